@@ -1,0 +1,177 @@
+"""What can go wrong, as one tree; and the one boundary where the driver's errors become it.
+
+    JobError                      a message that says what happened, a hint that says what to do; `transient`
+    +-- UsageError                what we were told cannot be right: flags, settings, columns   (exit status 2)
+    +-- LoadError                 the load itself: parts that do not add up, an id used elsewhere
+    +-- DatabaseError             what the server or the wire said; `sqlstate`, `column`
+        +-- TransientError        not now: deadlock, shutting down, too many connections
+        |   +-- ConnectionFailed  no connection, or it broke
+        +-- AuthenticationFailed  wrong password, unknown role, no pg_hba.conf entry
+        +-- DataRejected          a value that the server does not take: `column` names where
+        +-- ConstraintViolated    a row that a constraint does not allow
+
+No message shows a cell's value: PostgreSQL quotes values in the messages of class 22 and in every DETAIL,
+and the CONTEXT of COPY holds the cell, so these are cut (see `_without_values`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Optional
+
+from pg8000.exceptions import DatabaseError as DriverDatabaseError
+from pg8000.exceptions import InterfaceError as DriverInterfaceError
+
+
+class JobError(Exception):
+    """An error with a message for a person: what happened, and (`hint`) what to do about it.
+
+    `transient` tells whether the same attempt may succeed later with nothing changed.
+    """
+
+    transient = False
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(JobError):
+    """What the job was told cannot be right; nothing was done."""
+
+
+class LoadError(JobError):
+    """A load cannot go on, and nothing of it reached the target table."""
+
+
+class DatabaseError(JobError):
+    """What the server, or the way to it, answered.
+
+    Attributes:
+        sqlstate: the server's five-character code; empty when the server did not speak.
+        column: the column that the server named, or None.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", sqlstate: str = "", column: Optional[str] = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.args = (message, hint, sqlstate, column)
+        self.sqlstate = sqlstate
+        self.column = column
+
+
+class TransientError(DatabaseError):
+    """The server could not serve this now (deadlock, shutting down, too many connections)."""
+
+    transient = True
+
+
+class ConnectionFailed(TransientError):
+    """There is no connection, or it broke."""
+
+
+class AuthenticationFailed(DatabaseError):
+    """The server does not let this user in."""
+
+
+class DataRejected(DatabaseError):
+    """The server does not take a value for a column's type."""
+
+
+class ConstraintViolated(DatabaseError):
+    """A row breaks a constraint of the table."""
+
+
+# By SQLSTATE, the longest prefix wins. https://www.postgresql.org/docs/current/errcodes-appendix.html
+_KINDS: Mapping[str, type[DatabaseError]] = {
+    "08": ConnectionFailed,
+    "22": DataRejected,
+    "23": ConstraintViolated,
+    "28": AuthenticationFailed,
+    "40": TransientError,  # serialization failure, deadlock
+    "53": TransientError,  # out of connections, memory, disk
+    "55P03": TransientError,  # lock_timeout
+    "57P": TransientError,  # shutting down, crashed, starting up
+    "57P04": DatabaseError,  # the database was dropped: no use to try again
+}
+
+_HINTS: Mapping[str, str] = {
+    "22021": "PostgreSQL's text holds no NUL character and no bytes that are not UTF-8: clean the column first.",
+    "28000": "Check the user, and the server's pg_hba.conf.",
+    "28P01": "Check the user and the password (PGPASSWORD).",
+    "3D000": "Check the database's name.",
+    "42501": "Grant the user what the message names, or load as a user that has it.",
+    "53100": "Free or add disk space on the server.",
+    "53300": "Lower --parallelism, or raise max_connections.",
+}
+
+
+def kind_of(sqlstate: str) -> type[DatabaseError]:
+    """The class for a SQLSTATE: the one of the longest prefix that is known."""
+    for length in (5, 3, 2):
+        if sqlstate[:length] in _KINDS:
+            return _KINDS[sqlstate[:length]]
+    return DatabaseError
+
+
+def from_server(fields: Mapping[str, str]) -> DatabaseError:
+    """Turn an ErrorResponse into the project's error, without the values it may quote.
+
+    Args:
+        fields: PostgreSQL's field codes (C sqlstate, M message, H hint, W context, c column, ...).
+            https://www.postgresql.org/docs/current/protocol-error-fields.html
+    """
+    sqlstate = fields.get("C", "")
+    column = fields.get("c") or _copy_column(fields.get("W", ""))
+    message = _without_values(fields.get("M", "the server gave no reason"), sqlstate)
+    if column is not None and f'"{column}"' not in message:
+        message = f'column "{column}": {message}'
+    return kind_of(sqlstate)(f"{message} (SQLSTATE {sqlstate}).", _HINTS.get(sqlstate, ""), sqlstate, column)
+
+
+def _copy_column(context: str) -> Optional[str]:
+    """The column in COPY's context line, `COPY t, line 3, column c: "<the cell>"`."""
+    found = re.search(r"^COPY .*?, line \d+, column (.+?)(?:: |$)", context, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def _without_values(message: str, sqlstate: str) -> str:
+    """Cut what a message of class 22 (data exception) quotes or, of 22021, lists in hex: the refused value."""
+    if not sqlstate.startswith("22"):
+        return message
+    return re.sub(r'\s*:?\s*".*"|: 0x.*', "", message, flags=re.DOTALL)
+
+
+@contextmanager
+def driver_errors_translated() -> Iterator[None]:
+    """Raise the project's errors in place of pg8000's, here and nowhere else.
+
+    The driver's own exception is not kept as the cause: it holds the server's whole answer, values included.
+    """
+    try:
+        yield
+    except DriverDatabaseError as error:
+        raise from_server(_fields(error.args)) from None
+    except (DriverInterfaceError, OSError) as error:
+        raise ConnectionFailed(f"The connection to the server broke: {_reason(error)}.") from None
+
+
+def _fields(args: tuple[Any, ...]) -> Mapping[str, str]:
+    """The fields of pg8000's DatabaseError, whose only argument is a dict of them (or, rarely, a text)."""
+    if args and isinstance(args[0], Mapping):
+        return args[0]
+    return {"M": str(args[0]) if args else "unknown"}
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause's own words: pg8000 says "network error" and keeps the reason as its cause."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).rstrip(".") or type(error).__name__

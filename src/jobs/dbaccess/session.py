@@ -1,0 +1,110 @@
+"""One open connection: statements, transactions and COPY, with every error in the project's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Optional, Union
+
+from pg8000 import dbapi
+from pg8000.exceptions import Error as DriverError
+
+from jobs.dbaccess.errors import JobError, driver_errors_translated
+
+Block = Union[bytes, bytearray, memoryview]
+"""A piece of a COPY stream: any size, cut anywhere. pg8000 sends one message a block, so large ones are cheap."""
+
+
+class Session:
+    """A connection in autocommit mode; `transaction()` makes a transaction of what it encloses.
+
+    It is used by one thread at a time. As a context manager it closes the connection at the end.
+    """
+
+    def __init__(self, connection: dbapi.Connection) -> None:
+        self._connection = connection
+        self._connection.autocommit = True
+
+    def run(self, statement: str, *values: object) -> list[list[Any]]:
+        """Run one statement and return its rows (none for a statement that returns none).
+
+        Args:
+            statement: SQL with a %s for each value.
+            values: bound by the server, never put into the text.
+
+        Raises:
+            DatabaseError: as the server or the wire has it.
+        """
+        with driver_errors_translated():
+            cursor = self._connection.cursor()
+            cursor.execute(statement, values)
+            return [list(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def change(self, statement: str, *values: object) -> int:
+        """Run one statement that changes rows, and return how many it changed."""
+        with driver_errors_translated():
+            cursor = self._connection.cursor()
+            cursor.execute(statement, values)
+            return int(cursor.rowcount)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit at the end of the block; roll back, and raise on, when it raises."""
+        self.run("BEGIN")
+        try:
+            yield
+        except BaseException:
+            with suppress(JobError):  # the block's own error tells more than a broken connection here
+                self.run("ROLLBACK")
+            raise
+        self.run("COMMIT")
+
+    def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
+        """Send blocks to `COPY ... FROM STDIN` and return the rows that the server counted.
+
+        When the blocks' own source raises, the connection is closed: pg8000 has no CopyFail, so the session
+        would be stuck in COPY. The server then undoes the transaction.
+
+        Raises:
+            DatabaseError: pg8000 reads the server's answer only after the last block.
+        """
+        source = _Watched(blocks)
+        try:
+            with driver_errors_translated():
+                cursor = self._connection.cursor()
+                cursor.execute(statement, stream=source)
+                return int(cursor.rowcount)
+        except BaseException:
+            if not source.exhausted:
+                self.close()
+            if source.failure is not None:
+                raise source.failure from None
+            raise
+
+    def close(self) -> None:
+        """Close the connection; one that is closed already stays so."""
+        with suppress(DriverError, OSError):  # a connection that broke is closed as it is
+            self._connection.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Watched:
+    """An iterable that remembers whether it was read to its end, or what it raised."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._blocks = blocks
+        self.exhausted = False
+        self.failure: Optional[Exception] = None
+
+    def __iter__(self) -> Iterator[Block]:
+        try:
+            yield from self._blocks
+        except Exception as error:
+            self.failure = error  # kept, for an OSError of the source must not pass for one of the connection
+            raise
+        self.exhausted = True

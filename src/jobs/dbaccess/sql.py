@@ -1,0 +1,72 @@
+"""Names and statements as values: every name is quoted here, every value is bound elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Optional
+
+from jobs.dbaccess.errors import UsageError
+
+MAX_NAME_BYTES = 63
+"""PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
+
+_PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
+
+
+def quote_name(name: str) -> str:
+    """Quote one identifier, so that it means itself whatever it holds.
+
+    Raises:
+        UsageError: the name is empty, holds NUL, or is longer than PostgreSQL's 63 bytes.
+    """
+    size = len(name.encode())
+    if not name or "\0" in name or size > MAX_NAME_BYTES:
+        raise UsageError(
+            f"{name!r} cannot be a name in PostgreSQL: it takes 1 to {MAX_NAME_BYTES} bytes, and no NUL.",
+            f"This one has {size}. Rename it.",
+        )
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_names(names: Iterable[str]) -> str:
+    """A list of identifiers, quoted and separated by commas."""
+    return ", ".join(map(quote_name, names))
+
+
+@dataclass(frozen=True)
+class TableName:
+    """A table's name, with its schema where that was said."""
+
+    name: str
+    schema: Optional[str] = None
+
+    @classmethod
+    def parse(cls, text: str) -> TableName:
+        """Read `[schema.]table`. Names are taken as written (nothing is folded to lower case);
+        one that holds a dot stands in double quotes, as in SQL.
+
+        Raises:
+            UsageError: the text is not one or two names.
+        """
+        parts = _PART.findall(text)
+        if ".".join(parts) != text or not 1 <= len(parts) <= 2:
+            raise UsageError(
+                f"{text!r} is not a table's name.",
+                'Write table, schema.table, or "a.b" for a name with a dot.',
+            )
+        names = [part[1:-1].replace('""', '"') if part.startswith('"') else part for part in parts]
+        return cls(names[-1], names[0] if len(names) == 2 else None)
+
+    @property
+    def quoted(self) -> str:
+        """The name as it stands in a statement."""
+        return ".".join(quote_name(part) for part in (self.schema, self.name) if part is not None)
+
+    def sibling(self, name: str) -> TableName:
+        """Another table of the same schema."""
+        return TableName(name, self.schema)
+
+    def __str__(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"

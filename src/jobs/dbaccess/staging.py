@@ -1,0 +1,202 @@
+"""Staging: where a load's parts wait, each there exactly once, until all are published in one transaction.
+
+A load has two tables beside its target: one holds the rows, the other (`parts`) a row for each attempt at a part.
+An attempt copies its rows and claims its part in one transaction, and the index below lets one claim of a part
+commit. So a task that is retried, or runs twice, leaves its part in staging once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Optional
+
+from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError
+from jobs.dbaccess.session import Block, Session
+from jobs.dbaccess.sql import TableName, quote_name, quote_names
+
+CLEANUP_LOCK_TIMEOUT = "10s"
+"""How long dropping the tables of a failed load waits for tasks that still copy into them."""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """The names of a load's two tables, and the columns that a COPY line holds, in their order."""
+
+    rows: TableName
+    parts: TableName
+    columns: tuple[str, ...]
+
+    @property
+    def copy_statement(self) -> str:
+        """COPY of lines in text format."""
+        return f"COPY {self.rows.quoted} ({quote_names(self.columns)}) FROM STDIN"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the parts table says of a load so far; `discarded` counts attempts whose rows were thrown away."""
+
+    parts: int
+    rows: int
+    bytes: int
+    discarded: int
+    failure: Optional[str]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A block of a COPY stream, and how many lines end in it."""
+
+    block: Block
+    rows: int
+
+
+def plan_staging(target: TableName, columns: Iterable[str]) -> Staging:
+    """Names of its own for a load's tables, in the target's schema."""
+    token = uuid.uuid4().hex[:16]
+    return Staging(
+        target.sibling(f"pgjobs_rows_{token}"), target.sibling(f"pgjobs_parts_{token}"), tuple(columns)
+    )
+
+
+def create_beside(session: Session, staging: Staging, target: TableName) -> None:
+    """Make both tables for a target that exists. The rows' table is unlogged: its rows are written
+    to the log when they reach the target. It takes the columns' types, and leaves the constraints to the target."""
+    _create_rows(
+        session,
+        f"CREATE UNLOGGED TABLE {staging.rows.quoted} WITH (autovacuum_enabled = false) AS "
+        f"SELECT {quote_names(staging.columns)} FROM {target.quoted} WITH NO DATA",
+        staging,
+    )
+
+
+def create_as_target(session: Session, staging: Staging, types: Iterable[str]) -> None:
+    """Make both tables for a target that is missing: the rows' table is a logged one, to become the target."""
+    columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
+    _create_rows(
+        session, f"CREATE TABLE {staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", staging
+    )
+
+
+def _create_rows(session: Session, create: str, staging: Staging) -> None:
+    """Both tables in one transaction. The parts' table is always logged: were it to vanish in a crash
+    while rows stay, a part could be copied twice."""
+    with session.transaction():
+        session.run(create)
+        session.run(
+            f"CREATE TABLE {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
+            "failure text, PRIMARY KEY (part, attempt))"
+        )
+        session.run(f"CREATE UNIQUE INDEX ON {staging.parts.quoted} (part) WHERE rows IS NOT NULL")
+
+
+def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -> bool:
+    """Note that an attempt at a part begins; False where it need not: the part is there, or the load has failed."""
+    parts = staging.parts.quoted
+    return bool(
+        session.change(
+            f"INSERT INTO {parts} (part, attempt) SELECT %s::integer, %s::bigint WHERE NOT EXISTS "  # noqa: S608 - a quoted name
+            f"(SELECT FROM {parts} WHERE part = %s::integer AND rows IS NOT NULL OR failure IS NOT NULL)",
+            part,
+            attempt,
+            part,
+        )
+    )
+
+
+def copy_part(session: Session, staging: Staging, part: int, attempt: int, blocks: Iterable[Counted]) -> bool:
+    """Copy a part's lines and claim the part, in one transaction.
+
+    Returns:
+        False where another attempt has claimed the part: this one's rows are undone.
+
+    Raises:
+        LoadError: the server counted other rows than were sent.
+        DatabaseError: as the server or the wire has it; nothing of this attempt stays.
+    """
+    meter = Meter(blocks)
+    try:
+        with session.transaction():
+            copied = session.copy_in(staging.copy_statement, meter)
+            if copied != meter.rows:
+                raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
+            _claim(session, staging, part, attempt, meter)
+    except _ClaimedBefore:
+        return False
+    return True
+
+
+class _ClaimedBefore(Exception):
+    """Another attempt's claim of this part was committed first."""
+
+
+def _claim(session: Session, staging: Staging, part: int, attempt: int, meter: Meter) -> None:
+    try:
+        session.run(
+            f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s WHERE part = %s AND attempt = %s",  # noqa: S608 - a quoted name
+            meter.rows,
+            meter.bytes,
+            part,
+            attempt,
+        )
+    except ConstraintViolated:
+        raise _ClaimedBefore from None
+
+
+def record_failure(session: Session, staging: Staging, part: int, attempt: int, reason: str) -> None:
+    """Note that the load cannot succeed, so that later attempts end at once and the driver can tell why."""
+    session.run(
+        f"UPDATE {staging.parts.quoted} SET failure = %s WHERE part = %s AND attempt = %s",  # noqa: S608 - a quoted name
+        reason,
+        part,
+        attempt,
+    )
+
+
+def tally(session: Session, staging: Staging) -> Tally:
+    """What is claimed so far."""
+    [row] = session.run(
+        "SELECT count(rows), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, "  # noqa: S608 - a quoted name
+        f"count(*) - count(rows), min(failure) FROM {staging.parts.quoted}"
+    )
+    return Tally(*row)
+
+
+def under_way(session: Session, staging: Staging) -> tuple[int, int]:
+    """Rows and bytes that running COPYs have sent and not claimed yet (PostgreSQL 14's pg_stat_progress_copy)."""
+    [[rows, size]] = session.run(
+        "SELECT coalesce(sum(tuples_processed), 0)::bigint, coalesce(sum(bytes_processed), 0)::bigint "
+        "FROM pg_stat_progress_copy WHERE relid = to_regclass(%s)",
+        staging.rows.quoted,
+    )
+    return rows, size
+
+
+def drop(session: Session, staging: Staging) -> None:
+    """Drop both tables."""
+    session.run(f"DROP TABLE IF EXISTS {staging.rows.quoted}, {staging.parts.quoted}")
+
+
+def discard(session: Session, staging: Staging) -> None:
+    """Drop the tables of a load that failed, as far as that can be done now."""
+    with suppress(JobError), session.transaction():  # the failure that led here is the one to tell of
+        session.run(f"SET LOCAL lock_timeout = '{CLEANUP_LOCK_TIMEOUT}'")
+        drop(session, staging)
+
+
+class Meter:
+    """The blocks of a part on their way, counted as they pass."""
+
+    def __init__(self, blocks: Iterable[Counted]) -> None:
+        self._blocks = blocks
+        self.rows = 0
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        for counted in self._blocks:
+            self.rows += counted.rows
+            self.bytes += len(counted.block)
+            yield counted.block

@@ -1,0 +1,80 @@
+"""What a run tells: a summary for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """A finished load, or one that had finished before.
+
+    Attributes:
+        attempts_discarded: attempts at a part whose rows were thrown away: they failed, or a twin was first.
+        seconds: prepare (settle the plan and all work before the copy), copy, publish, total.
+    """
+
+    load_id: str
+    table: str
+    mode: str
+    rows_read: int = 0
+    rows_staged: int = 0
+    rows_inserted: int = 0
+    bytes_copied: int = 0
+    parts: int = 0
+    attempts_discarded: int = 0
+    already_loaded: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One JSON object, for --report."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def summary(self) -> str:
+        """One or two lines for a person."""
+        if self.already_loaded:
+            return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
+        total = self.seconds["total"]
+        phases = ", ".join(f"{name} {self.seconds[name]:.1f} s" for name in ("prepare", "copy", "publish"))
+        return (
+            f"loaded {self.rows_inserted:,} rows into {self.table} in {total:.1f} s: "
+            f"{self.rows_inserted / total:,.0f} rows/s, {megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}\n"
+            f"  {phases}; load id {self.load_id!r}"
+            + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
+        )
+
+
+class Stopwatch:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._phases: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the block's seconds under a name."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._phases[name] = self._phases.get(name, 0.0) + time.monotonic() - start
+
+    def seconds(self) -> dict[str, float]:
+        """The phases so far and their total, rounded to milliseconds."""
+        total = time.monotonic() - self._start
+        return {name: round(value, 3) for name, value in {**self._phases, "total": total}.items()}
+
+
+def megabytes(size: float) -> str:
+    """A size in bytes, for a person."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: "1 part", "2 parts"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,129 @@
+"""Load files that Spark reads into a PostgreSQL table: all rows or none, and once for a load id."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.sql import TableName
+from jobs.flows.load import MODES, LoadJob, new_load_id, run
+from jobs.options import add_common_options, add_connection_options, run_job, settings_of
+
+FORMATS = ("parquet", "csv", "json", "orc")
+
+EXAMPLES = """
+examples:
+  A day of Parquet files, safe to run again:
+    spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ \\
+      --table sales.orders --load-id orders/2026-11-20 \\
+      --host db.example.com --dbname shop --user loader
+
+  CSV with a header, some of its columns, renamed and cast:
+    spark-submit load_table.py --source trips.csv --format csv --option header=true \\
+      --select "SELECT id, CAST(fare AS decimal(8,2)) AS price FROM source" \\
+      --table trips --database-url postgresql://me@localhost/demo
+
+exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else
+"""
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the job; its exit status."""
+    options = build_parser().parse_args(arguments)
+    return run_job(lambda: load(options, environ), options.verbose)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="load_table.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_argument_group("what to load")
+    source.add_argument(
+        "--source", nargs="+", required=True, metavar="PATH", help="files, folders or s3:// prefixes"
+    )
+    source.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
+    source.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="an option of Spark's reader, such as header=true",
+    )
+    source.add_argument(
+        "--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast"
+    )
+    target = parser.add_argument_group("where to")
+    target.add_argument("--table", required=True, metavar="[SCHEMA.]TABLE", help="names are taken as written")
+    target.add_argument("--mode", choices=MODES, default="append", help="default: append")
+    target.add_argument(
+        "--create",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="make the table where it is missing",
+    )
+    target.add_argument(
+        "--load-id", metavar="ID", help="names this load: the second run with an id does nothing"
+    )
+    target.add_argument(
+        "--parallelism", type=_at_least_one, metavar="N", help="the most tasks that copy at once"
+    )
+    add_connection_options(parser)
+    add_common_options(parser)
+    return parser
+
+
+def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Do what the options say, and print what came of it."""
+    job = LoadJob(
+        TableName.parse(options.table),
+        settings_of(options, environ),
+        options.mode,
+        options.load_id or new_load_id(),
+        create=options.create,
+        parallelism=options.parallelism,
+    )
+    reader_options = dict(_key_and_value(text) for text in options.option)
+    report = run(job, lambda: read_source(options, reader_options))
+    if options.report is not None:
+        options.report.write_text(report.to_json())
+    sys.stdout.write(report.summary() + "\n")
+
+
+def read_source(options: argparse.Namespace, reader_options: Mapping[str, str]) -> DataFrame:
+    """The rows to load. Spark starts here, and not at all for a load that is done already."""
+    spark = SparkSession.builder.appName(f"pgjobs load_table {options.table}").getOrCreate()
+    if not options.verbose:
+        spark.sparkContext.setLogLevel("ERROR")
+    df = spark.read.format(options.format).options(**reader_options).load(options.source)
+    if options.select is None:
+        return df
+    df.createOrReplaceTempView("source")
+    return spark.sql(options.select)
+
+
+def _key_and_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(
+            f"--option {text!r} is not of the form K=V.", "Write, for example, --option header=true."
+        )
+    return key, value
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
