@@ -47,9 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = parser.add_argument_group("what to load")
-    source.add_argument(
-        "--source", nargs="+", required=True, metavar="PATH", help="files, folders or s3:// prefixes"
-    )
+    source.add_argument("--source", nargs="+", required=True, metavar="PATH", help="files, folders or s3:// prefixes")
     source.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
     source.add_argument(
         "--option",
@@ -58,9 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="K=V",
         help="an option of Spark's reader, such as header=true",
     )
-    source.add_argument(
-        "--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast"
-    )
+    source.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
     target = parser.add_argument_group("where to")
     target.add_argument("--table", required=True, metavar="[SCHEMA.]TABLE", help="names are taken as written")
     target.add_argument("--mode", choices=MODES, default="append", help="default: append")
@@ -70,12 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
         default=True,
         help="make the table where it is missing",
     )
-    target.add_argument(
-        "--load-id", metavar="ID", help="names this load: the second run with an id does nothing"
-    )
-    target.add_argument(
-        "--parallelism", type=_at_least_one, metavar="N", help="the most tasks that copy at once"
-    )
+    target.add_argument("--load-id", metavar="ID", help="names this load: the second run with an id does nothing")
+    target.add_argument("--parallelism", type=_at_least_one, metavar="N", help="the most tasks that copy at once")
     add_connection_options(parser)
     add_common_options(parser)
     return parser
@@ -113,9 +105,7 @@ def read_source(options: argparse.Namespace, reader_options: Mapping[str, str]) 
 def _key_and_value(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise UsageError(
-            f"--option {text!r} is not of the form K=V.", "Write, for example, --option header=true."
-        )
+        raise UsageError(f"--option {text!r} is not of the form K=V.", "Write, for example, --option header=true.")
     return key, value
 
 

@@ -41,7 +41,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 def run_job(job: Callable[[], None], verbose: bool) -> int:
     """Run a job to its exit status; an error becomes one line on stderr (its stack trace only when verbose)."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    for chatty in ("py4j", "SQLQueryContextLogger"):  # the latter logs, as JSON, each error that PySpark raises
+        logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.CRITICAL)
     try:
         job()
     except KeyboardInterrupt:

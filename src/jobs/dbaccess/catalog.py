@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -60,7 +59,7 @@ ORDER BY a.attnum
 """
 
 
-def find_table(session: Session, name: TableName) -> Optional[Table]:
+def find_table(session: Session, name: TableName) -> Table | None:
     """The table of that name (by search_path where it has no schema), or None."""
     found = session.run(
         "SELECT c.oid, n.nspname, c.relname, c.relkind::text "

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 from pg8000.exceptions import DatabaseError as DriverDatabaseError
 from pg8000.exceptions import InterfaceError as DriverInterfaceError
@@ -58,9 +58,7 @@ class DatabaseError(JobError):
         column: the column that the server named, or None.
     """
 
-    def __init__(
-        self, message: str, hint: str = "", sqlstate: str = "", column: Optional[str] = None
-    ) -> None:
+    def __init__(self, message: str, hint: str = "", sqlstate: str = "", column: str | None = None) -> None:
         super().__init__(message, hint)
         self.args = (message, hint, sqlstate, column)
         self.sqlstate = sqlstate
@@ -136,7 +134,7 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
     return kind_of(sqlstate)(f"{message} (SQLSTATE {sqlstate}).", _HINTS.get(sqlstate, ""), sqlstate, column)
 
 
-def _copy_column(context: str) -> Optional[str]:
+def _copy_column(context: str) -> str | None:
     """The column in COPY's context line, `COPY t, line 3, column c: "<the cell>"`."""
     found = re.search(r"^COPY .*?, line \d+, column (.+?)(?:: |$)", context, re.MULTILINE)
     return found.group(1) if found else None

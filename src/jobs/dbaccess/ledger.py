@@ -6,8 +6,6 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 
 from __future__ import annotations
 
-from typing import Optional
-
 from jobs.dbaccess.session import Session
 
 MARKER_TABLE = "table_updates"
@@ -29,7 +27,7 @@ def ensure(session: Session) -> None:
         session.run(_CREATE)
 
 
-def recorded_target(session: Session, load_id: str) -> Optional[str]:
+def recorded_target(session: Session, load_id: str) -> str | None:
     """The table that a finished load went into, or None where no load of that id has finished."""
     found = session.run("SELECT target_table FROM table_updates WHERE update_id = %s", load_id)
     return str(found[0][0] or "") if found else None

@@ -72,15 +72,16 @@ def _become_target(session: Session, publication: Publication) -> None:
 def _append(session: Session, publication: Publication) -> int:
     columns = quote_names(publication.staging.columns)
     return session.change(
-        f"INSERT INTO {publication.target.quoted} ({columns}) "  # noqa: S608 - quoted names
-        f"SELECT {columns} FROM {publication.staging.rows.quoted}"
+        f"INSERT INTO {publication.target.quoted} ({columns}) SELECT {columns} FROM {publication.staging.rows.quoted}"
     )
 
 
 def _check_nothing_vanished(session: Session, publication: Publication, staged: Tally) -> None:
-    """Tell the two causes of a low count apart: a trigger or rule of the target (its own business),
-    and a crash of the server, which empties unlogged tables."""
-    [[present]] = session.run(f"SELECT count(*) FROM {publication.staging.rows.quoted}")  # noqa: S608 - a quoted name
+    """Tell the two causes of a low count apart.
+
+    A trigger or rule of the target is its own business; a crash of the server empties unlogged tables.
+    """
+    [[present]] = session.run(f"SELECT count(*) FROM {publication.staging.rows.quoted}")
     if present != staged.rows:
         raise LoadError(
             f"{staged.rows} rows were staged, but {present} are left: the server crashed meanwhile.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from pg8000 import dbapi
 from pg8000.exceptions import Error as DriverError
@@ -99,7 +99,7 @@ class _Watched:
     def __init__(self, blocks: Iterable[Block]) -> None:
         self._blocks = blocks
         self.exhausted = False
-        self.failure: Optional[Exception] = None
+        self.failure: Exception | None = None
 
     def __iter__(self) -> Iterator[Block]:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Optional
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jobs.dbaccess.errors import UsageError
@@ -20,6 +19,7 @@ class StaticPassword:
     _text: str
 
     def __call__(self) -> str:
+        """The password itself."""
         return self._text
 
     def __repr__(self) -> str:
@@ -39,7 +39,7 @@ class Settings:
     port: int = DEFAULT_PORT
     dbname: str = ""
     user: str = ""
-    password: Optional[Callable[[], str]] = None
+    password: Callable[[], str] | None = None
 
     @property
     def address(self) -> str:
@@ -47,7 +47,7 @@ class Settings:
         return f"{self.host}:{self.port}/{self.dbname}"
 
 
-def settings_from(explicit: Mapping[str, Optional[str]], environ: Mapping[str, str]) -> Settings:
+def settings_from(explicit: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
     """Settle each value: the explicit options, then the URL (`url`), then libpq's environment variables.
 
     Args:
@@ -58,9 +58,7 @@ def settings_from(explicit: Mapping[str, Optional[str]], environ: Mapping[str, s
         UsageError: a value cannot be right, or user or database is missing.
     """
     url = explicit.get("url")
-    told: dict[str, str] = {
-        name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)
-    }
+    told: dict[str, str] = {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
     told.update(read_url(url) if url else {})
     told.update({name: value for name, value in explicit.items() if value is not None and name != "url"})
     missing = [name for name in ("dbname", "user") if name not in told]
@@ -112,16 +110,12 @@ def read_url(url: str) -> dict[str, str]:
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(set(query) - set(stated))
     if unknown:
-        raise UsageError(
-            f"The database URL has parameters that are not known: {', '.join(unknown)}.", _URL_HINT
-        )
+        raise UsageError(f"The database URL has parameters that are not known: {', '.join(unknown)}.", _URL_HINT)
     return {name: value for name, value in {**stated, **query}.items() if value}
 
 
 _NOT_A_URL = "The database URL cannot be read."
-_URL_HINT = (
-    "Write postgresql://user@host:5432/dbname; escape @ : / ? # % in a part as %40 %3A %2F %3F %23 %25."
-)
+_URL_HINT = "Write postgresql://user@host:5432/dbname; escape @ : / ? # % in a part as %40 %3A %2F %3F %23 %25."
 
 
 def _port(text: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Optional
 
 from jobs.dbaccess.errors import UsageError
 
@@ -40,24 +39,25 @@ class TableName:
     """A table's name, with its schema where that was said."""
 
     name: str
-    schema: Optional[str] = None
+    schema: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> TableName:
-        """Read `[schema.]table`. Names are taken as written (nothing is folded to lower case);
-        one that holds a dot stands in double quotes, as in SQL.
+        """Read `[schema.]table`, names as written: nothing is folded to lower case.
+
+        A name that holds a dot stands in double quotes, as in SQL.
 
         Raises:
             UsageError: the text is not one or two names.
         """
         parts = _PART.findall(text)
-        if ".".join(parts) != text or not 1 <= len(parts) <= 2:
+        if ".".join(parts) != text or len(parts) not in (1, 2):
             raise UsageError(
                 f"{text!r} is not a table's name.",
                 'Write table, schema.table, or "a.b" for a name with a dot.',
             )
         names = [part[1:-1].replace('""', '"') if part.startswith('"') else part for part in parts]
-        return cls(names[-1], names[0] if len(names) == 2 else None)
+        return cls(names[-1], *names[:-1])
 
     @property
     def quoted(self) -> str:

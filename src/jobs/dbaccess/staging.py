@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Optional
 
 from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError
 from jobs.dbaccess.session import Block, Session
@@ -43,7 +42,7 @@ class Tally:
     rows: int
     bytes: int
     discarded: int
-    failure: Optional[str]
+    failure: str | None
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,15 @@ class Counted:
 def plan_staging(target: TableName, columns: Iterable[str]) -> Staging:
     """Names of its own for a load's tables, in the target's schema."""
     token = uuid.uuid4().hex[:16]
-    return Staging(
-        target.sibling(f"pgjobs_rows_{token}"), target.sibling(f"pgjobs_parts_{token}"), tuple(columns)
-    )
+    return Staging(target.sibling(f"pgjobs_rows_{token}"), target.sibling(f"pgjobs_parts_{token}"), tuple(columns))
 
 
 def create_beside(session: Session, staging: Staging, target: TableName) -> None:
-    """Make both tables for a target that exists. The rows' table is unlogged: its rows are written
-    to the log when they reach the target. It takes the columns' types, and leaves the constraints to the target."""
+    """Make both tables for a target that exists.
+
+    The rows' table takes the columns' types, and leaves the constraints to the target. It is unlogged, for its
+    rows are written to the log when they reach the target.
+    """
     _create_rows(
         session,
         f"CREATE UNLOGGED TABLE {staging.rows.quoted} WITH (autovacuum_enabled = false) AS "
@@ -76,14 +76,14 @@ def create_beside(session: Session, staging: Staging, target: TableName) -> None
 def create_as_target(session: Session, staging: Staging, types: Iterable[str]) -> None:
     """Make both tables for a target that is missing: the rows' table is a logged one, to become the target."""
     columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
-    _create_rows(
-        session, f"CREATE TABLE {staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", staging
-    )
+    _create_rows(session, f"CREATE TABLE {staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", staging)
 
 
 def _create_rows(session: Session, create: str, staging: Staging) -> None:
-    """Both tables in one transaction. The parts' table is always logged: were it to vanish in a crash
-    while rows stay, a part could be copied twice."""
+    """Make both tables in one transaction.
+
+    The parts' table is always logged: were it emptied by a crash while rows stay, a part could be copied twice.
+    """
     with session.transaction():
         session.run(create)
         session.run(
@@ -98,7 +98,7 @@ def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -
     parts = staging.parts.quoted
     return bool(
         session.change(
-            f"INSERT INTO {parts} (part, attempt) SELECT %s::integer, %s::bigint WHERE NOT EXISTS "  # noqa: S608 - a quoted name
+            f"INSERT INTO {parts} (part, attempt) SELECT %s::integer, %s::bigint WHERE NOT EXISTS "
             f"(SELECT FROM {parts} WHERE part = %s::integer AND rows IS NOT NULL OR failure IS NOT NULL)",
             part,
             attempt,
@@ -136,7 +136,7 @@ class _ClaimedBefore(Exception):
 def _claim(session: Session, staging: Staging, part: int, attempt: int, meter: Meter) -> None:
     try:
         session.run(
-            f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s WHERE part = %s AND attempt = %s",  # noqa: S608 - a quoted name
+            f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s WHERE part = %s AND attempt = %s",
             meter.rows,
             meter.bytes,
             part,
@@ -149,7 +149,7 @@ def _claim(session: Session, staging: Staging, part: int, attempt: int, meter: M
 def record_failure(session: Session, staging: Staging, part: int, attempt: int, reason: str) -> None:
     """Note that the load cannot succeed, so that later attempts end at once and the driver can tell why."""
     session.run(
-        f"UPDATE {staging.parts.quoted} SET failure = %s WHERE part = %s AND attempt = %s",  # noqa: S608 - a quoted name
+        f"UPDATE {staging.parts.quoted} SET failure = %s WHERE part = %s AND attempt = %s",
         reason,
         part,
         attempt,
@@ -159,7 +159,7 @@ def record_failure(session: Session, staging: Staging, part: int, attempt: int, 
 def tally(session: Session, staging: Staging) -> Tally:
     """What is claimed so far."""
     [row] = session.run(
-        "SELECT count(rows), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, "  # noqa: S608 - a quoted name
+        "SELECT count(rows), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, "
         f"count(*) - count(rows), min(failure) FROM {staging.parts.quoted}"
     )
     return Tally(*row)

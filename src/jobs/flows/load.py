@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional
 
 from pyspark.sql import DataFrame
 
@@ -45,8 +44,8 @@ class LoadJob:
     mode: str
     load_id: str
     create: bool = True
-    parallelism: Optional[int] = None
-    arrow: Optional[bool] = None
+    parallelism: int | None = None
+    arrow: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ def load_dataframe(
     settings: Settings,
     mode: str = "append",
     keys: Sequence[str] = (),
-    load_id: Optional[str] = None,
+    load_id: str | None = None,
     create: bool = True,
-    parallelism: Optional[int] = None,
+    parallelism: int | None = None,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -118,14 +117,12 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
         with watch.phase("prepare"):
             ledger.ensure(session)
             if _loaded_before(session, job):
-                return LoadReport(
-                    job.load_id, str(job.table), job.mode, already_loaded=True, seconds=watch.seconds()
-                )
+                return LoadReport(job.load_id, str(job.table), job.mode, already_loaded=True, seconds=watch.seconds())
             df = read()
             target = _settle_target(session, job, df)
             names = staging.plan_staging(target.name, [match.target.name for match in target.matches])
         with _staging_tables(session, names, target):
-            return _copy_and_publish(session, job, df, target, names, watch)
+            return _copy_and_publish(session, job=job, df=df, target=target, names=names, watch=watch)
 
 
 def _loaded_before(session: Session, job: LoadJob) -> bool:
@@ -172,7 +169,7 @@ def _staging_tables(session: Session, names: Staging, target: _Target) -> Iterat
 
 
 def _copy_and_publish(
-    session: Session, job: LoadJob, df: DataFrame, target: _Target, names: Staging, watch: Stopwatch
+    session: Session, *, job: LoadJob, df: DataFrame, target: _Target, names: Staging, watch: Stopwatch
 ) -> LoadReport:
     with watch.phase("prepare"):
         spark = df.sparkSession
@@ -187,9 +184,7 @@ def _copy_and_publish(
         copies.collect()
     with watch.phase("publish"):
         _check_no_failure(staging.tally(session, names))
-        staged, inserted = publish(
-            session, Publication(job.load_id, target.name, names, parts, target.is_new)
-        )
+        staged, inserted = publish(session, Publication(job.load_id, target.name, names, parts, target.is_new))
     return LoadReport(
         job.load_id,
         str(target.name),

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import Optional, TextIO
+from typing import TextIO
 
 from jobs.dbaccess import staging
 from jobs.dbaccess.errors import JobError
@@ -30,7 +30,7 @@ class Progress:
     The session belongs to this object's thread meanwhile.
     """
 
-    def __init__(self, session: Session, names: Staging, parts: int, out: Optional[TextIO] = None) -> None:
+    def __init__(self, session: Session, names: Staging, parts: int, out: TextIO | None = None) -> None:
         self._session = session
         self._names = names
         self._parts = parts

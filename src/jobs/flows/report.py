@@ -40,9 +40,10 @@ class LoadReport:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
         phases = ", ".join(f"{name} {self.seconds[name]:.1f} s" for name in ("prepare", "copy", "publish"))
+        size = f"{megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}"
         return (
             f"loaded {self.rows_inserted:,} rows into {self.table} in {total:.1f} s: "
-            f"{self.rows_inserted / total:,.0f} rows/s, {megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}\n"
+            f"{self.rows_inserted / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
         )

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, BinaryIO, Optional
+from typing import TYPE_CHECKING, Any
 
 from pyspark import RDD, TaskContext
 from pyspark.serializers import Serializer, SpecialLengths
@@ -24,6 +24,8 @@ from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.staging import Counted, Staging
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     import pyarrow as pa
 
 
@@ -105,9 +107,9 @@ def _batch_block(batch: pa.RecordBatch) -> Counted:
 
     lines = batch.column(0)
     _, offsets, data = lines.buffers()
-    width = "q" if pa.types.is_large_string(lines.type) else "i"
-    bounds = memoryview(offsets).cast("b").cast(width)
-    start, end = bounds[lines.offset], bounds[lines.offset + len(lines)]
+    offset = struct.Struct("q" if pa.types.is_large_string(lines.type) else "i")
+    [start] = offset.unpack_from(offsets, lines.offset * offset.size)
+    [end] = offset.unpack_from(offsets, (lines.offset + len(lines)) * offset.size)
     return Counted(memoryview(data)[start:end] if data is not None else b"", len(lines))
 
 
@@ -117,11 +119,11 @@ def _carry_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[int
 
 def _strings(lines: DataFrame) -> RDD[Counted]:
     """The lines as an RDD of blocks, read by `BlockDeserializer`; made as PySpark's own DataFrame.toJSON is."""
-    jvm_dataset = lines._jdf  # noqa: SLF001 - PySpark offers strings of a Dataset to Python by no public way
-    encoder = lines.sparkSession._jvm.org.apache.spark.sql.Encoders.STRING()  # noqa: SLF001 - likewise
-    return RDD(
-        getattr(jvm_dataset, "as")(encoder).toJavaRDD(), lines.sparkSession.sparkContext, BlockDeserializer()
-    )
+    context = lines.sparkSession.sparkContext
+    # PySpark has no public way to a Dataset's strings as they are.
+    jvm: Any = context._jvm  # noqa: SLF001 - see above
+    dataset = getattr(lines._jdf, "as")(jvm.org.apache.spark.sql.Encoders.STRING())  # noqa: SLF001 - see above
+    return RDD(dataset.toJavaRDD(), context, BlockDeserializer())
 
 
 class BlockDeserializer(Serializer):
@@ -135,10 +137,10 @@ class BlockDeserializer(Serializer):
     _FRAME = re.compile(rb"[\x00-\x7f](?s:...)([^\n]*\n)")
     _HEADER = struct.Struct("!i")
 
-    def load_stream(self, stream: BinaryIO) -> Iterator[Counted]:
+    def load_stream(self, stream: BufferedReader) -> Iterator[Counted]:
         """Yield blocks until the section ends; never read beyond it, for there the next message begins."""
         while True:
-            lines = self._FRAME.findall(stream.peek())  # type: ignore[attr-defined] - the worker's is a BufferedReader
+            lines = self._FRAME.findall(stream.peek())
             if lines:
                 block = b"".join(lines)
                 stream.read(len(block) + self._HEADER.size * len(lines))
@@ -149,7 +151,7 @@ class BlockDeserializer(Serializer):
                 return
             yield Counted(line, 1)
 
-    def _read_one(self, stream: BinaryIO) -> Optional[bytes]:
+    def _read_one(self, stream: BufferedReader) -> bytes | None:
         """One line, which the buffer holds in part or not at all; None at the section's end."""
         [length] = self._HEADER.unpack(stream.read(self._HEADER.size))
         return None if length == SpecialLengths.END_OF_DATA_SECTION else stream.read(length)

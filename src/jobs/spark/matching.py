@@ -40,9 +40,7 @@ def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
         ),
     ]
     matches = tuple(
-        Match(field.name, field.dataType, targets[field.name][0])
-        for field in schema
-        if len(targets[field.name]) == 1
+        Match(field.name, field.dataType, targets[field.name][0]) for field in schema if len(targets[field.name]) == 1
     )
     problems += [*_unfit(matches), *_taken_twice(matches), *_missing(matches, table)]
     if problems:
@@ -79,9 +77,7 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
 
 def _new_column(field: StructField) -> Column:
     type_name = column_type(field.dataType) or ""
-    base, category = (
-        ("text", TEXT_CATEGORY) if type_name == "text" else (_BASE_TYPES.get(type_name, "numeric"), "")
-    )
+    base, category = ("text", TEXT_CATEGORY) if type_name == "text" else (_BASE_TYPES.get(type_name, "numeric"), "")
     return Column(field.name, type_name, base, category)
 
 

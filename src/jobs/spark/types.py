@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from pyspark.sql import types as t
 
 from jobs.dbaccess.catalog import Column
@@ -33,7 +31,7 @@ TEXT_CATEGORY = "S"
 """pg_type's typcategory of every kind of text."""
 
 
-def column_type(spark_type: t.DataType) -> Optional[str]:
+def column_type(spark_type: t.DataType) -> str | None:
     """The PostgreSQL type of a column that is made for a Spark type, or None where there is none yet."""
     if isinstance(spark_type, t.StringType):
         return "text"
@@ -51,9 +49,7 @@ def fits(spark_type: t.DataType, column: Column) -> bool:
     if isinstance(spark_type, (t.StringType, t.NullType)):
         return True
     if isinstance(spark_type, t.DecimalType):
-        return column.category == TEXT_CATEGORY or column.base_type in (
-            _FRACTIONS if spark_type.scale else _INTEGERS
-        )
+        return column.category == TEXT_CATEGORY or column.base_type in (_FRACTIONS if spark_type.scale else _INTEGERS)
     known = _TYPES.get(type(spark_type))
     if known is None:
         return False

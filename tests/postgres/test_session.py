@@ -1,0 +1,139 @@
+"""Sessions on a real server: statements, transactions, COPY, and errors in the project's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from jobs.dbaccess.errors import (
+    ConnectionFailed,
+    ConstraintViolated,
+    DatabaseError,
+    DataRejected,
+)
+from jobs.dbaccess.postgres_connectivity import connect, create_connection, get_connection_params
+from jobs.dbaccess.session import Block, Session
+from jobs.dbaccess.settings import Settings
+
+
+def test_values_are_bound(session: Session) -> None:
+    assert session.run("SELECT %s::text, %s::int + 1", "'; drop --", 1) == [["'; drop --", 2]]
+
+
+def test_a_change_tells_how_many_rows_it_changed(session: Session) -> None:
+    session.run("CREATE TABLE t (a int)")
+    assert session.change("INSERT INTO t VALUES (1), (2)") == 2
+
+
+def test_a_transaction_that_raises_leaves_nothing(session: Session) -> None:
+    session.run("CREATE TABLE t (a int)")
+    with pytest.raises(KeyError), session.transaction():
+        session.run("INSERT INTO t VALUES (1)")
+        raise KeyError
+    assert session.run("SELECT * FROM t") == []
+
+
+def test_a_transaction_that_ends_is_kept(session: Session) -> None:
+    with session.transaction():
+        session.run("CREATE TABLE t (a int)")
+    assert session.run("SELECT * FROM t") == []
+
+
+def test_blocks_may_be_cut_anywhere_and_of_any_kind(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    blocks: list[Block] = [b"1\tx\n2", bytearray(b"\ty\n"), memoryview(b"__3\tz\n")[2:], b""]
+    assert session.copy_in("COPY t FROM STDIN", blocks) == 3
+    assert session.run("SELECT a, b FROM t ORDER BY a") == [[1, "x"], [2, "y"], [3, "z"]]
+
+
+def test_text_is_utf8_in_a_database_of_another_encoding(server: Settings, template: str) -> None:
+    with connect(server, "t") as admin:
+        admin.run(f"CREATE DATABASE {template}_latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        try:
+            with connect(replace(server, dbname=f"{template}_latin"), "t") as session:
+                session.run("CREATE TABLE t (a text)")
+                session.copy_in("COPY t FROM STDIN", ["é\n".encode()])
+                assert session.run("SELECT a, octet_length(a) FROM t") == [["é", 1]]
+        finally:
+            admin.run(f"DROP DATABASE {template}_latin WITH (FORCE)")
+
+
+def test_a_refused_cell_names_its_column_and_not_its_value(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, price int)")
+    with pytest.raises(DataRejected) as caught:
+        session.copy_in("COPY t FROM STDIN", [b"1\tplanted\n"])
+    assert caught.value.column == "price"
+    assert "planted" not in repr(caught.value)
+
+
+def test_a_session_goes_on_after_the_server_refused_a_copy(session: Session) -> None:
+    session.run("CREATE TABLE t (a int)")
+    with pytest.raises(DataRejected):
+        session.copy_in("COPY t FROM STDIN", [b"x\n"])
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+
+
+def test_a_source_that_raises_ends_the_session_and_leaves_nothing(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int)")
+
+    def blocks() -> Iterator[bytes]:
+        yield b"1\n"
+        raise OSError("the source broke")
+
+    with pytest.raises(OSError, match="the source broke"):
+        session.copy_in("COPY t FROM STDIN", blocks())
+    with pytest.raises(ConnectionFailed):
+        session.run("SELECT 1")
+    with connect(database, "t") as other:
+        assert other.run("SELECT count(*) FROM t") == [[0]]
+
+
+def test_a_broken_constraint_is_told_apart(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY)")
+    session.run("INSERT INTO t VALUES (1)")
+    with pytest.raises(ConstraintViolated, match="t_pkey"):
+        session.run("INSERT INTO t VALUES (1)")
+
+
+def test_a_killed_connection_is_transient(session: Session, database: Settings) -> None:
+    [[pid]] = session.run("SELECT pg_backend_pid()")
+    with connect(database, "t") as other:
+        other.run("SELECT pg_terminate_backend(%s)", pid)
+    with pytest.raises(DatabaseError) as caught:
+        session.run("SELECT 1")
+    assert caught.value.transient
+
+
+def test_closing_twice_is_fine(session: Session) -> None:
+    session.close()
+    session.close()
+
+
+def test_a_refused_connection_says_where_and_what_to_check() -> None:
+    nowhere = Settings(host="127.0.0.1", port=1, dbname="d", user="u")
+    with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1/d.*Check host and port"):
+        connect(nowhere, "t")
+
+
+def test_an_unknown_database_is_named_with_a_hint(database: Settings) -> None:
+    with pytest.raises(DatabaseError, match=r'"nosuch" does not exist.*Check the database'):
+        connect(replace(database, dbname="nosuch"), "t")
+
+
+def test_the_server_sees_who_is_there(database: Settings) -> None:
+    with connect(database, "pgjobs load 7 " + "x" * 100) as session:
+        [[name]] = session.run("SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+    assert name == ("pgjobs load 7 " + "x" * 100)[:63]
+
+
+def test_the_seeds_door_opens_a_db_api_connection(database: Settings) -> None:
+    password = database.password() if database.password else ""
+    params = get_connection_params(database.host, str(database.port), database.dbname, database.user, password)
+    assert list(params) == ["host", "port", "database", "user", "password"]
+    connection = create_connection(**params)
+    cursor = connection.cursor()
+    cursor.execute("SELECT %s::int", (1,))
+    assert cursor.fetchone()[0] == 1
+    connection.close()

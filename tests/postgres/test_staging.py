@@ -1,0 +1,218 @@
+"""Staging: each part there once, whatever attempts do; publish: all or nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.errors import DataRejected, LoadError
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.publish import Publication, publish
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.staging import Counted, Staging, Tally
+
+TARGET = TableName("t", "public")
+
+
+@pytest.fixture
+def beside(session: Session) -> Staging:
+    """Staging for a table that exists."""
+    session.run("CREATE TABLE t (a int NOT NULL, b text, c int DEFAULT 7)")
+    names = staging.plan_staging(TARGET, ["a", "b"])
+    staging.create_beside(session, names, TARGET)
+    return names
+
+
+def lines(*numbers: int) -> list[Counted]:
+    return [Counted(f"{number}\tx\n".encode(), 1) for number in numbers]
+
+
+def attempt(session: Session, names: Staging, part: int, number: int, *numbers: int) -> bool:
+    assert staging.begin_attempt(session, names, part, number)
+    return staging.copy_part(session, names, part, number, lines(*numbers))
+
+
+def publication(names: Staging, parts: int, becomes_target: bool = False) -> Publication:
+    return Publication("load-1", TARGET, names, parts, becomes_target)
+
+
+def tables(session: Session) -> list[str]:
+    return [row[0] for row in session.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
+
+
+def test_a_part_is_copied_and_claimed_together(session: Session, beside: Staging) -> None:
+    assert attempt(session, beside, 0, 100, 1, 2)
+    assert staging.tally(session, beside) == Tally(parts=1, rows=2, bytes=8, discarded=0, failure=None)
+
+
+def test_an_attempt_at_a_part_that_is_there_need_not_begin(session: Session, beside: Staging) -> None:
+    attempt(session, beside, 0, 100, 1)
+    assert not staging.begin_attempt(session, beside, 0, 101)
+    assert staging.begin_attempt(session, beside, 1, 102)
+
+
+def test_of_two_attempts_at_once_one_stays(session: Session, beside: Staging, database: Settings) -> None:
+    with connect(database, "twin") as twin:
+        assert staging.begin_attempt(session, beside, 0, 100)
+        assert staging.begin_attempt(twin, beside, 0, 101)
+        assert staging.copy_part(session, beside, 0, 100, lines(1, 2))
+        assert not staging.copy_part(twin, beside, 0, 101, lines(1, 2))
+    assert staging.tally(session, beside) == Tally(parts=1, rows=2, bytes=8, discarded=1, failure=None)
+    assert session.run(f"SELECT count(*) FROM {beside.rows.quoted}") == [[2]]
+
+
+def test_a_twin_waits_for_a_claim_that_is_not_committed_yet(
+    session: Session, beside: Staging, database: Settings
+) -> None:
+    """The first attempt has claimed the part and fails before its commit: the twin's rows must stay."""
+    staging.begin_attempt(session, beside, 0, 100)
+    twin_stayed: list[bool] = []
+
+    def run_twin() -> None:
+        with connect(database, "twin") as twin:
+            staging.begin_attempt(twin, beside, 0, 101)
+            twin_stayed.append(staging.copy_part(twin, beside, 0, 101, lines(1)))
+
+    thread = threading.Thread(target=run_twin)
+    with connect(database, "first") as first:
+        first.run("BEGIN")
+        first.run(f"UPDATE {beside.parts.quoted} SET rows = 1, bytes = 4 WHERE attempt = 100")
+        thread.start()
+        wait_until_blocked(session, "twin")
+        first.run("ROLLBACK")
+    thread.join()
+    assert twin_stayed == [True]
+    assert staging.tally(session, beside).rows == 1
+
+
+def wait_until_blocked(session: Session, application: str) -> None:
+    """Until the server says that the session of that name waits for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+    while session.run(query, application) == [[0]]:
+        pass
+
+
+def test_an_attempt_that_the_server_refuses_leaves_nothing(session: Session, beside: Staging) -> None:
+    staging.begin_attempt(session, beside, 0, 100)
+    with pytest.raises(DataRejected):
+        staging.copy_part(session, beside, 0, 100, [Counted(b"1\tx\nbad\tx\n", 2)])
+    staging.record_failure(session, beside, 0, 100, "why")
+    assert staging.tally(session, beside) == Tally(parts=0, rows=0, bytes=0, discarded=1, failure="why")
+
+
+def test_no_attempt_begins_in_a_load_that_has_failed(session: Session, beside: Staging) -> None:
+    staging.begin_attempt(session, beside, 0, 100)
+    staging.record_failure(session, beside, 0, 100, "why")
+    assert not staging.begin_attempt(session, beside, 1, 101)
+
+
+def test_rows_that_the_server_counted_otherwise_are_refused(session: Session, beside: Staging) -> None:
+    staging.begin_attempt(session, beside, 0, 100)
+    with pytest.raises(LoadError, match="3 rows were sent, but the server counted 2"):
+        staging.copy_part(session, beside, 0, 100, [Counted(b"1\tx\n2\tx\n", 3)])
+    assert session.run(f"SELECT count(*) FROM {beside.rows.quoted}") == [[0]]
+
+
+def test_the_server_tells_of_a_copy_under_way(session: Session, beside: Staging, database: Settings) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def blocks() -> Iterator[Counted]:
+        yield Counted(b"1\tx\n" * 50_000, 50_000)
+        yield Counted(b"1\tx\n" * 50_000, 50_000)
+        while not seen or seen[-1][0] < 50_000:
+            seen.append(staging.under_way(session, beside))
+
+    with connect(database, "copy") as copying:
+        staging.begin_attempt(copying, beside, 0, 100)
+        staging.copy_part(copying, beside, 0, 100, blocks())
+    assert seen[-1][1] >= 200_000
+    assert staging.under_way(session, beside) == (0, 0)
+
+
+def test_publishing_appends_marks_and_clears_up(session: Session, beside: Staging) -> None:
+    session.run("INSERT INTO t VALUES (0, 'old', 1)")
+    attempt(session, beside, 0, 100, 1)
+    attempt(session, beside, 1, 101, 2, 3)
+    staged, inserted = publish(session, publication(beside, parts=2))
+    assert (staged.rows, inserted) == (3, 3)
+    assert session.run("SELECT a, b, c FROM t ORDER BY a") == [[0, "old", 1], [1, "x", 7], [2, "x", 7], [3, "x", 7]]
+    assert ledger.recorded_target(session, "load-1") == "public.t"
+    assert tables(session) == ["t", "table_updates"]
+
+
+def test_publishing_with_a_part_missing_changes_nothing(session: Session, beside: Staging) -> None:
+    attempt(session, beside, 0, 100, 1)
+    with pytest.raises(LoadError, match="1 of 2 parts"):
+        publish(session, publication(beside, parts=2))
+    assert session.run("SELECT * FROM t") == []
+    assert ledger.recorded_target(session, "load-1") is None
+
+
+def test_publishing_an_id_that_was_recorded_meanwhile_changes_nothing(session: Session, beside: Staging) -> None:
+    attempt(session, beside, 0, 100, 1)
+    ledger.record(session, "load-1", "public.t")
+    with pytest.raises(LoadError, match="recorded by someone else"):
+        publish(session, publication(beside, parts=1))
+    assert session.run("SELECT * FROM t") == []
+
+
+def test_publishing_what_the_table_refuses_changes_nothing(session: Session, beside: Staging) -> None:
+    session.run("ALTER TABLE t ADD CHECK (a < 2)")
+    attempt(session, beside, 0, 100, 1, 2)
+    with pytest.raises(Exception, match="t_a_check"):
+        publish(session, publication(beside, parts=1))
+    assert session.run("SELECT * FROM t") == []
+    assert ledger.recorded_target(session, "load-1") is None
+
+
+def test_staging_that_a_crash_emptied_is_not_published(session: Session, beside: Staging) -> None:
+    """A crash empties unlogged tables and keeps the claims; TRUNCATE leaves the same."""
+    attempt(session, beside, 0, 100, 1, 2)
+    session.run(f"TRUNCATE {beside.rows.quoted}")
+    with pytest.raises(LoadError, match="2 rows were staged, but 0 are left"):
+        publish(session, publication(beside, parts=1))
+    assert ledger.recorded_target(session, "load-1") is None
+
+
+def test_a_trigger_that_keeps_rows_out_has_its_way(session: Session, beside: Staging) -> None:
+    session.run(
+        "CREATE FUNCTION skip_odd() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN IF NEW.a % 2 = 1 THEN RETURN NULL; END IF; RETURN NEW; END$$"
+    )
+    session.run("CREATE TRIGGER skip_odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip_odd()")
+    attempt(session, beside, 0, 100, 1, 2)
+    staged, inserted = publish(session, publication(beside, parts=1))
+    assert (staged.rows, inserted) == (2, 1)
+
+
+def test_a_new_table_is_the_staged_one_renamed(session: Session) -> None:
+    names = staging.plan_staging(TARGET, ["a", 'weird " name'])
+    staging.create_as_target(session, names, ["integer", "text"])
+    attempt(session, names, 0, 100, 1, 2)
+    _, inserted = publish(session, publication(names, parts=1, becomes_target=True))
+    assert inserted == 2
+    assert session.run('SELECT a, "weird "" name" FROM t ORDER BY a') == [[1, "x"], [2, "x"]]
+    assert session.run("SELECT relpersistence::text, reloptions FROM pg_class WHERE relname = 't'") == [["p", None]]
+    assert tables(session) == ["t", "table_updates"]
+
+
+def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session) -> None:
+    names = staging.plan_staging(TARGET, ["a", "b"])
+    staging.create_as_target(session, names, ["integer", "text"])
+    attempt(session, names, 0, 100, 1)
+    session.run("CREATE TABLE t (a int, b text)")
+    session.run("INSERT INTO t VALUES (0, 'theirs')")
+    publish(session, publication(names, parts=1, becomes_target=True))
+    assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "theirs"], [1, "x"]]
+    assert tables(session) == ["t", "table_updates"]
+
+
+def test_a_discarded_load_leaves_no_table(session: Session, beside: Staging) -> None:
+    attempt(session, beside, 0, 100, 1)
+    staging.discard(session, beside)
+    assert tables(session) == ["t", "table_updates"]

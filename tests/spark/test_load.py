@@ -1,0 +1,181 @@
+"""The load as a function: what it promises about its input, its table, its id and its failures."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.dbaccess import ledger
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.flows.load import LoadJob, load_dataframe, run
+from jobs.spark import carry
+
+
+def public_tables(session: Session) -> set[str]:
+    return {name for [name] in session.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+def numbers(spark: SparkSession, count: int, parts: int = 2) -> DataFrame:
+    return spark.range(0, count, 1, parts).selectExpr("CAST(id AS int) AS a", "CAST(id AS string) AS b")
+
+
+def test_the_report_counts_what_was_loaded(spark: SparkSession, session: Session, database: Settings) -> None:
+    report = load_dataframe(numbers(spark, 1000, parts=3), table="t", settings=database, load_id="x")
+    assert session.run("SELECT count(*), sum(a) FROM t") == [[1000, 499500]]
+    size = sum(len(f"{i}\t{i}\n") for i in range(1000))
+    assert (report.rows_read, report.rows_staged, report.rows_inserted) == (1000, 1000, 1000)
+    assert (report.bytes_copied, report.parts, report.attempts_discarded) == (size, 3, 0)
+    assert (report.load_id, report.table, report.mode, report.already_loaded) == ("x", "public.t", "append", False)
+    assert set(report.seconds) == {"prepare", "copy", "publish", "total"}
+
+
+def test_nothing_stays_beside_the_table(spark: SparkSession, session: Session, database: Settings) -> None:
+    load_dataframe(numbers(spark, 10), table="t", settings=database)
+    assert public_tables(session) == {"t", "table_updates"}
+
+
+def test_a_second_load_of_an_id_does_nothing_and_does_not_look_at_its_input(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    load_dataframe(numbers(spark, 10), table="t", settings=database, load_id="x")
+
+    def read() -> DataFrame:
+        raise AssertionError("the input was read")
+
+    report = run(LoadJob(TableName("t"), database, "append", "x"), read)
+    assert report.already_loaded
+    assert session.run("SELECT count(*) FROM t") == [[10]]
+
+
+def test_loads_without_an_id_are_loads_of_their_own(spark: SparkSession, session: Session, database: Settings) -> None:
+    for _ in range(2):
+        load_dataframe(numbers(spark, 10), table="t", settings=database)
+    assert session.run("SELECT count(*) FROM t") == [[20]]
+
+
+def test_an_id_that_another_table_has_is_refused(spark: SparkSession, session: Session, database: Settings) -> None:
+    load_dataframe(numbers(spark, 10), table="t", settings=database, load_id="x")
+    with pytest.raises(UsageError, match=r"'x' was used before, for the table public\.t"):
+        load_dataframe(numbers(spark, 10), table="other", settings=database, load_id="x")
+    assert "other" not in public_tables(session)
+
+
+def test_of_two_runs_of_an_id_at_once_one_loads_and_the_other_waits(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    reports = []
+
+    def second() -> None:
+        reports.append(load_dataframe(numbers(spark, 10), table="t", settings=database, load_id="x"))
+
+    with connect(database, "first") as first:
+        assert ledger.claim_load(first, "x")
+        thread = threading.Thread(target=second)
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while session.run(waiting) == [[0]]:
+            pass
+        ledger.record(first, "x", "public.t")
+    thread.join()
+    assert [report.already_loaded for report in reports] == [True]
+
+
+def test_an_empty_input_makes_an_empty_table_and_a_marker(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    report = load_dataframe(numbers(spark, 0), table="t", settings=database, load_id="x")
+    assert report.rows_inserted == 0
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+    assert ledger.recorded_target(session, "x") == "public.t"
+
+
+def test_a_table_that_exists_is_appended_to_by_name(spark: SparkSession, session: Session, database: Settings) -> None:
+    session.run("CREATE SCHEMA s; CREATE TABLE s.t (id serial, b varchar(5), a bigint)")
+    load_dataframe(numbers(spark, 3), table="s.t", settings=database)
+    assert session.run("SELECT id > 0, a, b FROM s.t ORDER BY a") == [[True, 0, "0"], [True, 1, "1"], [True, 2, "2"]]
+
+
+def test_no_create_wants_the_table(spark: SparkSession, database: Settings) -> None:
+    with pytest.raises(UsageError, match=r"no table t.*--create"):
+        load_dataframe(numbers(spark, 3), table="t", settings=database, create=False)
+
+
+def test_a_schema_that_is_missing_is_named(spark: SparkSession, database: Settings) -> None:
+    with pytest.raises(UsageError, match=r"no schema for the table nosuch\.t"):
+        load_dataframe(numbers(spark, 3), table="nosuch.t", settings=database)
+
+
+def test_a_column_that_does_not_match_is_refused_before_anything_is_copied(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE t (a int, c int NOT NULL)")
+    with pytest.raises(UsageError, match="'b' is not a column of the table; 'c' is missing"):
+        load_dataframe(numbers(spark, 3), table="t", settings=database)
+    assert public_tables(session) == {"t", "table_updates"}
+
+
+@pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "python"])
+def test_a_cell_that_the_server_refuses_fails_the_load_with_its_column_and_leaves_nothing(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    session.run("CREATE TABLE t (a int, b int)")
+    rows = spark.range(0, 100, 1, 4).selectExpr(
+        "CAST(id AS int) AS a", "IF(id = 77, 'planted', CAST(id AS string)) AS b"
+    )
+    with pytest.raises(LoadError, match='column "b": invalid input syntax for type integer') as caught:
+        run(LoadJob(TableName("t"), database, "append", "x", arrow=arrow), lambda: rows)
+    assert "planted" not in str(caught.value)
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+    assert public_tables(session) == {"t", "table_updates"}
+    assert ledger.recorded_target(session, "x") is None
+
+
+def test_a_failure_of_spark_leaves_nothing_and_the_id_can_be_loaded_again(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    broken = spark.range(10).selectExpr("CAST(IF(id = 7, raise_error('broken input'), id) AS int) AS a")
+    with pytest.raises(Exception, match="broken input"):
+        load_dataframe(broken, table="t", settings=database, load_id="x")
+    assert public_tables(session) == {"table_updates"}
+    assert not load_dataframe(numbers(spark, 10), table="t", settings=database, load_id="x").already_loaded
+
+
+def test_a_mode_that_is_not_there_is_refused(spark: SparkSession, database: Settings) -> None:
+    with pytest.raises(UsageError, match="no mode 'bogus'"):
+        load_dataframe(numbers(spark, 1), table="t", settings=database, mode="bogus")
+    with pytest.raises(UsageError, match="takes no keys"):
+        load_dataframe(numbers(spark, 1), table="t", settings=database, keys=["a"])
+
+
+def test_parallelism_bounds_the_connections_in_use_at_once(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    job = LoadJob(TableName("t"), database, "append", "x", parallelism=1)
+    assert run(job, lambda: numbers(spark, 100, parts=8)).parts == 1
+    assert session.run("SELECT count(*) FROM t") == [[100]]
+
+
+def test_the_carrier_is_chosen_by_what_driver_and_workers_have(spark: SparkSession) -> None:
+    assert carry.workers_have_arrow(spark)
+
+
+def test_a_plan_with_shuffles_is_counted_and_copied_as_one(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    """Adaptive execution may change the number of partitions: the parts counted must be those copied."""
+    rows = (
+        spark.range(0, 1000, 1, 4)
+        .selectExpr("id % 10 AS k", "id")
+        .groupBy("k")
+        .sum("id")
+        .selectExpr("k", "`sum(id)` AS s")
+    )
+    report = load_dataframe(rows, table="t", settings=database)
+    assert report.rows_inserted == 10
+    assert session.run("SELECT sum(s) FROM t") == [[499500]]

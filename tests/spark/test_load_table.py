@@ -1,0 +1,104 @@
+"""The entrypoint as a user runs it: spark-submit, exit statuses, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+
+SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "load_table.py"
+
+Submit = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def submit(spark_submit: list[str], database: Settings, tmp_path: Path) -> Submit:
+    """Run load_table.py from an empty folder, connected by PG* variables.
+
+    spark-submit joins the job's standard error to its standard output, and keeps its own for Spark's log.
+    """
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("PG", "SPARK_", "PYSPARK_"))},
+        "PGHOST": database.host,
+        "PGPORT": str(database.port),
+        "PGDATABASE": database.dbname,
+        "PGUSER": database.user,
+        "PGPASSWORD": database.password() if database.password else "",
+    }
+    (tmp_path / "cwd").mkdir()
+
+    def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        command = [*spark_submit, str(SCRIPT), *arguments]
+        return subprocess.run(command, env=environ, cwd=tmp_path / "cwd", capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def trips(tmp_path: Path) -> Path:
+    """A CSV file with a missing value."""
+    path = tmp_path / "trips.csv"
+    path.write_text("id,fare,at\n1,2.50,2026-11-20T08:00:00Z\n2,NA,2026-11-20T09:00:00Z\n")
+    return path
+
+
+def csv(path: Path, *more: str) -> list[str]:
+    options = ["--option", "header=true", "--option", "inferSchema=true", "--option", "nullValue=NA"]
+    return ["--source", str(path), "--format", "csv", *options, *more]
+
+
+def test_a_file_is_loaded_once_and_reported(submit: Submit, trips: Path, session: Session, tmp_path: Path) -> None:
+    report_path = tmp_path / "report.json"
+    arguments = csv(trips, "--table", "trips", "--load-id", "trips/1", "--report", str(report_path))
+    first = submit(arguments)
+    assert first.returncode == 0
+    assert first.stdout.startswith("loaded 2 rows into public.trips in ")
+    assert session.run("SELECT id, fare, extract(epoch FROM at)::bigint FROM trips ORDER BY id") == [
+        [1, 2.5, 1795161600],
+        [2, None, 1795165200],
+    ]
+    assert json.loads(report_path.read_text())["rows_inserted"] == 2
+    second = submit(arguments)
+    assert second.returncode == 0
+    assert second.stdout == "already loaded: trips holds the load 'trips/1'. Nothing was copied.\n"
+    assert json.loads(report_path.read_text())["already_loaded"] is True
+    assert session.run("SELECT count(*) FROM trips") == [[2]]
+
+
+def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session: Session) -> None:
+    select = "SELECT id AS trip, CAST(fare AS decimal(8,2)) AS price FROM source WHERE fare IS NOT NULL"
+    assert submit(csv(trips, "--table", "trips", "--select", select)).returncode == 0
+    assert session.run("SELECT trip, price::text FROM trips") == [[1, "2.50"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["--table", "trips", "--option", "header"], 2, "error: --option 'header' is not of the form K=V."),
+        (["--table", "a.b.c"], 2, "error: 'a.b.c' is not a table's name."),
+        (["--table", "trips", "--no-create"], 2, "error: There is no table trips."),
+        (["--table", "trips", "--select", "SELECT nosuch FROM source"], 1, "error: [UNRESOLVED_COLUMN"),
+        (["--table", "trips", "--port", "1"], 1, "error: No server answers at"),
+        (["--table", "trips", "--dbname", "nosuch"], 1, 'error: database "nosuch" does not exist'),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_a_status(
+    submit: Submit, trips: Path, arguments: list[str], status: int, told: str
+) -> None:
+    done = submit(csv(trips, *arguments))
+    assert done.returncode == status
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout.startswith(told)
+
+
+def test_a_path_that_is_not_there_is_named(submit: Submit, tmp_path: Path) -> None:
+    done = submit(csv(tmp_path / "nosuch.csv", "--table", "trips"))
+    assert done.returncode == 1
+    assert done.stdout.startswith("error: [PATH_NOT_FOUND] Path does not exist")

@@ -1,0 +1,68 @@
+"""The pure-Python carrier reads PySpark's framing in blocks, and nothing beyond its section."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.spark.carry import BlockDeserializer
+
+END = struct.pack("!ii", -1, -4)  # END_OF_DATA_SECTION, END_OF_STREAM
+
+
+def framed(lines: list[bytes]) -> bytes:
+    return b"".join(struct.pack("!i", len(line)) + line for line in lines) + END
+
+
+class Trickle(io.RawIOBase):
+    """A socket that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._source = io.BytesIO(data)
+        self._size = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._source.read(min(self._size, size))
+
+    def readall(self) -> bytes:
+        return self._source.read()
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # io gives a memoryview
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@given(
+    lines=st.lists(st.binary(max_size=700).map(lambda body: body.replace(b"\n", b"n") + b"\n"), max_size=40),
+    size=st.integers(1, 5000),
+    buffer=st.sampled_from([16, 100, 65536]),
+)
+def test_every_line_comes_once_in_order_and_the_next_section_is_left(
+    lines: list[bytes], size: int, buffer: int
+) -> None:
+    stream = io.BufferedReader(Trickle(framed(lines), size), buffer)
+    blocks = list(BlockDeserializer().load_stream(stream))
+    assert b"".join(bytes(counted.block) for counted in blocks) == b"".join(lines)
+    assert sum(counted.rows for counted in blocks) == len(lines)
+    assert stream.read() == struct.pack("!i", -4)
+
+
+@pytest.mark.parametrize("length", [10, 266, 2560, 0x0A0A])
+def test_a_length_that_holds_a_newline_byte_is_no_line(length: int) -> None:
+    lines = [b"x" * (length - 1) + b"\n"] * 3
+    blocks = list(BlockDeserializer().load_stream(io.BufferedReader(io.BytesIO(framed(lines)))))
+    assert b"".join(bytes(counted.block) for counted in blocks) == b"".join(lines)
+
+
+def test_lines_that_fit_the_buffer_come_in_one_block() -> None:
+    lines = [b"a\tb\n"] * 1000
+    blocks = list(BlockDeserializer().load_stream(io.BufferedReader(io.BytesIO(framed(lines)), 65536)))
+    assert [counted.rows for counted in blocks] == [1000]

@@ -1,0 +1,102 @@
+"""The driver's errors become the project's, by SQLSTATE, and show no value."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from pg8000.exceptions import DatabaseError as DriverDatabaseError
+from pg8000.exceptions import InterfaceError as DriverInterfaceError
+
+from jobs.dbaccess.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    ConstraintViolated,
+    DatabaseError,
+    DataRejected,
+    TransientError,
+    driver_errors_translated,
+    from_server,
+    kind_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind", "transient"),
+    [
+        ("08006", ConnectionFailed, True),
+        ("22P02", DataRejected, False),
+        ("23505", ConstraintViolated, False),
+        ("28P01", AuthenticationFailed, False),
+        ("40P01", TransientError, True),
+        ("42P01", DatabaseError, False),
+        ("53300", TransientError, True),
+        ("55P03", TransientError, True),
+        ("57P03", TransientError, True),
+        ("57P04", DatabaseError, False),
+        ("57014", DatabaseError, False),
+        ("", DatabaseError, False),
+    ],
+)
+def test_the_sqlstate_chooses_the_class(sqlstate: str, kind: type[DatabaseError], transient: bool) -> None:
+    assert kind_of(sqlstate) is kind
+    assert kind.transient is transient
+
+
+CELL = "planted-cell"
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "message", "shown"),
+    [
+        ("22P02", f'invalid input syntax for type integer: "{CELL}"', "invalid input syntax for type integer"),
+        ("22003", f'value "{CELL}" is out of range for type integer', "value is out of range for type integer"),
+        ("22008", f'date/time field value out of range: "{CELL}"', "date/time field value out of range"),
+        ("22P02", f'invalid input value for enum mood: "{CELL}"', "invalid input value for enum mood"),
+        ("22P02", f'malformed array literal: "{CELL} "with" quotes\nand lines"', "malformed array literal"),
+        ("22001", "value too long for type character varying(3)", "value too long for type character varying(3)"),
+        ("22021", 'invalid byte sequence for encoding "UTF8": 0x70 0x6c', "invalid byte sequence for encoding"),
+    ],
+)
+def test_a_refused_value_is_cut_from_the_message(sqlstate: str, message: str, shown: str) -> None:
+    error = from_server({"C": sqlstate, "M": message, "W": f'COPY t, line 3, column price: "{CELL}"'})
+    assert error.message == f'column "price": {shown} (SQLSTATE {sqlstate}).'
+    assert CELL not in repr(error)
+
+
+def test_details_are_not_shown_for_they_hold_the_row() -> None:
+    error = from_server(
+        {"C": "23505", "M": 'duplicate key value violates unique constraint "t_pkey"', "D": f"Key (a)=({CELL}) exists."}
+    )
+    assert error.message == 'duplicate key value violates unique constraint "t_pkey" (SQLSTATE 23505).'
+
+
+def test_a_column_that_the_server_names_is_kept() -> None:
+    error = from_server({"C": "23502", "M": 'null value in column "a" of relation "t" violates', "c": "a"})
+    assert error.column == "a"
+    assert error.message.count('"a"') == 1
+
+
+def test_a_column_whose_name_holds_a_comma_is_found_in_the_context() -> None:
+    assert from_server({"C": "22P02", "M": "x", "W": "COPY t, line 12, column a, b: null input"}).column == "a, b"
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    error = from_server({"C": "22P02", "M": "bad", "W": 'COPY t, line 1, column c: "x"'})
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (type(copy), str(copy), copy.sqlstate, copy.column) == (type(error), str(error), "22P02", "c")
+
+
+def test_the_drivers_own_error_is_not_chained_for_it_holds_the_values() -> None:
+    with pytest.raises(DataRejected) as caught, driver_errors_translated():
+        raise DriverDatabaseError({"C": "22P02", "M": f'bad: "{CELL}"', "D": CELL})
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_broken_connection_tells_the_innermost_reason() -> None:
+    with pytest.raises(ConnectionFailed, match="reset by peer"), driver_errors_translated():
+        try:
+            raise ConnectionResetError("reset by peer")
+        except OSError as error:
+            raise DriverInterfaceError("network error") from error

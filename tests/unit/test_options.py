@@ -1,0 +1,70 @@
+"""How a job ends: an exit status, and for an error one line that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.load_table import build_parser
+from jobs.options import run_job, settings_of
+
+
+def raising(error: BaseException) -> None:
+    raise error
+
+
+def test_a_job_that_ends_well_has_status_0() -> None:
+    assert run_job(lambda: None, verbose=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (UsageError("No table.", "Make it."), 2, "error: No table. Make it.\n"),
+        (LoadError("Lost.", "Run it again."), 1, "error: Lost. Run it again.\n"),
+        (RuntimeError("first\nsecond"), 1, "error: first\n"),
+        (RuntimeError(), 1, "error: RuntimeError\n"),
+        (KeyboardInterrupt(), 1, "error: interrupted; nothing was loaded.\n"),
+    ],
+)
+def test_an_error_is_one_line_and_a_status(
+    error: BaseException, status: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_job(lambda: raising(error), verbose=False) == status
+    assert capsys.readouterr().err == line
+
+
+def test_the_stack_trace_comes_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
+    run_job(lambda: raising(LoadError("Lost.")), verbose=True)
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--source", "x"],
+        ["--source", "x", "--table", "t", "--mode", "bogus"],
+        ["--source", "x", "--table", "t", "--format", "bogus"],
+        ["--source", "x", "--table", "t", "--parallelism", "0"],
+        ["--source", "x", "--table", "t", "--bogus"],
+    ],
+)
+def test_wrong_flags_have_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        build_parser().parse_args(arguments)
+    assert caught.value.code == 2
+    assert "usage: load_table.py" in capsys.readouterr().err
+
+
+def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        build_parser().parse_args(["--help"])
+    assert caught.value.code == 0
+    assert "spark-submit load_table.py --source s3://" in capsys.readouterr().out
+
+
+def test_flags_and_environment_become_settings() -> None:
+    options = build_parser().parse_args(["--source", "x", "--table", "t", "--host", "h", "--dbname", "d"])
+    settings = settings_of(options, {"PGUSER": "u", "PGHOST": "other"})
+    assert (settings.host, settings.dbname, settings.user) == ("h", "d", "u")

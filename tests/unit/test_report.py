@@ -1,0 +1,72 @@
+"""What a run tells."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jobs.flows.progress import progress_line
+from jobs.flows.report import LoadReport, Stopwatch, plural
+
+DONE = LoadReport(
+    load_id="orders/1",
+    table="public.orders",
+    mode="append",
+    rows_read=1000,
+    rows_staged=1000,
+    rows_inserted=1000,
+    bytes_copied=2_500_000,
+    parts=2,
+    attempts_discarded=1,
+    seconds={"prepare": 1.0, "copy": 0.75, "publish": 0.25, "total": 2.0},
+)
+
+
+def test_the_json_report_has_every_promised_field() -> None:
+    assert list(json.loads(DONE.to_json())) == [
+        "load_id",
+        "table",
+        "mode",
+        "rows_read",
+        "rows_staged",
+        "rows_inserted",
+        "bytes_copied",
+        "parts",
+        "attempts_discarded",
+        "already_loaded",
+        "seconds",
+    ]
+    assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "total"]
+
+
+def test_the_summary_tells_rows_speed_and_phases() -> None:
+    assert DONE.summary() == (
+        "loaded 1,000 rows into public.orders in 2.0 s: 500 rows/s, 2.5 MB in 2 parts\n"
+        "  prepare 1.0 s, copy 0.8 s, publish 0.2 s; load id 'orders/1'; 1 attempt discarded"
+    )
+
+
+def test_the_summary_of_a_load_done_before_says_so() -> None:
+    report = LoadReport("orders/1", "public.orders", "append", already_loaded=True)
+    assert report.summary() == "already loaded: public.orders holds the load 'orders/1'. Nothing was copied."
+
+
+@pytest.mark.parametrize(
+    ("parts", "all_parts", "bar"), [(0, 4, "...................."), (1, 4, "#####..............."), (0, 0, "#" * 20)]
+)
+def test_the_progress_line_fills_its_bar_by_parts(parts: int, all_parts: int, bar: str) -> None:
+    line = progress_line(parts, all_parts, 1500, 3_000_000, 2.0)
+    assert line == f"copy [{bar}] {parts}/{all_parts} parts, 1,500 rows, 1.5 MB/s"
+
+
+def test_a_phase_that_comes_twice_is_added_up() -> None:
+    watch = Stopwatch()
+    for _ in range(2):
+        with watch.phase("copy"):
+            pass
+    assert list(watch.seconds()) == ["copy", "total"]
+
+
+def test_one_has_no_s() -> None:
+    assert (plural(1, "part"), plural(1200, "part")) == ("1 part", "1,200 parts")
