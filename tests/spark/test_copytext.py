@@ -33,7 +33,7 @@ SCHEMA = t.StructType(
     ]
 )
 
-ROWS = [
+ROWS: list[list[object]] = [
     [
         True,
         127,

@@ -137,7 +137,7 @@ class BlockDeserializer(Serializer):
     _FRAME = re.compile(rb"[\x00-\x7f](?s:...)([^\n]*\n)")
     _HEADER = struct.Struct("!i")
 
-    def load_stream(self, stream: BufferedReader) -> Iterator[Counted]:
+    def load_stream(self, stream: BufferedReader[Any]) -> Iterator[Counted]:
         """Yield blocks until the section ends; never read beyond it, for there the next message begins."""
         while True:
             lines = self._FRAME.findall(stream.peek())
@@ -151,7 +151,7 @@ class BlockDeserializer(Serializer):
                 return
             yield Counted(line, 1)
 
-    def _read_one(self, stream: BufferedReader) -> bytes | None:
+    def _read_one(self, stream: BufferedReader[Any]) -> bytes | None:
         """One line, which the buffer holds in part or not at all; None at the section's end."""
         [length] = self._HEADER.unpack(stream.read(self._HEADER.size))
         return None if length == SpecialLengths.END_OF_DATA_SECTION else stream.read(length)
