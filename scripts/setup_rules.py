@@ -1,0 +1,146 @@
+"""What the set-up decides, apart from what it does: values in, values out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+# Where a Java home is looked for after JAVA_HOME and PATH: Linux, macOS, Homebrew (ARM and Intel), SDKMAN.
+JAVA_HOMES = (
+    "/usr/lib/jvm/*",
+    "/Library/Java/JavaVirtualMachines/*/Contents/Home",
+    "/opt/homebrew/opt/openjdk*",
+    "/usr/local/opt/openjdk*",
+    "~/Library/Java/JavaVirtualMachines/*/Contents/Home",
+    "~/.sdkman/candidates/java/*",
+)
+
+
+class Java(NamedTuple):
+    """A Java that answered: its home and its major version."""
+
+    home: str
+    major: int
+
+
+def spark_javas(python: tuple[int, int]) -> tuple[int, ...]:
+    """Return the Java majors for this Python's Spark, best first: Python 3.9 goes with Spark 3.5."""
+    return (17, 21) if python >= (3, 10) else (17,)
+
+
+def parse_java(output: str) -> Java | None:
+    """Read the home and the version from what `java -XshowSettings:properties -version` prints."""
+    home = re.search(r"^\s*java\.home = (.+)$", output, re.MULTILINE)
+    version = re.search(r'version "(?:1\.)?(\d+)', output)
+    return Java(home[1].strip(), int(version[1])) if home and version else None
+
+
+def choose_java(javas: Iterable[Java], majors: Sequence[int]) -> Java | None:
+    """Return the first Java of the best major there is; stop looking once nothing better can come."""
+    best: Java | None = None
+    for java in javas:
+        if java.major == majors[0]:
+            return java
+        if java.major in majors and (best is None or majors.index(java.major) < majors.index(best.major)):
+            best = java
+    return best
+
+
+def java_advice(system: str, os_id: str, majors: Sequence[int]) -> str:
+    """Say what to run on this system to have a Java that Spark runs on."""
+    wanted = " or ".join(str(major) for major in majors)
+    others = "".join(f"    # or openjdk-{major}-jre-headless" for major in majors[1:])
+    apt = f"sudo apt-get update && sudo apt-get install -y openjdk-{majors[0]}-jre-headless{others}"
+    commands = {
+        "darwin": "brew install openjdk@17",
+        "amzn": "sudo dnf install -y java-17-amazon-corretto-headless",
+        "fedora": "sudo dnf install -y java-21-openjdk-headless",
+        "debian": apt,
+        "ubuntu": apt,
+    }
+    command = commands.get("darwin" if system == "darwin" else os_id)
+    install = f"Install it:\n\n    {command}\n\nor set" if command else "Install one, or set"
+    return f"Spark needs Java {wanted}, and none was found. {install} JAVA_HOME to one, then run make again."
+
+
+def venv_package(python: tuple[int, int]) -> str:
+    """Name the package of Debian and Ubuntu that lets this Python make virtual environments."""
+    return f"python{python[0]}.{python[1]}-venv"
+
+
+def venv_advice(package: str, *, debian: bool) -> str:
+    """Say what to do where this Python cannot make virtual environments."""
+    if debian:
+        command = f"sudo apt-get update && sudo apt-get install -y {package}"
+        return f"This Python cannot make virtual environments. Run\n\n    {command}\n\nthen make again."
+    return "This Python has no ensurepip. Choose another: make setup PYTHON=/path/to/python3"
+
+
+def os_id(os_release: str) -> str:
+    """Read the distribution's name, such as debian or amzn, from the text of /etc/os-release."""
+    match = re.search(r'^ID="?([\w.-]+)"?$', os_release, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def blanks_advice(folder: str) -> str | None:
+    """Say what to do where Spark's shell scripts could not run from the folder, None where they can."""
+    if any(letter.isspace() for letter in folder):
+        return f"Spark cannot run from a folder with a blank in its name: move the clone away from {folder!r}."
+    return None
+
+
+def base_python(pyvenv_cfg: str) -> str | None:
+    """Read from a venv's pyvenv.cfg which interpreter it was made by."""
+    home = re.search(r"^home = (.+)$", pyvenv_cfg, re.MULTILINE)
+    version = re.search(r"^version = (\d+\.\d+)", pyvenv_cfg, re.MULTILINE)
+    return f"{home[1].strip()}/python{version[1]}" if home and version else None
+
+
+def stamp(python: str, venv: str, locks: Mapping[str, bytes], project: bytes) -> dict[str, str]:
+    """Describe the environment that is wanted; one that was finished carries the same description."""
+    digest = hashlib.sha256(b"".join(name.encode() + text for name, text in sorted(locks.items())))
+    return {
+        "python": python,
+        "venv": venv,
+        "locks": digest.hexdigest(),
+        "project": hashlib.sha256(project).hexdigest(),
+    }
+
+
+def missing_steps(found: Mapping[str, str] | None, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the steps from the environment found (None: unfinished) to the one wanted.
+
+    A venv is never changed in place: other packages, another Python or another folder make a new one.
+    """
+    if found == wanted:
+        return ()
+    if found is not None and {**found, "project": wanted["project"]} == wanted:
+        return ("project",)
+    return ("venv", "packages", "project")
+
+
+def spark_env(java_home: str, python: str) -> str:
+    """Return the text of Spark's conf/spark-env.sh."""
+    return (
+        "# Written by scripts/setup.py. Spark reads it at every start, by spark-submit or from Python.\n"
+        "# JAVA_HOME is not the caller's: set-up took the caller's where Spark runs on it.\n"
+        f"JAVA_HOME={shlex.quote(java_home)}\n"
+        f"PYSPARK_PYTHON=${{PYSPARK_PYTHON:-{shlex.quote(python)}}}\n"
+        "# A laptop's host name may lead anywhere; a local Spark talks to itself.\n"
+        "SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}\n"
+    )
+
+
+def launcher(spark_home: str) -> str:
+    """Return the text of bin/spark-submit: pip's own asks the system's Python where Spark is, in vain."""
+    return (
+        "#!/bin/sh\n"
+        "# Written by scripts/setup.py.\n"
+        f"export SPARK_HOME={shlex.quote(spark_home)}\n"
+        'exec "$SPARK_HOME/bin/spark-submit" "$@"\n'
+    )

@@ -1,0 +1,124 @@
+"""What the set-up asks of the machine: running commands, apt-get, and a Java for Spark."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import setup_rules as rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+# pip and apt-get are long-winded; the cause is in their last lines.
+LINES_OF_A_FAILURE = 15
+# A fresh Ubuntu updates itself behind one's back: 300 s to wait for its lock.
+APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300")
+
+
+class SetupError(Exception):
+    """The set-up cannot go on; the message says what to do."""
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Print one line: what is being done, and how long it took."""
+    print(f"set-up: {what} ...", end="", flush=True)
+    start = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print(" failed")
+        raise
+    print(f" {time.monotonic() - start:.0f} s")
+
+
+def run(command: Sequence[str | Path], advice: str) -> None:
+    """Run a command quietly; where it fails, show its last lines and what to do."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-LINES_OF_A_FAILURE:])
+        raise SetupError(f"{' '.join(map(str, command))}\nended with status {done.returncode}:\n\n{tail}\n\n{advice}")
+
+
+def may_apt() -> list[str] | None:
+    """Return what goes before apt-get: nothing for root, sudo where it asks no password; None: not here."""
+    if shutil.which("apt-get") is None:
+        return None
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "-n"]
+    allowed = shutil.which("sudo") and not subprocess.run([*sudo, "true"], capture_output=True, check=False).returncode
+    return sudo if allowed else None
+
+
+def apt_install(before: Sequence[str], packages: Sequence[str]) -> None:
+    """Install the first of these packages that is to be had."""
+    apt = [*before, *APT_GET]
+    run([*apt, "update"], "Does this machine reach its package mirror?")
+    for package in packages:
+        with contextlib.suppress(SetupError):
+            return run([*apt, "install", "-y", "--no-install-recommends", package], "")
+    raise SetupError(f"apt-get could install none of {', '.join(packages)}: install one by hand, then run make again.")
+
+
+def require_ensurepip() -> None:
+    """Make sure that this Python can make a virtual environment: Debian and Ubuntu package that apart."""
+    check = [sys.executable, "-c", "import ensurepip, venv"]
+    if not subprocess.run(check, capture_output=True, check=False).returncode:
+        return
+    package = rules.venv_package(sys.version_info[:2])
+    before = may_apt()
+    if before is None:
+        raise SetupError(rules.venv_advice(package, debian=shutil.which("apt-get") is not None))
+    with step(f"{package} by apt-get"):
+        apt_install(before, [package])
+
+
+def require_java(majors: Sequence[int]) -> rules.Java:
+    """Return a Java that Spark runs on, installed on Debian and Ubuntu where there is none."""
+    java = find_java(majors)
+    before = None if java else may_apt()
+    if before is not None:
+        with step("Java by apt-get"):
+            apt_install(before, [f"openjdk-{major}-jre-headless" for major in majors])
+        java = find_java(majors)
+    if java is None:
+        release = Path("/etc/os-release")
+        name = rules.os_id(release.read_text()) if release.exists() else ""
+        raise SetupError(rules.java_advice(sys.platform, name, majors))
+    return java
+
+
+def find_java(majors: Sequence[int]) -> rules.Java | None:
+    """Return JAVA_HOME's where Spark runs on it, else the best Java of this machine."""
+    home = os.environ.get("JAVA_HOME")
+    chosen = [Path(home, "bin", "java")] if home else []
+    return rules.choose_java(ask_javas(chosen), majors) or rules.choose_java(ask_javas(java_commands()), majors)
+
+
+def java_commands() -> Iterator[Path]:
+    """Yield every `java` there is, that of PATH first."""
+    on_path = shutil.which("java")
+    if on_path:
+        yield Path(on_path)
+    for pattern in rules.JAVA_HOMES:
+        home = Path(pattern).expanduser()
+        yield from sorted(Path("/").glob(f"{home.relative_to('/')}/bin/java"))
+
+
+def ask_javas(commands: Iterable[Path]) -> Iterator[rules.Java]:
+    """Yield what those that run say of themselves."""
+    for command in commands:
+        with contextlib.suppress(OSError):
+            question = [str(command), "-XshowSettings:properties", "-version"]
+            answer = subprocess.run(question, capture_output=True, text=True, check=False)
+            java = rules.parse_java(answer.stderr)
+            if java:
+                yield java
