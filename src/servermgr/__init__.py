@@ -1,0 +1,1 @@
+"""Start, watch and stop a PostgreSQL server of your own, for development and tests."""
