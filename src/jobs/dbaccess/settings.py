@@ -1,125 +1,156 @@
-"""What a connection needs, as one frozen value, and how to read it from a URL, options and the environment."""
+"""What a connection needs, as one frozen value that travels to the tasks. Secrets in it never show themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl, unquote, urlsplit
-
-from jobs.dbaccess.errors import UsageError
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 DEFAULT_PORT = 5432
-SCHEMES = ("postgresql", "postgres")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+SESSION_ATTRS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
+SYSTEM_ROOTS = "system"
+"""libpq's name, as an sslrootcert, for the certificate authorities that the system trusts."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One place where the database may be.
+
+    Attributes:
+        host: a name, an address, or a directory with a Unix socket (it begins with "/").
+        hostaddr: the address to connect to, when `host` is only the name to verify.
+    """
+
+    host: str = "localhost"
+    port: int = DEFAULT_PORT
+    hostaddr: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing that goes there leaves this machine."""
+        address = self.hostaddr or self.host
+        return address.startswith(("/", "127.")) or address in ("localhost", "::1")
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a password is asked for."""
+
+    host: str
+    port: int
+    user: str
+    dbname: str
+
+
+PasswordSource = Callable[[Login], str]
+"""Gives the password for one connection, where it is opened: so one that expires is fetched anew. Picklable."""
 
 
 @dataclass(frozen=True, repr=False)
 class StaticPassword:
-    """A password that is known already. Calling it gives the text; nothing else shows it."""
+    """A password that is known already."""
 
     _text: str
 
-    def __call__(self) -> str:
-        """The password itself."""
+    def __call__(self, login: Login | None = None) -> str:
+        """The password, whoever asks."""
+        del login
         return self._text
 
     def __repr__(self) -> str:
         return "StaticPassword(****)"
 
 
+@dataclass(frozen=True, repr=False)
+class PasswordByServer:
+    """Passwords that a password file has for some of several servers."""
+
+    _texts: tuple[tuple[str, int, str], ...]
+
+    def __call__(self, login: Login) -> str:
+        """The password for the login's server, or an empty one."""
+        return next((text for host, port, text in self._texts if (host, port) == (login.host, login.port)), "")
+
+    def __repr__(self) -> str:
+        return "PasswordByServer(****)"
+
+
+@dataclass(frozen=True, repr=False)
+class Pem:
+    """The text of a file in PEM format. It travels to the tasks, which do not have the driver's files."""
+
+    path: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"Pem({self.path!r})"
+
+
 @dataclass(frozen=True)
-class Settings:
-    """Where and as whom to connect. It is picklable: tasks take it along and connect on their own.
+class Tls:
+    """How the connection is to be secured; the meanings are libpq's.
 
     Attributes:
-        host: a name, an address, or a directory with a Unix socket (it begins with "/").
-        password: called for each connection where it is opened, so that one which expires is fetched anew.
+        mode: one of SSL_MODES.
+        roots: the certificate authorities to trust: a file's, SYSTEM_ROOTS, or None for what fits the host.
+        certificate: our own certificate, with `key`, where the server wants one.
+        key_password: of `key`, where it is encrypted.
     """
 
-    host: str = "localhost"
-    port: int = DEFAULT_PORT
-    dbname: str = ""
-    user: str = ""
-    password: Callable[[], str] | None = None
+    mode: str = "prefer"
+    roots: Pem | str | None = None
+    certificate: Pem | None = None
+    key: Pem | None = None
+    key_password: StaticPassword | None = None
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a connection, and how to notice that one is dead.
+
+    Attributes:
+        connect_timeout: seconds for one attempt at one server: network, TLS and login.
+        deadline: seconds for all attempts together, while failures are of a kind that passes.
+        keepalive: whether idle connections are probed.
+        idle, interval, count: seconds of silence before the first probe, between probes, and probes until
+            the connection counts as dead.
+        user_timeout: seconds that sent data may stay unacknowledged (Linux's TCP_USER_TIMEOUT).
+    """
+
+    connect_timeout: float = 15.0
+    deadline: float = 60.0
+    keepalive: bool = True
+    idle: int = 60
+    interval: int = 10
+    count: int = 6
+    user_timeout: float = 120.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where, as whom and how to connect.
+
+    Attributes:
+        servers: tried in turn.
+        target_session_attrs: one of SESSION_ATTRS: what the session must be able to do.
+        startup: server settings for the session, such as statement_timeout.
+    """
+
+    dbname: str
+    user: str
+    servers: tuple[Server, ...] = (Server(),)
+    password: PasswordSource | None = None
+    tls: Tls = Tls()
+    target_session_attrs: str = "any"
+    application_name: str = ""
+    startup: tuple[tuple[str, str], ...] = ()
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def address(self) -> str:
         """The database's identity for logs and errors: no user, no password."""
-        return f"{self.host}:{self.port}/{self.dbname}"
-
-
-def settings_from(explicit: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
-    """Settle each value: the explicit options, then the URL (`url`), then libpq's environment variables.
-
-    Args:
-        explicit: host, port, dbname, user, url; None where nothing was said.
-        environ: PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD are read.
-
-    Raises:
-        UsageError: a value cannot be right, or user or database is missing.
-    """
-    url = explicit.get("url")
-    told: dict[str, str] = {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
-    told.update(read_url(url) if url else {})
-    told.update({name: value for name, value in explicit.items() if value is not None and name != "url"})
-    missing = [name for name in ("dbname", "user") if name not in told]
-    if missing:
-        raise UsageError(
-            f"There is no {' and no '.join(missing)} to connect with.",
-            "Give --database-url postgresql://user@host:5432/dbname, or --host, --port, --dbname and --user, "
-            "or PGHOST, PGPORT, PGDATABASE and PGUSER.",
-        )
-    settings = Settings(dbname=told["dbname"], user=told["user"])
-    if "password" in told:
-        settings = replace(settings, password=StaticPassword(told["password"]))
-    return replace(
-        settings,
-        host=told.get("host", settings.host),
-        port=_port(told["port"]) if "port" in told else settings.port,
-    )
-
-
-_ENVIRONMENT = {
-    "host": "PGHOST",
-    "port": "PGPORT",
-    "dbname": "PGDATABASE",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-}
-
-
-def read_url(url: str) -> dict[str, str]:
-    """The values that a URL `postgresql://user:password@host:port/dbname?host=...` states, unescaped.
-
-    Raises:
-        UsageError: it is not such a URL. The message does not show it, for it may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise UsageError(_NOT_A_URL, _URL_HINT) from None
-    if parts.scheme not in SCHEMES or parts.fragment:
-        raise UsageError(_NOT_A_URL, _URL_HINT)
-    stated = {
-        "user": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "host": unquote(parts.hostname or ""),
-        "port": str(port) if port is not None else "",
-        "dbname": unquote(parts.path[1:]),
-    }
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = sorted(set(query) - set(stated))
-    if unknown:
-        raise UsageError(f"The database URL has parameters that are not known: {', '.join(unknown)}.", _URL_HINT)
-    return {name: value for name, value in {**stated, **query}.items() if value}
-
-
-_NOT_A_URL = "The database URL cannot be read."
-_URL_HINT = "Write postgresql://user@host:5432/dbname; escape @ : / ? # % in a part as %40 %3A %2F %3F %23 %25."
-
-
-def _port(text: str) -> int:
-    """A port number from text."""
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:  # noqa: PLR2004 - the range of TCP ports
-        return int(text)
-    raise UsageError(f"{text!r} is not a port number.", "Give a number from 1 to 65535.")
+        return f"{','.join(map(str, self.servers))}/{self.dbname}"
