@@ -6,6 +6,7 @@
     +-- DatabaseError             what the server or the wire said; `sqlstate`, `column`
         +-- TransientError        not now: deadlock, shutting down, too many connections
         |   +-- ConnectionFailed  no connection, or it broke
+        +-- TlsFailed             no TLS, or not with a certificate that satisfies us
         +-- AuthenticationFailed  wrong password, unknown role, no pg_hba.conf entry
         +-- DataRejected          a value that the server does not take: `column` names where
         +-- ConstraintViolated    a row that a constraint does not allow
@@ -73,6 +74,10 @@ class TransientError(DatabaseError):
 
 class ConnectionFailed(TransientError):
     """There is no connection, or it broke."""
+
+
+class TlsFailed(DatabaseError):
+    """The connection cannot be made as safe as was asked for."""
 
 
 class AuthenticationFailed(DatabaseError):
@@ -158,6 +163,9 @@ def driver_errors_translated() -> Iterator[None]:
     except DriverDatabaseError as error:
         raise from_server(_fields(error.args)) from None
     except (DriverInterfaceError, OSError) as error:
+        # pg8000 says goodbye after a refused login, and that may fail, too: the refusal is what matters.
+        if isinstance(error.__context__, DriverDatabaseError):
+            raise from_server(_fields(error.__context__.args)) from None
         raise ConnectionFailed(f"The connection to the server broke: {_reason(error)}.") from None
 
 

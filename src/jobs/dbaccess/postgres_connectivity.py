@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+import random
 import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pg8000 import dbapi
 
-from jobs.dbaccess.errors import ConnectionFailed, driver_errors_translated
+from jobs.dbaccess import wire
+from jobs.dbaccess.errors import (
+    AuthenticationFailed,
+    ConnectionFailed,
+    DatabaseError,
+    TlsFailed,
+    TransientError,
+    driver_errors_translated,
+)
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-
-CONNECT_TIMEOUT = 15.0
-"""Seconds for the TCP connection. It does not stay on as a read timeout: a publish may take hours."""
+from jobs.dbaccess.settings import Login, Server, Settings
 
 MAX_APPLICATION_NAME = 63
 """PostgreSQL cuts a longer application_name (NAMEDATALEN - 1)."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
+"""Seconds between rounds of attempts. They double, and chance shortens each, lest all tasks return in step."""
+
+logger = logging.getLogger(__name__)
 
 
 def get_connection_params(
@@ -41,48 +56,134 @@ def create_connection(**conn_params: Any) -> dbapi.Connection:  # noqa: ANN401 -
         return dbapi.connect(**conn_params)
 
 
-def connect(settings: Settings, application_name: str) -> Session:
-    """Open a session.
+@dataclass(frozen=True)
+class Clock:
+    """Time, as a parameter."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+
+def connect(settings: Settings, application_name: str, clock: Clock = Clock()) -> Session:
+    """Open a session on the first server that serves.
+
+    What may pass (starting up, too many connections, refused, reset, no route yet, no server of the wanted kind) is
+    tried again until the settings' deadline; what cannot pass, a wrong password above all, is not.
 
     Args:
-        settings: where and as whom.
-        application_name: what `pg_stat_activity` shows of this connection.
+        settings: where, as whom and how.
+        application_name: what `pg_stat_activity` shows of this connection, unless the settings state another.
+        clock: for tests.
 
     Raises:
-        ConnectionFailed: no server answers there.
-        AuthenticationFailed: it does not let this user in.
+        DatabaseError: as the last round of attempts had it; the message tells what every server answered.
     """
-    params = get_connection_params(
-        settings.host,
-        settings.port,
-        settings.dbname,
-        settings.user,
-        settings.password() if settings.password else "",
-    )
-    params["sock"] = _open_socket(settings)
-    # The COPY stream is UTF-8 whatever the database's own encoding is.
-    params["startup_params"] = {"client_encoding": "UTF8"}
-    params["application_name"] = application_name[:MAX_APPLICATION_NAME]
+    deadline = clock.now() + settings.patience.deadline
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return _first_that_serves(settings, application_name)
+        except DatabaseError as error:
+            rest = deadline - clock.now()
+            if not error.transient or rest <= 0:
+                raise
+            logger.warning("%s Trying again for %.0f s.", error.message, rest)
+            clock.sleep(min(pause * (0.5 + clock.chance() / 2), rest))
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _first_that_serves(settings: Settings, application_name: str) -> Session:
+    """One round over all servers; with prefer-standby a second one, for any."""
+    failures: list[DatabaseError] = []
+    wanted = settings.target_session_attrs
+    for attrs in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
+        for server in settings.servers:
+            try:
+                return _open_wanted(settings, server, application_name, attrs)
+            except AuthenticationFailed:
+                raise
+            except DatabaseError as error:
+                failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    kind = TransientError if any(failure.transient for failure in failures) else DatabaseError
+    told = dict.fromkeys(failure.message for failure in failures)
+    raise kind(f"No server of {settings.address} serves: {' '.join(told)}", failures[0].hint)
+
+
+def _open_wanted(settings: Settings, server: Server, application_name: str, attrs: str) -> Session:
+    """A session on this server, if it is of the wanted kind."""
+    session = Session(_open(settings, server, application_name))
     try:
-        return Session(create_connection(ssl_context=False, **params))
+        if attrs != "any":
+            _check_kind(session, server, attrs)
     except BaseException:
-        params["sock"].close()
+        session.close()
+        raise
+    return session
+
+
+def _check_kind(session: Session, server: Server, attrs: str) -> None:
+    [[in_recovery, read_only]] = session.run(
+        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean"
+    )
+    serves = {
+        "read-write": not read_only,
+        "read-only": read_only,
+        "primary": not in_recovery,
+        "standby": in_recovery,
+    }
+    if not serves[attrs]:
+        kind = "a standby" if in_recovery else "read-only" if read_only else "a primary that takes writes"
+        raise TransientError(f"{server} is {kind}, and not {attrs}.", "Check target_session_attrs and the hosts.")
+
+
+def _open(settings: Settings, server: Server, application_name: str) -> dbapi.Connection:
+    """Log in; where the password is refused and its source has another one by now, once more."""
+    login = Login(server.host, server.port, settings.user, settings.dbname)
+    password = settings.password(login) if settings.password else None
+    try:
+        return _log_in(settings, server, application_name, password)
+    except AuthenticationFailed as error:
+        renewed = settings.password(login) if settings.password else None
+        if renewed != password:
+            return _log_in(settings, server, application_name, renewed)
+        if password is None:
+            raise AuthenticationFailed(
+                error.message, "No password was given: set PGPASSWORD, or add a line to ~/.pgpass.", error.sqlstate
+            ) from None
         raise
 
 
-def _open_socket(settings: Settings) -> socket.socket:
-    """A connected socket with keep-alive on and no timeout left."""
+def _log_in(settings: Settings, server: Server, application_name: str, password: str | None) -> dbapi.Connection:
+    """Try each kind of transport that sslmode allows, and tell of the last one's failure."""
+    params = get_connection_params(server.host, server.port, settings.dbname, settings.user, password or "")
+    # The COPY stream is UTF-8 whatever the database's own encoding is.
+    params["startup_params"] = {**dict(settings.startup), "client_encoding": "UTF8"}
+    params["application_name"] = (settings.application_name or application_name)[:MAX_APPLICATION_NAME]
+    *others, last = wire.transports(server, settings.tls, settings.patience)
+    for transport in others:
+        try:
+            return _start_session(transport(), params)
+        except (TlsFailed, ConnectionFailed):
+            continue
+        except AuthenticationFailed as error:
+            if error.sqlstate != _NOT_BY_THIS_TRANSPORT:
+                raise
+    return _start_session(last(), params)
+
+
+_NOT_BY_THIS_TRANSPORT = "28000"
+"""pg_hba.conf has no entry for this user under this transport (hostssl, hostnossl)."""
+
+
+def _start_session(sock: socket.socket, params: Mapping[str, Any]) -> dbapi.Connection:
+    """Log in over a socket, and end the timeout of connecting."""
     try:
-        if settings.host.startswith("/"):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.connect(f"{settings.host}/.s.PGSQL.{settings.port}")
-        else:
-            sock = socket.create_connection((settings.host, settings.port), CONNECT_TIMEOUT)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    except OSError as error:
-        raise ConnectionFailed(
-            f"No server answers at {settings.address}: {error}.",
-            "Check host and port, that the server runs, and that a security group or firewall lets this machine in.",
-        ) from None
-    sock.settimeout(None)
-    return sock
+        connection = create_connection(sock=sock, ssl_context=False, **params)
+    except BaseException:
+        wire.abandon(sock)
+        raise
+    wire.settle(sock)
+    return connection

@@ -1,0 +1,154 @@
+"""Sockets: open one to a server, keep it alive, and agree with the server on TLS."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from functools import cache
+
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TlsFailed
+from jobs.dbaccess.settings import Patience, Server, Tls
+from jobs.dbaccess.tls import context_for, handshake_failure
+
+logger = logging.getLogger(__name__)
+
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+"""https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL"""
+
+_CHECK = "Check host and port, that the server runs, and that a security group or firewall lets this machine in."
+
+
+Transport = Callable[[], socket.socket]
+"""Gives a socket on which to log in."""
+
+
+def transports(server: Server, tls: Tls, patience: Patience) -> list[Transport]:
+    """The ways to a server that sslmode allows, in its order. A Unix socket is never encrypted, as in libpq."""
+
+    def plain() -> socket.socket:
+        _note_plain(server)
+        return open_socket(server, patience)
+
+    def encrypted() -> socket.socket:
+        sock = open_socket(server, patience)
+        try:
+            return _negotiate(sock, server, tls)
+        except BaseException:
+            sock.close()
+            raise
+
+    if server.host.startswith("/"):
+        return [plain]
+    return {"disable": [plain], "allow": [plain, encrypted], "prefer": [encrypted, plain]}.get(tls.mode, [encrypted])
+
+
+def _negotiate(sock: socket.socket, server: Server, tls: Tls) -> socket.socket:
+    """The socket under TLS where the server offers it; else as it is, where sslmode puts up with that."""
+    if offers_tls(sock, server):
+        return secured(sock, server, context_for(tls, server.host))
+    if tls.mode != "prefer":
+        raise TlsFailed(f"{server} does not offer TLS, and sslmode={tls.mode} wants it.", "Turn ssl on there.")
+    _note_plain(server)
+    return sock
+
+
+def _note_plain(server: Server) -> None:
+    if not server.is_local:
+        _warn_plain(str(server))
+
+
+@cache
+def _warn_plain(server: str) -> None:
+    """Say so, once for a server."""
+    logger.warning("The connection to %s is not encrypted. Give --sslmode verify-full.", server)
+
+
+def open_socket(server: Server, patience: Patience) -> socket.socket:
+    """A connected socket. Its timeout is still that of connecting: `settle` ends it.
+
+    Raises:
+        ConnectionFailed: no server answers there, which may pass.
+        DatabaseError: there is no such host.
+    """
+    try:
+        if server.host.startswith("/"):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(patience.connect_timeout)
+            sock.connect(f"{server.host}/.s.PGSQL.{server.port}")
+            return sock
+        sock = socket.create_connection((server.hostaddr or server.host, server.port), patience.connect_timeout)
+    except socket.gaierror as error:
+        kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
+        raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
+    except OSError as error:
+        raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
+    _keep_alive(sock, patience)
+    return sock
+
+
+def settle(sock: socket.socket) -> None:
+    """End the timeout of connecting: a COPY or a publish may be silent for hours, and keep-alive finds the dead."""
+    sock.settimeout(None)
+
+
+def abandon(sock: socket.socket) -> None:
+    """Close a socket at once. Its own close() would wait for the driver's file object, which an error keeps alive."""
+    descriptor = sock.detach()
+    if descriptor != -1:
+        socket.close(descriptor)
+
+
+# Option -> how it is called where it is not Linux's name (macOS: TCP_KEEPALIVE). Systems lack some of them.
+_IDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
+_INTERVAL = getattr(socket, "TCP_KEEPINTVL", None)
+_COUNT = getattr(socket, "TCP_KEEPCNT", None)
+_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
+
+
+def _keep_alive(sock: socket.socket, patience: Patience) -> None:
+    """Notice a peer that is gone, and keep what stands between from forgetting a silent connection."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    options = [(_USER_TIMEOUT, int(patience.user_timeout * 1000))]
+    if patience.keepalive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        options += [(_IDLE, patience.idle), (_INTERVAL, patience.interval), (_COUNT, patience.count)]
+    for option, value in options:
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def offers_tls(sock: socket.socket, server: Server) -> bool:
+    """Ask the server for TLS; whether it agrees. It reads one byte, so that nothing unencrypted slips in after it.
+
+    Raises:
+        TlsFailed: what answers is no PostgreSQL server.
+        ConnectionFailed: nothing answers.
+    """
+    try:
+        sock.sendall(_SSL_REQUEST)
+        answer = sock.recv(1)
+    except OSError as error:
+        raise ConnectionFailed(f"{server} does not answer the request for TLS: {error}.", _CHECK) from None
+    if not answer:
+        raise ConnectionFailed(f"{server} hung up when asked for TLS.", "Check that PostgreSQL is what listens there.")
+    if answer not in (b"S", b"N"):
+        raise TlsFailed(f"{server} does not speak PostgreSQL's protocol.", "Check host and port.")
+    return answer == b"S"
+
+
+def secured(sock: socket.socket, server: Server, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """The socket under TLS.
+
+    Raises:
+        TlsFailed: the handshake failed, or the server's certificate does not satisfy the context.
+        ConnectionFailed: the connection broke meanwhile.
+    """
+    try:
+        return context.wrap_socket(sock, server_hostname=server.host)
+    except ssl.SSLError as error:
+        raise handshake_failure(error, str(server)) from None
+    except OSError as error:
+        raise ConnectionFailed(f"{server} hung up during the TLS handshake: {error}.", _CHECK) from None

@@ -1,0 +1,93 @@
+"""A primary with a real standby: target_session_attrs chooses, and a failover is followed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.dbaccess.errors import TransientError
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.settings import Patience, Server, Settings, Tls
+from servermgr import address, binaries, stepdown
+from servermgr.postgres import Manager
+
+REPLICATION = {"fsync": "off", "wal_level": "replica", "max_wal_senders": 4}
+
+
+def settings_for(*managers: Manager, attrs: str = "any", deadline: float = 0) -> Settings:
+    servers = tuple(Server("127.0.0.1", manager.port) for manager in managers)
+    patience = Patience(connect_timeout=5, deadline=deadline)
+    return Settings("postgres", "postgres", servers, tls=Tls("disable"), target_session_attrs=attrs, patience=patience)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Manager, Manager]]:
+    """A primary and its standby."""
+    directory = Path(tempfile.mkdtemp(prefix="pgjobs-failover-"))
+    directory.chmod(0o777)
+    try:
+        with Manager("127.0.0.1", 0, directory / "primary", initialize=True, settings=REPLICATION) as primary:
+            back_up(primary, directory / "standby")
+            with Manager("127.0.0.1", 0, directory / "standby", settings=REPLICATION) as standby:
+                yield primary, standby
+    finally:
+        shutil.rmtree(directory)
+
+
+def back_up(primary: Manager, target: Path) -> None:
+    """Copy a running primary, ready to start as its standby."""
+    account = stepdown.account_to_use(os.geteuid())
+    found = binaries.find()
+    programs = stepdown.within_reach(found, account) if account else found
+    source = address.url(primary.user, primary.host, primary.port, "postgres")
+    command = [str(programs.bin / "pg_basebackup"), "-d", source, "-D", str(target), "-R", "-c", "fast", "--no-sync"]
+    status, output = stepdown.run(command, account, binaries.environment(programs))
+    assert status == 0, output
+
+
+def port_of(settings: Settings) -> int:
+    with connect(settings, "t") as session:
+        return int(session.run("SELECT inet_server_port()")[0][0])
+
+
+@pytest.mark.parametrize(
+    ("attrs", "serves"),
+    [
+        ("any", "standby"),
+        ("read-write", "primary"),
+        ("primary", "primary"),
+        ("standby", "standby"),
+        ("read-only", "standby"),
+        ("prefer-standby", "standby"),
+    ],
+)
+def test_the_attributes_choose_a_server(pair: tuple[Manager, Manager], attrs: str, serves: str) -> None:
+    primary, standby = pair
+    chosen = {"primary": primary, "standby": standby}[serves]
+    assert port_of(settings_for(standby, primary, attrs=attrs)) == chosen.port
+
+
+def test_a_promoted_standby_is_found_while_the_deadline_lasts(pair: tuple[Manager, Manager]) -> None:
+    primary, standby = pair
+    settings = settings_for(primary, standby, attrs="read-write", deadline=30)
+    assert port_of(settings) == primary.port
+    primary.stop()
+    with pytest.raises(TransientError, match=r"No server answers.*is a standby, and not read-write"):
+        connect(settings_for(primary, standby, attrs="read-write"), "t")
+
+    def promote() -> None:
+        time.sleep(0.5)
+        with connect(settings_for(standby), "t") as session:
+            session.run("SELECT pg_promote()")
+
+    promotion = threading.Thread(target=promote)
+    promotion.start()
+    assert port_of(settings) == standby.port
+    promotion.join()
