@@ -1,6 +1,6 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 clean
+.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -45,6 +45,7 @@ lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--
 	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(LOCK) --group demo --no-deps --output-file requirements/demo.lock
+	$(LOCK) --group interop --output-file requirements/interop.lock
 
 $(UV):
 	"$(PYTHON)" -m venv build/uv
@@ -60,6 +61,15 @@ test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 	@if test -z "$(EMR7_PYTHON)"; then echo "test-emr7: skipped, no python3.9 on PATH nor under ~/.pyenv"; else \
 		"$(EMR7_PYTHON)" scripts/setup.py --venv .venv-emr7 && .venv-emr7/bin/pytest; fi
 
+test-interop: setup .venv-interop/complete ## read the connections that a real Airflow writes
+	$(BIN)/pytest tests/interop
+
+.venv-interop/complete: requirements/interop.lock
+	"$(PYTHON)" -m venv --clear .venv-interop
+	.venv-interop/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/interop.lock
+	echo '*' > .venv-interop/.gitignore
+	touch $@
+
 clean: ## remove what was made here, the demo and its data among it
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
-	rm -rf .venv .venv-emr7 .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
+	rm -rf .venv .venv-emr7 .venv-interop .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse

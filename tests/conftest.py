@@ -18,8 +18,10 @@ import pytest
 
 from jobs.dbaccess import ledger
 from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings, settings_from
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import quote_name
 from servermgr.postgres import Manager
 
@@ -32,14 +34,14 @@ def server() -> Iterator[Settings]:
     """The server, with a database from which others can be made."""
     url = os.environ.get("TEST_DATABASE_URL")
     if url:
-        yield settings_from({"url": url}, os.environ)
+        yield resolve(Given(url=url), os.environ).settings
         return
     # Not pytest's tmp_path, which other users cannot reach: as root, the server runs as another user.
     directory = tempfile.mkdtemp(prefix="pgjobs-test-")
     Path(directory).chmod(0o755)
     try:
         with Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SERVER_SETTINGS) as manager:
-            yield settings_from({"url": manager.url()}, {})
+            yield resolve(Given(url=manager.url()), {}).settings
     finally:
         shutil.rmtree(directory)
 

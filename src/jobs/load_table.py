@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import MODES, LoadJob, new_load_id, run
-from jobs.options import add_common_options, add_connection_options, run_job, settings_of
+from jobs.options import add_common_options, add_connection_options, connection_of, run_job
 
 FORMATS = ("parquet", "csv", "json", "orc")
 
@@ -34,8 +34,18 @@ exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job; its exit status."""
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     return run_job(lambda: load(options, environ), options.verbose)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; a wrong command line ends the process with status 2."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    missing = [flag for flag in ("source", "table") if getattr(options, flag) is None]
+    if missing and not options.show_connection:
+        parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = parser.add_argument_group("what to load")
-    source.add_argument("--source", nargs="+", required=True, metavar="PATH", help="files, folders or s3:// prefixes")
+    source.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
     source.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
     source.add_argument(
         "--option",
@@ -58,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     source.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
     target = parser.add_argument_group("where to")
-    target.add_argument("--table", required=True, metavar="[SCHEMA.]TABLE", help="names are taken as written")
+    target.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     target.add_argument("--mode", choices=MODES, default="append", help="default: append")
     target.add_argument(
         "--create",
@@ -75,9 +85,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Do what the options say, and print what came of it."""
+    connection = connection_of(options, environ)
+    if options.show_connection:
+        sys.stdout.write(connection.table())
+        return
     job = LoadJob(
         TableName.parse(options.table),
-        settings_of(options, environ),
+        connection.settings,
         options.mode,
         options.load_id or new_load_id(),
         create=options.create,

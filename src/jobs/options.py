@@ -7,29 +7,68 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.dbaccess.errors import JobError, UsageError
-from jobs.dbaccess.settings import Settings, settings_from
+from jobs.dbaccess.resolve import Resolved, resolve
+from jobs.dbaccess.settings import SSL_MODES
+from jobs.dbaccess.sources import Given
+from jobs.dbaccess.uri import states_password
 
 OK, FAILED, WRONG_USAGE = 0, 1, 2
 """Exit statuses."""
 
+# Flags that state one value each; the flag is libpq's name for it.
+_SINGLE_VALUES = {
+    "host": "name or address; several: a,b",
+    "port": "default: 5432",
+    "dbname": "the database",
+    "user": "the role to log in as",
+    "sslmode": f"{', '.join(SSL_MODES)}; default: prefer, and verify-full for RDS",
+    "sslrootcert": "file of trusted authorities, or: system",
+    "sslcert": "file of the client's certificate",
+    "sslkey": "file of its private key",
+}
+
+logger = logging.getLogger(__name__)
+
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where the database is."""
-    group = parser.add_argument_group("connection (the password comes from PGPASSWORD)")
-    group.add_argument("--database-url", metavar="URL", help="postgresql://user@host:5432/dbname")
-    group.add_argument("--host", help="default: PGHOST, else localhost")
-    group.add_argument("--port", help="default: PGPORT, else 5432")
-    group.add_argument("--dbname", help="default: PGDATABASE")
-    group.add_argument("--user", help="default: PGUSER")
+    group = parser.add_argument_group(
+        "connection", "One whole connection, single values, or both; PG* variables fill in. The password: PGPASSWORD."
+    )
+    whole = group.add_mutually_exclusive_group()
+    whole.add_argument("--database-url", metavar="URL", help="postgresql://user@host:5432/dbname?sslmode=verify-full")
+    whole.add_argument("--connection", metavar="ID", help="an Airflow connection: AIRFLOW_CONN_<ID>")
+    whole.add_argument("--service", metavar="NAME", help="a service of libpq's service file")
+    for name, meaning in _SINGLE_VALUES.items():
+        group.add_argument(f"--{name}", help=meaning)
+    group.add_argument(
+        "--connect-deadline", type=float, metavar="SECONDS", help="how long to try while no server serves; default: 60"
+    )
+    group.add_argument("--show-connection", action="store_true", help="print each value and its origin, and end")
 
 
-def settings_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    """The connection settings that the flags and the environment give."""
-    explicit = {name: getattr(options, name) for name in ("host", "port", "dbname", "user")}
-    return settings_from({**explicit, "url": options.database_url}, environ)
+def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Resolved:
+    """The connection settings that the flags and the environment give.
+
+    Raises:
+        UsageError: a value is missing or cannot be right.
+    """
+    values = {name: getattr(options, name) for name in _SINGLE_VALUES if getattr(options, name) is not None}
+    given = Given(values, options.database_url, options.connection, options.service)
+    if options.database_url is not None and states_password(options.database_url):
+        logger.warning(
+            "--database-url holds a password, which a job's arguments show to many. Safer: leave it out, and set "
+            "PGPASSWORD, or use --connection or ~/.pgpass."
+        )
+    resolved = resolve(given, environ)
+    if options.connect_deadline is None:
+        return resolved
+    patience = replace(resolved.settings.patience, deadline=options.connect_deadline)
+    return replace(resolved, settings=replace(resolved.settings, patience=patience))
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

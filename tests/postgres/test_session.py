@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from libpq import password_of
 
 from jobs.dbaccess.errors import (
     ConnectionFailed,
@@ -15,7 +16,7 @@ from jobs.dbaccess.errors import (
 )
 from jobs.dbaccess.postgres_connectivity import connect, create_connection, get_connection_params
 from jobs.dbaccess.session import Block, Session
-from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.settings import Patience, Server, Settings
 
 
 def test_values_are_bound(session: Session) -> None:
@@ -112,8 +113,8 @@ def test_closing_twice_is_fine(session: Session) -> None:
 
 
 def test_a_refused_connection_says_where_and_what_to_check() -> None:
-    nowhere = Settings(host="127.0.0.1", port=1, dbname="d", user="u")
-    with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1/d.*Check host and port"):
+    nowhere = Settings("d", "u", (Server("127.0.0.1", 1),), patience=Patience(deadline=0))
+    with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1: Connection refused.*Check host and port"):
         connect(nowhere, "t")
 
 
@@ -129,8 +130,8 @@ def test_the_server_sees_who_is_there(database: Settings) -> None:
 
 
 def test_the_seeds_door_opens_a_db_api_connection(database: Settings) -> None:
-    password = database.password() if database.password else ""
-    params = get_connection_params(database.host, str(database.port), database.dbname, database.user, password)
+    server = database.servers[0]
+    params = get_connection_params(server.host, str(server.port), database.dbname, database.user, password_of(database))
     assert list(params) == ["host", "port", "database", "user", "password"]
     connection = create_connection(**params)
     cursor = connection.cursor()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from libpq import environment
 
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
@@ -26,11 +27,7 @@ def submit(spark_submit: list[str], database: Settings, tmp_path: Path) -> Submi
     """
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("PG", "SPARK_", "PYSPARK_"))},
-        "PGHOST": database.host,
-        "PGPORT": str(database.port),
-        "PGDATABASE": database.dbname,
-        "PGUSER": database.user,
-        "PGPASSWORD": database.password() if database.password else "",
+        **environment(database),
     }
     (tmp_path / "cwd").mkdir()
 
@@ -85,7 +82,7 @@ def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session:
         (["--table", "a.b.c"], 2, "error: 'a.b.c' is not a table's name."),
         (["--table", "trips", "--no-create"], 2, "error: There is no table trips."),
         (["--table", "trips", "--select", "SELECT nosuch FROM source"], 1, "error: [UNRESOLVED_COLUMN"),
-        (["--table", "trips", "--port", "1"], 1, "error: No server answers at"),
+        (["--table", "trips", "--port", "1", "--connect-deadline", "0"], 1, "error: No server answers at"),
         (["--table", "trips", "--dbname", "nosuch"], 1, 'error: database "nosuch" does not exist'),
     ],
 )

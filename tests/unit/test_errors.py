@@ -94,6 +94,19 @@ def test_the_drivers_own_error_is_not_chained_for_it_holds_the_values() -> None:
     assert caught.value.__suppress_context__
 
 
+def refuse_and_say_goodbye() -> None:
+    """As pg8000 does, when its goodbye to a server that refused the login fails."""
+    try:
+        raise DriverDatabaseError({"C": "28P01", "M": "no"})
+    finally:
+        raise DriverInterfaceError("network error")
+
+
+def test_a_refusal_is_not_hidden_by_a_goodbye_that_fails() -> None:
+    with pytest.raises(AuthenticationFailed, match="no"), driver_errors_translated():
+        refuse_and_say_goodbye()
+
+
 def test_a_broken_connection_tells_the_innermost_reason() -> None:
     with pytest.raises(ConnectionFailed, match="reset by peer"), driver_errors_translated():
         try:

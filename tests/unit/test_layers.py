@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.flows": {"jobs.spark", "jobs.dbaccess", "pyspark"},
     "jobs.spark": {"jobs.dbaccess", "pyspark", "pyarrow"},
     "jobs.dbaccess": {"pg8000"},
+    "jobs.dbaccess.pool": {"jobs.dbaccess", "sqlalchemy"},  # optional: not in the archive
     "servermgr": set(),
 }
 

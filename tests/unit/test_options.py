@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.load_table import build_parser
-from jobs.options import run_job, settings_of
+from jobs.dbaccess.settings import Server
+from jobs.load_table import build_parser, parse
+from jobs.options import connection_of, run_job
 
 
 def raising(error: BaseException) -> None:
@@ -52,7 +53,7 @@ def test_the_stack_trace_comes_with_verbose(capsys: pytest.CaptureFixture[str]) 
 )
 def test_wrong_flags_have_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        build_parser().parse_args(arguments)
+        parse(arguments)
     assert caught.value.code == 2
     assert "usage: load_table.py" in capsys.readouterr().err
 
@@ -66,5 +67,5 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_flags_and_environment_become_settings() -> None:
     options = build_parser().parse_args(["--source", "x", "--table", "t", "--host", "h", "--dbname", "d"])
-    settings = settings_of(options, {"PGUSER": "u", "PGHOST": "other"})
-    assert (settings.host, settings.dbname, settings.user) == ("h", "d", "u")
+    settings = connection_of(options, {"PGUSER": "u", "PGHOST": "other"}).settings
+    assert (settings.servers, settings.dbname, settings.user) == ((Server("h"),), "d", "u")

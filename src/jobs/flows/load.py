@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from jobs.dbaccess import catalog, ledger, staging
+from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import JobError, LoadError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication, publish
@@ -113,13 +114,14 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
         read: gives the rows.
     """
     watch = Stopwatch()
-    with connect(job.settings, f"pgjobs {job.load_id}") as session:
+    with connect(job.settings, f"pgjobs load_table {job.load_id}") as session:
         with watch.phase("prepare"):
             ledger.ensure(session)
             if _loaded_before(session, job):
                 return LoadReport(job.load_id, str(job.table), job.mode, already_loaded=True, seconds=watch.seconds())
+            table = _find_table(session, job)
             df = read()
-            target = _settle_target(session, job, df)
+            target = _settle_target(session, job, table, df)
             names = staging.plan_staging(target.name, [match.target.name for match in target.matches])
         with _staging_tables(session, names, target):
             return _copy_and_publish(session, job=job, df=df, target=target, names=names, watch=watch)
@@ -141,17 +143,23 @@ def _loaded_before(session: Session, job: LoadJob) -> bool:
     return True
 
 
-def _settle_target(session: Session, job: LoadJob, df: DataFrame) -> _Target:
-    """Match the data with the table, or with the one to be made."""
+def _find_table(session: Session, job: LoadJob) -> Table | None:
+    """The table, or None where it is to be made; that it can be is settled before the input is read."""
     table = catalog.find_table(session, job.table)
+    if table is None and not job.create:
+        raise UsageError(f"There is no table {job.table}.", "Create it first, or give --create.")
+    if table is None:
+        schema = catalog.name_for_new_table(session, job.table).schema
+        if schema is None or not catalog.schema_exists(session, schema):
+            raise UsageError(f"There is no schema for the table {job.table}.", "Create the schema first.")
+    return table
+
+
+def _settle_target(session: Session, job: LoadJob, table: Table | None, df: DataFrame) -> _Target:
+    """Match the data with the table, or with the one to be made."""
     if table is not None:
         return _Target(table.name, match_existing(df.schema, table), is_new=False)
-    if not job.create:
-        raise UsageError(f"There is no table {job.table}.", "Create it first, or give --create.")
-    name = catalog.name_for_new_table(session, job.table)
-    if name.schema is None or not catalog.schema_exists(session, name.schema):
-        raise UsageError(f"There is no schema for the table {job.table}.", "Create the schema first.")
-    return _Target(name, match_new(df.schema), is_new=True)
+    return _Target(catalog.name_for_new_table(session, job.table), match_new(df.schema), is_new=True)
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
     Raises:
         JobError: a transient one, for Spark to run the task again.
     """
-    with connect(delivery.settings, f"pgjobs {delivery.load_id} part {part}") as session:
+    with connect(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}") as session:
         if not staging.begin_attempt(session, delivery.staging, part, attempt):
             return
         try:

@@ -1,0 +1,35 @@
+"""The examples of docs/database.md print what they say."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from jobs.load_table import main
+
+DOCS = Path(__file__).parents[2] / "docs" / "database.md"
+BLOCKS = re.findall(r"^```console\n(.*?)^```", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_docs_have_examples() -> None:
+    assert len(BLOCKS) >= 5
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_example_prints_what_the_docs_say(block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, printed = step.partition("\n")
+        words = shlex.split(command)
+        if words[0] == "cat":  # the example shows a file: it is made
+            path = Path(words[1].replace("~", str(tmp_path)))
+            path.write_text(printed)
+            path.chmod(0o600)
+            continue
+        program = words.index("load_table.py")
+        environ = dict(word.split("=", 1) for word in words[:program])
+        main(words[program + 1 :], {"HOME": str(tmp_path), **environ})
+        shown = capsys.readouterr()
+        assert shown.out + shown.err == printed
