@@ -55,8 +55,8 @@ def note(package: Path, bundle: str, today: dt.datetime) -> str:
 
 The certificate authorities of Amazon RDS and Aurora, all regions: {bundle.count("BEGIN CERTIFICATE")} certificates.
 
-- Source: the npm package `{package.name.rpartition("-")[0]}`, version {package.stem.rpartition("-")[2]} (MIT licence), which
-  takes them from AWS's truststore (`global-bundle.pem`).
+- Source: the npm package `{package.name.rpartition("-")[0]}`, version {package.stem.rpartition("-")[2]}
+  (MIT licence), which takes them from AWS's truststore (`global-bundle.pem`).
 - SHA-256 of the package's file: `{hashlib.sha256(package.read_bytes()).hexdigest()}`
 - Made on: {today.date().isoformat()}, by `scripts/rds_bundle.py`
 - SHA-256 of the bundle: `{hashlib.sha256(bundle.encode()).hexdigest()}`
