@@ -18,8 +18,9 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv from the lock files, find or install Java, make spark-submit work
-	@test -n "$(PYTHON)" || { echo >&2 \
-		"No Python 3.9 or newer on PATH: install one, or say make setup PYTHON=/path/to/python3"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || { echo >&2 \
+		"$(if $(PYTHON),$(PYTHON) is no,PATH has no) Python 3.9 or newer:" \
+		"install one, or say make setup PYTHON=/path/to/python3"; exit 1; }
 	@"$(PYTHON)" scripts/setup.py $(if $(filter file,$(origin PYTHON)),--keep-python)
 
 demo: setup ## load five tables into a PostgreSQL of its own, and ask it a question
@@ -52,10 +53,10 @@ $(UV):
 	build/uv/bin/pip install --quiet uv==$(UV_VERSION)
 
 test-docker: setup ## run the tests that need a database on the image postgres:$POSTGRES_VERSION (18)
-	$(COMPOSE) up --detach --wait
-	TEST_DATABASE_URL="postgresql://postgres:postgres@$$($(COMPOSE) port postgres 5432)/postgres" \
-		$(BIN)/pytest tests/postgres tests/spark; \
-		status=$$?; $(COMPOSE) down --volumes; exit $$status
+	trap '$(COMPOSE) down --volumes' EXIT; trap 'exit 130' INT TERM; \
+		$(COMPOSE) up --detach --wait && \
+		TEST_DATABASE_URL="postgresql://postgres:postgres@$$($(COMPOSE) port postgres 5432)/postgres" \
+		$(BIN)/pytest tests/postgres tests/spark
 
 test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 	@if test -z "$(EMR7_PYTHON)"; then echo "test-emr7: skipped, no python3.9 on PATH nor under ~/.pyenv"; else \

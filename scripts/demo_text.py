@@ -43,7 +43,7 @@ def submit_command(submit: str, job: str, *, source: str, table: str, url: str, 
 
 def loads_table(rows: Mapping[str, int], seconds: Mapping[str, float]) -> str:
     """Show the tables: how many rows each holds, and for those loaded just now, how fast that went."""
-    lines = [("table", "rows", "seconds of COPY", "rows a second")]
+    lines = [("table", "rows", "seconds", "rows a second")]
     for table, count in rows.items():
         taken = seconds.get(table)
         speed = (f"{taken:.1f}", f"{count / taken:,.0f}") if taken else ("loaded before", "")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.modes import MODES, parse_order
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load import MODES, LoadJob, new_load_id, run
+from jobs.flows.copying import Copying
+from jobs.flows.load import LoadJob, new_load_id, run
 from jobs.options import add_common_options, add_connection_options, connection_of, run_job
 
 FORMATS = ("parquet", "csv", "json", "orc")
@@ -27,6 +30,10 @@ examples:
     spark-submit load_table.py --source trips.csv --format csv --option header=true \\
       --select "SELECT id, CAST(fare AS decimal(8,2)) AS price FROM source" \\
       --table trips --database-url postgresql://me@localhost/demo
+
+  Changed rows into a table with a unique index on (id), the newest of each:
+    spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \
+      --mode upsert --keys id --dedupe-order "updated_at desc" --load-id changes/2026-11-20 --service shop
 
 exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else
 """
@@ -70,6 +77,10 @@ def build_parser() -> argparse.ArgumentParser:
     target = parser.add_argument_group("where to")
     target.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     target.add_argument("--mode", choices=MODES, default="append", help="default: append")
+    target.add_argument("--keys", metavar="A,B", help="the columns that tell a row, for upsert and ignore")
+    target.add_argument(
+        "--dedupe-order", metavar="ORDER", help="of rows with the same keys keep the first: 'updated_at desc'"
+    )
     target.add_argument(
         "--create",
         action=argparse.BooleanOptionalAction,
@@ -77,7 +88,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="make the table where it is missing",
     )
     target.add_argument("--load-id", metavar="ID", help="names this load: the second run with an id does nothing")
-    target.add_argument("--parallelism", type=_at_least_one, metavar="N", help="the most tasks that copy at once")
+    target.add_argument(
+        "--parallelism", type=_at_least_one, metavar="N", help="the most connections at once; default: half of the free"
+    )
+    target.add_argument(
+        "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
+    )
     add_connection_options(parser)
     add_common_options(parser)
     return parser
@@ -94,8 +110,10 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         connection.settings,
         options.mode,
         options.load_id or new_load_id(),
-        create=options.create,
-        parallelism=options.parallelism,
+        tuple(options.keys.split(",")) if options.keys else (),
+        parse_order(options.dedupe_order) if options.dedupe_order else (),
+        options.create,
+        Copying(options.parallelism, strip_nul=options.nul == "strip"),
     )
     reader_options = dict(_key_and_value(text) for text in options.option)
     report = run(job, lambda: read_source(options, reader_options))
@@ -106,9 +124,10 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 def read_source(options: argparse.Namespace, reader_options: Mapping[str, str]) -> DataFrame:
     """The rows to load. Spark starts here, and not at all for a load that is done already."""
-    spark = SparkSession.builder.appName(f"pgjobs load_table {options.table}").getOrCreate()
-    if not options.verbose:
-        spark.sparkContext.setLogLevel("ERROR")
+    builder = SparkSession.builder.appName(f"pgjobs load_table {options.table}")
+    spark = (builder if options.verbose else builder.config("spark.log.level", "ERROR")).getOrCreate()
+    # PySpark's own handler asks the JVM from within a reading of its answer, and dies of that; ours ends the job.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     df = spark.read.format(options.format).options(**reader_options).load(options.source)
     if options.select is None:
         return df

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pyspark.errors import AnalysisException, ParseException
+
 from jobs.dbaccess.errors import JobError, UsageError
 from jobs.dbaccess.resolve import Resolved, resolve
 from jobs.dbaccess.settings import SSL_MODES
@@ -82,12 +84,16 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("py4j", "SQLQueryContextLogger"):  # the latter logs, as JSON, each error that PySpark raises
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.CRITICAL)
+    # py4j logs an interrupted call on the root logger itself, whose filters see what is logged there only.
+    logging.getLogger().addFilter(lambda _: verbose)
     try:
         job()
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing was loaded.", FAILED, verbose)
+        return _fail("interrupted. A load is done whole or not at all: run it again to be sure.", FAILED, verbose)
     except JobError as error:
         return _fail(str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED, verbose)
+    except (AnalysisException, ParseException) as error:  # a path, a column or a query that cannot be right
+        return _fail(_first_line(error), WRONG_USAGE, verbose)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever it is becomes a line and a status
         return _fail(_first_line(error), FAILED, verbose)
     return OK
@@ -101,4 +107,9 @@ def _fail(message: str, status: int, verbose: bool) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """The first line of an error's message; of one that came out of the JVM, its innermost cause's."""
+    cause = getattr(error, "java_exception", None)
+    while cause is not None and cause.getCause() is not None:
+        cause = cause.getCause()
+    message = str(error if cause is None else cause.toString())
+    return (message.strip() or type(error).__name__).splitlines()[0]

@@ -27,7 +27,7 @@ def test_columns_come_with_types_below_domains_and_what_a_row_must_bring(session
         Column("a", "character varying(10)", "varchar", "S", required=True),
         Column("b", "numeric(8,2)", "numeric", "N"),
         Column("c", "price", "int8", "N"),
-        Column("d", "integer[]", "_int4", "A"),
+        Column("d", "integer[]", "_int4", "A", element="int4", element_category="N"),
         Column("e", "integer", "int4", "N", generated=True),
     )
 

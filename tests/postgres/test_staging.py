@@ -9,6 +9,7 @@ import pytest
 
 from jobs.dbaccess import ledger, staging
 from jobs.dbaccess.errors import DataRejected, LoadError
+from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication, publish
 from jobs.dbaccess.session import Session
@@ -37,8 +38,8 @@ def attempt(session: Session, names: Staging, part: int, number: int, *numbers: 
     return staging.copy_part(session, names, part, number, lines(*numbers))
 
 
-def publication(names: Staging, parts: int, becomes_target: bool = False) -> Publication:
-    return Publication("load-1", TARGET, names, parts, becomes_target)
+def publication(names: Staging, parts: int, is_new: bool = False) -> Publication:
+    return Publication("load-1", TARGET, names, parts, Move("append", names.columns), is_new)
 
 
 def tables(session: Session) -> list[str]:
@@ -138,8 +139,8 @@ def test_publishing_appends_marks_and_clears_up(session: Session, beside: Stagin
     session.run("INSERT INTO t VALUES (0, 'old', 1)")
     attempt(session, beside, 0, 100, 1)
     attempt(session, beside, 1, 101, 2, 3)
-    staged, inserted = publish(session, publication(beside, parts=2))
-    assert (staged.rows, inserted) == (3, 3)
+    published = publish(session, publication(beside, parts=2))
+    assert (published.staged.rows, published.inserted, published.ignored) == (3, 3, 0)
     assert session.run("SELECT a, b, c FROM t ORDER BY a") == [[0, "old", 1], [1, "x", 7], [2, "x", 7], [3, "x", 7]]
     assert ledger.recorded_target(session, "load-1") == "public.t"
     assert tables(session) == ["t", "table_updates"]
@@ -186,16 +187,15 @@ def test_a_trigger_that_keeps_rows_out_has_its_way(session: Session, beside: Sta
     )
     session.run("CREATE TRIGGER skip_odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip_odd()")
     attempt(session, beside, 0, 100, 1, 2)
-    staged, inserted = publish(session, publication(beside, parts=1))
-    assert (staged.rows, inserted) == (2, 1)
+    published = publish(session, publication(beside, parts=1))
+    assert (published.staged.rows, published.inserted, published.ignored) == (2, 1, 1)
 
 
 def test_a_new_table_is_the_staged_one_renamed(session: Session) -> None:
     names = staging.plan_staging(TARGET, ["a", 'weird " name'])
-    staging.create_as_target(session, names, ["integer", "text"])
+    staging.create_for_new(session, names, ["integer", "text"], logged=True)
     attempt(session, names, 0, 100, 1, 2)
-    _, inserted = publish(session, publication(names, parts=1, becomes_target=True))
-    assert inserted == 2
+    assert publish(session, publication(names, parts=1, is_new=True)).inserted == 2
     assert session.run('SELECT a, "weird "" name" FROM t ORDER BY a') == [[1, "x"], [2, "x"]]
     assert session.run("SELECT relpersistence::text, reloptions FROM pg_class WHERE relname = 't'") == [["p", None]]
     assert tables(session) == ["t", "table_updates"]
@@ -203,11 +203,11 @@ def test_a_new_table_is_the_staged_one_renamed(session: Session) -> None:
 
 def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session) -> None:
     names = staging.plan_staging(TARGET, ["a", "b"])
-    staging.create_as_target(session, names, ["integer", "text"])
+    staging.create_for_new(session, names, ["integer", "text"], logged=True)
     attempt(session, names, 0, 100, 1)
     session.run("CREATE TABLE t (a int, b text)")
     session.run("INSERT INTO t VALUES (0, 'theirs')")
-    publish(session, publication(names, parts=1, becomes_target=True))
+    publish(session, publication(names, parts=1, is_new=True))
     assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "theirs"], [1, "x"]]
     assert tables(session) == ["t", "table_updates"]
 

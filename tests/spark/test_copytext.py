@@ -12,6 +12,7 @@ from pyspark.sql import types as t
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
+from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, run
 
 CARRIERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "python"])
@@ -69,7 +70,7 @@ ROWS: list[list[object]] = [
 
 
 def load(rows: DataFrame, database: Settings, arrow: bool, table: str = "t") -> None:
-    run(LoadJob(TableName(table), database, "append", f"test/{table}", arrow=arrow), lambda: rows)
+    run(LoadJob(TableName(table), database, "append", f"test/{table}", copying=Copying(arrow=arrow)), lambda: rows)
 
 
 @CARRIERS

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess import ledger
+from jobs.dbaccess.capacity import capacity
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
+from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, load_dataframe, run
 from jobs.spark import carry
 
@@ -32,7 +35,7 @@ def test_the_report_counts_what_was_loaded(spark: SparkSession, session: Session
     assert (report.rows_read, report.rows_staged, report.rows_inserted) == (1000, 1000, 1000)
     assert (report.bytes_copied, report.parts, report.attempts_discarded) == (size, 3, 0)
     assert (report.load_id, report.table, report.mode, report.already_loaded) == ("x", "public.t", "append", False)
-    assert set(report.seconds) == {"prepare", "copy", "publish", "total"}
+    assert list(report.seconds) == ["prepare", "copy", "publish", "analyze", "total"]
 
 
 def test_nothing_stays_beside_the_table(spark: SparkSession, session: Session, database: Settings) -> None:
@@ -129,7 +132,7 @@ def test_a_cell_that_the_server_refuses_fails_the_load_with_its_column_and_leave
         "CAST(id AS int) AS a", "IF(id = 77, 'planted', CAST(id AS string)) AS b"
     )
     with pytest.raises(LoadError, match='column "b": invalid input syntax for type integer') as caught:
-        run(LoadJob(TableName("t"), database, "append", "x", arrow=arrow), lambda: rows)
+        run(LoadJob(TableName("t"), database, "append", "x", copying=Copying(arrow=arrow)), lambda: rows)
     assert "planted" not in str(caught.value)
     assert session.run("SELECT count(*) FROM t") == [[0]]
     assert public_tables(session) == {"t", "table_updates"}
@@ -153,11 +156,52 @@ def test_a_mode_that_is_not_there_is_refused(spark: SparkSession, database: Sett
         load_dataframe(numbers(spark, 1), table="t", settings=database, keys=["a"])
 
 
-def test_parallelism_bounds_the_connections_in_use_at_once(
-    spark: SparkSession, session: Session, database: Settings
+class Census(threading.Thread):
+    """Counts the connections of tasks, until it is stopped."""
+
+    def __init__(self, database: Settings) -> None:
+        super().__init__()
+        self.most = 0
+        self.over = threading.Event()
+        self._database = database
+
+    def __enter__(self) -> Census:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.join()
+
+    def run(self) -> None:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgjobs load_table part %'"
+        with connect(self._database, "census") as session:
+            while not self.over.wait(0.005):
+                self.most = max(self.most, session.run(query)[0][0])
+
+
+@pytest.mark.parametrize(("parallelism", "most"), [(1, 1), (8, 2)])
+def test_parallelism_bounds_the_connections_in_use_at_once_and_leaves_the_parts_as_they_are(
+    spark: SparkSession, session: Session, database: Settings, parallelism: int, most: int
 ) -> None:
-    job = LoadJob(TableName("t"), database, "append", "x", parallelism=1)
-    assert run(job, lambda: numbers(spark, 100, parts=8)).parts == 1
+    """Spark has two cores here, so that two is the most without a bound."""
+    rows = spark.range(0, 400_000, 1, 8).selectExpr("id AS a", "repeat('x', 100) AS b")
+    with Census(database) as census:
+        report = load_dataframe(rows, table="t", settings=database, parallelism=parallelism)
+    assert report.parts == 8
+    assert census.most == most
+    assert session.run("SELECT count(*), count(DISTINCT a) FROM t") == [[400_000, 400_000]]
+
+
+def test_without_parallelism_half_of_the_free_connections_are_used_and_that_is_told(
+    spark: SparkSession, session: Session, database: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = [connect(database, "taken") for _ in range(capacity(session).free - 4)]
+    with caplog.at_level(logging.INFO):
+        load_dataframe(numbers(spark, 100, parts=8), table="t", settings=database)
+    for other in taken:
+        other.close()
+    assert "Copying 8 parts over 1 connections at once: the server has" in caplog.text
     assert session.run("SELECT count(*) FROM t") == [[100]]
 
 

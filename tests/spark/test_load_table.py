@@ -64,7 +64,7 @@ def test_a_file_is_loaded_once_and_reported(submit: Submit, trips: Path, session
     assert json.loads(report_path.read_text())["rows_inserted"] == 2
     second = submit(arguments)
     assert second.returncode == 0
-    assert second.stdout == "already loaded: trips holds the load 'trips/1'. Nothing was copied.\n"
+    assert second.stdout == "already loaded: public.trips holds the load 'trips/1'. Nothing was copied.\n"
     assert json.loads(report_path.read_text())["already_loaded"] is True
     assert session.run("SELECT count(*) FROM trips") == [[2]]
 
@@ -81,7 +81,7 @@ def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session:
         (["--table", "trips", "--option", "header"], 2, "error: --option 'header' is not of the form K=V."),
         (["--table", "a.b.c"], 2, "error: 'a.b.c' is not a table's name."),
         (["--table", "trips", "--no-create"], 2, "error: There is no table trips."),
-        (["--table", "trips", "--select", "SELECT nosuch FROM source"], 1, "error: [UNRESOLVED_COLUMN"),
+        (["--table", "trips", "--select", "SELECT nosuch FROM source"], 2, "error: [UNRESOLVED_COLUMN"),
         (["--table", "trips", "--port", "1", "--connect-deadline", "0"], 1, "error: No server answers at"),
         (["--table", "trips", "--dbname", "nosuch"], 1, 'error: database "nosuch" does not exist'),
     ],
@@ -95,7 +95,18 @@ def test_what_is_wrong_is_one_line_and_a_status(
     assert done.stdout.startswith(told)
 
 
+def test_a_file_of_another_format_is_told_by_its_cause(submit: Submit, trips: Path) -> None:
+    done = submit(["--source", str(trips), "--table", "trips"])
+    assert done.returncode == 1
+    assert "is not a Parquet file" in done.stdout.splitlines()[-1]
+
+
+def test_sparks_log_does_not_hide_what_the_job_tells(submit: Submit, trips: Path) -> None:
+    done = submit(csv(trips, "--table", "trips"))
+    assert len(done.stderr.splitlines()) < 15
+
+
 def test_a_path_that_is_not_there_is_named(submit: Submit, tmp_path: Path) -> None:
     done = submit(csv(tmp_path / "nosuch.csv", "--table", "trips"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout.startswith("error: [PATH_NOT_FOUND] Path does not exist")

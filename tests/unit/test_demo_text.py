@@ -36,9 +36,9 @@ def test_what_follows_the_job_is_the_jobs_and_what_comes_before_is_sparks() -> N
 def test_the_loads_are_shown_aligned_with_their_speed() -> None:
     shown = loads_table({"airlines": 16, "flights": 336776}, {"flights": 4.0})
     assert shown.splitlines() == [
-        "table        rows  seconds of COPY  rows a second",
-        "airlines       16    loaded before",
-        "flights   336,776              4.0         84,194",
+        "table        rows        seconds  rows a second",
+        "airlines       16  loaded before",
+        "flights   336,776            4.0         84,194",
     ]
 
 

@@ -85,6 +85,12 @@ def test_a_new_table_takes_the_datas_names_and_types() -> None:
         "d": (t.DateType(), "date"),
         "ts": (t.TimestampType(), "timestamp with time zone"),
         "tn": (t.TimestampNTZType(), "timestamp without time zone"),
+        "dt": (t.DayTimeIntervalType(), "interval"),
+        "ym": (t.YearMonthIntervalType(), "interval"),
+        "st": (t.StructType([t.StructField("a", t.LongType())]), "jsonb"),
+        "m": (t.MapType(t.StringType(), t.LongType()), "jsonb"),
+        "a": (t.ArrayType(t.DecimalType(5, 1)), "numeric(5,1)[]"),
+        "aa": (t.ArrayType(t.ArrayType(t.StringType())), "text[]"),
     }
     matches = match_new(schema(**{name: kind for name, (kind, _) in columns.items()}))
     assert [(match.target.name, match.target.type_name) for match in matches] == [
@@ -93,8 +99,8 @@ def test_a_new_table_takes_the_datas_names_and_types() -> None:
 
 
 def test_a_new_table_is_refused_for_a_type_that_has_no_column() -> None:
-    with pytest.raises(UsageError, match="'m' is a map<string,int>"):
-        match_new(schema(m=t.MapType(t.StringType(), t.IntegerType())))
+    with pytest.raises(UsageError, match="'c' is a interval"):
+        match_new(schema(c=t.CalendarIntervalType()))
 
 
 def test_a_new_table_needs_a_column() -> None:
@@ -119,7 +125,30 @@ def test_a_new_table_needs_a_column() -> None:
         (t.DateType(), "timestamptz", "D", True),
         (t.TimestampNTZType(), "timestamptz", "D", True),
         (t.ArrayType(t.LongType()), "text", "S", False),
+        (t.ArrayType(t.LongType()), "jsonb", "U", True),
+        (t.StructType(), "json", "U", True),
+        (t.StructType(), "text", "S", False),
+        (t.MapType(t.StringType(), t.LongType()), "hstore", "U", False),
+        (t.DayTimeIntervalType(), "interval", "T", True),
+        (t.LongType(), "interval", "T", False),
+        (t.CalendarIntervalType(), "interval", "T", False),
     ],
 )
 def test_what_fits_where(kind: t.DataType, base_type: str, category: str, fitting: bool) -> None:
     assert fits(kind, Column("c", base_type, base_type, category)) is fitting
+
+
+@pytest.mark.parametrize(
+    ("kind", "element", "fitting"),
+    [
+        (t.ArrayType(t.LongType()), "int4", True),
+        (t.ArrayType(t.ArrayType(t.LongType())), "int8", True),
+        (t.ArrayType(t.LongType()), "date", False),
+        (t.ArrayType(t.StringType()), "uuid", True),
+        (t.ArrayType(t.StructType()), "jsonb", True),
+        (t.LongType(), "int8", False),
+        (t.StringType(), "int8", True),  # '{1,2}', as the server reads it
+    ],
+)
+def test_arrays_fit_by_their_elements(kind: t.DataType, element: str, fitting: bool) -> None:
+    assert fits(kind, Column("c", f"{element}[]", f"_{element}", "A", element=element)) is fitting

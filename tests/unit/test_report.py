@@ -19,7 +19,7 @@ DONE = LoadReport(
     bytes_copied=2_500_000,
     parts=2,
     attempts_discarded=1,
-    seconds={"prepare": 1.0, "copy": 0.75, "publish": 0.25, "total": 2.0},
+    seconds={"prepare": 1.0, "copy": 0.75, "publish": 0.2, "analyze": 0.05, "total": 2.0},
 )
 
 
@@ -31,19 +31,21 @@ def test_the_json_report_has_every_promised_field() -> None:
         "rows_read",
         "rows_staged",
         "rows_inserted",
+        "rows_updated",
+        "rows_ignored",
         "bytes_copied",
         "parts",
         "attempts_discarded",
         "already_loaded",
         "seconds",
     ]
-    assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "total"]
+    assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 
 
 def test_the_summary_tells_rows_speed_and_phases() -> None:
     assert DONE.summary() == (
         "loaded 1,000 rows into public.orders in 2.0 s: 500 rows/s, 2.5 MB in 2 parts\n"
-        "  prepare 1.0 s, copy 0.8 s, publish 0.2 s; load id 'orders/1'; 1 attempt discarded"
+        "  prepare 1.0 s, copy 0.8 s, publish 0.2 s, analyze 0.1 s; load id 'orders/1'; 1 attempt discarded"
     )
 
 

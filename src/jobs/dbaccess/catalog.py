@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.session import Session
@@ -17,6 +18,7 @@ class Column:
         base_type: pg_type's own name below any domain: "varchar", "int4", "_int4" for an array.
         category: pg_type's typcategory ("S" for every kind of text, also an extension's).
         required: a row must bring it: NOT NULL and filled by no default, identity or expression.
+        element, element_category: of an array's elements, below any domain; empty for what is no array.
         generated: the server alone gives its value (an expression, or GENERATED ALWAYS AS IDENTITY).
     """
 
@@ -26,6 +28,8 @@ class Column:
     category: str
     required: bool = False
     generated: bool = False
+    element: str = ""
+    element_category: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,19 @@ class Table:
 
 _COLUMNS = """
 WITH RECURSIVE base AS (
-    SELECT a.attnum, a.atttypid AS oid, t.typtype, t.typbasetype, t.typname, t.typcategory
+    SELECT a.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT base.attnum, t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory
+    SELECT base.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem
     FROM base JOIN pg_type t ON t.oid = base.typbasetype
     WHERE base.typtype = 'd'
 )
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), base.typname, base.typcategory,
-    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '' OR a.attidentity = 'a'
+    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '' OR a.attidentity = 'a',
+    coalesce(element.typname, ''), coalesce(element.typcategory, '')
 FROM pg_attribute a JOIN base USING (attnum)
+LEFT JOIN pg_type element ON base.typcategory = 'A' AND element.oid = base.typelem
 WHERE a.attrelid = %s::oid AND base.typtype <> 'd'
 ORDER BY a.attnum
 """
@@ -84,3 +90,46 @@ def name_for_new_table(session: Session, name: TableName) -> TableName:
 def schema_exists(session: Session, schema: str) -> bool:
     """Whether there is a schema of that name."""
     return bool(session.run("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema))
+
+
+PARTITIONED = "p"
+"""pg_class's relkind of a partitioned table."""
+
+
+def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) -> bool:
+    """Whether ON CONFLICT can use these keys: a unique index on exactly them, whole and checked at once."""
+    indexes = session.run(
+        "SELECT array_agg(a.attname::text) FROM pg_index i "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate "
+        "AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid",
+        table.quoted,
+    )
+    return any(sorted(columns) == sorted(keys) for [columns] in indexes)
+
+
+def nullable_keys(session: Session, table: TableName, keys: Sequence[str]) -> list[str]:
+    """Those of the keys that may be NULL, and then match no row."""
+    nullable = session.run(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attnotnull",
+        table.quoted,
+    )
+    return [key for key in keys if [key] in nullable]
+
+
+_REFERENCES = "FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(%s)"
+
+
+def is_referenced(session: Session, table: TableName) -> bool:
+    """Whether a foreign key points to the table."""
+    return bool(session.run(f"SELECT 1 {_REFERENCES} LIMIT 1", table.quoted))
+
+
+def followers(session: Session, table: TableName) -> list[str]:
+    """Other tables whose rows go or change with the table's: ON DELETE CASCADE, SET NULL or SET DEFAULT."""
+    found = session.run(
+        f"SELECT DISTINCT conrelid::regclass::text {_REFERENCES} AND conrelid <> confrelid "
+        "AND confdeltype IN ('c', 'n', 'd') ORDER BY 1",
+        table.quoted,
+    )
+    return [name for [name] in found]

@@ -105,6 +105,9 @@ _KINDS: Mapping[str, type[DatabaseError]] = {
     "57P04": DatabaseError,  # the database was dropped: no use to try again
 }
 
+NOT_UTF8 = "22021"
+"""The SQLSTATE of text that holds NUL, or bytes that are no UTF-8. The server does not say in which column."""
+
 _HINTS: Mapping[str, str] = {
     "22021": "PostgreSQL's text holds no NUL character and no bytes that are not UTF-8: clean the column first.",
     "28000": "Check the user, and the server's pg_hba.conf.",

@@ -1,11 +1,12 @@
-"""Publish: one transaction that moves a load's staged rows into the target and writes its marker."""
+"""Publish: one transaction that makes a load's staged rows part of the target and writes its marker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from jobs.dbaccess import catalog, ledger, staging
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
+from jobs.dbaccess.modes import KEYED, Move
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 from jobs.dbaccess.staging import Staging, Tally
@@ -17,40 +18,91 @@ class Publication:
 
     Attributes:
         parts: how many parts the load has; each must be claimed.
-        becomes_target: the staged table is renamed to the target instead of being copied into it,
-            which saves the server a second write of every row.
+        is_new: the load makes the table.
     """
 
     load_id: str
     target: TableName
     staging: Staging
     parts: int
-    becomes_target: bool
+    move: Move
+    is_new: bool
+
+    @property
+    def becomes_target(self) -> bool:
+        """Whether the staged table is renamed to the target: that saves the server a second write of every row."""
+        return self.is_new and not self.move.keys
 
 
-def publish(session: Session, publication: Publication) -> tuple[Tally, int]:
+@dataclass(frozen=True)
+class Published:
+    """What was staged, and what the target gained."""
+
+    staged: Tally
+    inserted: int
+    updated: int = 0
+
+    @property
+    def ignored(self) -> int:
+        """Staged rows that neither became rows nor changed one: the mode or a trigger had them left out."""
+        return self.staged.rows - self.inserted - self.updated
+
+
+class CommitUncertain(ConnectionFailed):
+    """The connection broke before the answer to COMMIT came: the load's marker tells whether it was done.
+
+    Attributes:
+        published: what was, if it was.
+    """
+
+    def __init__(self, error: ConnectionFailed, published: Published) -> None:
+        super().__init__(error.message, error.hint, error.sqlstate)
+        self.published = published
+
+
+def publish(session: Session, publication: Publication) -> Published:
     """Make the staged rows part of the target: all of them, or, when this raises, none.
 
-    Returns:
-        What was staged, and the number of rows that the target gained.
-
     Raises:
-        LoadError: the parts do not add up, or the load's id was recorded meanwhile.
+        CommitUncertain: nobody knows yet whether it was done.
+        LoadError: the parts do not add up, a key is staged twice, or the load's id was recorded meanwhile.
         DatabaseError: the target does not take the rows.
     """
-    with session.transaction():
-        staged = _close_staging(session, publication)
-        if not ledger.record(session, publication.load_id, str(publication.target)):
-            raise LoadError(f"The load id {publication.load_id!r} was recorded by someone else meanwhile.")
-        if publication.becomes_target and catalog.find_table(session, publication.target) is None:
-            inserted = staged.rows
-            _become_target(session, publication)
-        else:
-            inserted = _append(session, publication)
-            if inserted != staged.rows:
-                _check_nothing_vanished(session, publication, staged)
-        staging.drop(session, publication.staging)
-    return staged, inserted
+    published = None
+    try:
+        with session.transaction():
+            published = _publish(session, publication)
+    except ConnectionFailed as error:
+        if published is not None:
+            raise CommitUncertain(error, published) from None
+        raise
+    except DatabaseError as error:
+        if error.sqlstate == _SAME_ROW_TWICE or (publication.is_new and isinstance(error, ConstraintViolated)):
+            _tell_of_repeated_keys(session, publication)
+        raise
+    return published
+
+
+_SAME_ROW_TWICE = "21000"
+"""ON CONFLICT DO UPDATE command cannot affect row a second time"""
+
+
+def _publish(session: Session, publication: Publication) -> Published:
+    staged = _close_staging(session, publication)
+    if not ledger.record(session, publication.load_id, str(publication.target)):
+        raise LoadError(f"The load id {publication.load_id!r} was recorded by someone else meanwhile.")
+    missing = publication.is_new and catalog.find_table(session, publication.target) is None
+    if missing and publication.becomes_target:
+        _become_target(session, publication)
+        published = Published(staged, staged.rows)
+    else:
+        if missing:
+            _make_target(session, publication)
+        published = Published(staged, *_move(session, publication))
+        if published.ignored:
+            _check_nothing_vanished(session, publication, staged)
+    staging.drop(session, publication.staging)
+    return published
 
 
 def _close_staging(session: Session, publication: Publication) -> Tally:
@@ -69,21 +121,90 @@ def _become_target(session: Session, publication: Publication) -> None:
     session.run(f"ALTER TABLE {rows} RENAME TO {quote_name(publication.target.name)}")
 
 
-def _append(session: Session, publication: Publication) -> int:
-    columns = quote_names(publication.staging.columns)
-    return session.change(
-        f"INSERT INTO {publication.target.quoted} ({columns}) SELECT {columns} FROM {publication.staging.rows.quoted}"
-    )
+def _make_target(session: Session, publication: Publication) -> None:
+    """Make the table, with its keys as primary key."""
+    target, keys = publication.target.quoted, quote_names(publication.move.keys)
+    session.run(f"CREATE TABLE {target} (LIKE {publication.staging.rows.quoted}, PRIMARY KEY ({keys}))")
+
+
+def _move(session: Session, publication: Publication) -> tuple[int, int]:
+    """Move the rows; how many were inserted, and how many updated."""
+    target, staged, move = publication.target, publication.staging.rows, publication.move
+    if move.mode != "append":
+        # Loads of the same table in turn: two that meet the same rows in another order would deadlock.
+        session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs publish {target}")
+    if move.mode == "overwrite":
+        # No other writer between the DELETE and the commit; readers read on.
+        session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
+        if catalog.is_referenced(session, target):
+            return session.change(move.replaced(target, staged)), 0
+        session.run(f"DELETE FROM {target.quoted}")
+    if move.mode == "upsert":
+        return _upsert(session, publication)
+    return session.change(move.insert(target, staged)), 0
+
+
+def _upsert(session: Session, publication: Publication) -> tuple[int, int]:
+    target, staged, move = publication.target, publication.staging.rows, publication.move
+    _check_keys_are_there(session, publication)
+    table = catalog.find_table(session, target)
+    if table is not None and table.kind == catalog.PARTITIONED:
+        [[updated]] = session.run(move.matching(target, staged))
+        return session.change(move.insert(target, staged)) - updated, updated
+    [[inserted, updated]] = session.run(move.counted(target, staged))
+    return inserted, updated
+
+
+def _check_keys_are_there(session: Session, publication: Publication) -> None:
+    """A key that is NULL matches no row, so that each load of the same data would add it again."""
+    nullable = catalog.nullable_keys(session, publication.target, publication.move.keys)
+    if nullable:
+        [[missing]] = session.run(publication.move.missing_keys(publication.staging.rows, nullable))
+        if missing:
+            raise LoadError(
+                f"{missing} rows have NULL in a key ({', '.join(nullable)}), which matches no row.",
+                "Leave such rows out with --select.",
+            )
+
+
+def _tell_of_repeated_keys(session: Session, publication: Publication) -> None:
+    """Raise an error that counts the keys which are staged more than once, if there are any."""
+    if publication.move.keys:
+        [[keys, rows]] = session.run(publication.move.repeated_keys(publication.staging.rows))
+        if keys:
+            raise LoadError(
+                f"{keys} keys ({', '.join(publication.move.keys)}) stand more than once in the data, in {rows} rows.",
+                "Give --dedupe-order 'column desc' to keep the first of each.",
+            )
 
 
 def _check_nothing_vanished(session: Session, publication: Publication, staged: Tally) -> None:
-    """Tell the two causes of a low count apart.
-
-    A trigger or rule of the target is its own business; a crash of the server empties unlogged tables.
-    """
+    """Tell the causes of a low count apart: mode or trigger leave rows out, a crash empties unlogged tables."""
     [[present]] = session.run(f"SELECT count(*) FROM {publication.staging.rows.quoted}")
     if present != staged.rows:
         raise LoadError(
             f"{staged.rows} rows were staged, but {present} are left: the server crashed meanwhile.",
             "Nothing was loaded. Run the load again.",
         )
+
+
+def check_target(session: Session, target: TableName, move: Move) -> None:
+    """Refuse, before anything is copied, a mode that a table which exists cannot serve.
+
+    Raises:
+        LoadError: a unique index on the keys is missing, or overwriting would delete other tables' rows.
+    """
+    if move.mode in KEYED and move.keys and not catalog.has_unique_index(session, target, move.keys):
+        columns = quote_names(move.keys)
+        raise LoadError(
+            f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
+            f"Make one: CREATE UNIQUE INDEX ON {target.quoted} ({columns});",
+        )
+    if move.mode == "overwrite":
+        followers = catalog.followers(session, target)
+        if followers:
+            raise LoadError(
+                f"Overwriting {target} would change or delete rows of {', '.join(followers)}: "
+                "their foreign keys say so (ON DELETE).",
+                "Use the mode upsert, or change these foreign keys.",
+            )

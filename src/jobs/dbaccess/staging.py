@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, TransientError
 from jobs.dbaccess.session import Block, Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -55,8 +55,39 @@ class Counted:
 
 def plan_staging(target: TableName, columns: Iterable[str]) -> Staging:
     """Names of its own for a load's tables, in the target's schema."""
-    token = uuid.uuid4().hex[:16]
-    return Staging(target.sibling(f"pgjobs_rows_{token}"), target.sibling(f"pgjobs_parts_{token}"), tuple(columns))
+    token = uuid.uuid4().hex
+    return Staging(target.sibling(f"{_ROWS}{token}"), target.sibling(f"{_PARTS}{token}"), tuple(columns))
+
+
+_ROWS, _PARTS = "pgjobs_rows_", "pgjobs_parts_"
+
+
+def hold(session: Session, staging: Staging) -> None:
+    """Hold the tables until this session ends: what nobody holds is swept."""
+    session.run("SELECT pg_advisory_lock(hashtextextended(%s, 0))", staging.rows.name)
+
+
+def sweep(session: Session) -> list[str]:
+    """Drop what loads left behind whose driver died, and return the names of what was dropped.
+
+    A load that runs holds its tables. Tables of other users, and those that a task still copies into, are left to
+    the next sweep.
+    """
+    left = session.run(
+        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind = 'r' AND c.relname ~ %s AND pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1",
+        f"^({_ROWS}|{_PARTS})[0-9a-f]{{32}}$",
+    )
+    dropped = []
+    for schema, name in left:
+        with suppress(TransientError), session.transaction():
+            owner = _ROWS + name.rpartition("_")[2]
+            [[free]] = session.run("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", owner)
+            if free:
+                session.run("SET LOCAL lock_timeout = '1s'")
+                session.run(f"DROP TABLE IF EXISTS {TableName(name, schema).quoted}")
+                dropped.append(name)
+    return dropped
 
 
 def create_beside(session: Session, staging: Staging, target: TableName) -> None:
@@ -73,10 +104,11 @@ def create_beside(session: Session, staging: Staging, target: TableName) -> None
     )
 
 
-def create_as_target(session: Session, staging: Staging, types: Iterable[str]) -> None:
-    """Make both tables for a target that is missing: the rows' table is a logged one, to become the target."""
+def create_for_new(session: Session, staging: Staging, types: Iterable[str], logged: bool) -> None:
+    """Make both tables for a target that is missing; logged, where the rows' table is to become the target."""
     columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
-    _create_rows(session, f"CREATE TABLE {staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", staging)
+    kind = "TABLE" if logged else "UNLOGGED TABLE"
+    _create_rows(session, f"CREATE {kind} {staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", staging)
 
 
 def _create_rows(session: Session, create: str, staging: Staging) -> None:

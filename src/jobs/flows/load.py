@@ -6,25 +6,26 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess import catalog, ledger, staging
-from jobs.dbaccess.catalog import Table
-from jobs.dbaccess.errors import JobError, LoadError, UsageError
+from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.errors import ConnectionFailed, JobError, UsageError
+from jobs.dbaccess.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import Publication, publish
+from jobs.dbaccess.publish import CommitUncertain, Publication, Published, publish
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.staging import Staging, Tally
-from jobs.flows.progress import Progress
+from jobs.dbaccess.staging import Staging
+from jobs.flows.copying import Copying, RowsMayDiffer, copy
 from jobs.flows.report import LoadReport, Stopwatch
-from jobs.spark import carry, copytext
-from jobs.spark.matching import Match, match_existing, match_new
+from jobs.flows.target import Target, find_table, settle_target
+from jobs.spark.carry import Delivery
 
-MODES = ("append",)
+FRESH_STARTS = 2
+"""How often a load starts over when Spark may have given parts other rows than before."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,27 +36,25 @@ class LoadJob:
 
     Attributes:
         load_id: names this load for ever: a second one of the same id does nothing.
+        keys: the columns that tell a row, for upsert and ignore.
+        order: which of several rows with the same keys counts.
         create: make the table where it is missing.
-        parallelism: the most tasks that copy at once, or None for as many as Spark has.
-        arrow: carry by PyArrow (True), in pure Python (False), or by what the workers have (None).
+        copying: how rows are copied.
     """
 
     table: TableName
     settings: Settings
     mode: str
     load_id: str
+    keys: tuple[str, ...] = ()
+    order: tuple[OrderBy, ...] = ()
     create: bool = True
-    parallelism: int | None = None
-    arrow: bool | None = None
+    copying: Copying = field(default_factory=Copying)
 
-
-@dataclass(frozen=True)
-class _Target:
-    """Where the rows go: the full name, which columns match, and whether the table is still to be made."""
-
-    name: TableName
-    matches: tuple[Match, ...]
-    is_new: bool
+    @property
+    def move(self) -> Move:
+        """How staged rows are moved; the columns are settled when the data is known."""
+        return Move(self.mode, (), self.keys, self.order)
 
 
 def load_dataframe(
@@ -66,8 +65,10 @@ def load_dataframe(
     mode: str = "append",
     keys: Sequence[str] = (),
     load_id: str | None = None,
+    dedupe_order: str = "",
     create: bool = True,
     parallelism: int | None = None,
+    strip_nul: bool = False,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -75,29 +76,25 @@ def load_dataframe(
         df: the rows; columns are matched with the table's by name.
         table: `[schema.]table`.
         settings: where the database is.
-        mode: "append".
-        keys: none for "append".
+        mode: "append", "overwrite" (replace all rows), "upsert" (insert, or update the row with the same keys) or
+            "ignore" (insert what is not there).
+        keys: the columns that tell a row, for upsert and ignore.
         load_id: names this load: once one of this id has been published, another does nothing.
             Without it, each call is a load of its own.
-        create: make the table where it is missing.
-        parallelism: the most tasks that copy at once.
+        dedupe_order: such as "updated_at desc": of several rows with the same keys the first counts.
+            Without it they are an error.
+        create: make the table where it is missing; keys become its primary key.
+        parallelism: the most connections at once; by default half of what the server has free.
+        strip_nul: leave NUL characters out of text, instead of refusing them.
 
     Raises:
         UsageError: the data does not fit the table, or the arguments cannot be right; nothing was copied.
         JobError: the load failed; nothing of it is in the table.
     """
-    if mode not in MODES:
-        raise UsageError(f"There is no mode {mode!r}.", f"Modes: {', '.join(MODES)}.")
-    if keys:
-        raise UsageError("The mode 'append' takes no keys.", "Leave them out.")
-    job = LoadJob(
-        TableName.parse(table),
-        settings,
-        mode,
-        load_id or new_load_id(),
-        create=create,
-        parallelism=parallelism,
-    )
+    order = parse_order(dedupe_order) if dedupe_order else ()
+    copying = Copying(parallelism, strip_nul=strip_nul)
+    name = TableName.parse(table)
+    job = LoadJob(name, settings, mode, load_id or new_load_id(), tuple(keys), order, create, copying)
     return run(job, lambda: df)
 
 
@@ -114,59 +111,67 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
         read: gives the rows.
     """
     watch = Stopwatch()
-    with connect(job.settings, f"pgjobs load_table {job.load_id}") as session:
+    job.move.check_arguments()
+    with _connected(job) as session:
         with watch.phase("prepare"):
             ledger.ensure(session)
-            if _loaded_before(session, job):
-                return LoadReport(job.load_id, str(job.table), job.mode, already_loaded=True, seconds=watch.seconds())
-            table = _find_table(session, job)
+            recorded = _take_load_id(session, job)
+            if recorded is not None:
+                return LoadReport(job.load_id, recorded, job.mode, already_loaded=True, seconds=watch.seconds())
+            for name in staging.sweep(session):
+                logger.info("Dropped %s, left behind by a load whose driver died.", name)
+            table = find_table(session, job.table, job.create)
             df = read()
-            target = _settle_target(session, job, table, df)
-            names = staging.plan_staging(target.name, [match.target.name for match in target.matches])
-        with _staging_tables(session, names, target):
-            return _copy_and_publish(session, job=job, df=df, target=target, names=names, watch=watch)
+            target = settle_target(session, job.table, table, df, job.move)
+        published = _stage_and_publish(session, job, df, target, watch)
+        with watch.phase("analyze"):
+            _analyze(session, target.name)
+    return _report(job, target, published, watch)
 
 
-def _loaded_before(session: Session, job: LoadJob) -> bool:
-    """Take the load's id, waiting for whoever has it, and tell whether a load of this id has finished."""
+def _connected(job: LoadJob) -> Session:
+    return connect(job.settings, f"pgjobs load_table {job.load_id}")
+
+
+def _take_load_id(session: Session, job: LoadJob) -> str | None:
+    """Take the load's id, waiting for whoever has it; the table that a finished load of this id went into, if any."""
     if not ledger.claim_load(session, job.load_id):
         logger.warning("Another run holds the load id %r: waiting for it to end.", job.load_id)
         ledger.await_load(session, job.load_id)
     recorded = ledger.recorded_target(session, job.load_id)
     if recorded is None:
-        return False
+        return None
     if TableName.parse(recorded).name != job.table.name:
         raise UsageError(
-            f"The load id {job.load_id!r} was used before, for the table {recorded}.",
-            "Give each load its own id.",
+            f"The load id {job.load_id!r} was used before, for the table {recorded}.", "Give each load its own id."
         )
-    return True
+    return recorded
 
 
-def _find_table(session: Session, job: LoadJob) -> Table | None:
-    """The table, or None where it is to be made; that it can be is settled before the input is read."""
-    table = catalog.find_table(session, job.table)
-    if table is None and not job.create:
-        raise UsageError(f"There is no table {job.table}.", "Create it first, or give --create.")
-    if table is None:
-        schema = catalog.name_for_new_table(session, job.table).schema
-        if schema is None or not catalog.schema_exists(session, schema):
-            raise UsageError(f"There is no schema for the table {job.table}.", "Create the schema first.")
-    return table
-
-
-def _settle_target(session: Session, job: LoadJob, table: Table | None, df: DataFrame) -> _Target:
-    """Match the data with the table, or with the one to be made."""
-    if table is not None:
-        return _Target(table.name, match_existing(df.schema, table), is_new=False)
-    return _Target(catalog.name_for_new_table(session, job.table), match_new(df.schema), is_new=True)
+def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Target, watch: Stopwatch) -> Published:
+    """Copy into staging and publish; start over in a new staging where Spark may have given parts other rows."""
+    for start in range(FRESH_STARTS + 1):
+        names = staging.plan_staging(target.name, target.columns)
+        try:
+            with _staging_tables(session, names, target):
+                delivery = Delivery(job.settings, names, job.load_id)
+                parts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
+                with watch.phase("publish"):
+                    publication = Publication(job.load_id, target.name, names, parts, target.move, target.is_new)
+                    return _publish_surely(session, job, publication)
+        except RowsMayDiffer as error:
+            if start == FRESH_STARTS:
+                raise
+            logger.warning("%s Starting over.", error.message)
+    raise AssertionError("the last start returns or raises")
 
 
 @contextmanager
-def _staging_tables(session: Session, names: Staging, target: _Target) -> Iterator[None]:
+def _staging_tables(session: Session, names: Staging, target: Target) -> Iterator[None]:
     """The load's tables, there for the block. A block that succeeds has published and dropped them."""
+    staging.hold(session, names)
     if target.is_new:
-        staging.create_as_target(session, names, [match.target.type_name for match in target.matches])
+        staging.create_for_new(session, names, target.types, logged=not target.move.keys)
     else:
         staging.create_beside(session, names, target.name)
     try:
@@ -176,41 +181,44 @@ def _staging_tables(session: Session, names: Staging, target: _Target) -> Iterat
         raise
 
 
-def _copy_and_publish(
-    session: Session, *, job: LoadJob, df: DataFrame, target: _Target, names: Staging, watch: Stopwatch
-) -> LoadReport:
-    with watch.phase("prepare"):
-        spark = df.sparkSession
-        arrow = carry.workers_have_arrow(spark) if job.arrow is None else job.arrow
-        if job.parallelism is not None:
-            df = df.coalesce(job.parallelism)
-        lines = copytext.encode(df, target.matches)
-        delivery = carry.Delivery(job.settings, names, job.load_id)
-        copies = carry.plan_parts(lines, delivery, arrow)
-        parts = copies.getNumPartitions()
-    with watch.phase("copy"), Progress(session, names, parts):
-        copies.collect()
-    with watch.phase("publish"):
-        _check_no_failure(staging.tally(session, names))
-        staged, inserted = publish(session, Publication(job.load_id, target.name, names, parts, target.is_new))
+def _publish_surely(session: Session, job: LoadJob, publication: Publication) -> Published:
+    """Publish, also over a connection that breaks: then the marker tells whether the commit was done."""
+    uncertain = None
+    try:
+        return publish(session, publication)
+    except ConnectionFailed as error:
+        uncertain = error if isinstance(error, CommitUncertain) else None
+        logger.warning("The connection broke while publishing: %s Looking whether it was done.", error.message)
+    with _connected(job) as again:
+        # The broken session held the load's id: when it is free, that session has ended, one way or the other.
+        ledger.await_load(again, job.load_id)
+        staging.hold(again, publication.staging)
+        if uncertain is not None and ledger.recorded_target(again, job.load_id) is not None:
+            return uncertain.published
+        return publish(again, publication)
+
+
+def _analyze(session: Session, table: TableName) -> None:
+    """Refresh the planner's statistics; a load that is done does not fail for them."""
+    try:
+        session.run(f"ANALYZE {table.quoted}")
+    except JobError as error:
+        logger.warning("The rows are loaded, but ANALYZE %s failed: %s", table, error.message)
+
+
+def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch) -> LoadReport:
+    staged = published.staged
     return LoadReport(
         job.load_id,
         str(target.name),
         job.mode,
         rows_read=staged.rows,
         rows_staged=staged.rows,
-        rows_inserted=inserted,
+        rows_inserted=published.inserted,
+        rows_updated=published.updated,
+        rows_ignored=published.ignored,
         bytes_copied=staged.bytes,
         parts=staged.parts,
         attempts_discarded=staged.discarded,
         seconds=watch.seconds(),
     )
-
-
-def _check_no_failure(copied: Tally) -> None:
-    """Raise what a task noted as the reason why the load cannot succeed."""
-    if copied.failure is not None:
-        raise LoadError(f"The server refused a row: {copied.failure}", "Nothing was loaded.")
-
-
-__all__ = ["JobError", "LoadJob", "load_dataframe", "new_load_id", "run"]

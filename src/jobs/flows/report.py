@@ -15,7 +15,8 @@ class LoadReport:
 
     Attributes:
         attempts_discarded: attempts at a part whose rows were thrown away: they failed, or a twin was first.
-        seconds: prepare (settle the plan and all work before the copy), copy, publish, total.
+        rows_ignored: staged rows that the mode, or a trigger of the table, left out.
+        seconds: prepare (settle the plan and all work before the copy), copy, publish, analyze, total.
     """
 
     load_id: str
@@ -24,6 +25,8 @@ class LoadReport:
     rows_read: int = 0
     rows_staged: int = 0
     rows_inserted: int = 0
+    rows_updated: int = 0
+    rows_ignored: int = 0
     bytes_copied: int = 0
     parts: int = 0
     attempts_discarded: int = 0
@@ -39,11 +42,13 @@ class LoadReport:
         if self.already_loaded:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
-        phases = ", ".join(f"{name} {self.seconds[name]:.1f} s" for name in ("prepare", "copy", "publish"))
+        phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
+        others = {"updated": self.rows_updated, "ignored": self.rows_ignored}
+        more = "".join(f", {word} {count:,}" for word, count in others.items() if count)
         size = f"{megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}"
         return (
-            f"loaded {self.rows_inserted:,} rows into {self.table} in {total:.1f} s: "
-            f"{self.rows_inserted / total:,.0f} rows/s, {size}\n"
+            f"loaded {self.rows_inserted:,} rows into {self.table}{more} in {total:.1f} s: "
+            f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
         )

@@ -53,6 +53,14 @@ def plan_parts(lines: DataFrame, delivery: Delivery, arrow: bool) -> RDD[Any]:
     return _strings(lines).mapPartitions(lambda blocks: _carry_blocks(delivery, blocks))
 
 
+def choose_arrow(spark: SparkSession) -> bool:
+    """Whether to carry by Arrow: it is there, and Spark bounds its batches by bytes (from 4.0 on).
+
+    Earlier ones are bounded by rows alone: ten thousand long strings would not fit a worker.
+    """
+    return spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch", None) is not None and workers_have_arrow(spark)
+
+
 def workers_have_arrow(spark: SparkSession) -> bool:
     """Whether PyArrow is there, on this driver to plan with (Spark's mapInArrow wants pandas, too) and on a worker."""
     return _has_arrow() and bool(spark.sparkContext.parallelize([0], 1).map(lambda _: _has_arrow()).first())

@@ -2,18 +2,22 @@
 
 A line ends in the only newline that it holds, for every newline of a value is escaped.
 https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
+
+Each type has a form in which PostgreSQL reads it (`_text`); what that form may hold of COPY's own characters is
+escaped around it (`_field`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.spark.matching import Match
-from jobs.spark.types import TEXT_CATEGORY
+from jobs.spark.types import JSON, TEXT_CATEGORY, innermost, is_string
 
 LINE = "line"
 """The name of the only column of an encoded DataFrame."""
@@ -21,46 +25,164 @@ LINE = "line"
 NULL = "\\N"
 
 # The backslash first, so that the escapes' own are not escaped again.
-_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+_COPY_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+_ARRAY_ESCAPES = (("\\", "\\\\"), ('"', '\\"'))
 
 MOMENT_FORMAT = "yyyy-MM-dd HH:mm:ss.SSSSSSXXXXX"
-"""An instant with its offset: it is the same instant in every session time zone, and in an hour that comes twice.
+"""An instant with its offset: the same in every session time zone, and in an hour that comes twice.
 XXXXX, because the offsets of long ago have seconds."""
 
+_JSON_OPTIONS = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
 
-def encode(df: DataFrame, matches: Sequence[Match]) -> DataFrame:
-    """A DataFrame of one string column: each row as its finished COPY line, columns in the order of `matches`."""
+_FIRST_YEAR, _LAST_YEAR = 1, 9999
+"""Years that are written alike everywhere. PostgreSQL writes earlier ones with BC, and later ones without a sign."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The type that is to read the text: pg_type's name and category."""
+
+    base: str
+    category: str
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a kind of text, which keeps what it reads."""
+        return self.category == TEXT_CATEGORY
+
+
+def encode(df: DataFrame, matches: Sequence[Match], strip_nul: bool = False) -> DataFrame:
+    """A DataFrame of one string column: each row as its finished COPY line, columns in the order of `matches`.
+
+    Args:
+        df: the rows.
+        matches: which columns, and what they become.
+        strip_nul: leave NUL characters out of text; PostgreSQL has none, and refuses them.
+    """
     pieces: list[Column] = []
     for match in matches:
-        pieces += [_field(df[_backquoted(match.source)], match), f.lit("\t")]
+        pieces += [_field(df[backquoted(match.source)], match, strip_nul), f.lit("\t")]
     pieces[-1] = f.lit("\n")
     return df.select(f.concat(*pieces).alias(LINE))
 
 
-def _backquoted(name: str) -> str:
+def backquoted(name: str) -> str:
     """A column's name as it means itself, dots and backquotes included."""
     return "`" + name.replace("`", "``") + "`"
 
 
-def _field(value: Column, match: Match) -> Column:
-    return f.coalesce(_text(value, match), f.lit(NULL))
+def _field(value: Column, match: Match, strip_nul: bool) -> Column:
+    """A column's text between two tabs."""
+    kind, column = match.spark_type, match.target
+    if isinstance(kind, t.BinaryType):  # only its prefix is to be escaped
+        text = f.concat(f.lit("\\\\x"), f.hex(value))
+    elif isinstance(kind, t.ArrayType) and column.base_type not in JSON:
+        text = _array(value, kind, Goal(column.element, column.element_category), strip_nul)
+    else:
+        text = _text(value, kind, Goal(column.base_type, column.category), strip_nul)
+    return f.coalesce(_replaced(text, _COPY_ESCAPES) if _may_need_escapes(kind) else text, f.lit(NULL))
 
 
-def _text(value: Column, match: Match) -> Column:
-    """A value's text; NULL for NULL."""
-    if isinstance(match.spark_type, t.StringType):
-        return _escaped(value)
-    if isinstance(match.spark_type, t.BinaryType):
-        return f.concat(f.lit("\\\\x"), f.hex(value))
-    if match.target.base_type == "timestamptz" and match.target.category != TEXT_CATEGORY:
-        return f.date_format(value.cast(t.TimestampType()), MOMENT_FORMAT)
-    if match.target.base_type == "timestamp":
-        return value.cast(t.TimestampNTZType()).cast(t.StringType())
+def _may_need_escapes(kind: t.DataType) -> bool:
+    """Whether a type's text may hold a backslash, tab or newline. Numbers, dates and the like never do."""
+    if isinstance(kind, t.ArrayType):
+        return isinstance(innermost(kind), t.BinaryType) or _may_need_escapes(innermost(kind))
+    return is_string(kind) or _is_json(kind)
+
+
+def _is_json(kind: t.DataType) -> bool:
+    return isinstance(kind, (t.StructType, t.MapType, t.ArrayType)) or kind.typeName() == "variant"
+
+
+def _text(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Column:
+    """A value's text as PostgreSQL reads it; NULL for NULL."""
+    if is_string(kind):
+        return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
+    if _is_json(kind):
+        return _json(value, kind, strip_nul)
+    if isinstance(kind, t.BinaryType):
+        return f.concat(f.lit("\\x"), f.hex(value))
+    if isinstance(kind, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
+        return _interval(value, kind)
+    if isinstance(kind, (t.DateType, t.TimestampType, t.TimestampNTZType)):
+        return _moment(value, kind, goal)
     return value.cast(t.StringType())
 
 
-def _escaped(value: Column) -> Column:
-    """Escape what means something to COPY. Spark's replace returns a string that holds no match as it is."""
-    for character, escape in _ESCAPES:
+def _replaced(value: Column, escapes: Sequence[tuple[str, str]]) -> Column:
+    """Escape each character. Spark's replace returns a string that holds no match as it is."""
+    for character, escape in escapes:
         value = f.replace(value, f.lit(character), f.lit(escape))
     return value
+
+
+def _array(value: Column, kind: t.ArrayType, goal: Goal, strip_nul: bool) -> Column:
+    """`{1,NULL,3}`, `{{"a"},{"b"}}`.
+
+    https://www.postgresql.org/docs/current/arrays.html#ARRAYS-INPUT
+    """
+    inner = kind.elementType
+
+    def element(item: Column) -> Column:
+        if isinstance(inner, t.ArrayType):
+            return _array(item, inner, goal, strip_nul)
+        text = _text(item, inner, goal, strip_nul)
+        quotes = _may_need_escapes(inner) or isinstance(inner, t.BinaryType)
+        return f.concat(f.lit('"'), _replaced(text, _ARRAY_ESCAPES), f.lit('"')) if quotes else text
+
+    items = f.transform(value, lambda item: f.coalesce(element(item), f.lit("NULL")))
+    return f.concat(f.lit("{"), f.array_join(items, ","), f.lit("}"))
+
+
+def _json(value: Column, kind: t.DataType, strip_nul: bool) -> Column:
+    if isinstance(kind, t.MapType):  # else keys of other types are written as Spark stores them: a date as a number
+        value = f.transform_keys(value, lambda key, _: key.cast(t.StringType()))
+    text = f.to_json(value, _JSON_OPTIONS)
+    # An escape of NUL, unless an escaped backslash comes before its u.
+    return f.regexp_replace(text, r"(?<!\\)((?:\\\\)*)\\u0000", "$1") if strip_nul else text
+
+
+def _interval(value: Column, kind: t.DataType) -> Column:
+    """`1 year 2 month`: each part with its sign, as PostgreSQL reads any interval."""
+    units = ["DAY", "HOUR", "MINUTE", "SECOND"]
+    whole: t.DataType = t.DayTimeIntervalType()  # of an interval that is, say, in hours, the days cannot be told
+    if isinstance(kind, t.YearMonthIntervalType):
+        units, whole = ["YEAR", "MONTH"], t.YearMonthIntervalType()
+    value = value.cast(whole)
+    parts = [f.concat(f.extract(f.lit(unit), value).cast(t.StringType()), f.lit(f" {unit}")) for unit in units]
+    spaced = [piece for part in parts for piece in (part, f.lit(" "))]
+    return f.concat(*spaced[:-1])
+
+
+def _moment(value: Column, kind: t.DataType, goal: Goal) -> Column:
+    """A date or a timestamp, cast to the goal's kind as Spark casts it."""
+    if goal.base == "timestamptz":
+        return _instant(value.cast(t.TimestampType()))
+    if goal.base == "timestamp":
+        value = value.cast(t.TimestampNTZType())
+    elif isinstance(kind, t.TimestampType):  # into text
+        return _instant(value)
+    return _with_era(value.cast(t.StringType()), f.year(value))
+
+
+def _instant(value: Column) -> Column:
+    year = f.year(value)
+    return (
+        f.when(year.between(_FIRST_YEAR, _LAST_YEAR), f.date_format(value, MOMENT_FORMAT))
+        .when(year > _LAST_YEAR, f.substring(f.date_format(value, MOMENT_FORMAT), 2, 50))
+        .otherwise(f.date_format(value, f"{MOMENT_FORMAT} G"))
+    )
+
+
+def _with_era(text: Column, year: Column) -> Column:
+    """Spark's `+10000-01-01` and `-0043-03-15` as `10000-01-01` and `0044-03-15 BC`."""
+    before = f.concat(f.format_string("%04d", 1 - year), f.regexp_extract(text, r"^-?\d+(.*)$", 1), f.lit(" BC"))
+    return (
+        f.when(year.between(_FIRST_YEAR, _LAST_YEAR), text)
+        .when(year > _LAST_YEAR, f.substring(text, 2, 50))
+        .otherwise(before)
+    )

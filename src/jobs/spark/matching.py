@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql.types import DataType, StructField, StructType
+from pyspark.sql.types import DataType, StructType
 
 from jobs.dbaccess.catalog import Column, Table
 from jobs.dbaccess.errors import UsageError
-from jobs.spark.types import TEXT_CATEGORY, column_type, fits
+from jobs.spark.types import fits, new_column
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,10 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
     Raises:
         UsageError: there is no column, one is named twice, or one's type has no PostgreSQL type.
     """
+    columns = [new_column(field.name, field.dataType) for field in schema]
     problems = [
         *(f"{name!r} stands twice" for name in _repeated(schema.names)),
-        *(
-            f"{field.name!r} is a {field.dataType.simpleString()}"
-            for field in schema
-            if not column_type(field.dataType)
-        ),
+        *(f"{field.name!r} is a {field.dataType.simpleString()}" for field, made in zip(schema, columns) if not made),
         *([] if schema.fields else ["it has no columns"]),
     ]
     if problems:
@@ -72,27 +69,7 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
             f"No table can be made for the data: {'; '.join(problems)}.",
             "Rename or cast with --select, or create the table first.",
         )
-    return tuple(Match(field.name, field.dataType, _new_column(field)) for field in schema)
-
-
-def _new_column(field: StructField) -> Column:
-    type_name = column_type(field.dataType) or ""
-    base, category = ("text", TEXT_CATEGORY) if type_name == "text" else (_BASE_TYPES.get(type_name, "numeric"), "")
-    return Column(field.name, type_name, base, category)
-
-
-_BASE_TYPES = {
-    "boolean": "bool",
-    "smallint": "int2",
-    "integer": "int4",
-    "bigint": "int8",
-    "real": "float4",
-    "double precision": "float8",
-    "bytea": "bytea",
-    "date": "date",
-    "timestamp with time zone": "timestamptz",
-    "timestamp without time zone": "timestamp",
-}
+    return tuple(Match(field.name, field.dataType, made) for field, made in zip(schema, columns) if made)
 
 
 def _target(name: str, columns: Sequence[Column]) -> list[Column]:

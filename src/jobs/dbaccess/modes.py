@@ -1,0 +1,171 @@
+"""The modes of a load as SQL: how staged rows become rows of the target. Values in, statements out.
+
+append      INSERT: what the table refuses fails the load
+overwrite   DELETE, then INSERT: readers see the old rows until the commit
+upsert      INSERT .. ON CONFLICT (keys) DO UPDATE
+ignore      INSERT .. ON CONFLICT [(keys)] DO NOTHING
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.sql import TableName, quote_name, quote_names
+
+MODES = ("append", "overwrite", "upsert", "ignore")
+KEYED = ("upsert", "ignore")
+
+_ORDER = re.compile(
+    r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<name>[^\s",]+))'
+    r"(?:\s+(?P<direction>asc|desc))?(?:\s+nulls\s+(?P<nulls>first|last))?\s*(?:,|$)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class OrderBy:
+    """One column of an ORDER BY."""
+
+    column: str
+    descending: bool = False
+    nulls_first: bool | None = None
+
+    @property
+    def quoted(self) -> str:
+        """As it stands in a statement."""
+        nulls = {None: "", True: " NULLS FIRST", False: " NULLS LAST"}[self.nulls_first]
+        return quote_name(self.column) + (" DESC" if self.descending else "") + nulls
+
+
+def parse_order(text: str) -> tuple[OrderBy, ...]:
+    """Read `updated_at desc nulls last, "Weird Name"`.
+
+    Raises:
+        UsageError: it is not a list of columns with their directions.
+    """
+    order: list[OrderBy] = []
+    position = 0
+    while position < len(text) or not order:
+        found = _ORDER.match(text, position)
+        if found is None or found.end() == position or (found.end() == len(text) and text.rstrip().endswith(",")):
+            raise UsageError(f"{text!r} is not an order.", "Write, for example: updated_at desc nulls last, id")
+        name = found["quoted"].replace('""', '"') if found["quoted"] else found["name"]
+        nulls = found["nulls"].lower() == "first" if found["nulls"] else None
+        order.append(OrderBy(name, (found["direction"] or "").lower() == "desc", nulls))
+        position = found.end()
+    return tuple(order)
+
+
+@dataclass(frozen=True)
+class Move:
+    """How staged rows are to become rows of the target.
+
+    Attributes:
+        mode: one of MODES.
+        columns: of the target, that the data has.
+        keys: which of them tell a row; for upsert and, where wanted, for ignore.
+        order: of several staged rows with the same keys the first in this order counts; without it, they are an error.
+    """
+
+    mode: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    order: tuple[OrderBy, ...] = ()
+
+    def check_arguments(self) -> None:
+        """Refuse a mode, keys and an order that do not go together.
+
+        Raises:
+            UsageError: says why.
+        """
+        if self.mode not in MODES:
+            raise UsageError(f"There is no mode {self.mode!r}.", f"Modes: {', '.join(MODES)}.")
+        if self.keys and self.mode not in KEYED:
+            raise UsageError(f"The mode {self.mode!r} takes no keys.", "Leave them out, or choose upsert or ignore.")
+        if self.mode == "upsert" and not self.keys:
+            raise UsageError("The mode 'upsert' needs keys.", "Give --keys, the columns that tell a row.")
+        if self.order and not self.keys:
+            raise UsageError("--dedupe-order needs keys.", "Give --keys, the columns that tell a row.")
+
+    def check_columns(self) -> None:
+        """Refuse keys and an order that name what the data does not have.
+
+        Raises:
+            UsageError: names them.
+        """
+        ordered = tuple(order.column for order in self.order)
+        for role, names in (("key", self.keys), ("column of --dedupe-order", ordered)):
+            unknown = [name for name in names if name not in self.columns]
+            if unknown:
+                raise UsageError(
+                    f"The data has no {role} {', '.join(map(repr, unknown))}.",
+                    f"It has {', '.join(self.columns)}.",
+                )
+
+    def source(self, staged: TableName) -> str:
+        """The rows to move: all that are staged, or one for each key."""
+        columns = quote_names(self.columns)
+        if not self.order:
+            return f"SELECT {columns} FROM {staged.quoted}"
+        keys = quote_names(self.keys)
+        order = ", ".join(item.quoted for item in self.order)
+        return f"SELECT DISTINCT ON ({keys}) {columns} FROM {staged.quoted} ORDER BY {keys}, {order}"
+
+    def insert(self, target: TableName, staged: TableName) -> str:
+        """The statement that moves rows, in every mode; overwrite deletes before."""
+        into = f"INSERT INTO {target.quoted} ({quote_names(self.columns)}) {self.source(staged)}"
+        if self.mode == "ignore":
+            return f"{into} ON CONFLICT {f'({quote_names(self.keys)})' if self.keys else ''} DO NOTHING"
+        if self.mode == "upsert":
+            return f"{into} ON CONFLICT ({quote_names(self.keys)}) DO {self._update()}"
+        return into
+
+    def _update(self) -> str:
+        others = [quote_name(name) for name in self.columns if name not in self.keys]
+        return "UPDATE SET " + ", ".join(f"{name} = EXCLUDED.{name}" for name in others) if others else "NOTHING"
+
+    def counted(self, target: TableName, staged: TableName) -> str:
+        """The upsert, answering how many rows it inserted and how many it updated.
+
+        A row that was inserted has no xmax. (A partitioned table does not tell: `matching` counts there.)
+        """
+        return (
+            f"WITH moved AS ({self.insert(target, staged)} RETURNING (xmax = 0) AS is_new) "
+            "SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM moved"
+        )
+
+    def matching(self, target: TableName, staged: TableName) -> str:
+        """How many rows of the target have a key that is staged."""
+        return (
+            f"SELECT count(*) FROM {target.quoted} AS t WHERE EXISTS "
+            f"(SELECT FROM {staged.quoted} AS s WHERE {self._same_keys('t', 's')})"
+        )
+
+    def _same_keys(self, one: str, other: str) -> str:
+        return " AND ".join(f"{one}.{name} = {other}.{name}" for name in map(quote_name, self.keys))
+
+    def replaced(self, target: TableName, staged: TableName) -> str:
+        """Overwrite in one statement: foreign keys that point here are checked when it ends.
+
+        The condition is always true; it makes the DELETE come first.
+        """
+        return (
+            f"WITH gone AS (DELETE FROM {target.quoted} RETURNING 1) {self.insert(target, staged)} "
+            "WHERE (SELECT count(*) FROM gone) >= 0"
+        )
+
+    def repeated_keys(self, staged: TableName) -> str:
+        """How many keys are staged more than once, and how many rows have them."""
+        return (
+            f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} "
+            f"GROUP BY {quote_names(self.keys)} HAVING count(*) > 1) AS repeated"
+        )
+
+    def missing_keys(self, staged: TableName, keys: Iterable[str]) -> str:
+        """How many staged rows have no value in one of these keys."""
+        return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(
+            f"{quote_name(key)} IS NULL" for key in keys
+        )

@@ -1,0 +1,75 @@
+"""Where a load's rows go: the table, or the one to be made, and which column takes which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+
+from jobs.dbaccess import catalog
+from jobs.dbaccess.catalog import Table
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.modes import Move
+from jobs.dbaccess.publish import check_target
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+from jobs.spark.matching import Match, match_existing, match_new
+
+
+@dataclass(frozen=True)
+class Target:
+    """The table under its full name, the columns that match, and how rows are moved there."""
+
+    name: TableName
+    matches: tuple[Match, ...]
+    move: Move
+    is_new: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns that the data has, in the order of a COPY line."""
+        return tuple(match.target.name for match in self.matches)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Their types, as SQL writes them."""
+        return tuple(match.target.type_name for match in self.matches)
+
+
+def find_table(session: Session, name: TableName, create: bool) -> Table | None:
+    """The table, or None where it is to be made; that it can be is settled before the input is read.
+
+    Raises:
+        UsageError: it is neither there nor to be made, or its schema is missing.
+    """
+    table = catalog.find_table(session, name)
+    if table is None and not create:
+        raise UsageError(f"There is no table {name}.", "Create it first, or give --create.")
+    if table is None:
+        schema = catalog.name_for_new_table(session, name).schema
+        if schema is None or not catalog.schema_exists(session, schema):
+            raise UsageError(f"There is no schema for the table {name}.", "Create the schema first.")
+    return table
+
+
+def settle_target(session: Session, name: TableName, table: Table | None, df: DataFrame, move: Move) -> Target:
+    """Match the data with the table, or with the one to be made, and check that the mode suits it.
+
+    Args:
+        session: where the table is.
+        name: of the table.
+        table: what the catalogue says of it, or None where it is to be made.
+        df: the data.
+        move: the mode, its keys and order; its columns are settled here.
+
+    Raises:
+        UsageError: the data does not fit.
+        LoadError: the table does not suit the mode.
+    """
+    matches = match_existing(df.schema, table) if table else match_new(df.schema)
+    move = replace(move, columns=tuple(match.target.name for match in matches))
+    move.check_columns()
+    if table is None:
+        return Target(catalog.name_for_new_table(session, name), matches, move, is_new=True)
+    check_target(session, table.name, move)
+    return Target(table.name, matches, move, is_new=False)

@@ -1,0 +1,321 @@
+"""Modes on a real server: what the table holds afterwards, what stays, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.errors import DatabaseError, LoadError
+from jobs.dbaccess.modes import Move, parse_order
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.publish import Publication, Published, check_target, publish
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.staging import Counted
+
+T = TableName("t", "public")
+IDS = count()
+Rows = Sequence[Sequence[object]]
+
+
+def load(session: Session, move: Move, rows: Rows, types: Sequence[str] = (), load_id: str = "") -> Published:
+    """Stage rows and publish them; with types, into a table that is to be made."""
+    names = staging.plan_staging(T, move.columns)
+    if types:
+        staging.create_for_new(session, names, types, logged=not move.keys)
+    else:
+        check_target(session, T, move)
+        staging.create_beside(session, names, T)
+    lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
+    staging.begin_attempt(session, names, 0, 0)
+    staging.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
+    publication = Publication(load_id or f"load-{next(IDS)}", T, names, 1, move, bool(types))
+    try:
+        return publish(session, publication)
+    except BaseException:
+        staging.discard(session, names)
+        raise
+
+
+def counts(published: Published) -> tuple[int, int, int]:
+    return published.inserted, published.updated, published.ignored
+
+
+def rows_of(session: Session) -> list[list[object]]:
+    return session.run("SELECT * FROM t ORDER BY 1, 2")
+
+
+AB = ("a", "b")
+UPSERT = Move("upsert", AB, ("a",))
+
+
+@pytest.fixture
+def keyed(session: Session) -> Session:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text, c int DEFAULT 7)")
+    session.run("INSERT INTO t VALUES (1, 'old', 1), (2, 'old', 2)")
+    return session
+
+
+def test_upsert_inserts_and_updates_and_counts_both(keyed: Session) -> None:
+    assert counts(load(keyed, UPSERT, [(2, "new"), (3, "new"), (4, "new")])) == (2, 1, 0)
+    assert rows_of(keyed) == [[1, "old", 1], [2, "new", 2], [3, "new", 7], [4, "new", 7]]
+
+
+def test_upsert_by_several_keys_with_names_that_want_quotes(session: Session) -> None:
+    session.run('CREATE TABLE t ("My Key" int, "select" text, v int, UNIQUE ("select", "My Key"))')
+    move = Move("upsert", ("My Key", "select", "v"), ("My Key", "select"))
+    load(session, move, [(1, "x", 1), (1, "y", 1)])
+    assert counts(load(session, move, [(1, "y", 2), (2, "y", 2)])) == (1, 1, 0)
+    assert rows_of(session) == [[1, "x", 1], [1, "y", 2], [2, "y", 2]]
+
+
+def test_upsert_of_keys_alone_adds_what_is_missing(keyed: Session) -> None:
+    assert counts(load(keyed, Move("upsert", ("a",), ("a",)), [(2,), (3,)])) == (1, 0, 1)
+
+
+def test_upsert_into_a_partitioned_table_counts_both(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text) PARTITION BY RANGE (a)")
+    session.run("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10)")
+    session.run("CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20)")
+    assert counts(load(session, UPSERT, [(1, "x"), (11, "x")])) == (2, 0, 0)
+    assert counts(load(session, UPSERT, [(11, "y"), (12, "y")])) == (1, 1, 0)
+    assert rows_of(session) == [[1, "x"], [11, "y"], [12, "y"]]
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "CREATE TABLE t (a int, b text)",
+        "CREATE TABLE t (a int, b text, UNIQUE (a, b))",
+        "CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t (a) WHERE b IS NULL",
+        "CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t ((a + 0))",
+        "CREATE TABLE t (a int UNIQUE DEFERRABLE, b text)",
+    ],
+)
+def test_upsert_wants_a_unique_index_on_exactly_the_keys_and_says_how_to_make_it(session: Session, ddl: str) -> None:
+    session.run(ddl)
+    with pytest.raises(LoadError, match=r'CREATE UNIQUE INDEX ON "public"."t" \("a"\);'):
+        load(session, UPSERT, [(1, "x")])
+
+
+def test_an_index_that_carries_other_columns_along_serves(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t (a) INCLUDE (b)")
+    assert counts(load(session, UPSERT, [(1, "x")])) == (1, 0, 0)
+
+
+def test_a_key_twice_in_the_data_is_counted_and_not_shown(keyed: Session) -> None:
+    with pytest.raises(LoadError) as caught:
+        load(keyed, UPSERT, [(77, "x"), (77, "y"), (78, "x"), (78, "y"), (78, "z"), (5, "x")])
+    assert "2 keys (a) stand more than once in the data, in 5 rows. Give --dedupe-order" in str(caught.value)
+    assert "77" not in str(caught.value)
+    assert rows_of(keyed) == [[1, "old", 1], [2, "old", 2]]
+
+
+def test_dedupe_order_keeps_the_first_of_each_key(keyed: Session) -> None:
+    move = replace(UPSERT, order=parse_order("b desc nulls last"))
+    assert counts(load(keyed, move, [(2, "x"), (2, "z"), (2, None), (3, "b"), (3, "a")])) == (1, 1, 3)
+    assert rows_of(keyed)[1:] == [[2, "z", 2], [3, "b", 7]]
+
+
+def test_a_key_that_is_null_matches_no_row_and_is_refused(session: Session) -> None:
+    session.run("CREATE TABLE t (a int UNIQUE, b text)")
+    with pytest.raises(LoadError, match=r"1 rows have NULL in a key \(a\)"):
+        load(session, UPSERT, [(1, "x"), (None, "y")])
+
+
+def test_ignore_keeps_what_is_there(keyed: Session) -> None:
+    assert counts(load(keyed, Move("ignore", AB), [(2, "new"), (3, "new")])) == (1, 0, 1)
+    assert rows_of(keyed) == [[1, "old", 1], [2, "old", 2], [3, "new", 7]]
+
+
+def test_ignore_with_keys_still_refuses_other_conflicts(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text UNIQUE)")
+    load(session, Move("append", AB), [(1, "x")])
+    move = Move("ignore", AB, ("a",))
+    assert counts(load(session, move, [(1, "other")])) == (0, 0, 1)
+    with pytest.raises(DatabaseError, match="t_b_key"):
+        load(session, move, [(2, "x")])
+
+
+def test_ignore_notices_staging_that_a_crash_emptied(keyed: Session) -> None:
+    names = staging.plan_staging(T, AB)
+    staging.create_beside(keyed, names, T)
+    staging.begin_attempt(keyed, names, 0, 0)
+    staging.copy_part(keyed, names, 0, 0, [Counted(b"5\tx\n", 1)])
+    keyed.run(f"TRUNCATE {names.rows.quoted}")
+    with pytest.raises(LoadError, match="the server crashed meanwhile"):
+        publish(keyed, Publication("x", T, names, 1, Move("ignore", AB), is_new=False))
+    assert ledger.recorded_target(keyed, "x") is None
+
+
+def test_overwrite_replaces_all_rows_and_keeps_all_that_hangs_on_the_table(keyed: Session) -> None:
+    keyed.run("CREATE ROLE pgjobs_reader") if not role_exists(keyed) else None
+    keyed.run("CREATE TABLE parent (c int PRIMARY KEY); INSERT INTO parent VALUES (7), (1), (2)")
+    keyed.run("ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES parent; CREATE INDEX by_b ON t (b)")
+    keyed.run("CREATE VIEW v AS SELECT a FROM t; GRANT SELECT ON t TO pgjobs_reader")
+    keyed.run("CREATE TABLE child (a int REFERENCES t); INSERT INTO child VALUES (2)")
+    before = shape(keyed)
+    assert counts(load(keyed, Move("overwrite", AB), [(2, "new"), (9, "new")])) == (2, 0, 0)
+    assert rows_of(keyed) == [[2, "new", 7], [9, "new", 7]]
+    assert shape(keyed) == before
+    assert keyed.run("SELECT a FROM v ORDER BY a") == [[2], [9]]
+
+
+def role_exists(session: Session) -> bool:
+    return bool(session.run("SELECT 1 FROM pg_roles WHERE rolname = 'pgjobs_reader'"))
+
+
+def shape(session: Session) -> list[list[object]]:
+    return [
+        *session.run("SELECT oid, relowner, relacl::text FROM pg_class WHERE relname = 't'"),
+        *session.run("SELECT indexrelid, indisvalid FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1"),
+        *session.run("SELECT oid, conname FROM pg_constraint WHERE 't'::regclass IN (conrelid, confrelid) ORDER BY 1"),
+    ]
+
+
+def test_overwrite_without_a_row_that_others_point_to_is_refused_and_changes_nothing(keyed: Session) -> None:
+    keyed.run("CREATE TABLE child (a int REFERENCES t); INSERT INTO child VALUES (2)")
+    with pytest.raises(DatabaseError, match="child_a_fkey"):
+        load(keyed, Move("overwrite", AB), [(9, "new")])
+    assert rows_of(keyed) == [[1, "old", 1], [2, "old", 2]]
+
+
+def test_overwrite_does_not_delete_other_tables_rows(keyed: Session) -> None:
+    keyed.run("CREATE TABLE child (a int REFERENCES t ON DELETE CASCADE); INSERT INTO child VALUES (2)")
+    with pytest.raises(LoadError, match="would change or delete rows of child"):
+        load(keyed, Move("overwrite", AB), [(2, "new")])
+    assert keyed.run("SELECT a FROM child") == [[2]]
+
+
+@pytest.mark.usefixtures("keyed")
+def test_readers_see_the_old_rows_while_overwriting_and_wait_for_nothing(database: Settings) -> None:
+    with connect(database, "reader") as reader, connect(database, "writer") as writer:
+        writer.run("BEGIN")
+        writer.run("LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE")
+        writer.run("DELETE FROM t")
+        reader.run("SET statement_timeout = '2s'")
+        assert reader.run("SELECT count(*) FROM t") == [[2]]
+        writer.run("ROLLBACK")
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "upsert", "ignore"])
+def test_publishing_waits_for_nobody_who_only_reads(keyed: Session, database: Settings, mode: str) -> None:
+    with connect(database, "reader") as reader:
+        reader.run("BEGIN")
+        reader.run("SELECT * FROM t")
+        keyed.run("SET lock_timeout = '2s'")
+        load(keyed, Move(mode, AB, ("a",) if mode == "upsert" else ()), [(3, "new")])
+        reader.run("ROLLBACK")
+
+
+def test_columns_that_the_data_lacks_are_left_to_the_server(session: Session) -> None:
+    session.run(
+        "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, b text, n serial, d int DEFAULT 5, "
+        "g text GENERATED ALWAYS AS (upper(b)) STORED)"
+    )
+    for mode in ("append", "overwrite", "ignore"):
+        load(session, Move(mode, ("b",)), [("x",)])
+    assert session.run("SELECT b, d, g, n > 0, id > 0 FROM t") == [["x", 5, "X", True, True]] * 2
+
+
+@pytest.mark.parametrize("mode", ["upsert", "ignore"])
+def test_a_new_table_gets_the_keys_as_its_primary_key(session: Session, mode: str) -> None:
+    assert counts(load(session, Move(mode, AB, ("a",)), [(1, "x"), (2, "y")], ("integer", "text"))) == (2, 0, 0)
+    assert counts(load(session, Move(mode, AB, ("a",)), [(2, "z")]))[0] == 0
+    assert session.run("SELECT relpersistence::text FROM pg_class WHERE relname = 't'") == [["p"]]
+
+
+def test_a_key_twice_in_the_data_of_a_new_table_is_told_too(session: Session) -> None:
+    with pytest.raises(LoadError, match=r"1 keys .* stand more than once"):
+        load(session, UPSERT, [(1, "x"), (1, "y")], ("integer", "text"))
+    assert session.run("SELECT to_regclass('t')") == [[None]]
+
+
+def test_two_upserts_of_the_same_rows_at_once_are_both_right(keyed: Session, database: Settings) -> None:
+    """In opposite orders: without turns, they would deadlock."""
+    rows = [(number, "x") for number in range(2000)]
+    errors: list[BaseException] = []
+
+    def run(data: Rows) -> None:
+        try:
+            with connect(database, "upsert") as session:
+                load(session, UPSERT, data)
+        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(data,)) for data in (rows, rows[::-1]) * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert keyed.run("SELECT count(*), count(*) FILTER (WHERE b = 'x') FROM t") == [[2000, 2000]]
+
+
+def test_two_overwrites_at_once_leave_the_rows_of_one(keyed: Session, database: Settings) -> None:
+    def run(word: str) -> None:
+        with connect(database, "overwrite") as session:
+            load(session, Move("overwrite", AB), [(number, word) for number in range(500)])
+
+    threads = [threading.Thread(target=run, args=(word,)) for word in ("x", "y")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [[total, words]] = keyed.run("SELECT count(*), count(DISTINCT b) FROM t")
+    assert (total, words) == (500, 1)
+
+
+def test_two_loads_that_make_the_same_table_at_once_are_both_right(session: Session, database: Settings) -> None:
+    names = [staging.plan_staging(T, AB) for _ in range(2)]
+    with connect(database, "other") as other:
+        for opened, staged in zip((session, other), names):
+            staging.create_for_new(opened, staged, ("integer", "text"), logged=True)
+            staging.begin_attempt(opened, staged, 0, 0)
+            staging.copy_part(opened, staged, 0, 0, [Counted(b"1\tx\n", 1)])
+        for opened, staged in zip((session, other), names):
+            publish(opened, Publication(staged.rows.name, T, staged, 1, Move("append", AB), is_new=True))
+    assert rows_of(session) == [[1, "x"], [1, "x"]]
+
+
+def test_leftovers_of_a_dead_driver_are_swept_and_those_of_a_live_one_are_not(
+    session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    dead, alive = staging.plan_staging(T, AB), staging.plan_staging(T, AB)
+    with connect(database, "dead") as driver:
+        staging.hold(driver, dead)
+        staging.create_beside(driver, dead, T)
+    with connect(database, "alive") as driver:
+        staging.hold(driver, alive)
+        staging.create_beside(driver, alive, T)
+        wait_for_end_of(session, "dead")
+        assert staging.sweep(session) == sorted([dead.parts.name, dead.rows.name])
+        tables = [name for [name] in session.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        assert set(tables) == {"t", "table_updates", alive.rows.name, alive.parts.name}
+
+
+def wait_for_end_of(session: Session, name: str) -> None:
+    """Until the server has seen the end of the session of that name."""
+    while session.run("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", name):
+        pass
+
+
+def test_leftovers_into_which_a_task_still_copies_are_left_to_the_next_sweep(
+    session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    dead = staging.plan_staging(T, AB)
+    staging.create_beside(session, dead, T)
+    with connect(database, "task") as task:
+        task.run("BEGIN")
+        task.run(f"INSERT INTO {dead.rows.quoted} VALUES (1, 'x')")
+        assert staging.sweep(session) == [dead.parts.name]
+        task.run("ROLLBACK")
+    assert staging.sweep(session) == [dead.rows.name]
