@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -60,6 +61,16 @@ def test_a_length_that_holds_a_newline_byte_is_no_line(length: int) -> None:
     lines = [b"x" * (length - 1) + b"\n"] * 3
     blocks = list(BlockDeserializer().load_stream(io.BufferedReader(io.BytesIO(framed(lines)))))
     assert b"".join(bytes(counted.block) for counted in blocks) == b"".join(lines)
+
+
+@pytest.mark.parametrize("length", [40_000, 5_000_000])
+def test_long_lines_take_time_in_proportion(length: int) -> None:
+    """A search that began again at each byte of a line that is not whole yet would take hours."""
+    lines = [b"x" * length + b"\n"] * (20_000_000 // length)
+    start = time.monotonic()
+    blocks = BlockDeserializer().load_stream(io.BufferedReader(io.BytesIO(framed(lines)), 65536))
+    assert sum(len(counted.block) for counted in blocks) == len(lines) * (length + 1)
+    assert time.monotonic() - start < 5
 
 
 def test_lines_that_fit_the_buffer_come_in_one_block() -> None:

@@ -139,16 +139,19 @@ class BlockDeserializer(Serializer):
 
     Each string ends in its only newline, so that one regular expression, run by C code, finds all that are whole
     in the reader's buffer. A length begins with a byte below 0x80; the marks between sections (PySpark's
-    SpecialLengths) do not.
+    SpecialLengths) do not. What is left of the buffer matches the second branch, as an empty line: without it
+    the search would begin again at each of its bytes.
     """
 
-    _FRAME = re.compile(rb"[\x00-\x7f](?s:...)([^\n]*\n)")
+    _FRAME = re.compile(rb"[\x00-\x7f](?s:...)([^\n]*\n)|(?s:.)+")
     _HEADER = struct.Struct("!i")
 
     def load_stream(self, stream: BufferedReader[Any]) -> Iterator[Counted]:
         """Yield blocks until the section ends; never read beyond it, for there the next message begins."""
         while True:
             lines = self._FRAME.findall(stream.peek())
+            if lines and not lines[-1]:
+                lines.pop()
             if lines:
                 block = b"".join(lines)
                 stream.read(len(block) + self._HEADER.size * len(lines))

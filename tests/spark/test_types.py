@@ -1,0 +1,303 @@
+"""Any row of any type that Spark can hold comes back equal: by both carriers, in a session time zone with DST."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from pyspark.sql import types as t
+
+from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.copying import Copying
+from jobs.flows.load import LoadJob, new_load_id, run
+
+CARRIERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "python"])
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A Spark type: values to try, and how the server is asked for them and answers.
+
+    Attributes:
+        read: an expression that gives the value back, with {} for the column.
+        expected: what the driver then returns for a value.
+    """
+
+    spark_type: t.DataType
+    values: st.SearchStrategy[Any]
+    read: str = "{}"
+    expected: Callable[[Any], Any] = lambda value: value
+
+
+def text_of(value: Any) -> Any:  # noqa: ANN401 - floats, or what is none
+    """A float as PostgreSQL writes it."""
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return "NaN" if math.isnan(value) else value
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
+AWKWARD = st.sampled_from(
+    [
+        "",
+        "\\N",
+        "\\",
+        "\\.",
+        "\t",
+        "\n",
+        "\r\n",
+        "NULL",
+        "null",
+        '"',
+        "{}",
+        "{,}",
+        "\\\\N",
+        "🎈",
+        "é",
+        "'",
+        "\x7f",
+        "a\\",
+    ]
+)
+STRINGS = TEXT | AWKWARD
+INSTANTS = st.datetimes(dt.datetime(1, 1, 3), dt.datetime(9999, 12, 29)).map(  # noqa: DTZ001 - the zone comes next
+    lambda value: value.replace(tzinfo=dt.timezone.utc)
+)
+# 2026-11-01 05:30 and 06:30 UTC are both 01:30 in New York.
+TWICE = st.sampled_from([dt.datetime(2026, 11, 1, hour, 30, tzinfo=dt.timezone.utc) for hour in (5, 6)])
+LOCAL = st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31))  # noqa: DTZ001 - times without zone
+MICROS = st.integers(-(10**14), 10**14)
+
+
+def micros(value: dt.timedelta) -> int:
+    return value // dt.timedelta(microseconds=1)
+
+
+KINDS = {
+    "boolean": Kind(t.BooleanType(), st.booleans()),
+    "byte": Kind(t.ByteType(), st.integers(-128, 127)),
+    "short": Kind(t.ShortType(), st.integers(-(2**15), 2**15 - 1)),
+    "integer": Kind(t.IntegerType(), st.integers(-(2**31), 2**31 - 1)),
+    "long": Kind(t.LongType(), st.integers(-(2**63), 2**63 - 1)),
+    "float": Kind(t.FloatType(), st.floats(width=32, allow_nan=True), "{}::float8", text_of),
+    "double": Kind(t.DoubleType(), st.floats(allow_nan=True), expected=text_of),
+    "decimal": Kind(
+        t.DecimalType(38, 10),
+        st.decimals(allow_nan=False, allow_infinity=False, places=10, min_value=-(10**27), max_value=10**27),
+    ),
+    "string": Kind(t.StringType(), STRINGS),
+    "binary": Kind(t.BinaryType(), st.binary(max_size=40)),
+    "date": Kind(t.DateType(), st.dates()),
+    "timestamp": Kind(
+        t.TimestampType(),
+        INSTANTS | TWICE,
+        "(extract(epoch FROM {}) * 1000000)::bigint",
+        lambda v: micros(v - EPOCH),
+    ),
+    "timestamp_ntz": Kind(t.TimestampNTZType(), LOCAL),
+    "day-time interval": Kind(
+        t.DayTimeIntervalType(),
+        MICROS.map(lambda n: dt.timedelta(microseconds=n)),
+        "(extract(epoch FROM {}) * 1000000)::bigint",
+        micros,
+    ),
+    "struct": Kind(
+        t.StructType([t.StructField("a", t.LongType()), t.StructField('b "c"', t.StringType())]),
+        st.tuples(st.integers(-(2**63), 2**63 - 1), STRINGS | st.none()),
+        "{}::text",
+        lambda v: {"a": v[0], 'b "c"': v[1]},
+    ),
+    "map": Kind(
+        t.MapType(t.StringType(), t.IntegerType()),
+        st.dictionaries(STRINGS, st.integers(0, 9) | st.none(), max_size=3),
+        "{}::text",
+    ),
+    "array of strings": Kind(t.ArrayType(t.StringType()), st.lists(STRINGS | st.none(), max_size=4)),
+    "array of doubles": Kind(
+        t.ArrayType(t.DoubleType()), st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.none(), max_size=4)
+    ),
+    "array of dates": Kind(t.ArrayType(t.DateType()), st.lists(st.dates() | st.none(), max_size=4), "{}::text[]"),
+    "array of binary": Kind(
+        t.ArrayType(t.BinaryType()),
+        st.lists(st.binary(max_size=5) | st.none(), max_size=4),
+        "(SELECT array_agg(encode(x, 'hex') ORDER BY n) FROM unnest({}) WITH ORDINALITY AS u(x, n))",
+        lambda v: [None if x is None else x.hex() for x in v] or None,
+    ),
+    "array of structs": Kind(
+        t.ArrayType(t.StructType([t.StructField("s", t.StringType())])),
+        st.lists(st.tuples(STRINGS), max_size=3),
+        "to_jsonb({})::text",
+        lambda v: [{"s": x[0]} for x in v],
+    ),
+    "array of arrays": Kind(
+        t.ArrayType(t.ArrayType(t.StringType())),
+        st.lists(st.tuples(STRINGS | st.none(), STRINGS).map(list), min_size=1, max_size=3),
+    ),
+}
+
+
+def expected_of(kind: Kind, value: object) -> object:
+    return None if value is None else kind.expected(value)
+
+
+def comparable(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - what the driver returned
+    """What the driver returned, with NaN and the infinities as words, JSON as objects and dates as their text."""
+    if isinstance(value, float):
+        return text_of(value)
+    if isinstance(value, str) and kind.read.endswith("::text"):
+        return json.loads(value)
+    if isinstance(value, list) and kind.read.endswith("::text[]"):
+        return [None if item is None else dt.date.fromisoformat(item) for item in value]
+    return value
+
+
+@CARRIERS
+@pytest.mark.parametrize("name", KINDS)
+def test_values_come_back_equal(
+    spark: SparkSession, session: Session, database: Settings, name: str, arrow: bool
+) -> None:
+    kind = KINDS[name]
+    schema = t.StructType([t.StructField("id", t.IntegerType()), t.StructField("v", kind.spark_type)])
+
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(st.lists(kind.values | st.none(), min_size=40, max_size=60))
+    def round_trip(values: list[object]) -> None:
+        session.run("DROP TABLE IF EXISTS t")
+        rows = spark.createDataFrame([[index, value] for index, value in enumerate(values)], schema)
+        job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(arrow=arrow))
+        run(job, lambda: rows)
+        read = [row[0] for row in session.run(f"SELECT {kind.read.format('v')} FROM t ORDER BY id")]
+        assert [comparable(kind, value) for value in read] == [expected_of(kind, value) for value in values]
+
+    round_trip()
+
+
+@CARRIERS
+def test_year_month_intervals_come_back_equal(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    months = [0, 1, -1, 14, -14, 2_000_000_000 // 12, -(2_000_000_000 // 12)]
+    rows = spark.createDataFrame([[n] for n in months], "n int").selectExpr("n", "make_ym_interval(0, n) AS v")
+    job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(arrow=arrow))
+    run(job, lambda: rows)
+    assert session.run("SELECT count(*) FROM t WHERE v = make_interval(months => n)") == [[len(months)]]
+
+
+def test_an_interval_in_hours_keeps_its_days(spark: SparkSession, session: Session, database: Settings) -> None:
+    load(spark, database, "SELECT INTERVAL '50' HOUR AS h, INTERVAL '-26:03' HOUR TO MINUTE AS m")
+    assert session.run("SELECT extract(epoch FROM h)::int, extract(epoch FROM m)::int FROM t") == [[180_000, -93_780]]
+
+
+def load(spark: SparkSession, database: Settings, query: str, *, strip_nul: bool = False) -> None:
+    job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(strip_nul=strip_nul))
+    run(job, lambda: spark.sql(query))
+
+
+YEARS = [-4712, -1, 0, 1, 2026, 9999, 10_000, 294_246]
+
+
+@CARRIERS
+def test_years_before_1_and_after_9999_come_out_right(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    """PostgreSQL counts the days itself: from its own epoch, by its own calendar, which has no year 0."""
+    dates = spark.createDataFrame([[year] for year in YEARS], "y int").selectExpr(
+        "y",
+        "make_date(y, 3, 15) AS d",
+        "unix_date(make_date(y, 3, 15)) AS days",
+        "make_timestamp_ntz(y, 3, 15, 1, 2, 3.000004) AS tn",
+        "IF(y > 9998, NULL, timestamp_micros(unix_date(make_date(y, 3, 15)) * 86400000000L + 4)) AS ts",
+    )
+    job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(arrow=arrow))
+    run(job, lambda: dates)
+    wrong = session.run(
+        "SELECT y FROM t WHERE d - date '1970-01-01' <> days "
+        "OR tn <> d + time '01:02:03.000004' OR extract(epoch FROM ts) <> days * 86400.0 + 0.000004"
+    )
+    assert wrong == []
+    assert session.run("SELECT count(*), count(ts) FROM t") == [[len(YEARS), 5]]
+
+
+@pytest.mark.parametrize("value", ["make_date(-4713, 1, 1)", "timestamp_micros(-9223372036854775808)"])
+def test_what_postgresql_cannot_hold_is_refused_by_column(spark: SparkSession, database: Settings, value: str) -> None:
+    with pytest.raises(LoadError, match=r'column "too_far": .*out of range'):
+        load(spark, database, f"SELECT {value} AS too_far")
+
+
+def test_json_keeps_microseconds_nulls_and_keys_of_other_types(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    load(
+        spark,
+        database,
+        "SELECT named_struct('at', timestamp'2026-11-01 05:30:00.123456Z', 'none', CAST(NULL AS int), "
+        "'day', date'2026-11-20') AS s, map(date'2026-11-20', 1.50) AS m, array(map('a', 1), NULL) AS am",
+    )
+    [[struct, mapping, array]] = session.run("SELECT s::text, m::text, to_jsonb(am)::text FROM t")
+    assert json.loads(struct) == {"at": "2026-11-01T01:30:00.123456-04:00", "none": None, "day": "2026-11-20"}
+    assert json.loads(mapping) == {"2026-11-20": 1.5}
+    assert json.loads(array) == [{"a": 1}, None]
+
+
+def test_arrays_and_structs_go_into_json_columns(spark: SparkSession, session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a jsonb, s json)")
+    load(spark, database, "SELECT array(1, NULL, 3) AS a, named_struct('x', 'tab\\there') AS s")
+    assert session.run("SELECT a::text, s->>'x' FROM t") == [["[1, null, 3]", "tab\there"]]
+
+
+def test_variants_and_times_where_spark_has_them(spark: SparkSession, session: Session, database: Settings) -> None:
+    if spark.version < "4.1":
+        pytest.skip("Spark has variant from 4.0 on, and time from 4.1 on")
+    load(spark, database, """SELECT parse_json('{"a": [1, null, "x"]}') AS v, time'12:34:56.123456' AS at""")
+    assert session.run("SELECT v::text, at::text FROM t") == [['{"a": [1, null, "x"]}', "12:34:56.123456"]]
+
+
+def test_ragged_arrays_are_refused_by_column(spark: SparkSession, database: Settings) -> None:
+    with pytest.raises(LoadError, match='column "ragged"'):
+        load(spark, database, "SELECT array(array(1, 2), array(3)) AS ragged")
+
+
+def test_a_nul_is_refused_by_its_columns(spark: SparkSession, session: Session, database: Settings) -> None:
+    query = "SELECT 'a' AS fine, 'a\\0b' AS one, array('x', '\\0') AS two, named_struct('s', 'a\\0') AS three"
+    with pytest.raises(LoadError, match=r"holds no NUL character, and there are some in one, two.*--nul strip"):
+        load(spark, database, query.replace(", named_struct('s', 'a\\0') AS three", ""))
+    with pytest.raises(LoadError, match='column "three": unsupported Unicode escape sequence'):
+        load(spark, database, "SELECT named_struct('s', 'a\\0') AS three")
+    load(spark, database, query + ", named_struct('s', '\\\\u0000') AS four", strip_nul=True)
+    assert session.run("SELECT fine, one, two::text, three::text, four->>'s' FROM t") == [
+        ["a", "ab", '{x,""}', '{"s": "a"}', "\\u0000"]
+    ]
+
+
+@CARRIERS
+def test_strings_of_a_megabyte_do_not_fill_a_worker(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    rows = spark.range(0, 200, 1, 1).selectExpr("id", "repeat(chr(CAST(65 + id % 26 AS int)), 1000000) AS s")
+    run(LoadJob(TableName("t"), database, "append", "x", copying=Copying(arrow=arrow)), lambda: rows)
+    assert session.run("SELECT count(*), sum(length(s)) FROM t") == [[200, 200_000_000]]
+
+
+@CARRIERS
+def test_four_hundred_columns_with_long_names(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    names = [f'{index:03} "quoted" name, with spaces and é'.ljust(62, "x") for index in range(400)]
+    assert {len(name.encode()) for name in names} == {63}
+    columns = [f"{index} AS `{name}`" for index, name in enumerate(names)]
+    job = LoadJob(TableName("t"), database, "append", "x", copying=Copying(arrow=arrow))
+    run(job, lambda: spark.range(3).selectExpr(*columns))
+    total = " + ".join(f"sum({quote_name(name)})" for name in names)
+    assert session.run(f"SELECT {total} FROM t") == [[3 * sum(range(400))]]
