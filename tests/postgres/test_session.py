@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -89,6 +90,17 @@ def test_a_source_that_raises_ends_the_session_and_leaves_nothing(session: Sessi
         session.run("SELECT 1")
     with connect(database, "t") as other:
         assert other.run("SELECT count(*) FROM t") == [[0]]
+
+
+def test_an_interrupted_statement_ends_the_session(session: Session) -> None:
+    """The answer is still on its way: the next statement would take it for its own."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with pytest.raises(KeyboardInterrupt):
+        session.run("SELECT pg_sleep(2)")
+    assert session.closed
+    with pytest.raises(ConnectionFailed):
+        session.run("SELECT 1")
 
 
 def test_a_broken_constraint_is_told_apart(session: Session) -> None:

@@ -19,11 +19,15 @@ class Session:
     """A connection in autocommit mode; `transaction()` makes a transaction of what it encloses.
 
     It is used by one thread at a time. As a context manager it closes the connection at the end.
+
+    Attributes:
+        closed: whether it was closed here; one that the server closed is found out by the next statement.
     """
 
     def __init__(self, connection: dbapi.Connection) -> None:
         self._connection = connection
         self._connection.autocommit = True
+        self.closed = False
 
     def run(self, statement: str, *values: object) -> list[list[Any]]:
         """Run one statement and return its rows (none for a statement that returns none).
@@ -35,14 +39,14 @@ class Session:
         Raises:
             DatabaseError: as the server or the wire has it.
         """
-        with driver_errors_translated():
+        with self._conversation():
             cursor = self._connection.cursor()
             cursor.execute(statement, values)
             return [list(row) for row in cursor.fetchall()] if cursor.description else []
 
     def change(self, statement: str, *values: object) -> int:
         """Run one statement that changes rows, and return how many it changed."""
-        with driver_errors_translated():
+        with self._conversation():
             cursor = self._connection.cursor()
             cursor.execute(statement, values)
             return int(cursor.rowcount)
@@ -70,7 +74,7 @@ class Session:
         """
         source = _Watched(blocks)
         try:
-            with driver_errors_translated():
+            with self._conversation():
                 cursor = self._connection.cursor()
                 cursor.execute(statement, stream=source)
                 return int(cursor.rowcount)
@@ -83,8 +87,21 @@ class Session:
 
     def close(self) -> None:
         """Close the connection; one that is closed already stays so."""
+        self.closed = True
         with suppress(DriverError, OSError):  # a connection that broke is closed as it is
             self._connection.close()
+
+    @contextmanager
+    def _conversation(self) -> Iterator[None]:
+        """Translate the driver's errors. What interrupts (Ctrl-C) ends the session: half an answer is still to come."""
+        try:
+            with driver_errors_translated():
+                yield
+        except Exception:
+            raise
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Session:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
@@ -153,7 +153,7 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
     for start in range(FRESH_STARTS + 1):
         names = staging.plan_staging(target.name, target.columns)
         try:
-            with _staging_tables(session, names, target):
+            with _staging_tables(session, job, names, target):
                 delivery = Delivery(job.settings, names, job.load_id)
                 parts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"):
@@ -167,8 +167,9 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
 
 
 @contextmanager
-def _staging_tables(session: Session, names: Staging, target: Target) -> Iterator[None]:
+def _staging_tables(session: Session, job: LoadJob, names: Staging, target: Target) -> Iterator[None]:
     """The load's tables, there for the block. A block that succeeds has published and dropped them."""
+    [[backend]] = session.run("SELECT pg_backend_pid()")
     staging.hold(session, names)
     if target.is_new:
         staging.create_for_new(session, names, target.types, logged=not target.move.keys)
@@ -177,8 +178,18 @@ def _staging_tables(session: Session, names: Staging, target: Target) -> Iterato
     try:
         yield
     except BaseException:
-        staging.discard(session, names)
+        _discard(session, job, names, backend)
         raise
+
+
+def _discard(session: Session, job: LoadJob, names: Staging, backend: int) -> None:
+    """Drop the tables of a load that failed; over a new connection where this one was given up in mid-statement."""
+    if not session.closed:
+        staging.discard(session, names)
+        return
+    with suppress(JobError), _connected(job) as again:
+        again.run("SELECT pg_terminate_backend(%s)", backend)
+        staging.discard(again, names)
 
 
 def _publish_surely(session: Session, job: LoadJob, publication: Publication) -> Published:
