@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pg8000
 import pytest
 from libpq import environment
 
@@ -31,8 +33,8 @@ def submit(spark_submit: list[str], database: Settings, tmp_path: Path) -> Submi
     }
     (tmp_path / "cwd").mkdir()
 
-    def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        command = [*spark_submit, str(SCRIPT), *arguments]
+    def run(arguments: Sequence[str], *flags: str) -> subprocess.CompletedProcess[str]:
+        command = [*spark_submit, *flags, str(SCRIPT), *arguments]
         return subprocess.run(command, env=environ, cwd=tmp_path / "cwd", capture_output=True, text=True, check=False)
 
     return run
@@ -66,6 +68,25 @@ def test_a_file_is_loaded_once_and_reported(submit: Submit, trips: Path, session
     assert second.returncode == 0
     assert second.stdout == "already loaded: public.trips holds the load 'trips/1'. Nothing was copied.\n"
     assert json.loads(report_path.read_text())["already_loaded"] is True
+    assert session.run("SELECT count(*) FROM trips") == [[2]]
+
+
+def test_workers_without_pyarrow_load_in_pure_python(
+    submit: Submit, trips: Path, session: Session, tmp_path: Path
+) -> None:
+    """The driver has PyArrow; the workers' Python is another one, with all that is here but PyArrow."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for entry in Path(pg8000.__file__).parents[1].iterdir():
+        if not entry.name.startswith("pyarrow"):
+            (packages / entry.name).symlink_to(entry)
+    worker = tmp_path / "worker-python"
+    path = f"$PYTHONPATH:{SCRIPT.parents[1]}:{packages}"
+    worker.write_text(f'#!/bin/sh\nPYTHONPATH="{path}" exec {Path(sys.executable).resolve()} "$@"\n')
+    worker.chmod(0o755)
+    pythons = [f"--conf=spark.pyspark.python={worker}", f"--conf=spark.pyspark.driver.python={sys.executable}"]
+    done = submit(csv(trips, "--table", "trips"), *pythons)
+    assert done.stdout.startswith("loaded 2 rows into public.trips")
     assert session.run("SELECT count(*) FROM trips") == [[2]]
 
 
