@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.spark": {"jobs.dbaccess", "pyspark", "pyarrow"},
     "jobs.dbaccess": {"pg8000"},
     "jobs.dbaccess.pool": {"jobs.dbaccess", "sqlalchemy"},  # optional: not in the archive
+    "deploy": {"elftools"},
     "servermgr": set(),
 }
 

@@ -1,0 +1,203 @@
+"""Packs the venv archive that EMR Serverless unpacks on every worker; no Docker, on Linux or macOS, in seconds.
+
+    python -m deploy.archive build  [--release emr-spark-8.1.0] [--arch x86_64|arm64] [--with PACKAGE]... [--output DIR]
+    python -m deploy.archive verify dist/pyspark_venv.tar.gz [--release ...] [--arch ...]
+
+A venv is little more than a folder: bin/python leads to the image's interpreter, pyvenv.cfg says so, and
+site-packages holds wheels, which are fetched for the *target's* Python and platform. What the image has (boto3,
+pandas, PyArrow) stays visible by include-system-site-packages. The same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable, Sequence
+from importlib.metadata import Distribution, PathDistribution
+from io import BytesIO
+from pathlib import Path
+
+from deploy.errors import DeployError
+from deploy.inspection import Finding, inspect_archive
+from deploy.releases import ARCHITECTURES, DEFAULT_RELEASE
+from deploy.target import Target, target_for
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements" / "runtime.lock"
+NAME = "pyspark_venv.tar.gz"
+MOST_SHOWN = 10
+"""Faults that are listed; a package for another processor alone has dozens."""
+
+
+def build(target: Target, output: Path, extras: Sequence[str] = ()) -> Path:
+    """Make the archive and its manifest, and check them before they get their names.
+
+    Args:
+        target: what to build for.
+        output: the folder to write to.
+        extras: packages that are wanted beside the jobs' own, as pip would be told of them.
+
+    Raises:
+        DeployError: a package has no wheel for the target, or the archive does not pass its checks.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
+        tree = Path(scratch, "venv")
+        site = lay_out(tree, target)
+        install(site, target, extras)
+        shutil.copytree(ROOT / "src" / "jobs", site / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
+        packed = Path(scratch, NAME)
+        pack(tree, packed)
+        complain(inspect_archive(packed, target, with_extras=bool(extras)))
+        manifest = describe(packed, site, target)
+        shutil.move(str(packed), output / NAME)
+        (output / f"{NAME}.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    return output / NAME
+
+
+def lay_out(tree: Path, target: Target) -> Path:
+    """Make an empty venv for the target's interpreter; the folder of its packages."""
+    site = tree / "lib" / f"python{target.version}" / "site-packages"
+    site.mkdir(parents=True)
+    (tree / "bin").mkdir()
+    (tree / "bin" / "python").symlink_to(target.interpreter)
+    for name in ("python3", f"python{target.version}"):
+        (tree / "bin" / name).symlink_to("python")
+    (tree / "pyvenv.cfg").write_text(
+        f"home = {Path(target.interpreter).parent}\ninclude-system-site-packages = true\nversion = {target.version}\n"
+    )
+    return site
+
+
+def install(site: Path, target: Target, extras: Sequence[str]) -> None:
+    """Install the jobs' packages by the lock file, and the extras, as wheels for the target."""
+    command = ["uv", "pip", "install", "--quiet", "--target", str(site), "--link-mode", "copy"]
+    command += ["--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"]
+    run([*command, "--no-deps", "--require-hashes", "--requirements", str(LOCK)])
+    if extras:
+        run([*command, "--constraints", str(LOCK), *extras])
+    for leftover in (".lock", "bin", "__pycache__"):
+        path = site / leftover
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def run(command: Sequence[str]) -> None:
+    """Run uv from this environment.
+
+    Raises:
+        DeployError: it failed; with its own last lines.
+    """
+    program = Path(sys.prefix, "bin", command[0])
+    done = subprocess.run([str(program), *command[1:]], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DeployError(f"The packages cannot be had for the target:\n{done.stderr.strip()}")
+
+
+def pack(tree: Path, packed: Path) -> None:
+    """Write a tree as .tar.gz whose bytes depend on its contents alone: names sorted, times and owners fixed."""
+    plain = BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(tree.rglob("*")):
+            archive.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_anonymous)
+    packed.write_bytes(gzip.compress(plain.getvalue(), mtime=0))
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    executable = member.isdir() or member.mode & 0o100
+    member.mode = 0o755 if executable else 0o644
+    member.mtime = member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def describe(packed: Path, site: Path, target: Target) -> dict[str, object]:
+    """The manifest: what the archive is, and what is in it."""
+    return {
+        "archive": NAME,
+        "sha256": hashlib.sha256(packed.read_bytes()).hexdigest(),
+        "bytes": packed.stat().st_size,
+        "release": target.release,
+        "python": target.version,
+        "interpreter": target.interpreter,
+        "architecture": target.architecture,
+        "git_commit": git_commit(),
+        "packages": sorted(map(_package, distributions(site)), key=lambda package: package["name"]),
+    }
+
+
+def distributions(site: Path) -> Iterable[Distribution]:
+    """What is installed in a folder."""
+    return (PathDistribution(path) for path in site.glob("*.dist-info"))
+
+
+def _package(distribution: Distribution) -> dict[str, str]:
+    """A package's name, version, and the hash of the list of its files, which holds the hash of each."""
+    record = distribution.read_text("RECORD") or ""
+    return {
+        "name": distribution.metadata["Name"],
+        "version": distribution.version,
+        "record_sha256": hashlib.sha256(record.encode()).hexdigest(),
+    }
+
+
+def git_commit() -> str:
+    """The commit that is packed, with a mark where the work tree differs from it; empty outside a repository."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def complain(findings: Sequence[Finding]) -> None:
+    """Refuse an archive with faults.
+
+    Raises:
+        DeployError: lists them.
+    """
+    if findings:
+        shown = [f"  {finding}" for finding in findings[:MOST_SHOWN]]
+        more = [f"  and {len(findings) - MOST_SHOWN} more"] if len(findings) > MOST_SHOWN else []
+        raise DeployError("\n".join(["The archive does not pass:", *shown, *more]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build or verify; the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        target = target_for(options.release, options.arch, options.python)
+        if options.command == "verify":
+            complain(inspect_archive(options.file, target, with_extras=True))
+            print(f"{options.file} is good for {target.release}: {target.interpreter}, {target.architecture}")
+            return 0
+        archive = build(target, options.output, options.extras)
+    except (DeployError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{archive}  {archive.stat().st_size / 1e6:.2f} MB for {target.release}, {target.architecture}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m deploy.archive", description="Pack and check the venv archive.")
+    commands = made.add_subparsers(dest="command", required=True)
+    builder = commands.add_parser("build", help="make dist/pyspark_venv.tar.gz and its manifest")
+    builder.add_argument("--with", dest="extras", action="append", default=[], metavar="PACKAGE", help="pack it, too")
+    builder.add_argument("--output", type=Path, default=Path("dist"), help="folder (default: dist)")
+    verifier = commands.add_parser("verify", help="check an archive")
+    verifier.add_argument("file", type=Path)
+    for command in (builder, verifier):
+        command.add_argument("--release", default=DEFAULT_RELEASE, help=f"default: {DEFAULT_RELEASE}")
+        command.add_argument("--arch", choices=ARCHITECTURES, default="x86_64", help="default: x86_64")
+        command.add_argument("--python", metavar="PATH", help="another interpreter of the image")
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())
