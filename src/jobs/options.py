@@ -89,14 +89,24 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
     try:
         job()
     except KeyboardInterrupt:
-        return _fail("interrupted. A load is done whole or not at all: run it again to be sure.", FAILED, verbose)
+        return _fail(_INTERRUPTED, FAILED, verbose)
     except JobError as error:
         return _fail(str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED, verbose)
     except (AnalysisException, ParseException) as error:  # a path, a column or a query that cannot be right
         return _fail(_first_line(error), WRONG_USAGE, verbose)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever it is becomes a line and a status
-        return _fail(_first_line(error), FAILED, verbose)
+        return _fail(_INTERRUPTED if _was_interrupted(error) else _first_line(error), FAILED, verbose)
     return OK
+
+
+_INTERRUPTED = "interrupted. A load is done whole or not at all: run it again to be sure."
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C led to an error: it ends the JVM, too, and PySpark's way out then fails for want of one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _fail(message: str, status: int, verbose: bool) -> int:

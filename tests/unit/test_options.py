@@ -35,6 +35,17 @@ def test_an_error_is_one_line_and_a_status(
     assert capsys.readouterr().err == line
 
 
+def test_an_error_on_the_way_out_of_an_interrupted_job_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("Answer from Java side is empty")
+
+    assert run_job(interrupted, verbose=False) == 1
+    assert capsys.readouterr().err.startswith("error: interrupted.")
+
+
 def test_the_stack_trace_comes_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
     run_job(lambda: raising(LoadError("Lost.")), verbose=True)
     assert "Traceback" in capsys.readouterr().err

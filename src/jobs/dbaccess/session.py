@@ -9,7 +9,7 @@ from typing import Any, Union
 from pg8000 import dbapi
 from pg8000.exceptions import Error as DriverError
 
-from jobs.dbaccess.errors import JobError, driver_errors_translated
+from jobs.dbaccess.errors import ConnectionFailed, JobError, driver_errors_translated
 
 Block = Union[bytes, bytearray, memoryview]
 """A piece of a COPY stream: any size, cut anywhere. pg8000 sends one message a block, so large ones are cheap."""
@@ -21,7 +21,7 @@ class Session:
     It is used by one thread at a time. As a context manager it closes the connection at the end.
 
     Attributes:
-        closed: whether it was closed here; one that the server closed is found out by the next statement.
+        closed: whether it is of no use any more. One that broke is found out by the next statement.
     """
 
     def __init__(self, connection: dbapi.Connection) -> None:
@@ -97,10 +97,9 @@ class Session:
         try:
             with driver_errors_translated():
                 yield
-        except Exception:
-            raise
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            if isinstance(error, ConnectionFailed) or not isinstance(error, Exception):
+                self.close()
             raise
 
     def __enter__(self) -> Session:

@@ -48,7 +48,6 @@ def copy(session: Session, df: DataFrame, target: Target, *, delivery: Delivery,
 
     Raises:
         RowsMayDiffer: the load must start over, in a new staging.
-        LoadError: the server refused a row; the message names the column.
     """
     names, context = delivery.staging, df.sparkSession.sparkContext
     group = names.rows.name
@@ -66,7 +65,6 @@ def copy(session: Session, df: DataFrame, target: Target, *, delivery: Delivery,
                 parts = copies.getNumPartitions()
         with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_told():
             run_partitions(copies, parts, at_once, group)
-    _raise_failure(session, names, df, target)
     if indeterminate and was_rerun(context, group):
         raise RowsMayDiffer("Spark lost data of an input that is not determinate, and computed parts of it anew.")
     return parts
@@ -98,8 +96,12 @@ def choose_connections(session: Session, parts: int) -> int:
     return chosen
 
 
-def _raise_failure(session: Session, names: Staging, df: DataFrame, target: Target) -> None:
-    """Raise what a task noted as the reason why the load cannot succeed."""
+def raise_failure(session: Session, names: Staging, df: DataFrame, target: Target) -> None:
+    """Raise what a task noted as the reason why the load cannot succeed.
+
+    Raises:
+        LoadError: the server refused a row; the message names the column.
+    """
     failure = staging.tally(session, names).failure
     if failure is None:
         return

@@ -19,7 +19,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Staging
-from jobs.flows.copying import Copying, RowsMayDiffer, copy
+from jobs.flows.copying import Copying, RowsMayDiffer, copy, raise_failure
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.flows.target import Target, find_table, settle_target
 from jobs.spark.carry import Delivery
@@ -156,9 +156,10 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
             with _staging_tables(session, job, names, target):
                 delivery = Delivery(job.settings, names, job.load_id)
                 parts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
-                with watch.phase("publish"):
+                with watch.phase("publish"), _alive(session, job, names) as alive:
+                    raise_failure(alive, names, df, target)
                     publication = Publication(job.load_id, target.name, names, parts, target.move, target.is_new)
-                    return _publish_surely(session, job, publication)
+                    return _publish_surely(alive, job, publication)
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:
                 raise
@@ -169,7 +170,7 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
 @contextmanager
 def _staging_tables(session: Session, job: LoadJob, names: Staging, target: Target) -> Iterator[None]:
     """The load's tables, there for the block. A block that succeeds has published and dropped them."""
-    [[backend]] = session.run("SELECT pg_backend_pid()")
+    [backend] = session.run("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
     staging.hold(session, names)
     if target.is_new:
         staging.create_for_new(session, names, target.types, logged=not target.move.keys)
@@ -182,14 +183,33 @@ def _staging_tables(session: Session, job: LoadJob, names: Staging, target: Targ
         raise
 
 
-def _discard(session: Session, job: LoadJob, names: Staging, backend: int) -> None:
-    """Drop the tables of a load that failed; over a new connection where this one was given up in mid-statement."""
+def _discard(session: Session, job: LoadJob, names: Staging, backend: Sequence[object]) -> None:
+    """Drop the tables of a load that failed; over a new connection where this one broke or was given up."""
     if not session.closed:
         staging.discard(session, names)
+    if not session.closed:
         return
     with suppress(JobError), _connected(job) as again:
-        again.run("SELECT pg_terminate_backend(%s)", backend)
+        # Given up in mid-statement, it may hold locks still. A server that crashed may give its pid to another one.
+        again.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE (pid, backend_start) = (%s, %s)", *backend
+        )
         staging.discard(again, names)
+
+
+@contextmanager
+def _alive(session: Session, job: LoadJob, names: Staging) -> Iterator[Session]:
+    """The session, or, where its connection broke while rows were copied, another one that holds what it held."""
+    with suppress(ConnectionFailed):
+        session.run("SELECT 1")
+    if not session.closed:
+        yield session
+        return
+    logger.warning("The driver's connection broke while rows were copied. Going on over another one.")
+    with _connected(job) as again:
+        ledger.await_load(again, job.load_id)
+        staging.hold(again, names)
+        yield again
 
 
 def _publish_surely(session: Session, job: LoadJob, publication: Publication) -> Published:
