@@ -1,6 +1,6 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop clean
+.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package bench clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -12,6 +12,8 @@ UV := build/uv/bin/uv
 UV_VERSION := 0.13.8
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
+SCALE ?= 1
+REPEATS ?= 1
 COMPOSE := docker compose --file tests/compose.yaml
 
 help: ## list the targets
@@ -44,9 +46,11 @@ format: setup ## format the code, and fix what ruff can fix
 
 lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--upgrade moves them
 	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.lock
+	$(LOCK) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(LOCK) --group demo --no-deps --output-file requirements/demo.lock
 	$(LOCK) --group interop --output-file requirements/interop.lock
+	$(LOCK) --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
 
 $(UV):
 	"$(PYTHON)" -m venv build/uv
@@ -62,6 +66,9 @@ test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 	@if test -z "$(EMR7_PYTHON)"; then echo "test-emr7: skipped, no python3.9 on PATH nor under ~/.pyenv"; else \
 		"$(EMR7_PYTHON)" scripts/setup.py --venv .venv-emr7 && .venv-emr7/bin/pytest; fi
 
+package: setup ## pack dist/pyspark_venv.tar.gz for EMR Serverless
+	scripts/package_venv.sh
+
 test-interop: setup .venv-interop/complete ## read the connections that a real Airflow writes
 	$(BIN)/pytest tests/interop
 
@@ -71,6 +78,15 @@ test-interop: setup .venv-interop/complete ## read the connections that a real A
 	echo '*' > .venv-interop/.gitignore
 	touch $@
 
+bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows) and REPEATS=1
+	PYTHONPATH=scripts .venv-bench/bin/python -m bench --scale $(SCALE) --repeats $(REPEATS)
+
+.venv-bench/complete: requirements/dev.lock requirements/build.lock requirements/bench.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo >&2 "No Python 3.9 or newer on PATH: say make bench PYTHON=/path/to/python3"; exit 1; }
+	"$(PYTHON)" scripts/setup.py --venv .venv-bench
+	.venv-bench/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/bench.lock
+	touch $@
+
 clean: ## remove what was made here, the demo and its data among it
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
-	rm -rf .venv .venv-emr7 .venv-interop .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
+	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse

@@ -1,0 +1,86 @@
+"""The server, and what is asked of it before and after a load."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.data import Totals
+from bench.errors import BenchError
+from bench.plan import TABLE, WARM_UP_TABLE, Server
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.resolve import resolve
+from jobs.dbaccess.sources import Given
+from servermgr.postgres import Manager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobs.dbaccess.session import Session
+
+# Beyond PostgreSQL's defaults: no checkpoint comes into the middle of one load and not of another.
+SERVER_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
+
+# TPC-H's own types (4.1 of its specification: identifiers are wide), and no index.
+COLUMNS = """
+    l_orderkey bigint, l_partkey bigint, l_suppkey bigint, l_linenumber integer,
+    l_quantity numeric(15,2), l_extendedprice numeric(15,2), l_discount numeric(15,2), l_tax numeric(15,2),
+    l_returnflag char(1), l_linestatus char(1), l_shipdate date, l_commitdate date, l_receiptdate date,
+    l_shipinstruct char(25), l_shipmode char(10), l_comment varchar(44)
+"""
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Manager]:
+    """Run a PostgreSQL of the benchmark's own."""
+    # Not under the clone, which other users may not reach: as root, the server runs as another user.
+    directory = tempfile.mkdtemp(prefix="pgjobs-bench-")
+    Path(directory).chmod(0o755)
+    try:
+        with Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SERVER_SETTINGS) as manager:
+            yield manager
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def session(address: Server) -> Iterator[Session]:
+    """Open a session."""
+    given = Given({name: str(value) for name, value in asdict(address).items()})
+    with connect(resolve(given, {}).settings, "pgjobs bench") as opened:
+        yield opened
+
+
+def prepare(address: Server, *, make_tables: bool) -> None:
+    """Remove what the load before left, and make the tables if they are to be there."""
+    with session(address) as opened:
+        for table in (TABLE, WARM_UP_TABLE):
+            opened.run(f"DROP TABLE IF EXISTS {table}")
+            if make_tables:
+                opened.run(f"CREATE TABLE {table} ({COLUMNS})")
+        opened.run("CHECKPOINT")
+    os.sync()
+
+
+def check(address: Server, expected: Totals) -> None:
+    """Check that the table holds the data.
+
+    Raises:
+        BenchError: It does not.
+    """
+    with session(address) as opened:
+        [found] = opened.run(f"SELECT count(*), sum(l_extendedprice), sum(l_orderkey) FROM {TABLE}")
+    if Totals(*found) != expected:
+        raise BenchError(f"{TABLE} holds {Totals(*found)}, and not {expected}")
+
+
+def version(address: Server) -> str:
+    """Return the server's version."""
+    with session(address) as opened:
+        [[number]] = opened.run("SHOW server_version")
+    return str(number)

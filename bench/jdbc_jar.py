@@ -1,0 +1,20 @@
+"""PostgreSQL's JDBC driver, as Debian packages it; this project itself never needs it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from setup_system import SetupError, apt_install, may_apt, step
+
+PACKAGE = "libpostgresql-jdbc-java"
+JAR = Path("/usr/share/java/postgresql.jar")  # where the package puts it
+
+
+def find_jar() -> Path | None:
+    """Return the driver's jar, installed where there is none and apt-get may be used; None where it is not had."""
+    before = None if JAR.exists() else may_apt()
+    if before is not None:
+        with contextlib.suppress(SetupError), step(f"{PACKAGE} by apt-get"):
+            apt_install(before, [PACKAGE])
+    return JAR if JAR.exists() else None

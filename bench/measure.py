@@ -1,0 +1,112 @@
+"""Measure one load: an empty database, a process of its own, its figures, and whether all rows are there."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import database, watch
+from bench.errors import BenchError
+from bench.figures import DISTURBED, figures
+from bench.plan import JDBC, SPARK_OPTIONS, TABLE, Server, Task
+from servermgr import binaries
+
+if TYPE_CHECKING:
+    from bench.data import Totals
+    from bench.figures import Figures
+    from bench.plan import Way
+    from servermgr.postgres import Manager
+
+ROOT = Path(__file__).resolve().parent.parent
+LOAD_ONCE = str(ROOT / "bench" / "load_once.py")
+ATTEMPTS = 2  # at a load without disturbance
+PACKAGES = ("pyspark", "pyarrow", "pg8000", "psycopg", "adbc-driver-postgresql")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all ways have in common.
+
+    Attributes:
+        folder: of the data.
+        rows: what the table must hold.
+        jar: of JDBC's driver, if there is one.
+    """
+
+    manager: Manager
+    folder: Path
+    rows: Totals
+    jar: Path | None
+
+    @property
+    def server(self) -> Server:
+        """Where the database is."""
+        return Server(self.manager.host, self.manager.port, self.manager.user, "postgres")
+
+    def about(self) -> dict[str, object]:
+        """Tell what the figures depend on."""
+        return {
+            "server": {**database.SERVER_SETTINGS, "all else": "default"},
+            "Spark": {"options": SPARK_OPTIONS, "all else": "default"},
+            "versions": {
+                "PostgreSQL": database.version(self.server),
+                "Python": platform.python_version(),
+                **{package: version(package) for package in PACKAGES},
+            },
+        }
+
+
+def measure_quietly(way: Way, setting: Setting) -> Figures:
+    """Load until nothing disturbs it, but not for ever; the figures are those of the load that was disturbed least.
+
+    Raises:
+        BenchError: The way failed, or the table does not hold the data.
+    """
+    tried = [measure(way, setting)]
+    while tried[-1].disturbance > DISTURBED and len(tried) < ATTEMPTS:
+        tried.append(measure(way, setting))
+    return min(tried, key=lambda one: one.disturbance)
+
+
+def measure(way: Way, setting: Setting) -> Figures:
+    """Load once.
+
+    Raises:
+        BenchError: The way failed, or the table does not hold the data.
+    """
+    server_process = setting.manager.process
+    if server_process is None:
+        raise BenchError("PostgreSQL does not run")
+    database.prepare(setting.server, make_tables=not way.makes_table)
+    watch.wait_for_quiet()
+    result = setting.folder / "result.json"
+    began = time.monotonic()
+    samples = watch.run(command(way, setting, result), environment(), setting.folder / "way.log", server_process.pid)
+    wall = time.monotonic() - began
+    database.check(setting.server, setting.rows)
+    told = json.loads(result.read_text())
+    return figures(samples, told["start"], told["end"], wall=wall, phases=told["phases"])
+
+
+def command(way: Way, setting: Setting, result: Path) -> list[str]:
+    """Return the command that loads once."""
+    task = Task(setting.server, TABLE, str(setting.folder), way.arrow, str(binaries.find().bin / "psql"))
+    arguments = [LOAD_ONCE, way.module, json.dumps(asdict(task)), str(result)]
+    programs = Path(sys.prefix, "bin")
+    if not way.spark:
+        return [str(programs / "python"), *arguments]
+    jars = ["--jars", str(setting.jar)] if way is JDBC else []
+    return [str(programs / "spark-submit"), *SPARK_OPTIONS, *jars, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a way: the caller's, without what would lead libpq elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {**kept, "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,73 @@
+"""What is compared: the ways, and what a way's process is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TABLE = "lineitem"
+WARM_UP_TABLE = "warm_up"
+PARQUET = f"{TABLE}.parquet"
+TEXTS = ("part-0.txt", "part-1.txt")  # one for each of psql's connections
+CONNECTIONS = len(TEXTS)  # of psql and ADBC: as many as Spark has cores
+SPARK_OPTIONS = ("--master", f"local[{CONNECTIONS}]", "--conf", "spark.ui.enabled=false")
+JDBC_BATCH = 10_000  # rows; above it JDBC got no faster, and its memory grows
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to load the table.
+
+    Attributes:
+        label: its name in the report.
+        module: what does it, in bench.ways.
+        makes_table: the load makes the table; else it is there, empty.
+        arrow: pgjobs only: carry by PyArrow, else in pure Python.
+    """
+
+    label: str
+    module: str
+    spark: bool = True
+    makes_table: bool = False
+    arrow: bool = False
+
+
+ARROW = Way("pgjobs, PyArrow, table exists", "pgjobs", arrow=True)
+ARROW_MAKES = Way("pgjobs, PyArrow, makes the table", "pgjobs", makes_table=True, arrow=True)
+PURE = Way("pgjobs, pure Python, table exists", "pgjobs")
+PURE_MAKES = Way("pgjobs, pure Python, makes the table", "pgjobs", makes_table=True)
+JDBC = Way("Spark JDBC, reWriteBatchedInserts", "jdbc")
+ROWS = Way("Spark, psycopg COPY row by row", "psycopg_rows")
+ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
+PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
+WAYS = (ARROW, ARROW_MAKES, PURE, PURE_MAKES, JDBC, ROWS, ADBC, PSQL)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the database is; no password is asked for."""
+
+    host: str
+    port: int
+    user: str
+    dbname: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a way's process is to load, and where to.
+
+    Attributes:
+        folder: of the data: PARQUET and TEXTS.
+        psql: the program.
+    """
+
+    server: Server
+    table: str
+    folder: str
+    arrow: bool
+    psql: str
+
+    @property
+    def parquet(self) -> str:
+        """The rows as a Parquet file."""
+        return f"{self.folder}/{PARQUET}"

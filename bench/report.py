@@ -1,0 +1,133 @@
+"""What the benchmark tells: figures beside those of JDBC, and what was to be reached. Values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench import plan
+from bench.figures import DISTURBED, median
+from demo_text import aligned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.figures import Figures
+    from bench.plan import Way
+
+TIME_OF_EXISTING, SERVER_CPU_OF_EXISTING = 0.75, 0.65  # x JDBC's
+TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # likewise
+TIME_OF_PURE = 1.15  # x PyArrow's
+WORKER_MEMORY = 300  # MB
+
+NOTES = """\
+seconds: from reading Parquet to the last commit, after a warm-up by 1000 rows. wall: of the process, with its start.
+CPU: user and system, of all processes of a side, in those seconds; other: of the rest of the machine, with this very
+measuring. Memory: the most that was resident in those seconds, of the biggest Python worker, of the JVM, of all
+processes of the client together (shared pages count in each)."""
+
+
+class Goal(NamedTuple):
+    """What is to be reached, at most; reached is None where it was not measured."""
+
+    name: str
+    target: float
+    reached: float | None
+
+
+def text(medians: Mapping[Way, Figures], about: Mapping[str, object], rows: int) -> str:
+    """Show everything."""
+    circumstances = "\n".join(f"{name}: {shown(value)}" for name, value in about.items())
+    parts = (circumstances, table(medians, rows), phases(medians), NOTES, disturbed(medians), verdicts(goals(medians)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def as_json(runs: Mapping[Way, Sequence[Figures]], about: Mapping[str, object]) -> dict[str, object]:
+    """Give everything as JSON has it: the medians, and each run."""
+    medians = {way: median(of_way) for way, of_way in runs.items()}
+    return {
+        **about,
+        "ways": {way.label: {**asdict(medians[way]), "runs": list(map(asdict, runs[way]))} for way in runs},
+        "goals": [goal._asdict() for goal in goals(medians)],
+    }
+
+
+def shown(value: object) -> str:
+    """Show a circumstance, whatever it is."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {shown(part)}" for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(shown, value))
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def table(medians: Mapping[Way, Figures], rows: int) -> str:
+    """Show the figures of each way, and their ratios to JDBC's."""
+    time = {way: one.seconds for way, one in medians.items()}
+    cpu = {way: one.server_cpu for way, one in medians.items()}
+    headings = ("way", "seconds", "rows/s", "x JDBC", "server CPU s", "x JDBC", "client CPU s", "other CPU s")
+    lines = [(*headings, "worker MB", "JVM MB", "client MB", "wall s")]
+    for way, one in medians.items():
+        seconds = (f"{one.seconds:.1f}", f"{rows / one.seconds:,.0f}", factor(ratio(time, way, plan.JDBC)))
+        server_cpu = (f"{one.server_cpu:.1f}", factor(ratio(cpu, way, plan.JDBC)))
+        other_cpu = (f"{one.client_cpu:.1f}", f"{one.other_cpu:.1f}")
+        memory = (megabytes(one.worker_memory), megabytes(one.jvm_memory), megabytes(one.client_memory))
+        lines.append((way.label, *seconds, *server_cpu, *other_cpu, *memory, f"{one.wall:.1f}"))
+    return aligned(lines)
+
+
+def phases(medians: Mapping[Way, Figures]) -> str:
+    """Show the phases of those ways that have some."""
+    names = list(dict.fromkeys(name for one in medians.values() for name in one.phases))
+    lines = [(way.label, *(f"{one.phases[name]:.1f}" for name in names)) for way, one in medians.items() if one.phases]
+    return aligned([("seconds of phases", *names), *lines])
+
+
+def disturbed(medians: Mapping[Way, Figures]) -> str:
+    """Name the ways beside which the machine did something else; nothing where it kept still."""
+    names = [way.label for way, one in medians.items() if one.disturbance > DISTURBED]
+    return f"Disturbed, the machine had other work meanwhile: {'; '.join(names)}." if names else ""
+
+
+def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
+    """Compare with what is to be reached."""
+    time = {way: one.seconds for way, one in medians.items()}
+    cpu = {way: one.server_cpu for way, one in medians.items()}
+    workers = [one.worker_memory / 1e6 for way, one in medians.items() if way.module == plan.ARROW.module]
+    return [
+        Goal("table exists: time, x JDBC", TIME_OF_EXISTING, ratio(time, plan.ARROW, plan.JDBC)),
+        Goal("table exists: server CPU, x JDBC", SERVER_CPU_OF_EXISTING, ratio(cpu, plan.ARROW, plan.JDBC)),
+        Goal("makes the table: time, x JDBC", TIME_OF_MADE, ratio(time, plan.ARROW_MAKES, plan.JDBC)),
+        Goal("makes the table: server CPU, x JDBC", SERVER_CPU_OF_MADE, ratio(cpu, plan.ARROW_MAKES, plan.JDBC)),
+        Goal("table exists: time of pure Python, x PyArrow", TIME_OF_PURE, ratio(time, plan.PURE, plan.ARROW)),
+        Goal("makes the table: likewise", TIME_OF_PURE, ratio(time, plan.PURE_MAKES, plan.ARROW_MAKES)),
+        Goal("biggest Python worker, MB", WORKER_MEMORY, max(workers, default=None)),
+    ]
+
+
+def verdicts(goals: Sequence[Goal]) -> str:
+    """Show target and reached of each goal."""
+    return aligned([("goal of pgjobs", "target", "reached", ""), *map(_verdict, goals)])
+
+
+def _verdict(goal: Goal) -> tuple[str, str, str, str]:
+    target = f"<= {goal.target:g}"
+    if goal.reached is None:
+        return goal.name, target, "not measured", ""
+    return goal.name, target, f"{goal.reached:.3g}", "yes" if goal.reached <= goal.target else "NO"
+
+
+def ratio(figures: Mapping[Way, float], way: Way, to: Way) -> float | None:
+    """Return a way's figure as a multiple of another's, None where one was not measured."""
+    return figures[way] / figures[to] if way in figures and to in figures else None
+
+
+def factor(ratio: float | None) -> str:
+    """Show a ratio, if there is one."""
+    return "" if ratio is None else f"{ratio:.2f}"
+
+
+def megabytes(size: float) -> str:
+    """Show bytes; nothing for 0."""
+    return f"{size / 1e6:,.0f}" if size else ""

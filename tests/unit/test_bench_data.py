@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow.parquet import ParquetFile, write_table
+
+from bench import data
+from bench.load_once import read_task
+from bench.plan import PARQUET, TEXTS, Server, Task
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The data, of four rows in two groups."""
+    columns = {
+        "l_orderkey": pa.array([1, 2, 3, 4]),
+        "l_extendedprice": pa.array([Decimal("0.10"), Decimal("0.20"), Decimal("-1.00"), Decimal("5.00")]),
+        "l_shipdate": pa.array([dt.date(1998, 12, 1)] * 4),
+        "l_comment": pa.array(["a b", "it's", "c, d", "e"], pa.string_view()),
+    }
+    write_table(pa.table(columns), tmp_path / PARQUET, row_group_size=2)
+    return tmp_path
+
+
+def test_the_totals_are_exact(folder: Path) -> None:
+    assert data.totals(folder / PARQUET) == (4, Decimal("4.30"), 10)
+
+
+def test_the_texts_hold_each_row_once_as_copy_reads_it(folder: Path) -> None:
+    data.write_texts(folder)
+    assert [(folder / text).read_text() for text in TEXTS] == [
+        "1\t0.10\t1998-12-01\ta b\n2\t0.20\t1998-12-01\tit's\n",
+        "3\t-1.00\t1998-12-01\tc, d\n4\t5.00\t1998-12-01\te\n",
+    ]
+
+
+def test_the_sample_has_the_same_columns_in_the_same_forms(folder: Path) -> None:
+    data.write_sample(folder / PARQUET, folder / "sample")
+    assert (
+        ParquetFile(folder / "sample" / PARQUET).schema_arrow.names == ParquetFile(folder / PARQUET).schema_arrow.names
+    )
+    assert all((folder / "sample" / text).exists() for text in TEXTS)
+
+
+def test_a_task_survives_its_way_to_another_process() -> None:
+    task = Task(Server("127.0.0.1", 5432, "me", "db"), "lineitem", "/data", arrow=True, psql="psql")
+    assert read_task(json.dumps(asdict(task))) == task

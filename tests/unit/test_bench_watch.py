@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError
+
+pytest.importorskip("psutil", reason="psutil is of the group bench, and comes with most machines' group dev")
+from bench import watch
+
+BURN = "import time\nwhile time.process_time() < 0.5: pass"
+# The command's own child burns, and ends long before the command does.
+PARENT = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {BURN!r}])\ntime.sleep(0.5)"
+
+
+def test_the_cpu_of_a_child_that_ended_counts(tmp_path: Path) -> None:
+    samples = watch.run([sys.executable, "-c", PARENT], os.environ, tmp_path / "log", os.getpid())
+    assert max(one.client_cpu for one in samples[-5:]) >= 0.4
+
+
+def test_counters_of_the_whole_machine_go_up_by_more_than_those_of_the_command(tmp_path: Path) -> None:
+    samples = watch.run([sys.executable, "-c", BURN], os.environ, tmp_path / "log", os.getpid())
+    assert samples[-1].machine_cpu - samples[0].machine_cpu >= 0.3
+
+
+def test_a_command_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no luck"):
+        watch.run([sys.executable, "-c", "raise SystemExit('no luck')"], os.environ, tmp_path / "log", os.getpid())
+
+
+def test_an_interruption_ends_the_command(tmp_path: Path) -> None:
+    started = time.monotonic()
+    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        watch.run([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log", os.getpid())
+    assert time.monotonic() - started < 30
+
+
+def test_processes_that_are_gone_have_no_family() -> None:
+    assert list(watch.family(2**22 + 1)) == []
