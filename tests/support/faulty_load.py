@@ -1,0 +1,129 @@
+"""Loads rows out of an input in which something happens in the middle of part 1, once.
+
+spark-submit faulty_load.py WHAT FOLDER TABLE LOAD_ID, with the database in PG*. The folder is where tasks and the test
+leave each other notes. All that tasks need is in this file, for Spark brings its functions to them by value.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from secrets import randbelow
+from typing import TYPE_CHECKING, Callable
+
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import udf
+
+from jobs.dbaccess.resolve import resolve
+from jobs.dbaccess.sources import Given
+from jobs.flows.load import load_dataframe
+from jobs.options import run_job
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS, PARTS = 200_000, 4
+PATIENCE = 60.0
+"""Seconds to wait for a note, before the task fails and the test with it."""
+
+Happening = Callable[[Path, TaskContext], None]
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    what, folder, table, load_id = arguments
+
+    def load() -> None:
+        spark = SparkSession.builder.getOrCreate()
+        (folder_path := Path(folder)).joinpath("driver").write_text(str(os.getpid()))
+        df = INPUTS[what](spark, folder_path)
+        settings = resolve(Given(), environ).settings
+        sys.stdout.write(load_dataframe(df, table=table, settings=settings, load_id=load_id).summary() + "\n")
+
+    return run_job(load, verbose=False)
+
+
+def numbers(spark: SparkSession) -> DataFrame:
+    return spark.range(0, ROWS, 1, PARTS).selectExpr("id", "concat('row ', id) AS name")
+
+
+def whole(spark: SparkSession, _: Path) -> DataFrame:
+    return numbers(spark)
+
+
+def stalling(spark: SparkSession, folder: Path) -> DataFrame:
+    """Waits, for the test to do something and then to leave the note `go`."""
+    return disturbed(numbers(spark), folder, stall)
+
+
+def losing_an_executor(spark: SparkSession, folder: Path) -> DataFrame:
+    return disturbed(numbers(spark), folder, kill_executor)
+
+
+def outrun_by_its_twin(spark: SparkSession, folder: Path) -> DataFrame:
+    """The first attempt goes no further; the second one passes."""
+    return disturbed(numbers(spark), folder, let_twin_pass)
+
+
+def losing_a_shuffle(spark: SparkSession, folder: Path) -> DataFrame:
+    """Deals rows out by chance. When the shuffle is computed anew, each part is dealt other rows than before."""
+    dealt = numbers(spark).withColumn("dealt", udf(lambda _: randbelow(1000), "int").asNondeterministic()("id"))
+    return disturbed(dealt.repartition(PARTS, "dealt").drop("dealt"), folder, kill_executor, part=PARTS - 1)
+
+
+INPUTS: Mapping[str, Callable[[SparkSession, Path], DataFrame]] = {
+    function.__name__: function
+    for function in (whole, stalling, losing_an_executor, outrun_by_its_twin, losing_a_shuffle)
+}
+
+
+def disturbed(df: DataFrame, folder: Path, happening: Happening, part: int = 1) -> DataFrame:
+    """The same rows; on the way through a part's, something happens after the first of several batches."""
+
+    def pass_on(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        task = TaskContext.get()
+        assert task is not None
+        for number, batch in enumerate(batches):
+            if number == 1 and task.partitionId() == part:
+                happening(folder, task)
+            yield batch
+
+    return df.mapInArrow(pass_on, df.schema)
+
+
+def stall(folder: Path, task: TaskContext) -> None:
+    (folder / f"stalled-{task.taskAttemptId()}").touch()
+    wait_until((folder / "go").exists)
+
+
+def kill_executor(folder: Path, _: TaskContext) -> None:
+    try:
+        (folder / "killed").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    daemon = os.getppid()  # of PySpark, which forks the workers, and is the executor's child
+    parent = subprocess.run(["ps", "-o", "ppid=", "-p", str(daemon)], capture_output=True, text=True, check=True)  # noqa: S607 - POSIX's
+    os.kill(int(parent.stdout), signal.SIGKILL)
+
+
+def let_twin_pass(folder: Path, task: TaskContext) -> None:
+    (folder / f"stalled-{task.taskAttemptId()}").touch()
+    if len(list(folder.glob("stalled-*"))) == 1:
+        wait_until(lambda: False)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody came")
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
