@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
+from jobs.spark.codegen import is_wide, outside_whole_stage
 from jobs.spark.matching import Match
 from jobs.spark.types import JSON, TEXT_CATEGORY, innermost, is_string
 
@@ -37,6 +40,12 @@ _JSON_OPTIONS = {
     "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
     "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
 }
+
+JULIAN_DAY_OF_1970 = 2_440_588
+"""1970-01-01 as PostgreSQL counts the days in `J2440588`: https://www.postgresql.org/docs/current/datatype-datetime.html"""
+
+_BEFORE_JULIAN_DAYS = "4714-01-01 BC"
+"""What PostgreSQL refuses as out of range, in place of a date that it cannot hold."""
 
 _FIRST_YEAR, _LAST_YEAR = 1, 9999
 """Years that are written alike everywhere. PostgreSQL writes earlier ones with BC, and later ones without a sign."""
@@ -67,6 +76,8 @@ def encode(df: DataFrame, matches: Sequence[Match], strip_nul: bool = False) -> 
     for match in matches:
         pieces += [_field(df[backquoted(match.source)], match, strip_nul), f.lit("\t")]
     pieces[-1] = f.lit("\n")
+    if is_wide([match.spark_type for match in matches]):
+        pieces[-1] = outside_whole_stage(pieces[-1], witness=pieces[0])
     return df.select(f.concat(*pieces).alias(LINE))
 
 
@@ -114,10 +125,12 @@ def _text(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Colum
 
 
 def _replaced(value: Column, escapes: Sequence[tuple[str, str]]) -> Column:
-    """Escape each character. Spark's replace returns a string that holds no match as it is."""
+    """Escape each character. Most values hold none: to see that, `contains` takes a third of the time of `replace`."""
+    escaped = value
     for character, escape in escapes:
-        value = f.replace(value, f.lit(character), f.lit(escape))
-    return value
+        escaped = f.replace(escaped, f.lit(character), f.lit(escape))
+    holds_one = reduce(or_, (value.contains(character) for character, _ in escapes))
+    return f.when(holds_one, escaped).otherwise(value)
 
 
 def _array(value: Column, kind: t.ArrayType, goal: Goal, strip_nul: bool) -> Column:
@@ -160,6 +173,8 @@ def _interval(value: Column, kind: t.DataType) -> Column:
 
 def _moment(value: Column, kind: t.DataType, goal: Goal) -> Column:
     """A date or a timestamp, cast to the goal's kind as Spark casts it."""
+    if isinstance(kind, t.DateType) and goal.base == "date":
+        return _julian_day(value)
     if goal.base == "timestamptz":
         return _instant(value.cast(t.TimestampType()))
     if goal.base == "timestamp":
@@ -167,6 +182,12 @@ def _moment(value: Column, kind: t.DataType, goal: Goal) -> Column:
     elif isinstance(kind, t.TimestampType):  # into text
         return _instant(value)
     return _with_era(value.cast(t.StringType()), f.year(value))
+
+
+def _julian_day(date: Column) -> Column:
+    """A date by its number: right in every era and DateStyle, and half of a calendar's work for Spark."""
+    day = f.unix_date(date).cast(t.LongType()) + f.lit(JULIAN_DAY_OF_1970)
+    return f.when(day < 0, f.lit(_BEFORE_JULIAN_DAYS)).otherwise(f.concat(f.lit("J"), day.cast(t.StringType())))
 
 
 def _instant(value: Column) -> Column:
