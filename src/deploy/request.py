@@ -192,7 +192,7 @@ def check_entry(entry: str, names: Sequence[str]) -> str:
         for found in [re.fullmatch(r"lib/python[\d.]+/site-packages/jobs/(\w+)\.py", name)]
         if found
     )
-    entries = [job for job in jobs if job not in ("__init__", "options")]
+    entries = [job for job in jobs if job not in ("__init__", "errors", "options")]
     if entry not in entries:
         raise DeployError(f"The archive has no job {entry!r}: it has {', '.join(entries)}.")
     return next(name for name in names if name.endswith(f"/site-packages/jobs/{entry}.py"))

@@ -85,6 +85,20 @@ def test_a_reference_to_a_secret_of_emrs_own_is_no_password() -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--secret-id", "prod/db-password"),
+        ("--secret-id=rds!cluster-1f0c",),
+        ("--secret-id", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/loader-AbCdEf"),
+        ("--ssm-parameter", "/shop/db/password"),
+        ("--iam-auth", "--aws-region", "eu-west-1"),
+    ],
+)
+def test_the_name_of_a_secret_is_no_password(arguments: tuple[str, ...]) -> None:
+    build_request(replace(SUBMISSION, arguments=(*arguments, "--load-id", "x")))
+
+
+@pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"arguments": ("--table", "t")}, "give the job --load-id"),
@@ -104,7 +118,7 @@ def test_what_the_api_or_the_rows_would_suffer_from_is_refused(change: dict[str,
 
 def test_an_entry_must_be_in_the_archive() -> None:
     site = "lib/python3.11/site-packages/jobs"
-    names = [f"{site}/__init__.py", f"{site}/options.py", f"{site}/load_table.py", f"{site}/flows/load.py"]
+    names = [f"{site}/{name}.py" for name in ("__init__", "errors", "options", "load_table", "flows/load")]
     assert check_entry("load_table", names) == f"{site}/load_table.py"
     with pytest.raises(DeployError, match="no job 'extract': it has load_table"):
         check_entry("extract", names)

@@ -14,11 +14,13 @@ SOURCE = Path(__file__).parents[2] / "src"
 # Room -> what its modules may import beside the standard library and the room itself.
 # A room is the longest of these that a module's name begins with.
 MAY_IMPORT: dict[str, set[str]] = {
-    "jobs": {"jobs.flows", "jobs.dbaccess", "pyspark"},  # the entrypoints
+    "jobs": {"jobs.flows", "jobs.aws", "jobs.dbaccess", "pyspark"},  # the entrypoints
     "jobs.flows": {"jobs.spark", "jobs.dbaccess", "pyspark"},
     "jobs.spark": {"jobs.dbaccess", "pyspark", "pyarrow"},
-    "jobs.dbaccess": {"pg8000"},
+    "jobs.aws": {"jobs.errors", "boto3", "botocore"},  # the only room with boto3
+    "jobs.dbaccess": {"jobs.errors", "pg8000"},
     "jobs.dbaccess.pool": {"jobs.dbaccess", "sqlalchemy"},  # optional: not in the archive
+    "jobs.errors": set(),
     "deploy": {"elftools"},
     "servermgr": set(),
 }

@@ -11,6 +11,8 @@
         +-- DataRejected          a value that the server does not take: `column` names where
         +-- ConstraintViolated    a row that a constraint does not allow
 
+The first two are of jobs.errors, for jobs.aws has errors of its own below JobError.
+
 No message shows a cell's value: PostgreSQL quotes values in the messages of class 22 and in every DETAIL,
 and the CONTEXT of COPY holds the cell, so these are cut (see `_without_values`).
 """
@@ -25,26 +27,24 @@ from typing import Any
 from pg8000.exceptions import DatabaseError as DriverDatabaseError
 from pg8000.exceptions import InterfaceError as DriverInterfaceError
 
+from jobs.errors import JobError, UsageError
 
-class JobError(Exception):
-    """An error with a message for a person: what happened, and (`hint`) what to do about it.
-
-    `transient` tells whether the same attempt may succeed later with nothing changed.
-    """
-
-    transient = False
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
-
-
-class UsageError(JobError):
-    """What the job was told cannot be right; nothing was done."""
+__all__ = [  # what is defined elsewhere is exported by name
+    "NOT_UTF8",
+    "AuthenticationFailed",
+    "ConnectionFailed",
+    "ConstraintViolated",
+    "DataRejected",
+    "DatabaseError",
+    "JobError",
+    "LoadError",
+    "TlsFailed",
+    "TransientError",
+    "UsageError",
+    "driver_errors_translated",
+    "from_server",
+    "kind_of",
+]
 
 
 class LoadError(JobError):
