@@ -10,12 +10,14 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cloud import moto_server
 
+from jobs.aws import clients
 from jobs.dbaccess import ledger
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.resolve import resolve
@@ -86,3 +88,20 @@ def session(database: Settings) -> Iterator[Session]:
     """A session on a fresh database."""
     with connect(database, "pgjobs tests") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[Mapping[str, str]]:
+    """The environment that leads to an AWS of our own, for other processes."""
+    with moto_server() as environ:
+        yield environ
+
+
+@pytest.fixture
+def aws(aws_server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, str]]:
+    """The same for this process."""
+    for name, value in aws_server.items():
+        monkeypatch.setenv(name, value)
+    clients.client.cache_clear()
+    yield aws_server
+    clients.client.cache_clear()

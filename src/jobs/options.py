@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,8 +16,9 @@ from pyspark.errors import AnalysisException, ParseException
 from jobs.dbaccess.errors import JobError, UsageError
 from jobs.dbaccess.resolve import Resolved, resolve
 from jobs.dbaccess.settings import SSL_MODES
-from jobs.dbaccess.sources import Given
+from jobs.dbaccess.sources import Credentials, Given
 from jobs.dbaccess.uri import states_password
+from jobs.flows.credentials import from_parameter, from_secret, from_tokens
 
 OK, FAILED, WRONG_USAGE = 0, 1, 2
 """Exit statuses."""
@@ -39,7 +41,8 @@ logger = logging.getLogger(__name__)
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where the database is."""
     group = parser.add_argument_group(
-        "connection", "One whole connection, single values, or both; PG* variables fill in. The password: PGPASSWORD."
+        "connection",
+        "One whole connection, single values, or both; PG* variables fill in. The password: PGPASSWORD, or from AWS.",
     )
     whole = group.add_mutually_exclusive_group()
     whole.add_argument("--database-url", metavar="URL", help="postgresql://user@host:5432/dbname?sslmode=verify-full")
@@ -47,10 +50,22 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     whole.add_argument("--service", metavar="NAME", help="a service of libpq's service file")
     for name, meaning in _SINGLE_VALUES.items():
         group.add_argument(f"--{name}", help=meaning)
+    _add_aws_options(parser)
     group.add_argument(
         "--connect-deadline", type=float, metavar="SECONDS", help="how long to try while no server serves; default: 60"
     )
     group.add_argument("--show-connection", action="store_true", help="print each value and its origin, and end")
+
+
+def _add_aws_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the password, from AWS", "Read or signed anew for each connection.")
+    keeper = group.add_mutually_exclusive_group()
+    keeper.add_argument(
+        "--secret-id", metavar="ID", help="a secret's name or ARN; it may state host, port, dbname and user, too"
+    )
+    keeper.add_argument("--ssm-parameter", metavar="NAME", help="likewise, a SecureString of Parameter Store")
+    keeper.add_argument("--iam-auth", action="store_true", help="no password: tokens of RDS, by the job's role")
+    group.add_argument("--aws-region", metavar="REGION", default="", help="where ARN, host and environment do not tell")
 
 
 def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Resolved:
@@ -58,9 +73,11 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
 
     Raises:
         UsageError: a value is missing or cannot be right.
+        JobError: AWS did not give the password.
     """
     values = {name: getattr(options, name) for name in _SINGLE_VALUES if getattr(options, name) is not None}
-    given = Given(values, options.database_url, options.connection, options.service)
+    credentials = _credentials(options, environ)
+    given = Given(values, options.database_url, options.connection, options.service, credentials)
     if options.database_url is not None and states_password(options.database_url):
         logger.warning(
             "--database-url holds a password, which a job's arguments show to many. Safer: leave it out, and set "
@@ -71,6 +88,14 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
         return resolved
     patience = replace(resolved.settings.patience, deadline=options.connect_deadline)
     return replace(resolved, settings=replace(resolved.settings, patience=patience))
+
+
+def _credentials(options: argparse.Namespace, environ: Mapping[str, str]) -> Credentials | None:
+    if options.secret_id is not None:
+        return from_secret(options.secret_id, options.aws_region, environ)
+    if options.ssm_parameter is not None:
+        return from_parameter(options.ssm_parameter, options.aws_region, environ)
+    return from_tokens(options.aws_region) if options.iam_auth else None
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +109,7 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("py4j", "SQLQueryContextLogger"):  # the latter logs, as JSON, each error that PySpark raises
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.CRITICAL)
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # always: more would show secrets in AWS's answers
     # py4j logs an interrupted call on the root logger itself, whose filters see what is logged there only.
     logging.getLogger().addFilter(lambda _: verbose)
     try:
@@ -117,9 +143,16 @@ def _fail(message: str, status: int, verbose: bool) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of an error's message; of one that came out of the JVM, its innermost cause's."""
+    """What tells most: of what the JVM raised, its innermost cause's first line; of what a worker raised, its own."""
     cause = getattr(error, "java_exception", None)
     while cause is not None and cause.getCause() is not None:
         cause = cause.getCause()
     message = str(error if cause is None else cause.toString())
+    if _TRACEBACK in message:
+        frames_and_error = message.rpartition(_TRACEBACK)[2].lstrip("\n").splitlines()
+        own = next((line for line in frames_and_error if not line.startswith(" ")), "")
+        message = re.sub(r"^jobs\.[\w.]+: ", "", own)  # our own errors are sentences, and need no class
     return (message.strip() or type(error).__name__).splitlines()[0]
+
+
+_TRACEBACK = "Traceback (most recent call last):"

@@ -35,6 +35,31 @@ def test_an_error_is_one_line_and_a_status(
     assert capsys.readouterr().err == line
 
 
+# As Spark passes it on: cut to one frame.
+OF_A_WORKER = """org.apache.spark.api.python.PythonException: Traceback (most recent call last):
+  File "pyspark/worker.py", line 3386, in main
+    process()
+{error}
+\tat org.apache.spark.api.python.BasePythonRunner$ReaderIterator.handlePythonException(PythonRunner.scala:645)
+"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        ("jobs.aws.errors.AwsError: The secret x cannot be read. Allow it.", "The secret x cannot be read. Allow it."),
+        ("ValueError: no", "ValueError: no"),
+        ("KeyError: 1\n\nDuring handling of it:\n\nTraceback (most recent call last):\n  File\nLater: no", "Later: no"),
+    ],
+)
+def test_an_error_of_a_worker_is_told_in_its_own_words(
+    raised: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = RuntimeError(OF_A_WORKER.format(error=raised))
+    assert run_job(lambda: raising(error), verbose=False) == 1
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
 def test_an_error_on_the_way_out_of_an_interrupted_job_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted() -> None:
         try:

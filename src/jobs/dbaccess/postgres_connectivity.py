@@ -144,16 +144,19 @@ def _open(settings: Settings, server: Server, application_name: str) -> dbapi.Co
     login = Login(server.host, server.port, settings.user, settings.dbname)
     password = settings.password(login) if settings.password else None
     try:
-        return _log_in(settings, server, application_name, password)
-    except AuthenticationFailed as error:
-        renewed = settings.password(login) if settings.password else None
-        if renewed != password:
+        try:
+            return _log_in(settings, server, application_name, password)
+        except AuthenticationFailed:
+            renewed = settings.password(login) if settings.password else None
+            if renewed == password:
+                raise
             return _log_in(settings, server, application_name, renewed)
-        if password is None:
-            raise AuthenticationFailed(
-                error.message, "No password was given: set PGPASSWORD, or add a line to ~/.pgpass.", error.sqlstate
-            ) from None
-        raise
+    except AuthenticationFailed as error:
+        hint = settings.login_hint or (_HOW_TO_GIVE_ONE if password is None else error.hint)
+        raise AuthenticationFailed(error.message, hint, error.sqlstate) from None
+
+
+_HOW_TO_GIVE_ONE = "No password was given: set PGPASSWORD, or add a line to ~/.pgpass."
 
 
 def _log_in(settings: Settings, server: Server, application_name: str, password: str | None) -> dbapi.Connection:

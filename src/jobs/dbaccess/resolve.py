@@ -59,7 +59,9 @@ def resolve(given: Given, environ: Mapping[str, str]) -> Resolved:
         )
     reader = _Reader(values)
     servers = _servers(reader)
-    values = {**values, **_defaults(values, servers)}
+    needs_tls = given.credentials.origin if given.credentials and given.credentials.needs_tls else ""
+    values = {**values, **_defaults(values, servers, needs_tls)}
+    _check_tls(values["sslmode"], needs_tls)
     reader = _Reader(values)
     settings = Settings(
         dbname=values["dbname"].text,
@@ -70,8 +72,9 @@ def resolve(given: Given, environ: Mapping[str, str]) -> Resolved:
         application_name=reader.text("application_name") or reader.text("fallback_application_name"),
         startup=_startup(reader),
         patience=_patience(reader),
+        login_hint=given.credentials.hint if given.credentials else "",
     )
-    password, origin = _password(values, settings, environ)
+    password, origin = _password(given, values, settings, environ)
     if origin:
         values["password"] = Value("", origin)
     return Resolved(replace(settings, password=password), values)
@@ -120,7 +123,7 @@ def _port(text: str, reader: _Reader) -> int:
     return keywords.parsed("port", text, reader.values["port"].origin, keywords.port) if text else DEFAULT_PORT
 
 
-def _defaults(values: Mapping[str, Value], servers: tuple[Server, ...]) -> dict[str, Value]:
+def _defaults(values: Mapping[str, Value], servers: tuple[Server, ...], needs_tls: str) -> dict[str, Value]:
     """What nobody stated, as far as it is worth showing."""
     on_rds = any(is_rds(server.host) for server in servers)
     system = values.get("sslrootcert", Value("", "")).text == SYSTEM_ROOTS
@@ -129,6 +132,8 @@ def _defaults(values: Mapping[str, Value], servers: tuple[Server, ...]) -> dict[
         if on_rds
         else Value("verify-full", "default for sslrootcert=system")
         if system
+        else Value("verify-full", f"default for {needs_tls}")
+        if needs_tls
         else Value("prefer", "default")
     )
     defaults = {
@@ -137,6 +142,14 @@ def _defaults(values: Mapping[str, Value], servers: tuple[Server, ...]) -> dict[
         "sslmode": ssl_mode,
     }
     return {name: value for name, value in defaults.items() if name not in values}
+
+
+def _check_tls(mode: Value, needs_tls: str) -> None:
+    if needs_tls and mode.text in ("disable", "allow", "prefer"):
+        raise UsageError(
+            f"{needs_tls} needs TLS, and sslmode={mode.text} (from {mode.origin}) may do without.",
+            "Leave it out, which means verify-full, or give require.",
+        )
 
 
 def _tls(reader: _Reader, environ: Mapping[str, str]) -> Tls:
@@ -195,9 +208,11 @@ def _patience(reader: _Reader) -> Patience:
 
 
 def _password(
-    values: Mapping[str, Value], settings: Settings, environ: Mapping[str, str]
+    given: Given, values: Mapping[str, Value], settings: Settings, environ: Mapping[str, str]
 ) -> tuple[PasswordSource | None, str]:
-    """The password, and where it came from when that is the password file."""
+    """The password, and where it came from when that is not among the values."""
+    if given.credentials is not None:
+        return given.credentials.password, given.credentials.origin
     if "password" in values:
         return StaticPassword(values["password"].text), ""
     text, path = sources.passfile_text(values, environ)

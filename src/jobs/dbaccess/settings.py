@@ -138,6 +138,7 @@ class Settings:
         servers: tried in turn.
         target_session_attrs: one of SESSION_ATTRS: what the session must be able to do.
         startup: server settings for the session, such as statement_timeout.
+        login_hint: what to check when the server refuses the login, where that is not the usual.
     """
 
     dbname: str
@@ -149,6 +150,7 @@ class Settings:
     application_name: str = ""
     startup: tuple[tuple[str, str], ...] = ()
     patience: Patience = field(default_factory=Patience)
+    login_hint: str = ""
 
     @property
     def address(self) -> str:

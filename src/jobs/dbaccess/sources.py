@@ -1,11 +1,13 @@
 """Which source states which value of a connection: one precedence, and each value remembers where it came from.
 
-    1. single values given explicitly                  --host, --port, --dbname, --user, --sslmode, ...
+    1. single values given explicitly                  --host, --port, --dbname, --user, --sslmode, ...; and the
+                                                       password of --secret-id, --ssm-parameter or --iam-auth
     2. one whole connection, the first that is named   --database-url, --connection, --service,
                                                        else DATABASE_URL, else PGSERVICE
     3. libpq's environment variables                   PGHOST, PGPORT, ...
-    4. the password file                               PGPASSFILE, else ~/.pgpass
-    5. defaults
+    4. what the secret or parameter states beside      host, port, dbname, user
+    5. the password file                               PGPASSFILE, else ~/.pgpass
+    6. defaults
 
 Of 2, one connection counts: those that are not chosen are not even read, so that the parts of two never mix.
 """
@@ -18,10 +20,29 @@ from pathlib import Path
 
 from jobs.dbaccess import airflow, keywords, pgfiles, uri
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.settings import PasswordSource
 
 DATABASE_URL = "DATABASE_URL"
 MASK = "****"
 SECRETS = ("password", "sslpassword")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A password that is fetched or made for each connection, and what its keeper states beside it.
+
+    Attributes:
+        origin: who keeps it.
+        stated: other parameters, under libpq's names.
+        hint: what to check when the server refuses the login.
+        needs_tls: whether the password must not travel in plain text, whatever the server is.
+    """
+
+    origin: str
+    password: PasswordSource
+    stated: Mapping[str, str] = field(default_factory=dict)
+    hint: str = ""
+    needs_tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,12 +52,14 @@ class Given:
     Attributes:
         values: single values, under libpq's names.
         url, connection, service: at most one of these: a whole connection.
+        credentials: a password from elsewhere; it counts before all others.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     connection: str | None = None
     service: str | None = None
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,6 +98,8 @@ def _sources(given: Given, environ: Mapping[str, str]) -> Iterable[tuple[str, Ma
     for name, variable in keywords.ENVIRONMENT.items():
         if environ.get(variable):
             yield variable, {name: environ[variable]}
+    if given.credentials is not None:
+        yield given.credentials.origin, given.credentials.stated
 
 
 def _whole_connection(given: Given, environ: Mapping[str, str]) -> Iterable[tuple[str, Mapping[str, str]]]:
@@ -119,7 +144,8 @@ def tried(given: Given, environ: Mapping[str, str], names: Iterable[str]) -> str
         [f"{whole} (does not state it)"] if whole else ["--database-url", "--connection", "--service", DATABASE_URL]
     )
     singles = [item for name in names for item in (f"--{name}", keywords.ENVIRONMENT[name])]
-    return ", ".join([*singles[::2], *wholes, *singles[1::2]])
+    kept = [f"{given.credentials.origin} (does not state it)"] if given.credentials and given.credentials.stated else []
+    return ", ".join([*singles[::2], *wholes, *singles[1::2], *kept])
 
 
 def passfile_text(gathered: Mapping[str, Value], environ: Mapping[str, str]) -> tuple[str, str]:
