@@ -109,7 +109,7 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("py4j", "SQLQueryContextLogger"):  # the latter logs, as JSON, each error that PySpark raises
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.CRITICAL)
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # always: more would show secrets in AWS's answers
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # its INFO is noise, its DEBUG shows secrets
     # py4j logs an interrupted call on the root logger itself, whose filters see what is logged there only.
     logging.getLogger().addFilter(lambda _: verbose)
     try:

@@ -224,5 +224,17 @@ def test_the_rds_bundle_is_trusted_beside_the_systems_roots_for_rds_alone() -> N
     assert elsewhere <= for_rds
 
 
+def test_the_public_certificate_of_an_rds_proxy_is_trusted(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = "shop.proxy-abc123.eu-west-1.rds.amazonaws.com"
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "system.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))  # OpenSSL's name for the system's roots
+    handle = tls_front(front.backend(), serving(AUTHORITY.issue_cert(host)))
+    with peer(handle) as port:
+        proxy = replace(front.settings, servers=(Server(host, port, "127.0.0.1"),), tls=Tls("verify-full"))
+        connect(replace(proxy, patience=ONCE), "tls").close()
+
+
 def test_contexts_are_made_once_for_they_take_longer_than_a_login() -> None:
     assert context_for(Tls("verify-full"), "h") is context_for(Tls("verify-full"), "h")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 
 import pytest
+from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.aws.errors import AwsError
 from jobs.dbaccess import ledger
 from jobs.dbaccess.capacity import capacity
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.settings import Login, Settings
 from jobs.dbaccess.sql import TableName
 from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, load_dataframe, run
+from jobs.options import run_job
 from jobs.spark import carry
 
 
@@ -147,6 +151,24 @@ def test_a_failure_of_spark_leaves_nothing_and_the_id_can_be_loaded_again(
         load_dataframe(broken, table="t", settings=database, load_id="x")
     assert public_tables(session) == {"table_updates"}
     assert not load_dataframe(numbers(spark, 10), table="t", settings=database, load_id="x").already_loaded
+
+
+def password_that_workers_cannot_read(_: Login) -> str:
+    if TaskContext.get() is not None:
+        raise AwsError("The secret x cannot be read: Access denied.", "Allow it.")
+    return ""
+
+
+def test_an_error_of_a_worker_is_told_in_its_own_words(
+    spark: SparkSession, database: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locked_out = replace(database, password=password_that_workers_cannot_read)
+
+    def job() -> None:
+        load_dataframe(numbers(spark, 2), table="t", settings=locked_out)
+
+    assert run_job(job, verbose=False) == 1
+    assert capsys.readouterr().err == "error: The secret x cannot be read: Access denied. Allow it.\n"
 
 
 def test_a_mode_that_is_not_there_is_refused(spark: SparkSession, database: Settings) -> None:

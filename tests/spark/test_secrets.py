@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from cloud import store_secret
 
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.resolve import resolve
@@ -147,6 +148,28 @@ def test_the_password_is_in_nothing_that_was_written(
     assert seen == set()
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert tmp_path / "out" in written
+    assert [path for path in written if PLANTED.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("password", "status", "told"),
+    [
+        pytest.param(PLANTED, 0, "loaded 2 rows", id="loaded"),
+        pytest.param(f"{PLANTED}-wrong", 1, "has another password than the server", id="a wrong secret"),
+    ],
+)
+def test_a_secret_of_aws_is_read_by_driver_and_executors_and_written_nowhere(
+    tmp_path: Path, locked_server: Manager, aws_server: Mapping[str, str], password: str, status: int, told: str
+) -> None:
+    name = f"planted-{status}"
+    store_secret(aws_server, name, f'{{"username": "postgres", "password": "{password}"}}')
+    arguments = ["--table", f"from_aws_{status}", *SELECT, "--secret-id", name]
+    returned, seen = run_load(tmp_path, locked_server, arguments, dict(aws_server))
+    output = (tmp_path / "out").read_text()
+    assert returned == status, output[-3000:]
+    assert told in output
+    assert seen == set()
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in written if PLANTED.encode() in path.read_bytes()] == []
 
 

@@ -1,12 +1,14 @@
-"""The examples of docs/database.md print what they say."""
+"""The examples of docs/database.md print what they say. On AWS, they find the secret that the docs tell of."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cloud import store_secret
 
 from jobs.load_table import main
 
@@ -14,12 +16,18 @@ DOCS = Path(__file__).parents[2] / "docs" / "database.md"
 BLOCKS = re.findall(r"^```console\n(.*?)^```", DOCS.read_text(), re.DOTALL | re.MULTILINE)
 
 
+SECRET = '{"username": "loader", "password": "secret", "host": "db.example.com", "port": 5432, "dbname": "shop"}'
+
+
 def test_the_docs_have_examples() -> None:
     assert len(BLOCKS) >= 5
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_an_example_prints_what_the_docs_say(block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_example_prints_what_the_docs_say(
+    block: str, aws: Mapping[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_secret(aws, "shop/loader", SECRET)
     for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, printed = step.partition("\n")
         words = shlex.split(command)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.resolve import Resolved, resolve
 from jobs.dbaccess.settings import Login, Pem, Server, Settings, StaticPassword
-from jobs.dbaccess.sources import Given
+from jobs.dbaccess.sources import Credentials, Given
 from jobs.dbaccess.uri import write_uri
 
 WHERE = {"dbname": "d", "user": "u"}
@@ -208,6 +208,48 @@ def test_the_password_file_is_asked_last_and_for_each_server(tmp_path: Path) -> 
     assert "for a" not in repr(resolved) + resolved.table()
     explicit = settled(Given({**WHERE, "host": "a"}), HOME=str(tmp_path), PGPASSWORD="explicit")
     assert explicit.password == StaticPassword("explicit")
+
+
+def password_of_a_secret(login: Login) -> str:
+    return f"for {login.user}"
+
+
+SECRET = Credentials(
+    "secret x", password_of_a_secret, {"host": "secret", "user": "secret", "dbname": "secret"}, "Look."
+)
+
+
+def test_a_secrets_password_counts_before_all_others_and_the_rest_of_it_after_libpqs_variables(tmp_path: Path) -> None:
+    (tmp_path / ".pgpass").write_text("*:*:*:*:file\n")
+    (tmp_path / ".pgpass").chmod(0o600)
+    environ = {"PGPASSWORD": "env", "PGUSER": "env", "HOME": str(tmp_path)}
+    resolved = resolve(Given({"dbname": "flag"}, url="postgresql://:url@/url", credentials=SECRET), environ)
+    settings = resolved.settings
+    assert settings.password is password_of_a_secret
+    assert (settings.servers, settings.user, settings.dbname) == ((Server("secret"),), "env", "flag")
+    assert settings.login_hint == "Look."
+    assert origins(resolved) == {
+        "host": "secret x",
+        "port": "default",
+        "user": "PGUSER",
+        "dbname": "--dbname",
+        "password": "secret x",
+        "sslmode": "default",
+    }
+
+
+def test_what_a_secret_does_not_state_either_is_told() -> None:
+    with pytest.raises(UsageError, match=r"no dbname .*, PGDATABASE, secret x \(does not state it\)\."):
+        resolve(Given(credentials=replace(SECRET, stated={"user": "u"})), {})
+
+
+def test_credentials_that_need_tls_are_verified_unless_something_else_is_stated() -> None:
+    tokens = Credentials("--iam-auth", password_of_a_secret, needs_tls=True)
+    resolved = resolve(Given(WHERE, credentials=tokens), {})
+    assert resolved.settings.tls.mode == "verify-full"
+    assert origins(resolved)["sslmode"] == "default for --iam-auth"
+    with pytest.raises(UsageError, match=r"needs TLS, and sslmode=prefer \(from PGSSLMODE\) may do without"):
+        resolve(Given(WHERE, credentials=tokens), {"PGSSLMODE": "prefer"})
 
 
 def test_settings_show_no_secret_and_travel_between_processes(tmp_path: Path) -> None:
