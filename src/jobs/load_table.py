@@ -32,7 +32,7 @@ examples:
       --table trips --database-url postgresql://me@localhost/demo
 
   Changed rows into a table with a unique index on (id), the newest of each:
-    spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \
+    spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \\
       --mode upsert --keys id --dedupe-order "updated_at desc" --load-id changes/2026-11-20 --secret-id shop/loader
 
 exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else

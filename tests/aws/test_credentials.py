@@ -56,6 +56,7 @@ def test_a_secret_of_rds_gives_user_and_password() -> None:
     )
     arn = made["DBInstance"]["MasterUserSecret"]["SecretArn"]
     credentials = from_secret(arn, "", {})
+    assert credentials.stated is not None
     assert list(credentials.stated) == ["user"]
     assert credentials.password(Login(HOST, 5432, credentials.stated["user"], "shop"))
 
@@ -149,7 +150,7 @@ DENIED = "User: arn:aws:sts::1:assumed-role/jobs/x is not authorized to perform:
     [
         ("AccessDeniedException", DENIED, "Allow the role secretsmanager:GetSecretValue, and kms:Decrypt where"),
         ("AccessDeniedException", "Access to KMS is not allowed", "Allow the role kms:Decrypt on the key"),
-        ("DecryptionFailure", "", "cannot be read: DecryptionFailure (DecryptionFailure). Allow the role kms:Decrypt"),
+        ("DecryptionFailure", "", "cannot be read: DecryptionFailure. Allow the role kms:Decrypt"),
         ("ResourceNotFoundException", "No.", "cannot be read: No (ResourceNotFoundException). Check its name"),
         ("ExpiredTokenException", "Expired", "The AWS credentials are not valid, or not any more."),
         (
@@ -187,6 +188,7 @@ URL = "https://secretsmanager.eu-west-1.amazonaws.com/"
         (botocore.NoCredentialsError(), "On EMR they are the job's execution role's"),
         (botocore.ProfileNotFound(profile="x"), "give AWS_PROFILE"),
         (botocore.InvalidRegionError(region_name="x y"), "doesn't match a supported format"),
+        (botocore.ParamValidationError(report="first\nsecond"), "Parameter validation failed: first second."),
     ],
 )
 def test_no_answer_names_the_endpoint_or_the_credentials_that_are_missing(
@@ -287,6 +289,12 @@ def test_two_keepers_of_the_password_are_refused(more: list[str], capsys: pytest
         main(["--secret-id", "x", *more, "--show-connection"], {})
     assert caught.value.code == 2
     assert "not allowed with argument --secret-id" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--secret-id", "--ssm-parameter"])
+def test_a_name_from_a_variable_that_is_not_set_is_told(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([flag, "", "--show-connection"], {}) == 2
+    assert capsys.readouterr().err.startswith(f"error: {flag} is empty.")
 
 
 def test_errors_of_aws_travel_between_processes() -> None:

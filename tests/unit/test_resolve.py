@@ -241,6 +241,10 @@ def test_a_secrets_password_counts_before_all_others_and_the_rest_of_it_after_li
 def test_what_a_secret_does_not_state_either_is_told() -> None:
     with pytest.raises(UsageError, match=r"no dbname .*, PGDATABASE, secret x \(does not state it\)\."):
         resolve(Given(credentials=replace(SECRET, stated={"user": "u"})), {})
+    with pytest.raises(UsageError, match=r"PGUSER, secret x \(does not state it\)\."):
+        resolve(Given(credentials=replace(SECRET, stated={})), {})
+    with pytest.raises(UsageError, match=r"PGUSER\.$"):
+        resolve(Given(credentials=replace(SECRET, stated=None)), {})
 
 
 def test_credentials_that_need_tls_are_verified_unless_something_else_is_stated() -> None:

@@ -92,7 +92,7 @@ def refused(response: dict[str, dict[str, object]], wish: Wish) -> AwsError:
         wish: what was asked for.
     """
     code, reason = str(response["Error"].get("Code", "")), str(response["Error"].get("Message", ""))
-    message = f"{wish.failure}: {reason.rstrip('.') or code} ({code})."
+    message = f"{wish.failure}: {reason.rstrip('.')} ({code})." if reason else f"{wish.failure}: {code}."
     if code in _KEY_DENIED or (code in _DENIED and "kms" in reason.lower()):
         return AwsError(message, "Allow the role kms:Decrypt on the key, in its own policy and in the key's.")
     if code in _DENIED:
@@ -121,7 +121,8 @@ def not_answered(error: Exception, wish: Wish) -> AwsError:
         botocore.SSOError,
         botocore.TokenRetrievalError,
     )
-    message = f"{wish.failure}: {str(error).rstrip('.')}."
+    reason = " ".join(str(error).split())  # some have several lines
+    message = f"{wish.failure}: {reason.rstrip('.')}."
     if isinstance(error, no_credentials):
         return AwsError(message, _CREDENTIALS_HINT)
     if isinstance(error, botocore.SSLError):

@@ -33,14 +33,14 @@ class Credentials:
 
     Attributes:
         origin: who keeps it.
-        stated: other parameters, under libpq's names.
+        stated: other parameters, under libpq's names; None where there is nothing that might state them.
         hint: what to check when the server refuses the login.
         needs_tls: whether the password must not travel in plain text, whatever the server is.
     """
 
     origin: str
     password: PasswordSource
-    stated: Mapping[str, str] = field(default_factory=dict)
+    stated: Mapping[str, str] | None = None
     hint: str = ""
     needs_tls: bool = False
 
@@ -98,7 +98,7 @@ def _sources(given: Given, environ: Mapping[str, str]) -> Iterable[tuple[str, Ma
     for name, variable in keywords.ENVIRONMENT.items():
         if environ.get(variable):
             yield variable, {name: environ[variable]}
-    if given.credentials is not None:
+    if given.credentials is not None and given.credentials.stated is not None:
         yield given.credentials.origin, given.credentials.stated
 
 
@@ -144,7 +144,8 @@ def tried(given: Given, environ: Mapping[str, str], names: Iterable[str]) -> str
         [f"{whole} (does not state it)"] if whole else ["--database-url", "--connection", "--service", DATABASE_URL]
     )
     singles = [item for name in names for item in (f"--{name}", keywords.ENVIRONMENT[name])]
-    kept = [f"{given.credentials.origin} (does not state it)"] if given.credentials and given.credentials.stated else []
+    keeper = given.credentials
+    kept = [f"{keeper.origin} (does not state it)"] if keeper is not None and keeper.stated is not None else []
     return ", ".join([*singles[::2], *wholes, *singles[1::2], *kept])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from jobs.aws.clients import find_region, region_of_arn
 from jobs.aws.credentials import Parameter, RdsToken, Secret
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.sources import Credentials
 from jobs.dbaccess.stored import StoredPassword, Texts, read_stored
 
@@ -21,6 +22,7 @@ def from_secret(name: str, region: str, environ: Mapping[str, str]) -> Credentia
     Raises:
         JobError: it cannot be read, or holds no password.
     """
+    _refuse_empty(name, "--secret-id")
     secret = Secret(name, find_region(region or region_of_arn(name), environ))
     return _stored(f"secret {name}", secret)
 
@@ -31,8 +33,14 @@ def from_parameter(name: str, region: str, environ: Mapping[str, str]) -> Creden
     Raises:
         JobError: it cannot be read, or holds no password.
     """
+    _refuse_empty(name, "--ssm-parameter")
     parameter = Parameter(name, find_region(region or region_of_arn(name), environ))
     return _stored(f"parameter {name}", parameter)
+
+
+def _refuse_empty(name: str, flag: str) -> None:
+    if not name:
+        raise UsageError(f"{flag} is empty.", "Give the name, or check the variable that was to hold it.")
 
 
 def _stored(origin: str, texts: Texts) -> Credentials:
