@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.errors import DeployError
+from deploy.model import refuse_what_the_model_forbids
 
 ENVIRONMENT = "environment"
 """The folder into which Spark unpacks the archive, in the working directory of driver and executors."""
@@ -27,14 +28,15 @@ PYTHON_CONF = {
     "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
 }
 
-MOST_RETRIES = 10
-MOST_TIMEOUT_MINUTES = 1_000_000
-MODES = ("batch", "streaming")
+RESERVED = frozenset({"spark.archives", *PYTHON_CONF})
+"""What the archive needs; a --conf of the same key would take it away."""
 
-# The API's limits, in characters. botocore's own validation knows the shapes, and not these.
-_LIMITS = {"name": 256, "entryPoint": 4_096, "entryPointArgument": 10_280, "sparkSubmitParameters": 102_400}
-_MOST_ARGUMENTS = 1_024
-_MOST_TAGS = 200
+MOST_RETRIES = 9
+"""EMR makes 10 attempts at most, the first one among them."""
+MOST_BATCH_MINUTES = 10_080
+"""7 days; no timeout at all is for streaming (the API's reference, executionTimeoutMinutes)."""
+MODES = ("batch", "streaming")
+_DEFAULT_MINUTES = {"batch": 720, "streaming": 0}
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,14 @@ class Submission:
         arguments: the job's own.
         archive, script: where the archive and the entrypoint are (or will be) in S3.
         conf: Spark's configuration, beside what the archive needs.
-        retries: attempts after the first one.
-        timeout_minutes: when EMR ends the run; 0 for never.
+        logs: where in S3 the logs go, "s3://bucket/prefix"; empty for nowhere.
+        log_key: the ARN of the KMS key that encrypts the logs, wherever they go.
+        log_group: CloudWatch's log group; empty for EMR's own, /aws/emr-serverless.
+        managed_logs: whether EMR keeps the logs, too; the Spark UI shows them.
+        prometheus: the URL of a remote write endpoint.
+        retries: attempts after the first one; in streaming mode, after the first one of an hour.
+        timeout_minutes: when EMR ends the run; None for 12 hours in batch mode, never in streaming mode.
+        again: mixed into the token, so that an equal submission is another run.
     """
 
     entry: str
@@ -60,26 +68,33 @@ class Submission:
     conf: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     logs: str = ""
+    log_key: str = ""
     cloudwatch: bool = False
+    log_group: str = ""
+    managed_logs: bool = True
+    prometheus: str = ""
     retries: int = 0
-    timeout_minutes: int = 720
+    timeout_minutes: int | None = None
     mode: str = "batch"
+    again: str = ""
 
 
 def build_request(submission: Submission) -> dict[str, Any]:
     """The request, complete with a token that is the same for the same request, so that it is one run.
 
     Raises:
-        DeployError: it would be refused, or should be: it shows a password, or retries a job that would load twice.
+        DeployError: it would be refused, or should be: it shows a password, retries a job that would load twice, or
+            takes from the archive what it needs.
     """
     refuse_secrets(submission)
     refuse_blind_retries(submission)
+    refuse_reserved_conf(submission)
     request: dict[str, Any] = {
         "applicationId": submission.application_id,
         "executionRoleArn": submission.role,
         "name": submission.name or submission.entry,
         "mode": submission.mode.upper(),
-        "executionTimeoutMinutes": submission.timeout_minutes,
+        "executionTimeoutMinutes": timeout_of(submission),
         "jobDriver": {
             "sparkSubmit": {
                 "entryPoint": submission.script,
@@ -90,33 +105,87 @@ def build_request(submission: Submission) -> dict[str, Any]:
     }
     if submission.tags:
         request["tags"] = dict(submission.tags)
-    if submission.retries:
-        request["retryPolicy"] = {"maxAttempts": submission.retries + 1}
+    policy = retry_policy(submission)
+    if policy:
+        request["retryPolicy"] = policy
     monitoring = _monitoring(submission)
     if monitoring:
         request["configurationOverrides"] = {"monitoringConfiguration": monitoring}
-    refuse_past_limits(request)
-    return {"clientToken": client_token(request), **request}
+    request = {"clientToken": client_token(request, submission.again), **request}
+    refuse_what_the_model_forbids("StartJobRun", request)
+    return request
+
+
+def retry_policy(submission: Submission) -> dict[str, int]:
+    """How often EMR may try; the first attempt counts, too.
+
+    A streaming run is tried five times an hour unless it is told otherwise, so it always is.
+    https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-resiliency.html
+    """
+    if submission.mode == "streaming":
+        return {"maxFailedAttemptsPerHour": submission.retries + 1}
+    return {"maxAttempts": submission.retries + 1} if submission.retries else {}
+
+
+def timeout_of(submission: Submission) -> int:
+    """The minutes after which EMR ends the run; 0 for never.
+
+    Raises:
+        DeployError: a batch run may not take that long.
+    """
+    minutes = submission.timeout_minutes
+    if minutes is None:
+        return _DEFAULT_MINUTES[submission.mode]
+    if submission.mode == "batch" and not 1 <= minutes <= MOST_BATCH_MINUTES:
+        raise DeployError(f"--timeout-minutes must be from 1 to {MOST_BATCH_MINUTES} in batch mode.")
+    return minutes
 
 
 def spark_parameters(submission: Submission) -> str:
-    """The --conf flags, as a shell would read them."""
+    """The --conf flags, as a shell would read them; quoted only where one would have to."""
     conf = {"spark.archives": f"{submission.archive}#{ENVIRONMENT}", **PYTHON_CONF, **submission.conf}
-    return " ".join(f"--conf {shlex.quote(f'{key}={value}')}" for key, value in conf.items())
+    return " ".join(f"--conf {_quoted(f'{key}={value}')}" for key, value in conf.items())
+
+
+def _quoted(word: str) -> str:
+    """shlex.quote, but for the # of spark.archives: AWS's own examples have it bare."""
+    return word if re.fullmatch(r"[\w@%+=:,./#-]+", word, re.ASCII) else shlex.quote(word)
 
 
 def _monitoring(submission: Submission) -> dict[str, Any]:
+    """Where the logs go. What is left out is as the application, else EMR, has it: managed storage for 30 days."""
+    key = {"encryptionKeyArn": submission.log_key} if submission.log_key else {}
     monitoring: dict[str, Any] = {}
     if submission.logs:
-        monitoring["s3MonitoringConfiguration"] = {"logUri": submission.logs}
+        split_uri(submission.logs)
+        monitoring["s3MonitoringConfiguration"] = {"logUri": submission.logs, **key}
     if submission.cloudwatch:
-        monitoring["cloudWatchLoggingConfiguration"] = {"enabled": True}
+        group = {"logGroupName": submission.log_group} if submission.log_group else {}
+        monitoring["cloudWatchLoggingConfiguration"] = {"enabled": True, **group, **key}
+    if not submission.managed_logs:
+        monitoring["managedPersistenceMonitoringConfiguration"] = {"enabled": False}
+    elif key:
+        monitoring["managedPersistenceMonitoringConfiguration"] = {"enabled": True, **key}
+    if submission.prometheus:
+        monitoring["prometheusMonitoringConfiguration"] = {"remoteWriteUrl": submission.prometheus}
     return monitoring
 
 
-def client_token(request: Mapping[str, Any]) -> str:
-    """A token from the request itself."""
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+def client_token(request: Mapping[str, Any], again: str = "") -> str:
+    """A token from the request itself, and from what is to make it another one."""
+    return hashlib.sha256((json.dumps(request, sort_keys=True) + again).encode()).hexdigest()
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """The bucket and the key (or prefix, without slashes around it) of an S3 URI.
+
+    Raises:
+        DeployError: it is none.
+    """
+    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
+    if found is None:
+        raise DeployError(f"{uri!r} is no S3 URI: write s3://bucket/prefix.")
+    return found[1], (found[2] or "").strip("/")
 
 
 _URL_WITH_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
@@ -149,35 +218,22 @@ def refuse_blind_retries(submission: Submission) -> None:
     Raises:
         DeployError: says what is missing.
     """
-    if not 0 <= submission.retries < MOST_RETRIES:
-        raise DeployError(f"--retries must be from 0 to {MOST_RETRIES - 1}.")
+    if not 0 <= submission.retries <= MOST_RETRIES:
+        raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
     ids = [text for text in submission.arguments if text == "--load-id" or text.startswith("--load-id=")]
     if submission.retries and not ids:
         raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
 
 
-def refuse_past_limits(request: Mapping[str, Any]) -> None:
-    """Refuse what the API would.
+def refuse_reserved_conf(submission: Submission) -> None:
+    """Refuse configuration that would take the archive away from driver or executors.
 
     Raises:
-        DeployError: names the value and its limit.
+        DeployError: names the keys.
     """
-    spark = request["jobDriver"]["sparkSubmit"]
-    lengths = {
-        "name": len(request["name"]),
-        "entryPoint": len(spark["entryPoint"]),
-        "sparkSubmitParameters": len(spark["sparkSubmitParameters"]),
-        "entryPointArgument": max(map(len, spark["entryPointArguments"]), default=0),
-    }
-    for name, length in lengths.items():
-        if length > _LIMITS[name]:
-            raise DeployError(f"{name} has {length} characters, and may have {_LIMITS[name]}.")
-    if len(spark["entryPointArguments"]) > _MOST_ARGUMENTS:
-        raise DeployError(f"There are more than {_MOST_ARGUMENTS} arguments.")
-    if len(request.get("tags", ())) > _MOST_TAGS:
-        raise DeployError(f"There are more than {_MOST_TAGS} tags.")
-    if not 0 <= request["executionTimeoutMinutes"] <= MOST_TIMEOUT_MINUTES:
-        raise DeployError(f"--timeout-minutes must be from 0 to {MOST_TIMEOUT_MINUTES}.")
+    taken = sorted(RESERVED & set(submission.conf))
+    if taken:
+        raise DeployError(f"--conf {', '.join(taken)} belongs to the archive: leave it out.")
 
 
 def check_entry(entry: str, names: Sequence[str]) -> str:

@@ -84,6 +84,47 @@ def test_a_reference_to_a_secret_of_emrs_own_is_no_password() -> None:
     build_request(replace(SUBMISSION, conf={"spark.executorEnv.PGPASSWORD": "EMR.secret@shop"}))
 
 
+def test_retries_are_attempts_after_the_first_one_in_both_modes() -> None:
+    """A streaming run is tried five times an hour by default, so it is always told how often."""
+    assert "retryPolicy" not in build_request(replace(SUBMISSION, retries=0))
+    streaming = replace(SUBMISSION, mode="streaming")
+    assert build_request(streaming)["retryPolicy"] == {"maxFailedAttemptsPerHour": 3}
+    assert build_request(replace(streaming, retries=0))["retryPolicy"] == {"maxFailedAttemptsPerHour": 1}
+
+
+def test_a_streaming_run_has_no_timeout_unless_it_is_given_one() -> None:
+    assert build_request(SUBMISSION)["executionTimeoutMinutes"] == 720
+    assert build_request(replace(SUBMISSION, mode="streaming"))["executionTimeoutMinutes"] == 0
+    assert build_request(replace(SUBMISSION, mode="streaming", timeout_minutes=5))["executionTimeoutMinutes"] == 5
+
+
+def test_logs_go_where_they_are_asked_to_under_one_key() -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/abc"
+    asked = replace(SUBMISSION, log_key=key, log_group="/jobs", prometheus="https://aps.example/api/v1/remote_write")
+    assert build_request(asked)["configurationOverrides"]["monitoringConfiguration"] == {
+        "s3MonitoringConfiguration": {"logUri": "s3://logs/", "encryptionKeyArn": key},
+        "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": "/jobs", "encryptionKeyArn": key},
+        "managedPersistenceMonitoringConfiguration": {"enabled": True, "encryptionKeyArn": key},
+        "prometheusMonitoringConfiguration": {"remoteWriteUrl": "https://aps.example/api/v1/remote_write"},
+    }
+    none = build_request(replace(SUBMISSION, logs="", cloudwatch=False, managed_logs=False))
+    assert none["configurationOverrides"]["monitoringConfiguration"] == {
+        "managedPersistenceMonitoringConfiguration": {"enabled": False}
+    }
+
+
+@pytest.mark.parametrize("key", ["spark.archives", "spark.executorEnv.PYSPARK_PYTHON"])
+def test_what_the_archive_needs_cannot_be_taken_from_it(key: str) -> None:
+    with pytest.raises(DeployError, match=f"--conf {key} belongs to the archive: leave it out"):
+        build_request(replace(SUBMISSION, conf={key: "x"}))
+
+
+def test_parameters_are_quoted_only_where_a_shell_would_need_it() -> None:
+    parameters = spark_parameters(replace(SUBMISSION, conf={"spark.x": "a b"}))
+    assert parameters.startswith("--conf spark.archives=s3://code/releases/abc/pyspark_venv.tar.gz#environment --conf")
+    assert parameters.endswith("--conf 'spark.x=a b'")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -103,12 +144,18 @@ def test_the_name_of_a_secret_is_no_password(arguments: tuple[str, ...]) -> None
     [
         ({"arguments": ("--table", "t")}, "give the job --load-id"),
         ({"retries": 10}, "--retries must be from 0 to 9"),
-        ({"name": "x" * 257}, "name has 257 characters, and may have 256"),
+        ({"name": "x" * 257}, "--name has 257 characters, and may have 1 to 256"),
         ({"script": "s3://" + "x" * 4096}, "entryPoint has"),
         ({"conf": {"spark.x": "y" * 102_400}}, "sparkSubmitParameters has"),
-        ({"arguments": ("--load-id", "x", *["y"] * 1023)}, "more than 1024 arguments"),
-        ({"tags": {str(n): "" for n in range(201)}}, "more than 200 tags"),
-        ({"timeout_minutes": 1_000_001}, "--timeout-minutes must be"),
+        ({"arguments": ("--load-id", "x", *["y"] * 1023)}, "entryPointArguments has 1025 items"),
+        ({"tags": {str(n): "" for n in range(201)}}, "--tag has 201 items"),
+        ({"timeout_minutes": 0}, "--timeout-minutes must be from 1 to 10080 in batch mode"),
+        ({"timeout_minutes": 10_081}, "--timeout-minutes must be from 1 to 10080 in batch mode"),
+        ({"timeout_minutes": 1_000_001, "mode": "streaming"}, "--timeout-minutes has the value 1000001"),
+        ({"application_id": "00ABC"}, "--application-id must look like"),
+        ({"role": "arn:aws:iam::1:role/jobs"}, "--role must look like"),
+        ({"tags": {"x" * 129: ""}}, "the key of --tag x+ has 129 characters"),
+        ({"logs": "s3:/logs"}, "is no S3 URI"),
     ],
 )
 def test_what_the_api_or_the_rows_would_suffer_from_is_refused(change: dict[str, Any], reason: str) -> None:

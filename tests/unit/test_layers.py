@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess": {"jobs.errors", "pg8000"},
     "jobs.dbaccess.pool": {"jobs.dbaccess", "sqlalchemy"},  # optional: not in the archive
     "jobs.errors": set(),
-    "deploy": {"elftools"},
+    "deploy": {"elftools", "boto3", "botocore", "tomllib", "tomli"},
     "servermgr": set(),
 }
 
