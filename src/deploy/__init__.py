@@ -1,1 +1,1 @@
-"""Packs the archive for EMR Serverless. Runs on a laptop or in CI; the jobs never import it."""
+"""Packs the archive for EMR Serverless, submits jobs, follows them. For a laptop or CI; the jobs never import it."""

@@ -1,0 +1,248 @@
+"""The commands as a person gives them: from the command line to AWS and back to an exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore import exceptions
+from emr_runs import (
+    APPLICATION,
+    CREATED,
+    CREDENTIALS,
+    REGION,
+    ROLE,
+    RUN,
+    Client,
+    archive_with,
+    console,
+    emr,
+    job_run,
+    manifest_of,
+    put_log,
+)
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.emrserverless.models import emrserverless_backends
+
+from deploy.__main__ import main
+from deploy.aws import Clients, aws_errors, connect
+from deploy.commands import run
+from deploy.errors import FAILED, OK, WRONG_USAGE, AwsError, DeployError, PassingError
+from deploy.options import parse
+from deploy.submit import describe, prepare, start
+
+JOB = ["--", "--source", "s3://data/a b,c", "--table", "t", "--load-id", "1"]
+
+
+@pytest.fixture
+def submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The flags of a submission, all but the application's; the working directory has no pyproject.toml."""
+    monkeypatch.chdir(tmp_path)
+    archive = archive_with(tmp_path, load_table="print('packed')")
+    manifest_of(archive)
+    return ["submit", "load_table", "--archive", str(archive), "--role", ROLE, "--code", "s3://code-bucket/code"]
+
+
+@pytest.fixture
+def application(s3: Client) -> str:  # noqa: ARG001 - the account comes first
+    """An application, and its id."""
+    client = boto3.client("emr-serverless", region_name=REGION)
+    return str(client.create_application(name="jobs", type="SPARK", releaseLabel="emr-7.9.0")["applicationId"])
+
+
+def command(words: Sequence[str]) -> tuple[int, str, str]:
+    """Give a command; the exit status, what it prints and what it tells."""
+    terminal, out, err = console()
+    return main(words, CREDENTIALS, terminal), out.getvalue(), err.getvalue()
+
+
+def test_a_dry_run_prints_the_request_and_calls_nothing(submission: list[str], s3: Client) -> None:
+    status, printed, _ = command([*submission, "--application-id", APPLICATION, "--dry-run", *JOB])
+    request = json.loads(printed)
+    assert status == OK
+    assert request["jobDriver"]["sparkSubmit"]["entryPointArguments"] == JOB[1:]
+    assert "Contents" not in s3.list_objects_v2(Bucket="code-bucket")
+
+
+def test_a_submission_uploads_once_and_starts_the_run_that_the_dry_run_printed(
+    submission: list[str], application: str, s3: Client
+) -> None:
+    flags = [*submission, "--application-id", application]
+    request = json.loads(command([*flags, "--dry-run", *JOB])[1])
+    status, printed, told = command([*flags, *JOB])
+    assert (status, told.count("uploaded  ")) == (OK, 3)
+    assert command([*flags, *JOB])[2].count("there already  ") == 3
+    keys = {item["Key"].rpartition("/")[2] for item in s3.list_objects_v2(Bucket="code-bucket")["Contents"]}
+    assert keys == {"load_table.py", "pyspark_venv.tar.gz", "pyspark_venv.tar.gz.json"}
+    made = emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].get_job_run(application, printed.strip())
+    assert made.job_driver == request["jobDriver"]
+    assert made.client_token == request["clientToken"]
+
+
+def test_wait_follows_the_run_to_an_exit_status_of_its_own(submission: list[str], application: str) -> None:
+    """Moto's run is SUCCESS at once, so the run is made to fail between two commands."""
+    _, printed, _ = command([*submission, "--application-id", application, *JOB])
+    made = emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].get_job_run(application, printed.strip())
+    made.state, made.state_details = "FAILED", "vCPU quota exceeded"
+    status, _, told = command(["logs", printed.strip(), "--application-id", application, "--follow"])
+    assert status == FAILED
+    assert "FAILED: vCPU quota exceeded" in told
+    assert "hint: Not enough vCPU" in told
+
+
+def test_the_same_submission_has_the_same_token_and_again_another(submission: list[str]) -> None:
+    options = parse([*submission, "--application-id", APPLICATION, *JOB], {})
+    tokens = [prepare(options, again)[0]["clientToken"] for again in ("", "", "2026-11-20", "2026-11-21")]
+    assert tokens[0] == tokens[1]
+    assert len(set(tokens)) == 3
+
+
+def test_the_same_run_as_before_is_told_as_such(submission: list[str], s3: Client) -> None:
+    client, stubber = emr()
+    options = parse([*submission, "--application-id", APPLICATION, *JOB], {})
+    request, payload = prepare(options)
+    date = {"ResponseMetadata": {"HTTPHeaders": {"date": "Fri, 20 Nov 2026 10:30:00 GMT"}}}
+    answer = {"applicationId": APPLICATION, "jobRunId": RUN, "arn": job_run("FAILED")["jobRun"]["arn"]}
+    stubber.add_response("start_job_run", {**answer, **date}, request)
+    stubber.add_response("get_job_run", job_run("FAILED", stateDetails="lost", createdAt=CREATED))
+    started = start(Clients(client, s3), request, payload, console()[0])
+    assert started.earlier
+    assert describe(started, CREATED.replace(hour=10, minute=30)) == (
+        "This is the same run as before: 00run, submitted 1 h 30 min ago. It has ended: FAILED: lost. "
+        "Nothing new was started; --again starts another."
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--conf", "spark.x"], "--conf must be of the form key=value"),
+        (["--retries", "10"], "--retries must be from 0 to 9"),
+        (["--logs", "bucket"], "'bucket' is no S3 URI"),
+        (["--tag", "a!=b"], "the key of --tag a! must look like"),
+        (["--conf", "spark.archives=x"], "--conf spark.archives belongs to the archive"),
+        (["--archive", "none.tar.gz"], "There is no archive none.tar.gz: run make package."),
+    ],
+)
+def test_what_cannot_be_right_is_told_before_any_call(submission: list[str], flags: list[str], told: str) -> None:
+    status, printed, error = command([*submission, "--application-id", APPLICATION, *flags, *JOB])
+    assert (status, printed) == (WRONG_USAGE, "")
+    assert told in error
+    assert error.startswith("error: ")
+
+
+def test_an_application_that_is_not_there_is_told(submission: list[str], s3: Client) -> None:
+    assert s3
+    status, _, told = command([*submission, "--application-id", "00none", *JOB])
+    assert status == FAILED
+    assert "Check --application-id, the run's id and --region." in told
+
+
+def test_a_run_is_listed_shown_and_cancelled(submission: list[str], application: str) -> None:
+    of_it = ["--application-id", application]
+    name = command([*submission, *of_it, "--name", "orders", *JOB])[1].strip()
+    _, listed, _ = command(["list", *of_it])
+    assert listed.splitlines()[1].split()[:2] == [name, "SUCCESS"]
+    assert command(["list", *of_it, "--state", "failed"])[1] == "There are no such runs.\n"
+    shown = command(["status", name, *of_it])[1]
+    assert "name         orders" in shown
+    assert "billed: not known yet" in shown
+    made = emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].get_job_run(application, name)
+    made.state = "RUNNING"
+    assert command(["cancel", name, *of_it])[2] == f"cancelling {name}, which has 60 s to end\n"
+    assert made.state in ("CANCELLING", "CANCELLED")
+    made.state = "CANCELLED"
+    assert command(["cancel", name, *of_it])[2] == "It has ended: CANCELLED.\n"
+
+
+def stubbed(words: Sequence[str], client: Client, s3: Client = None) -> tuple[int, str]:
+    """Give a command to a stubbed service; the exit status, and what it prints."""
+    terminal, out, _ = console()
+    status = run(parse([*words, "--application-id", APPLICATION], {}), lambda: Clients(client, s3), terminal)
+    return status, out.getvalue()
+
+
+def test_attempts_are_listed_from_all_pages(s3: Client) -> None:
+    client, stubber = emr()
+    found = job_run("RUNNING", attempt=3, retryPolicy={"maxAttempts": 3})
+    stubber.add_response("get_job_run", found)
+    tried = {**found["jobRun"], "id": RUN, "jobCreatedAt": CREATED, "state": "FAILED", "stateDetails": "lost executor"}
+    for name in ("jobRunId", "jobDriver", "configurationOverrides", "retryPolicy"):
+        del tried[name]
+    asked = {"applicationId": APPLICATION, "jobRunId": RUN}
+    pages = [
+        {"jobRunAttempts": [{**tried, "attempt": 1}], "nextToken": "x"},
+        {"jobRunAttempts": [{**tried, "attempt": 2}]},
+    ]
+    stubber.add_response("list_job_run_attempts", pages[0], asked)
+    stubber.add_response("list_job_run_attempts", pages[1], {**asked, "nextToken": "x"})
+    _, printed = stubbed(["status", RUN], client, s3)
+    assert printed.count("lost executor") == 2
+
+
+def test_the_dashboard_of_an_attempt_is_a_url() -> None:
+    client, stubber = emr()
+    asked = {"applicationId": APPLICATION, "jobRunId": RUN, "attempt": 2}
+    stubber.add_response("get_dashboard_for_job_run", {"url": "https://spark.example/x"}, asked)
+    assert stubbed(["dashboard", RUN, "--attempt", "2"], client) == (OK, "https://spark.example/x\n")
+
+
+def test_an_executors_logs_can_be_printed(s3: Client) -> None:
+    client, stubber = emr()
+    stubber.add_response("get_job_run", job_run("RUNNING"))
+    put_log(s3, "SPARK_EXECUTOR/2/stdout", "from executor 2, unfinished")
+    assert stubbed(["logs", RUN, "--executor", "2"], client, s3) == (OK, "from executor 2, unfinished")
+
+
+def refused(code: str, message: str = "no", status: int = 400, call: str = "GetJobRun") -> exceptions.ClientError:
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return exceptions.ClientError(answer, call)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (exceptions.NoRegionError(), DeployError, "Give --region"),
+        (exceptions.NoCredentialsError(), DeployError, "aws sso login"),
+        (exceptions.UnauthorizedSSOTokenError(), DeployError, "aws sso login"),
+        (exceptions.ProfileNotFound(profile="x"), DeployError, "aws configure list-profiles"),
+        (exceptions.SSLError(endpoint_url="x", error="y"), DeployError, "AWS_CA_BUNDLE"),
+        (exceptions.EndpointConnectionError(endpoint_url="https://x"), PassingError, "Check the network"),
+        (exceptions.ConnectTimeoutError(endpoint_url="https://x"), PassingError, "Check the network"),
+        (exceptions.ReadTimeoutError(endpoint_url="https://x"), PassingError, "Check the network"),
+        (refused("ExpiredTokenException"), AwsError, "credentials have expired. Log in"),
+        (refused("UnrecognizedClientException"), AwsError, "does not know these credentials"),
+        (refused("AccessDeniedException"), AwsError, "Grant emr-serverless:GetJobRun."),
+        (refused("AccessDenied", call="ListObjectsV2"), AwsError, "Grant s3:ListBucket."),
+        (refused("AccessDeniedException", call="StartJobRun"), AwsError, "iam:PassRole"),
+        (refused("NoSuchBucket", call="PutObject"), AwsError, "Check the bucket's name"),
+        (refused("ServiceQuotaExceededException", status=402), AwsError, "higher quota"),
+        (refused("ValidationException", "memory overhead"), AwsError, "AWS refuses GetJobRun: memory overhead."),
+        (refused("ThrottlingException", status=429), PassingError, "Try again"),
+        (refused("InternalServerException", status=500), PassingError, "Try again"),
+    ],
+)
+def test_botocores_errors_say_what_to_do(error: Exception, kind: type[DeployError], told: str) -> None:
+    with pytest.raises(DeployError) as caught, aws_errors():
+        raise error
+    assert type(caught.value) is kind
+    assert told in str(caught.value)
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_profile_that_is_not_there_is_told() -> None:
+    with pytest.raises(DeployError, match=r"The config profile \(nope\) could not be found"):
+        connect(None, "nope")
+
+
+def test_no_credentials_are_told_without_waiting(submission: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*CREDENTIALS, "AWS_PROFILE"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "none")
+    status, _, told = command([*submission, "--application-id", APPLICATION, "--region", REGION, *JOB])
+    assert (status, told.splitlines()[-1][:35]) == (WRONG_USAGE, "error: Unable to locate credentials")
