@@ -21,7 +21,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
         pyproject = Path("pyproject.toml")
         defaults = read_defaults(pyproject.read_text() if pyproject.exists() else "", environ)
         options = parse(arguments, defaults)
-        return run(options, lambda: connect(options.region, options.profile), console)
+        # boto3 alone reads AWS_DEFAULT_REGION only; AWS's other tools read this one, too.
+        region = options.region or environ.get("AWS_REGION", "")
+        return run(options, lambda: connect(region, options.profile), console)
     except DeployError as error:
         console.tell(f"error: {error}")
         return error.status

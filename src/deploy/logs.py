@@ -11,6 +11,7 @@ from deploy.aws import Clients, Objects, aws_errors, code_of
 from deploy.errors import AwsError, DeployError
 from deploy.request import split_uri
 from deploy.runs import Run
+from deploy.summary import command
 from deploy.tail import STREAMS, LogFile, Tail, advance, log_files, unzipped
 
 DRIVER = "SPARK_DRIVER"
@@ -120,7 +121,7 @@ def elsewhere(run: Run) -> str:
     if run.log_group:
         prefix = f"/applications/{run.application_id}/jobs/{run.run_id}"
         return f"aws logs tail {run.log_group} --log-stream-name-prefix {prefix} --follow"
-    return f"python -m deploy dashboard {run.run_id} --application-id {run.application_id}"
+    return command("dashboard", run)
 
 
 def require_log_uri(run: Run) -> None:

@@ -188,7 +188,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     return found[1], (found[2] or "").strip("/")
 
 
-_URL_WITH_PASSWORD = re.compile(r"\w+://[^/\s:@]*:[^/\s@]+@")
+_URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _SECRET_KEY = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
 _REFERENCE = "EMR.secret@"
 """How EMR itself resolves a secret by its name: that shows none."""

@@ -42,6 +42,7 @@ class Run:
     name: str = ""
     details: str = ""
     release: str = ""
+    region: str = ""
     mode: str = "BATCH"
     attempt: int = 1
     most_attempts: int = 1
@@ -83,6 +84,7 @@ def read_run(answer: Mapping[str, Any]) -> Run:
         name=run.get("name", ""),
         details=(run.get("stateDetails") or "").strip(),
         release=run.get("releaseLabel", ""),
+        region=region_of(run.get("arn", "")),
         mode=run.get("mode") or "BATCH",
         attempt=run.get("attempt") or 1,
         most_attempts=policy.get("maxAttempts") or 1,
@@ -93,6 +95,11 @@ def read_run(answer: Mapping[str, Any]) -> Run:
         log_uri=monitoring.get("s3MonitoringConfiguration", {}).get("logUri", ""),
         log_group=log_group(monitoring),
     )
+
+
+def region_of(arn: str) -> str:
+    """The region in an ARN (arn:partition:service:region:account:resource), or an empty text."""
+    return ([*arn.split(":"), "", "", "", ""])[3]
 
 
 def log_group(monitoring: Mapping[str, Any]) -> str:

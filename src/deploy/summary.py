@@ -51,7 +51,8 @@ def costs(run: Run) -> str:
 
 def command(name: str, run: Run) -> str:
     """The command that does something with a run."""
-    return f"python -m deploy {name} {run.run_id} --application-id {run.application_id}"
+    region = f" --region {run.region}" if run.region else ""
+    return f"python -m deploy {name} {run.run_id} --application-id {run.application_id}{region}"
 
 
 def status(run: Run, attempts: Sequence[Run]) -> str:

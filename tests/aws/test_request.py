@@ -100,12 +100,19 @@ def test_a_streaming_run_has_no_timeout_unless_it_is_given_one() -> None:
 
 def test_logs_go_where_they_are_asked_to_under_one_key() -> None:
     key = "arn:aws:kms:eu-west-1:123456789012:key/abc"
-    asked = replace(SUBMISSION, log_key=key, log_group="/jobs", prometheus="https://aps.example/api/v1/remote_write")
+    asked = replace(
+        SUBMISSION,
+        log_key=key,
+        log_group="/jobs",
+        prometheus="https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write",
+    )
     assert build_request(asked)["configurationOverrides"]["monitoringConfiguration"] == {
         "s3MonitoringConfiguration": {"logUri": "s3://logs/", "encryptionKeyArn": key},
         "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": "/jobs", "encryptionKeyArn": key},
         "managedPersistenceMonitoringConfiguration": {"enabled": True, "encryptionKeyArn": key},
-        "prometheusMonitoringConfiguration": {"remoteWriteUrl": "https://aps.example/api/v1/remote_write"},
+        "prometheusMonitoringConfiguration": {
+            "remoteWriteUrl": "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write"
+        },
     }
     none = build_request(replace(SUBMISSION, logs="", cloudwatch=False, managed_logs=False))
     assert none["configurationOverrides"]["monitoringConfiguration"] == {

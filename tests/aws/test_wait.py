@@ -145,7 +145,7 @@ def test_the_deadline_leaves_the_run_going_with_a_status_of_its_own(s3: Client) 
     clock, slept = on_time()
     assert wait(Clients(client, s3), started(), Patience(minutes=1), terminal, clock) == STILL_GOING
     assert sum(slept) == 60
-    assert "python -m deploy cancel 00run --application-id 00app" in err.getvalue()
+    assert "python -m deploy cancel 00run --application-id 00app --region eu-west-1\n" in err.getvalue()
 
 
 @pytest.mark.parametrize("answers", [io.StringIO("y\n"), Terminal("n\n"), Terminal("\n"), Terminal("")])
