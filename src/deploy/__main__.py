@@ -19,7 +19,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
     """Run a command; the exit status."""
     try:
         pyproject = Path("pyproject.toml")
-        defaults = read_defaults(pyproject.read_text() if pyproject.exists() else "", environ)
+        defaults = read_defaults(
+            pyproject.read_text(encoding="utf-8", errors="replace") if pyproject.exists() else "", environ
+        )
         options = parse(arguments, defaults)
         # boto3 alone reads AWS_DEFAULT_REGION only; AWS's other tools read this one, too.
         region = options.region or environ.get("AWS_REGION", "")

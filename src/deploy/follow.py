@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from deploy.errors import PassingError
 from deploy.runs import ENDED, GOING_ON, Run
+from deploy.summary import which_attempt
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 2.0, 20.0, 1.5
 """Seconds between two questions; the state changes quickly at first, and S3 has new logs every 15 s."""
@@ -44,7 +45,7 @@ def changes(before: Run | None, now: Run) -> list[str]:
     """What to tell of a run, having told of it before."""
     told = []
     if before is not None and now.attempt != before.attempt:
-        told.append(f"attempt {now.attempt}{f' of {now.most_attempts}' if now.most_attempts > 1 else ''}")
+        told.append(which_attempt(now))
     if (before is None or now.state != before.state) and not now.ended:
         told.append(": ".join(filter(None, (now.state, meaning(now.state) or now.details))))
     return told

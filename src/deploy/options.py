@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,30 +47,30 @@ def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Nam
     made = build_parser(defaults)
     options, unknown = made.parse_known_args(arguments[:end])
     options.arguments = list(arguments[end + 1 :])
-    fault = _fault(options, unknown)
-    if fault:
+    for fault in _faults(options, unknown):
         made.error(fault)
     return options
 
 
-def _fault(options: argparse.Namespace, unknown: Sequence[str]) -> str:
-    """What is wrong with the options; configuration's values pass argparse by. Empty for nothing."""
+def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the options; configuration's values pass argparse by."""
     if unknown:
-        return f"unrecognized: {' '.join(unknown)} (the job's own arguments come last, after --)"
+        yield f"unrecognized: {' '.join(unknown)} (the job's own arguments come last, after --)"
     if options.arguments and not hasattr(options, "entry"):
-        return f"{options.command} has no use for a job's arguments"
+        yield f"{options.command} has no use for a job's arguments"
     required = ("application-id", "role", "code") if options.command == "submit" else ("application-id",)
     missing = [flag for flag in required if not getattr(options, flag.replace("-", "_"))]
     if missing:
         told = ", ".join(f"--{flag} ({variable(flag)})" for flag in missing)
-        return f"missing: {told}. Give the flag, set the variable, or add it to [tool.pgjobs.deploy] in pyproject.toml"
+        yield f"missing: {told}. Give the flag, set the variable, or add it to [tool.pgjobs.deploy] in pyproject.toml"
     for flag, allowed in (("mode", MODES), ("show", SHOWN)):
         if getattr(options, flag, next(iter(allowed))) not in allowed:
-            return f"--{flag} must be one of {', '.join(allowed)}"
+            yield f"--{flag} must be one of {', '.join(allowed)}"
     grace = getattr(options, "grace", 0)
     if grace and not SHORTEST_GRACE <= grace <= LONGEST_GRACE:
-        return f"--grace must be 0, or from {SHORTEST_GRACE} to {LONGEST_GRACE}"
-    return ""
+        yield f"--grace must be 0, or from {SHORTEST_GRACE} to {LONGEST_GRACE}"
+    if getattr(options, "follow", False) and (options.attempt or options.executor is not None):
+        yield "--follow is for the driver, and for every attempt: leave out --attempt and --executor"
 
 
 def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:

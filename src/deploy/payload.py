@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ def read_payload(archive: Path, entry: str, code: str) -> Payload:
         DeployError: there is no such archive, the job is not in it, or the manifest beside it is another one's.
     """
     split_uri(code)
+    if re.search(r"[\s#,]", code):
+        raise DeployError("--code must be without blanks, commas and #: they mean something in spark.archives.")
     if not archive.is_file():
         raise DeployError(f"There is no archive {archive}: run make package.")
     if archive.stat().st_size > MOST_BYTES:

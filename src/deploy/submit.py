@@ -12,10 +12,10 @@ from typing import Any
 
 from deploy.aws import Clients, aws_errors
 from deploy.console import Console
-from deploy.errors import DeployError
+from deploy.errors import AwsError, DeployError
 from deploy.payload import Payload, read_payload
 from deploy.request import Submission, build_request
-from deploy.runs import Run
+from deploy.runs import Run, region_of
 from deploy.summary import ago, command, headline
 from deploy.upload import upload
 from deploy.wait import get_run
@@ -95,7 +95,10 @@ def start(clients: Clients, request: Mapping[str, Any], payload: Payload, consol
     with aws_errors():
         answer = clients.runs.start_job_run(**request)
     took = timedelta(seconds=time.monotonic() - began)
-    run = get_run(clients, answer["applicationId"], answer["jobRunId"])
+    try:
+        run = get_run(clients, answer["applicationId"], answer["jobRunId"])
+    except AwsError:  # it was started, and that counts: not everybody who may start runs may look at them
+        run = Run(answer["applicationId"], answer["jobRunId"], "SUBMITTED", region=region_of(answer["arn"]))
     return Started(run, is_earlier(run.created, answered_at(answer), took))
 
 

@@ -36,9 +36,14 @@ def ending(run: Run, stdout: Sequence[str], stderr: Sequence[str]) -> str:
 def headline(run: Run) -> str:
     """The state, EMR's own words for it, and how long it took."""
     state = f"{run.state} (--timeout-minutes {run.timeout_minutes} have passed)" if run.timed_out else run.state
-    attempt = f", attempt {run.attempt} of {run.most_attempts}" if run.most_attempts > 1 or run.attempt > 1 else ""
+    attempt = f", {which_attempt(run)}" if run.most_attempts > 1 or run.attempt > 1 else ""
     after = f" after {duration(run.seconds)}" if run.seconds else ""
     return f"{state}{after}{attempt}{f': {run.details}' if run.details else ''}"
+
+
+def which_attempt(run: Run) -> str:
+    """The attempt; of how many is known of batch runs alone."""
+    return f"attempt {run.attempt}{f' of {run.most_attempts}' if run.most_attempts >= run.attempt else ''}"
 
 
 def costs(run: Run) -> str:

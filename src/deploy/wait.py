@@ -82,8 +82,11 @@ def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock
         try:
             ended = follower.until_ended(deadline)
         except KeyboardInterrupt:
-            if cancelled or not console.confirms("\nCancel the run?"):
-                console.tell(f"\nThe run goes on. {_what_next(run)}" if not cancelled else "\nNot waiting for its end.")
+            if cancelled:
+                console.tell("\nNot waiting for its end.")
+                return INTERRUPTED
+            if not console.confirms("\nCancel the run?"):
+                console.tell(f"\nThe run goes on. {_what_next(run)}")
                 return INTERRUPTED
             console.tell(cancel(clients, run, patience.grace))
             cancelled = True

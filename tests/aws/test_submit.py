@@ -116,6 +116,18 @@ def test_the_same_run_as_before_is_told_as_such(submission: list[str], s3: Clien
     )
 
 
+def test_who_may_start_runs_but_not_look_at_them_is_told_the_id(submission: list[str], s3: Client) -> None:
+    client, stubber = emr()
+    answer = {"applicationId": APPLICATION, "jobRunId": RUN, "arn": job_run("FAILED")["jobRun"]["arn"]}
+    stubber.add_response("start_job_run", answer)
+    stubber.add_client_error("get_job_run", "AccessDeniedException", "no", 403)
+    terminal, out, err = console()
+    options = parse([*submission, "--application-id", APPLICATION, *JOB], {})
+    assert run(options, lambda: Clients(client, s3), terminal) == OK
+    assert out.getvalue() == f"{RUN}\n"
+    assert "deploy status 00run --application-id 00app --region eu-west-1" in err.getvalue()
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

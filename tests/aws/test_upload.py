@@ -56,6 +56,12 @@ def test_what_is_no_s3_uri_is_refused(uri: str, tmp_path: Path) -> None:
         read_payload(archive_with(tmp_path, load_table="1"), "load_table", uri)
 
 
+@pytest.mark.parametrize("uri", ["s3://bucket/a b", "s3://bucket/a#b", "s3://bucket/a,b"])
+def test_a_prefix_that_spark_would_read_otherwise_is_refused(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="--code must be without blanks, commas and #"):
+        read_payload(archive_with(tmp_path, load_table="1"), "load_table", uri)
+
+
 def test_what_is_there_is_not_sent_again(s3: Client) -> None:
     told: list[str] = []
     upload(s3, ITEM, told.append)

@@ -84,6 +84,7 @@ def test_every_key_is_a_flag_of_submit() -> None:
             "unrecognized: --table t (the job's own arguments come last, after --)",
         ),
         (["status", "00run", "--application-id", "00app", "--", "x"], "status has no use for a job's arguments"),
+        (["logs", "00run", "--application-id", "00app", "--follow", "--attempt", "1"], "--follow is for the driver"),
         (["cancel", "00run", "--application-id", "00app", "--grace", "5"], "--grace must be 0, or from 15 to 1800"),
     ],
 )
