@@ -220,9 +220,17 @@ def refuse_blind_retries(submission: Submission) -> None:
     """
     if not 0 <= submission.retries <= MOST_RETRIES:
         raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
-    ids = [text for text in submission.arguments if text == "--load-id" or text.startswith("--load-id=")]
-    if submission.retries and not ids:
+    if submission.retries and not load_id(submission.arguments):
         raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
+
+
+def load_id(arguments: Sequence[str]) -> str:
+    """The load id among a job's arguments, or an empty text."""
+    for flag, following in zip(arguments, [*arguments[1:], ""]):
+        name, equals, value = flag.partition("=")
+        if name == "--load-id":
+            return value if equals else following
+    return ""
 
 
 def refuse_reserved_conf(submission: Submission) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,6 +69,13 @@ def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock
     Raises:
         AwsError: AWS refuses to answer; the message says that the run goes on.
     """
+    try:
+        return _wait(clients, run, patience, console, clock)
+    except DeployError as error:
+        raise type(error)(f"{error}\nThe run goes on. {_what_next(run)}") from None
+
+
+def _wait(clients: Clients, run: Run, patience: Patience, console: Console, clock: Clock) -> int:
     logs = DriverLogs(clients, replace(run, log_uri=with_log_uri(clients, run)), patience.shown, console)
     follower = Follower(
         lambda: get_run(clients, run.application_id, run.run_id),
@@ -81,6 +89,9 @@ def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock
     while True:
         try:
             ended = follower.until_ended(deadline)
+        except WaitedEnough:
+            console.tell(f"Waited for {patience.minutes} min; the run goes on. {_what_next(run)}")
+            return STILL_GOING
         except KeyboardInterrupt:
             if cancelled:
                 console.tell("\nNot waiting for its end.")
@@ -90,11 +101,6 @@ def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock
                 return INTERRUPTED
             console.tell(cancel(clients, run, patience.grace))
             cancelled = True
-        except WaitedEnough:
-            console.tell(f"Waited for {patience.minutes} min; the run goes on. {_what_next(run)}")
-            return STILL_GOING
-        except DeployError as error:
-            raise type(error)(f"{error}\nThe run goes on. {_what_next(run)}") from None
         else:
             console.tell(ending(ended, logs.last.of("stdout"), logs.last.of("stderr")))
             return ended.status
@@ -129,15 +135,10 @@ class DriverLogs:
 
     def show(self, run: Run, last: bool) -> bool:
         """Show what is new; whether there was anything."""
-        if not self.expected:
-            return False
         found = False
         try:
-            while self._attempt < run.attempt:
-                found |= self._pass_on(last=True)
-                self._attempt += 1
-                self._logs = WorkerLogs(self._clients.objects, self._run, self._attempt, DRIVER)
-            return self._pass_on(last) or found
+            found = self.expected and self._turn_to(run.attempt, last)
+            return self._pass_on(self._logs.read(last) if self.expected and self._logs else {}) or found
         except PassingError:
             return found
         except DeployError as error:
@@ -145,9 +146,22 @@ class DriverLogs:
             self.expected = False
             return found
 
-    def _pass_on(self, last: bool) -> bool:
-        """Pass on what is new of the current attempt."""
-        fresh = self._logs.read(last) if self._logs is not None else {}
+    def _turn_to(self, attempt: int, last: bool) -> bool:
+        """Turn to a later attempt when it has logs, for the end of the one before is late; whether there was anything."""
+        found = False
+        while self._attempt < attempt:
+            following = WorkerLogs(self._clients.objects, self._run, self._attempt + 1, DRIVER)
+            fresh = following.read()
+            if self._logs is not None:
+                if not last and not any(fresh.values()):
+                    break
+                found |= self._pass_on(self._logs.read(last=True))
+            self._attempt, self._logs = self._attempt + 1, following
+            found |= self._pass_on(fresh)
+        return found
+
+    def _pass_on(self, fresh: Mapping[str, str]) -> bool:
+        """Pass on new lines; whether there are any."""
         for stream, text in fresh.items():
             self.last.add(stream, text)
             if text and stream in self._shown:

@@ -150,6 +150,9 @@ def test_the_name_of_a_secret_is_no_password(arguments: tuple[str, ...]) -> None
     ("change", "reason"),
     [
         ({"arguments": ("--table", "t")}, "give the job --load-id"),
+        ({"arguments": ("--table", "t", "--load-id", "")}, "give the job --load-id"),
+        ({"arguments": ("--load-id=",)}, "give the job --load-id"),
+        ({"arguments": ("--table", "t"), "mode": "streaming"}, "give the job --load-id"),
         ({"retries": 10}, "--retries must be from 0 to 9"),
         ({"name": "x" * 257}, "--name has 257 characters, and may have 1 to 256"),
         ({"script": "s3://" + "x" * 4096}, "entryPoint has"),

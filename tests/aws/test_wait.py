@@ -71,14 +71,15 @@ def test_each_attempts_logs_are_shown(s3: Client) -> None:
     policy = {"retryPolicy": {"maxAttempts": 2}}
     first, second = job_run("RUNNING", attempt=1, **policy), job_run("RUNNING", attempt=2, **policy)
     ended = job_run("SUCCESS", attempt=2, **policy)
-    client, _ = answering(first, second, ended, ended)
-    put_log(s3, "attempts/1/SPARK_DRIVER/stdout", "first try\nlost")
+    client, _ = answering(first, second, second, ended, ended)
+    put_log(s3, "attempts/1/SPARK_DRIVER/stdout", "first try\n")
 
     def second_try() -> None:
+        put_log(s3, "attempts/1/SPARK_DRIVER/stdout", "first try\nlost")  # S3 has its end when the next one runs
         put_log(s3, "attempts/2/SPARK_DRIVER/stdout", "second try\n")
 
     terminal, out, err = console()
-    wait(Clients(client, s3), started(), Patience(), terminal, on_time([second_try])[0])
+    wait(Clients(client, s3), started(), Patience(), terminal, on_time([print, second_try])[0])
     assert out.getvalue() == "first try\nlostsecond try\n"
     assert "attempt 2 of 2\n" in err.getvalue()
 
@@ -183,6 +184,14 @@ def test_ctrl_c_and_yes_cancels_with_a_grace_period_and_waits_for_the_end(
     assert wait(Clients(client, s3), started(releaseLabel=release), Patience(grace=60), terminal, clock) == CANCELLED
     assert "Cancel the run? [y/N] cancelling 00run" in err.getvalue()
     stubber.assert_no_pending_responses()
+
+
+def test_a_cancellation_that_is_refused_says_that_the_run_goes_on(s3: Client) -> None:
+    client, stubber = answering(job_run("RUNNING"))
+    stubber.add_client_error("cancel_job_run", "AccessDeniedException", "no", 403)
+    clock, _ = on_time([interrupt])
+    with pytest.raises(AwsError, match=r"Grant emr-serverless:CancelJobRun\.\nThe run goes on\."):
+        wait(Clients(client, s3), started(), Patience(), console(Terminal("y\n"))[0], clock)
 
 
 def test_ctrl_c_while_cancelling_does_not_ask_again(s3: Client) -> None:
