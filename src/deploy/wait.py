@@ -147,7 +147,7 @@ class DriverLogs:
             return found
 
     def _turn_to(self, attempt: int, last: bool) -> bool:
-        """Turn to a later attempt when it has logs, for the end of the one before is late; whether there was anything."""
+        """Turn to a later attempt once it has logs, for the end of the one before is late; whether anything came."""
         found = False
         while self._attempt < attempt:
             following = WorkerLogs(self._clients.objects, self._run, self._attempt + 1, DRIVER)

@@ -110,6 +110,13 @@ def test_what_aws_cannot_answer_now_is_told_once_and_asked_again() -> None:
     assert told == ["RUNNING", f"{passing} Waiting on.", f"{passing} Waiting on."]
 
 
+def test_after_a_change_of_state_it_is_asked_often_again() -> None:
+    slept: list[float] = []
+    scheduled = replace(GOING, state="SCHEDULED")
+    follower([*[scheduled] * 5, GOING, GOING, replace(GOING, state="SUCCESS")], [], slept).until_ended(1000)
+    assert slept == [2.0, 3.0, 4.5, 6.75, 10.125, 2.0, 3.0]
+
+
 def test_waiting_ends_at_the_deadline_and_not_later() -> None:
     slept: list[float] = []
     with pytest.raises(WaitedEnough):
