@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deploy.errors import PassingError
+from deploy.errors import AwsError, PassingError
 from deploy.runs import ENDED, GOING_ON, Run
 from deploy.summary import which_attempt
 
@@ -131,4 +131,7 @@ class Follower:
                 break
             found = found or more
         self._show(run, True)
-        return self._ask() or run
+        try:
+            return self._ask() or run
+        except AwsError:  # how it ended is known
+            return run

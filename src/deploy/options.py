@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,21 @@ def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
     def add(name: str, meaning: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=meaning, description=f"{meaning}.", allow_abbrev=False)
 
+    add_submitting(add)
+    add_looking(add)
+    for command in commands.choices.values():
+        command.add_argument("--region", default="", help="default: AWS_REGION, or the profile's")
+        command.add_argument("--profile", default="", help="a profile of ~/.aws/config")
+        _set_defaults(command, defaults)
+    return made
+
+
+Add = Callable[[str, str], argparse.ArgumentParser]
+"""Adds a command, of a name and a meaning."""
+
+
+def add_submitting(add: Add) -> None:
+    """Add the commands that run something: submit and run-local."""
     submit = add("submit", "Upload the archive and start a job run")
     add_submission(submit)
     submit.add_argument("--again", action="store_true", help="another run, even where an equal submission had one")
@@ -95,29 +110,28 @@ def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
     local = add("run-local", "Execute here what StartJobRun would execute there")
     local.set_defaults(application_id="local", role="arn:aws:iam::000000000000:role/local", code="s3://local")
     add_submission(local)
+
+
+def add_looking(add: Add) -> None:
+    """Add the commands for runs that there are."""
     status = add("status", "Show a run, its attempts and its cost")
     logs = add("logs", "Print what the workers of a run have written to S3")
     cancel = add("cancel", "Cancel a run")
     dashboard = add("dashboard", "Print the URL of a run's Spark UI, which is valid for an hour")
+    listing = add("list", "List the newest runs of an application")
     for command in (status, logs, cancel, dashboard):
         command.add_argument("run", metavar="RUN", help="the run's id")
-    logs.add_argument("--follow", action="store_true", help="until the run has ended, as submit --wait does")
-    logs.add_argument("--executor", type=int, metavar="NUMBER", help="an executor's logs instead of the driver's")
-    for command in (logs, dashboard):
-        command.add_argument("--attempt", type=int, metavar="NUMBER", help="default: the newest")
-    add_waiting(logs)
-    cancel.add_argument("--wait", action="store_true", help="until it is cancelled")
-    add_waiting(cancel)
-    listing = add("list", "List the newest runs of an application")
-    listing.add_argument("--state", action="append", default=[], type=str.upper, metavar="STATE", help="only these")
-    listing.add_argument("--limit", type=int, default=20, metavar="N", help="default: 20")
     for command in (status, logs, cancel, dashboard, listing):
         command.add_argument("--application-id", default="", metavar="ID")
-    for command in commands.choices.values():
-        command.add_argument("--region", default="", help="default: AWS_REGION, or the profile's")
-        command.add_argument("--profile", default="", help="a profile of ~/.aws/config")
-        _set_defaults(command, defaults)
-    return made
+    for command in (logs, dashboard):
+        command.add_argument("--attempt", type=int, metavar="NUMBER", help="default: the newest")
+    for command in (logs, cancel):
+        add_waiting(command)
+    logs.add_argument("--follow", action="store_true", help="until the run has ended, as submit --wait does")
+    logs.add_argument("--executor", type=int, metavar="NUMBER", help="an executor's logs instead of the driver's")
+    cancel.add_argument("--wait", action="store_true", help="until it is cancelled")
+    listing.add_argument("--state", action="append", default=[], type=str.upper, metavar="STATE", help="only these")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="default: 20")
 
 
 def add_submission(command: argparse.ArgumentParser) -> None:

@@ -140,6 +140,12 @@ def test_a_refusal_ends_the_wait_and_says_that_the_run_goes_on(s3: Client) -> No
         wait(Clients(client, s3), started(), Patience(), console()[0], on_time()[0])
 
 
+def test_an_end_that_is_known_counts_though_its_cost_is_refused(s3: Client) -> None:
+    client, stubber = answering(job_run("SUCCESS"))
+    stubber.add_client_error("get_job_run", "ExpiredTokenException", "expired", 403)
+    assert wait(Clients(client, s3), started(), Patience(), console()[0], on_time()[0]) == OK
+
+
 def test_the_deadline_leaves_the_run_going_with_a_status_of_its_own(s3: Client) -> None:
     client, _ = answering(*[job_run("RUNNING")] * 20)
     terminal, _, err = console()
