@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-import botocore.session
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 from deploy.errors import DeployError
@@ -27,6 +28,9 @@ _FLAGS: Mapping[str, str] = {
     "logGroupName": "--log-group",
     "remoteWriteUrl": "--prometheus",
     "jobRunId": "the run's id",
+    "attempt": "--attempt",
+    "states": "--state",
+    "maxResults": "--limit",
 }
 
 
@@ -49,8 +53,8 @@ def refuse_what_the_model_forbids(operation: str, request: Mapping[str, Any]) ->
 
 @lru_cache(maxsize=1)
 def _model() -> Any:  # noqa: ANN401 - botocore carries no types
-    """The service's model; reading it takes a moment."""
-    return botocore.session.get_session().get_service_model("emr-serverless")
+    """The service's model; reading it takes a moment. No session: that would ask for the person's profile."""
+    return ServiceModel(Loader().load_service_model("emr-serverless", "service-2"), "emr-serverless")
 
 
 def faults(value: Any, shape: Any, place: str) -> Iterator[str]:  # noqa: ANN401 - botocore's shapes carry no types

@@ -67,6 +67,16 @@ def test_a_dry_run_prints_the_request_and_calls_nothing(submission: list[str], s
     assert "Contents" not in s3.list_objects_v2(Bucket="code-bucket")
 
 
+def test_a_dry_run_needs_neither_credentials_nor_a_profile_nor_a_region(
+    submission: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    status, printed, _ = command([*submission, "--application-id", APPLICATION, "--dry-run", *JOB])
+    assert (status, printed[:1]) == (OK, "{")
+
+
 def test_a_submission_uploads_once_and_starts_the_run_that_the_dry_run_printed(
     submission: list[str], application: str, s3: Client
 ) -> None:
