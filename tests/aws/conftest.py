@@ -11,7 +11,7 @@ from moto import mock_aws
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty account."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
@@ -22,7 +22,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def s3(aws: None) -> Client:  # noqa: ARG001 - the account comes first
+def s3(account: None) -> Client:  # noqa: ARG001 - the account comes first
     """S3 with two buckets."""
     client = boto3.client("s3", region_name=REGION)
     for bucket in ("code-bucket", "logs-bucket"):

@@ -254,7 +254,7 @@ def test_botocores_errors_say_what_to_do(error: Exception, kind: type[DeployErro
     assert told in str(caught.value)
 
 
-@pytest.mark.usefixtures("aws")
+@pytest.mark.usefixtures("account")
 def test_a_profile_that_is_not_there_is_told() -> None:
     with pytest.raises(DeployError, match=r"The config profile \(nope\) could not be found"):
         connect(None, "nope")
