@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
-from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.modes import MODES, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, new_load_id, run
-from jobs.options import add_common_options, add_connection_options, connection_of, run_job
-
-FORMATS = ("parquet", "csv", "json", "orc")
+from jobs.options import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    at_least_one,
+    connection_of,
+    key_and_value,
+    run_job,
+    start_spark,
+)
 
 EXAMPLES = """
 examples:
@@ -89,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     target.add_argument("--load-id", metavar="ID", help="names this load: the second run with an id does nothing")
     target.add_argument(
-        "--parallelism", type=_at_least_one, metavar="N", help="the most connections at once; default: half of the free"
+        "--parallelism", type=at_least_one, metavar="N", help="the most connections at once; default: half of the free"
     )
     target.add_argument(
         "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
@@ -115,7 +120,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         options.create,
         Copying(options.parallelism, strip_nul=options.nul == "strip"),
     )
-    reader_options = dict(_key_and_value(text) for text in options.option)
+    reader_options = dict(key_and_value(text) for text in options.option)
     report = run(job, lambda: read_source(options, reader_options))
     if options.report is not None:
         options.report.write_text(report.to_json())
@@ -124,28 +129,12 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 def read_source(options: argparse.Namespace, reader_options: Mapping[str, str]) -> DataFrame:
     """The rows to load. Spark starts here, and not at all for a load that is done already."""
-    builder = SparkSession.builder.appName(f"pgjobs load_table {options.table}")
-    spark = (builder if options.verbose else builder.config("spark.log.level", "ERROR")).getOrCreate()
-    # PySpark's own handler asks the JVM from within a reading of its answer, and dies of that; ours ends the job.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    spark = start_spark(f"pgjobs load_table {options.table}", options.verbose)
     df = spark.read.format(options.format).options(**reader_options).load(options.source)
     if options.select is None:
         return df
     df.createOrReplaceTempView("source")
     return spark.sql(options.select)
-
-
-def _key_and_value(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise UsageError(f"--option {text!r} is not of the form K=V.", "Write, for example, --option header=true.")
-    return key, value
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import SparkSession
 
 from jobs.dbaccess.errors import JobError, UsageError
 from jobs.dbaccess.resolve import Resolved, resolve
@@ -19,6 +21,9 @@ from jobs.dbaccess.settings import SSL_MODES
 from jobs.dbaccess.sources import Credentials, Given
 from jobs.dbaccess.uri import states_password
 from jobs.flows.credentials import from_parameter, from_secret, from_tokens
+
+FORMATS = ("parquet", "csv", "json", "orc")
+"""Of files that jobs read and write."""
 
 OK, FAILED, WRONG_USAGE = 0, 1, 2
 """Exit statuses."""
@@ -102,6 +107,34 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags of every job that concern how it tells what it does."""
     parser.add_argument("--report", metavar="PATH", type=Path, help="write a JSON report to this file")
     parser.add_argument("--verbose", action="store_true", help="show Spark's log, and stack traces of errors")
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """An --option as its name and value.
+
+    Raises:
+        UsageError: it is not of the form K=V.
+    """
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"--option {text!r} is not of the form K=V.", "Write, for example, --option header=true.")
+    return key, value
+
+
+def at_least_one(text: str) -> int:
+    """A number of at least 1, for argparse."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def start_spark(name: str, verbose: bool) -> SparkSession:
+    """A session whose log is quiet, unless it is wanted, and which Ctrl-C ends."""
+    builder = SparkSession.builder.appName(name)
+    spark = (builder if verbose else builder.config("spark.log.level", "ERROR")).getOrCreate()
+    # PySpark's own handler asks the JVM from within a reading of its answer, and dies of that; ours ends the job.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return spark
 
 
 def run_job(job: Callable[[], None], verbose: bool) -> int:

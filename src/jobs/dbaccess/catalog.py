@@ -133,3 +133,23 @@ def followers(session: Session, table: TableName) -> list[str]:
         table.quoted,
     )
     return [name for [name] in found]
+
+
+def primary_key(session: Session, table: TableName) -> list[str]:
+    """The columns of a table's primary key; none where it has none."""
+    found = session.run(
+        "SELECT attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY attnum",
+        table.quoted,
+    )
+    return [name for [name] in found]
+
+
+def array_dimensions(session: Session, table: TableName) -> dict[str, int]:
+    """As many as the columns that are arrays were declared with; PostgreSQL itself holds nobody to that."""
+    found = session.run(
+        "SELECT attname, attndims::int FROM pg_attribute "
+        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND attndims > 0 AND NOT attisdropped",
+        table.quoted,
+    )
+    return {str(name): int(dimensions) for name, dimensions in found}

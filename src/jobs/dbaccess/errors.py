@@ -3,6 +3,7 @@
     JobError                      a message that says what happened, a hint that says what to do; `transient`
     +-- UsageError                what we were told cannot be right: flags, settings, columns   (exit status 2)
     +-- LoadError                 the load itself: parts that do not add up, an id used elsewhere
+    +-- ExtractError              the extract itself: a value that Spark cannot hold, a watermark of another server
     +-- DatabaseError             what the server or the wire said; `sqlstate`, `column`
         +-- TransientError        not now: deadlock, shutting down, too many connections
         |   +-- ConnectionFailed  no connection, or it broke
@@ -49,6 +50,10 @@ __all__ = [  # what is defined elsewhere is exported by name
 
 class LoadError(JobError):
     """A load cannot go on, and nothing of it reached the target table."""
+
+
+class ExtractError(JobError):
+    """An extract cannot go on, and what it wrote is not to be used."""
 
 
 class DatabaseError(JobError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import random
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -114,7 +113,7 @@ def _first_that_serves(settings: Settings, application_name: str) -> Session:
 
 def _open_wanted(settings: Settings, server: Server, application_name: str, attrs: str) -> Session:
     """A session on this server, if it is of the wanted kind."""
-    session = Session(_open(settings, server, application_name))
+    session = _open(settings, server, application_name)
     try:
         if attrs != "any":
             _check_kind(session, server, attrs)
@@ -139,7 +138,7 @@ def _check_kind(session: Session, server: Server, attrs: str) -> None:
         raise TransientError(f"{server} is {kind}, and not {attrs}.", "Check target_session_attrs and the hosts.")
 
 
-def _open(settings: Settings, server: Server, application_name: str) -> dbapi.Connection:
+def _open(settings: Settings, server: Server, application_name: str) -> Session:
     """Log in; where the password is refused and its source has another one by now, once more."""
     login = Login(server.host, server.port, settings.user, settings.dbname)
     password = settings.password(login) if settings.password else None
@@ -159,7 +158,7 @@ def _open(settings: Settings, server: Server, application_name: str) -> dbapi.Co
 _HOW_TO_GIVE_ONE = "No password was given: set PGPASSWORD, or add a line to ~/.pgpass."
 
 
-def _log_in(settings: Settings, server: Server, application_name: str, password: str | None) -> dbapi.Connection:
+def _log_in(settings: Settings, server: Server, application_name: str, password: str | None) -> Session:
     """Try each kind of transport that sslmode allows, and tell of the last one's failure."""
     params = get_connection_params(server.host, server.port, settings.dbname, settings.user, password or "")
     # The COPY stream is UTF-8 whatever the database's own encoding is.
@@ -181,7 +180,7 @@ _NOT_BY_THIS_TRANSPORT = "28000"
 """pg_hba.conf has no entry for this user under this transport (hostssl, hostnossl)."""
 
 
-def _start_session(sock: socket.socket, params: Mapping[str, Any]) -> dbapi.Connection:
+def _start_session(sock: wire.WireSocket, params: Mapping[str, Any]) -> Session:
     """Log in over a socket, and end the timeout of connecting."""
     try:
         connection = create_connection(sock=sock, ssl_context=False, **params)
@@ -189,4 +188,4 @@ def _start_session(sock: socket.socket, params: Mapping[str, Any]) -> dbapi.Conn
         wire.abandon(sock)
         raise
     wire.settle(sock)
-    return connection
+    return Session(connection, sock.file)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedRWPair
 from typing import Any, Union
 
 from pg8000 import dbapi
 from pg8000.exceptions import Error as DriverError
 
-from jobs.dbaccess.errors import ConnectionFailed, JobError, driver_errors_translated
+from jobs.dbaccess import copyout
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, driver_errors_translated
 
 Block = Union[bytes, bytearray, memoryview]
 """A piece of a COPY stream: any size, cut anywhere. pg8000 sends one message a block, so large ones are cheap."""
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """A column of a query's result: its type by pg_type's oid, and that type's modifier (-1 for none)."""
+
+    name: str
+    type_oid: int
+    modifier: int
 
 
 class Session:
@@ -24,8 +36,9 @@ class Session:
         closed: whether it is of no use any more. One that broke is found out by the next statement.
     """
 
-    def __init__(self, connection: dbapi.Connection) -> None:
+    def __init__(self, connection: dbapi.Connection, file: BufferedRWPair) -> None:
         self._connection = connection
+        self._file = file
         self._connection.autocommit = True
         self.closed = False
 
@@ -84,6 +97,32 @@ class Session:
             if source.failure is not None:
                 raise source.failure from None
             raise
+
+    def copy_out(self, statement: str) -> Iterator[bytes]:
+        """The rows of `COPY ... TO STDOUT` in text format, in blocks of whole lines.
+
+        When the blocks are not read to their end, the connection is closed, for the rest would still come.
+
+        Raises:
+            DatabaseError: the statement failed, maybe after some rows.
+        """
+        done = False
+        try:
+            with self._conversation():
+                yield from copyout.rows(self._file, statement)
+                done = True
+        except DatabaseError:
+            done = True  # the server has said why, and is ready for the next statement
+            raise
+        finally:
+            if not done:
+                self.close()
+
+    def describe(self, statement: str) -> list[ResultColumn]:
+        """The columns that a query would return. It is not executed."""
+        with self._conversation():
+            context = self._connection.execute_unnamed(f"{statement} LIMIT 0")
+            return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in context.columns]
 
     def close(self) -> None:
         """Close the connection; one that is closed already stays so."""

@@ -8,6 +8,8 @@ import ssl
 import struct
 from collections.abc import Callable
 from functools import cache
+from io import BufferedRWPair
+from typing import Any, cast
 
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TlsFailed
 from jobs.dbaccess.settings import Patience, Server, Tls
@@ -21,18 +23,44 @@ _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _CHECK = "Check host and port, that the server runs, and that a security group or firewall lets this machine in."
 
 
-Transport = Callable[[], socket.socket]
+class WireSocket(socket.socket):
+    """A socket that keeps the file by which its driver reads and writes it.
+
+    So another protocol than the driver's can go on where the driver stopped, with nothing lost in a buffer. COPY does.
+    """
+
+    file: BufferedRWPair
+
+    def makefile(self, mode: Any = "r", *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as socket's own many overloads
+        """The file, with a buffer that is large enough for many rows."""
+        self.file = super().makefile(mode, FILE_BUFFER)
+        return self.file
+
+
+FILE_BUFFER = 1 << 18
+"""Bytes. Python's default of 8 KiB costs a system call for some 60 rows."""
+
+
+class PlainSocket(WireSocket):
+    """Not encrypted."""
+
+
+class TlsSocket(WireSocket, ssl.SSLSocket):
+    """Encrypted."""
+
+
+Transport = Callable[[], WireSocket]
 """Gives a socket on which to log in."""
 
 
 def transports(server: Server, tls: Tls, patience: Patience) -> list[Transport]:
     """The ways to a server that sslmode allows, in its order. A Unix socket is never encrypted, as in libpq."""
 
-    def plain() -> socket.socket:
+    def plain() -> WireSocket:
         _note_plain(server)
         return open_socket(server, patience)
 
-    def encrypted() -> socket.socket:
+    def encrypted() -> WireSocket:
         sock = open_socket(server, patience)
         try:
             return _negotiate(sock, server, tls)
@@ -45,7 +73,7 @@ def transports(server: Server, tls: Tls, patience: Patience) -> list[Transport]:
     return {"disable": [plain], "allow": [plain, encrypted], "prefer": [encrypted, plain]}.get(tls.mode, [encrypted])
 
 
-def _negotiate(sock: socket.socket, server: Server, tls: Tls) -> socket.socket:
+def _negotiate(sock: PlainSocket, server: Server, tls: Tls) -> WireSocket:
     """The socket under TLS where the server offers it; else as it is, where sslmode puts up with that."""
     if offers_tls(sock, server):
         return secured(sock, server, context_for(tls, server.host))
@@ -66,7 +94,7 @@ def _warn_plain(server: str) -> None:
     logger.warning("The connection to %s is not encrypted. Give --sslmode verify-full.", server)
 
 
-def open_socket(server: Server, patience: Patience) -> socket.socket:
+def open_socket(server: Server, patience: Patience) -> PlainSocket:
     """A connected socket. Its timeout is still that of connecting: `settle` ends it.
 
     Raises:
@@ -75,16 +103,19 @@ def open_socket(server: Server, patience: Patience) -> socket.socket:
     """
     try:
         if server.host.startswith("/"):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(patience.connect_timeout)
-            sock.connect(f"{server.host}/.s.PGSQL.{server.port}")
-            return sock
-        sock = socket.create_connection((server.hostaddr or server.host, server.port), patience.connect_timeout)
+            local = PlainSocket(socket.AF_UNIX)
+            local.settimeout(patience.connect_timeout)
+            local.connect(f"{server.host}/.s.PGSQL.{server.port}")
+            return local
+        address = (server.hostaddr or server.host, server.port)
+        made = socket.create_connection(address, patience.connect_timeout)
     except socket.gaierror as error:
         kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
         raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
     except OSError as error:
         raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
+    sock = PlainSocket(made.family, made.type, made.proto, fileno=made.detach())
+    sock.settimeout(patience.connect_timeout)
     _keep_alive(sock, patience)
     return sock
 
@@ -139,16 +170,18 @@ def offers_tls(sock: socket.socket, server: Server) -> bool:
     return answer == b"S"
 
 
-def secured(sock: socket.socket, server: Server, context: ssl.SSLContext) -> ssl.SSLSocket:
+def secured(sock: socket.socket, server: Server, context: ssl.SSLContext) -> TlsSocket:
     """The socket under TLS.
 
     Raises:
         TlsFailed: the handshake failed, or the server's certificate does not satisfy the context.
         ConnectionFailed: the connection broke meanwhile.
     """
+    context.sslsocket_class = TlsSocket
     try:
-        return context.wrap_socket(sock, server_hostname=server.host)
+        made = context.wrap_socket(sock, server_hostname=server.host)
     except ssl.SSLError as error:
         raise handshake_failure(error, str(server)) from None
     except OSError as error:
         raise ConnectionFailed(f"{server} hung up during the TLS handshake: {error}.", _CHECK) from None
+    return cast(TlsSocket, made)

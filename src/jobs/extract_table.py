@@ -1,0 +1,146 @@
+"""Extract a PostgreSQL table or query into files: in parallel, all parts as of one moment, or what is new only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from jobs.dbaccess.sql import TableName
+from jobs.flows.extract_files import FilesJob, run
+from jobs.flows.source import Wanted
+from jobs.options import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    at_least_one,
+    connection_of,
+    key_and_value,
+    run_job,
+    start_spark,
+)
+
+EXAMPLES = """
+examples:
+  A table as Parquet, read over eight connections in one moment:
+    spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/2026-11-20/ \\
+      --parallelism 8 --host db.example.com --dbname shop --user reader
+
+  A query, cut into parts by a key:
+    spark-submit extract_table.py --query "SELECT id, total FROM sales.orders WHERE total > 100" --split-by id \\
+      --target orders.csv --format csv --option header=true --write-mode overwrite --service shop
+
+  What is new since the last run, each run in a folder of its own:
+    spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/ --write-mode append \\
+      --ordinal-column updated_at --watermark-id orders-lake --service shop
+
+exit status: 0 extracted; 2 wrong usage; 1 anything else
+"""
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the job; its exit status."""
+    options = parse(arguments)
+    return run_job(lambda: extract(options, environ), options.verbose)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; a wrong command line ends the process with status 2."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if not options.show_connection:
+        if options.table is None and options.query is None:
+            parser.error("one of the arguments --table --query is required")
+        if options.target is None:
+            parser.error("the following arguments are required: --target")
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="extract_table.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_argument_group("what to extract")
+    what = source.add_mutually_exclusive_group()
+    what.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
+    what.add_argument("--query", metavar="SQL", help="one SELECT")
+    source.add_argument("--columns", type=_names, default=(), metavar="A,B", help="these only")
+    source.add_argument("--filter", metavar="SQL", default="", help="a boolean expression; it is put into statements")
+    source.add_argument(
+        "--require-primary-key", action="store_true", help="refuse a table without one; its columns always come along"
+    )
+    source.add_argument("--split-by", default="", metavar="COLUMN", help="cut into parts by ranges of a column")
+    source.add_argument(
+        "--parallelism", type=at_least_one, metavar="N", help="parts, and so connections; default: by size"
+    )
+    source.add_argument("--text-columns", type=_names, default=(), metavar="A,B", help="read as PostgreSQL writes them")
+    source.add_argument(
+        "--unbounded-numeric",
+        default="text",
+        metavar="AS",
+        help="numeric without precision: text (default), fit, or decimal(P,S)",
+    )
+    newer = parser.add_argument_group("what is new only")
+    newer.add_argument("--ordinal-column", default="", metavar="C", help="an integer or timestamp that updates raise")
+    newer.add_argument("--watermark-id", default="", metavar="ID", help="names what has been taken already")
+    target = parser.add_argument_group("where to")
+    target.add_argument("--target", metavar="PATH", help="a folder or s3:// prefix")
+    target.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
+    target.add_argument(
+        "--write-mode",
+        choices=("error", "append", "overwrite"),
+        default="error",
+        help="default: error",
+    )
+    target.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="an option of Spark's writer, such as header=true"
+    )
+    add_connection_options(parser)
+    add_common_options(parser)
+    return parser
+
+
+def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Do what the options say, and print what came of it."""
+    connection = connection_of(options, environ)
+    if options.show_connection:
+        sys.stdout.write(connection.table())
+        return
+    wanted = Wanted(
+        TableName.parse(options.table) if options.table else None,
+        options.query,
+        options.columns,
+        options.filter,
+        options.split_by,
+        options.text_columns,
+        options.unbounded_numeric,
+        options.require_primary_key,
+        options.parallelism,
+    )
+    job = FilesJob(
+        wanted,
+        connection.settings,
+        options.target,
+        options.format,
+        options.write_mode,
+        dict(key_and_value(text) for text in options.option),
+        options.ordinal_column,
+        options.watermark_id,
+    )
+    report = run(job, lambda: start_spark(f"pgjobs extract_table {wanted}", options.verbose))
+    if options.report is not None:
+        options.report.write_text(report.to_json())
+    sys.stdout.write(report.summary() + "\n")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

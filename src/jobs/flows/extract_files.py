@@ -1,0 +1,190 @@
+"""Extract into files: all that is there, or what is new since the last run of a watermark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.dbaccess import catalog, snapshot, watermark
+from jobs.dbaccess.catalog import Table
+from jobs.dbaccess.errors import ConnectionFailed, UsageError
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.watermark import Watermark
+from jobs.flows.extract import reading
+from jobs.flows.report import Stopwatch, megabytes, plural
+from jobs.flows.source import Wanted, find_source, settle_source
+from jobs.spark import files
+from jobs.spark.ordinal import Greatest
+
+_ORDINALS = frozenset({"int2", "int4", "int8", "timestamp", "timestamptz"})
+
+
+@dataclass(frozen=True)
+class FilesJob:
+    """What is asked for.
+
+    Attributes:
+        write_mode: "error" (nothing may be there yet), "append" or "overwrite".
+        writer_options: of Spark's writer.
+        ordinal_column: the integer or timestamp that orders a row's versions; the report tells the greatest one.
+        watermark_id: names what has been taken already. Each run's rows go into a folder of their own below the target.
+    """
+
+    wanted: Wanted
+    settings: Settings
+    target: str
+    file_format: str = "parquet"
+    write_mode: str = "error"
+    writer_options: Mapping[str, str] = field(default_factory=dict)
+    ordinal_column: str = ""
+    watermark_id: str = ""
+
+    def check(self) -> None:
+        """Refuse what cannot be right.
+
+        Raises:
+            UsageError: says what.
+        """
+        if bool(self.ordinal_column) != bool(self.watermark_id):
+            raise UsageError("An incremental extract takes both.", "Give --ordinal-column and --watermark-id.")
+        if self.watermark_id and self.wanted.table is None:
+            raise UsageError("Which rows of a query are new cannot be told.", "Give --table.")
+        if self.watermark_id and self.write_mode != "append":
+            raise UsageError("A run of a watermark adds to what is there.", "Give --write-mode append.")
+
+
+@dataclass(frozen=True)
+class ExtractReport:
+    """A finished extract.
+
+    Attributes:
+        bytes: of COPY's text.
+        snapshot: what was seen, as PostgreSQL's pg_snapshot; empty on a standby.
+        watermark_from, watermark_to: the greatest ordinal of the last run and after this one, as text.
+        seconds: prepare, read (and write the files), total.
+    """
+
+    source: str
+    target: str
+    rows: int
+    bytes: int
+    parts: int
+    snapshot: str
+    watermark_from: str | None = None
+    watermark_to: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One JSON object, for --report."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def summary(self) -> str:
+        """One or two lines for a person."""
+        total = self.seconds["total"]
+        phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
+        moved = f"; watermark {self.watermark_from} -> {self.watermark_to}" if self.watermark_to is not None else ""
+        size = f"{megabytes(self.bytes)} in {plural(self.parts, 'part')}"
+        return (
+            f"extracted {self.rows:,} rows of {self.source} to {self.target} in {total:.1f} s: "
+            f"{self.rows / total:,.0f} rows/s, {size}\n  {phases}{moved}"
+        )
+
+
+def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport:
+    """Do the extract. What cannot be right in the database is found out before Spark starts.
+
+    Args:
+        job: what is asked for.
+        start_spark: gives the session.
+
+    Raises:
+        UsageError: what is asked for cannot be right.
+        ExtractError: a value, or the snapshot, kept it from ending; the watermark has not moved.
+    """
+    watch = Stopwatch()
+    job.check()
+    with connect(job.settings, f"pgjobs extract_table {job.wanted}") as session:
+        with watch.phase("prepare"):
+            table = find_source(session, job.wanted)
+            last = _last(session, job, table)
+            moment = snapshot.export(session)
+            window = watermark.window(moment.seen, last) if job.watermark_id else None
+            source = settle_source(session, job.wanted, table, window.condition if window else "")
+            spark = start_spark()
+        target = _target(job, last)
+        with watch.phase("read"), reading(spark, job.settings, job.wanted, source, moment) as extraction:
+            greatest = Greatest(job.ordinal_column)
+            write(greatest.observed(extraction.df), replace(job, target=target))
+        snapshot.release(session)
+        moved = None
+        if window is not None:
+            ordinal = greatest.text() or (last.ordinal if last else None)
+            moved = Watermark(str(job.wanted), (last.runs if last else 0) + 1, window.below, ordinal)
+            _move(session, job, moved)
+    return ExtractReport(
+        str(job.wanted),
+        target,
+        extraction.rows,
+        extraction.bytes,
+        len(source.parts),
+        moment.seen,
+        last.ordinal if last else None,
+        moved.ordinal if moved else None,
+        watch.seconds(),
+    )
+
+
+def write(df: DataFrame, job: FilesJob) -> None:
+    """Write a DataFrame to the target. What is to be overwritten is removed when its successor is there.
+
+    Spark's own overwrite removes it first, so that a job that fails has lost it.
+    """
+    spark = df.sparkSession
+    run_folder = bool(job.watermark_id)
+    old = files.below(spark, job.target) if job.write_mode == "overwrite" or run_folder else []
+    mode = "append" if job.write_mode == "overwrite" else job.write_mode
+    df.write.format(job.file_format).options(**job.writer_options).mode(mode).save(job.target)
+    files.remove(spark, old)
+
+
+def _last(session: Session, job: FilesJob, table: Table | None) -> Watermark | None:
+    """The watermark, held until the session ends; None for none."""
+    if not job.watermark_id or table is None:
+        return None
+    _check_ordinal(session, job.ordinal_column, table)
+    watermark.ensure(session)
+    watermark.hold(session, job.watermark_id)
+    return watermark.read(session, job.watermark_id, str(job.wanted))
+
+
+def _check_ordinal(session: Session, name: str, table: Table) -> None:
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None or column.base_type not in _ORDINALS:
+        what = "no column of the table" if column is None else f"a {column.type_name}"
+        raise UsageError(f"--ordinal-column {name} is {what}.", "It must be an integer or a timestamp.")
+    if name in catalog.primary_key(session, table.name):
+        raise UsageError(f"--ordinal-column {name} is part of the primary key.", "An update does not change it.")
+    if table.kind not in ("r", "p"):
+        raise UsageError(f"{table.name} is no table: which of its rows are new cannot be told.", "Name a table.")
+
+
+def _target(job: FilesJob, last: Watermark | None) -> str:
+    """Where the rows go. A run of a watermark has a folder of its own, which replaces what a run left that died."""
+    if not job.watermark_id:
+        return job.target
+    return f"{job.target.rstrip('/')}/run={(last.runs if last else 0) + 1}"
+
+
+def _move(session: Session, job: FilesJob, moved: Watermark) -> None:
+    """Move the watermark; over another connection where this one broke."""
+    try:
+        watermark.move(session, job.watermark_id, moved)
+    except ConnectionFailed:
+        with connect(job.settings, f"pgjobs extract_table {job.wanted}") as again:
+            watermark.hold(again, job.watermark_id)
+            watermark.move(again, job.watermark_id, moved)

@@ -1,0 +1,197 @@
+"""What an extract reads: which columns and rows of what, and in which parts. Settled inside the snapshot."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import types as t
+
+from jobs.dbaccess import catalog, ranges, result
+from jobs.dbaccess.capacity import capacity
+from jobs.dbaccess.catalog import Table
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.ranges import Part, Range
+from jobs.dbaccess.result import SourceColumn
+from jobs.dbaccess.selection import Selection, check_query, filtered, select
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name, quote_names
+from jobs.spark.reading import MAX_PRECISION, Reading, reading_of
+
+PART_BYTES = 64 << 20
+"""Smaller parts are not worth a connection each."""
+
+BLOCK_BYTES = 8192
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be read.
+
+    Attributes:
+        table, query: one of them.
+        columns: those that are wanted; all where empty. With `require_primary_key`, the key's come along.
+        filter: an SQL expression; it goes into statements as it is.
+        split_by: the column by whose ranges parts are cut; else tables are cut by blocks, and queries not at all.
+        text_columns: those that are to come as PostgreSQL writes them.
+        unbounded: what numeric without precision becomes: "text", "fit" (the decimal that holds all of the column's
+            values, where there is one), or "decimal(p,s)".
+        parallelism: the number of parts, so the most connections at once; None to choose by size and what is free.
+    """
+
+    table: TableName | None = None
+    query: str | None = None
+    columns: tuple[str, ...] = ()
+    filter: str = ""
+    split_by: str = ""
+    text_columns: tuple[str, ...] = ()
+    unbounded: str = "text"
+    require_primary_key: bool = False
+    parallelism: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.table) if self.table else "the query"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is read, settled.
+
+    Attributes:
+        readings: the columns.
+        selection: which rows of what.
+        parts: of each, its SELECTs.
+    """
+
+    readings: tuple[Reading, ...]
+    selection: Selection
+    parts: tuple[tuple[str, ...], ...]
+
+
+def find_source(session: Session, wanted: Wanted) -> Table | None:
+    """The table in the catalogue; None for a query.
+
+    Raises:
+        UsageError: neither or both are wanted; there is no such table; it has no primary key.
+    """
+    if (wanted.table is None) == (wanted.query is None):
+        raise UsageError("What is to be extracted is one table or one query.", "Give --table or --query.")
+    if wanted.table is None:
+        if wanted.require_primary_key:
+            raise UsageError("A query has no primary key.", "Give --table.")
+        return None
+    table = catalog.find_table(session, wanted.table)
+    if table is None:
+        raise UsageError(f"There is no table {wanted.table}.", "Check its name and schema; names are taken as written.")
+    if wanted.require_primary_key and not catalog.primary_key(session, table.name):
+        raise UsageError(f"{table.name} has no primary key.", "Add one, or leave --require-primary-key out.")
+    return table
+
+
+def settle_source(session: Session, wanted: Wanted, table: Table | None, condition: str = "") -> Source:
+    """Settle columns, rows and parts.
+
+    Args:
+        session: sees the snapshot.
+        wanted: what is to be read.
+        table: it, in the catalogue.
+        condition: one more, of our own making.
+
+    Raises:
+        UsageError: a column or the filter cannot be right.
+    """
+    if table is None:
+        check_query(session, wanted.query or "")
+        selection = Selection.of_query(wanted.query or "")
+    else:
+        selection = Selection.of_table(table.name)
+    columns = _columns(session, wanted, table, selection)
+    if wanted.filter:
+        selection = filtered(session, selection, wanted.filter)
+    if condition:
+        selection = selection.where(condition)
+    readings = tuple(
+        reading_of(
+            column, as_text=column.name in wanted.text_columns, unbounded=_unbounded(session, wanted, selection, column)
+        )
+        for column in columns
+    )
+    expressions = [reading.sql for reading in readings]
+    parts = tuple(
+        tuple(select(expressions, piece, selection.condition) for piece in part)
+        for part in _parts(session, wanted, table, selection)
+    )
+    return Source(readings, selection, parts)
+
+
+def _columns(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> Sequence[SourceColumn]:
+    """The wanted columns, in the source's order."""
+    dimensions = catalog.array_dimensions(session, table.name) if table else {}
+    described = result.describe(session, selection.select(["*"]), dimensions)
+    names = [column.name for column in described]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UsageError(f"{wanted} has more than one column {', '.join(twice)}.", "Name them apart: AS.")
+    unknown = [name for name in (*wanted.columns, *wanted.text_columns, wanted.split_by) if name and name not in names]
+    if unknown:
+        raise UsageError(f"{wanted} has no column {', '.join(unknown)}: it has {', '.join(names)}.", "Mend the name.")
+    key = catalog.primary_key(session, table.name) if table and wanted.require_primary_key else []
+    return [column for column in described if not wanted.columns or column.name in (*wanted.columns, *key)]
+
+
+_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
+
+
+def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: SourceColumn) -> t.DecimalType | None:
+    """What a column of numeric without precision becomes; None for text."""
+    if column.kind.base != "numeric" or column.kind.precision_and_scale is not None or wanted.unbounded == "text":
+        return None
+    if wanted.unbounded == "fit":
+        return None if column.dimensions else _fitting(session, selection, column.name)
+    found = _DECIMAL.fullmatch(wanted.unbounded)
+    if found is None:
+        raise UsageError(f"{wanted.unbounded!r} is no decimal.", "Write text, fit, or a type such as decimal(38,9).")
+    return t.DecimalType(int(found.group(1)), int(found.group(2)))
+
+
+def _fitting(session: Session, selection: Selection, name: str) -> t.DecimalType | None:
+    """The decimal that holds every value of a column, or None where there is none. It reads the column once."""
+    column = quote_name(name)
+    [[whole, scale, numbers]] = session.run(
+        selection.select(
+            [
+                f"length(trunc(max(abs({column})) FILTER (WHERE {column} <> 'NaN'))::text)",
+                f"max(scale({column}))",
+                f"coalesce(bool_and({column}::text !~ '[NI]'), true)",
+            ]
+        )
+    )
+    digits = (whole or 1) + (scale or 0)
+    return t.DecimalType(digits, scale or 0) if numbers and digits <= MAX_PRECISION else None
+
+
+def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> tuple[Part, ...]:
+    """The parts, told where there is one alone."""
+    if wanted.split_by:
+        count = wanted.parallelism or capacity(session).share()
+        bounds = ranges.key_bounds(session, selection.relation, wanted.split_by, selection.condition, count)
+        return ranges.by_key(selection.relation, wanted.split_by, bounds)
+    leaves = ranges.leaves_of(session, table.name) if table else ()
+    if not leaves:
+        if wanted.parallelism is None or wanted.parallelism > 1:
+            logger.info("Reading %s as one part, for it has no blocks of its own. (--split-by COLUMN cuts it.)", wanted)
+        return ((Range(selection.relation),),)
+    size = sum(leaf.blocks for leaf in leaves) * BLOCK_BYTES
+    count = wanted.parallelism or min(capacity(session).share(), max(1, size // PART_BYTES))
+    return ranges.by_blocks(leaves, count)
+
+
+def greatest(session: Session, source: Source, column: str) -> str | None:
+    """The greatest value of a column among the rows, as text; None where there is none."""
+    [[value]] = session.run(source.selection.select([f"max({quote_names([column])})::text"]))
+    return None if value is None else str(value)

@@ -1,0 +1,50 @@
+"""Dates and timestamps of any year, from PostgreSQL's ISO text to the numbers that Arrow holds."""
+
+from __future__ import annotations
+
+import re
+
+_DATE = re.compile(r"(\d{4,})-(\d\d)-(\d\d)")
+_TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
+
+_MARCH = 3
+_DAYS_TO_1970 = 719_468
+"""From 0000-03-01, at which the years of `days` begin."""
+
+
+class NoMoment(ValueError):
+    """The text is no date that can be counted: infinity."""
+
+
+def days(text: str) -> int:
+    """The days from 1970-01-01 to `0044-03-15 BC`, in the proleptic Gregorian calendar, as PostgreSQL and Spark count.
+
+    Raises:
+        NoMoment: it is no date.
+    """
+    found = _DATE.match(text)
+    if found is None:
+        raise NoMoment(text if text.endswith("infinity") else "a value")
+    year, month, day = map(int, found.groups())
+    if text.endswith(" BC"):
+        year = 1 - year
+    # A year that begins in March ends with the day that leap years have more.
+    # https://howardhinnant.github.io/date_algorithms.html#days_from_civil
+    year -= month < _MARCH
+    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return year * 365 + year // 4 - year // 100 + year // 400 + day_of_year - _DAYS_TO_1970
+
+
+def microseconds(text: str) -> int:
+    """The microseconds from 1970-01-01 00:00 to `0044-03-15 12:00:00.5+00 BC`; its zone, if any, is UTC.
+
+    Raises:
+        NoMoment: it is no timestamp.
+    """
+    date = days(text)
+    found = _TIME.search(text)
+    if found is None:
+        raise NoMoment("a value")
+    hours, minutes, seconds = (int(part) for part in found.groups()[:3])
+    fraction = int((found.group(4) or "").ljust(6, "0"))
+    return ((date * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000 + fraction

@@ -1,0 +1,32 @@
+"""The greatest value of a column, seen while its rows pass by."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+
+class Greatest:
+    """Observes a column of an integer or a timestamp.
+
+    Args:
+        column: its name; empty to observe nothing.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._observation = Observation()
+
+    def observed(self, df: DataFrame) -> DataFrame:
+        """The same rows. The first action on them is what counts."""
+        if not self._column:
+            return df
+        greatest = f.max(df[f"`{self._column}`"])
+        if isinstance(df.schema[self._column].dataType, t.TimestampType):
+            greatest = f.date_format(greatest, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
+        return df.observe(self._observation, greatest.cast(t.StringType()).alias("greatest"))
+
+    def text(self) -> str | None:
+        """The greatest, as text; None where there were no rows, or nothing is observed."""
+        return self._observation.get["greatest"] if self._column else None

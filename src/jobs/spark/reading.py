@@ -1,0 +1,106 @@
+"""What a PostgreSQL type becomes in Spark, and in which form the server is to write it.
+
+The way back of `types`: what has no equal in Spark comes as text, which the server reads again as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import types as t
+
+from jobs.dbaccess.result import Kind, SourceColumn
+from jobs.dbaccess.sql import quote_name
+
+MAX_PRECISION = 38
+"""Digits of Spark's decimals."""
+
+_SCALARS: dict[str, t.DataType] = {
+    "bool": t.BooleanType(),
+    "int2": t.ShortType(),
+    "int4": t.IntegerType(),
+    "int8": t.LongType(),
+    "float4": t.FloatType(),
+    "float8": t.DoubleType(),
+    "bytea": t.BinaryType(),
+    "date": t.DateType(),
+    "timestamp": t.TimestampNTZType(),
+    "timestamptz": t.TimestampType(),
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a column is read.
+
+    Attributes:
+        sql: the expression that the server is to evaluate.
+        dimensions: of an array, which comes as JSON of texts; 0 for what is none.
+        spark_type: what it becomes; an array's elements'.
+    """
+
+    name: str
+    sql: str
+    element: t.DataType
+    dimensions: int = 0
+
+    @property
+    def spark_type(self) -> t.DataType:
+        """What the column becomes."""
+        made = self.element
+        for _ in range(self.dimensions):
+            made = t.ArrayType(made)
+        return made
+
+
+def schema_of(readings: tuple[Reading, ...]) -> t.StructType:
+    """The schema of what is read."""
+    return t.StructType([t.StructField(reading.name, reading.spark_type) for reading in readings])
+
+
+def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.DecimalType | None = None) -> Reading:
+    """How to read a column.
+
+    Args:
+        column: of the source.
+        as_text: as PostgreSQL writes it, whatever its type.
+        unbounded: what numeric without precision becomes; text where this is None.
+    """
+    name = quote_name(column.name)
+    if as_text:
+        return Reading(column.name, f"{name}::text", t.StringType())
+    element = _scalar(column.kind, unbounded)
+    if column.dimensions:
+        return Reading(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
+    return Reading(column.name, name, element)
+
+
+def _scalar(kind: Kind, unbounded: t.DecimalType | None) -> t.DataType:
+    if kind.base == "numeric":
+        return _decimal(kind.precision_and_scale) or unbounded or t.StringType()
+    return _SCALARS.get(kind.base, t.StringType())
+
+
+def _decimal(bounds: tuple[int, int] | None) -> t.DecimalType | None:
+    """The decimal that holds every value of numeric(precision, scale); None where there is none.
+
+    From PostgreSQL 15 on, the scale may be negative, or greater than the precision.
+    """
+    if bounds is None:
+        return None
+    precision, scale = bounds
+    digits = max(precision, scale, precision - scale)
+    return t.DecimalType(digits, max(scale, 0)) if digits <= MAX_PRECISION else None
+
+
+WRONG_SHAPE = "!"
+"""What an array's text begins with that has other dimensions, or other lower bounds, than Spark's arrays can hold."""
+
+
+def _array_as_json(name: str, dimensions: int) -> str:
+    """An array as nested JSON arrays of texts: whatever the elements are, their text is exact."""
+    shape = "^" + r"(\[1:\d+\])" * dimensions + "$"
+    return (
+        f"CASE WHEN {name} = '{{}}' OR array_dims({name}) ~ '{shape}' THEN array_to_json({name}::text[])::text "
+        f"WHEN {name} IS NOT NULL THEN '{WRONG_SHAPE}' || array_dims({name}) END"
+    )
