@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from jobs.dbaccess import ledger, staging
-from jobs.dbaccess.errors import DataRejected, LoadError
+from jobs.dbaccess.errors import DataRejected, LoadError, TransientError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication, publish
@@ -89,6 +90,88 @@ def test_a_twin_waits_for_a_claim_that_is_not_committed_yet(
     thread.join()
     assert twin_stayed == [True]
     assert staging.tally(session, beside).rows == 1
+
+
+def test_a_twin_does_not_wait_for_ever_for_a_claim(session: Session, beside: Staging, database: Settings) -> None:
+    staging.begin_attempt(session, beside, 0, 100)
+    staging.begin_attempt(session, beside, 0, 101)
+    with connect(database, "stuck") as stuck, stuck.transaction():
+        stuck.run(f"UPDATE {beside.parts.quoted} SET rows = 1, bytes = 4 WHERE attempt = 100")
+        with pytest.raises(TransientError, match="Another attempt has claimed part 0, and neither commits nor ends"):
+            staging.copy_part(session, beside, 0, 101, lines(1), claim_timeout="50ms")
+
+
+@contextmanager
+def stuck_copy(database: Settings, names: Staging, part: int, number: int) -> Iterator[list[TransientError]]:
+    """An attempt that hangs in mid-COPY while the block runs, and then goes on; what it raised."""
+    hangs, go_on = threading.Event(), threading.Event()
+    raised: list[TransientError] = []
+
+    def blocks() -> Iterator[Counted]:
+        yield from lines(*range(10))
+        hangs.set()
+        go_on.wait(60)
+        yield from lines(*range(10))
+
+    def run() -> None:
+        with connect(database, "stuck") as stuck:
+            staging.begin_attempt(stuck, names, part, number)
+            try:
+                staging.copy_part(stuck, names, part, number, blocks())
+            except TransientError as error:
+                raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert hangs.wait(10)
+        yield raised
+    finally:
+        go_on.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_publishing_ends_an_attempt_that_hangs_and_has_lost(
+    session: Session, beside: Staging, database: Settings
+) -> None:
+    with stuck_copy(database, beside, 0, 100) as raised:
+        attempt(session, beside, 0, 101, 1, 2)
+        assert publish(session, publication(beside, parts=1)).inserted == 2
+    assert len(raised) == 1
+    assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2]]
+    assert tables(session) == ["t", "table_updates"]
+
+
+def test_publishing_ends_no_attempt_at_a_part_that_is_missing(
+    session: Session, beside: Staging, database: Settings
+) -> None:
+    with stuck_copy(database, beside, 0, 100) as raised, pytest.raises(LoadError, match="0 of 1 parts are staged"):
+        publish(session, publication(beside, parts=1))
+    assert raised == []
+    assert staging.tally(session, beside).rows == 20
+
+
+def test_publishing_ends_nobody_else(session: Session, beside: Staging, database: Settings) -> None:
+    """Writers into the target, and attempts of other loads."""
+    other = staging.plan_staging(TARGET, ["a", "b"])
+    staging.create_beside(session, other, TARGET)
+    attempt(session, beside, 0, 100, 1, 2)
+    with connect(database, "writer") as writer, writer.transaction(), stuck_copy(database, other, 0, 101) as raised:
+        writer.run("INSERT INTO t VALUES (0)")
+        publish(session, publication(beside, parts=1))
+    assert raised == []
+    assert staging.tally(session, other).rows == 20
+    assert session.run("SELECT a FROM t ORDER BY a") == [[0], [1], [2]]
+
+
+def test_discarding_a_load_ends_the_attempts_that_still_run(
+    session: Session, beside: Staging, database: Settings
+) -> None:
+    with stuck_copy(database, beside, 0, 100) as raised:
+        staging.discard(session, beside)
+        assert tables(session) == ["t", "table_updates"]
+    assert len(raised) == 1
 
 
 def wait_until_blocked(session: Session, application: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from jobs.dbaccess import catalog, ledger, staging
@@ -10,6 +11,8 @@ from jobs.dbaccess.modes import KEYED, Move
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 from jobs.dbaccess.staging import Staging, Tally
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,17 @@ def _publish(session: Session, publication: Publication) -> Published:
 
 
 def _close_staging(session: Session, publication: Publication) -> Tally:
-    """Let no late attempt in any more, and check that every part is there once."""
+    """Check that every part is there once, and let no late attempt in any more.
+
+    When all parts are claimed, attempts that still run have lost, and nothing waits for them: they are ended.
+    """
     names = publication.staging
-    session.run(f"LOCK TABLE {names.rows.quoted}, {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
     staged = staging.tally(session, names)
     if staged.parts != publication.parts:
         raise LoadError(f"{staged.parts} of {publication.parts} parts are staged.", "Run the load again.")
+    for pid in staging.end_attempts(session, names):
+        logger.info("Ended a copy that another attempt at its part outran (process %d of the server).", pid)
+    session.run(f"LOCK TABLE {names.rows.quoted}, {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
     return staged
 
 

@@ -17,7 +17,10 @@ from jobs.dbaccess.session import Block, Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 CLEANUP_LOCK_TIMEOUT = "10s"
-"""How long dropping the tables of a failed load waits for tasks that still copy into them."""
+"""How long dropping the tables of a failed load waits for whoever uses them."""
+
+CLAIM_LOCK_TIMEOUT = "60s"
+"""How long an attempt waits for another one that has claimed the part and not committed: that takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,15 @@ def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -
     )
 
 
-def copy_part(session: Session, staging: Staging, part: int, attempt: int, blocks: Iterable[Counted]) -> bool:
+def copy_part(
+    session: Session,
+    staging: Staging,
+    part: int,
+    attempt: int,
+    blocks: Iterable[Counted],
+    *,
+    claim_timeout: str = CLAIM_LOCK_TIMEOUT,
+) -> bool:
     """Copy a part's lines and claim the part, in one transaction.
 
     Returns:
@@ -147,6 +158,7 @@ def copy_part(session: Session, staging: Staging, part: int, attempt: int, block
 
     Raises:
         LoadError: the server counted other rows than were sent.
+        TransientError: another attempt has claimed the part, and does not commit within `claim_timeout`.
         DatabaseError: as the server or the wire has it; nothing of this attempt stays.
     """
     meter = Meter(blocks)
@@ -155,6 +167,7 @@ def copy_part(session: Session, staging: Staging, part: int, attempt: int, block
             copied = session.copy_in(staging.copy_statement, meter)
             if copied != meter.rows:
                 raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
+            session.run(f"SET LOCAL lock_timeout = '{claim_timeout}'")
             _claim(session, staging, part, attempt, meter)
     except _ClaimedBefore:
         return False
@@ -176,6 +189,14 @@ def _claim(session: Session, staging: Staging, part: int, attempt: int, meter: M
         )
     except ConstraintViolated:
         raise _ClaimedBefore from None
+    except TransientError as error:
+        if error.sqlstate == _LOCK_TIMEOUT:
+            message = f"Another attempt has claimed part {part}, and neither commits nor ends."
+            raise TransientError(message, "Its worker may hang: end it, or its session.", error.sqlstate) from None
+        raise
+
+
+_LOCK_TIMEOUT = "55P03"
 
 
 def record_failure(session: Session, staging: Staging, part: int, attempt: int, reason: str) -> None:
@@ -207,6 +228,24 @@ def under_way(session: Session, staging: Staging) -> tuple[int, int]:
     return rows, size
 
 
+def end_attempts(session: Session, staging: Staging) -> list[int]:
+    """End the sessions that write into the tables, and return their process ids; what they have not claimed is undone.
+
+    For when no attempt can be of use any more: one that hangs, or whose machine is cut off, could keep its locks for
+    hours. The locks tell who writes, behind a connection pooler, too. A COPY that waits for its client heeds a
+    termination, and no cancellation. Sessions that this user may not end are left alone.
+    """
+    ended = session.run(
+        "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE') "
+        "AND (pid, datid) IN (SELECT pid, database FROM pg_locks "
+        "WHERE mode = 'RowExclusiveLock' AND relation IN (to_regclass(%s), to_regclass(%s)))",
+        staging.rows.quoted,
+        staging.parts.quoted,
+    )
+    return [pid for pid, _ in ended]
+
+
 def drop(session: Session, staging: Staging) -> None:
     """Drop both tables."""
     session.run(f"DROP TABLE IF EXISTS {staging.rows.quoted}, {staging.parts.quoted}")
@@ -215,6 +254,7 @@ def drop(session: Session, staging: Staging) -> None:
 def discard(session: Session, staging: Staging) -> None:
     """Drop the tables of a load that failed, as far as that can be done now."""
     with suppress(JobError), session.transaction():  # the failure that led here is the one to tell of
+        end_attempts(session, staging)
         session.run(f"SET LOCAL lock_timeout = '{CLEANUP_LOCK_TIMEOUT}'")
         drop(session, staging)
 
