@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 
 from jobs.dbaccess import ledger, staging
-from jobs.dbaccess.errors import ConnectionFailed, JobError, UsageError
+from jobs.dbaccess.errors import JobError, UsageError
 from jobs.dbaccess.modes import Move, OrderBy, parse_order
-from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import CommitUncertain, Publication, Published, publish
+from jobs.dbaccess.publish import Publication, Published
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.staging import Staging
+from jobs.flows import hold
 from jobs.flows.copying import Copying, RowsMayDiffer, copy, raise_failure
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.flows.target import Target, find_table, settle_target
@@ -112,7 +110,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     """
     watch = Stopwatch()
     job.move.check_arguments()
-    with _connected(job) as session:
+    with hold.connected(job.settings, job.load_id) as session:
         with watch.phase("prepare"):
             ledger.ensure(session)
             recorded = _take_load_id(session, job)
@@ -127,10 +125,6 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
         with watch.phase("analyze"):
             _analyze(session, target.name)
     return _report(job, target, published, watch)
-
-
-def _connected(job: LoadJob) -> Session:
-    return connect(job.settings, f"pgjobs load_table {job.load_id}")
 
 
 def _take_load_id(session: Session, job: LoadJob) -> str | None:
@@ -152,81 +146,19 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
     """Copy into staging and publish; start over in a new staging where Spark may have given parts other rows."""
     for start in range(FRESH_STARTS + 1):
         names = staging.plan_staging(target.name, target.columns)
+        delivery = Delivery(job.settings, names, job.load_id)
         try:
-            with _staging_tables(session, job, names, target):
-                delivery = Delivery(job.settings, names, job.load_id)
+            with hold.staging_tables(session, delivery, target):
                 parts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
-                with watch.phase("publish"), _alive(session, job, names) as alive:
+                with watch.phase("publish"), hold.alive(session, delivery) as alive:
                     raise_failure(alive, names, df, target)
                     publication = Publication(job.load_id, target.name, names, parts, target.move, target.is_new)
-                    return _publish_surely(alive, job, publication)
+                    return hold.publish_surely(alive, job.settings, publication)
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:
                 raise
             logger.warning("%s Starting over.", error.message)
     raise AssertionError("the last start returns or raises")
-
-
-@contextmanager
-def _staging_tables(session: Session, job: LoadJob, names: Staging, target: Target) -> Iterator[None]:
-    """The load's tables, there for the block. A block that succeeds has published and dropped them."""
-    [backend] = session.run("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
-    staging.hold(session, names)
-    if target.is_new:
-        staging.create_for_new(session, names, target.types, logged=not target.move.keys)
-    else:
-        staging.create_beside(session, names, target.name)
-    try:
-        yield
-    except BaseException:
-        _discard(session, job, names, backend)
-        raise
-
-
-def _discard(session: Session, job: LoadJob, names: Staging, backend: Sequence[object]) -> None:
-    """Drop the tables of a load that failed; over a new connection where this one broke or was given up."""
-    if not session.closed:
-        staging.discard(session, names)
-    if not session.closed:
-        return
-    with suppress(JobError), _connected(job) as again:
-        # Given up in mid-statement, it may hold locks still. A server that crashed may give its pid to another one.
-        again.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE (pid, backend_start) = (%s, %s)", *backend
-        )
-        staging.discard(again, names)
-
-
-@contextmanager
-def _alive(session: Session, job: LoadJob, names: Staging) -> Iterator[Session]:
-    """The session, or, where its connection broke while rows were copied, another one that holds what it held."""
-    with suppress(ConnectionFailed):
-        session.run("SELECT 1")
-    if not session.closed:
-        yield session
-        return
-    logger.warning("The driver's connection broke while rows were copied. Going on over another one.")
-    with _connected(job) as again:
-        ledger.await_load(again, job.load_id)
-        staging.hold(again, names)
-        yield again
-
-
-def _publish_surely(session: Session, job: LoadJob, publication: Publication) -> Published:
-    """Publish, also over a connection that breaks: then the marker tells whether the commit was done."""
-    uncertain = None
-    try:
-        return publish(session, publication)
-    except ConnectionFailed as error:
-        uncertain = error if isinstance(error, CommitUncertain) else None
-        logger.warning("The connection broke while publishing: %s Looking whether it was done.", error.message)
-    with _connected(job) as again:
-        # The broken session held the load's id: when it is free, that session has ended, one way or the other.
-        ledger.await_load(again, job.load_id)
-        staging.hold(again, publication.staging)
-        if uncertain is not None and ledger.recorded_target(again, job.load_id) is not None:
-            return uncertain.published
-        return publish(again, publication)
 
 
 def _analyze(session: Session, table: TableName) -> None:
