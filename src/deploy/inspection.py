@@ -141,7 +141,12 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
 
 
 def _inspect_import(file: Path, target: Target) -> list[Finding]:
-    """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark."""
+    """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
+
+    A Python that is older than the target's cannot: packages for a newer one may use its syntax.
+    """
+    if sys.version_info[:2] < tuple(map(int, target.version.split("."))):
+        return []
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         folder = Path(scratch)
         with tarfile.open(file) as archive:
