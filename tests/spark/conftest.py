@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults import Trial, TrialOf
 from pyspark.sql import SparkSession
+
+from jobs.dbaccess.settings import Settings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,3 +49,9 @@ def spark_submit() -> list[str]:
     """The beginning of a command that submits a job as a user does."""
     launcher = Path(sys.executable).with_name("spark-submit")
     return [str(launcher), "--master", "local[2]", "--conf", "spark.ui.enabled=false"]
+
+
+@pytest.fixture
+def trial_of(spark: SparkSession, database: Settings, tmp_path: Path) -> TrialOf:
+    """Begins a trial of some loads."""
+    return Trial(spark, database, tmp_path, ()).of

@@ -8,36 +8,17 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from faults import (
-    CLUSTER,
-    CREATE,
-    LOAD_ID,
-    RETRYING,
-    Cut,
-    assert_a_rerun_does_nothing,
-    assert_a_rerun_loads,
-    assert_loaded_once,
-    assert_nothing_loaded,
-    claimed_parts,
-    locked,
-    rerun,
-    staging_tables,
-    submit_load,
-    submit_table,
-    until,
-    waiting_for_a_table,
-)
-from faulty_load import PARTS, ROWS
+from faults import Cut, Trial, TrialOf, cuts_on_the_way_to
+from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, numbers
 from pyspark.sql import SparkSession
+from submitted import CLUSTER, RETRYING, until
 
 from jobs.dbaccess.errors import ConnectionFailed, LoadError
-from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sources import Given
 from servermgr.postgres import Manager
 
@@ -47,96 +28,95 @@ ENDLESS = 10**12
 """Rows, of a load that is interrupted."""
 
 
-def test_a_driver_that_is_killed_before_publish_loads_nothing_and_the_rerun_clears_up(
-    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
-) -> None:
-    session.run(CREATE)
-    with submit_load("stalling", CLUSTER, database, tmp_path) as job:
-        job.until(lambda: job.stalled() and claimed_parts(session) == PARTS - 1, "the other parts")
+def test_a_driver_that_is_killed_before_publish_loads_nothing_and_the_rerun_clears_up(trial_of: TrialOf) -> None:
+    trial = trial_of(APPEND)
+    with trial.submit("stalling", CLUSTER) as job:
+        trial.wait_for_stall(job)
         job.kill_driver()
-    assert_nothing_loaded(session)
-    assert_a_rerun_loads(spark, session, database)
+    trial.assert_nothing_loaded()
+    trial.assert_a_rerun_loads()
 
 
-def test_a_driver_that_is_killed_in_publish_loads_nothing_and_the_rerun_clears_up(
-    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
-) -> None:
-    session.run(CREATE)
-    with submit_load("whole", RETRYING, database, tmp_path) as job, locked(database, "t"):
-        job.until(lambda: waiting_for_a_table(session), "publish")
+def test_a_driver_that_is_killed_in_publish_loads_nothing_and_the_rerun_clears_up(trial_of: TrialOf) -> None:
+    trial = trial_of(*INTO_TABLES)
+    with trial.submit("whole", RETRYING) as job, trial.locked():
+        job.until(trial.in_publish, "publish")
         job.kill_driver()
-    assert_nothing_loaded(session)
-    assert_a_rerun_loads(spark, session, database)
+    trial.assert_nothing_loaded()
+    trial.assert_a_rerun_loads()
 
 
-def test_a_driver_whose_jvm_is_killed_clears_up_itself(
-    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
-) -> None:
-    session.run(CREATE)
-    with submit_load("stalling", CLUSTER, database, tmp_path) as job:
+def test_a_driver_whose_jvm_is_killed_clears_up_itself(trial_of: TrialOf) -> None:
+    trial = trial_of(APPEND)
+    with trial.submit("stalling", CLUSTER) as job:
         job.until(job.stalled, "the copying")
         job.kill_jvm()
-        until(lambda: not staging_tables(session), "the dropping of staging")
-    assert_nothing_loaded(session)
-    assert_a_rerun_loads(spark, session, database)
+        until(lambda: not trial.staging_tables(), "the dropping of staging")
+    trial.assert_nothing_loaded()
+    trial.assert_a_rerun_loads()
 
 
-@pytest.mark.parametrize("create", [CREATE, ""], ids=["into a table", "into a new table"])
 @pytest.mark.parametrize("answered", [False, True], ids=["COMMIT is lost", "its answer is lost"])
 def test_a_connection_that_breaks_when_publish_commits_neither_loses_nor_doubles_rows(
-    spark: SparkSession, session: Session, database: Settings, answered: bool, create: str
+    trial_of: TrialOf, answered: bool
 ) -> None:
-    session.run(create or "SELECT 1")
-    cut = Cut(f"pgjobs load_table {LOAD_ID}", b"COMMIT", after=b"INSERT INTO table_updates", answered=answered)
-    with cut.on_the_way_to(database) as way:
-        report = rerun(spark, way)
-    assert cut.done.is_set()
-    assert not report.already_loaded
-    assert_loaded_once(session)
-    assert_a_rerun_does_nothing(spark, session, database)
+    trial = trial_of(*ALL)
+    cut = Cut("pgjobs load_table faulty", b"COMMIT", after=b"INSERT INTO table_updates", answered=answered)
+    with cuts_on_the_way_to(trial.database, cut) as way:
+        reports = trial.run(way)
+    assert len(cut.cut) == len(ALL)
+    assert not any(report.already_loaded for report in reports)
+    trial.assert_loaded_once()
 
 
-@pytest.mark.parametrize("create", [CREATE, ""], ids=["into a table", "into a new table"])
-def test_a_driver_whose_connection_breaks_while_rows_are_copied_loads_all_the_same(
-    spark: SparkSession, session: Session, database: Settings, tmp_path: Path, create: str
-) -> None:
-    session.run(create or "SELECT 1")
-    with submit_load("stalling", RETRYING, database, tmp_path) as job:
-        job.until(job.stalled, "the copying")
-        terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
-        session.run(terminate, f"pgjobs load_table {LOAD_ID}")
+def test_a_driver_whose_connection_breaks_while_rows_are_copied_loads_all_the_same(trial_of: TrialOf) -> None:
+    trial = trial_of(*ALL)
+    with trial.submit("stalling", RETRYING) as job:
+        trial.wait_for_stall(job)
+        terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ %s"
+        assert len(trial.ask(terminate, "^pgjobs load_table faulty")) == len(ALL)
         job.go_on()
         assert job.status() == 0, job.output
-    assert_loaded_once(session)
-    assert_a_rerun_does_nothing(spark, session, database)
+    trial.assert_loaded_once()
 
 
-def test_ctrl_c_while_rows_are_copied_ends_the_load_with_a_line_and_nothing_left(
-    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
-) -> None:
-    session.run(CREATE)
-    with submit_table(ENDLESS, database, tmp_path) as job:
-        job.until(lambda: session.run("SELECT pid FROM pg_stat_progress_copy"), "the copying")
+def test_of_two_drivers_with_the_same_load_id_at_once_one_loads_and_the_other_waits(trial_of: TrialOf) -> None:
+    trial = trial_of(*INTO_TABLES)
+    with trial.submit("whole", RETRYING) as one, trial.submit("whole", RETRYING) as other:
+
+        def told(words: str) -> int:
+            return (one.output + other.output).count(words)
+
+        with trial.locked():
+            one.until(lambda: told("Another run holds the load id") == len(INTO_TABLES), "the load that waits")
+            one.until(trial.in_publish, "the load that does not")
+        assert (one.status(), other.status()) == (0, 0)
+        assert told("already loaded: ") == told(" rows into ") == len(INTO_TABLES), one.output + other.output
+    trial.assert_loaded_once()
+
+
+def test_ctrl_c_while_rows_are_copied_ends_the_load_with_a_line_and_nothing_left(trial_of: TrialOf) -> None:
+    trial = trial_of(APPEND)
+    with trial.submit_table(ENDLESS) as job:
+        job.until(lambda: trial.ask("SELECT pid FROM pg_stat_progress_copy"), "the copying")
         job.interrupt()
         assert job.status() != 0
     assert job.told == [INTERRUPTED]
-    assert_nothing_loaded(session)
-    assert staging_tables(session) == []
-    assert_a_rerun_loads(spark, session, database)
+    trial.assert_nothing_loaded()
+    assert trial.staging_tables() == []
+    trial.assert_a_rerun_loads()
 
 
-def test_ctrl_c_in_publish_ends_the_load_with_a_line_and_nothing_left(
-    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
-) -> None:
-    session.run(CREATE)
-    with submit_table(ROWS, database, tmp_path) as job, locked(database, "t"):
-        job.until(lambda: waiting_for_a_table(session), "publish")
+def test_ctrl_c_in_publish_ends_the_load_with_a_line_and_nothing_left(trial_of: TrialOf) -> None:
+    trial = trial_of(APPEND)
+    with trial.submit_table(ROWS) as job, trial.locked():
+        job.until(trial.in_publish, "publish")
         job.interrupt()
         assert job.status() != 0
     assert job.told == [INTERRUPTED]
-    assert_nothing_loaded(session)
-    assert staging_tables(session) == []
-    assert_a_rerun_loads(spark, session, database)
+    trial.assert_nothing_loaded()
+    assert trial.staging_tables() == []
+    trial.assert_a_rerun_loads()
 
 
 @pytest.fixture
@@ -151,6 +131,12 @@ def fragile() -> Iterator[Manager]:
         shutil.rmtree(directory)
 
 
+@pytest.fixture
+def fragile_trial(spark: SparkSession, fragile: Manager, tmp_path: Path) -> Trial:
+    """A trial on that server."""
+    return Trial(spark, resolve(Given(url=fragile.url()), {}).settings, tmp_path, ())
+
+
 def crash(server: Manager) -> None:
     """Stop as `pg_ctl stop -m immediate` does, and start again."""
     assert server.process is not None
@@ -159,52 +145,35 @@ def crash(server: Manager) -> None:
     server.start()
 
 
-def test_a_crash_of_the_server_while_rows_are_copied_into_a_table_fails_the_load_and_leaves_nothing(
-    spark: SparkSession, fragile: Manager, tmp_path: Path
+def test_a_crash_of_the_server_while_rows_are_copied_fails_loads_into_tables_and_costs_a_new_table_no_row(
+    fragile_trial: Trial, fragile: Manager
 ) -> None:
-    """The rows that were staged before are gone."""
-    database = resolve(Given(url=fragile.url()), {}).settings
-    with connect(database, "before") as session, submit_load("stalling", RETRYING, database, tmp_path) as job:
-        session.run(CREATE)
-        job.until(lambda: job.stalled() and claimed_parts(session) == PARTS - 1, "the other parts")
+    """The rows that were staged before are gone, but those that are to become a table survive."""
+    trial = fragile_trial.of(*ALL)
+    with trial.submit("stalling", RETRYING) as job:
+        trial.wait_for_stall(job)
         crash(fragile)
         job.go_on()
         assert job.status() == 1
-    assert "the server crashed meanwhile. Nothing was loaded. Run the load again." in job.told[-1]
-    with connect(database, "after") as session:
-        assert_nothing_loaded(session)
-        assert staging_tables(session) == []
-        assert_a_rerun_loads(spark, session, database)
-
-
-def test_a_crash_of_the_server_while_rows_are_copied_into_a_new_table_costs_no_row(
-    spark: SparkSession, fragile: Manager, tmp_path: Path
-) -> None:
-    """These rows are staged in a table that survives: it is to become the target."""
-    database = resolve(Given(url=fragile.url()), {}).settings
-    with connect(database, "before") as session, submit_load("stalling", RETRYING, database, tmp_path) as job:
-        job.until(lambda: job.stalled() and claimed_parts(session) == PARTS - 1, "the other parts")
-        crash(fragile)
-        job.go_on()
-        assert job.status() == 0, job.output
-    with connect(database, "after") as session:
-        assert_loaded_once(session)
-        assert_a_rerun_does_nothing(spark, session, database)
+    assert len(job.told) == len(INTO_TABLES)
+    assert all("the server crashed meanwhile. Nothing was loaded. Run the load again." in line for line in job.told)
+    replace(trial, loads=[NEW]).assert_loaded_once()
+    failed = replace(trial, loads=INTO_TABLES)
+    failed.assert_nothing_loaded()
+    failed.assert_a_rerun_loads()
 
 
 def test_a_crash_of_the_server_in_publish_fails_the_load_and_leaves_nothing(
-    spark: SparkSession, fragile: Manager
+    fragile_trial: Trial, fragile: Manager
 ) -> None:
-    database = resolve(Given(url=fragile.url()), {}).settings
-    with connect(database, "before") as session, ThreadPoolExecutor() as pool:
-        session.run(CREATE)
-        with suppress(ConnectionFailed), locked(database, "t"):
-            load = pool.submit(rerun, spark, database)
-            until(lambda: waiting_for_a_table(session), "publish")
-            crash(fragile)
-    with pytest.raises(LoadError, match="the server crashed meanwhile"):
-        load.result()
-    with connect(database, "after") as session:
-        assert_nothing_loaded(session)
-        assert staging_tables(session) == []
-        assert_a_rerun_loads(spark, session, database)
+    trial = fragile_trial.of(*INTO_TABLES)
+    with ThreadPoolExecutor() as pool, suppress(ConnectionFailed), trial.locked():
+        loads = [pool.submit(load.run, numbers(trial.spark), trial.database) for load in trial.loads]
+        until(trial.in_publish, "publish")
+        crash(fragile)
+    for load in loads:
+        with pytest.raises(LoadError, match="the server crashed meanwhile"):
+            load.result()
+    trial.assert_nothing_loaded()
+    assert trial.staging_tables() == []
+    trial.assert_a_rerun_loads()

@@ -1,6 +1,6 @@
-"""Loads rows out of an input in which something happens in the middle of part 1, once.
+"""Loads rows, in several modes at once, out of an input in which something happens in the middle of part 1.
 
-spark-submit faulty_load.py WHAT FOLDER TABLE LOAD_ID, with the database in PG*. The folder is where tasks and the test
+spark-submit faulty_load.py WHAT FOLDER LOAD..., with the database in PG*. The folder is where tasks and the test
 leave each other notes. All that tasks need is in this file, for Spark brings its functions to them by value.
 """
 
@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Callable
@@ -21,31 +23,72 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import udf
 
 from jobs.dbaccess.resolve import resolve
+from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sources import Given
 from jobs.flows.load import load_dataframe
+from jobs.flows.report import LoadReport
 from jobs.options import run_job
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS, PARTS = 200_000, 4
-PATIENCE = 60.0
+ROWS, PARTS = 100_000, 4
+PATIENCE = 120.0
 """Seconds to wait for a note, before the task fails and the test with it."""
 
 Happening = Callable[[Path, TaskContext], None]
 
 
+@dataclass(frozen=True)
+class Load:
+    """One of several loads that go on at once, each into a table of its own.
+
+    Attributes:
+        table: where to; it names the load, too.
+        mode: as load_table.py takes it.
+        keys: likewise.
+    """
+
+    table: str
+    mode: str
+    keys: tuple[str, ...] = ()
+
+    @property
+    def load_id(self) -> str:
+        return f"faulty {self.table}"
+
+    def run(self, df: DataFrame, database: Settings) -> LoadReport:
+        return load_dataframe(
+            df, table=self.table, settings=database, mode=self.mode, keys=self.keys, load_id=self.load_id
+        )
+
+
+APPEND = Load("append", "append")
+OVERWRITE = Load("overwrite", "overwrite")
+UPSERT = Load("upsert", "upsert", ("id",))
+IGNORE = Load("ignore", "ignore", ("id",))
+NEW = Load("new", "append")
+"""Into a table that is missing."""
+
+INTO_TABLES = (APPEND, OVERWRITE, UPSERT, IGNORE)
+ALL = (*INTO_TABLES, NEW)
+
+
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    what, folder, table, load_id = arguments
+    what, folder, *tables = arguments
+    Path(folder, "driver").write_text(str(os.getpid()))
+    settings = resolve(Given(), environ).settings
+    spark = SparkSession.builder.getOrCreate()
 
-    def load() -> None:
-        spark = SparkSession.builder.getOrCreate()
-        (folder_path := Path(folder)).joinpath("driver").write_text(str(os.getpid()))
-        df = INPUTS[what](spark, folder_path)
-        settings = resolve(Given(), environ).settings
-        sys.stdout.write(load_dataframe(df, table=table, settings=settings, load_id=load_id).summary() + "\n")
+    def load(load: Load) -> int:
+        return run_job(lambda: tell(load.run(INPUTS[what](spark, Path(folder)), settings)), verbose=False)
 
-    return run_job(load, verbose=False)
+    with ThreadPoolExecutor() as pool:
+        return max(pool.map(load, [load for load in ALL if load.table in tables]))
+
+
+def tell(report: LoadReport) -> None:
+    sys.stdout.write(report.summary() + "\n")
 
 
 def numbers(spark: SparkSession) -> DataFrame:

@@ -1,0 +1,156 @@
+"""Jobs in processes of their own, by spark-submit, and a cluster for them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable
+
+import pyspark
+from libpq import environment
+
+from jobs.dbaccess.settings import Settings
+from servermgr.address import free_port
+
+PATIENCE = 120.0
+"""Seconds until a test gives up waiting."""
+
+
+def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+class Submitted:
+    """A job that runs in processes of its own."""
+
+    def __init__(self, command: list[str], environ: Mapping[str, str], folder: Path) -> None:
+        self.folder = folder
+        self._out = folder / "out"
+        with self._out.open("w") as out:
+            # A process group of its own: what a terminal's Ctrl-C reaches.
+            self._process = subprocess.Popen(
+                command, env=environ, cwd=folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def __enter__(self) -> Submitted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    @property
+    def output(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def told(self) -> list[str]:
+        """What the job said of errors."""
+        return [line for line in self.output.splitlines() if line.startswith("error: ")]
+
+    def stalled(self) -> int:
+        """How many attempts at part 1 have begun to wait."""
+        return len(list(self.folder.glob("stalled-*")))
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for something that the job does."""
+        try:
+            until(lambda: condition() or self._process.poll() is not None, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.output}") from None
+        assert condition(), self.output
+
+    def status(self) -> int:
+        """Wait for the end."""
+        try:
+            return self._process.wait(2 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the job does not end:\n{self.output}") from None
+
+    def go_on(self) -> None:
+        (self.folder / "go").touch()
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def kill_jvm(self) -> None:
+        """Kill the driver's JVM alone."""
+        self._process.kill()
+        self._process.wait()
+
+    def kill_driver(self) -> None:
+        """Kill the driver's JVM and its Python, and nothing of the executors."""
+        driver = int((self.folder / "driver").read_text())
+        self._process.kill()
+        os.kill(driver, signal.SIGKILL)
+        self._process.wait()
+
+
+def submit(script: Path, arguments: list[str], conf: Mapping[str, str], database: Settings, folder: Path) -> Submitted:
+    """Submit a job as a user does, with the database in PG*, from an empty folder."""
+    folder.mkdir(exist_ok=True)
+    launcher = str(Path(sys.executable).with_name("spark-submit"))
+    flags = [flag for name, value in {**CONF, **conf}.items() for flag in ("--conf", f"{name}={value}")]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "SPARK_", "PYSPARK_"))}
+    environ = {
+        **kept,
+        **environment(database),
+        "PGSSLMODE": "disable",
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_WORKER_DIR": str(folder / "work"),
+    }
+    return Submitted([launcher, *flags, str(script), *arguments], environ, folder)
+
+
+RETRYING, CLUSTER = "local[6,4]", "local-cluster[2,1,1024]"
+"""One machine with room for a task of each load that stalls, and one; two executors of one core."""
+CONF = {
+    "spark.ui.enabled": "false",
+    "spark.log.level": "ERROR",
+    # Executors that come late would leave all the work, and what is lost with one, to the first.
+    "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+}
+
+
+@contextmanager
+def cluster_of_two_hosts(folder: Path) -> Iterator[str]:
+    """Spark's own cluster, with two workers of one core; speculation wants another host, so they go by two names."""
+    port = free_port("127.0.0.1")
+    url = f"spark://127.0.0.1:{port}"
+    deploy, worker = "org.apache.spark.deploy", ["--cores", "1", "--memory", "1g", "--work-dir", str(folder), url]
+    commands = [
+        [f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"],
+        [f"{deploy}.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", *worker],
+        [f"{deploy}.worker.Worker", "--host", "localhost", "--webui-port", "0", *worker],
+    ]
+    launcher = str(Path(pyspark.__file__).with_name("bin") / "spark-class")
+    environ = {**os.environ, "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
+    processes = []
+    try:
+        for command in commands:
+            processes.append(subprocess.Popen([launcher, *command], env=environ, cwd=folder, stderr=subprocess.DEVNULL))
+            until(lambda: listens(port), "Spark's master")
+        yield url
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
