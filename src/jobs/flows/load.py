@@ -123,7 +123,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             target = settle_target(session, job.table, table, df, job.move)
         published = _stage_and_publish(session, job, df, target, watch)
         with watch.phase("analyze"):
-            _analyze(session, target.name)
+            _analyze(session, job, target.name)
     return _report(job, target, published, watch)
 
 
@@ -161,10 +161,15 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
     raise AssertionError("the last start returns or raises")
 
 
-def _analyze(session: Session, table: TableName) -> None:
+def _analyze(session: Session, job: LoadJob, table: TableName) -> None:
     """Refresh the planner's statistics; a load that is done does not fail for them."""
+    statement = f"ANALYZE {table.quoted}"
     try:
-        session.run(f"ANALYZE {table.quoted}")
+        if not session.closed:
+            session.run(statement)
+            return
+        with hold.connected(job.settings, job.load_id) as again:
+            again.run(statement)
     except JobError as error:
         logger.warning("The rows are loaded, but ANALYZE %s failed: %s", table, error.message)
 
