@@ -32,7 +32,7 @@ from jobs.options import run_job
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS, PARTS = 100_000, 4
+ROWS, PARTS = 40_000, 4
 PATIENCE = 120.0
 """Seconds to wait for a note, before the task fails and the test with it."""
 

@@ -120,6 +120,8 @@ RETRYING, CLUSTER = "local[6,4]", "local-cluster[2,1,1024]"
 CONF = {
     "spark.ui.enabled": "false",
     "spark.log.level": "ERROR",
+    # Several batches make a part, so that it has a middle; and each is larger than a buffer on its way (64 KiB).
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
     # Executors that come late would leave all the work, and what is lost with one, to the first.
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",
 }
