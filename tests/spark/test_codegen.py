@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.spark.codegen import is_wide
+from jobs.spark.codegen import ENCODING, is_wide
 from jobs.spark.copytext import encode
 from jobs.spark.matching import match_new
 
@@ -33,7 +33,7 @@ def test_the_widest_row_of_one_generated_stage_is_still_compiled(
     spark: SparkSession, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     data_type = spark.createDataFrame([], f"c {kind}").schema[0].dataType
-    widest = next(columns for columns in count(1) if is_wide([data_type] * (columns + 1)))
+    widest = next(columns for columns in count(1) if is_wide([data_type] * (columns + 1), ENCODING))
     assert 0 < longest_method(lines(spark, kind, widest), capsys) < MOST_COMPILED
 
 

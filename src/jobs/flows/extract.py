@@ -162,9 +162,8 @@ _FROM_WORKER = re.compile(r"^jobs\.(?:\w+\.)+\w+: (.+)", re.MULTILINE)
 
 def told_by_spark(message: str, readings: Sequence[Reading]) -> ExtractError | None:
     """What an error of Spark's says in our own words, where a task of ours or an expression of ours raised it."""
-    refused = celltext.refused(message)
-    if refused is not None:
-        place, found = refused
-        return ExtractError(*celltext.refusal(readings[place].name, found))
-    found_error = _FROM_WORKER.search(message)
-    return ExtractError(found_error.group(1)) if found_error else None
+    place = celltext.refused(message)
+    if place is not None:
+        return ExtractError(*celltext.refusal(readings[place].name))
+    found = _FROM_WORKER.search(message)
+    return ExtractError(found.group(1)) if found else None

@@ -109,8 +109,8 @@ def _converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.Chunk
     number = pa.int32() if pa.types.is_date(kind) else pa.int64()
     try:
         values = pa.array([read(text) for text in texts.filter(odd).to_pylist()], number).cast(kind)
-    except moments.NoMoment as error:
-        raise _refused(name, str(error)) from None
+    except moments.NoMoment:
+        raise ExtractError(*refusal(name)) from None
     return pc.replace_with_mask(plain.combine_chunks(), odd.combine_chunks(), values)
 
 
@@ -122,8 +122,4 @@ def _cast(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArr
             texts = pc.replace_substring_regex(texts, r"\+00$", "Z")
         return texts.cast(kind)
     except pa.ArrowInvalid:
-        raise _refused(name, "a value") from None
-
-
-def _refused(name: str, found: str) -> ExtractError:
-    return ExtractError(*refusal(name, found))
+        raise ExtractError(*refusal(name)) from None

@@ -23,30 +23,29 @@ BACKSLASH = ("\\\\", "\\")
 PLACEHOLDER = "\0"
 """Stands for a backslash while the other escapes are resolved. PostgreSQL's text never holds it."""
 
-WORDS = ("infinity", "-infinity", "Infinity", "-Infinity", "NaN")
-"""Values of PostgreSQL's that have no equal in some of Spark's types. They may be shown; others are the users'."""
-
 _REFUSED = "pgjobs refused column "
-_FOUND = re.compile(_REFUSED + r"(\d+): (\S+)")
+_FOUND = re.compile(_REFUSED + r"(\d+)")
 
 
-def refusal(name: str, found: str) -> tuple[str, str]:
+def refusal(name: str) -> tuple[str, str]:
     """The message and the hint of the error that tells of a column with a value that Spark cannot hold."""
-    what = found if found in WORDS else f"an array of the dimensions {found}" if "[" in found else "a value"
+    what = "infinity, NaN, too many digits, or an array of other dimensions than declared"
     return (
-        f'The column "{name}" holds {what}, which its type in Spark cannot hold.',
+        f'The column "{name}" holds a value that its type in Spark cannot: {what}.',
         f"Read it as text: --text-columns {name}.",
     )
 
 
-def refused(message: str) -> tuple[int, str] | None:
-    """The place of the column that an error of Spark's is about, and what was found there; None for other errors."""
+def refused(message: str) -> int | None:
+    """The place of the column that an error of Spark's is about; None for other errors."""
     found = _FOUND.search(message)
-    return (int(found.group(1)), found.group(2)) if found else None
+    return int(found.group(1)) if found else None
 
 
-def cell(raw: Column) -> Column:
+def cell(raw: Column, reading: Reading) -> Column:
     """What stands between two tabs as text without escapes, or NULL."""
+    if not reading.dimensions and not isinstance(reading.element, (t.StringType, t.BinaryType)):
+        return f.nullif(raw, f.lit(NULL))  # numbers, dates and the like hold nothing to escape
     resolved = f.replace(raw, f.lit(BACKSLASH[0]), f.lit(PLACEHOLDER))
     for escape, character in (*ESCAPES, (PLACEHOLDER, BACKSLASH[1])):
         resolved = f.replace(resolved, f.lit(escape), f.lit(character))
@@ -65,8 +64,7 @@ def value(text: str, reading: Reading, place: int) -> str:
         return _scalar(text, reading.element, place)
     texts = "array<" * reading.dimensions + "string" + ">" * reading.dimensions
     values = _elements(f"from_json({text}, '{texts}')", reading, place, reading.dimensions)
-    shape = _raise(place, f"substring({text}, 2)")
-    return f"CASE WHEN startswith({text}, '{WRONG_SHAPE}') THEN {shape} ELSE {values} END"
+    return f"CASE WHEN startswith({text}, '{WRONG_SHAPE}') THEN {_raise(place)} ELSE {values} END"
 
 
 def _elements(array: str, reading: Reading, place: int, depth: int) -> str:
@@ -82,19 +80,22 @@ def _scalar(text: str, kind: t.DataType, place: int) -> str:
         return text
     if isinstance(kind, t.BinaryType):
         return f"unhex(substring({text}, 3))"  # after \x
-    said = _astronomical(text) if isinstance(kind, (t.DateType, t.TimestampType, t.TimestampNTZType)) else text
-    words = ", ".join(f"'{word}'" for word in WORDS)
-    shown = f"if({text} IN ({words}), {text}, '?')"
-    otherwise = f"CASE WHEN {text} IS NOT NULL THEN {_raise(place, shown)} END"
-    return f"coalesce(try_cast({said} AS {kind.simpleString()}), {otherwise})"
+    if not isinstance(kind, (t.DecimalType, *_BEFORE_CHRIST)):
+        return f"CAST({text} AS {kind.simpleString()})"  # the server's type is the same: it cannot fail
+    value = f"try_cast({text} AS {kind.simpleString()})"
+    if isinstance(kind, tuple(_BEFORE_CHRIST)):
+        # Spark would read 0044-03-15 BC as if it were AD.
+        value = f"if(endswith({text}, ' BC'), {_BEFORE_CHRIST[type(kind)].format(text)}, {value})"
+    return f"coalesce({value}, if({text} IS NULL, NULL, {_raise(place)}))"
 
 
-def _raise(place: int, found: str) -> str:
-    return f"raise_error(concat('{_REFUSED}{place}: ', {found}))"
+# Kept short: with each type's expression Spark's generated method grows (see `codegen`).
+_BEFORE_CHRIST: dict[type[t.DataType], str] = {
+    t.DateType: "to_date({}, 'yyyy-MM-dd G')",
+    t.TimestampType: "to_timestamp({}, 'yyyy-MM-dd HH:mm:ss[.SSSSSS]X G')",
+    t.TimestampNTZType: "to_timestamp_ntz({}, 'yyyy-MM-dd HH:mm:ss[.SSSSSS] G')",
+}
 
 
-def _astronomical(text: str) -> str:
-    """`0044-03-15 BC` with the year as Spark writes it: -0043-03-15."""
-    year = f"try_cast(substring_index({text}, '-', 1) AS int)"
-    rest = f"replace(substring({text}, instr({text}, '-')), ' BC', '')"
-    return f"CASE WHEN endswith({text}, ' BC') THEN concat(format_string('-%04d', {year} - 1), {rest}) ELSE {text} END"
+def _raise(place: int) -> str:
+    return f"raise_error('{_REFUSED}{place}.')"

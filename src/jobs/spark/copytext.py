@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.spark.codegen import is_wide, outside_whole_stage
+from jobs.spark.codegen import ENCODING, is_wide, outside_whole_stage
 from jobs.spark.matching import Match
 from jobs.spark.types import JSON, TEXT_CATEGORY, innermost, is_string
 
@@ -76,8 +76,8 @@ def encode(df: DataFrame, matches: Sequence[Match], strip_nul: bool = False) -> 
     for match in matches:
         pieces += [_field(df[backquoted(match.source)], match, strip_nul), f.lit("\t")]
     pieces[-1] = f.lit("\n")
-    if is_wide([match.spark_type for match in matches]):
-        pieces[-1] = outside_whole_stage(pieces[-1], witness=pieces[0])
+    if is_wide([match.spark_type for match in matches], ENCODING):
+        pieces[-1] = outside_whole_stage(pieces[-1], t.StringType(), witness=pieces[0])
     return df.select(f.concat(*pieces).alias(LINE))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyspark import Accumulator, AccumulatorParam, SparkContext
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
@@ -16,7 +16,7 @@ from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.snapshot import Snapshot
 from jobs.spark import celltext
-from jobs.spark.codegen import is_wide, outside_whole_stage
+from jobs.spark.codegen import DECODING, is_wide, outside_whole_stage
 from jobs.spark.reading import Reading
 
 if TYPE_CHECKING:
@@ -73,15 +73,19 @@ def fetch(spark: SparkSession, fetching: Fetching, arrow: bool, tally: Tally) ->
         tally: counts what was read.
     """
     cells = _by_arrow(spark, fetching, tally) if arrow else _by_text(spark, fetching, tally)
-    return cells.select(
-        *(f.expr(_value(reading, place, arrow)).alias(reading.name) for place, reading in enumerate(fetching.readings))
-    )
+    carried = {field.name: field.dataType for field in cells.schema}
+    values: list[Column] = []
+    for place, reading in enumerate(fetching.readings):
+        name = _cell_name(place)
+        is_value = carried[name] == reading.spark_type
+        values.append(f.col(name) if is_value else f.expr(celltext.value(name, reading, place)))
+    if not arrow and _is_wide(fetching):
+        values[0] = outside_whole_stage(values[0], fetching.readings[0].spark_type, f.col(_cell_name(0)))
+    return cells.select(*(value.alias(reading.name) for value, reading in zip(values, fetching.readings)))
 
 
-def _value(reading: Reading, place: int, arrow: bool) -> str:
-    if arrow and not reading.dimensions and not isinstance(reading.element, t.BinaryType):
-        return _cell_name(place)
-    return celltext.value(_cell_name(place), reading, place)
+def _is_wide(fetching: Fetching) -> bool:
+    return is_wide([reading.spark_type for reading in fetching.readings], DECODING)
 
 
 def _cell_name(place: int) -> str:
@@ -115,9 +119,9 @@ def _by_text(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame
     frame = spark.createDataFrame(blocks, t.StructType([t.StructField("block", t.BinaryType())]), verifySchema=False)
     lines = frame.select(f.explode(f.split(f.decode("block", "UTF-8"), "\n")).alias("line"))
     raw = lines.select(f.split("line", "\t").alias("cells"))
-    cells = [celltext.cell(f.col("cells")[place]) for place in range(len(fetching.readings))]
-    if is_wide([t.StringType()] * len(cells)):
-        cells[0] = outside_whole_stage(cells[0], f.coalesce(f.col("cells")[0], f.lit("")))
+    cells = [celltext.cell(f.col("cells")[place], reading) for place, reading in enumerate(fetching.readings)]
+    if _is_wide(fetching):
+        cells[0] = outside_whole_stage(cells[0], t.StringType(), f.col("cells")[0])
     return raw.select(*(made.alias(_cell_name(place)) for place, made in enumerate(cells)))
 
 

@@ -24,7 +24,7 @@ def days(text: str) -> int:
     """
     found = _DATE.match(text)
     if found is None:
-        raise NoMoment(text if text.endswith("infinity") else "a value")
+        raise NoMoment
     year, month, day = map(int, found.groups())
     if text.endswith(" BC"):
         year = 1 - year
@@ -44,7 +44,7 @@ def microseconds(text: str) -> int:
     date = days(text)
     found = _TIME.search(text)
     if found is None:
-        raise NoMoment("a value")
+        raise NoMoment
     hours, minutes, seconds = (int(part) for part in found.groups()[:3])
     fraction = int((found.group(4) or "").ljust(6, "0"))
     return ((date * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000 + fraction
