@@ -1,4 +1,4 @@
-"""Run all ways to load TPC-H's lineitem, as often as wanted, and compare them.
+"""Run all ways to load and to read TPC-H's lineitem, as often as wanted, and compare them.
 
 Run by `make bench`. The report is printed, and written as JSON to build/bench/.
 """
@@ -20,7 +20,7 @@ from bench import data, database, measure, report
 from bench.errors import BenchError
 from bench.figures import Figures, median
 from bench.jdbc_jar import PACKAGE, find_jar
-from bench.plan import JDBC, WAYS, Way
+from bench.plan import NEED_JAR, WAYS, Way
 from jobs.dbaccess.errors import JobError
 from servermgr.errors import DatabaseException
 
@@ -32,7 +32,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 
 def main() -> int:
     """Run the benchmark; return the exit status, which a target that was missed does not change."""
-    parser = argparse.ArgumentParser(prog="bench", description="Load TPC-H's lineitem in every way, and compare.")
+    parser = argparse.ArgumentParser(
+        prog="bench", description="Load and read TPC-H's lineitem in every way, and compare."
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H's scale factor; 1 is 6,001,215 rows")
     parser.add_argument("--repeats", type=int, default=1, help="rounds through all ways; the median counts")
     options = parser.parse_args()
@@ -56,8 +58,8 @@ def run(scale: float, repeats: int) -> None:
     rows = data.make(folder, scale)
     jar = find_jar()
     if jar is None:
-        print(f"bench: skipped, {JDBC.label}: there is no jar, and {PACKAGE} could not be installed")
-    ways = [way for way in WAYS if way is not JDBC or jar is not None]
+        print(f"bench: skipped, all by JDBC: there is no jar, and {PACKAGE} could not be installed")
+    ways = [way for way in WAYS if way not in NEED_JAR or jar is not None]
     with database.server() as manager:
         setting = measure.Setting(manager, folder, rows, jar)
         about = {"data": {"scale": scale, "rows": rows.rows, "repeats": repeats}, **setting.about()}

@@ -67,6 +67,15 @@ def prepare(address: Server, *, make_tables: bool) -> None:
     os.sync()
 
 
+def settle(address: Server) -> None:
+    """Have the rows as they are after a while: no reader is to write hint bits, nor to wait for a checkpoint."""
+    with session(address) as opened:
+        for table in (TABLE, WARM_UP_TABLE):
+            opened.run(f"VACUUM ANALYZE {table}")
+        opened.run("CHECKPOINT")
+    os.sync()
+
+
 def check(address: Server, expected: Totals) -> None:
     """Check that the table holds the data.
 

@@ -1,4 +1,4 @@
-"""Measure one load: an empty database, a process of its own, its figures, and whether all rows are there."""
+"""Measure one way: a database that is made ready, a process of its own, its figures, and whether all rows are there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bench import database, watch
 from bench.errors import BenchError
 from bench.figures import DISTURBED, figures
-from bench.plan import JDBC, SPARK_OPTIONS, TABLE, Server, Task
+from bench.plan import NEED_JAR, SPARK_OPTIONS, TABLE, Server, Task
 from servermgr import binaries
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from servermgr.postgres import Manager
 
 ROOT = Path(__file__).resolve().parent.parent
-LOAD_ONCE = str(ROOT / "bench" / "load_once.py")
+RUN_ONCE = str(ROOT / "bench" / "run_once.py")
 ATTEMPTS = 2  # at a load without disturbance
 PACKAGES = ("pyspark", "pyarrow", "pg8000", "psycopg", "adbc-driver-postgresql")
 
@@ -64,7 +64,7 @@ class Setting:
 
 
 def measure_quietly(way: Way, setting: Setting) -> Figures:
-    """Load until nothing disturbs it, but not for ever; the figures are those of the load that was disturbed least.
+    """Run a way until nothing disturbs it, but not for ever; the figures are of the run that was disturbed least.
 
     Raises:
         BenchError: The way failed, or the table does not hold the data.
@@ -76,7 +76,7 @@ def measure_quietly(way: Way, setting: Setting) -> Figures:
 
 
 def measure(way: Way, setting: Setting) -> Figures:
-    """Load once.
+    """Run a way once.
 
     Raises:
         BenchError: The way failed, or the table does not hold the data.
@@ -84,7 +84,10 @@ def measure(way: Way, setting: Setting) -> Figures:
     server_process = setting.manager.process
     if server_process is None:
         raise BenchError("PostgreSQL does not run")
-    database.prepare(setting.server, make_tables=not way.makes_table)
+    if way.reads:
+        database.settle(setting.server)
+    else:
+        database.prepare(setting.server, make_tables=not way.makes_table)
     watch.wait_for_quiet()
     result = setting.folder / "result.json"
     began = time.monotonic()
@@ -96,13 +99,13 @@ def measure(way: Way, setting: Setting) -> Figures:
 
 
 def command(way: Way, setting: Setting, result: Path) -> list[str]:
-    """Return the command that loads once."""
+    """Return the command that runs a way once."""
     task = Task(setting.server, TABLE, str(setting.folder), way.arrow, str(binaries.find().bin / "psql"))
-    arguments = [LOAD_ONCE, way.module, json.dumps(asdict(task)), str(result)]
+    arguments = [RUN_ONCE, way.module, json.dumps(asdict(task)), str(result)]
     programs = Path(sys.prefix, "bin")
     if not way.spark:
         return [str(programs / "python"), *arguments]
-    jars = ["--jars", str(setting.jar)] if way is JDBC else []
+    jars = ["--jars", str(setting.jar)] if way in NEED_JAR else []
     return [str(programs / "spark-submit"), *SPARK_OPTIONS, *jars, *arguments]
 
 

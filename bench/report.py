@@ -20,9 +20,11 @@ TIME_OF_EXISTING, SERVER_CPU_OF_EXISTING = 0.75, 0.65  # x JDBC's
 TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # likewise
 TIME_OF_PURE = 1.15  # x PyArrow's
 WORKER_MEMORY = 300  # MB
+TIME_OF_READING, SERVER_CPU_OF_READING, TIME_OF_PURE_READING = 1.2, 1.0, 2.2  # x JDBC's
 
 NOTES = """\
-seconds: from reading Parquet to the last commit, after a warm-up by 1000 rows. wall: of the process, with its start.
+seconds: from reading Parquet to the last commit, or from the first connection to the last row in Spark, after a warm-up
+by 1000 rows. wall: of the process, with its start.
 CPU: user and system, of all processes of a side, in those seconds; other: of the rest of the machine, with this very
 measuring. Memory: the most that was resident in those seconds, of the biggest Python worker, of the JVM, of all
 processes of the client together (shared pages count in each)."""
@@ -39,7 +41,10 @@ class Goal(NamedTuple):
 def text(medians: Mapping[Way, Figures], about: Mapping[str, object], rows: int) -> str:
     """Show everything."""
     circumstances = "\n".join(f"{name}: {shown(value)}" for name, value in about.items())
-    parts = (circumstances, table(medians, rows), phases(medians), NOTES, disturbed(medians), verdicts(goals(medians)))
+    loads = {way: one for way, one in medians.items() if not way.reads}
+    reads = {way: one for way, one in medians.items() if way.reads}
+    tables = (table(loads, rows, plan.JDBC), phases(loads), table(reads, rows, plan.READ_JDBC))
+    parts = (circumstances, *tables, NOTES, disturbed(medians), verdicts(goals(medians)))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -62,15 +67,15 @@ def shown(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def table(medians: Mapping[Way, Figures], rows: int) -> str:
+def table(medians: Mapping[Way, Figures], rows: int, jdbc: Way) -> str:
     """Show the figures of each way, and their ratios to JDBC's."""
     time = {way: one.seconds for way, one in medians.items()}
     cpu = {way: one.server_cpu for way, one in medians.items()}
     headings = ("way", "seconds", "rows/s", "x JDBC", "server CPU s", "x JDBC", "client CPU s", "other CPU s")
     lines = [(*headings, "worker MB", "JVM MB", "client MB", "wall s")]
     for way, one in medians.items():
-        seconds = (f"{one.seconds:.1f}", f"{rows / one.seconds:,.0f}", factor(ratio(time, way, plan.JDBC)))
-        server_cpu = (f"{one.server_cpu:.1f}", factor(ratio(cpu, way, plan.JDBC)))
+        seconds = (f"{one.seconds:.1f}", f"{rows / one.seconds:,.0f}", factor(ratio(time, way, jdbc)))
+        server_cpu = (f"{one.server_cpu:.1f}", factor(ratio(cpu, way, jdbc)))
         other_cpu = (f"{one.client_cpu:.1f}", f"{one.other_cpu:.1f}")
         memory = (megabytes(one.worker_memory), megabytes(one.jvm_memory), megabytes(one.client_memory))
         lines.append((way.label, *seconds, *server_cpu, *other_cpu, *memory, f"{one.wall:.1f}"))
@@ -94,7 +99,8 @@ def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
     """Compare with what is to be reached."""
     time = {way: one.seconds for way, one in medians.items()}
     cpu = {way: one.server_cpu for way, one in medians.items()}
-    workers = [one.worker_memory / 1e6 for way, one in medians.items() if way.module == plan.ARROW.module]
+    ours = (plan.ARROW.module, plan.READ_ARROW.module)
+    workers = [one.worker_memory / 1e6 for way, one in medians.items() if way.module in ours]
     return [
         Goal("table exists: time, x JDBC", TIME_OF_EXISTING, ratio(time, plan.ARROW, plan.JDBC)),
         Goal("table exists: server CPU, x JDBC", SERVER_CPU_OF_EXISTING, ratio(cpu, plan.ARROW, plan.JDBC)),
@@ -102,6 +108,9 @@ def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
         Goal("makes the table: server CPU, x JDBC", SERVER_CPU_OF_MADE, ratio(cpu, plan.ARROW_MAKES, plan.JDBC)),
         Goal("table exists: time of pure Python, x PyArrow", TIME_OF_PURE, ratio(time, plan.PURE, plan.ARROW)),
         Goal("makes the table: likewise", TIME_OF_PURE, ratio(time, plan.PURE_MAKES, plan.ARROW_MAKES)),
+        Goal("extract: time, x JDBC", TIME_OF_READING, ratio(time, plan.READ_ARROW, plan.READ_JDBC)),
+        Goal("extract: server CPU, x JDBC", SERVER_CPU_OF_READING, ratio(cpu, plan.READ_ARROW, plan.READ_JDBC)),
+        Goal("extract: time of pure Python, x JDBC", TIME_OF_PURE_READING, ratio(time, plan.READ_PURE, plan.READ_JDBC)),
         Goal("biggest Python worker, MB", WORKER_MEMORY, max(workers, default=None)),
     ]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.plan import Task
 
 
-def load(task: Task) -> dict[str, float]:
+def run(task: Task) -> dict[str, float]:
     """Load, each connection its share of the file's row groups; there are no phases."""
     groups = range(ParquetFile(task.parquet).num_row_groups)
     with ThreadPoolExecutor(CONNECTIONS) as pool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bench.plan import Task
 
 
-def load(task: Task) -> dict[str, float]:
+def run(task: Task) -> dict[str, float]:
     """Load; there are no phases."""
     server = task.server
     url = f"jdbc:postgresql://{server.host}:{server.port}/{server.dbname}?reWriteBatchedInserts=true"

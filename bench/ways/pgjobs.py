@@ -10,14 +10,15 @@ from pyspark.sql import SparkSession
 from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import TableName
+from jobs.flows import load
 from jobs.flows.copying import Copying
-from jobs.flows.load import LoadJob, new_load_id, run
+from jobs.flows.load import LoadJob, new_load_id
 
 if TYPE_CHECKING:
     from bench.plan import Task
 
 
-def load(task: Task) -> dict[str, float]:
+def run(task: Task) -> dict[str, float]:
     """Load, and return the seconds of the phases."""
     server = {name: str(value) for name, value in asdict(task.server).items()}
     job = LoadJob(
@@ -27,5 +28,5 @@ def load(task: Task) -> dict[str, float]:
         load_id=new_load_id(),
         copying=Copying(arrow=task.arrow),
     )
-    report = run(job, lambda: SparkSession.builder.getOrCreate().read.parquet(task.parquet))
+    report = load.run(job, lambda: SparkSession.builder.getOrCreate().read.parquet(task.parquet))
     return {name: seconds for name, seconds in report.seconds.items() if name != "total"}

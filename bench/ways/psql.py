@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.plan import Task
 
 
-def load(task: Task) -> dict[str, float]:
+def run(task: Task) -> dict[str, float]:
     """Load, each file by a psql of its own; there are no phases."""
     with ThreadPoolExecutor(len(TEXTS)) as pool:
         for _ in pool.map(partial(_copy, task), TEXTS):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.plan import Task
 
 
-def load(task: Task) -> dict[str, float]:
+def run(task: Task) -> dict[str, float]:
     """Load; there are no phases."""
     SparkSession.builder.getOrCreate().read.parquet(task.parquet).foreachPartition(partial(_copy, task))
     return {}

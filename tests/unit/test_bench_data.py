@@ -11,8 +11,8 @@ import pytest
 from pyarrow.parquet import ParquetFile, write_table
 
 from bench import data
-from bench.load_once import read_task
 from bench.plan import PARQUET, TEXTS, Server, Task
+from bench.run_once import read_task
 
 
 @pytest.fixture

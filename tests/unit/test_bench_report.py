@@ -28,14 +28,14 @@ def goal(name: str) -> report.Goal:
 
 
 def test_each_way_is_shown_with_its_ratios_to_jdbc() -> None:
-    first, ours, jdbc = (" ".join(line.split()) for line in report.table(MEDIANS, 6000).splitlines())
+    first, ours, jdbc = (" ".join(line.split()) for line in report.table(MEDIANS, 6000, plan.JDBC).splitlines())
     assert first.startswith("way seconds rows/s x JDBC server CPU s x JDBC client CPU s other CPU s worker MB")
     assert ours == "pgjobs, PyArrow, table exists 7.5 800 0.75 3.0 0.75 12.0 0.5 150 700 900 20.0"
     assert jdbc == "Spark JDBC, reWriteBatchedInserts 10.0 600 1.00 4.0 1.00 12.0 0.5 700 900 20.0"
 
 
 def test_without_jdbc_there_are_no_ratios() -> None:
-    [_, ours] = report.table({plan.ARROW: OURS}, 6000).splitlines()
+    [_, ours] = report.table({plan.ARROW: OURS}, 6000, plan.JDBC).splitlines()
     assert " ".join(ours.split()) == "pgjobs, PyArrow, table exists 7.5 800 3.0 12.0 0.5 150 700 900 20.0"
 
 

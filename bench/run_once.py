@@ -1,8 +1,8 @@
-"""The process of one way: warm up, load once, tell from when to when.
+"""The process of one way: warm up, do it once, tell from when to when.
 
-    spark-submit bench/load_once.py MODULE TASK RESULT
+    spark-submit bench/run_once.py MODULE TASK RESULT
 
-The clock starts after a tiny load by the same way, so that no way pays for the start of Spark or Python.
+The clock starts after a thousand rows by the same way, so that no way pays for the start of Spark or Python.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from bench.plan import WARM_UP_TABLE, Server, Task
 
 
 def main(module: str, task_json: str, result: str) -> None:
-    """Load, and write start, end and the seconds of the phases."""
-    load = import_module(f"bench.ways.{module}").load
+    """Run the way, and write start, end and the seconds of the phases."""
+    run = import_module(f"bench.ways.{module}").run
     task = read_task(task_json)
-    load(replace(task, table=WARM_UP_TABLE, folder=f"{task.folder}/sample"))
+    run(replace(task, table=WARM_UP_TABLE, folder=f"{task.folder}/sample"))
     time.sleep(PAUSE)
     start = time.monotonic()
-    phases = load(task)
+    phases = run(task)
     end = time.monotonic()
     time.sleep(PAUSE)
     Path(result).write_text(json.dumps({"start": start, "end": end, "phases": phases}))

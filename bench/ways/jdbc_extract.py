@@ -1,0 +1,25 @@
+"""Spark's own JDBC reader, set up as fast as it gets. Each of its partitions sees another moment of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import SparkSession
+
+from bench.plan import CONNECTIONS, JDBC_BATCH
+from bench.ways.reading import drain
+
+if TYPE_CHECKING:
+    from bench.plan import Task
+
+
+def run(task: Task) -> dict[str, float]:
+    """Read; there are no phases."""
+    server = task.server
+    url = f"jdbc:postgresql://{server.host}:{server.port}/{server.dbname}"
+    properties = {"user": server.user, "driver": "org.postgresql.Driver", "fetchsize": str(JDBC_BATCH)}
+    spark = SparkSession.builder.getOrCreate()
+    query = f"(SELECT min(l_orderkey) AS low, max(l_orderkey) AS high FROM {task.table}) AS bounds"
+    [[low, high]] = spark.read.jdbc(url, query, properties=properties).collect()
+    drain(spark.read.jdbc(url, task.table, "l_orderkey", low, high, CONNECTIONS, properties=properties), task)
+    return {}

@@ -1,0 +1,31 @@
+"""This project's extract: one snapshot, parts by blocks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from pyspark.sql import SparkSession
+
+from bench.plan import CONNECTIONS
+from bench.ways.reading import drain
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.resolve import resolve
+from jobs.dbaccess.sources import Given
+from jobs.dbaccess.sql import TableName
+from jobs.flows.extract import extracting
+from jobs.flows.source import Wanted
+
+if TYPE_CHECKING:
+    from bench.plan import Task
+
+
+def run(task: Task) -> dict[str, float]:
+    """Read; there are no phases."""
+    server = {name: str(value) for name, value in asdict(task.server).items()}
+    settings = resolve(Given(server), {}).settings
+    wanted = Wanted(TableName.parse(task.table), parallelism=CONNECTIONS)
+    spark = SparkSession.builder.getOrCreate()
+    with connect(settings, "pgjobs bench") as held, extracting(spark, held, settings, wanted, task.arrow) as extraction:
+        drain(extraction.df, task)
+    return {}

@@ -1,0 +1,25 @@
+"""What ends every reading by Spark: all rows are made, nothing is done with them, and their sums tell that all came."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as f
+
+from bench.data import Totals
+from bench.errors import BenchError
+from bench.plan import PARQUET, Task
+
+
+def drain(rows: DataFrame, task: Task) -> None:
+    """Have Spark make all rows.
+
+    Raises:
+        BenchError: They are not those of the data.
+    """
+    seen = Observation()
+    sums = (f.count("*").alias("rows"), f.sum("l_extendedprice").alias("price"), f.sum("l_orderkey").alias("keys"))
+    rows.observe(seen, *sums).write.format("noop").mode("overwrite").save()
+    found = Totals(seen.get["rows"], seen.get["price"], seen.get["keys"])
+    wanted = rows.sparkSession.read.parquet(f"{task.folder}/{PARQUET}").agg(*sums[:1]).first()
+    if wanted is None or found.rows != wanted["rows"]:
+        raise BenchError(f"{found} was read, and not {wanted}")
