@@ -1,27 +1,39 @@
 """Runs a StartJobRun request on this machine: the same archive, script, parameters and arguments, on local-cluster.
 
 Executors are processes of their own, everything starts in an empty working directory, and nothing is visible to driver
-and executors but the archive's packages and Spark. Both must report the archive's interpreter.
+and executors but the archive's packages and Spark. A probe runs first, under the same configuration: where driver or an
+executor is not on the archive's interpreter, the request is not run.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-import subprocess
+import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from deploy import probe
+from deploy.children import run_to_end
 from deploy.errors import DeployError
 from deploy.request import ENVIRONMENT
 
-MASTER = "local-cluster[2,1,1024]"
+EXECUTORS = 2
+MASTER = f"local-cluster[{EXECUTORS},1,1024]"
 """Two executors of one core and 1024 MB each."""
 
+# What is told of EMR's workers, which are larger than a laptop's: Spark would wait for such an executor for ever.
+_SIZES = re.compile(
+    r"spark\.((driver|executor)\.(cores|memory\w*|instances)|dynamicAllocation\..+|emr-serverless\.(?!driverEnv\.).+)"
+)
+
 _DRIVER_ENV = "spark.emr-serverless.driverEnv."
+_LINES_SHOWN = 15
+_STACK = ("\tat ", "  File ", "    ")
 
 # What spark-submit needs of the caller's environment. Nothing else passes, Python's variables least of all.
 _PASSED_ON = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|PG\w+|AIRFLOW_CONN_\w+|DATABASE_URL|AWS_\w+")
@@ -37,18 +49,68 @@ def run_local(request: Mapping[str, Any], files: Mapping[str, Path], folder: Pat
         environ: the caller's environment.
 
     Raises:
-        DeployError: a file is missing, or this machine lacks the archive's interpreter.
+        DeployError: a file is missing, this machine lacks the archive's interpreter, or driver or executors do not
+            run on it.
+        KeyboardInterrupt: Ctrl-C; Spark has ended by then.
     """
     spark = request["jobDriver"]["sparkSubmit"]
-    conf = localized(read_parameters(spark["sparkSubmitParameters"]), files)
-    archive = Path(conf["spark.archives"].rpartition("#")[0])
-    unpack(archive, folder / ENVIRONMENT)
-    command = [str(spark_home() / "bin" / "spark-submit"), "--master", MASTER]
-    command += [
-        flag for key, value in conf.items() if not key.startswith(_DRIVER_ENV) for flag in ("--conf", f"{key}={value}")
-    ]
-    command += [str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
-    return subprocess.run(command, cwd=folder, env=environment(conf, environ, folder), check=False).returncode
+    conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
+    home = folder / "home"
+    home.mkdir()
+    unpack(Path(conf["spark.archives"].rpartition("#")[0]), home / ENVIRONMENT)
+    seen = environment(conf, environ, folder)
+    prove_interpreters(spark_submit(conf), home, seen)
+    return run_to_end([*spark_submit(conf), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]], home, seen)
+
+
+def spark_submit(conf: Mapping[str, str]) -> list[str]:
+    """The beginning of the command: all but the script."""
+    told = [f"{key}={value}" for key, value in conf.items() if not key.startswith(_DRIVER_ENV)]
+    flags = [word for text in told for word in ("--conf", text)]
+    return [str(spark_home() / "bin" / "spark-submit"), "--master", MASTER, *flags]
+
+
+def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, str]) -> None:
+    """Ask driver and executors, in a run of its own, on what they run.
+
+    Args:
+        submit: the beginning of the command.
+        home: the working directory.
+        environ: what spark-submit sees.
+
+    Raises:
+        DeployError: one is not on the archive's interpreter and packages.
+    """
+    file, log = home.with_name("probe.json"), home.with_name("probe.log")
+    # Until the executors have registered, Spark puts a barrier stage off: by 15 seconds at a time, if it is not told.
+    flags = ["--conf", "spark.scheduler.barrier.maxConcurrentTasksCheck.interval=1s"]
+    command = [*submit, *flags, probe.__file__, "--spark", str(file), str(EXECUTORS)]
+    with log.open("wb") as output:
+        status = run_to_end(command, home, environ, output)
+    if status or not file.exists():
+        lines = [line for line in log.read_text(errors="replace").splitlines() if not line.startswith(_STACK)]
+        raise DeployError(
+            "\n".join(["Spark did not start with the archive. The end of its log:", *lines[-_LINES_SHOWN:]])
+        )
+    seen = json.loads(file.read_text())
+    found = [fault for process in seen for fault in probe.faults(process)]
+    if found:
+        raise DeployError("\n".join(["Not all processes run on the archive:", *found]))
+    print(f"run-local: driver and {len(seen) - 1} executors run on {describe_interpreter(seen[0])}", file=sys.stderr)
+
+
+def describe_interpreter(seen: Mapping[str, Any]) -> str:
+    """The interpreter in a line: the archive's path, and what it leads to."""
+    packages = ", ".join(f"{name} {found['version']}" for name, found in seen["packages"].items() if found["version"])
+    return f"./{ENVIRONMENT}/bin/python: Python {seen['python']}, {packages}"
+
+
+def sized_for_here(conf: Mapping[str, str]) -> dict[str, str]:
+    """The configuration without the sizes of EMR's workers; what is left out is told."""
+    left_out = [key for key in conf if _SIZES.fullmatch(key)]
+    if left_out:
+        print(f"run-local: left out, for this machine has sizes of its own: {', '.join(left_out)}", file=sys.stderr)
+    return {key: value for key, value in conf.items() if key not in left_out}
 
 
 def read_parameters(parameters: str) -> dict[str, str]:
@@ -69,7 +131,7 @@ def localized(conf: Mapping[str, str], files: Mapping[str, Path]) -> dict[str, s
     uri, hash_, name = conf["spark.archives"].rpartition("#")
     if uri not in files:
         raise DeployError(f"There is no local file for {uri}.")
-    return {**conf, "spark.archives": f"{files[uri]}{hash_}{name}"}
+    return {**conf, "spark.archives": f"{files[uri].resolve()}{hash_}{name}"}
 
 
 def unpack(archive: Path, target: Path) -> None:

@@ -32,5 +32,6 @@ def test_a_submission_loads_rows_through_the_archive(tmp_path: Path, session: Se
         command, env={**kept, **environment(database)}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert "driver and 2 executors run on ./environment/bin/python: Python 3." in done.stderr
     assert "loaded 2 rows into public.t" in done.stdout
     assert session.run("SELECT a, b FROM t ORDER BY a") == [["1", "x"], ["2", "y"]]

@@ -1,0 +1,61 @@
+"""run-local: what makes a request one for this machine, and what the probe must have seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploy.probe import faults
+from deploy.run_local import sized_for_here
+
+GOOD: dict[str, Any] = {
+    "role": "executor 0",
+    "environment": "/work/0/environment",
+    "prefix": "/work/0/environment",
+    "interpreter": "/usr/bin/python3.11",
+    "packages": {
+        "jobs": {"file": "/work/0/environment/lib/python3.11/site-packages/jobs/__init__.py", "version": ""},
+        "pg8000": {"file": "/work/0/environment/lib/python3.11/site-packages/pg8000/__init__.py", "version": "1"},
+    },
+}
+
+
+def test_a_process_on_the_archive_has_no_fault() -> None:
+    assert list(faults(GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"prefix": "/usr"}, "The executor 0 runs on /usr/bin/python3.11, not on the archive's interpreter."),
+        ({"prefix": "/work/0/environment2"}, "not on the archive's interpreter"),
+        ({"packages": {"jobs": GOOD["packages"]["jobs"]}}, "The executor 0 does not see pg8000."),
+        (
+            {"packages": {**GOOD["packages"], "pg8000": {"file": "/usr/lib/pg8000.py", "version": "1"}}},
+            "The executor 0 has pg8000 from /usr/lib/pg8000.py, not from the archive.",
+        ),
+    ],
+)
+def test_a_process_elsewhere_is_told_apart(change: dict[str, Any], fault: str) -> None:
+    [found] = faults({**GOOD, **change})
+    assert fault in found
+
+
+def test_sizes_of_emrs_workers_are_left_out_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = {
+        "spark.archives": "x#environment",
+        "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": "./environment/bin/python",
+        "spark.executorEnv.PYSPARK_PYTHON": "./environment/bin/python",
+        "spark.sql.shuffle.partitions": "4",
+    }
+    sizes = {
+        "spark.executor.memory": "14g",
+        "spark.executor.memoryOverhead": "2g",
+        "spark.driver.cores": "4",
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.emr-serverless.driver.disk": "30g",
+    }
+    assert sized_for_here({**kept, **sizes}) == kept
+    told = capsys.readouterr().err
+    assert all(key in told for key in sizes)
