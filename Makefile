@@ -1,6 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package bench clean
+.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
+	bench clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -14,6 +15,10 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-ha
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 SCALE ?= 1
 REPEATS ?= 1
+BARE := build/bare
+RELEASE ?= emr-spark-8.1.0
+ARCH ?= x86_64
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 COMPOSE := docker compose --file tests/compose.yaml
 
 help: ## list the targets
@@ -69,6 +74,20 @@ test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 package: setup ## pack dist/pyspark_venv.tar.gz for EMR Serverless
 	scripts/package_venv.sh
 
+verify-bare: setup $(BARE)/complete ## run the archive in a bare Debian 12 (wants debootstrap, and root or sudo)
+	$(BIN)/pytest tests/aws/test_archive_elsewhere.py
+
+$(BARE)/complete:
+	@command -v debootstrap >/dev/null || { echo >&2 "Not verified: no debootstrap here. On Debian: apt install debootstrap"; exit 1; }
+	$(SUDO) rm -rf --one-file-system $(BARE)
+	mkdir -p build
+	$(SUDO) debootstrap --variant=minbase --include=python3.11-minimal,libpython3.11-stdlib bookworm $(BARE) >build/bare.log \
+		|| { tail -n 3 build/bare.log >&2; exit 1; }
+	$(SUDO) touch $@
+
+verify-image: setup ## check dist's archive in the image of RELEASE (emr-spark-8.1.0), ARCH (x86_64), or in IMAGE
+	@$(BIN)/python -m deploy.image dist/pyspark_venv.tar.gz --release $(RELEASE) --arch $(ARCH) $(if $(IMAGE),--image $(IMAGE))
+
 test-interop: setup .venv-interop/complete ## read the connections that a real Airflow writes
 	$(BIN)/pytest tests/interop
 
@@ -89,4 +108,5 @@ bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,
 
 clean: ## remove what was made here, the demo and its data among it
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
+	@test ! -d $(BARE) || $(SUDO) rm -rf --one-file-system $(BARE)
 	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse

@@ -1,11 +1,13 @@
 """Packs the venv archive that EMR Serverless unpacks on every worker; no Docker, on Linux or macOS, in seconds.
 
-    python -m deploy.archive build  [--release emr-spark-8.1.0] [--arch x86_64|arm64] [--with PACKAGE]... [--output DIR]
+    python -m deploy.archive build  [--release emr-spark-8.1.0] [--arch x86_64|arm64] [--with PACKAGE]...
+                                    [--self-contained [--python 3.12]] [--output DIR]
     python -m deploy.archive verify dist/pyspark_venv.tar.gz [--release ...] [--arch ...]
 
 A venv is little more than a folder: bin/python leads to the image's interpreter, pyvenv.cfg says so, and
 site-packages holds wheels, which are fetched for the *target's* Python and platform. What the image has (boto3,
-pandas, PyArrow) stays visible by include-system-site-packages. The same inputs give the same bytes.
+pandas, PyArrow) stays visible by include-system-site-packages. The same inputs give the same bytes. A self-contained
+archive carries an interpreter instead: it sees nothing of the image's.
 """
 
 from __future__ import annotations
@@ -24,25 +26,31 @@ from importlib.metadata import Distribution, PathDistribution
 from io import BytesIO
 from pathlib import Path
 
+from deploy import interpreter
 from deploy.errors import DeployError
-from deploy.inspection import Finding, inspect_archive
+from deploy.inspection import Finding, carried_version, inspect_archive
 from deploy.releases import ARCHITECTURES, DEFAULT_RELEASE
 from deploy.target import Target, target_for
+from deploy.uv import run_uv
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "runtime.lock"
 NAME = "pyspark_venv.tar.gz"
+_COMPRESSION = 6
+"""Of gzip: 9 takes three times as long, for a hundredth of the size."""
+
 MOST_SHOWN = 10
 """Faults that are listed; a package for another processor alone has dozens."""
 
 
-def build(target: Target, output: Path, extras: Sequence[str] = ()) -> Path:
+def build(target: Target, output: Path, extras: Sequence[str] = (), carried: Path | None = None) -> Path:
     """Make the archive and its manifest, and check them before they get their names.
 
     Args:
         target: what to build for.
         output: the folder to write to.
         extras: packages that are wanted beside the jobs' own, as pip would be told of them.
+        carried: the folder of the interpreter to carry, where the target is for one; by default uv installs it.
 
     Raises:
         DeployError: a package has no wheel for the target, or the archive does not pass its checks.
@@ -50,6 +58,9 @@ def build(target: Target, output: Path, extras: Sequence[str] = ()) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
         tree = Path(scratch, "venv")
+        if target.carried:
+            carried = carried or interpreter.fetch(target, ROOT / "build" / "python")
+            interpreter.carry(carried, tree, target)
         site = lay_out(tree, target)
         install(site, target, extras)
         shutil.copytree(ROOT / "src" / "jobs", site / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
@@ -57,15 +68,19 @@ def build(target: Target, output: Path, extras: Sequence[str] = ()) -> Path:
         pack(tree, packed)
         complain(inspect_archive(packed, target, with_extras=bool(extras)))
         manifest = describe(packed, site, target)
+        if carried:
+            manifest["carried_interpreter"] = interpreter.describe(carried, target)
         shutil.move(str(packed), output / NAME)
         (output / f"{NAME}.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return output / NAME
 
 
 def lay_out(tree: Path, target: Target) -> Path:
-    """Make an empty venv for the target's interpreter; the folder of its packages."""
+    """Make an empty venv for the target's interpreter, unless that is carried; the folder of its packages."""
     site = tree / "lib" / f"python{target.version}" / "site-packages"
     site.mkdir(parents=True)
+    if target.carried:
+        return site
     (tree / "bin").mkdir()
     (tree / "bin" / "python").symlink_to(target.interpreter)
     for name in ("python3", f"python{target.version}"):
@@ -78,26 +93,15 @@ def lay_out(tree: Path, target: Target) -> Path:
 
 def install(site: Path, target: Target, extras: Sequence[str]) -> None:
     """Install the jobs' packages by the lock file, and the extras, as wheels for the target."""
-    command = ["uv", "pip", "install", "--quiet", "--target", str(site), "--link-mode", "copy"]
+    command = ["pip", "install", "--quiet", "--target", str(site), "--link-mode", "copy"]
     command += ["--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"]
-    run([*command, "--no-deps", "--require-hashes", "--requirements", str(LOCK)])
+    problem = "The packages cannot be had for the target"
+    run_uv([*command, "--no-deps", "--require-hashes", "--requirements", str(LOCK)], problem)
     if extras:
-        run([*command, "--constraints", str(LOCK), *extras])
+        run_uv([*command, "--constraints", str(LOCK), *extras], problem)
     for leftover in (".lock", "bin", "__pycache__"):
         path = site / leftover
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def run(command: Sequence[str]) -> None:
-    """Run uv from this environment.
-
-    Raises:
-        DeployError: it failed; with its own last lines.
-    """
-    program = Path(sys.prefix, "bin", command[0])
-    done = subprocess.run([str(program), *command[1:]], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DeployError(f"The packages cannot be had for the target:\n{done.stderr.strip()}")
 
 
 def pack(tree: Path, packed: Path) -> None:
@@ -106,7 +110,7 @@ def pack(tree: Path, packed: Path) -> None:
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree.rglob("*")):
             archive.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_anonymous)
-    packed.write_bytes(gzip.compress(plain.getvalue(), mtime=0))
+    packed.write_bytes(gzip.compress(plain.getvalue(), _COMPRESSION, mtime=0))
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -170,16 +174,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build or verify; the exit status."""
     options = parser().parse_args(arguments)
     try:
-        target = target_for(options.release, options.arch, options.python)
         if options.command == "verify":
-            complain(inspect_archive(options.file, target, with_extras=True))
-            print(f"{options.file} is good for {target.release}: {target.interpreter}, {target.architecture}")
-            return 0
-        archive = build(target, options.output, options.extras)
+            return verify(options)
+        carried = options.self_contained or options.interpreter is not None
+        target = target_for(options.release, options.arch, options.python, carried=carried)
+        archive = build(target, options.output, options.extras, options.interpreter)
     except (DeployError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{archive}  {archive.stat().st_size / 1e6:.2f} MB for {target.release}, {target.architecture}")
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check an archive; whether it carries its interpreter is seen from it. The exit status.
+
+    Raises:
+        DeployError: it does not pass.
+    """
+    version = carried_version(options.file)
+    target = target_for(options.release, options.arch, version or options.python, carried=version is not None)
+    complain(inspect_archive(options.file, target, with_extras=True))
+    carried = " of its own" if target.carried else ""
+    print(f"{options.file} is good for {target.release}: {target.interpreter}{carried}, {target.architecture}")
     return 0
 
 
@@ -189,13 +206,19 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True)
     builder = commands.add_parser("build", help="make dist/pyspark_venv.tar.gz and its manifest")
     builder.add_argument("--with", dest="extras", action="append", default=[], metavar="PACKAGE", help="pack it, too")
+    builder.add_argument(
+        "--self-contained", action="store_true", help="carry an interpreter; the image's packages are then not visible"
+    )
+    builder.add_argument(
+        "--interpreter", type=Path, metavar="DIR", help="carry this one, a python-build-standalone for the target"
+    )
     builder.add_argument("--output", type=Path, default=Path("dist"), help="folder (default: dist)")
     verifier = commands.add_parser("verify", help="check an archive")
     verifier.add_argument("file", type=Path)
     for command in (builder, verifier):
         command.add_argument("--release", default=DEFAULT_RELEASE, help=f"default: {DEFAULT_RELEASE}")
         command.add_argument("--arch", choices=ARCHITECTURES, default="x86_64", help="default: x86_64")
-        command.add_argument("--python", metavar="PATH", help="another interpreter of the image")
+        command.add_argument("--python", metavar="PYTHON", help="another interpreter of the image; to carry: 3.12, say")
     return made
 
 

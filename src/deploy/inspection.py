@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path, PurePosixPath
+from posixpath import normpath
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.gnuversions import GNUVerNeedSection
-
+from deploy.elf import MAGIC, elf_faults, library_faults
 from deploy.target import Target
 
 BUDGET = 1_500_000
 """Bytes of an archive without extras: each worker downloads and unpacks it before it starts."""
 
-_ELF_MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
+SELF_CONTAINED_BUDGET = 60_000_000
+"""Bytes of one that carries an interpreter: its program and standard library come to half of that."""
+
 # How the executables of other systems begin: Mach-O (both byte orders, both sizes, fat) and PE.
 _FOREIGN = {
     b"\xfe\xed\xfa\xce": "Mach-O",
@@ -56,80 +56,66 @@ def inspect_archive(file: Path, target: Target, *, with_extras: bool) -> list[Fi
     findings: list[Finding] = []
     try:
         with tarfile.open(file) as archive:
+            names = set(archive.getnames())
             for member in archive:
-                findings += _inspect_member(archive, member, target)
+                findings += _inspect_member(archive, member, target, names)
     except (tarfile.TarError, EOFError, OSError) as error:
         return [Finding(str(file), f"is no archive: {error}")]
     findings += _inspect_layout(file, target)
-    if not with_extras and file.stat().st_size > BUDGET:
-        findings.append(Finding(str(file), f"has {file.stat().st_size:,} bytes, and may have {BUDGET:,}"))
+    budget = SELF_CONTAINED_BUDGET if target.carried else BUDGET
+    if not with_extras and file.stat().st_size > budget:
+        findings.append(Finding(str(file), f"has {file.stat().st_size:,} bytes, and may have {budget:,}"))
     return findings or _inspect_import(file, target)
 
 
-def _inspect_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Target) -> Iterator[Finding]:
+def carried_version(file: Path) -> str | None:
+    """The version of the interpreter that an archive carries, "3.12"; None where it carries none, or is no archive."""
+    try:
+        with tarfile.open(file) as archive:
+            found = (re.fullmatch(r"lib/python(3\.\d+)/os\.py", name) for name in archive.getnames())
+            return next((version[1] for version in found if version), None)
+    except (tarfile.TarError, EOFError, OSError):
+        return None
+
+
+def _inspect_member(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, target: Target, names: Container[str]
+) -> Iterator[Finding]:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
         yield Finding(member.name, "lies outside of the archive")
-    if member.issym() and not _leads_well(path, member.linkname, target):
+    if member.issym() and not _leads_well(path, member.linkname, target, names):
         yield Finding(member.name, f"leads to {member.linkname}, neither inside nor the release's interpreter")
     if member.isfile():
         content = archive.extractfile(member)
-        yield from _inspect_content(member.name, content.read() if content else b"", target)
+        yield from _inspect_content(path, content.read() if content else b"", target, names)
         if path.parent.name == "bin" and not member.mode & 0o100:
             yield Finding(member.name, "is not executable")
 
 
-def _leads_well(path: PurePosixPath, link: str, target: Target) -> bool:
-    """Whether a symbolic link leads inside, or to the interpreter."""
+def _leads_well(path: PurePosixPath, link: str, target: Target, names: Container[str]) -> bool:
+    """Whether a symbolic link leads to something inside, or to the interpreter."""
     if link.startswith("/"):
         return link == target.interpreter
-    depth = len(path.parent.parts)
-    for part in PurePosixPath(link).parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return False
-    return True
+    return normpath(path.parent / link) in names
 
 
-def _inspect_content(name: str, content: bytes, target: Target) -> Iterator[Finding]:
+def _inspect_content(path: PurePosixPath, content: bytes, target: Target, names: Container[str]) -> Iterator[Finding]:
     kind = next((kind for magic, kind in _FOREIGN.items() if content.startswith(magic)), None)
-    if kind is not None and (kind != "PE" or name.endswith((".exe", ".dll", ".pyd"))):
-        yield Finding(name, f"is compiled for another system ({kind})")
-    if content.startswith(b"\x7fELF"):
-        yield from inspect_elf(name, content, target)
-
-
-def inspect_elf(name: str, content: bytes, target: Target) -> Iterator[Finding]:
-    """A compiled file must be for the target's processor, and want no newer C library than the target has."""
-    try:
-        elf = ELFFile(BytesIO(content))
-        if elf.header.e_machine != _ELF_MACHINES[target.machine]:
-            yield Finding(name, f"is compiled for {elf.header.e_machine}, not for {target.machine}")
-        wanted = max(_glibc_versions(elf), default=(0, 0))
-    except ELFError as error:
-        yield Finding(name, f"is a broken ELF file: {error}")
-        return
-    if wanted > target.glibc:
-        yield Finding(
-            name, f"wants glibc {wanted[0]}.{wanted[1]}, and the target has {target.glibc[0]}.{target.glibc[1]}"
-        )
-
-
-def _glibc_versions(elf: ELFFile) -> Iterator[tuple[int, int]]:
-    """The versions of glibc whose symbols a file wants."""
-    for section in elf.iter_sections():
-        if isinstance(section, GNUVerNeedSection):
-            for _, needs in section.iter_versions():
-                for need in needs:
-                    version = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?", need.name)
-                    if version:
-                        yield int(version[1]), int(version[2])
+    if kind is not None and (kind != "PE" or path.suffix in (".exe", ".dll", ".pyd")):
+        yield Finding(str(path), f"is compiled for another system ({kind})")
+    if content.startswith(MAGIC):
+        faults = list(elf_faults(content, target))
+        if target.carried and not faults and "site-packages" not in path.parts:
+            faults += library_faults(content, path.parent, names)
+        yield from (Finding(str(path), fault) for fault in faults)
 
 
 def _inspect_layout(file: Path, target: Target) -> list[Finding]:
     """What makes it a venv of this interpreter, with the jobs in it."""
     site = f"lib/python{target.version}/site-packages"
-    wanted = ["bin/python", "pyvenv.cfg", f"{site}/jobs/load_table.py", f"{site}/pg8000/__init__.py"]
+    own = f"lib/python{target.version}/os.py" if target.carried else "pyvenv.cfg"
+    wanted = ["bin/python", own, f"{site}/jobs/load_table.py", f"{site}/pg8000/__init__.py"]
     with tarfile.open(file) as archive:
         names = set(archive.getnames())
     findings = [Finding(name, "is missing") for name in wanted if name not in names]
@@ -143,14 +129,17 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
 def _inspect_import(file: Path, target: Target) -> list[Finding]:
     """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
 
-    A Python that is older than the target's cannot: packages for a newer one may use its syntax.
+    By the interpreter that it carries, where that runs on this machine; else by this one. A Python that is older than
+    the target's cannot: packages for a newer one may use its syntax.
     """
-    if sys.version_info[:2] < tuple(map(int, target.version.split("."))):
+    own = target.carried and (sys.platform, platform.machine()) == ("linux", target.machine)
+    if not own and sys.version_info[:2] < tuple(map(int, target.version.split("."))):
         return []
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         folder = Path(scratch)
         with tarfile.open(file) as archive:
-            archive.extractall(folder / "environment", members=[m for m in archive if not m.issym()])  # noqa: S202 - its paths were checked
+            members = [member for member in archive if target.carried or not member.issym()]
+            archive.extractall(folder / "environment", members=members)  # noqa: S202 - its paths were checked
         spark = folder / "spark"
         spark.mkdir()
         for package in ("pyspark", "py4j"):
@@ -159,7 +148,8 @@ def _inspect_import(file: Path, target: Target) -> list[Finding]:
                 (spark / package).symlink_to(Path(spec.origin).parent)
         site = folder / "environment" / "lib" / f"python{target.version}" / "site-packages"
         code = f"import sys; sys.path += {[str(site), str(spark)]!r}; import jobs.load_table, pg8000"
-        command = [str(Path(sys.executable).resolve()), "-I", "-S", "-c", code]
+        python = folder / "environment" / target.interpreter if own else Path(sys.executable).resolve()
+        command = [str(python), "-I", "-S", "-c", code]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     lines = done.stderr.strip().splitlines() or ["no reason given"]
     return [Finding("import jobs.load_table, pg8000", lines[-1])] if done.returncode else []

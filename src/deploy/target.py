@@ -18,8 +18,10 @@ class Target:
 
     Attributes:
         interpreter: the path of the Python on the image, to which bin/python leads.
+            Where the archive carries one of its own: the path in the archive.
         version: its minor version, "3.11".
         architecture: one of ARCHITECTURES.
+        carried: whether the archive carries the interpreter.
     """
 
     release: str
@@ -27,6 +29,7 @@ class Target:
     version: str
     architecture: str
     glibc: tuple[int, int]
+    carried: bool = False
 
     @property
     def machine(self) -> str:
@@ -39,13 +42,14 @@ class Target:
         return f"{self.machine}-manylinux_{self.glibc[0]}_{self.glibc[1]}"
 
 
-def target_for(release: str, architecture: str, python: str | None = None) -> Target:
+def target_for(release: str, architecture: str, python: str | None = None, *, carried: bool = False) -> Target:
     """Settle what to build for.
 
     Args:
         release: a label.
         architecture: "x86_64" or "arm64".
-        python: another interpreter of the image, such as /usr/bin/python3.11.
+        python: another interpreter of the image, such as /usr/bin/python3.11; of a carried one the version, "3.12".
+        carried: whether the archive carries the interpreter.
 
     Raises:
         DeployError: one of these cannot be right.
@@ -53,6 +57,11 @@ def target_for(release: str, architecture: str, python: str | None = None) -> Ta
     found = find_release(release)
     if architecture not in ARCHITECTURES:
         raise DeployError(f"There is no architecture {architecture!r}: give {' or '.join(ARCHITECTURES)}.")
+    if carried:
+        wanted = python or found.pythons[0]
+        if not re.fullmatch(r"3\.\d+", wanted):
+            raise DeployError(f"{python!r} is no minor version: of an interpreter to carry, give 3.12, for example.")
+        return Target(found.label, f"bin/python{wanted}", wanted, architecture, found.glibc, carried=True)
     interpreter = python or found.python
     version = re.search(r"python(3\.\d+)$", interpreter)
     if version is None or not interpreter.startswith("/"):

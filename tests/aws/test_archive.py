@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from deploy.archive import NAME, build, main
+from deploy.elf import elf_faults
 from deploy.errors import DeployError
-from deploy.inspection import BUDGET, inspect_archive, inspect_elf
+from deploy.inspection import BUDGET, inspect_archive
 from deploy.releases import RELEASES, find_release
 from deploy.target import Target, target_for
 
@@ -130,6 +131,7 @@ SITE = "lib/python3.11/site-packages"
         (f"{SITE}/x.pyd", b"MZ", "", "compiled for another system (PE)"),
         (f"{SITE}/x.so", b"\x7fELF", "", "broken ELF file"),
         (f"{SITE}/link", b"", "../../../../outside", "neither inside nor the release's interpreter"),
+        (f"{SITE}/link", b"", "nowhere", "neither inside nor the release's interpreter"),
         (f"{SITE}/link", b"", "/usr/bin/python3.9", "neither inside nor the release's interpreter"),
         ("../escape", b"x", "", "lies outside of the archive"),
         ("bin/tool", b"#!/bin/sh", "", "is not executable"),
@@ -169,4 +171,4 @@ def test_a_file_that_wants_a_newer_c_library_is_found() -> None:
         pytest.skip("not a Linux machine")
     machine = {62: "x86_64", 183: "arm64"}[struct.unpack_from("<H", content, 18)[0]]
     ancient = Target("x", "/usr/bin/python3.11", "3.11", machine, (2, 1))
-    assert any("wants glibc 2." in finding.fault for finding in inspect_elf("x.so", content, ancient))
+    assert any("wants glibc 2." in fault for fault in elf_faults(content, ancient))

@@ -6,10 +6,12 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from libpq import environment
+from standin import stand_in, this_machine
 
 from deploy.archive import build
 from deploy.target import target_for
@@ -24,14 +26,28 @@ def test_a_submission_loads_rows_through_the_archive(tmp_path: Path, session: Se
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     archive = build(target_for("emr-spark-8.1.0", architecture, INTERPRETER), tmp_path / "dist")
     (tmp_path / "rows.csv").write_text("a,b\n1,x\n2,y\n")
-    command = [sys.executable, "-m", "deploy", "run-local", "load_table", "--archive", str(archive), "--retries", "1"]
-    command += ["--", "--source", str(tmp_path / "rows.csv"), "--format", "csv", "--option", "header=true"]
-    command += ["--table", "t", "--load-id", "local/1", "--report", str(tmp_path / "report.json")]
+    arguments = ["--source", str(tmp_path / "rows.csv"), "--format", "csv", "--option", "header=true"]
+    arguments += ["--table", "t", "--load-id", "local/1", "--report", str(tmp_path / "report.json")]
+    done = run_local(archive, arguments, environment(database))
+    assert "loaded 2 rows into public.t" in done.stdout
+    assert session.run("SELECT a, b FROM t ORDER BY a") == [["1", "x"], ["2", "y"]]
+
+
+def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python(tmp_path: Path) -> None:
+    """The probe's tasks have run on it in both executors, before the job shows its help."""
+    archive = build(this_machine(), tmp_path / "dist", carried=stand_in(tmp_path / "python"))
+    assert "usage: load_table.py" in run_local(archive, ["--help"], {}).stdout
+
+
+def run_local(archive: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run load_table through an archive."""
+    command = [sys.executable, "-m", "deploy", "run-local", "load_table", "--archive", str(archive)]
+    command += ["--retries", "1"] if "--load-id" in arguments else []
+    command += ["--", *arguments]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     done = subprocess.run(
-        command, env={**kept, **environment(database)}, cwd=tmp_path, capture_output=True, text=True, check=False
+        command, env={**kept, **environ}, cwd=archive.parent, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "driver and 2 executors run on ./environment/bin/python: Python 3." in done.stderr
-    assert "loaded 2 rows into public.t" in done.stdout
-    assert session.run("SELECT a, b FROM t ORDER BY a") == [["1", "x"], ["2", "y"]]
+    return done
