@@ -1,0 +1,125 @@
+"""infra/template.yaml: clean for cfn-lint, and no more allowed than a job and its submitters need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from cfnlint.decode import decode
+
+from deploy.releases import DEFAULT_RELEASE
+
+TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
+CONTENT: Mapping[str, Any] = decode(str(TEMPLATE))[0] or {}
+RESOURCES: Mapping[str, Any] = CONTENT["Resources"]
+
+
+def of_type(kind: str) -> dict[str, Mapping[str, Any]]:
+    return {name: body["Properties"] for name, body in RESOURCES.items() if body["Type"] == kind}
+
+
+def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one, or a list
+    return value if isinstance(value, list) else [value]
+
+
+def statements(value: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401 - any part of the template
+    """Every statement of a policy, wherever it stands."""
+    if isinstance(value, dict):
+        if "Effect" in value:
+            yield value
+        for part in value.values():
+            yield from statements(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from statements(part)
+
+
+ALLOWED = [statement for statement in statements(RESOURCES) if statement["Effect"] == "Allow"]
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    done = subprocess.run([str(linter), str(TEMPLATE)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_yaml_aliases_and_merges_are_not_used() -> None:
+    """cfn-lint takes them, and CloudFormation does not."""
+    code = [line.partition(" #")[0] for line in TEMPLATE.read_text().splitlines()]
+    assert not [line for line in code if "<<:" in line or ": &" in line or ": *" in line]
+
+
+def test_no_permission_is_for_everything() -> None:
+    assert len(ALLOWED) >= 15
+    for statement in ALLOWED:
+        assert "*" not in as_list(statement.get("Resource", "")), statement
+        assert not [action for action in as_list(statement["Action"]) if "*" in action], statement
+
+
+def test_actions_on_emr_serverless_are_operations_of_its_api() -> None:
+    model = botocore.session.get_session().get_service_model("emr-serverless")
+    actions = {action for statement in ALLOWED for action in as_list(statement["Action"])}
+    wanted = {action.partition(":")[2] for action in actions if action.startswith("emr-serverless:")}
+    assert wanted
+    assert wanted <= set(model.operation_names)
+
+
+def test_the_jobs_role_is_assumed_by_this_application_alone() -> None:
+    [trust] = RESOURCES["JobRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "emr-serverless.amazonaws.com"}
+    assert trust["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"].endswith(":/applications/${Application}")
+    assert "aws:SourceAccount" in trust["Condition"]["StringEquals"]
+
+
+def test_the_role_is_passed_to_emr_serverless_alone() -> None:
+    [passing] = [statement for statement in ALLOWED if "iam:PassRole" in as_list(statement["Action"])]
+    assert passing["Resource"] == {"Fn::GetAtt": ["JobRole", "Arn"]}
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}}
+
+
+def test_keys_decrypt_for_the_password_alone() -> None:
+    [decrypting] = [statement for statement in ALLOWED if "kms:Decrypt" in as_list(statement["Action"])]
+    assert "kms:ViaService" in decrypting["Condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize("bucket", sorted(of_type("AWS::S3::Bucket")))
+def test_a_bucket_is_encrypted_private_tidy_and_reached_by_tls_alone(bucket: str) -> None:
+    properties = RESOURCES[bucket]["Properties"]
+    assert properties["BucketEncryption"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["LifecycleConfiguration"]["Rules"]
+    assert RESOURCES[bucket]["DeletionPolicy"] == "Retain"
+    [policy] = [body for body in of_type("AWS::S3::BucketPolicy").values() if body["Bucket"] == {"Ref": bucket}]
+    [denial] = policy["PolicyDocument"]["Statement"]
+    assert (denial["Effect"], denial["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert len(denial["Resource"]) == 2
+
+
+def test_nobody_comes_in_from_an_address() -> None:
+    groups = of_type("AWS::EC2::SecurityGroup").values()
+    rules = [rule for group in groups for rule in group.get("SecurityGroupIngress", [])]
+    rules += of_type("AWS::EC2::SecurityGroupIngress").values()
+    assert len(rules) == 2
+    assert all("SourceSecurityGroupId" in rule and not {"CidrIp", "CidrIpv6"} & set(rule) for rule in rules)
+
+
+def test_workers_take_no_connections_and_may_reach_the_database() -> None:
+    group = RESOURCES["ApplicationSecurityGroup"]["Properties"]
+    reached = [rule.get("DestinationSecurityGroupId") for rule in group["SecurityGroupEgress"]]
+    assert "SecurityGroupIngress" not in group
+    assert {"Ref": "DatabaseSecurityGroupId"} in reached
+    assert RESOURCES["DatabaseIngress"]["Properties"]["SourceSecurityGroupId"] == {"Ref": "ApplicationSecurityGroup"}
+
+
+def test_the_application_is_of_the_release_that_archives_are_packed_for() -> None:
+    assert CONTENT["Parameters"]["ReleaseLabel"]["Default"] == DEFAULT_RELEASE
+
+
+def test_every_private_way_to_aws_has_an_endpoint() -> None:
+    services = {body["ServiceName"]["Fn::Sub"].rpartition(".")[2] for body in of_type("AWS::EC2::VPCEndpoint").values()}
+    assert services == {"s3", "sts", "logs", "secretsmanager", "ssm", "kms"}
