@@ -13,22 +13,20 @@ archive carries an interpreter instead: it sees nothing of the image's.
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.metadata import Distribution, PathDistribution
-from io import BytesIO
 from pathlib import Path
 
 from deploy import interpreter
 from deploy.errors import DeployError
 from deploy.inspection import Finding, carried_version, inspect_archive
+from deploy.packing import pack
 from deploy.releases import ARCHITECTURES, DEFAULT_RELEASE
 from deploy.target import Target, target_for
 from deploy.uv import run_uv
@@ -36,9 +34,6 @@ from deploy.uv import run_uv
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "runtime.lock"
 NAME = "pyspark_venv.tar.gz"
-_COMPRESSION = 6
-"""Of gzip: 9 takes three times as long, for a hundredth of the size."""
-
 MOST_SHOWN = 10
 """Faults that are listed; a package for another processor alone has dozens."""
 
@@ -102,23 +97,6 @@ def install(site: Path, target: Target, extras: Sequence[str]) -> None:
     for leftover in (".lock", "bin", "__pycache__"):
         path = site / leftover
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def pack(tree: Path, packed: Path) -> None:
-    """Write a tree as .tar.gz whose bytes depend on its contents alone: names sorted, times and owners fixed."""
-    plain = BytesIO()
-    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted(tree.rglob("*")):
-            archive.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_anonymous)
-    packed.write_bytes(gzip.compress(plain.getvalue(), _COMPRESSION, mtime=0))
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    executable = member.isdir() or member.mode & 0o100
-    member.mode = 0o755 if executable else 0o644
-    member.mtime = member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
 
 
 def describe(packed: Path, site: Path, target: Target) -> dict[str, object]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from deploy import probe
 from deploy.errors import FAILED, OK, WRONG_USAGE, DeployError
+from deploy.packing import unpack
 from deploy.releases import ARCHITECTURES, DEFAULT_RELEASE, find_release
 
 NOT_CHECKED = 3
@@ -84,8 +85,7 @@ def check(archive: Path, architecture: str, image: str, docker: str) -> tuple[in
         folder = Path(scratch)
         folder.chmod(0o755)  # the image's user is another one
         shutil.copy(probe.__file__, folder)
-        with tarfile.open(archive) as opened:
-            opened.extractall(folder / probe.ENVIRONMENT)  # noqa: S202 - its paths are checked by deploy.archive
+        unpack(archive, folder / probe.ENVIRONMENT)
         done = subprocess.run(run_command(docker, image, architecture, folder), check=False)
         interpreter = (folder / probe.ENVIRONMENT / "bin" / "python").readlink()
     return verdict(done.returncode, image, str(interpreter))

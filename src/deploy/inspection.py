@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
 from deploy.elf import MAGIC, elf_faults, library_faults
+from deploy.packing import unpack
 from deploy.target import Target
 
 BUDGET = 1_500_000
@@ -137,9 +138,7 @@ def _inspect_import(file: Path, target: Target) -> list[Finding]:
         return []
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         folder = Path(scratch)
-        with tarfile.open(file) as archive:
-            members = [member for member in archive if target.carried or not member.issym()]
-            archive.extractall(folder / "environment", members=members)  # noqa: S202 - its paths were checked
+        unpack(file, folder / "environment", links=target.carried)
         spark = folder / "spark"
         spark.mkdir()
         for package in ("pyspark", "py4j"):

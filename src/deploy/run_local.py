@@ -11,7 +11,6 @@ import json
 import re
 import shlex
 import sys
-import tarfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from deploy import probe
 from deploy.children import run_to_end
 from deploy.errors import DeployError
+from deploy.packing import unpack
 from deploy.request import ENVIRONMENT
 
 EXECUTORS = 2
@@ -57,7 +57,7 @@ def run_local(request: Mapping[str, Any], files: Mapping[str, Path], folder: Pat
     conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
     home = folder / "home"
     home.mkdir()
-    unpack(Path(conf["spark.archives"].rpartition("#")[0]), home / ENVIRONMENT)
+    unpack_for_driver(Path(conf["spark.archives"].rpartition("#")[0]), home / ENVIRONMENT)
     seen = environment(conf, environ, folder)
     prove_interpreters(spark_submit(conf), home, seen)
     return run_to_end([*spark_submit(conf), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]], home, seen)
@@ -134,19 +134,18 @@ def localized(conf: Mapping[str, str], files: Mapping[str, Path]) -> dict[str, s
     return {**conf, "spark.archives": f"{files[uri].resolve()}{hash_}{name}"}
 
 
-def unpack(archive: Path, target: Path) -> None:
+def unpack_for_driver(archive: Path, target: Path) -> None:
     """Unpack the archive for the driver, as EMR does; Spark itself unpacks it for the executors.
 
     Raises:
         DeployError: its interpreter is not on this machine.
     """
-    with tarfile.open(archive) as opened:
-        opened.extractall(target)  # noqa: S202 - its paths were checked when it was made
+    unpack(archive, target)
     interpreter = target / "bin" / "python"
     if not interpreter.exists():
         raise DeployError(
             f"The archive wants {interpreter.readlink()}, which this machine does not have. "
-            "Build one for an interpreter that is here: --python /usr/bin/python3.X"
+            "Build one for an interpreter that is here: --python /usr/bin/python3.X, or carry one: --self-contained"
         )
 
 

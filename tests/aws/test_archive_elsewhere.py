@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ import pytest
 
 from deploy import probe
 from deploy.archive import build
+from deploy.packing import unpack
 from deploy.target import target_for
 
 BARE = Path(__file__).parents[2] / "build" / "bare"
@@ -48,8 +48,7 @@ def folder() -> Iterator[Path]:
 def probed(folder: Path, python: str) -> subprocess.CompletedProcess[str]:
     """What the probe says of an archive for this interpreter."""
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    with tarfile.open(build(target_for("emr-spark-8.1.0", architecture, python), folder / "dist")) as opened:
-        opened.extractall(folder / "environment")  # noqa: S202 - it was made here
+    unpack(build(target_for("emr-spark-8.1.0", architecture, python), folder / "dist"), folder / "environment")
     here = Path("/", folder.relative_to(BARE))
     script = f"cd {here} && ./environment/bin/python -B probe.py"
     command = [*CHROOT, f"SPARK_HOME={here}/spark", "PATH=/usr/bin:/bin", "sh", "-c", script]
