@@ -220,15 +220,30 @@ def refuse_blind_retries(submission: Submission) -> None:
     """
     if not 0 <= submission.retries <= MOST_RETRIES:
         raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
-    if submission.retries and not load_id(submission.arguments):
+    if not submission.retries:
+        return
+    if submission.entry == EXTRACT:
+        appends = argument(submission.arguments, "--write-mode") == "append"
+        if appends and not argument(submission.arguments, "--watermark-id"):
+            raise DeployError("--retries would append the rows again: give the job --watermark-id, or overwrite.")
+    elif not load_id(submission.arguments):
         raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
+
+
+EXTRACT = "extract_table"
+"""The job whose files are there after its end only, so that it may be tried again without an id."""
 
 
 def load_id(arguments: Sequence[str]) -> str:
     """The load id among a job's arguments, or an empty text."""
+    return argument(arguments, "--load-id")
+
+
+def argument(arguments: Sequence[str], wanted: str) -> str:
+    """What follows a flag among a job's arguments, or an empty text."""
     for flag, following in zip(arguments, [*arguments[1:], ""]):
         name, equals, value = flag.partition("=")
-        if name == "--load-id":
+        if name == wanted:
             return value if equals else following
     return ""
 

@@ -183,3 +183,21 @@ def test_an_entry_must_be_in_the_archive() -> None:
 
 def test_the_request_is_plain_data() -> None:
     assert json.loads(json.dumps(build_request(SUBMISSION))) == build_request(SUBMISSION)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refused"),
+    [
+        (("--table", "t", "--target", "s3://b/t"), False),
+        (("--table", "t", "--write-mode", "overwrite"), False),
+        (("--table", "t", "--write-mode=append"), True),
+        (("--table", "t", "--write-mode", "append", "--watermark-id", "w"), False),
+    ],
+)
+def test_an_extract_is_retried_unless_it_would_append_twice(arguments: tuple[str, ...], refused: bool) -> None:
+    extract = replace(SUBMISSION, entry="extract_table", arguments=arguments, retries=1)
+    if refused:
+        with pytest.raises(DeployError, match="--watermark-id"):
+            build_request(extract)
+    else:
+        assert build_request(extract)["retryPolicy"] == {"maxAttempts": 2}
