@@ -139,7 +139,10 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
+    names = tuple(text.split(","))
+    if "" in names:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of names: A,B")
+    return names
 
 
 if __name__ == "__main__":

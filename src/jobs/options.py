@@ -158,7 +158,7 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
     return OK
 
 
-_INTERRUPTED = "interrupted. A load is done whole or not at all: run it again to be sure."
+_INTERRUPTED = "interrupted. A job is done whole or not at all: run it again to be sure."
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

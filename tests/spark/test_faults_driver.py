@@ -22,7 +22,7 @@ from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.sources import Given
 from servermgr.postgres import Manager
 
-INTERRUPTED = "error: interrupted. A load is done whole or not at all: run it again to be sure."
+INTERRUPTED = "error: interrupted. A job is done whole or not at all: run it again to be sure."
 
 ENDLESS = 10**12
 """Rows, of a load that is interrupted."""

@@ -148,8 +148,8 @@ def primary_key(session: Session, table: TableName) -> list[str]:
 def array_dimensions(session: Session, table: TableName) -> dict[str, int]:
     """As many as the columns that are arrays were declared with; PostgreSQL itself holds nobody to that."""
     found = session.run(
-        "SELECT attname, attndims::int FROM pg_attribute "
-        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND attndims > 0 AND NOT attisdropped",
+        "SELECT attname, greatest(attndims, typndims)::int FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid "
+        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND greatest(attndims, typndims) > 0",
         table.quoted,
     )
     return {str(name): int(dimensions) for name, dimensions in found}

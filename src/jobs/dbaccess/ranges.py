@@ -89,31 +89,34 @@ def _between(what: str, start: str | None, end: str | None) -> str:
 
 
 def key_bounds(session: Session, relation: str, key: str, condition: str, parts: int) -> list[str]:
-    """The values of a key that cut the rows into parts of about the same number, as SQL literals.
+    """The values of a key that cut the rows into parts of about the same number, as SQL literals, ascending.
 
-    It reads the key of every row, and sorts it.
+    It reads the key of every row, and sorts it. Nothing is bound: a condition may hold what pg8000 takes for a place
+    of a value (`%`). A type goes by its name with modifier -1, for `'abc'::character` is `a`.
+
+    Raises:
+        DatabaseError: the key's type has no order.
     """
     name = quote_name(key)
-    fractions = [part / parts for part in range(1, parts)]
+    fractions = ",".join(str(part / parts) for part in range(1, parts))
     where = f"WHERE {condition}" if condition else ""
-    [[bounds, kind]] = session.run(
-        f"SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY {name})::text[], "
-        f"(SELECT format_type(pg_typeof(max({name}))::oid, NULL)) FROM {relation} {where}",
-        fractions,
+    found = session.run(
+        "SELECT format('%L::%s', bound, format_type(pg_typeof(bound), -1)) FROM (SELECT DISTINCT "
+        f"unnest(percentile_disc('{{{fractions}}}'::float8[]) WITHIN GROUP (ORDER BY {name})) AS bound "
+        f"FROM {relation} {where}) AS bounds WHERE bound IS NOT NULL ORDER BY bounds.bound"
     )
-    distinct = list(dict.fromkeys(bound for bound in bounds or () if bound is not None))
-    return [
-        literal
-        for [literal] in session.run("SELECT format('%L::%s', b, %s::text) FROM unnest(%s::text[]) b", kind, distinct)
-    ]
+    return [literal for [literal] in found]
 
 
 # A table, and all that inherit from it: each keeps its own rows.
-_LEAVES = """
+_TREE = """
 WITH RECURSIVE tree (oid) AS (
     SELECT %s::regclass::oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid
 )
-SELECT nspname, relname, relkind::text,
+"""
+
+_LEAVES = f"""
+{_TREE} SELECT nspname, relname, relkind::text,
     CASE WHEN relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END,
     has_table_privilege(c.oid, 'SELECT'), row_security_active(c.oid)
 FROM tree JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace
@@ -131,3 +134,9 @@ def leaves_of(session: Session, table: TableName) -> tuple[Leaf, ...]:
     if not all(readable and not policies for *_, readable, policies in found):
         return ()
     return tuple(Leaf(TableName(name, schema), blocks) for schema, name, kind, blocks, *_ in found if kind != "p")
+
+
+def has_foreign_leaf(session: Session, table: TableName) -> bool:
+    """Whether some of a table's rows are another server's."""
+    query = f"{_TREE} SELECT FROM tree JOIN pg_class USING (oid) WHERE relkind = 'f'"
+    return bool(session.run(query, table.quoted))

@@ -49,6 +49,7 @@ class SourceColumn:
 
 
 # A type, then what it is made of: a domain's base, an array's element. The modifier of an array is its elements'.
+# Arrays within an array stand in it as a domain, each a value of its own.
 _TYPES = """
 WITH RECURSIVE wanted AS (
     SELECT * FROM unnest(%s::int[], %s::oid[], %s::int[]) AS wanted (place, type, modifier)
@@ -60,7 +61,7 @@ WITH RECURSIVE wanted AS (
         CASE WHEN typtype = 'd' AND typtypmod >= 0 THEN typtypmod ELSE modifier END,
         dimensions + CASE WHEN typtype = 'd' THEN 0 ELSE 1 END
     FROM layer JOIN pg_type ON pg_type.oid = type
-    WHERE typtype = 'd' OR typcategory = 'A' AND typelem <> 0
+    WHERE typtype = 'd' OR typcategory = 'A' AND typelem <> 0 AND dimensions = 0
 )
 SELECT DISTINCT ON (place) format_type(wanted.type, wanted.modifier), typname, layer.modifier, dimensions
 FROM layer JOIN wanted USING (place) JOIN pg_type ON pg_type.oid = layer.type

@@ -27,8 +27,8 @@ _SETTINGS = {
     "transaction_timeout": "0",  # from PostgreSQL 17 on
 }
 
-_LOST = {"22023", "42704", "58P01"}
-"""SQLSTATEs of an identifier of which the server knows no snapshot."""
+_LOST = {"22023", "42704", "55000", "58P01"}
+"""SQLSTATEs of an identifier of which the server knows no snapshot, or none any more."""
 
 
 class SnapshotLost(DatabaseError):
@@ -75,8 +75,10 @@ def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
         if error.sqlstate not in _LOST:
             raise
         raise SnapshotLost(
-            "The snapshot that all parts are read in is lost: the driver's connection has ended.",
-            "Nothing of this run was kept. Run it again; look into the server's log for who ended that connection.",
+            "The snapshot that all parts are read in is lost: the driver's connection has ended, or this one reached "
+            "another server.",
+            "Nothing of this run is kept. Run it again; the server's log tells who ended the connection. "
+            "Name one server, not several and no balancer.",
         ) from None
     yield
     session.run("COMMIT")

@@ -90,14 +90,18 @@ def window(seen: str, last: Watermark | None) -> Window:
 
 
 def ensure(session: Session) -> None:
-    """Make the table of watermarks where it is missing."""
-    if session.run("SELECT 1 WHERE to_regclass(%s) IS NOT NULL", TABLE):
-        return
-    [[standby]] = session.run("SELECT pg_is_in_recovery()")
+    """Make the table of watermarks where it is missing.
+
+    Raises:
+        UsageError: the server is a standby. It could not tell which transactions run, either.
+    """
+    [[standby, exists]] = session.run("SELECT pg_is_in_recovery(), to_regclass(%s) IS NOT NULL", TABLE)
     if standby:
         raise UsageError(
             f"A watermark is kept in the table {TABLE}, and a standby cannot write.", "Connect to the primary."
         )
+    if exists:
+        return
     with session.transaction():
         session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {TABLE}")
         session.run(_CREATE)

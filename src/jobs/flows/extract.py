@@ -102,8 +102,11 @@ def extract_dataframe(
         require_primary_key,
         parallelism,
     )
-    session = _held.enter_context(connect(settings, f"pgjobs extract {wanted}"))
-    return _held.enter_context(extracting(spark, session, settings, wanted)).df
+    with ExitStack() as stack:
+        session = stack.enter_context(connect(settings, f"pgjobs extract {wanted}"))
+        df = stack.enter_context(extracting(spark, session, settings, wanted)).df
+        _held.push(stack.pop_all())  # now, for what fails before is not to be held
+    return df
 
 
 @contextmanager
@@ -143,7 +146,7 @@ def reading(
     """Give a DataFrame that reads a settled source; what Spark raises in the block is told in our own words."""
     fetching = Fetching(settings, moment, source.parts, source.readings, f"pgjobs extract {wanted}")
     tally = new_tally(spark.sparkContext)
-    by_arrow = carry.choose_arrow(spark) if arrow is None else arrow
+    by_arrow = carry.workers_have_arrow(spark) if arrow is None else arrow
     logger.info("Reading %s in %s, in the snapshot %s.", wanted, plural(len(source.parts), "part"), moment.id)
     try:
         yield Extraction(fetch(spark, fetching, by_arrow, tally), source, moment, tally)

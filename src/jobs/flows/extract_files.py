@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.dbaccess import catalog, snapshot, watermark
+from jobs.dbaccess import catalog, ranges, snapshot, watermark
 from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import ConnectionFailed, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
@@ -56,6 +57,15 @@ class FilesJob:
             raise UsageError("Which rows of a query are new cannot be told.", "Give --table.")
         if self.watermark_id and self.write_mode != "append":
             raise UsageError("A run of a watermark adds to what is there.", "Give --write-mode append.")
+        if self.ordinal_column and self.ordinal_column in self.wanted.text_columns:
+            raise UsageError("The greatest text is not the greatest ordinal.", "Leave it out of --text-columns.")
+
+    def with_ordinal(self) -> FilesJob:
+        """The same with the ordinal column among those that are wanted: by it a reader tells a row's newest version."""
+        columns = self.wanted.columns
+        if not columns or not self.ordinal_column or self.ordinal_column in columns:
+            return self
+        return replace(self, wanted=replace(self.wanted, columns=(*columns, self.ordinal_column)))
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,7 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     """
     watch = Stopwatch()
     job.check()
+    job = job.with_ordinal()
     with connect(job.settings, f"pgjobs extract_table {job.wanted}") as session:
         with watch.phase("prepare"):
             table = find_source(session, job.wanted)
@@ -120,7 +131,8 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         with watch.phase("read"), reading(spark, job.settings, job.wanted, source, moment) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))
-        snapshot.release(session)
+        with suppress(ConnectionFailed):  # all parts were read, and so all in that moment
+            snapshot.release(session)
         moved = None
         if window is not None:
             ordinal = greatest.text() or (last.ordinal if last else None)
@@ -171,6 +183,8 @@ def _check_ordinal(session: Session, name: str, table: Table) -> None:
         raise UsageError(f"--ordinal-column {name} is part of the primary key.", "An update does not change it.")
     if table.kind not in ("r", "p"):
         raise UsageError(f"{table.name} is no table: which of its rows are new cannot be told.", "Name a table.")
+    if ranges.has_foreign_leaf(session, table.name):
+        raise UsageError(f"A part of {table.name} is a foreign table, whose new rows cannot be told.", "Name others.")
 
 
 def _target(job: FilesJob, last: Watermark | None) -> str:

@@ -18,7 +18,7 @@ from jobs.dbaccess.ranges import Part, Range
 from jobs.dbaccess.result import SourceColumn
 from jobs.dbaccess.selection import Selection, check_query, filtered, select
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name, quote_names
+from jobs.dbaccess.sql import TableName, quote_name
 from jobs.spark.reading import MAX_PRECISION, Reading, reading_of
 
 PART_BYTES = 64 << 20
@@ -189,9 +189,3 @@ def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Sel
     size = sum(leaf.blocks for leaf in leaves) * BLOCK_BYTES
     count = wanted.parallelism or min(capacity(session).share(), max(1, size // PART_BYTES))
     return ranges.by_blocks(leaves, count)
-
-
-def greatest(session: Session, source: Source, column: str) -> str | None:
-    """The greatest value of a column among the rows, as text; None where there is none."""
-    [[value]] = session.run(source.selection.select([f"max({quote_names([column])})::text"]))
-    return None if value is None else str(value)

@@ -63,7 +63,7 @@ def value(text: str, reading: Reading, place: int) -> str:
     if reading.dimensions == 0:
         return _scalar(text, reading.element, place)
     texts = "array<" * reading.dimensions + "string" + ">" * reading.dimensions
-    values = _elements(f"from_json({text}, '{texts}')", reading, place, reading.dimensions)
+    values = _elements(f"from_json({text}, '{texts}', map('mode', 'FAILFAST'))", reading, place, reading.dimensions)
     return f"CASE WHEN startswith({text}, '{WRONG_SHAPE}') THEN {_raise(place)} ELSE {values} END"
 
 

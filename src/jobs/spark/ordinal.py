@@ -6,6 +6,8 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
+from jobs.spark.copytext import backquoted
+
 
 class Greatest:
     """Observes a column of an integer or a timestamp.
@@ -22,7 +24,7 @@ class Greatest:
         """The same rows. The first action on them is what counts."""
         if not self._column:
             return df
-        greatest = f.max(df[f"`{self._column}`"])
+        greatest = f.max(df[backquoted(self._column)])
         if isinstance(df.schema[self._column].dataType, t.TimestampType):
             greatest = f.date_format(greatest, "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX")
         return df.observe(self._observation, greatest.cast(t.StringType()).alias("greatest"))

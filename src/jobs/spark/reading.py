@@ -35,8 +35,8 @@ class Reading:
 
     Attributes:
         sql: the expression that the server is to evaluate.
+        element: what it becomes in Spark, or what an array's elements do.
         dimensions: of an array, which comes as JSON of texts; 0 for what is none.
-        spark_type: what it becomes; an array's elements'.
     """
 
     name: str
@@ -101,6 +101,6 @@ def _array_as_json(name: str, dimensions: int) -> str:
     """An array as nested JSON arrays of texts: whatever the elements are, their text is exact."""
     shape = "^" + r"(\[1:\d+\])" * dimensions + "$"
     return (
-        f"CASE WHEN {name} = '{{}}' OR array_dims({name}) ~ '{shape}' THEN array_to_json({name}::text[])::text "
+        f"CASE WHEN cardinality({name}) = 0 OR array_dims({name}) ~ '{shape}' THEN array_to_json({name}::text[])::text "
         f"WHEN {name} IS NOT NULL THEN '{WRONG_SHAPE}' || array_dims({name}) END"
     )
