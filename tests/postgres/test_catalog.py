@@ -17,7 +17,7 @@ def test_columns_come_with_types_below_domains_and_what_a_row_must_bring(session
     session.run("CREATE DOMAIN cents AS bigint; CREATE DOMAIN price AS cents CHECK (VALUE >= 0)")
     session.run(
         'CREATE TABLE "My Table" (id int GENERATED ALWAYS AS IDENTITY, a varchar(10) NOT NULL, '
-        "b numeric(8,2) NOT NULL DEFAULT 0, c price, d int[], e int GENERATED ALWAYS AS (1) STORED)"
+        "b numeric(8,2) NOT NULL DEFAULT 0, c price, d int[], f price[], e int GENERATED ALWAYS AS (1) STORED)"
     )
     table = catalog.find_table(session, TableName("My Table"))
     assert table is not None
@@ -28,6 +28,7 @@ def test_columns_come_with_types_below_domains_and_what_a_row_must_bring(session
         Column("b", "numeric(8,2)", "numeric", "N"),
         Column("c", "price", "int8", "N"),
         Column("d", "integer[]", "_int4", "A", element="int4", element_category="N"),
+        Column("f", "price[]", "_price", "A", element="int8", element_category="N"),
         Column("e", "integer", "int4", "N", generated=True),
     )
 

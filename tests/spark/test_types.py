@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
+from texts import STRINGS
 
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.session import Session
@@ -48,30 +49,6 @@ def text_of(value: Any) -> Any:  # noqa: ANN401 - floats, or what is none
     return "NaN" if math.isnan(value) else value
 
 
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
-AWKWARD = st.sampled_from(
-    [
-        "",
-        "\\N",
-        "\\",
-        "\\.",
-        "\t",
-        "\n",
-        "\r\n",
-        "NULL",
-        "null",
-        '"',
-        "{}",
-        "{,}",
-        "\\\\N",
-        "🎈",
-        "é",
-        "'",
-        "\x7f",
-        "a\\",
-    ]
-)
-STRINGS = TEXT | AWKWARD
 INSTANTS = st.datetimes(dt.datetime(1, 1, 3), dt.datetime(9999, 12, 29)).map(  # noqa: DTZ001 - the zone comes next
     lambda value: value.replace(tzinfo=dt.timezone.utc)
 )

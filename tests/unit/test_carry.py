@@ -9,6 +9,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trickle import Trickle
 
 from jobs.spark.carry import BlockDeserializer
 
@@ -17,28 +18,6 @@ END = struct.pack("!ii", -1, -4)  # END_OF_DATA_SECTION, END_OF_STREAM
 
 def framed(lines: list[bytes]) -> bytes:
     return b"".join(struct.pack("!i", len(line)) + line for line in lines) + END
-
-
-class Trickle(io.RawIOBase):
-    """A socket that gives a few bytes at a time."""
-
-    def __init__(self, data: bytes, size: int) -> None:
-        self._source = io.BytesIO(data)
-        self._size = size
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        return self._source.read(min(self._size, size))
-
-    def readall(self) -> bytes:
-        return self._source.read()
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # io gives a memoryview
-        piece = self.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
 
 
 @given(

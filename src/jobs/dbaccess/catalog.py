@@ -59,7 +59,16 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), base.typname, base.typca
     a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '' OR a.attidentity = 'a',
     coalesce(element.typname, ''), coalesce(element.typcategory, '')
 FROM pg_attribute a JOIN base USING (attnum)
-LEFT JOIN pg_type element ON base.typcategory = 'A' AND element.oid = base.typelem
+LEFT JOIN LATERAL (
+    WITH RECURSIVE below AS (
+        SELECT typtype, typbasetype, typname, typcategory FROM pg_type
+        WHERE base.typcategory = 'A' AND oid = base.typelem
+        UNION ALL
+        SELECT t.typtype, t.typbasetype, t.typname, t.typcategory
+        FROM below JOIN pg_type t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
+    )
+    SELECT typname, typcategory FROM below WHERE typtype <> 'd'
+) element ON true
 WHERE a.attrelid = %s::oid AND base.typtype <> 'd'
 ORDER BY a.attnum
 """

@@ -100,6 +100,7 @@ class ConstraintViolated(DatabaseError):
 # By SQLSTATE, the longest prefix wins. https://www.postgresql.org/docs/current/errcodes-appendix.html
 _KINDS: Mapping[str, type[DatabaseError]] = {
     "08": ConnectionFailed,
+    "08P01": DatabaseError,  # the server's answer to a statement with $1 of which nothing is bound
     "22": DataRejected,
     "23": ConstraintViolated,
     "28": AuthenticationFailed,

@@ -127,8 +127,10 @@ class Session:
     def close(self) -> None:
         """Close the connection; one that is closed already stays so."""
         self.closed = True
-        with suppress(DriverError, OSError):  # a connection that broke is closed as it is
-            self._connection.close()
+        # The driver leaves its file open, and that the socket: a server that still sends rows would never notice.
+        for close in (self._connection.close, self._file.close):
+            with suppress(DriverError, OSError):  # a connection that broke is closed as it is
+                close()
 
     @contextmanager
     def _conversation(self) -> Iterator[None]:

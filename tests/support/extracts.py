@@ -1,0 +1,24 @@
+"""Extracts for tests: a DataFrame for a block, in a snapshot of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.flows.extract import extracting
+from jobs.flows.source import Wanted
+
+
+@contextmanager
+def extracted(
+    spark: SparkSession, database: Settings, wanted: Wanted | str, arrow: bool | None = None
+) -> Iterator[DataFrame]:
+    """What is wanted, or a table."""
+    what = Wanted(TableName.parse(wanted)) if isinstance(wanted, str) else wanted
+    with connect(database, "holder") as session, extracting(spark, session, database, what, arrow) as extraction:
+        yield extraction.df

@@ -1,0 +1,99 @@
+"""What a PostgreSQL type becomes in Spark, and what is said of a value that this cannot hold."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import types as t
+
+from jobs.dbaccess.result import Kind, SourceColumn
+from jobs.flows.extract import told_by_spark
+from jobs.spark.celltext import refusal, refused
+from jobs.spark.reading import reading_of
+
+
+def numeric(precision: int, scale: int) -> Kind:
+    """PostgreSQL packs both into the modifier."""
+    return Kind("numeric", (precision << 16 | scale & 0x7FF) + 4)
+
+
+@pytest.mark.parametrize(
+    ("precision", "scale", "spark_type"),
+    [
+        (10, 2, t.DecimalType(10, 2)),
+        (38, 0, t.DecimalType(38, 0)),
+        (38, 38, t.DecimalType(38, 38)),
+        (3, -2, t.DecimalType(5, 0)),
+        (2, 5, t.DecimalType(5, 5)),
+        (1000, -1000, t.StringType()),
+        (39, 0, t.StringType()),
+        (30, -9, t.StringType()),
+    ],
+)
+def test_numeric_becomes_a_decimal_that_holds_every_value_of_it_or_text(
+    precision: int, scale: int, spark_type: t.DataType
+) -> None:
+    column = SourceColumn("n", "numeric", numeric(precision, scale))
+    assert reading_of(column).spark_type == spark_type
+
+
+@pytest.mark.parametrize(
+    ("base", "spark_type"),
+    [
+        ("bool", t.BooleanType()),
+        ("int2", t.ShortType()),
+        ("int4", t.IntegerType()),
+        ("int8", t.LongType()),
+        ("float4", t.FloatType()),
+        ("float8", t.DoubleType()),
+        ("bytea", t.BinaryType()),
+        ("date", t.DateType()),
+        ("timestamp", t.TimestampNTZType()),
+        ("timestamptz", t.TimestampType()),
+        ("numeric", t.StringType()),
+        ("uuid", t.StringType()),
+        ("a type of nobody's", t.StringType()),
+    ],
+)
+def test_a_type_becomes_its_equal_in_spark_or_text(base: str, spark_type: t.DataType) -> None:
+    column = SourceColumn("c", base, Kind(base))
+    assert reading_of(column).spark_type == spark_type
+    assert reading_of(column, as_text=True).spark_type == t.StringType()
+
+
+def test_an_array_is_as_deep_as_it_was_declared() -> None:
+    column = SourceColumn("a", "integer[]", Kind("int4"), 2)
+    assert reading_of(column).spark_type == t.ArrayType(t.ArrayType(t.IntegerType()))
+
+
+def test_unbounded_numeric_becomes_what_is_wished() -> None:
+    column = SourceColumn("n", "numeric", Kind("numeric"))
+    assert reading_of(column, unbounded=t.DecimalType(38, 9)).spark_type == t.DecimalType(38, 9)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ("infinity", 'The column "c" holds infinity, which its type in Spark cannot hold.'),
+        ("NaN", 'The column "c" holds NaN, which its type in Spark cannot hold.'),
+        (
+            "[0:1][1:2]",
+            'The column "c" holds an array of the dimensions [0:1][1:2], which its type in Spark cannot hold.',
+        ),
+        ("4111-1111", 'The column "c" holds a value, which its type in Spark cannot hold.'),
+    ],
+)
+def test_a_refusal_shows_words_and_dimensions_and_no_other_value(found: str, message: str) -> None:
+    assert refusal("c", found) == (message, "Read it as text: --text-columns c.")
+
+
+def test_sparks_error_of_a_refused_value_is_told_by_the_columns_name() -> None:
+    readings = [reading_of(SourceColumn(name, "date", Kind("date"))) for name in ("a", "b")]
+    error = "[USER_RAISED_EXCEPTION] pgjobs refused column 1: infinity SQLSTATE: P0001"
+    assert refused(error) == (1, "infinity")
+    assert str(told_by_spark(error, readings)).startswith('The column "b" holds infinity')
+
+
+def test_an_error_of_a_worker_is_told_in_its_own_words_and_others_are_left() -> None:
+    error = 'Traceback\n  File "x"\njobs.dbaccess.snapshot.SnapshotLost: It is lost. Run it again.\n\tat org.apache'
+    assert str(told_by_spark(error, [])) == "It is lost. Run it again."
+    assert told_by_spark("java.lang.OutOfMemoryError: Java heap space", []) is None
