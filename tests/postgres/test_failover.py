@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.dbaccess.errors import TransientError
+from jobs.dbaccess import snapshot, watermark
+from jobs.dbaccess.errors import TransientError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.settings import Patience, Server, Settings, Tls
 from servermgr import address, binaries, stepdown
@@ -91,3 +92,20 @@ def test_a_promoted_standby_is_found_while_the_deadline_lasts(pair: tuple[Manage
     promotion.start()
     assert port_of(settings) == standby.port
     promotion.join()
+
+
+def test_a_standby_is_read_in_one_snapshot_and_keeps_no_watermark(pair: tuple[Manager, Manager]) -> None:
+    primary, standby = pair
+    with connect(settings_for(primary), "t") as session:
+        watermark.ensure(session)
+        session.run("CREATE TABLE t AS SELECT generate_series(1, 9) AS a")
+        [[written]] = session.run("SELECT pg_current_wal_lsn()")
+    with connect(settings_for(standby), "holder") as holder, connect(settings_for(standby), "part") as part:
+        while holder.run("SELECT pg_last_wal_replay_lsn() < %s::text::pg_lsn", written) == [[True]]:
+            time.sleep(0.02)
+        with pytest.raises(UsageError, match="a standby cannot write"):
+            watermark.ensure(holder)
+        moment = snapshot.export(holder)
+        assert moment.seen == ""
+        with snapshot.adopted(part, moment):
+            assert b"".join(part.copy_out("COPY t TO STDOUT")) == b"".join(b"%d\n" % n for n in range(1, 10))

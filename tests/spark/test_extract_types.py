@@ -66,7 +66,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(STRINGS, inner, max_size=2),
     max_leaves=4,
 )
-PAIRS = st.builds(dict, a=st.integers(-9, 9) | st.none(), b=STRINGS | st.none())
+PAIRS: st.SearchStrategy[Any] = st.builds(dict, a=st.integers(-9, 9) | st.none(), b=STRINGS | st.none())
 MOODS = st.sampled_from(["sad", "glad", "it's \"\\ ,"])
 INT4 = st.integers(-(2**31), 2**31 - 1)
 
@@ -196,3 +196,139 @@ def test_any_row_of_all_types_comes_back_equal(
     ]
     session.run("INSERT INTO t SELECT * FROM json_populate_recordset(NULL::t, %s::json)", json.dumps(rows))
     assert copied(spark, session, database, "t", arrow) == []
+
+
+MOMENTS = """
+CREATE TABLE t AS SELECT n AS id, (date '4713-01-01 BC' + n * 1000003)::date AS d,
+    timestamp '4713-01-01 BC' + n * interval '51001 days 01:02:03.000007' AS tn,
+    timestamptz '2026-11-01 00:00-04' + n * interval '7 min 0.000001 s' AS tz
+FROM generate_series(0, 1000) n
+"""
+
+
+@DECODERS
+def test_moments_are_the_servers_own_in_every_year_and_in_an_hour_that_comes_twice(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    session.run(MOMENTS)
+    with extracted(spark, database, "t", arrow) as df:
+        seconds = "unix_micros(CAST(tn AS timestamp))"
+        df.sparkSession.conf.set("spark.sql.session.timeZone", "UTC")  # where a time without zone is what it says
+        try:
+            found = df.selectExpr("id", "unix_date(d)", seconds, "unix_micros(tz)").orderBy("id").collect()
+        finally:
+            df.sparkSession.conf.set("spark.sql.session.timeZone", "America/New_York")
+    micros = "(extract(epoch FROM {}) * 1000000)::bigint"
+    asked = f"SELECT id, d - date '1970-01-01', {micros.format('tn')}, {micros.format('tz')} FROM t ORDER BY id"
+    assert [list(row) for row in found] == session.run(asked)
+
+
+UNHELD = {
+    "date": "'infinity'",
+    "timestamp": "'-infinity'",
+    "timestamptz": "'infinity'",
+    "timestamp(3)": "'294270-01-01'",
+    "numeric(10,2)": "'NaN'",
+    "date[]": "'{infinity}'",
+    "int[]": "'[0:1]={1,2}'",
+    "text[]": "'{{1,2},{3,4}}'",
+}
+"""Type -> a value that its equal in Spark does not hold."""
+
+
+@pytest.fixture
+def unheld(session: Session) -> None:
+    columns = ", ".join(f'"a {kind}" {kind}' for kind in UNHELD)
+    session.run(f"CREATE TABLE t (n int, {columns})")
+    session.run("INSERT INTO t (n) VALUES (1)")
+    session.run(f"INSERT INTO t VALUES (2, {', '.join(UNHELD.values())})")
+
+
+@DECODERS
+@pytest.mark.usefixtures("unheld")
+def test_a_value_that_spark_cannot_hold_is_refused_by_its_columns_name(
+    spark: SparkSession, database: Settings, arrow: bool
+) -> None:
+    for kind in UNHELD:
+        wanted = Wanted(TableName("t"), columns=(f"a {kind}",))
+        with pytest.raises(ExtractError) as caught, extracted(spark, database, wanted, arrow) as df:
+            df.collect()
+        assert caught.value.message.startswith(f'The column "a {kind}" holds a value that its type in Spark cannot: ')
+        assert caught.value.hint == f"Read it as text: --text-columns a {kind}."
+
+
+@DECODERS
+@pytest.mark.usefixtures("unheld")
+def test_a_value_that_spark_cannot_hold_comes_back_equal_as_text(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    wanted = Wanted(TableName("t"), text_columns=tuple(f"a {kind}" for kind in UNHELD))
+    assert copied(spark, session, database, wanted, arrow) == []
+
+
+@DECODERS
+def test_null_the_text_null_and_the_empty_text_stay_apart(
+    spark: SparkSession, session: Session, database: Settings, arrow: bool
+) -> None:
+    session.run("CREATE TABLE t (a text)")
+    session.run(r"INSERT INTO t VALUES (NULL), ('NULL'), (''), ('\N'), ('\\N')")
+    with extracted(spark, database, "t", arrow) as df:
+        assert {row.a for row in df.collect()} == {None, "NULL", "", "\\N", "\\\\N"}
+
+
+@pytest.mark.parametrize(
+    ("unbounded", "spark_type"),
+    [
+        ("text", t.StringType()),
+        ("fit", t.DecimalType(6, 3)),
+        ("decimal(38,9)", t.DecimalType(38, 9)),
+    ],
+)
+def test_unbounded_numeric_becomes_what_is_wished_and_comes_back_equal(
+    spark: SparkSession, session: Session, database: Settings, unbounded: str, spark_type: t.DataType
+) -> None:
+    session.run("CREATE TABLE t (n numeric); INSERT INTO t VALUES (123.4), (-0.001), (NULL)")
+    wanted = Wanted(TableName("t"), unbounded=unbounded)
+    with extracted(spark, database, wanted) as df:
+        assert df.schema["n"].dataType == spark_type
+        load_dataframe(df, table="copy", settings=database)
+    assert session.run("SELECT count(*) FROM t JOIN copy ON t.n = copy.n::numeric") == [[2]]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e38", "1e-39"])
+def test_numeric_that_fits_no_decimal_comes_as_text(
+    spark: SparkSession, session: Session, database: Settings, value: str
+) -> None:
+    session.run(f"CREATE TABLE t (n numeric); INSERT INTO t VALUES (1), ('{value}')")
+    with extracted(spark, database, Wanted(TableName("t"), unbounded="fit")) as df:
+        assert df.schema["n"].dataType == t.StringType()
+
+
+@DECODERS
+@pytest.mark.parametrize("value", ["1e30", "0.001", "NaN"])
+def test_numeric_that_would_lose_digits_in_the_wished_decimal_is_refused(
+    spark: SparkSession, session: Session, database: Settings, value: str, arrow: bool
+) -> None:
+    session.run(f"CREATE TABLE t (n numeric); INSERT INTO t VALUES ('{value}')")
+    wanted = Wanted(TableName("t"), unbounded="decimal(20,2)")
+    with pytest.raises(ExtractError, match='column "n" holds'), extracted(spark, database, wanted, arrow) as df:
+        df.collect()
+
+
+@pytest.mark.parametrize("unbounded", ["decimal", "decimal(39,0)", "decimal(5,6)", "double"])
+def test_what_is_no_decimal_is_refused(
+    spark: SparkSession, session: Session, database: Settings, unbounded: str
+) -> None:
+    session.run("CREATE TABLE t (n numeric)")
+    wanted = Wanted(TableName("t"), unbounded=unbounded)
+    with pytest.raises(UsageError, match="is no decimal"), extracted(spark, database, wanted):
+        pass
+
+
+def test_vectors_of_pgvector_come_back_equal(spark: SparkSession, session: Session, database: Settings) -> None:
+    if not session.run("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+        pytest.skip("this server has no pgvector")
+    session.run("CREATE EXTENSION vector; CREATE TABLE t (a vector(3), b vector(3)[])")
+    session.run("INSERT INTO t VALUES ('[1,0.1,-3e-20]', ARRAY['[1,2,3]'::vector]), (NULL, NULL)")
+    for arrow in (True, False):
+        assert copied(spark, session, database, "t", arrow) == []

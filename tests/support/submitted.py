@@ -86,6 +86,15 @@ class Submitted:
         """As Ctrl-C does."""
         os.killpg(self._process.pid, signal.SIGINT)
 
+    def kill_executors(self) -> None:
+        """Kill a local-cluster's executors, which are children of the driver's JVM."""
+        listing = ["ps", "-A", "-o", "pid=,ppid=,args="]
+        listed = subprocess.run(listing, capture_output=True, text=True, check=True)
+        processes = [line.split(None, 2) for line in listed.stdout.splitlines()]
+        for pid, parent, *command in processes:
+            if int(parent) == self._process.pid and "CoarseGrainedExecutorBackend" in " ".join(command):
+                os.kill(int(pid), signal.SIGKILL)
+
     def kill_jvm(self) -> None:
         """Kill the driver's JVM alone."""
         self._process.kill()

@@ -7,7 +7,6 @@ from pyspark.sql import types as t
 
 from jobs.dbaccess.result import Kind, SourceColumn
 from jobs.flows.extract import told_by_spark
-from jobs.spark.celltext import refusal, refused
 from jobs.spark.reading import reading_of
 
 
@@ -68,29 +67,15 @@ def test_an_array_is_as_deep_as_it_was_declared() -> None:
 def test_unbounded_numeric_becomes_what_is_wished() -> None:
     column = SourceColumn("n", "numeric", Kind("numeric"))
     assert reading_of(column, unbounded=t.DecimalType(38, 9)).spark_type == t.DecimalType(38, 9)
+    assert reading_of(column).spark_type == t.StringType()
 
 
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        ("infinity", 'The column "c" holds infinity, which its type in Spark cannot hold.'),
-        ("NaN", 'The column "c" holds NaN, which its type in Spark cannot hold.'),
-        (
-            "[0:1][1:2]",
-            'The column "c" holds an array of the dimensions [0:1][1:2], which its type in Spark cannot hold.',
-        ),
-        ("4111-1111", 'The column "c" holds a value, which its type in Spark cannot hold.'),
-    ],
-)
-def test_a_refusal_shows_words_and_dimensions_and_no_other_value(found: str, message: str) -> None:
-    assert refusal("c", found) == (message, "Read it as text: --text-columns c.")
-
-
-def test_sparks_error_of_a_refused_value_is_told_by_the_columns_name() -> None:
+def test_sparks_error_of_a_refused_value_is_told_by_the_columns_name_and_shows_no_value() -> None:
     readings = [reading_of(SourceColumn(name, "date", Kind("date"))) for name in ("a", "b")]
-    error = "[USER_RAISED_EXCEPTION] pgjobs refused column 1: infinity SQLSTATE: P0001"
-    assert refused(error) == (1, "infinity")
-    assert str(told_by_spark(error, readings)).startswith('The column "b" holds infinity')
+    told = told_by_spark("[USER_RAISED_EXCEPTION] pgjobs refused column 1. SQLSTATE: P0001", readings)
+    assert told is not None
+    assert told.message.startswith('The column "b" holds a value that its type in Spark cannot: ')
+    assert told.hint == "Read it as text: --text-columns b."
 
 
 def test_an_error_of_a_worker_is_told_in_its_own_words_and_others_are_left() -> None:

@@ -138,5 +138,5 @@ def leaves_of(session: Session, table: TableName) -> tuple[Leaf, ...]:
 
 def has_foreign_leaf(session: Session, table: TableName) -> bool:
     """Whether some of a table's rows are another server's."""
-    query = f"{_TREE} SELECT FROM tree JOIN pg_class USING (oid) WHERE relkind = 'f'"
+    query = f"{_TREE} SELECT 1 FROM tree JOIN pg_class USING (oid) WHERE relkind = 'f'"
     return bool(session.run(query, table.quoted))

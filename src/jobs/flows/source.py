@@ -13,7 +13,7 @@ from pyspark.sql import types as t
 from jobs.dbaccess import catalog, ranges, result
 from jobs.dbaccess.capacity import capacity
 from jobs.dbaccess.catalog import Table
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.ranges import Part, Range
 from jobs.dbaccess.result import SourceColumn
 from jobs.dbaccess.selection import Selection, check_query, filtered, select
@@ -134,6 +134,8 @@ def _columns(session: Session, wanted: Wanted, table: Table | None, selection: S
     dimensions = catalog.array_dimensions(session, table.name) if table else {}
     described = result.describe(session, selection.select(["*"]), dimensions)
     names = [column.name for column in described]
+    if not names:
+        raise UsageError(f"{wanted} has no columns.", "There is nothing to extract.")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UsageError(f"{wanted} has more than one column {', '.join(twice)}.", "Name them apart: AS.")
@@ -149,14 +151,18 @@ _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: SourceColumn) -> t.DecimalType | None:
     """What a column of numeric without precision becomes; None for text."""
-    if column.kind.base != "numeric" or column.kind.precision_and_scale is not None or wanted.unbounded == "text":
+    unbounded = column.kind.base == "numeric" and column.kind.precision_and_scale is None and not column.dimensions
+    if not unbounded or wanted.unbounded == "text":
         return None
     if wanted.unbounded == "fit":
-        return None if column.dimensions else _fitting(session, selection, column.name)
+        return _fitting(session, selection, column.name)
     found = _DECIMAL.fullmatch(wanted.unbounded)
-    if found is None:
-        raise UsageError(f"{wanted.unbounded!r} is no decimal.", "Write text, fit, or a type such as decimal(38,9).")
-    return t.DecimalType(int(found.group(1)), int(found.group(2)))
+    precision, scale = map(int, found.groups()) if found else (0, 0)
+    if not max(scale, 1) <= precision <= MAX_PRECISION:
+        raise UsageError(
+            f"{wanted.unbounded!r} is no decimal of Spark's.", "Write text, fit, or a type such as decimal(38,9)."
+        )
+    return t.DecimalType(precision, scale)
 
 
 def _fitting(session: Session, selection: Selection, name: str) -> t.DecimalType | None:
@@ -175,12 +181,24 @@ def _fitting(session: Session, selection: Selection, name: str) -> t.DecimalType
     return t.DecimalType(digits, scale or 0) if numbers and digits <= MAX_PRECISION else None
 
 
+def _bounds(session: Session, wanted: Wanted, selection: Selection, count: int) -> list[str]:
+    try:
+        return ranges.key_bounds(session, selection.relation, wanted.split_by, selection.condition, count)
+    except DatabaseError as error:
+        if error.sqlstate != _NO_ORDER:
+            raise
+        raise UsageError(f"{wanted} cannot be cut by {wanted.split_by}: {error.message}", "Name another one.") from None
+
+
+_NO_ORDER = "42883"
+"""The SQLSTATE of a type that has no ordering operator."""
+
+
 def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> tuple[Part, ...]:
     """The parts, told where there is one alone."""
     if wanted.split_by:
         count = wanted.parallelism or capacity(session).share()
-        bounds = ranges.key_bounds(session, selection.relation, wanted.split_by, selection.condition, count)
-        return ranges.by_key(selection.relation, wanted.split_by, bounds)
+        return ranges.by_key(selection.relation, wanted.split_by, _bounds(session, wanted, selection, count))
     leaves = ranges.leaves_of(session, table.name) if table else ()
     if not leaves:
         if wanted.parallelism is None or wanted.parallelism > 1:

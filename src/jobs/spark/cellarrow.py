@@ -109,7 +109,7 @@ def _converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.Chunk
     number = pa.int32() if pa.types.is_date(kind) else pa.int64()
     try:
         values = pa.array([read(text) for text in texts.filter(odd).to_pylist()], number).cast(kind)
-    except moments.NoMoment:
+    except (moments.NoMoment, OverflowError):  # the latter of a timestamp after 294247-01-10
         raise ExtractError(*refusal(name)) from None
     return pc.replace_with_mask(plain.combine_chunks(), odd.combine_chunks(), values)
 

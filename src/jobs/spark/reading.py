@@ -64,7 +64,7 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
     Args:
         column: of the source.
         as_text: as PostgreSQL writes it, whatever its type.
-        unbounded: what numeric without precision becomes; text where this is None.
+        unbounded: what numeric without precision becomes that is no array; text where this is None.
     """
     name = quote_name(column.name)
     if as_text:
@@ -72,7 +72,14 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
     element = _scalar(column.kind, unbounded)
     if column.dimensions:
         return Reading(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
+    if element is unbounded:
+        return Reading(column.name, _exactly(name, unbounded.scale), element)
     return Reading(column.name, name, element)
+
+
+def _exactly(name: str, scale: int) -> str:
+    """A number's text; one with digits beyond the scale, which Spark would round, is made none."""
+    return f"{name}::text || CASE WHEN {name} <> round({name}, {scale}) THEN '!' ELSE '' END"
 
 
 def _scalar(kind: Kind, unbounded: t.DecimalType | None) -> t.DataType:

@@ -1,0 +1,35 @@
+"""What a worker holds of a part at once does not grow with the part."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pyarrow as pa
+from pyspark.sql import types as t
+
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.settings import Settings
+from jobs.spark import cellarrow
+from jobs.spark.reading import Reading
+
+MEGABYTE = 1 << 20
+ROWS = 40
+"""Of a megabyte each."""
+
+
+def test_a_part_of_long_rows_is_held_a_few_rows_at_a_time(server: Settings) -> None:
+    readings = (Reading("x", '"x"', t.StringType()),)
+    query = f"COPY (SELECT repeat(E'\\\\', {MEGABYTE}) FROM generate_series(1, {ROWS})) TO STDOUT"
+    read, most_arrow = 0, 0
+    tracemalloc.start()
+    try:
+        with connect(server, "pgjobs tests") as session:
+            for batch in cellarrow.batches(session.copy_out(query), readings):
+                read += len(batch.column(0)[0].as_py()) * len(batch)
+                most_arrow = max(most_arrow, pa.total_allocated_bytes())
+        most_python = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read == ROWS * MEGABYTE
+    assert most_python < 16 * MEGABYTE
+    assert most_arrow < 16 * MEGABYTE

@@ -1,0 +1,123 @@
+"""extract_table.py as a user runs it: files and a report, refusals in one line, and what befalls it on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from libpq import environment
+from pyspark.sql import SparkSession
+from submitted import Submitted, submit, until
+
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.extract_table import main
+
+SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "extract_table.py"
+RETRYING, CLUSTER = "local[2,4]", "local-cluster[2,1,1024]"
+
+ROWS = 5000
+CREATE = f"CREATE TABLE t AS SELECT n AS id, 'row ' || n AS name FROM generate_series(1, {ROWS}) n"
+SLEEPER = ["--filter", f"id < {ROWS} - 5 OR pg_sleep(0.3) IS NOT NULL", "--parallelism", "2"]
+"""Rows at the end of a part that take their time, so that something can happen in its middle."""
+
+
+def submit_extract(arguments: list[str], master: str, database: Settings, folder: Path) -> Submitted:
+    """Extract into `files` below the folder."""
+    return submit(SCRIPT, ["--target", "files", *arguments], {"spark.master": master}, database, folder)
+
+
+def assert_each_row_once(spark: SparkSession, folder: Path) -> None:
+    found = spark.read.parquet(str(folder / "files")).selectExpr("count(*)", "count(DISTINCT id, name)", "sum(id)")
+    assert [list(row) for row in found.collect()] == [[ROWS, ROWS, ROWS * (ROWS + 1) // 2]]
+
+
+def asleep(session: Session) -> list[int]:
+    """The parts' sessions that are in their middle."""
+    query = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    return [pid for [pid] in session.run(query)]
+
+
+def assert_no_connection(session: Session) -> None:
+    query = "SELECT 1 FROM pg_stat_activity WHERE application_name ~ '^pgjobs' AND pid <> pg_backend_pid() "
+    until(
+        lambda: not session.run(f"{query} AND datname = current_database() AND application_name !~ 'tests'"), "the end"
+    )
+
+
+def test_a_table_is_extracted_and_reported(session: Session, database: Settings, tmp_path: Path) -> None:
+    session.run(
+        "CREATE TABLE t AS SELECT n AS id, 'a,b' AS x FROM generate_series(1, 3) n; ALTER TABLE t ADD PRIMARY KEY (id)"
+    )
+    arguments = ["--table", "t", "--format", "csv", "--option", "header=true", "--columns", "x", "--filter", "id <> 2"]
+    more = ["--require-primary-key", "--report", "report.json"]
+    with submit_extract([*arguments, *more], "local[2]", database, tmp_path) as job:
+        assert job.status() == 0, job.output
+    told = job.output.splitlines()
+    assert [line for line in told if line.startswith("extracted 2 rows of t to files in ")]
+    [file] = (tmp_path / "files").glob("*.csv")
+    assert file.read_text() == 'id,x\n1,"a,b"\n3,"a,b"\n'
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["rows"], report["bytes"], report["parts"]) == (2, 12, 1)
+    assert (report["watermark_from"], report["watermark_to"]) == (None, None)
+    assert report["snapshot"].count(":") == 2
+    assert set(report["seconds"]) == {"prepare", "read", "total"}
+
+
+def test_a_task_that_fails_halfway_is_run_again_in_the_same_moment(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
+) -> None:
+    session.run(CREATE)
+    with submit_extract(["--table", "t", *SLEEPER], RETRYING, database, tmp_path) as job:
+        job.until(lambda: asleep(session), "the middle of a part")
+        session.run("INSERT INTO t VALUES (0, 'too late')")
+        session.run("SELECT pg_terminate_backend(%s)", asleep(session)[0])
+        assert job.status() == 0, job.output
+    assert_each_row_once(spark, tmp_path)
+    assert f"extracted {ROWS:,} rows" in job.output
+
+
+def test_lost_executors_cost_no_row_and_double_none(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
+) -> None:
+    session.run(CREATE)
+    with submit_extract(["--table", "t", *SLEEPER], CLUSTER, database, tmp_path) as job:
+        job.until(lambda: asleep(session), "the middle of a part")
+        job.kill_executors()
+        assert job.status() == 0, job.output
+    assert_each_row_once(spark, tmp_path)
+
+
+def test_ctrl_c_ends_an_extract_with_a_line_and_keeps_no_file(
+    session: Session, database: Settings, tmp_path: Path
+) -> None:
+    session.run(CREATE)
+    with submit_extract(["--table", "t", *SLEEPER], RETRYING, database, tmp_path) as job:
+        job.until(lambda: asleep(session), "the middle of a part")
+        job.interrupt()
+        assert job.status() != 0
+    assert job.told == ["error: interrupted. A job is done whole or not at all: run it again to be sure."]
+    assert_no_connection(session)
+    assert list((tmp_path / "files").glob("*.parquet")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--table", "a.b.c"], "error: 'a.b.c' is not a table's name."),
+        (["--table", "nosuch"], "error: There is no table nosuch. Check its name and schema"),
+        (["--table", "t", "--columns", "nosuch"], "error: t has no column nosuch: it has id, name. Mend the name."),
+        (["--table", "t", "--filter", "id) OR (true"], "error: The filter is not one boolean expression"),
+        (["--query", "SELECT nosuch"], 'error: The query cannot be read from: column "nosuch" does not exist'),
+        (["--table", "t", "--watermark-id", "w"], "error: An incremental extract takes both."),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_status_2_before_spark_starts(
+    session: Session, database: Settings, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run("CREATE TABLE t (id int, name text)")
+    environ = {**environment(database), "PGSSLMODE": "disable"}
+    assert main(["--target", "files", *arguments], environ) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(told)
