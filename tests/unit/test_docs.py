@@ -1,4 +1,4 @@
-"""The examples of docs/database.md print what they say. On AWS, they find the secret that the docs tell of."""
+"""The examples of the docs print what they say. On AWS, they find the secret that the docs tell of."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 from cloud import store_secret
 
-from jobs.load_table import main
+from jobs import extract_table, load_table
 
-DOCS = Path(__file__).parents[2] / "docs" / "database.md"
-BLOCKS = re.findall(r"^```console\n(.*?)^```", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCKS = [
+    block
+    for page in ("database.md", "extract.md")
+    for block in re.findall(r"^```console\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+]
+PROGRAMS = {"load_table.py": load_table.main, "extract_table.py": extract_table.main}
 
 
 SECRET = '{"username": "loader", "password": "secret", "host": "db.example.com", "port": 5432, "dbname": "shop"}'
@@ -36,8 +41,9 @@ def test_an_example_prints_what_the_docs_say(
             path.write_text(printed)
             path.chmod(0o600)
             continue
-        program = words.index("load_table.py")
-        environ = dict(word.split("=", 1) for word in words[:program])
-        main(words[program + 1 :], {"HOME": str(tmp_path), **environ})
+        [program] = PROGRAMS.keys() & set(words)
+        place = words.index(program)
+        environ = dict(word.split("=", 1) for word in words[:place])
+        PROGRAMS[program](words[place + 1 :], {"HOME": str(tmp_path), **environ})
         shown = capsys.readouterr()
         assert shown.out + shown.err == printed
