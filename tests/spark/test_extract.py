@@ -40,7 +40,7 @@ def writing(database: Settings, writers: int = 4) -> Iterator[list[int]]:
         with connect(database, f"writer {number}") as session:
             while not stop.is_set():
                 session.run(
-                    f"INSERT INTO t SELECT n, 'new' FROM generate_series(1, 50) n; "
+                    f"INSERT INTO t SELECT n, 'new' FROM generate_series(1, 9) n; "
                     f"UPDATE t SET name = name || '.' WHERE id % 97 = {done[number] % 97} AND id % 4 = {number}; "
                     f"DELETE FROM t WHERE id % 89 = {done[number] % 89} AND id % 4 = {number}"
                 )

@@ -253,8 +253,9 @@ def test_a_value_that_spark_cannot_hold_is_refused_by_its_columns_name(
         wanted = Wanted(TableName("t"), columns=(f"a {kind}",))
         with pytest.raises(ExtractError) as caught, extracted(spark, database, wanted, arrow) as df:
             df.collect()
-        assert caught.value.message.startswith(f'The column "a {kind}" holds a value that its type in Spark cannot: ')
-        assert caught.value.hint == f"Read it as text: --text-columns a {kind}."
+        told = str(caught.value)
+        assert told.startswith(f'The column "a {kind}" holds a value that its type in Spark cannot: ')
+        assert told.endswith(f" Read it as text: --text-columns a {kind}.")
 
 
 @DECODERS
