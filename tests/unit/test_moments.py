@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -36,8 +37,7 @@ def test_microseconds_are_those_of_pythons_clock(moment: dt.datetime, zone: str)
 
 
 @pytest.mark.parametrize("read", [days, microseconds])
-@pytest.mark.parametrize(("text", "shown"), [("infinity", "infinity"), ("-infinity", "-infinity"), ("x9", "a value")])
-def test_what_is_no_moment_is_told_without_its_text(read: object, text: str, shown: str) -> None:
-    assert callable(read)
-    with pytest.raises(NoMoment, match=f"^{shown}$"):
+@pytest.mark.parametrize("text", ["infinity", "-infinity", "x9"])
+def test_what_is_no_moment_is_refused(read: Callable[[str], int], text: str) -> None:
+    with pytest.raises(NoMoment):
         read(text)

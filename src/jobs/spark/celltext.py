@@ -45,7 +45,8 @@ def refused(message: str) -> int | None:
 def cell(raw: Column, reading: Reading) -> Column:
     """What stands between two tabs as text without escapes, or NULL."""
     if not reading.dimensions and not isinstance(reading.element, (t.StringType, t.BinaryType)):
-        return f.nullif(raw, f.lit(NULL))  # numbers, dates and the like hold nothing to escape
+        # Numbers, dates and the like hold nothing to escape. (Spark 3.5's nullif fails of a column that is computed.)
+        return f.when(raw != NULL, raw)
     resolved = f.replace(raw, f.lit(BACKSLASH[0]), f.lit(PLACEHOLDER))
     for escape, character in (*ESCAPES, (PLACEHOLDER, BACKSLASH[1])):
         resolved = f.replace(resolved, f.lit(escape), f.lit(character))
