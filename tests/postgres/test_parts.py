@@ -33,6 +33,7 @@ def everything(parts: list[list[object]]) -> list[object]:
 
 def test_blocks_of_a_table_hold_each_row_once_and_about_as_many(session: Session) -> None:
     session.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 100) AS x FROM generate_series(1, 20000) n")
+    session.run("VACUUM t")  # from PostgreSQL 16 on, a table that grows fast has empty blocks at its end
     read_parts = read(session, by_blocks(leaves_of(session, T), 8))
     assert len(read_parts) == 8
     assert everything(read_parts) == everything([list(range(1, 20001))])

@@ -46,16 +46,17 @@ def assert_no_connection(session: Session) -> None:
     )
 
 
-def test_a_table_is_extracted_and_reported(session: Session, database: Settings, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("spark")
+def test_a_table_is_extracted_and_reported(
+    session: Session, database: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     session.run(
-        "CREATE TABLE t AS SELECT n AS id, 'a,b' AS x FROM generate_series(1, 3) n; ALTER TABLE t ADD PRIMARY KEY (id)"
+        "CREATE TABLE t (id int PRIMARY KEY, x text); INSERT INTO t SELECT n, 'a,b' FROM generate_series(1, 3) n"
     )
-    arguments = ["--table", "t", "--format", "csv", "--option", "header=true", "--columns", "x", "--filter", "id <> 2"]
-    more = ["--require-primary-key", "--report", "report.json"]
-    with submit_extract([*arguments, *more], "local[2]", database, tmp_path) as job:
-        assert job.status() == 0, job.output
-    told = job.output.splitlines()
-    assert [line for line in told if line.startswith("extracted 2 rows of t to files in ")]
+    wanted = ["--table", "t", "--columns", "x", "--filter", "id <> 2", "--require-primary-key"]
+    target = ["--target", str(tmp_path / "files"), "--format", "csv", "--option", "header=true"]
+    assert main([*wanted, *target, "--report", str(tmp_path / "report.json")], environment(database)) == 0
+    assert capsys.readouterr().out.startswith(f"extracted 2 rows of t to {tmp_path}/files in ")
     [file] = (tmp_path / "files").glob("*.csv")
     assert file.read_text() == 'id,x\n1,"a,b"\n3,"a,b"\n'
     report = json.loads((tmp_path / "report.json").read_text())

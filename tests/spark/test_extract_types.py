@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 from texts import STRINGS
 
-from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
@@ -151,7 +151,12 @@ SINCE = {"int4multirange": 140000, "numeric(3,-2)": 150000, "numeric(2,5)": 1500
 
 def known_to(session: Session) -> set[str]:
     [[version]] = session.run("SELECT current_setting('server_version_num')::int")
-    return {name for name in VALUES if SINCE.get(name, 0) <= version}
+    known = {name for name in VALUES if SINCE.get(name, 0) <= version}
+    try:
+        session.run("SELECT '<a/>'::xml")
+    except DatabaseError:  # it was built without libxml
+        known -= {"xml", "xml[]"}
+    return known
 
 
 def copied(spark: SparkSession, session: Session, database: Settings, wanted: Wanted | str, arrow: bool) -> list[Any]:
