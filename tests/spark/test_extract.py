@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from extracts import extracted
+from faults import Cut, cuts_on_the_way_to
 from pyspark.sql import SparkSession
 from submitted import until
 
@@ -285,6 +286,25 @@ def test_a_run_whose_driver_died_before_the_watermark_moved_is_replaced(
     session.run("DELETE FROM pgjobs_watermarks; INSERT INTO t VALUES (2, 2)")
     to_files("append", ordinal="version", mark="w")
     assert ids(spark, tmp_path / "out/run=1") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(Cut("pgjobs extract_table", b"COMMIT", b"pg_export_snapshot"), id="when all was read"),
+        pytest.param(Cut("pgjobs extract_table", b"ON CONFLICT"), id="before the watermark moved"),
+        pytest.param(Cut("pgjobs extract_table", b"ON CONFLICT", answered=True), id="after the watermark moved"),
+    ],
+)
+def test_a_connection_that_breaks_at_the_end_neither_fails_the_run_nor_moves_the_watermark_twice(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path, cut: Cut
+) -> None:
+    session.run("CREATE TABLE t AS SELECT 1 AS id, 7 AS version")
+    with cuts_on_the_way_to(database, cut) as way:
+        job = FilesJob(Wanted(T), way, str(tmp_path / "out"), "parquet", "append", {}, "version", "w")
+        assert run(job, lambda: spark).rows == 1
+    assert cut.cut
+    assert session.run("SELECT runs, ordinal FROM pgjobs_watermarks") == [[1, "7"]]
 
 
 @pytest.mark.parametrize(
