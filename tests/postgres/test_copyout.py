@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import trustme
-from peers import peer, tls_front
+from peers import forwarding, peer, tls_front
 
 from jobs.dbaccess import copyout
 from jobs.dbaccess.errors import DatabaseError, DataRejected
@@ -105,3 +108,23 @@ def test_rows_come_over_tls(database: Settings) -> None:
         with connect(way, "tls") as session:
             assert read(session, "SELECT repeat('x', 999) FROM generate_series(1, 9999)") == (b"x" * 999 + b"\n") * 9999
             assert_usable(session)
+
+
+def test_rows_come_over_a_unix_socket(database: Settings) -> None:
+    """Its other end passes on to the server, which may have no such socket here."""
+    [server] = database.servers
+    with tempfile.TemporaryDirectory(prefix="pgjobs-") as directory, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{directory}/.s.PGSQL.{server.port}")
+        listener.listen()
+        passing = threading.Thread(target=pass_one_on, args=(listener, (server.host, server.port)))
+        passing.start()
+        with connect(replace(database, servers=(Server(directory, server.port),)), "socket") as local:
+            assert read(local, "SELECT repeat('x', 999) FROM generate_series(1, 9999)") == (b"x" * 999 + b"\n") * 9999
+            assert_usable(local)
+        passing.join()
+
+
+def pass_one_on(listener: socket.socket, backend: tuple[str, int]) -> None:
+    client, _ = listener.accept()
+    with client:
+        forwarding(backend)(client)
