@@ -119,7 +119,7 @@ class Session:
                 self.close()
 
     def describe(self, statement: str) -> list[ResultColumn]:
-        """The columns that a query would return. It is not executed."""
+        """The columns that a query returns. It is asked for no row, and locks what reading it would."""
         with self._conversation():
             context = self._connection.execute_unnamed(f"{statement} LIMIT 0")
             return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in context.columns]
