@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jobs.dbaccess import snapshot
@@ -78,3 +80,14 @@ def test_text_is_the_same_whatever_the_roles_settings(session: Session, database
             "pg_sleep(0.2) IS NULL) TO STDOUT"
         )
         assert b"".join(written) == b"2026-11-20 08:00:00+00\t1 day\t\\\\x61\t0.30000000000000004\tf\n"
+
+
+def test_others_reach_the_server_that_the_holder_reached(database: Settings) -> None:
+    [there] = database.servers
+    several = replace(database, servers=(replace(there, port=1), there), target_session_attrs="read-write")
+    with connect(several, "holder") as holder:
+        moment = snapshot.export(holder)
+        alone = several.at(holder.server)
+        assert [server.port for server in alone.servers] == [there.port]
+        with connect(alone, "reader") as reader, adopted(reader, moment):
+            assert reader.server == holder.server

@@ -167,20 +167,20 @@ def _log_in(settings: Settings, server: Server, application_name: str, password:
     *others, last = wire.transports(server, settings.tls, settings.patience)
     for transport in others:
         try:
-            return _start_session(transport(), params)
+            return _start_session(transport(), params, server)
         except (TlsFailed, ConnectionFailed):
             continue
         except AuthenticationFailed as error:
             if error.sqlstate != _NOT_BY_THIS_TRANSPORT:
                 raise
-    return _start_session(last(), params)
+    return _start_session(last(), params, server)
 
 
 _NOT_BY_THIS_TRANSPORT = "28000"
 """pg_hba.conf has no entry for this user under this transport (hostssl, hostnossl)."""
 
 
-def _start_session(sock: wire.WireSocket, params: Mapping[str, Any]) -> Session:
+def _start_session(sock: wire.WireSocket, params: Mapping[str, Any], server: Server) -> Session:
     """Log in over a socket, and end the timeout of connecting."""
     try:
         connection = create_connection(sock=sock, ssl_context=False, **params)
@@ -188,4 +188,4 @@ def _start_session(sock: wire.WireSocket, params: Mapping[str, Any]) -> Session:
         wire.abandon(sock)
         raise
     wire.settle(sock)
-    return Session(connection, sock.file)
+    return Session(connection, sock.file, wire.reached(sock, server))

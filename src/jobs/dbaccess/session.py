@@ -13,6 +13,7 @@ from pg8000.exceptions import Error as DriverError
 
 from jobs.dbaccess import copyout
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, driver_errors_translated
+from jobs.dbaccess.settings import Server
 
 Block = Union[bytes, bytearray, memoryview]
 """A piece of a COPY stream: any size, cut anywhere. pg8000 sends one message a block, so large ones are cheap."""
@@ -33,12 +34,14 @@ class Session:
     It is used by one thread at a time. As a context manager it closes the connection at the end.
 
     Attributes:
+        server: the one that it reached, by its address: a name may lead to several.
         closed: whether it is of no use any more. One that broke is found out by the next statement.
     """
 
-    def __init__(self, connection: dbapi.Connection, file: BufferedRWPair) -> None:
+    def __init__(self, connection: dbapi.Connection, file: BufferedRWPair, server: Server) -> None:
         self._connection = connection
         self._file = file
+        self.server = server
         self._connection.autocommit = True
         self.closed = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 DEFAULT_PORT = 5432
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -151,6 +151,10 @@ class Settings:
     startup: tuple[tuple[str, str], ...] = ()
     patience: Patience = field(default_factory=Patience)
     login_hint: str = ""
+
+    def at(self, server: Server) -> Settings:
+        """The same for one server alone, such as the one that knows a snapshot."""
+        return replace(self, servers=(server,), target_session_attrs="any")
 
     @property
     def address(self) -> str:

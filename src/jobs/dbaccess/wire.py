@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from io import BufferedRWPair
 from typing import Any, cast
@@ -118,6 +119,11 @@ def open_socket(server: Server, patience: Patience) -> PlainSocket:
     sock.settimeout(patience.connect_timeout)
     _keep_alive(sock, patience)
     return sock
+
+
+def reached(sock: socket.socket, server: Server) -> Server:
+    """The server at the other end, with its address; its name stays the one to verify."""
+    return server if server.host.startswith("/") else replace(server, hostaddr=sock.getpeername()[0])
 
 
 def settle(sock: socket.socket) -> None:

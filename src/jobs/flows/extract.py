@@ -128,7 +128,7 @@ def extracting(
     table = find_source(session, wanted)
     moment = snapshot.export(session)
     source = settle_source(session, wanted, table)
-    with reading(spark, settings, wanted, source, moment, arrow=arrow) as extraction:
+    with reading(spark, settings.at(session.server), wanted, source, moment, arrow=arrow) as extraction:
         yield extraction
     snapshot.release(session)
 

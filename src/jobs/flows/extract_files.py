@@ -127,8 +127,8 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
             window = watermark.window(moment.seen, last) if job.watermark_id else None
             source = settle_source(session, job.wanted, table, window.condition if window else "")
             spark = start_spark()
-        target = _target(job, last)
-        with watch.phase("read"), reading(spark, job.settings, job.wanted, source, moment) as extraction:
+        target, there = _target(job, last), job.settings.at(session.server)
+        with watch.phase("read"), reading(spark, there, job.wanted, source, moment) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read, and so all in that moment
