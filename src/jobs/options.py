@@ -18,9 +18,9 @@ from pyspark.sql import SparkSession
 from jobs.dbaccess.errors import JobError, UsageError
 from jobs.dbaccess.resolve import Resolved, resolve
 from jobs.dbaccess.settings import SSL_MODES
-from jobs.dbaccess.sources import Credentials, Given
+from jobs.dbaccess.sources import Given
 from jobs.dbaccess.uri import states_password
-from jobs.flows.credentials import from_parameter, from_secret, from_tokens
+from jobs.flows.credentials import chosen
 
 FORMATS = ("parquet", "csv", "json", "orc")
 """Of files that jobs read and write."""
@@ -81,7 +81,7 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
         JobError: AWS did not give the password.
     """
     values = {name: getattr(options, name) for name in _SINGLE_VALUES if getattr(options, name) is not None}
-    credentials = _credentials(options, environ)
+    credentials = chosen(options.secret_id, options.ssm_parameter, options.iam_auth, options.aws_region, environ)
     given = Given(values, options.database_url, options.connection, options.service, credentials)
     if options.database_url is not None and states_password(options.database_url):
         logger.warning(
@@ -93,14 +93,6 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
         return resolved
     patience = replace(resolved.settings.patience, deadline=options.connect_deadline)
     return replace(resolved, settings=replace(resolved.settings, patience=patience))
-
-
-def _credentials(options: argparse.Namespace, environ: Mapping[str, str]) -> Credentials | None:
-    if options.secret_id is not None:
-        return from_secret(options.secret_id, options.aws_region, environ)
-    if options.ssm_parameter is not None:
-        return from_parameter(options.ssm_parameter, options.aws_region, environ)
-    return from_tokens(options.aws_region) if options.iam_auth else None
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

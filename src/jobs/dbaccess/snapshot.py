@@ -63,7 +63,7 @@ def release(session: Session) -> None:
 
 @contextmanager
 def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
-    """See the snapshot's moment in the block.
+    """See the snapshot's moment in the block. Meanwhile this session counts among its `readers`.
 
     Raises:
         SnapshotLost: it is held no more.
@@ -80,8 +80,25 @@ def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
             "Nothing of this run is kept. Run it again; the server's log tells who ended the connection. "
             "Name one server, not several and no balancer.",
         ) from None
+    session.run("SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", _lock_name(snapshot))
     yield
     session.run("COMMIT")
+
+
+def readers(session: Session, snapshot: Snapshot) -> int:
+    """How many sessions see the snapshot's moment now, beside the one that holds it."""
+    [[count]] = session.run(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+        "AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)",
+        _lock_name(snapshot),
+    )
+    return int(count)
+
+
+def _lock_name(snapshot: Snapshot) -> str:
+    """What is hashed to the 64-bit key of the readers' advisory lock."""
+    return f"pgjobs snapshot {snapshot.id}"
 
 
 def _begin(session: Session) -> None:

@@ -7,6 +7,7 @@ commit. So a task that is retried, or runs twice, leaves its part in staging onc
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -56,13 +57,35 @@ class Counted:
     rows: int
 
 
-def plan_staging(target: TableName, columns: Iterable[str]) -> Staging:
-    """Names of its own for a load's tables, in the target's schema."""
-    token = uuid.uuid4().hex
+def plan_staging(target: TableName, columns: Iterable[str], stream: str = "") -> Staging:
+    """Names of its own for a load's tables, in the target's schema; a stream's begin alike."""
+    token = (_stream_token(stream) + uuid.uuid4().hex)[:32]
     return Staging(target.sibling(f"{_ROWS}{token}"), target.sibling(f"{_PARTS}{token}"), tuple(columns))
 
 
 _ROWS, _PARTS = "pgjobs_rows_", "pgjobs_parts_"
+
+
+def _stream_token(stream: str) -> str:
+    """The first of the 32 hexadecimal digits in the names of a stream's tables; none for no stream."""
+    return hashlib.sha256(stream.encode()).hexdigest()[:16] if stream else ""
+
+
+def left_by_stream(session: Session, target: TableName, stream: str) -> list[Staging]:
+    """The tables of a stream's batches that ended without being published or discarded."""
+    found = session.run(
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind = 'r' AND n.nspname = %s AND c.relname ~ %s ORDER BY 1",
+        target.schema,
+        f"^{_PARTS}{_stream_token(stream)}[0-9a-f]{{16}}$",
+    )
+    tokens = [name[len(_PARTS) :] for [name] in found]
+    return [Staging(target.sibling(_ROWS + token), target.sibling(_PARTS + token), ()) for token in tokens]
+
+
+def exists(session: Session, staging: Staging) -> bool:
+    """Whether the tables are there: not yet published, nor discarded."""
+    return bool(session.run("SELECT 1 WHERE to_regclass(%s) IS NOT NULL", staging.parts.quoted))
 
 
 def hold(session: Session, staging: Staging) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
 
 TABLE = "pgjobs_watermarks"
@@ -87,6 +88,30 @@ def window(seen: str, last: Watermark | None) -> Window:
             "Take all rows anew under another --watermark-id.",
         )
     return Window(last.below, below, after)
+
+
+def reached(session: Session, selection: Selection, window: Window, most: int | None) -> int | None:
+    """How far of a window is to be taken in one go: the end as in `Window.below`; None where there is nothing in it.
+
+    It reads the window's rows once.
+
+    Args:
+        session: sees the snapshot that the window is of.
+        selection: the rows of the window.
+        window: of transactions.
+        most: rows after which to stop; a transaction is taken whole, so that there may be more. None for no end.
+    """
+    if most is None:
+        return window.below if session.run(selection.select(["1"]) + " LIMIT 1") else None
+    start = window.start or window.after - _MOST_APART
+    counted = session.run(
+        f"SELECT distance, sum(count(*)) OVER (ORDER BY distance)::bigint FROM "
+        f"({selection.select([f'{_distance(start)} AS distance'])}) AS versions GROUP BY distance ORDER BY distance"
+    )
+    if not counted:
+        return None
+    last = next((distance for distance, rows in counted if rows >= most), None)
+    return window.below if last is None else min(start + last + 1, window.below)
 
 
 def ensure(session: Session) -> None:

@@ -11,6 +11,21 @@ from jobs.dbaccess.sources import Credentials
 from jobs.dbaccess.stored import StoredPassword, Texts, read_stored
 
 
+def chosen(
+    secret_id: str | None, ssm_parameter: str | None, iam_auth: bool, region: str, environ: Mapping[str, str]
+) -> Credentials | None:
+    """The credentials of whichever keeper is named; None for none.
+
+    Raises:
+        JobError: as the others here.
+    """
+    if secret_id is not None:
+        return from_secret(secret_id, region, environ)
+    if ssm_parameter is not None:
+        return from_parameter(ssm_parameter, region, environ)
+    return from_tokens(region) if iam_auth else None
+
+
 def from_secret(name: str, region: str, environ: Mapping[str, str]) -> Credentials:
     """What a secret of Secrets Manager states. It is read now for that, and for each connection for its password.
 

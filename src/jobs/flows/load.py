@@ -120,7 +120,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
                 logger.info("Dropped %s, left behind by a load whose driver died.", name)
             table = find_table(session, job.table, job.create)
             df = read()
-            target = settle_target(session, job.table, table, df, job.move)
+            target = settle_target(session, job.table, table, df.schema, job.move)
         published = _stage_and_publish(session, job, df, target, watch)
         with watch.phase("analyze"):
             _analyze(session, job, target.name)

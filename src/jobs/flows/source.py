@@ -105,6 +105,19 @@ def settle_source(session: Session, wanted: Wanted, table: Table | None, conditi
     Raises:
         UsageError: a column or the filter cannot be right.
     """
+    selection, readings = settle_readings(session, wanted, table, condition)
+    expressions = [reading.sql for reading in readings]
+    parts = tuple(
+        tuple(select(expressions, piece, selection.condition) for piece in part)
+        for part in _parts(session, wanted, table, selection)
+    )
+    return Source(readings, selection, parts)
+
+
+def settle_readings(
+    session: Session, wanted: Wanted, table: Table | None, condition: str = ""
+) -> tuple[Selection, tuple[Reading, ...]]:
+    """Settle rows and columns alone; as `settle_source`, which cuts them into parts."""
     if table is None:
         check_query(session, wanted.query or "")
         selection = Selection.of_query(wanted.query or "")
@@ -121,12 +134,7 @@ def settle_source(session: Session, wanted: Wanted, table: Table | None, conditi
         )
         for column in columns
     )
-    expressions = [reading.sql for reading in readings]
-    parts = tuple(
-        tuple(select(expressions, piece, selection.condition) for piece in part)
-        for part in _parts(session, wanted, table, selection)
-    )
-    return Source(readings, selection, parts)
+    return selection, readings
 
 
 def _columns(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> Sequence[SourceColumn]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
 from jobs.dbaccess import catalog
 from jobs.dbaccess.catalog import Table
@@ -52,21 +52,21 @@ def find_table(session: Session, name: TableName, create: bool) -> Table | None:
     return table
 
 
-def settle_target(session: Session, name: TableName, table: Table | None, df: DataFrame, move: Move) -> Target:
+def settle_target(session: Session, name: TableName, table: Table | None, schema: StructType, move: Move) -> Target:
     """Match the data with the table, or with the one to be made, and check that the mode suits it.
 
     Args:
         session: where the table is.
         name: of the table.
         table: what the catalogue says of it, or None where it is to be made.
-        df: the data.
+        schema: of the data.
         move: the mode, its keys and order; its columns are settled here.
 
     Raises:
         UsageError: the data does not fit.
         LoadError: the table does not suit the mode.
     """
-    matches = match_existing(df.schema, table) if table else match_new(df.schema)
+    matches = match_existing(schema, table) if table else match_new(schema)
     move = replace(move, columns=tuple(match.target.name for match in matches))
     move.check_columns()
     if table is None:

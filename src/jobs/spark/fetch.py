@@ -129,10 +129,15 @@ def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:
     """The blocks of a part, counted at its end."""
     rows = size = 0
     label = f"{fetching.label} part {part}"
-    with connect(fetching.settings, label) as session, snapshot.adopted(session, fetching.snapshot):
-        for query in fetching.parts[part]:
-            for block in session.copy_out(f"COPY ({query}) TO STDOUT"):
-                yield block
-                rows += block.count(b"\n")
-                size += len(block)
+    for block in read_part(fetching.settings, fetching.snapshot, fetching.parts[part], label):
+        yield block
+        rows += block.count(b"\n")
+        size += len(block)
     tally.add({part: (rows, size)})
+
+
+def read_part(settings: Settings, moment: Snapshot, queries: Iterable[str], label: str) -> Iterator[bytes]:
+    """The blocks of a part's SELECTs, over a connection of its own."""
+    with connect(settings, label) as session, snapshot.adopted(session, moment):
+        for query in queries:
+            yield from session.copy_out(f"COPY ({query}) TO STDOUT")

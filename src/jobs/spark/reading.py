@@ -37,12 +37,14 @@ class Reading:
         sql: the expression that the server is to evaluate.
         element: what it becomes in Spark, or what an array's elements do.
         dimensions: of an array, which comes as JSON of texts; 0 for what is none.
+        base: pg_type's name of the column's own type, below any domain; empty for arrays and what is wanted as text.
     """
 
     name: str
     sql: str
     element: t.DataType
     dimensions: int = 0
+    base: str = ""
 
     @property
     def spark_type(self) -> t.DataType:
@@ -74,7 +76,7 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
         return Reading(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
     if element is unbounded:
         return Reading(column.name, _exactly(name, unbounded.scale), element)
-    return Reading(column.name, name, element)
+    return Reading(column.name, name, element, base=column.kind.base)
 
 
 def _exactly(name: str, scale: int) -> str:
