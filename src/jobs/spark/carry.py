@@ -89,7 +89,7 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
             staging.record_failure(session, delivery.staging, part, attempt, str(error))
 
 
-def _deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> int:
+def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> int:
     """Deliver the part that this task is for; its number."""
     task = TaskContext.get()
     if task is None:
@@ -102,27 +102,19 @@ def _deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> int:
 def _carry_batches(delivery: Delivery, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    part = _deliver_task(delivery, map(_batch_block, batches))
+    part = deliver_task(delivery, map(_batch_block, batches))
     yield pa.RecordBatch.from_pydict({"part": pa.array([part], pa.int32())})
 
 
 def _batch_block(batch: pa.RecordBatch) -> Counted:
-    """The lines of a batch as one block, without a copy: strings lie end to end in Arrow's data buffer.
+    """The lines of a batch as one block."""
+    from jobs.spark import arrowtext
 
-    https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-layout
-    """
-    import pyarrow as pa
-
-    lines = batch.column(0)
-    _, offsets, data = lines.buffers()
-    offset = struct.Struct("q" if pa.types.is_large_string(lines.type) else "i")
-    [start] = offset.unpack_from(offsets, lines.offset * offset.size)
-    [end] = offset.unpack_from(offsets, (lines.offset + len(lines)) * offset.size)
-    return Counted(memoryview(data)[start:end] if data is not None else b"", len(lines))
+    return Counted(arrowtext.joined(batch.column(0)), batch.num_rows)
 
 
 def _carry_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[int]:
-    yield _deliver_task(delivery, blocks)
+    yield deliver_task(delivery, blocks)
 
 
 def _strings(lines: DataFrame) -> RDD[Counted]:

@@ -44,14 +44,14 @@ def batches(blocks: Iterator[bytes], readings: Sequence[Reading]) -> Iterator[pa
     Raises:
         ExtractError: a column holds what its type in Spark cannot.
     """
-    kinds = {str(place): _arrow_type(reading) for place, reading in enumerate(readings)}
+    kinds = {str(place): arrow_type(carried_type(reading)) for place, reading in enumerate(readings)}
     for block in blocks:
         table = _parse(block, kinds, readings)
         yield from table.to_batches()
 
 
-def _arrow_type(reading: Reading) -> pa.DataType:
-    kind = carried_type(reading)
+def arrow_type(kind: t.DataType) -> pa.DataType:
+    """The Arrow type of a scalar's values; text where PyArrow has no parser."""
     if isinstance(kind, t.DecimalType):
         return pa.decimal128(kind.precision, kind.scale)
     return _NATIVE.get(type(kind), pa.string())
@@ -79,7 +79,7 @@ def _parse(block: bytes, kinds: dict[str, pa.DataType], readings: Sequence[Readi
     except pa.ArrowInvalid:  # a year before 1 or after 9999 among the block's dates, or what no type of Spark's holds
         texts = _read(block, dict.fromkeys(kinds, pa.string()))
         columns = [
-            _converted(texts.column(place), kind, readings[place].name) for place, kind in enumerate(kinds.values())
+            converted(texts.column(place), kind, readings[place].name) for place, kind in enumerate(kinds.values())
         ]
         table = pa.table(columns, names=list(kinds))
     if b"\\" not in block:
@@ -97,8 +97,12 @@ def _unescaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
-    """A column whose texts may include what PyArrow does not read."""
+def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+    """A column of texts as what they stand for; dates and timestamps of any year among them.
+
+    Raises:
+        ExtractError: the column holds what its type cannot.
+    """
     if pa.types.is_string(kind):
         return texts
     if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):

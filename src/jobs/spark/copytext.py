@@ -28,8 +28,8 @@ LINE = "line"
 NULL = "\\N"
 
 # The backslash first, so that the escapes' own are not escaped again.
-_COPY_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
-_ARRAY_ESCAPES = (("\\", "\\\\"), ('"', '\\"'))
+COPY_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+ARRAY_ESCAPES = (("\\", "\\\\"), ('"', '\\"'))
 
 MOMENT_FORMAT = "yyyy-MM-dd HH:mm:ss.SSSSSSXXXXX"
 """An instant with its offset: the same in every session time zone, and in an hour that comes twice.
@@ -44,7 +44,7 @@ _JSON_OPTIONS = {
 JULIAN_DAY_OF_1970 = 2_440_588
 """1970-01-01 as PostgreSQL counts the days in `J2440588`: https://www.postgresql.org/docs/current/datatype-datetime.html"""
 
-_BEFORE_JULIAN_DAYS = "4714-01-01 BC"
+BEFORE_JULIAN_DAYS = "4714-01-01 BC"
 """What PostgreSQL refuses as out of range, in place of a date that it cannot hold."""
 
 _FIRST_YEAR, _LAST_YEAR = 1, 9999
@@ -95,7 +95,7 @@ def _field(value: Column, match: Match, strip_nul: bool) -> Column:
         text = _array(value, kind, Goal(column.element, column.element_category), strip_nul)
     else:
         text = _text(value, kind, Goal(column.base_type, column.category), strip_nul)
-    return f.coalesce(_replaced(text, _COPY_ESCAPES) if _may_need_escapes(kind) else text, f.lit(NULL))
+    return f.coalesce(_replaced(text, COPY_ESCAPES) if _may_need_escapes(kind) else text, f.lit(NULL))
 
 
 def _may_need_escapes(kind: t.DataType) -> bool:
@@ -145,7 +145,7 @@ def _array(value: Column, kind: t.ArrayType, goal: Goal, strip_nul: bool) -> Col
             return _array(item, inner, goal, strip_nul)
         text = _text(item, inner, goal, strip_nul)
         quotes = _may_need_escapes(inner) or isinstance(inner, t.BinaryType)
-        return f.concat(f.lit('"'), _replaced(text, _ARRAY_ESCAPES), f.lit('"')) if quotes else text
+        return f.concat(f.lit('"'), _replaced(text, ARRAY_ESCAPES), f.lit('"')) if quotes else text
 
     items = f.transform(value, lambda item: f.coalesce(element(item), f.lit("NULL")))
     return f.concat(f.lit("{"), f.array_join(items, ","), f.lit("}"))
@@ -187,7 +187,7 @@ def _moment(value: Column, kind: t.DataType, goal: Goal) -> Column:
 def _julian_day(date: Column) -> Column:
     """A date by its number: right in every era and DateStyle, and half of a calendar's work for Spark."""
     day = f.unix_date(date).cast(t.LongType()) + f.lit(JULIAN_DAY_OF_1970)
-    return f.when(day < 0, f.lit(_BEFORE_JULIAN_DAYS)).otherwise(f.concat(f.lit("J"), day.cast(t.StringType())))
+    return f.when(day < 0, f.lit(BEFORE_JULIAN_DAYS)).otherwise(f.concat(f.lit("J"), day.cast(t.StringType())))
 
 
 def _instant(value: Column) -> Column:
