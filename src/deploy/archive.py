@@ -34,6 +34,9 @@ from deploy.uv import run_uv
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "runtime.lock"
 NAME = "pyspark_venv.tar.gz"
+OURS = ("jobs", "pyspark_pgcopy")
+"""The packages of this project that run on EMR."""
+
 MOST_SHOWN = 10
 """Faults that are listed; a package for another processor alone has dozens."""
 
@@ -58,7 +61,8 @@ def build(target: Target, output: Path, extras: Sequence[str] = (), carried: Pat
             interpreter.carry(carried, tree, target)
         site = lay_out(tree, target)
         install(site, target, extras)
-        shutil.copytree(ROOT / "src" / "jobs", site / "jobs", ignore=shutil.ignore_patterns("__pycache__"))
+        for package in OURS:
+            shutil.copytree(ROOT / "src" / package, site / package, ignore=shutil.ignore_patterns("__pycache__"))
         packed = Path(scratch, NAME)
         pack(tree, packed)
         complain(inspect_archive(packed, target, with_extras=bool(extras)))

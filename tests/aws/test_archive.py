@@ -34,9 +34,9 @@ def names(archive: Path) -> set[str]:
 def test_it_is_a_venv_of_the_releases_interpreter_with_the_jobs_and_their_packages(archive: Path) -> None:
     site = "lib/python3.11/site-packages"
     assert {f"{site}/jobs/load_table.py", f"{site}/pg8000/core.py", f"{site}/scramp/__init__.py"} <= names(archive)
-    assert f"{site}/jobs/dbaccess/rds-global-bundle.pem" in names(archive)
+    assert {f"{site}/jobs/dbaccess/rds-global-bundle.pem", f"{site}/pyspark_pgcopy/__init__.py"} <= names(archive)
     assert not any(
-        name.startswith((f"{site}/pyspark", f"{site}/deploy", f"{site}/servermgr")) for name in names(archive)
+        name.startswith((f"{site}/pyspark/", f"{site}/deploy", f"{site}/servermgr")) for name in names(archive)
     )
     with tarfile.open(archive) as opened:
         assert opened.getmember("bin/python").linkname == "/usr/bin/python3.11"

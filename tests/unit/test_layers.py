@@ -16,6 +16,12 @@ SOURCE = Path(__file__).parents[2] / "src"
 MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {"jobs.flows", "jobs.aws", "jobs.dbaccess", "pyspark"},  # the entrypoints
     "jobs.flows": {"jobs.spark", "jobs.aws", "jobs.dbaccess", "pyspark"},
+    "jobs.pgcopy": {  # Spark 4's data source
+        *{"jobs.pgcopy.keeper", "jobs.pgcopy.holdings"},
+        *{"jobs.flows", "jobs.spark", "jobs.dbaccess", "pyspark", "pyarrow"},
+    },
+    "jobs.pgcopy.keeper": {"jobs.dbaccess"},  # a process of its own, which starts at once
+    "jobs.pgcopy.holdings": {"jobs.dbaccess"},
     "jobs.spark": {"jobs.dbaccess", "pyspark", "pyarrow"},
     "jobs.aws": {"jobs.errors", "boto3", "botocore"},  # the only room with boto3
     "jobs.dbaccess": {"jobs.errors", "pg8000"},
@@ -24,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "deploy": {"deploy.probe", "elftools", "boto3", "botocore", "tomllib", "tomli"},
     "deploy.probe": {"pyspark"},  # sent alone to where the archive runs
     "servermgr": set(),
+    "pyspark_pgcopy": {"jobs.pgcopy"},
 }
 
 STANDARD_LIBRARY: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())

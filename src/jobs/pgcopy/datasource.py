@@ -1,0 +1,94 @@
+"""`pgcopy` as Spark 4 sees it: what the options mean, and which reader or writer they want."""
+
+from __future__ import annotations
+
+import os
+
+from pyspark.sql.datasource import (
+    DataSource,
+    DataSourceReader,
+    DataSourceStreamReader,
+    DataSourceStreamWriter,
+    DataSourceWriter,
+)
+from pyspark.sql.types import StructType
+
+from jobs.dbaccess.errors import UsageError
+from jobs.flows.load import new_load_id
+from jobs.pgcopy.options import SNAPSHOT_IDLE, Options
+from jobs.pgcopy.reader import BatchReader, Reach, discover
+from jobs.pgcopy.stream_reader import StreamReader
+from jobs.pgcopy.writer import BatchWriter, Goal
+
+
+class PostgresCopyDataSource(DataSource):
+    """Tables and queries of PostgreSQL by COPY. Spark makes it on the driver, and asks it there for what executors run.
+
+    Raises:
+        UsageError: an option is unknown, or cannot be right.
+    """
+
+    travelled = False
+    """Whether this object was pickled since it was made."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The name for `format()`."""
+        return "pgcopy"
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, travelled=True)
+
+    def schema(self) -> StructType:
+        """The columns of the table or query, by the catalogue."""
+        options = self._options()
+        return discover(options.settings(os.environ), options.wanted())
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        """Reads all of it, as of one moment."""
+        options = self._options()
+        reach = Reach(options.settings(os.environ), options.wanted(), schema)
+        idle = options.seconds("snapshotIdle", SNAPSHOT_IDLE)
+        if not options.flag("pushFilters"):
+            return BatchReader(reach, idle)
+        from jobs.pgcopy.pushdown import FilteringReader
+
+        return FilteringReader(reach, idle)
+
+    def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
+        """Reads what is new, in batches."""
+        options = self._options()
+        reach = Reach(options.settings(os.environ), options.wanted(), schema)
+        return StreamReader(reach, options.number("maxRowsPerBatch"))
+
+    def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
+        """Writes all rows or none."""
+        options = self._options()
+        return BatchWriter(self._goal(options, overwrite), schema, options.text("loadId") or new_load_id())
+
+    def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802 - Spark's name
+        """Writes each batch once.
+
+        Spark asks for this twice a batch: of a new object to plan its tasks, and of a pickled one to commit or abort.
+        """
+        try:
+            from jobs.pgcopy.stream_writer import StreamCommitter, StreamWriter
+        except ImportError:
+            raise UsageError("A stream into a table needs Spark 4.1: Spark 4.0 hands over rows one by one.") from None
+        options = self._options()
+        stream = options.text("streamId")
+        if not stream:
+            raise UsageError(
+                "A stream into a table needs a name of its own, by which a batch that comes again is known.",
+                "Give the option streamId, the same after each restart from the same checkpoint.",
+            )
+        goal = self._goal(options, overwrite)
+        return StreamCommitter(goal, stream) if self.travelled else StreamWriter(goal, schema, stream)
+
+    def _options(self) -> Options:
+        return Options.parse(self.options)
+
+    @staticmethod
+    def _goal(options: Options, overwrite: bool) -> Goal:
+        settings = options.settings(os.environ)
+        return Goal(settings, options.table(), options.move(overwrite), options.flag("create", default=True))

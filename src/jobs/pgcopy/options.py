@@ -1,0 +1,174 @@
+"""The options of `pgcopy`: the jobs' flags in Spark's spelling (`--secret-id` is `secretId`), in any letters' case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.modes import Move, parse_order
+from jobs.dbaccess.resolve import resolve
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sources import Given
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.uri import states_password
+from jobs.flows.credentials import chosen
+from jobs.flows.source import Wanted
+
+SNAPSHOT_IDLE = 300.0
+"""Seconds that a snapshot is held after it was last read in, by default."""
+
+_VALUES = ("host", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert", "sslkey", "passfile")
+"""Connection parameters under libpq's own names."""
+
+_CONNECTION = (
+    *_VALUES,
+    *("databaseUrl", "connection", "service", "connectDeadline", "secretId", "ssmParameter", "iamAuth", "awsRegion"),
+)
+_READ = (
+    *("table", "query", "columns", "filter", "splitBy", "textColumns", "unboundedNumeric", "requirePrimaryKey"),
+    *("parallelism", "snapshotIdle", "pushFilters", "maxRowsPerBatch"),
+)
+_WRITE = ("table", "mode", "keys", "dedupeOrder", "create", "loadId", "streamId")
+_SPARKS = ("path", "checkpointLocation", "queryName")
+"""What Spark itself may add."""
+
+NAMES = {name.lower(): name for name in (*_CONNECTION, *_READ, *_WRITE, *_SPARKS)}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that were given, checked.
+
+    Attributes:
+        texts: by their names in lower case.
+    """
+
+    texts: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, given: Mapping[str, str]) -> Options:
+        """Read what Spark hands over.
+
+        Raises:
+            UsageError: an option is unknown, or would show a password.
+        """
+        texts = {name.lower(): text for name, text in given.items()}
+        if "password" in texts or ("databaseurl" in texts and states_password(texts["databaseurl"])):
+            raise UsageError(
+                "Options are shown by Spark's UI, logs and plans: they take no password.",
+                "Set PGPASSWORD for the driver, or give passfile, secretId, ssmParameter or iamAuth.",
+            )
+        unknown = [name for name in given if name.lower() not in NAMES]
+        if unknown:
+            raise UsageError(f"pgcopy has no option {', '.join(unknown)}.", f"It has {', '.join(NAMES.values())}.")
+        return cls(texts)
+
+    def text(self, name: str) -> str:
+        """An option's text; empty where it was not given."""
+        return self.texts.get(name.lower(), "")
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """A yes or no.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        text = self.text(name).lower() or str(default).lower()
+        if text not in {"true", "false"}:
+            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give true or false.")
+        return text == "true"
+
+    def number(self, name: str) -> int | None:
+        """A number of at least 1; None where it was not given.
+
+        Raises:
+            UsageError: it is no such number.
+        """
+        text = self.text(name)
+        if text and (not text.isdigit() or int(text) < 1):
+            raise UsageError(f"The option {name} is {text!r}.", "Give a number of at least 1.")
+        return int(text) if text else None
+
+    def seconds(self, name: str, default: float) -> float:
+        """A time.
+
+        Raises:
+            UsageError: it is none.
+        """
+        try:
+            return float(self.text(name) or default)
+        except ValueError:
+            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds.") from None
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Names, separated by commas."""
+        return tuple(self.text(name).split(",")) if self.text(name) else ()
+
+    def settings(self, environ: Mapping[str, str]) -> Settings:
+        """Where the database is.
+
+        Raises:
+            UsageError: a value is missing or cannot be right.
+            JobError: AWS did not give the password.
+        """
+        credentials = chosen(
+            self.text("secretId") or None,
+            self.text("ssmParameter") or None,
+            self.flag("iamAuth"),
+            self.text("awsRegion"),
+            environ,
+        )
+        values = {name: self.text(name) for name in _VALUES if self.text(name)}
+        url, connection, service = (self.text(name) or None for name in ("databaseUrl", "connection", "service"))
+        settings = resolve(Given(values, url, connection, service, credentials), environ).settings
+        deadline = self.seconds("connectDeadline", settings.patience.deadline)
+        return replace(settings, patience=replace(settings.patience, deadline=deadline))
+
+    def wanted(self) -> Wanted:
+        """What is to be read.
+
+        Raises:
+            UsageError: an option cannot be right.
+        """
+        return Wanted(
+            self.table() if self.text("table") else None,
+            self.text("query") or None,
+            self.names("columns"),
+            self.text("filter"),
+            self.text("splitBy"),
+            self.names("textColumns"),
+            self.text("unboundedNumeric") or "text",
+            self.flag("requirePrimaryKey"),
+            self.number("parallelism"),
+        )
+
+    def table(self) -> TableName:
+        """The table.
+
+        Raises:
+            UsageError: it is not given, or no name.
+        """
+        if not self.text("table"):
+            raise UsageError("There is no table to write to.", "Give the option table.")
+        return TableName.parse(self.text("table"))
+
+    def move(self, overwrite: bool) -> Move:
+        """How rows are to reach the table.
+
+        Args:
+            overwrite: whether Spark's own mode says so; else the option `mode` refines Spark's append.
+
+        Raises:
+            UsageError: modes, keys and order do not go together.
+        """
+        mode = "overwrite" if overwrite else self.text("mode") or "append"
+        if self.text("mode") not in {"", mode} or (mode == "overwrite" and not overwrite):
+            raise UsageError(
+                f"The option mode is {self.text('mode')!r}, and Spark's own mode another one.",
+                "Give mode only with .mode('append'): append, upsert or ignore.",
+            )
+        order = parse_order(self.text("dedupeOrder")) if self.text("dedupeOrder") else ()
+        move = Move(mode, (), self.names("keys"), order)
+        move.check_arguments()
+        return move

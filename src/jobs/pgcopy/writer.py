@@ -1,0 +1,159 @@
+"""Writes for Spark: executors copy parts into staging tables that a keeper holds; the driver's commit publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
+from pyspark.sql.types import StructType
+
+from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, LoadError
+from jobs.dbaccess.modes import Move
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.publish import Publication, publish
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.staging import Counted, Staging
+from jobs.flows.target import Target, find_table, settle_target
+from jobs.pgcopy.holdings import HeldStaging
+from jobs.pgcopy.keeper import keep
+from jobs.spark import copyarrow
+from jobs.spark.carry import Delivery, deliver_task
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be written to, as the options say.
+
+    Attributes:
+        create: make the table where it is missing.
+    """
+
+    settings: Settings
+    table: TableName
+    move: Move
+    create: bool
+
+    def connect(self) -> Session:
+        """A session of the driver's."""
+        return connect(self.settings, f"pgjobs pgcopy {self.table}")
+
+    def settle(self, session: Session, schema: StructType) -> Target:
+        """Match the columns, by the load's own rules.
+
+        Raises:
+            UsageError: the data does not fit.
+        """
+        ledger.ensure(session)
+        staging.sweep(session)
+        table = find_table(session, self.table, self.create)
+        target = settle_target(session, self.table, table, schema, self.move)
+        copyarrow.check(target.matches)
+        return target
+
+    def stage(self, target: Target, load_id: str = "", stream: str = "") -> Stage | None:
+        """Have staging tables made and held; None where a load of this id has finished."""
+        names = staging.plan_staging(target.name, target.columns, stream)
+        types = target.types if target.is_new else ()
+        held = HeldStaging(names, target.name, types, not target.move.keys, load_id)
+        recorded = keep(self.settings, f"pgjobs pgcopy {self.table} staging", held)
+        return Stage(names, target) if recorded is None else None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The staging tables of a write, and where its rows go from there."""
+
+    names: Staging
+    target: Target
+
+    def copy(self, goal: Goal, batches: Iterator[pa.RecordBatch], label: str) -> None:
+        """On an executor: copy a part, once whatever other attempts do."""
+        delivery = Delivery(goal.settings, self.names, label)
+        matches = self.target.matches
+        deliver_task(delivery, (Counted(copyarrow.lines(batch, matches), batch.num_rows) for batch in batches))
+
+    def publish(self, goal: Goal, load_id: str, parts: int) -> None:
+        """Make the staged rows part of the target, also over a connection that breaks.
+
+        Raises:
+            JobError: nothing was published.
+        """
+        publication = Publication(load_id, self.target.name, self.names, parts, self.target.move, self.target.is_new)
+        try:
+            with goal.connect() as session:
+                self._publish(session, publication)
+        except ConnectionFailed:
+            with goal.connect() as again:
+                self._publish_again(again, publication)
+
+    def _publish(self, session: Session, publication: Publication) -> None:
+        failure = staging.tally(session, self.names).failure
+        if failure is not None:
+            raise LoadError(f"The server refused a row: {failure}", "Nothing was written.")
+        publish(session, publication)
+
+    def _publish_again(self, session: Session, publication: Publication) -> None:
+        """The broken session holds its locks until it ends. If it had committed, the tables are gone then."""
+        try:
+            publish(session, publication)
+        except DatabaseError:
+            if ledger.recorded_target(session, publication.load_id) is None:
+                raise
+
+    def discard(self, goal: Goal) -> None:
+        """Drop what was staged, as far as that can be done now."""
+        with goal.connect() as session:
+            staging.discard(session, self.names)
+
+
+class Staged(WriterCommitMessage):
+    """A part was copied, or noted why it cannot be.
+
+    Args:
+        stage: where; None where nothing was to be done.
+    """
+
+    def __init__(self, stage: Stage | None) -> None:
+        self.stage = stage
+
+
+class BatchWriter(DataSourceArrowWriter):
+    """Writes a DataFrame: all of its rows or none, and once for a load id. It is made on the driver.
+
+    Args:
+        goal: where to.
+        schema: of the rows.
+        load_id: names this write for ever.
+    """
+
+    def __init__(self, goal: Goal, schema: StructType, load_id: str) -> None:
+        self.goal = goal
+        self.load_id = load_id
+        with goal.connect() as session:
+            target = goal.settle(session, schema)
+        self.stage = goal.stage(target, load_id)
+
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> Staged:
+        """On an executor: copy a part."""
+        if self.stage is not None:
+            self.stage.copy(self.goal, iterator, self.load_id)
+        return Staged(self.stage)
+
+    def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
+        """On the driver: publish all parts."""
+        if self.stage is not None:
+            self.stage.publish(self.goal, self.load_id, len(messages))
+            # The rows are written: they are not to be lost for want of statistics.
+            with suppress(JobError), self.goal.connect() as session:
+                session.run(f"ANALYZE {self.stage.target.name.quoted}")
+
+    def abort(self, messages: Sequence[WriterCommitMessage | None]) -> None:  # noqa: ARG002 - Spark's own signature
+        """On the driver: leave nothing behind."""
+        if self.stage is not None:
+            self.stage.discard(self.goal)

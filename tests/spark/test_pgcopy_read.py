@@ -1,0 +1,223 @@
+"""`spark.read.format("pgcopy")`: one moment for all parts, all types, and filters that mean the same."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pgcopies import end_keepers, keepers, options_for, until
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.flows.extract import extracting
+from jobs.flows.source import Wanted
+
+pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
+
+
+@pytest.fixture
+def reader(spark: SparkSession, session: Session, database: Settings, tmp_path: Path) -> Iterator[DataFrameReader]:
+    """A reader of the test's database; `pgcopy` is found without being registered."""
+    yield spark.read.format("pgcopy").options(**options_for(database, tmp_path))
+    end_keepers(session)
+
+
+def test_a_table_comes_with_the_catalogues_names_and_types(reader: DataFrameReader, session: Session) -> None:
+    session.run('CREATE TABLE t (id int PRIMARY KEY, "Weird, Name" text, price numeric(8,2))')
+    session.run("INSERT INTO t SELECT n, 'row ' || n, n / 4.0 FROM generate_series(1, 1000) n")
+    df = reader.option("table", "t").option("parallelism", "3").load()
+    assert df.schema.simpleString() == "struct<id:int,Weird, Name:string,price:decimal(8,2)>"
+    assert df.selectExpr("count(*)", "sum(id)", "sum(price)").first() == (1000, 500500, 125125)
+
+
+TYPES = {
+    "a bool": "true",
+    "b int2": "-7",
+    "c bigint": "9223372036854775807",
+    "d real": "0.1",
+    "e float8": "'NaN'",
+    "f numeric(38,10)": "123.4567890123",
+    "g numeric": "1.50",
+    "h text": "E'tab\\t, line\\n, back\\\\slash, \"quote\"'",
+    "i bytea": "'\\x00ff5c'",
+    "j date": "'0044-03-15 BC'",
+    "k timestamp": "'2026-11-01 01:30:00.000001'",
+    "l timestamptz": "'2026-11-01 05:30:00+00'",
+    "m uuid": "'9b2cbc0e-7a6f-4ab1-8f5d-0d8fe2f7e8a1'",
+    "n jsonb": "'{\"a\": [1, null]}'",
+    "o int[]": "'{1,NULL,3}'",
+    "p text[][]": '\'{{a,NULL},{"b\\\\c","d"}}\'',
+    "q bytea[]": "ARRAY['\\x0001'::bytea, NULL, '\\x']",
+    "r timestamptz[]": "ARRAY['0044-03-15 12:00+00 BC', '2026-11-01 05:30+00']::timestamptz[]",
+    "s bool[]": "'{t,f,NULL}'",
+    "t numeric(5,2)[]": "'{1.5,NULL}'",
+    "u interval": "'1 day 02:03'",
+    "v date[]": "'{}'",
+}
+
+
+def test_every_type_comes_as_from_the_extract(
+    spark: SparkSession, reader: DataFrameReader, session: Session, database: Settings
+) -> None:
+    """Which decodes arrays and binary in the JVM, and this in Python."""
+    session.run(f"CREATE TABLE t ({', '.join(TYPES)})")
+    session.run(f"INSERT INTO t SELECT {', '.join(TYPES.values())} FROM generate_series(1, 3)")
+    session.run("INSERT INTO t (b) VALUES (NULL), (1)")
+    ours = reader.option("table", "t").load()
+    as_text = [f"to_json(struct(`{name}`))" for name in ours.columns]
+    with extracting(spark, session, database, Wanted(TableName("t"))) as extraction:
+        assert ours.schema == extraction.df.schema
+        assert rows(ours.selectExpr(*as_text)) == rows(extraction.df.selectExpr(*as_text))
+
+
+def rows(df: DataFrame) -> list[str]:
+    return sorted(map(str, df.collect()))
+
+
+def test_an_array_of_another_shape_is_refused_by_column(reader: DataFrameReader, session: Session) -> None:
+    session.run("CREATE TABLE t (a int[]); INSERT INTO t VALUES ('[0:1]={1,2}')")
+    with pytest.raises(Exception, match='The column "a" holds a value that its type in Spark cannot'):
+        reader.option("table", "t").load().collect()
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({"query": "SELECT id FROM t WHERE id < 5 -- the first"}, 4),
+        ({"query": "SELECT id, v FROM t", "splitBy": "id", "parallelism": "3"}, 100),
+        ({"table": "t", "columns": "v", "filter": "id > 90 OR v = 1"}, 11),
+        ({"TABLE": "t", "SPLITBY": "id"}, 100),
+        ({"table": "t", "filter": "id % 2 = 0 AND v::text LIKE '%4'", "splitBy": "id"}, 10),
+    ],
+)
+def test_queries_columns_and_filters(
+    reader: DataFrameReader, session: Session, options: dict[str, str], rows: int
+) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT n, n FROM generate_series(1, 100) n")
+    assert reader.options(**options).load().count() == rows
+
+
+class Writers:
+    """Transfers between accounts, as fast as they can, while the block runs. Their sum is always the same."""
+
+    def __init__(self, database: Settings) -> None:
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._transfer, args=(database, n)) for n in range(2)]
+
+    def _transfer(self, database: Settings, number: int) -> None:
+        with connect(database, f"writer {number}") as session:
+            while not self._over.is_set():
+                session.run(
+                    "WITH a AS (SELECT 1 + floor(random() * 499)::int AS x) UPDATE accounts "
+                    "SET balance = balance + CASE WHEN id <= 500 THEN 1 ELSE -1 END "
+                    "WHERE id IN (SELECT x FROM a UNION ALL SELECT x + 500 FROM a)"
+                )
+
+    def __enter__(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_all_parts_see_one_moment_while_others_write(
+    reader: DataFrameReader, session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE accounts (id int PRIMARY KEY, balance int)")
+    session.run("INSERT INTO accounts SELECT n, 0 FROM generate_series(1, 1000) n")
+    df = reader.option("table", "accounts").option("parallelism", "6").load()
+    with Writers(database):
+        for _ in range(3):
+            assert df.selectExpr("count(*)", "sum(balance)").first() == (1000, 0)
+
+
+PUSHED = [
+    ("i > 97 AND i <= 99 AND NOT b", 1),
+    ("NOT i IN (1, 2) AND i <> 5", 97),
+    ("n IS NOT NULL AND n >= 1.50", 49),
+    ("s IN ('Row 7', 'row 8') AND d = date'2026-01-08'", 1),
+    ("z >= timestamp'2026-01-01 02:00:00Z' AND l < timestamp_ntz'2026-01-01 04:00:00'", 1),
+]
+NOT_PUSHED = "s > 'Row 5' AND c = 'c' AND u = 'x' AND i % 2 = 0"
+
+
+@pytest.fixture
+def pushing(spark: SparkSession) -> Iterator[None]:
+    name = "spark.sql.python.filterPushdown.enabled"
+    if spark.version < "4.1":
+        pytest.skip("Spark pushes filters into Python data sources from 4.1 on")
+    spark.conf.set(name, "true")
+    yield
+    spark.conf.unset(name)
+
+
+@pytest.mark.usefixtures("pushing")
+def test_filters_that_mean_the_same_are_the_servers(reader: DataFrameReader, session: Session) -> None:
+    session.run(
+        "CREATE TABLE t "
+        "(i int, n numeric(6,2), s varchar, b bool, d date, z timestamptz, l timestamp, u uuid, c char(9))"
+    )
+    session.run(
+        "INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN i / 2.0 END, 'Row ' || i, i % 2 = 0, "
+        "date '2026-01-01' + i, '2026-01-01 00:00Z'::timestamptz + make_interval(hours => i - 1), "
+        "'2026-01-01'::timestamp + make_interval(hours => i), gen_random_uuid(), 'c' FROM generate_series(1, 100) i"
+    )
+    df = reader.option("table", "t").option("pushFilters", "true").load()
+    for condition, rows in PUSHED:
+        found = df.where(condition)
+        assert (condition, len(found.collect())) == (condition, rows)
+        assert "Filter " not in plan_of(found), condition
+    [left] = [line for line in plan_of(df.where(NOT_PUSHED)).splitlines() if "Filter " in line]
+    assert all(f"{column}#" in left for column in "scui")
+    assert df.where("c = 'c'").count() == 0  # to Spark, the blanks at its end count
+
+
+def plan_of(df: DataFrame) -> str:
+    """What Spark itself does."""
+    return str(df._jdf.queryExecution().executedPlan().toString())  # noqa: SLF001 - PySpark has no public way
+
+
+@pytest.mark.usefixtures("pushing")
+def test_a_pushed_text_is_a_value_whatever_it_holds(reader: DataFrameReader, session: Session) -> None:
+    awkward = "'; DROP TABLE t; -- \\ %s"
+    session.run("CREATE TABLE t (s text)")
+    session.run("INSERT INTO t VALUES (%s), ('other')", awkward)
+    df = reader.option("table", "t").option("pushFilters", "true").load()
+    assert df.where(df.s == awkward).collect() == [(awkward,)]
+
+
+def test_a_password_in_an_option_is_refused_with_a_way_that_is_safe(reader: DataFrameReader) -> None:
+    for name, text in {"password": "secret", "databaseUrl": "postgresql://me:secret@h/d"}.items():
+        with pytest.raises(Exception, match=r"they take no password\. Set PGPASSWORD") as caught:
+            reader.option("table", "t").option(name, text).load()
+        assert "secret@" not in str(caught.value)
+
+
+def test_an_option_that_is_not_known_is_refused(reader: DataFrameReader) -> None:
+    with pytest.raises(Exception, match="pgcopy has no option tabel"):
+        reader.option("tabel", "t").load()
+
+
+def test_a_schema_that_is_not_the_catalogues_is_refused(reader: DataFrameReader, session: Session) -> None:
+    session.run("CREATE TABLE t (id int)")
+    with pytest.raises(Exception, match=r"t has the columns struct<id:int>, and not struct<id:string>"):
+        reader.option("table", "t").schema("id string").load().collect()
+
+
+def test_a_snapshot_that_was_lost_is_told(reader: DataFrameReader, session: Session) -> None:
+    session.run("CREATE TABLE t (id int); INSERT INTO t VALUES (1)")
+    df = reader.option("table", "t").load()
+    assert df.collect() == [(1,)]
+    assert keepers(session) == 1
+    end_keepers(session)
+    assert until(lambda: keepers(session) == 0)
+    with pytest.raises(Exception, match="The snapshot that all parts are read in is lost"):
+        df.collect()

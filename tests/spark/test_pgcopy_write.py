@@ -1,0 +1,191 @@
+"""`df.write.format("pgcopy")`: the load's promises, kept by Spark's own commit and abort."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pgcopies import end_keepers, keepers, options_for, until
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+
+from jobs.dbaccess import ledger
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.flows.load import load_dataframe
+
+pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
+
+
+@pytest.fixture
+def options(database: Settings, tmp_path: Path) -> dict[str, str]:
+    return options_for(database, tmp_path)
+
+
+def numbers(spark: SparkSession, count: int, parts: int = 2) -> DataFrame:
+    return spark.range(0, count, 1, parts).selectExpr("CAST(id AS int) AS a", "CAST(id AS string) AS b")
+
+
+def write(df: DataFrame, options: dict[str, str], **more: str) -> DataFrameWriter:
+    return df.write.format("pgcopy").options(**options, table="t", **more).mode("append")
+
+
+def public_tables(session: Session) -> set[str]:
+    return {name for [name] in session.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+def test_rows_are_appended_and_nothing_stays_beside_them(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    for _ in range(2):
+        write(numbers(spark, 1000, parts=3), options).save()
+    assert session.run("SELECT count(*), sum(a), count(DISTINCT b) FROM t") == [[2000, 999000, 1000]]
+    assert public_tables(session) == {"t", "table_updates"}
+    assert until(lambda: keepers(session) == 0)
+
+
+def test_overwrite_replaces_all_rows(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
+    session.run("CREATE TABLE t (b text, a int); INSERT INTO t VALUES ('old', -1)")
+    write(numbers(spark, 10), options).mode("overwrite").save()
+    assert session.run("SELECT count(*), min(a), max(b) FROM t") == [[10, 0, "9"]]
+
+
+def test_upsert_by_keys(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'old'), (-1, 'kept')")
+    write(numbers(spark, 3), options, mode="upsert", keys="a").save()
+    assert session.run("SELECT a, b FROM t ORDER BY a") == [[-1, "kept"], [0, "0"], [1, "1"], [2, "2"]]
+
+
+def test_a_second_write_of_a_load_id_writes_nothing(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    for _ in range(2):
+        write(numbers(spark, 10), options, loadId="x").save()
+    assert session.run("SELECT count(*) FROM t") == [[10]]
+    assert ledger.recorded_target(session, "x") == "public.t"
+
+
+def test_an_empty_dataframe_makes_an_empty_table(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    write(numbers(spark, 0), options).save()
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+
+
+def test_a_column_that_does_not_match_is_refused_before_anything_is_copied(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    session.run("CREATE TABLE t (a int, c int NOT NULL)")
+    with pytest.raises(Exception, match="'b' is not a column of the table; 'c' is missing"):
+        write(numbers(spark, 3), options).save()
+    assert public_tables(session) == {"t", "table_updates"}
+
+
+def test_a_type_that_cannot_be_written_is_refused_by_column(spark: SparkSession, options: dict[str, str]) -> None:
+    df = spark.sql("SELECT named_struct('x', 1) AS s, 1 AS fine, date'2026-01-01' AS d")
+    with pytest.raises(Exception, match="pgcopy cannot write 's' is a struct<x:int> for jsonb"):
+        write(df, options).save()
+
+
+def test_a_row_that_the_server_refuses_leaves_nothing(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    session.run("CREATE TABLE t (a int, b int)")
+    df = spark.range(0, 100, 1, 4).selectExpr("CAST(id AS int) AS a", "IF(id = 77, 'planted', CAST(id AS string)) AS b")
+    with pytest.raises(Exception, match='The server refused a row: column "b": invalid input syntax') as caught:
+        write(df, options, loadId="x").save()
+    assert "planted" not in str(caught.value)
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+    assert public_tables(session) == {"t", "table_updates"}
+    assert ledger.recorded_target(session, "x") is None
+    assert until(lambda: keepers(session) == 0)
+
+
+def test_a_job_that_fails_leaves_nothing(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
+    df = spark.range(0, 10, 1, 2).selectExpr("CAST(IF(id = 7, raise_error('broken input'), id) AS int) AS a")
+    with pytest.raises(Exception, match="broken input"):
+        write(df, options).save()
+    assert public_tables(session) == {"table_updates"}
+    assert until(lambda: keepers(session) == 0)
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+AWKWARD = TEXT | st.sampled_from(["", "\\N", "\\", "a\tb\nc\rd", "NULL", '"', "{}", "a,b", "\\."])
+UTC = dt.timezone.utc
+DATES = st.dates(dt.date(1, 1, 1), dt.date(9999, 12, 31))
+LOCAL = st.datetimes(dt.datetime(1, 1, 3), dt.datetime(9999, 12, 29))  # noqa: DTZ001 - times without zone
+KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
+    "bool": ("boolean", st.booleans()),
+    "byte": ("tinyint", st.integers(-128, 127)),
+    "int": ("int", st.integers(-(2**31), 2**31 - 1)),
+    "long": ("bigint", st.integers(-(2**63), 2**63 - 1)),
+    "float": ("float", st.floats(width=32)),
+    "double": ("double", st.floats()),
+    "decimal": ("decimal(38,10)", st.decimals(-(10**27), 10**27, allow_nan=False, places=10)),
+    "text": ("string", AWKWARD),
+    "binary": ("binary", st.binary(max_size=9)),
+    "date": ("date", DATES),
+    "zoned": ("timestamp", LOCAL.map(lambda value: value.replace(tzinfo=UTC))),
+    "local": ("timestamp_ntz", LOCAL),
+    "interval": ("interval day to second", st.integers(-(10**14), 10**14).map(lambda n: dt.timedelta(microseconds=n))),
+    "ints": ("array<int>", st.lists(st.integers(-9, 9) | st.none(), max_size=3)),
+    "texts": ("array<string>", st.lists(AWKWARD | st.none(), max_size=3)),
+    "blobs": ("array<binary>", st.lists(st.binary(max_size=3) | st.none(), max_size=3)),
+    "moments": ("array<timestamp_ntz>", st.lists(LOCAL | st.none(), max_size=2)),
+    "nested": ("array<array<string>>", st.lists(st.tuples(AWKWARD | st.none(), AWKWARD).map(list), max_size=2)),
+}
+SCHEMA = ", ".join(["id int", *(f"{name} {kind}" for name, (kind, _) in KINDS.items())])
+
+
+def test_every_type_is_written_as_by_the_load(
+    spark: SparkSession, session: Session, database: Settings, options: dict[str, str]
+) -> None:
+    """Which encodes in the JVM, and this by Arrow."""
+    values = st.lists(st.tuples(*(kind | st.none() for _, kind in KINDS.values())), min_size=30, max_size=40)
+
+    @settings(
+        max_examples=2,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )
+    @given(values)
+    def same(rows: list[tuple[object, ...]]) -> None:
+        session.run("DROP TABLE IF EXISTS t, theirs")
+        df = spark.createDataFrame([(place, *row) for place, row in enumerate(rows)], SCHEMA)
+        write(df, options).save()
+        load_dataframe(df, table="theirs", settings=database)
+        assert session.run("SELECT count(*) FROM t") == [[len(rows)]]
+        for name in KINDS:
+            wrong = session.run(
+                f'SELECT id FROM t JOIN theirs USING (id) WHERE t."{name}"::text IS DISTINCT FROM theirs."{name}"::text'
+            )
+            assert (name, wrong) == (name, [])
+
+    same()
+
+
+def test_years_before_1_and_after_9999_are_written_right(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    years = [[-4712], [-1], [0], [1], [2026], [9999], [10_000], [294_246]]
+    df = spark.createDataFrame(years, "y int").selectExpr(
+        "y", "make_date(y, 3, 15) AS d", "unix_date(make_date(y, 3, 15)) AS n",
+        "make_timestamp_ntz(y, 3, 15, 1, 2, 3.000004) AS l",
+    )  # fmt: skip
+    write(df, options).save()
+    assert session.run("SELECT y FROM t WHERE d - date '1970-01-01' <> n OR l <> d + time '01:02:03.000004'") == []
+    assert session.run("SELECT count(*) FROM t") == [[len(years)]]
+
+
+def test_what_was_written_is_read_back(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
+    df = spark.createDataFrame([(1, "a\tb", [["x", None]])], "a int, b string, c array<array<string>>")
+    session.run("CREATE TABLE t (a int, b text, c text[][])")
+    write(df, options).save()
+    read = spark.read.format("pgcopy").options(**options, table="t").load()
+    assert read.collect() == df.collect()
+    end_keepers(session)

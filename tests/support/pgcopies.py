@@ -1,0 +1,57 @@
+"""What tests of the data source share: a database as its options, and the keepers that are there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from libpq import password_of
+
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+
+PATIENCE = 20.0
+"""Seconds until something must have come true."""
+
+
+def options_for(database: Settings, folder: Path) -> dict[str, str]:
+    """The options that lead to a database; its password in a file, as an option must not hold it."""
+    server = database.servers[0]
+    passfile = folder / "pgpass"
+    passfile.write_text(f"*:*:*:*:{password_of(database)}\n")
+    passfile.chmod(0o600)
+    return {
+        "host": server.host,
+        "port": str(server.port),
+        "dbname": database.dbname,
+        "user": database.user,
+        "passfile": str(passfile),
+    }
+
+
+def keepers(session: Session) -> int:
+    """How many keepers hold something in the session's database."""
+    [[count]] = session.run(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name ~ '^pgjobs pgcopy .* (snapshot|staging)$'"
+    )
+    return int(count)
+
+
+def end_keepers(session: Session) -> None:
+    """End those that would still wait for readers."""
+    session.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name LIKE 'pgjobs pgcopy %'"
+    )
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether something comes true in time."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

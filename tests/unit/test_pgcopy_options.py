@@ -1,0 +1,57 @@
+"""The options of the data source: read as the jobs read their flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.settings import Server
+from jobs.dbaccess.sql import TableName
+from jobs.flows.source import Wanted
+from jobs.pgcopy.options import Options
+
+
+def test_options_fill_in_what_the_environment_leaves_open() -> None:
+    options = Options.parse({"HOST": "a.example.com", "dbName": "shop", "connectDeadline": "5"})
+    settings = options.settings({"PGUSER": "me", "PGPORT": "6543"})
+    assert (settings.servers, settings.dbname, settings.user) == ((Server("a.example.com", 6543),), "shop", "me")
+    assert settings.patience.deadline == 5
+
+
+def test_a_source_is_what_the_flags_of_the_extract_say() -> None:
+    options = {"table": "s.t", "columns": "a,b", "splitBy": "id", "textColumns": "b", "parallelism": "4"}
+    assert Options.parse(options).wanted() == Wanted(
+        TableName("t", "s"), columns=("a", "b"), split_by="id", text_columns=("b",), parallelism=4
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"password": "secret"}, "they take no password"),
+        ({"databaseUrl": "postgresql://me:secret@h/d"}, "they take no password"),
+        ({"tabel": "t"}, "no option tabel"),
+    ],
+)
+def test_what_cannot_be_an_option_is_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        Options.parse(given)
+    assert "secret" not in str(caught.value).replace("secretId", "")
+
+
+def test_a_value_that_cannot_be_right_is_refused_by_its_option() -> None:
+    options = Options.parse({"parallelism": "0", "snapshotIdle": "long", "iamAuth": "maybe"})
+    with pytest.raises(UsageError, match="The option parallelism is '0'"):
+        options.number("parallelism")
+    with pytest.raises(UsageError, match="The option snapshotIdle is 'long'"):
+        options.seconds("snapshotIdle", 1.0)
+    with pytest.raises(UsageError, match="The option iamAuth is 'maybe'"):
+        options.flag("iamAuth")
+
+
+def test_sparks_mode_and_the_option_do_not_contradict_each_other() -> None:
+    assert Options.parse({"mode": "upsert", "keys": "id"}).move(overwrite=False).keys == ("id",)
+    assert Options.parse({}).move(overwrite=True).mode == "overwrite"
+    for options, overwrite in (({"mode": "upsert", "keys": "id"}, True), ({"mode": "overwrite"}, False)):
+        with pytest.raises(UsageError, match="Spark's own mode another one"):
+            Options.parse(options).move(overwrite)
