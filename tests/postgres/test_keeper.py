@@ -34,6 +34,16 @@ def test_a_snapshot_is_held_while_it_is_read_and_a_while_longer(session: Session
     assert until(lambda: keepers(session) == 0)
 
 
+def test_for_its_first_reader_a_snapshot_waits_longer(session: Session) -> None:
+    session.run("CREATE TABLE t (a int)")
+    time = iter([0.0, 59.0, 61.0])
+    held = HeldSnapshot("SELECT 1 FROM t", idle=1.0, now=lambda: next(time))
+    held.take(session)
+    assert held.wanted(session)
+    assert not held.wanted(session)
+    held.leave(session)
+
+
 def until_gone(session: Session, patience: float) -> bool:
     """Whether no keeper is there any more after some seconds."""
     session.run("SELECT pg_sleep(%s)", patience)

@@ -12,6 +12,9 @@ from jobs.dbaccess.snapshot import Snapshot
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Staging
 
+FIRST_READER = 60.0
+"""Seconds that a snapshot waits at least for somebody to read in it: executors may have to start first."""
+
 
 @dataclass
 class HeldSnapshot:
@@ -21,7 +24,7 @@ class HeldSnapshot:
 
     Attributes:
         probe: a SELECT of what will be read: a table of a parsed statement is not rewritten while the snapshot is held.
-        idle: seconds without readers.
+        idle: seconds without readers, after the first.
         now: the clock.
     """
 
@@ -29,20 +32,20 @@ class HeldSnapshot:
     idle: float
     now: Callable[[], float] = time.monotonic
     _moment: Snapshot = field(init=False)
-    _last: float = field(init=False, default=0.0)
+    _until: float = field(init=False, default=0.0)
 
     def take(self, session: Session) -> Snapshot:
         """Export a snapshot."""
         self._moment = snapshot.export(session)
         session.describe(self.probe)
-        self._last = self.now()
+        self._until = self.now() + max(self.idle, FIRST_READER)
         return self._moment
 
     def wanted(self, session: Session) -> bool:
         """Whether somebody reads in it, or did lately."""
         if snapshot.readers(session, self._moment):
-            self._last = self.now()
-        return self.now() - self._last < self.idle
+            self._until = self.now() + self.idle
+        return self.now() < self._until
 
     def leave(self, session: Session) -> None:
         """End the transaction that holds it."""
