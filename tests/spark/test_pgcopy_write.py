@@ -68,6 +68,15 @@ def test_a_second_write_of_a_load_id_writes_nothing(
     assert ledger.recorded_target(session, "x") == "public.t"
 
 
+def test_a_load_id_that_another_table_has_is_refused(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    write(numbers(spark, 1), options, loadId="x").save()
+    with pytest.raises(Exception, match=r"The load id 'x' was used before, for the table public\.t\."):
+        write(numbers(spark, 1), options, loadId="x").option("table", "other").save()
+    assert "other" not in public_tables(session)
+
+
 def test_an_empty_dataframe_makes_an_empty_table(
     spark: SparkSession, session: Session, options: dict[str, str]
 ) -> None:

@@ -133,13 +133,21 @@ def _take_load_id(session: Session, job: LoadJob) -> str | None:
         logger.warning("Another run holds the load id %r: waiting for it to end.", job.load_id)
         ledger.await_load(session, job.load_id)
     recorded = ledger.recorded_target(session, job.load_id)
-    if recorded is None:
-        return None
-    if TableName.parse(recorded).name != job.table.name:
-        raise UsageError(
-            f"The load id {job.load_id!r} was used before, for the table {recorded}.", "Give each load its own id."
-        )
+    if recorded is not None:
+        check_same_table(job.load_id, recorded, job.table)
     return recorded
+
+
+def check_same_table(load_id: str, recorded: str, table: TableName) -> None:
+    """Refuse a load id that a load of another table has.
+
+    Raises:
+        UsageError: names the other table.
+    """
+    if TableName.parse(recorded).name != table.name:
+        raise UsageError(
+            f"The load id {load_id!r} was used before, for the table {recorded}.", "Give each load its own id."
+        )
 
 
 def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Target, watch: Stopwatch) -> Published:

@@ -9,6 +9,7 @@ from pyspark.sql.datasource import DataSourceStreamArrowWriter, DataSourceStream
 from pyspark.sql.types import StructType
 
 from jobs.dbaccess import ledger, staging
+from jobs.flows.load import check_same_table
 from jobs.pgcopy.writer import Goal, Stage, Staged
 
 
@@ -61,9 +62,10 @@ class StreamCommitter(DataSourceStreamWriter):
         if stage is None:
             return
         with self.goal.connect() as session:
-            done = ledger.recorded_target(session, load_id) is not None
-        if done:
+            recorded = ledger.recorded_target(session, load_id)
+        if recorded is not None:
             stage.discard(self.goal)
+            check_same_table(load_id, recorded, self.goal.table)
         else:
             stage.publish(self.goal, load_id, len(messages))
 

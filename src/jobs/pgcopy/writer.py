@@ -19,6 +19,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Counted, Staging
+from jobs.flows.load import check_same_table
 from jobs.flows.target import Target, find_table, settle_target
 from jobs.pgcopy.holdings import HeldStaging
 from jobs.pgcopy.keeper import keep
@@ -57,12 +58,19 @@ class Goal:
         return target
 
     def stage(self, target: Target, load_id: str = "", stream: str = "") -> Stage | None:
-        """Have staging tables made and held; None where a load of this id has finished."""
+        """Have staging tables made and held; None where a load of this id has finished.
+
+        Raises:
+            UsageError: that load was of another table.
+        """
         names = staging.plan_staging(target.name, target.columns, stream)
         types = target.types if target.is_new else ()
         held = HeldStaging(names, target.name, types, not target.move.keys, load_id)
         recorded = keep(self.settings, f"pgjobs pgcopy {self.table} staging", held)
-        return Stage(names, target) if recorded is None else None
+        if recorded is None:
+            return Stage(names, target)
+        check_same_table(load_id, recorded, self.table)
+        return None
 
 
 @dataclass(frozen=True)
