@@ -54,6 +54,8 @@ class StreamReader(DataSourceStreamReader):
             table = _table(session, reach)
             moment = snapshot.export(session)
             window = self._window(moment.seen)
+            if window.below == self._taken:  # no transaction has ended since: the table need not be read to see that
+                return {"below": self._taken}
             selection, _ = settle_readings(session, reach.wanted, table, window.condition)
             below = watermark.reached(session, selection, window, self.most)
         return {"below": self._taken if below is None else below}
