@@ -14,7 +14,7 @@ from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.settings import Server, Settings
 from jobs.dbaccess.snapshot import Snapshot
 from jobs.flows.source import Source, Wanted, find_source, settle_readings, settle_source
 from jobs.pgcopy.holdings import HeldSnapshot
@@ -26,10 +26,11 @@ from jobs.spark.reading import Reading, schema_of
 
 @dataclass(frozen=True)
 class Part(InputPartition):
-    """What a task reads: SELECTs in a snapshot."""
+    """What a task reads: SELECTs in a snapshot, on the one server that knows it."""
 
     number: int
     moment: Snapshot
+    server: Server
     queries: tuple[str, ...]
     readings: tuple[Reading, ...]
 
@@ -51,7 +52,7 @@ class Reach:
         """For pg_stat_activity."""
         return f"pgjobs pgcopy {self.wanted}"
 
-    def parts(self, source: Source, moment: Snapshot) -> list[Part]:
+    def parts(self, source: Source, moment: Snapshot, server: Server) -> list[Part]:
         """The parts of a source that was settled in a moment.
 
         Raises:
@@ -63,7 +64,7 @@ class Reach:
                 f"{self.wanted} has the columns {found.simpleString()}, and not {self.schema.simpleString()}.",
                 "Leave .schema() out and cast afterwards; if the table has changed, make the DataFrame anew.",
             )
-        return [Part(number, moment, queries, source.readings) for number, queries in enumerate(source.parts)]
+        return [Part(number, moment, server, queries, source.readings) for number, queries in enumerate(source.parts)]
 
     def read(self, part: Part) -> Iterator[pa.RecordBatch]:
         """Copy a part, decoded.
@@ -72,7 +73,8 @@ class Reach:
             ExtractError: a value that Spark cannot hold.
             SnapshotLost: the moment is held no more.
         """
-        blocks = read_part(self.settings, part.moment, part.queries, f"{self.label} part {part.number}")
+        there, label = self.settings.at(part.server), f"{self.label} part {part.number}"
+        blocks = read_part(there, part.moment, part.queries, label)
         return cellnested.finished(cellarrow.batches(blocks, part.readings), part.readings)
 
 
@@ -110,10 +112,10 @@ class BatchReader(DataSourceReader):
             table = find_source(session, reach.wanted)
             selection, _ = settle_readings(session, reach.wanted, table)
             held = HeldSnapshot(selection.select(["1"]), self.idle)
-            moment = keep(reach.settings, f"{reach.label} snapshot", held)
+            moment = keep(reach.settings.at(session.server), f"{reach.label} snapshot", held)
             with snapshot.adopted(session, moment):
                 condition = self.condition(session, selection)
-                return reach.parts(settle_source(session, reach.wanted, table, condition), moment)
+                return reach.parts(settle_source(session, reach.wanted, table, condition), moment, session.server)
 
     def condition(self, session: Session, selection: Selection) -> str:  # noqa: ARG002 - for those that know more
         """What Spark wants of the rows; empty for all."""

@@ -76,7 +76,8 @@ class StreamReader(DataSourceStreamReader):
             moment = snapshot.export(session)
             after = self._window(moment.seen).after
             window = Window(start["below"] or None, end["below"], after)
-            parts = reach.parts(settle_source(session, reach.wanted, table, window.condition), moment)
+            source = settle_source(session, reach.wanted, table, window.condition)
+            parts = reach.parts(source, moment, session.server)
             self._held = stack.pop_all()
         self._taken = end["below"]
         return parts
