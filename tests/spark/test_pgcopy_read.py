@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,11 +112,14 @@ class Writers:
 
     def _transfer(self, database: Settings, number: int) -> None:
         with connect(database, f"writer {number}") as session:
-            while not self._over.is_set():
+            for payer in itertools.cycle(range(1 + number * 250, 251 + number * 250)):
+                if self._over.is_set():
+                    return
                 session.run(
-                    "WITH a AS (SELECT 1 + floor(random() * 499)::int AS x) UPDATE accounts "
-                    "SET balance = balance + CASE WHEN id <= 500 THEN 1 ELSE -1 END "
-                    "WHERE id IN (SELECT x FROM a UNION ALL SELECT x + 500 FROM a)"
+                    "UPDATE accounts SET balance = balance + CASE WHEN id <= 500 THEN 1 ELSE -1 END "
+                    "WHERE id IN (%s::int, %s::int)",
+                    payer,
+                    1001 - payer,
                 )
 
     def __enter__(self) -> None:
