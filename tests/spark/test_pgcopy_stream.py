@@ -94,6 +94,21 @@ def test_a_stream_into_a_table_wants_a_name(spark: SparkSession, options: dict[s
         writer.option("checkpointLocation", str(tmp_path / "c")).start().processAllAvailable()
 
 
+def test_the_ordinal_column_comes_along_with_those_that_are_wanted(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    session.run("CREATE TABLE events (id int PRIMARY KEY, a text, b text, version int)")
+    assert source(spark, options, columns="a", ordinalColumn="version").columns == ["a", "version"]
+
+
+def test_a_column_of_the_key_is_no_ordinal(
+    spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE events (id int PRIMARY KEY)")
+    with pytest.raises(Exception, match="The ordinal column id is part of the primary key"):
+        run_to_the_end(source(spark, options, ordinalColumn="id"), options, tmp_path / "checkpoint")
+
+
 def test_a_query_cannot_be_streamed(spark: SparkSession, options: dict[str, str], tmp_path: Path) -> None:
     df = spark.readStream.format("pgcopy").options(**options, query="SELECT 1 AS id").load()
     with pytest.raises(Exception, match="Which rows of a query are new cannot be told"):

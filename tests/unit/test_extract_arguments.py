@@ -11,6 +11,7 @@ from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 from jobs.extract_table import build_parser, parse
 from jobs.flows.extract_files import ExtractReport, FilesJob
+from jobs.flows.newer import with_ordinal
 from jobs.flows.source import Wanted
 
 
@@ -63,9 +64,10 @@ def test_flags_that_do_not_go_together_are_refused(wrong: FilesJob, message: str
 
 
 def test_the_ordinal_column_comes_along() -> None:
-    assert job(mark="m", ordinal="c", columns=("a",)).with_ordinal().wanted.columns == ("a", "c")
-    assert job(mark="m", ordinal="c").with_ordinal().wanted.columns == ()
-    assert job(columns=("a",)).with_ordinal().wanted.columns == ("a",)
+    assert with_ordinal(Wanted(columns=("a",)), "c").columns == ("a", "c")
+    assert with_ordinal(Wanted(columns=("a", "c")), "c").columns == ("a", "c")
+    assert with_ordinal(Wanted(), "c").columns == ()
+    assert with_ordinal(Wanted(columns=("a",)), "").columns == ("a",)
 
 
 REPORT = ExtractReport("s.t", "x/run=2", 1234, 5_600_000, 2, "5:9:7", "17", "42", {"read": 1.5, "total": 2.0})

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.dbaccess import catalog, ranges, snapshot, watermark
+from jobs.dbaccess import snapshot, watermark
 from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import ConnectionFailed, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
@@ -17,12 +17,11 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.watermark import Watermark
 from jobs.flows.extract import reading
+from jobs.flows.newer import check_ordinal, check_tells_new, with_ordinal
 from jobs.flows.report import Stopwatch, megabytes, plural
 from jobs.flows.source import Wanted, find_source, settle_source
 from jobs.spark import files
 from jobs.spark.ordinal import Greatest
-
-_ORDINALS = frozenset({"int2", "int4", "int8", "timestamp", "timestamptz"})
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,6 @@ class FilesJob:
             raise UsageError("A run of a watermark adds to what is there.", "Give --write-mode append.")
         if self.ordinal_column and self.ordinal_column in self.wanted.text_columns:
             raise UsageError("The greatest text is not the greatest ordinal.", "Leave it out of --text-columns.")
-
-    def with_ordinal(self) -> FilesJob:
-        """The same with the ordinal column among those that are wanted: by it a reader tells a row's newest version."""
-        columns = self.wanted.columns
-        if not columns or not self.ordinal_column or self.ordinal_column in columns:
-            return self
-        return replace(self, wanted=replace(self.wanted, columns=(*columns, self.ordinal_column)))
 
 
 @dataclass(frozen=True)
@@ -118,7 +110,7 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     """
     watch = Stopwatch()
     job.check()
-    job = job.with_ordinal()
+    job = replace(job, wanted=with_ordinal(job.wanted, job.ordinal_column))
     with connect(job.settings, f"pgjobs extract_table {job.wanted}") as session:
         with watch.phase("prepare"):
             table = find_source(session, job.wanted)
@@ -168,23 +160,11 @@ def _last(session: Session, job: FilesJob, table: Table | None) -> Watermark | N
     """The watermark, held until the session ends; None for none."""
     if not job.watermark_id or table is None:
         return None
-    _check_ordinal(session, job.ordinal_column, table)
+    check_tells_new(session, table)
+    check_ordinal(session, job.ordinal_column, table)
     watermark.ensure(session)
     watermark.hold(session, job.watermark_id)
     return watermark.read(session, job.watermark_id, str(job.wanted))
-
-
-def _check_ordinal(session: Session, name: str, table: Table) -> None:
-    column = next((column for column in table.columns if column.name == name), None)
-    if column is None or column.base_type not in _ORDINALS:
-        what = "no column of the table" if column is None else f"a {column.type_name}"
-        raise UsageError(f"--ordinal-column {name} is {what}.", "It must be an integer or a timestamp.")
-    if name in catalog.primary_key(session, table.name):
-        raise UsageError(f"--ordinal-column {name} is part of the primary key.", "An update does not change it.")
-    if table.kind not in ("r", "p"):
-        raise UsageError(f"{table.name} is no table: which of its rows are new cannot be told.", "Name a table.")
-    if ranges.has_foreign_leaf(session, table.name):
-        raise UsageError(f"A part of {table.name} is a foreign table, whose new rows cannot be told.", "Name others.")
 
 
 def _target(job: FilesJob, last: Watermark | None) -> str:

@@ -59,7 +59,7 @@ class PostgresCopyDataSource(DataSource):
         """Reads what is new, in batches."""
         options = self._options()
         reach = Reach(options.settings(os.environ), options.wanted(), schema)
-        return StreamReader(reach, options.number("maxRowsPerBatch"))
+        return StreamReader(reach, options.number("maxRowsPerBatch"), options.text("ordinalColumn"))
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
         """Writes all rows or none."""

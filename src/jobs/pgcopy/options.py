@@ -13,6 +13,7 @@ from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.uri import states_password
 from jobs.flows.credentials import chosen
+from jobs.flows.newer import with_ordinal
 from jobs.flows.source import Wanted
 
 SNAPSHOT_IDLE = 300.0
@@ -27,7 +28,7 @@ _CONNECTION = (
 )
 _READ = (
     *("table", "query", "columns", "filter", "splitBy", "textColumns", "unboundedNumeric", "requirePrimaryKey"),
-    *("parallelism", "snapshotIdle", "pushFilters", "maxRowsPerBatch"),
+    *("parallelism", "snapshotIdle", "pushFilters", "maxRowsPerBatch", "ordinalColumn"),
 )
 _WRITE = ("table", "mode", "keys", "dedupeOrder", "create", "loadId", "streamId")
 _SPARKS = ("path", "checkpointLocation", "queryName")
@@ -131,7 +132,7 @@ class Options:
         Raises:
             UsageError: an option cannot be right.
         """
-        return Wanted(
+        wanted = Wanted(
             self.table() if self.text("table") else None,
             self.text("query") or None,
             self.names("columns"),
@@ -142,6 +143,7 @@ class Options:
             self.flag("requirePrimaryKey"),
             self.number("parallelism"),
         )
+        return with_ordinal(wanted, self.text("ordinalColumn"))
 
     def table(self) -> TableName:
         """The table.

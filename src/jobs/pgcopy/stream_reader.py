@@ -17,6 +17,7 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.watermark import Watermark, Window
+from jobs.flows.newer import check_ordinal, check_tells_new
 from jobs.flows.source import find_source, settle_readings, settle_source
 from jobs.pgcopy.reader import Part, Reach
 
@@ -32,13 +33,15 @@ class StreamReader(DataSourceStreamReader):
     Args:
         reach: what is read.
         most: rows after which a batch ends, with the transaction that wrote the last of them; None for no end.
+        ordinal: the column that orders a row's versions, which comes along; it may be empty.
     """
 
-    def __init__(self, reach: Reach, most: int | None) -> None:
+    def __init__(self, reach: Reach, most: int | None, ordinal: str) -> None:
         if reach.wanted.table is None:
             raise UsageError("Which rows of a query are new cannot be told.", "Give the option table.")
         self.reach = reach
         self.most = most
+        self.ordinal = ordinal
         self._taken = _FIRST
         self._held: ExitStack | None = None
 
@@ -51,7 +54,7 @@ class StreamReader(DataSourceStreamReader):
         self.stop()
         reach = self.reach
         with connect(reach.settings, reach.label) as session:
-            table = _table(session, reach)
+            table = self._table(session)
             moment = snapshot.export(session)
             window = self._window(moment.seen)
             if window.below == self._taken:  # no transaction has ended since: the table need not be read to see that
@@ -72,7 +75,7 @@ class StreamReader(DataSourceStreamReader):
         reach = self.reach
         with ExitStack() as stack:
             session = stack.enter_context(connect(reach.settings, f"{reach.label} snapshot"))
-            table = _table(session, reach)
+            table = self._table(session)
             moment = snapshot.export(session)
             after = self._window(moment.seen).after
             window = Window(start["below"] or None, end["below"], after)
@@ -97,16 +100,16 @@ class StreamReader(DataSourceStreamReader):
             self._held.close()
             self._held = None
 
+    def _table(self, session: Session) -> Table | None:
+        table = find_source(session, self.reach.wanted)
+        check_tells_new(session, table)
+        if table is not None and self.ordinal:
+            check_ordinal(session, self.ordinal, table)
+        return table
+
     def _window(self, seen: str) -> Window:
         """From what was taken to what a snapshot sees the end of."""
         if not seen:
             raise UsageError("A standby does not tell which transactions have ended.", "Connect to the primary.")
         taken = Watermark(str(self.reach.wanted), 0, self._taken, None) if self._taken else None
         return watermark.window(seen, taken)
-
-
-def _table(session: Session, reach: Reach) -> Table | None:
-    table = find_source(session, reach.wanted)
-    if table is not None and table.kind not in {"r", "p"}:
-        raise UsageError(f"{table.name} is no table: which of its rows are new cannot be told.", "Name a table.")
-    return table
