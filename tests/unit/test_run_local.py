@@ -11,12 +11,12 @@ from deploy.run_local import sized_for_here
 
 GOOD: dict[str, Any] = {
     "role": "executor 0",
-    "environment": "/work/0/environment",
-    "prefix": "/work/0/environment",
+    "environment": "/run/0/environment",
+    "prefix": "/run/0/environment",
     "interpreter": "/usr/bin/python3.11",
     "packages": {
-        "jobs": {"file": "/work/0/environment/lib/python3.11/site-packages/jobs/__init__.py", "version": ""},
-        "pg8000": {"file": "/work/0/environment/lib/python3.11/site-packages/pg8000/__init__.py", "version": "1"},
+        "jobs": {"file": "/run/0/environment/lib/python3.11/site-packages/jobs/__init__.py", "version": ""},
+        "pg8000": {"file": "/run/0/environment/lib/python3.11/site-packages/pg8000/__init__.py", "version": "1"},
     },
 }
 
@@ -29,7 +29,7 @@ def test_a_process_on_the_archive_has_no_fault() -> None:
     ("change", "fault"),
     [
         ({"prefix": "/usr"}, "The executor 0 runs on /usr/bin/python3.11, not on the archive's interpreter."),
-        ({"prefix": "/work/0/environment2"}, "not on the archive's interpreter"),
+        ({"prefix": "/run/0/environment2"}, "not on the archive's interpreter"),
         ({"packages": {"jobs": GOOD["packages"]["jobs"]}}, "The executor 0 does not see pg8000."),
         (
             {"packages": {**GOOD["packages"], "pg8000": {"file": "/usr/lib/pg8000.py", "version": "1"}}},
