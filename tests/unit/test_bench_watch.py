@@ -35,10 +35,17 @@ def test_a_command_that_fails_is_told_with_its_last_words(tmp_path: Path) -> Non
 
 
 def test_an_interruption_ends_the_command(tmp_path: Path) -> None:
-    started = time.monotonic()
-    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+    log, started = tmp_path / "log", time.monotonic()
+
+    def interrupt() -> None:
+        while not log.exists() or b"ready" not in log.read_bytes():
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    command = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)"]
     with pytest.raises(KeyboardInterrupt):
-        watch.run([sys.executable, "-c", "import time; time.sleep(60)"], os.environ, tmp_path / "log", os.getpid())
+        watch.run(command, os.environ, log, os.getpid())
     assert time.monotonic() - started < 30
 
 
