@@ -1,4 +1,4 @@
-"""What ends every reading by Spark: all rows are made, nothing is done with them, and their sums tell that all came."""
+"""What ends every reading by Spark: all rows are made and added up, and nothing else is done; their count tells that all came."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def drain(rows: DataFrame, task: Task) -> None:
     """Have Spark make all rows.
 
     Raises:
-        BenchError: They are not those of the data.
+        BenchError: They are not as many as those of the data.
     """
     seen = Observation()
     sums = (f.count("*").alias("rows"), f.sum("l_extendedprice").alias("price"), f.sum("l_orderkey").alias("keys"))
