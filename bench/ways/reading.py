@@ -1,4 +1,4 @@
-"""What ends every reading by Spark: all rows are made and added up, and nothing else is done; their count tells that all came."""
+"""What ends every reading by Spark: all rows are made and added up; their count tells that all came."""
 
 from __future__ import annotations
 
