@@ -114,7 +114,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         TableName.parse(options.table),
         connection.settings,
         options.mode,
-        options.load_id or new_load_id(),
+        new_load_id() if options.load_id is None else options.load_id,
         tuple(options.keys.split(",")) if options.keys else (),
         parse_order(options.dedupe_order) if options.dedupe_order else (),
         options.create,

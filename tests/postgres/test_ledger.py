@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
+import pytest
+
 from jobs.dbaccess import ledger
+from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
 
 
 def test_the_marker_table_has_luigis_layout(session: Session) -> None:
@@ -60,6 +65,57 @@ def test_an_id_is_recorded_once(session: Session) -> None:
 def test_a_marker_that_luigi_wrote_counts(session: Session) -> None:
     session.run("INSERT INTO table_updates (update_id, target_table) VALUES ('Load_2026_11_20_838e32a989', 'orders')")
     assert ledger.recorded_target(session, "Load_2026_11_20_838e32a989") == "orders"
+
+
+ORDERS = TableName("orders", "public")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "target"),
+    [
+        ("public.orders", ORDERS),
+        ('"public"."orders"', ORDERS),
+        ('public."a.b"', TableName("a.b", "public")),
+        ("public.a.b", TableName("a.b", "public")),  # as older loads wrote it
+        ('public.we"ird', TableName('we"ird', "public")),
+    ],
+)
+def test_a_marker_with_a_tables_full_name_is_of_that_table(session: Session, recorded: str, target: TableName) -> None:
+    ledger.record(session, "x", recorded)
+    assert ledger.is_recorded(session, "x", target)
+
+
+@pytest.mark.parametrize(
+    "recorded", ["orders", "PUBLIC.ORDERS", "Public.orders", "a2.orders", "a.b.c", "by hand!", "", None]
+)
+def test_any_other_marker_takes_the_id(session: Session, recorded: str | None) -> None:
+    session.run("INSERT INTO table_updates (update_id, target_table) VALUES ('x', %s)", recorded)
+    told = f"by a marker of {recorded!r}" if recorded else "by a marker that names no table"
+    with pytest.raises(UsageError) as caught:
+        ledger.is_recorded(session, "x", ORDERS)
+    assert caught.value.message == f"The load id 'x' is taken {told}, which is not public.orders."
+
+
+def test_the_longest_id_is_what_the_index_takes(session: Session) -> None:
+    """Random characters, for the server compresses what it can."""
+    chosen = random.Random(1).choices("".join(map(chr, range(33, 127))), k=ledger.MAX_ID_BYTES)  # noqa: S311 - no secret
+    longest = "".join(chosen)
+    ledger.check_id(longest)
+    assert ledger.record(session, longest, "public.t")
+    with pytest.raises(DatabaseError, match="index row size"):
+        ledger.record(session, longest + "x", "public.t")
+    ledger.check_id(longest[:-20], reserved=20)
+    for too_long, reserved in ((longest + "x", 0), (longest[:-19], 20), ("é" * 1347, 0)):
+        with pytest.raises(UsageError, match="bytes, and may have"):
+            ledger.check_id(too_long, reserved=reserved)
+
+
+@pytest.mark.parametrize(
+    ("load_id", "told"), [("", "is empty"), (" \n", "is empty"), ("a\0b", "NUL"), ("\udcff", "UTF-8")]
+)
+def test_what_cannot_be_an_id_is_refused(load_id: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        ledger.check_id(load_id)
 
 
 def test_an_id_is_held_by_one_session_until_it_ends(session: Session, database: Settings) -> None:

@@ -68,9 +68,55 @@ def test_loads_without_an_id_are_loads_of_their_own(spark: SparkSession, session
 
 def test_an_id_that_another_table_has_is_refused(spark: SparkSession, session: Session, database: Settings) -> None:
     load_dataframe(numbers(spark, 10), table="t", settings=database, load_id="x")
-    with pytest.raises(UsageError, match=r"'x' was used before, for the table public\.t"):
+    with pytest.raises(UsageError, match=r"'x' is taken by a marker of 'public\.t', which is not public\.other"):
         load_dataframe(numbers(spark, 10), table="other", settings=database, load_id="x")
     assert "other" not in public_tables(session)
+
+
+def test_tables_of_one_name_in_two_schemas_are_two(spark: SparkSession, session: Session, database: Settings) -> None:
+    session.run("CREATE SCHEMA a1; CREATE SCHEMA a2")
+    load_dataframe(numbers(spark, 10), table="a1.orders", settings=database, load_id="x")
+    in_a2 = replace(database, startup=(("search_path", "a2,public"),))
+    for table, settings in (("a2.orders", database), ("orders", in_a2)):
+        with pytest.raises(UsageError, match=r"taken by a marker of 'a1\.orders', which is not a2\.orders"):
+            load_dataframe(numbers(spark, 10), table=table, settings=settings, load_id="x")
+    assert session.run("SELECT to_regclass('a2.orders')") == [[None]]
+
+
+def test_a_table_without_its_schema_is_the_one_that_it_leads_to(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    session.run("CREATE SCHEMA a1; CREATE TABLE a1.orders (a int, b text)")
+    in_a1 = replace(database, startup=(("search_path", "a1,public"),))
+    assert load_dataframe(numbers(spark, 10), table="orders", settings=in_a1, load_id="x").table == "a1.orders"
+    assert load_dataframe(numbers(spark, 10), table="a1.orders", settings=database, load_id="x").already_loaded
+
+
+def test_a_marker_that_appears_while_rows_are_copied_keeps_the_load_out(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    def read() -> DataFrame:
+        session.run("INSERT INTO table_updates (update_id, target_table) VALUES ('x', 'orders')")
+        return numbers(spark, 10)
+
+    with pytest.raises(UsageError, match=r"'x' is taken by a marker of 'orders', which is not public\.t"):
+        run(LoadJob(TableName("t"), database, "append", "x"), read)
+    assert public_tables(session) == {"table_updates"}
+
+
+@pytest.mark.parametrize("name", ["a.b", 'we"ird', "Upper Case"])
+def test_a_rerun_into_a_table_with_an_awkward_name_is_known(spark: SparkSession, database: Settings, name: str) -> None:
+    jobs = [LoadJob(TableName(name), database, "append", "x")] * 2
+    assert [run(job, lambda: numbers(spark, 10)).already_loaded for job in jobs] == [False, True]
+
+
+@pytest.mark.parametrize("load_id", ["", "a\0b", "x" * 9000])
+def test_an_id_that_cannot_be_recorded_is_refused_before_anything_is_done(
+    spark: SparkSession, session: Session, database: Settings, load_id: str
+) -> None:
+    with pytest.raises(UsageError, match="The load id"):
+        load_dataframe(numbers(spark, 10), table="t", settings=database, load_id=load_id)
+    assert public_tables(session) == {"table_updates"}
 
 
 def test_of_two_runs_of_an_id_at_once_one_loads_and_the_other_waits(
@@ -109,7 +155,7 @@ def test_a_table_that_exists_is_appended_to_by_name(spark: SparkSession, session
 
 
 def test_no_create_wants_the_table(spark: SparkSession, database: Settings) -> None:
-    with pytest.raises(UsageError, match=r"no table t.*--create"):
+    with pytest.raises(UsageError, match=r"no table public\.t\..*--create"):
         load_dataframe(numbers(spark, 3), table="t", settings=database, create=False)
 
 

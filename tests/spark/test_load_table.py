@@ -101,7 +101,8 @@ def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session:
     [
         (["--table", "trips", "--option", "header"], 2, "error: --option 'header' is not of the form K=V."),
         (["--table", "a.b.c"], 2, "error: 'a.b.c' is not a table's name."),
-        (["--table", "trips", "--no-create"], 2, "error: There is no table trips."),
+        (["--table", "trips", "--no-create"], 2, "error: There is no table public.trips."),
+        (["--table", "trips", "--load-id", ""], 2, "error: The load id is empty."),
         (["--table", "trips", "--select", "SELECT nosuch FROM source"], 2, "error: [UNRESOLVED_COLUMN"),
         (["--table", "trips", "--port", "1", "--connect-deadline", "0"], 1, "error: No server answers at"),
         (["--table", "trips", "--dbname", "nosuch"], 1, 'error: database "nosuch" does not exist'),

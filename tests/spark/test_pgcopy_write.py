@@ -72,9 +72,25 @@ def test_a_load_id_that_another_table_has_is_refused(
     spark: SparkSession, session: Session, options: dict[str, str]
 ) -> None:
     write(numbers(spark, 1), options, loadId="x").save()
-    with pytest.raises(Exception, match=r"The load id 'x' was used before, for the table public\.t\."):
+    with pytest.raises(Exception, match=r"The load id 'x' is taken by a marker of 'public\.t'"):
         write(numbers(spark, 1), options, loadId="x").option("table", "other").save()
     assert "other" not in public_tables(session)
+
+
+def test_a_load_id_of_a_table_of_the_same_name_in_another_schema_is_refused(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    session.run("CREATE SCHEMA a1; CREATE SCHEMA a2")
+    write(numbers(spark, 1), options, loadId="x").option("table", "a1.t").save()
+    with pytest.raises(Exception, match=r"taken by a marker of 'a1\.t', which is not a2\.t"):
+        write(numbers(spark, 1), options, loadId="x").option("table", "a2.t").save()
+    assert session.run("SELECT to_regclass('a2.t')") == [[None]]
+
+
+def test_an_empty_load_id_is_refused(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
+    with pytest.raises(Exception, match="The option loadId is empty"):
+        write(numbers(spark, 1), options, loadId="").save()
+    assert public_tables(session) == {"table_updates"}
 
 
 def test_an_empty_dataframe_makes_an_empty_table(

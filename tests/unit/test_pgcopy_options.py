@@ -8,7 +8,7 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.settings import Server
 from jobs.dbaccess.sql import TableName
 from jobs.flows.source import Wanted
-from jobs.pgcopy.options import Options
+from jobs.pgcopy.options import LONGEST_BATCH, Options
 
 
 def test_options_fill_in_what_the_environment_leaves_open() -> None:
@@ -55,3 +55,23 @@ def test_sparks_mode_and_the_option_do_not_contradict_each_other() -> None:
     for options, overwrite in (({"mode": "upsert", "keys": "id"}, True), ({"mode": "overwrite"}, False)):
         with pytest.raises(UsageError, match="Spark's own mode another one"):
             Options.parse(options).move(overwrite)
+
+
+@pytest.mark.parametrize("load_id", ["", " ", "a\0b", "x" * 2693])
+def test_a_load_id_that_cannot_be_recorded_is_refused(load_id: str) -> None:
+    with pytest.raises(UsageError, match="The option loadId"):
+        Options.parse({"loadId": load_id}).identity("loadId")
+    assert Options.parse({}).identity("loadId") is None
+
+
+@pytest.mark.parametrize("stream", ["", " ", "a\0b", "x" * 2673])
+def test_a_stream_id_that_cannot_be_recorded_with_each_of_its_batches_is_refused(stream: str) -> None:
+    with pytest.raises(UsageError, match="The option streamId"):
+        Options.parse({"streamId": stream}).identity("streamId", LONGEST_BATCH)
+    assert Options.parse({"streamId": "x" * 2672}).identity("streamId", LONGEST_BATCH) == "x" * 2672
+
+
+@pytest.mark.parametrize("name", ["secretId", "ssmParameter"])
+def test_an_empty_name_of_a_secret_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is empty"):
+        Options.parse({name: "", "host": "h", "dbname": "d", "user": "u"}).settings({})

@@ -56,5 +56,11 @@ def test_what_is_not_a_tables_name_is_refused(text: str) -> None:
         TableName.parse(text)
 
 
+@pytest.mark.parametrize("name", ["t", "Upper", "a.b", 'we"ird', ".", '"', "a b", "é\n", 'x"."y'])
+@pytest.mark.parametrize("schema", [None, "s", "a.b", '"'])
+def test_a_tables_name_is_written_so_that_it_is_read_as_itself(name: str, schema: str | None) -> None:
+    assert TableName.parse(str(TableName(name, schema))) == TableName(name, schema)
+
+
 def test_a_table_is_quoted_with_its_schema() -> None:
     assert TableName('c"d', "a.b").quoted == '"a.b"."c""d"'

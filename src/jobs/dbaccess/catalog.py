@@ -88,6 +88,22 @@ def find_table(session: Session, name: TableName) -> Table | None:
     return Table(TableName(relname, schema), kind, tuple(Column(*column) for column in columns))
 
 
+def full_name(session: Session, name: TableName) -> TableName:
+    """The name with its schema: that of the table which it leads to, else the one where the table would be made.
+
+    Without a schema in the name and in search_path there is none in the answer.
+    """
+    found = session.run(
+        "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE c.oid = to_regclass(%s)",
+        name.quoted,
+    )
+    if not found:
+        return name_for_new_table(session, name)
+    [[schema, relname]] = found
+    return TableName(relname, schema)
+
+
 def name_for_new_table(session: Session, name: TableName) -> TableName:
     """The full name that a new table gets: in the named schema, else in the first of search_path that exists."""
     if name.schema is not None:

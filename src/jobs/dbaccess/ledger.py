@@ -6,9 +6,15 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 
 from __future__ import annotations
 
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
 
 MARKER_TABLE = "table_updates"
+
+MAX_ID_BYTES = 2692
+"""The longest id that the marker table's index takes: a B-tree's entry is at most 2,704 bytes, and 12 are its headers.
+https://github.com/postgres/postgres/blob/master/src/include/access/nbtree.h (BTMaxItemSize)"""
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS table_updates (
@@ -27,8 +33,84 @@ def ensure(session: Session) -> None:
         session.run(_CREATE)
 
 
+def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None:
+    """Check that an id can be recorded.
+
+    Args:
+        load_id: names a load for ever.
+        name: what the caller calls it.
+        reserved: bytes that the caller will append.
+
+    Raises:
+        UsageError: it is blank, no text of PostgreSQL's, or too long.
+    """
+    if not load_id.strip():
+        raise UsageError(f"{name} is empty.", "Give an id, or check the variable that was to hold it.")
+    size, most = len(load_id.encode(errors="replace")), MAX_ID_BYTES - reserved
+    if size > most:
+        raise UsageError(f"{name} has {size:,} bytes, and may have {most:,}.", "Give a shorter one.")
+    if "\0" in load_id or not _is_utf8(load_id):
+        raise UsageError(f"{name} {load_id!r} holds NUL, or bytes that are not UTF-8.", "Give an id without them.")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text can be encoded: bytes of a command line that are not UTF-8 become lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_recorded(session: Session, load_id: str, target: TableName) -> bool:
+    """Whether a load of this id into this table has finished.
+
+    Args:
+        session: where the ledger is.
+        load_id: of the load.
+        target: the table under its full name.
+
+    Raises:
+        UsageError: the id is taken by something else.
+    """
+    recorded = recorded_target(session, load_id)
+    if recorded is None:
+        return False
+    check_same_table(load_id, recorded, target)
+    return True
+
+
+def check_same_table(load_id: str, recorded: str, target: TableName) -> None:
+    """Check that a marker is of a table. It is where it has the table's full name; Luigi writes what its task has.
+
+    Args:
+        load_id: of the marker.
+        recorded: the marker's target_table.
+        target: the table under its full name.
+
+    Raises:
+        UsageError: the marker is of another table, or does not tell.
+    """
+    unquoted = f"{target.schema}.{target.name}"  # markers were written like this before names in them were quoted
+    if recorded == unquoted or _parsed(recorded) == target:
+        return
+    taken = f"by a marker of {recorded!r}" if recorded else "by a marker that names no table"
+    raise UsageError(
+        f"The load id {load_id!r} is taken {taken}, which is not {target}.",
+        f"Give each load its own id. If that was this load, set the marker's target_table in {MARKER_TABLE}.",
+    )
+
+
+def _parsed(recorded: str) -> TableName | None:
+    """The name in a marker; None where it holds none."""
+    try:
+        return TableName.parse(recorded)
+    except UsageError:
+        return None
+
+
 def recorded_target(session: Session, load_id: str) -> str | None:
-    """The table that a finished load went into, or None where no load of that id has finished."""
+    """What the marker of an id names: a table, or whatever another program wrote; None where there is no marker."""
     found = session.run("SELECT target_table FROM table_updates WHERE update_id = %s", load_id)
     return str(found[0][0] or "") if found else None
 

@@ -93,6 +93,7 @@ _SAME_ROW_TWICE = "21000"
 def _publish(session: Session, publication: Publication) -> Published:
     staged = _close_staging(session, publication)
     if not ledger.record(session, publication.load_id, str(publication.target)):
+        ledger.is_recorded(session, publication.load_id, publication.target)  # tells of another table's
         raise LoadError(f"The load id {publication.load_id!r} was recorded by someone else meanwhile.")
     missing = publication.is_new and catalog.find_table(session, publication.target) is None
     if missing and publication.becomes_target:

@@ -11,7 +11,8 @@ from jobs.dbaccess.errors import UsageError
 MAX_NAME_BYTES = 63
 """PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
 
-_PART = re.compile(r'"(?:[^"]|"")+"|[^".]+')
+_PLAIN = re.compile(r'[^".]+')
+_PART = re.compile(rf'"(?:[^"]|"")+"|{_PLAIN.pattern}')
 
 
 def quote_name(name: str) -> str:
@@ -69,4 +70,6 @@ class TableName:
         return TableName(name, self.schema)
 
     def __str__(self) -> str:
-        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+        """The inverse of `parse`: a part that holds a dot or a quote stands in double quotes, any other as it is."""
+        parts = [part for part in (self.schema, self.name) if part is not None]
+        return ".".join(part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in parts)

@@ -80,6 +80,6 @@ def publish_surely(session: Session, settings: Settings, publication: Publicatio
         # The broken session held the load's id: when it is free, that session has ended, one way or the other.
         ledger.await_load(again, publication.load_id)
         staging.hold(again, publication.staging)
-        if uncertain is not None and ledger.recorded_target(again, publication.load_id) is not None:
+        if uncertain is not None and ledger.is_recorded(again, publication.load_id, publication.target):
             return uncertain.published
         return publish(again, publication)

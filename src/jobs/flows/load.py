@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess import ledger, staging
-from jobs.dbaccess.errors import JobError, UsageError
+from jobs.dbaccess import catalog, ledger, staging
+from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.publish import Publication, Published
 from jobs.dbaccess.session import Session
@@ -92,7 +92,8 @@ def load_dataframe(
     order = parse_order(dedupe_order) if dedupe_order else ()
     copying = Copying(parallelism, strip_nul=strip_nul)
     name = TableName.parse(table)
-    job = LoadJob(name, settings, mode, load_id or new_load_id(), tuple(keys), order, create, copying)
+    load_id = new_load_id() if load_id is None else load_id
+    job = LoadJob(name, settings, mode, load_id, tuple(keys), order, create, copying)
     return run(job, lambda: df)
 
 
@@ -110,12 +111,13 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     """
     watch = Stopwatch()
     job.move.check_arguments()
+    ledger.check_id(job.load_id)
     with hold.connected(job.settings, job.load_id) as session:
         with watch.phase("prepare"):
             ledger.ensure(session)
-            recorded = _take_load_id(session, job)
-            if recorded is not None:
-                return LoadReport(job.load_id, recorded, job.mode, already_loaded=True, seconds=watch.seconds())
+            job = replace(job, table=catalog.full_name(session, job.table))
+            if _take_load_id(session, job):
+                return LoadReport(job.load_id, str(job.table), job.mode, already_loaded=True, seconds=watch.seconds())
             for name in staging.sweep(session):
                 logger.info("Dropped %s, left behind by a load whose driver died.", name)
             table = find_table(session, job.table, job.create)
@@ -127,27 +129,12 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     return _report(job, target, published, watch)
 
 
-def _take_load_id(session: Session, job: LoadJob) -> str | None:
-    """Take the load's id, waiting for whoever has it; the table that a finished load of this id went into, if any."""
+def _take_load_id(session: Session, job: LoadJob) -> bool:
+    """Take the load's id, waiting for whoever has it; whether this load has finished before."""
     if not ledger.claim_load(session, job.load_id):
         logger.warning("Another run holds the load id %r: waiting for it to end.", job.load_id)
         ledger.await_load(session, job.load_id)
-    recorded = ledger.recorded_target(session, job.load_id)
-    if recorded is not None:
-        check_same_table(job.load_id, recorded, job.table)
-    return recorded
-
-
-def check_same_table(load_id: str, recorded: str, table: TableName) -> None:
-    """Refuse a load id that a load of another table has.
-
-    Raises:
-        UsageError: names the other table.
-    """
-    if TableName.parse(recorded).name != table.name:
-        raise UsageError(
-            f"The load id {load_id!r} was used before, for the table {recorded}.", "Give each load its own id."
-        )
+    return ledger.is_recorded(session, job.load_id, job.table)
 
 
 def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Target, watch: Stopwatch) -> Published:

@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 
 from jobs.dbaccess.errors import UsageError
 from jobs.flows.load import new_load_id
-from jobs.pgcopy.options import SNAPSHOT_IDLE, Options
+from jobs.pgcopy.options import LONGEST_BATCH, SNAPSHOT_IDLE, Options
 from jobs.pgcopy.reader import BatchReader, Reach, discover
 from jobs.pgcopy.stream_reader import StreamReader
 from jobs.pgcopy.writer import BatchWriter, Goal
@@ -64,7 +64,8 @@ class PostgresCopyDataSource(DataSource):
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
         """Writes all rows or none."""
         options = self._options()
-        return BatchWriter(self._goal(options, overwrite), schema, options.text("loadId") or new_load_id())
+        load_id = options.identity("loadId") or new_load_id()
+        return BatchWriter(self._goal(options, overwrite), schema, load_id)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802 - Spark's name
         """Writes each batch once.
@@ -76,8 +77,8 @@ class PostgresCopyDataSource(DataSource):
         except ImportError:
             raise UsageError("A stream into a table needs Spark 4.1: Spark 4.0 hands over rows one by one.") from None
         options = self._options()
-        stream = options.text("streamId")
-        if not stream:
+        stream = options.identity("streamId", reserved=LONGEST_BATCH)
+        if stream is None:
             raise UsageError(
                 "A stream into a table needs a name of its own, by which a batch that comes again is known.",
                 "Give the option streamId, the same after each restart from the same checkpoint.",

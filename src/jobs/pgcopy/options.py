@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from jobs.dbaccess import ledger
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.modes import Move, parse_order
 from jobs.dbaccess.resolve import resolve
@@ -18,6 +19,9 @@ from jobs.flows.source import Wanted
 
 SNAPSHOT_IDLE = 300.0
 """Seconds that a snapshot is held after it was last read in, by default."""
+
+LONGEST_BATCH = len(f"/{(1 << 63) - 1}")
+"""Bytes of what follows a streamId in the load ids of its batches, at most."""
 
 _VALUES = ("host", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert", "sslkey", "passfile")
 """Connection parameters under libpq's own names."""
@@ -69,6 +73,21 @@ class Options:
         """An option's text; empty where it was not given."""
         return self.texts.get(name.lower(), "")
 
+    def identity(self, name: str, reserved: int = 0) -> str | None:
+        """An id that the ledger is to hold; None where it was not given.
+
+        Args:
+            name: of the option.
+            reserved: bytes that will be appended to the id.
+
+        Raises:
+            UsageError: it is empty, as of a variable that was not set, or cannot be recorded.
+        """
+        given = self.texts.get(name.lower())
+        if given is not None:
+            ledger.check_id(given, f"The option {name}", reserved)
+        return given
+
     def flag(self, name: str, default: bool = False) -> bool:
         """A yes or no.
 
@@ -114,8 +133,8 @@ class Options:
             JobError: AWS did not give the password.
         """
         credentials = chosen(
-            self.text("secretId") or None,
-            self.text("ssmParameter") or None,
+            self.texts.get("secretid"),
+            self.texts.get("ssmparameter"),
             self.flag("iamAuth"),
             self.text("awsRegion"),
             environ,

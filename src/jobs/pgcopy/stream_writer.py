@@ -9,7 +9,6 @@ from pyspark.sql.datasource import DataSourceStreamArrowWriter, DataSourceStream
 from pyspark.sql.types import StructType
 
 from jobs.dbaccess import ledger, staging
-from jobs.flows.load import check_same_table
 from jobs.pgcopy.writer import Goal, Stage, Staged
 
 
@@ -65,7 +64,7 @@ class StreamCommitter(DataSourceStreamWriter):
             recorded = ledger.recorded_target(session, load_id)
         if recorded is not None:
             stage.discard(self.goal)
-            check_same_table(load_id, recorded, self.goal.table)
+            ledger.check_same_table(load_id, recorded, stage.target.name)
         else:
             stage.publish(self.goal, load_id, len(messages))
 

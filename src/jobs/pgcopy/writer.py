@@ -19,7 +19,6 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Counted, Staging
-from jobs.flows.load import check_same_table
 from jobs.flows.target import Target, find_table, settle_target
 from jobs.pgcopy.holdings import HeldStaging
 from jobs.pgcopy.keeper import keep
@@ -61,7 +60,7 @@ class Goal:
         """Have staging tables made and held; None where a load of this id has finished.
 
         Raises:
-            UsageError: that load was of another table.
+            UsageError: the id is taken by another table.
         """
         names = staging.plan_staging(target.name, target.columns, stream)
         types = target.types if target.is_new else ()
@@ -69,7 +68,7 @@ class Goal:
         recorded = keep(self.settings, f"pgjobs pgcopy {self.table} staging", held)
         if recorded is None:
             return Stage(names, target)
-        check_same_table(load_id, recorded, self.table)
+        ledger.check_same_table(load_id, recorded, target.name)
         return None
 
 
@@ -111,7 +110,7 @@ class Stage:
         try:
             publish(session, publication)
         except DatabaseError:
-            if ledger.recorded_target(session, publication.load_id) is None:
+            if not ledger.is_recorded(session, publication.load_id, publication.target):
                 raise
 
     def discard(self, goal: Goal) -> None:
