@@ -272,6 +272,45 @@ def test_two_overwrites_at_once_leave_the_rows_of_one(keyed: Session, database: 
     assert (total, words) == (500, 1)
 
 
+DEFAULTS = [
+    ("default_transaction_isolation", "repeatable read"),
+    ("default_transaction_isolation", "serializable"),
+    ("default_transaction_read_only", "on"),
+    ("default_transaction_deferrable", "on"),
+]
+
+
+@pytest.mark.parametrize("default", DEFAULTS, ids=[f"{name}={value}" for name, value in DEFAULTS])
+def test_two_overwrites_that_meet_leave_the_rows_of_one_whatever_a_session_inherits(
+    session: Session, database: Settings, default: tuple[str, str]
+) -> None:
+    """Both have begun their transactions when the first one may go on."""
+    session.run("CREATE TABLE t (a int, b text)")
+    inheriting = replace(database, startup=(default,))
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with connect(inheriting, "overwrite") as writer:
+                load(writer, Move("overwrite", AB), [(number, "x") for number in range(5)])
+        except BaseException as error:  # noqa: BLE001 - told by the assertion below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    with session.transaction():
+        session.run("LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE")
+        for thread in threads:
+            thread.start()
+        waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND database = %s"
+        [[oid]] = session.run("SELECT oid FROM pg_database WHERE datname = current_database()")
+        while session.run(waiting, oid) != [[len(threads)]] and any(thread.is_alive() for thread in threads):
+            pass
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert session.run("SELECT count(*), count(DISTINCT a) FROM t") == [[5, 5]]
+
+
 def test_two_loads_that_make_the_same_table_at_once_are_both_right(session: Session, database: Settings) -> None:
     names = [staging.plan_staging(T, AB) for _ in range(2)]
     with connect(database, "other") as other:

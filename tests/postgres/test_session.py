@@ -43,6 +43,38 @@ def test_a_transaction_that_ends_is_kept(session: Session) -> None:
     assert session.run("SELECT * FROM t") == []
 
 
+@pytest.mark.parametrize(
+    ("name", "default", "stated"),
+    [
+        ("transaction_isolation", "serializable", "read committed"),
+        ("transaction_isolation", "repeatable read", "read committed"),
+        ("transaction_read_only", "on", "off"),
+        ("transaction_deferrable", "on", "off"),
+    ],
+)
+def test_a_transaction_states_its_own_characteristics_and_inherits_none(
+    database: Settings, name: str, default: str, stated: str
+) -> None:
+    with connect(replace(database, startup=((f"default_{name}", default),)), "t") as session:
+        assert session.run(f"SHOW {name}") == [[default]]
+        with session.transaction():
+            assert session.run(f"SHOW {name}") == [[stated]]
+
+
+def test_a_change_outside_of_a_transaction_is_one_that_states_its_characteristics(database: Settings) -> None:
+    with connect(replace(database, startup=(("default_transaction_read_only", "on"),)), "t") as session:
+        with session.transaction():
+            session.run("CREATE TABLE t (a text DEFAULT current_setting('transaction_isolation'))")
+        assert session.change("INSERT INTO t DEFAULT VALUES") == 1
+        assert session.run("SELECT a FROM t") == [["read committed"]]
+
+
+def test_settings_of_a_transaction_end_with_it(session: Session) -> None:
+    with session.transaction(array_nulls="off"):
+        assert session.run("SHOW array_nulls") == [["off"]]
+    assert session.run("SHOW array_nulls") == [["on"]]
+
+
 def test_blocks_may_be_cut_anywhere_and_of_any_kind(session: Session) -> None:
     session.run("CREATE TABLE t (a int, b text)")
     blocks: list[Block] = [b"1\tx\n2", bytearray(b"\ty\n"), memoryview(b"__3\tz\n")[2:], b""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,43 @@ def tables(session: Session) -> list[str]:
 def test_a_part_is_copied_and_claimed_together(session: Session, beside: Staging) -> None:
     assert attempt(session, beside, 0, 100, 1, 2)
     assert staging.tally(session, beside) == Tally(parts=1, rows=2, bytes=8, discarded=0, failure=None)
+
+
+@pytest.mark.parametrize(
+    "inherited",
+    [
+        ("array_nulls", "off"),
+        ("DateStyle", "SQL, DMY"),
+        ("IntervalStyle", "sql_standard"),
+        ("TimeZone", "Asia/Kathmandu"),
+        ("standard_conforming_strings", "off"),
+        ("client_encoding", "LATIN1"),
+    ],
+    ids=lambda inherited: inherited[0],
+)
+def test_a_line_means_the_same_whatever_a_session_inherits(
+    session: Session, database: Settings, inherited: tuple[str, str]
+) -> None:
+    session.run("CREATE TABLE t (a text[], d date, i interval, at timestamptz, b bytea, s text)")
+    names = staging.plan_staging(TARGET, ["a", "d", "i", "at", "b", "s"])
+    staging.create_beside(session, names, TARGET)
+    line = '{NULL,"x"}\tJ2461346\t-1 DAY -2 HOUR\tJ2461346 01:02:03.000004+00\t\\\\x00ff\té\n'
+    with connect(replace(database, startup=(inherited,)), "task") as task:
+        assert staging.begin_attempt(task, names, 0, 0)
+        assert staging.copy_part(task, names, 0, 0, [Counted(line.encode(), 1)])
+    assert session.run(
+        "SELECT a, d::text, extract(epoch FROM i)::int, at = '2026-11-01 01:02:03.000004Z', encode(b, 'hex'), s "
+        f"FROM {names.rows.quoted}"
+    ) == [[[None, "x"], "2026-11-01", -93600, True, "00ff", "é"]]
+
+
+def test_a_failure_is_noted_by_a_session_that_is_read_only_by_default(
+    beside: Staging, session: Session, database: Settings
+) -> None:
+    with connect(replace(database, startup=(("default_transaction_read_only", "on"),)), "task") as task:
+        assert staging.begin_attempt(task, beside, 0, 100)
+        staging.record_failure(task, beside, 0, 100, "no")
+    assert staging.tally(session, beside).failure == "no"
 
 
 def test_an_attempt_at_a_part_that_is_there_need_not_begin(session: Session, beside: Staging) -> None:

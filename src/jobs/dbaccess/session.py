@@ -19,6 +19,10 @@ Block = Union[bytes, bytearray, memoryview]
 """A piece of a COPY stream: any size, cut anywhere. pg8000 sends one message a block, so large ones are cheap."""
 
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
+"""A role or database may have other defaults. What waits for a lock must then see what its holder committed."""
+
+
 @dataclass(frozen=True)
 class ResultColumn:
     """A column of a query's result: its type by pg_type's oid, and that type's modifier (-1 for none)."""
@@ -43,6 +47,7 @@ class Session:
         self._file = file
         self.server = server
         self._connection.autocommit = True
+        self._in_transaction = False
         self.closed = False
 
     def run(self, statement: str, *values: object) -> list[list[Any]]:
@@ -61,22 +66,36 @@ class Session:
             return [list(row) for row in cursor.fetchall()] if cursor.description else []
 
     def change(self, statement: str, *values: object) -> int:
-        """Run one statement that changes rows, and return how many it changed."""
+        """Run one statement that changes rows, and return how many it changed.
+
+        Outside of `transaction()` it is a transaction of its own.
+        """
+        if not self._in_transaction:
+            with self.transaction():
+                return self.change(statement, *values)
         with self._conversation():
             cursor = self._connection.cursor()
             cursor.execute(statement, values)
             return int(cursor.rowcount)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit at the end of the block; roll back, and raise on, when it raises."""
-        self.run("BEGIN")
+    def transaction(self, **server_settings: str) -> Iterator[None]:
+        """Commit at the end of the block; roll back, and raise on, when it raises.
+
+        Args:
+            server_settings: what the block depends on, for this transaction alone: names and values that are ours.
+        """
+        stated = [f"SET LOCAL {name} = '{value}'" for name, value in server_settings.items()]
+        self._in_transaction = True
         try:
+            self.run("; ".join([_BEGIN, *stated]))
             yield
         except BaseException:
             with suppress(JobError):  # the block's own error tells more than a broken connection here
                 self.run("ROLLBACK")
             raise
+        finally:
+            self._in_transaction = False
         self.run("COMMIT")
 
     def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,6 +22,14 @@ CLEANUP_LOCK_TIMEOUT = "10s"
 
 CLAIM_LOCK_TIMEOUT = "60s"
 """How long an attempt waits for another one that has claimed the part and not committed: that takes milliseconds."""
+
+COPY_SETTINGS: Mapping[str, str] = {"array_nulls": "on"}
+"""What a COPY line's meaning depends on: off, a NULL among an array's elements becomes the text NULL.
+
+The line's own forms of numbers, dates, instants and bytes are the same in every DateStyle, IntervalStyle and TimeZone.
+client_encoding is stated when connecting. Other settings are the user's: they say how the server reads text that the
+data brings for a column of another type (01/02/2026 for a date), and what limits, triggers and tablespaces apply.
+"""
 
 
 @dataclass(frozen=True)
@@ -186,7 +194,7 @@ def copy_part(
     """
     meter = Meter(blocks)
     try:
-        with session.transaction():
+        with session.transaction(**COPY_SETTINGS):
             copied = session.copy_in(staging.copy_statement, meter)
             if copied != meter.rows:
                 raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
@@ -224,7 +232,7 @@ _LOCK_TIMEOUT = "55P03"
 
 def record_failure(session: Session, staging: Staging, part: int, attempt: int, reason: str) -> None:
     """Note that the load cannot succeed, so that later attempts end at once and the driver can tell why."""
-    session.run(
+    session.change(
         f"UPDATE {staging.parts.quoted} SET failure = %s WHERE part = %s AND attempt = %s",
         reason,
         part,
