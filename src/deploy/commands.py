@@ -8,7 +8,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
 
 def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """Upload, start, and with --wait follow."""
-    request, payload = prepare(options, str(datetime.now(timezone.utc)) if options.again else "")
+    request, payload = prepare(options)
     if options.dry_run:
         console.print(json.dumps(request, indent=2))
         return OK

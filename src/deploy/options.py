@@ -104,11 +104,13 @@ def add_submitting(add: Add) -> None:
     """Add the commands that run something: submit and run-local."""
     submit = add("submit", "Upload the archive and start a job run")
     add_submission(submit)
-    submit.add_argument("--again", action="store_true", help="another run, even where an equal submission had one")
+    submit.add_argument("--again", action="store_true", help="another run, even where the same load id had one")
     submit.add_argument("--wait", action="store_true", help="until the run has ended; shows its logs")
     add_waiting(submit)
     local = add("run-local", "Execute here what StartJobRun would execute there")
-    local.set_defaults(application_id="local", role="arn:aws:iam::000000000000:role/local", code="s3://local")
+    local.set_defaults(
+        application_id="local", role="arn:aws:iam::000000000000:role/local", code="s3://local", again=False
+    )
     add_submission(local)
 
 
@@ -152,7 +154,8 @@ def add_submission(command: argparse.ArgumentParser) -> None:
     add("--managed-logs", action=argparse.BooleanOptionalAction, default=True, help="EMR's own, for the Spark UI")
     add("--prometheus", default="", metavar="URL", help="remote write endpoint for Spark's metrics")
     add("--retries", type=int, default=0, metavar="N", help="attempts after the first one (streaming: in an hour)")
-    add("--timeout-minutes", type=int, metavar="N", help="default: 720; streaming: 0, for never")
+    add("--idempotent", action="store_true", help="the job may run twice: allows --retries without a load id")
+    add("--timeout-minutes", type=int, metavar="N", help="1 to 10080, default: 720; streaming: default 0, for never")
     add("--mode", choices=MODES, default="batch", help="default: batch")
     add("--dry-run", action="store_true", help="print the request, and call nothing")
 

@@ -34,7 +34,7 @@ RESERVED = frozenset({"spark.archives", *PYTHON_CONF})
 MOST_RETRIES = 9
 """EMR makes 10 attempts at most, the first one among them."""
 MOST_BATCH_MINUTES = 10_080
-"""7 days; no timeout at all is for streaming (the API's reference, executionTimeoutMinutes)."""
+"""7 days. 0, for never, is for streaming alone: "no longer supported for BATCH mode job runs" (the API's model)."""
 MODES = ("batch", "streaming")
 _DEFAULT_MINUTES = {"batch": 720, "streaming": 0}
 
@@ -55,7 +55,8 @@ class Submission:
         prometheus: the URL of a remote write endpoint.
         retries: attempts after the first one; in streaming mode, after the first one of an hour.
         timeout_minutes: when EMR ends the run; None for 12 hours in batch mode, never in streaming mode.
-        again: mixed into the token, so that an equal submission is another run.
+        idempotent: whether whoever submits declares that the job may run twice.
+        again: whether it is to be a run of its own, though an equal submission had one.
     """
 
     entry: str
@@ -76,11 +77,15 @@ class Submission:
     retries: int = 0
     timeout_minutes: int | None = None
     mode: str = "batch"
-    again: str = ""
+    idempotent: bool = False
+    again: bool = False
 
 
 def build_request(submission: Submission) -> dict[str, Any]:
-    """The request, complete with a token that is the same for the same request, so that it is one run.
+    """The request. It states its client token only where the same submission is to be the same run.
+
+    That is where a load id says what is loaded. Whatever else is submitted twice is meant twice: a nightly extract has
+    the same arguments each night. Such a request has no token, and whoever sends it makes one.
 
     Raises:
         DeployError: it would be refused, or should be: it shows a password, retries a job that would load twice, or
@@ -111,8 +116,9 @@ def build_request(submission: Submission) -> dict[str, Any]:
     monitoring = _monitoring(submission)
     if monitoring:
         request["configurationOverrides"] = {"monitoringConfiguration": monitoring}
-    request = {"clientToken": client_token(request, submission.again), **request}
-    refuse_what_the_model_forbids("StartJobRun", request)
+    if load_id(submission.arguments) and not submission.again:
+        request = {"clientToken": client_token(request), **request}
+    refuse_what_the_model_forbids("StartJobRun", {"clientToken": "to-be-made", **request})
     return request
 
 
@@ -137,7 +143,10 @@ def timeout_of(submission: Submission) -> int:
     if minutes is None:
         return _DEFAULT_MINUTES[submission.mode]
     if submission.mode == "batch" and not 1 <= minutes <= MOST_BATCH_MINUTES:
-        raise DeployError(f"--timeout-minutes must be from 1 to {MOST_BATCH_MINUTES} in batch mode.")
+        raise DeployError(
+            f"--timeout-minutes must be from 1 to {MOST_BATCH_MINUTES} (7 days) in batch mode: EMR Serverless ends "
+            "every batch run. With --mode streaming, 0 is for never."
+        )
     return minutes
 
 
@@ -171,9 +180,9 @@ def _monitoring(submission: Submission) -> dict[str, Any]:
     return monitoring
 
 
-def client_token(request: Mapping[str, Any], again: str = "") -> str:
-    """A token from the request itself, and from what is to make it another one."""
-    return hashlib.sha256((json.dumps(request, sort_keys=True) + again).encode()).hexdigest()
+def client_token(request: Mapping[str, Any], after: str = "") -> str:
+    """A token from the request itself; `after` names the run whose failure makes it another one."""
+    return hashlib.sha256((json.dumps(request, sort_keys=True) + after).encode()).hexdigest()
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -220,16 +229,22 @@ def refuse_blind_retries(submission: Submission) -> None:
     """
     if not 0 <= submission.retries <= MOST_RETRIES:
         raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
-    if not submission.retries:
+    if not submission.retries or submission.idempotent:
         return
     if submission.entry == EXTRACT:
         appends = argument(submission.arguments, "--write-mode") == "append"
         if appends and not argument(submission.arguments, "--watermark-id"):
             raise DeployError("--retries would append the rows again: give the job --watermark-id, or overwrite.")
     elif not load_id(submission.arguments):
-        raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
+        if submission.entry == LOAD:
+            raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
+        raise DeployError(
+            f"--retries would run {submission.entry} again from its beginning. If that does no harm, declare it: "
+            "--idempotent."
+        )
 
 
+LOAD = "load_table"
 EXTRACT = "extract_table"
 """The job whose files are there after its end only, so that it may be tried again without an id."""
 

@@ -21,6 +21,7 @@ GOING_ON: Mapping[str, str] = {
 }
 ENDED: Mapping[str, int] = {"SUCCESS": OK, "FAILED": FAILED, "CANCELLED": CANCELLED}
 """A state that does not change any more -> the exit status."""
+UNSUCCESSFUL = frozenset(state for state, status in ENDED.items() if status != OK)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
+from uuid import uuid4
 
 from deploy.aws import Clients, aws_errors
 from deploy.console import Console
 from deploy.errors import AwsError, DeployError
 from deploy.payload import Payload, read_payload
-from deploy.request import Submission, build_request
-from deploy.runs import Run, region_of
+from deploy.request import Submission, build_request, client_token
+from deploy.runs import UNSUCCESSFUL, Run, region_of
 from deploy.summary import ago, command, headline
 from deploy.upload import upload
 from deploy.wait import get_run
@@ -24,12 +25,11 @@ MARGIN = timedelta(seconds=10)
 """How much earlier than the answer to its own submission a run may have been created."""
 
 
-def prepare(options: argparse.Namespace, again: str = "") -> tuple[dict[str, Any], Payload]:
+def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
     """The request, and the objects that it refers to; nothing is called.
 
     Args:
         options: as add_submission has them.
-        again: makes an equal submission another one.
 
     Raises:
         DeployError: it cannot be right.
@@ -54,7 +54,8 @@ def prepare(options: argparse.Namespace, again: str = "") -> tuple[dict[str, Any
         retries=options.retries,
         timeout_minutes=options.timeout_minutes,
         mode=options.mode,
-        again=again,
+        idempotent=options.idempotent,
+        again=options.again,
     )
     return build_request(submission), payload
 
@@ -84,13 +85,30 @@ class Started:
 
 
 def start(clients: Clients, request: Mapping[str, Any], payload: Payload, console: Console) -> Started:
-    """Upload what is not there yet, and start the run; the same request again gives the same run.
+    """Upload what is not there yet, and start the run.
+
+    A request that states its token gives the run that it gave before, unless that has ended without success: then it
+    is tried again, by a token that the run's id makes another one. Two who try at once still start one run.
 
     Raises:
         DeployError: AWS refuses, or something else is where the archive is to be.
     """
     for item in payload:
         upload(clients.objects, item, console.tell)
+    started = start_once(clients, {"clientToken": uuid4().hex, **request})
+    while started.earlier and started.run.state in UNSUCCESSFUL:
+        console.tell(f"{started.run.run_id} of the same submission has ended: {headline(started.run)}. Trying again.")
+        token = client_token(request, after=started.run.run_id)
+        started = start_once(clients, {**request, "clientToken": token})
+    return started
+
+
+def start_once(clients: Clients, request: Mapping[str, Any]) -> Started:
+    """Start a run, or get the one that this token has started before.
+
+    Raises:
+        AwsError: AWS refuses, or does not answer.
+    """
     began = time.monotonic()
     with aws_errors():
         answer = clients.runs.start_job_run(**request)

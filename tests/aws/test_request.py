@@ -56,11 +56,26 @@ def test_driver_and_executors_get_the_archives_python_by_their_own_prefixes() ->
     assert conf["spark.x"] == "with 'quotes' and $pace"
 
 
-def test_the_same_submission_has_the_same_token_and_another_another() -> None:
+def test_the_same_load_id_has_the_same_token_and_another_submission_another() -> None:
     token = build_request(SUBMISSION)["clientToken"]
     assert token == build_request(SUBMISSION)["clientToken"]
     assert token != build_request(replace(SUBMISSION, name="other"))["clientToken"]
     assert len(token) <= 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"entry": "extract_table", "arguments": ("--table", "t", "--target", "s3://b/t", "--watermark-id", "w")},
+        {"arguments": ("--source", "s3://b/x", "--table", "t")},
+        {"arguments": ("--load-id=",)},
+        {"entry": "report", "arguments": ("--day", "today")},
+        {"again": True},
+    ],
+)
+def test_what_is_meant_twice_has_no_token_of_its_own(change: dict[str, Any]) -> None:
+    """Each night's extract has the arguments of the night before: with the same token, EMR would start nothing."""
+    assert "clientToken" not in build_request(replace(SUBMISSION, retries=0, **change))
 
 
 @pytest.mark.parametrize(
@@ -159,8 +174,9 @@ def test_the_name_of_a_secret_is_no_password(arguments: tuple[str, ...]) -> None
         ({"conf": {"spark.x": "y" * 102_400}}, "sparkSubmitParameters has"),
         ({"arguments": ("--load-id", "x", *["y"] * 1023)}, "entryPointArguments has 1025 items"),
         ({"tags": {str(n): "" for n in range(201)}}, "--tag has 201 items"),
-        ({"timeout_minutes": 0}, "--timeout-minutes must be from 1 to 10080 in batch mode"),
-        ({"timeout_minutes": 10_081}, "--timeout-minutes must be from 1 to 10080 in batch mode"),
+        ({"timeout_minutes": 0}, "must be from 1 to 10080 .7 days. in batch mode: EMR .* ends every batch run"),
+        ({"timeout_minutes": 10_081}, "--timeout-minutes must be from 1 to 10080 .7 days. in batch mode"),
+        ({"entry": "report", "arguments": ("--day", "1")}, "again from its beginning. If .* declare it: --idempotent"),
         ({"timeout_minutes": 1_000_001, "mode": "streaming"}, "--timeout-minutes has the value 1000001"),
         ({"application_id": "00ABC"}, "--application-id must look like"),
         ({"role": "arn:aws:iam::1:role/jobs"}, "--role must look like"),
@@ -183,6 +199,18 @@ def test_an_entry_must_be_in_the_archive() -> None:
 
 def test_the_request_is_plain_data() -> None:
     assert json.loads(json.dumps(build_request(SUBMISSION))) == build_request(SUBMISSION)
+
+
+def test_a_job_that_is_declared_to_be_idempotent_is_retried() -> None:
+    report = replace(SUBMISSION, entry="report", arguments=("--day", "1"), idempotent=True)
+    assert build_request(report)["retryPolicy"] == {"maxAttempts": 3}
+
+
+def test_the_apis_own_model_says_that_a_batch_run_always_has_a_timeout() -> None:
+    """The refusal of --timeout-minutes 0 is to go when this sentence does."""
+    model = botocore.session.get_session().get_service_model("emr-serverless")
+    said = model.shape_for("StartJobRunRequest").members["executionTimeoutMinutes"].documentation
+    assert "Setting a value of 0 to disable the timeout is no longer supported for BATCH mode" in said
 
 
 @pytest.mark.parametrize(

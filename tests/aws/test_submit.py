@@ -32,6 +32,7 @@ from deploy.aws import Clients, aws_errors, connect
 from deploy.commands import run
 from deploy.errors import FAILED, OK, WRONG_USAGE, AwsError, DeployError, PassingError
 from deploy.options import parse
+from deploy.request import client_token
 from deploy.submit import describe, prepare, start
 
 JOB = ["--", "--source", "s3://data/a b,c", "--table", "t", "--load-id", "1"]
@@ -103,33 +104,77 @@ def test_wait_follows_the_run_to_an_exit_status_of_its_own(submission: list[str]
     assert "hint: Not enough vCPU" in told
 
 
-def test_the_same_submission_has_the_same_token_and_again_another(submission: list[str]) -> None:
-    options = parse([*submission, "--application-id", APPLICATION, *JOB], {})
-    tokens = [prepare(options, again)[0]["clientToken"] for again in ("", "", "2026-11-20", "2026-11-21")]
+NIGHTLY = ["--", "--table", "t", "--target", "s3://data/t", "--ordinal-column", "c", "--watermark-id", "w"]
+
+
+def test_each_nights_extract_is_a_run_of_its_own(submission: list[str], application: str) -> None:
+    """Moto starts a run for each call; EMR, for each token."""
+    flags = ["submit", "extract_table", *submission[2:], "--application-id", application]
+    archive = Path(submission[3])
+    manifest_of(archive_with(archive.parent, extract_table="print('packed')"))
+    runs = [command([*flags, *NIGHTLY])[1].strip() for _ in range(2)]
+    made = [emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].get_job_run(application, run) for run in runs]
+    assert made[0].client_token != made[1].client_token
+    assert "clientToken" not in json.loads(command([*flags, "--dry-run", *NIGHTLY])[1])
+
+
+def test_again_starts_a_load_again_by_a_token_of_its_own(submission: list[str], application: str) -> None:
+    flags = [*submission, "--application-id", application]
+    runs = [command([*flags, *again, *JOB])[1].strip() for again in ([], [], ["--again"], ["--again"])]
+    made = [emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].get_job_run(application, run) for run in runs]
+    tokens = [run.client_token for run in made]
     assert tokens[0] == tokens[1]
     assert len(set(tokens)) == 3
 
 
-def test_the_same_run_as_before_is_told_as_such(submission: list[str], s3: Client) -> None:
+DATE = {"ResponseMetadata": {"HTTPHeaders": {"date": "Fri, 20 Nov 2026 10:30:00 GMT"}}}
+"""Of an answer, 90 minutes after CREATED."""
+
+
+def answer(run: str = RUN) -> dict[str, object]:
+    """An answer of StartJobRun."""
+    return {"applicationId": APPLICATION, "jobRunId": run, "arn": job_run("FAILED")["jobRun"]["arn"], **DATE}
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("SUCCESS", "It has ended: SUCCESS: done."), ("RUNNING", "It is RUNNING.")]
+)
+def test_the_same_load_is_the_same_run_while_that_goes_on_and_after_its_success(
+    submission: list[str], s3: Client, state: str, told: str
+) -> None:
     client, stubber = emr()
-    options = parse([*submission, "--application-id", APPLICATION, *JOB], {})
-    request, payload = prepare(options)
-    date = {"ResponseMetadata": {"HTTPHeaders": {"date": "Fri, 20 Nov 2026 10:30:00 GMT"}}}
-    answer = {"applicationId": APPLICATION, "jobRunId": RUN, "arn": job_run("FAILED")["jobRun"]["arn"]}
-    stubber.add_response("start_job_run", {**answer, **date}, request)
-    stubber.add_response("get_job_run", job_run("FAILED", stateDetails="lost", createdAt=CREATED))
+    request, payload = prepare(parse([*submission, "--application-id", APPLICATION, *JOB], {}))
+    stubber.add_response("start_job_run", answer(), request)
+    stubber.add_response("get_job_run", job_run(state, stateDetails="done", createdAt=CREATED))
     started = start(Clients(client, s3), request, payload, console()[0])
     assert started.earlier
     assert describe(started, CREATED.replace(hour=10, minute=30)) == (
-        "This is the same run as before: 00run, submitted 1 h 30 min ago. It has ended: FAILED: lost. "
+        f"This is the same run as before: 00run, submitted 1 h 30 min ago. {told} "
         "Nothing new was started; --again starts another."
     )
 
 
+def test_a_load_that_failed_or_was_cancelled_is_tried_again_by_the_same_submission(
+    submission: list[str], s3: Client
+) -> None:
+    """Each earlier run's id leads to the next token, so that two who try again at once start one run."""
+    client, stubber = emr()
+    request, payload = prepare(parse([*submission, "--application-id", APPLICATION, *JOB], {}))
+    tokens = [request["clientToken"], client_token(request, "00first"), client_token(request, "00second")]
+    created = {"00first": CREATED, "00second": CREATED, "00third": CREATED.replace(hour=10, minute=30)}
+    for token, name, state in zip(tokens, created, ["FAILED", "CANCELLED", "SUBMITTED"]):
+        stubber.add_response("start_job_run", answer(name), {**request, "clientToken": token})
+        stubber.add_response("get_job_run", job_run(state, jobRunId=name, createdAt=created[name]))
+    terminal, _, err = console()
+    started = start(Clients(client, s3), request, payload, terminal)
+    assert (started.run.run_id, started.earlier) == ("00third", False)
+    assert "00first of the same submission has ended: FAILED. Trying again." in err.getvalue()
+    stubber.assert_no_pending_responses()
+
+
 def test_who_may_start_runs_but_not_look_at_them_is_told_the_id(submission: list[str], s3: Client) -> None:
     client, stubber = emr()
-    answer = {"applicationId": APPLICATION, "jobRunId": RUN, "arn": job_run("FAILED")["jobRun"]["arn"]}
-    stubber.add_response("start_job_run", answer)
+    stubber.add_response("start_job_run", answer())
     stubber.add_client_error("get_job_run", "AccessDeniedException", "no", 403)
     terminal, out, err = console()
     options = parse([*submission, "--application-id", APPLICATION, *JOB], {})

@@ -13,13 +13,22 @@ from deploy.archive import main as archive
 from deploy.commands import COMMANDS as DEPLOY_COMMANDS
 from deploy.options import parse
 from deploy.request import PYTHON_CONF
+from jobs.extract_table import parse as extract_table
 from jobs.load_table import parse as load_table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "emr-serverless.md"
 TEXT = DOCS.read_text()
 TEMPLATE = decode(str(ROOT / "infra" / "template.yaml"))[0] or {}
-OF_THE_AWS_CLI = {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides", "--query", "--output"}
+OF_THE_AWS_CLI = {
+    "--stack-name",
+    "--template-file",
+    "--capabilities",
+    "--parameter-overrides",
+    "--query",
+    "--output",
+    "--cli-input-json",
+}
 FLAG = re.compile(r"(?<!\S)\[?`?(--[a-z][a-z-]*)")
 
 
@@ -51,9 +60,10 @@ def test_all_flags_are_somebodys(capsys: pytest.CaptureFixture[str]) -> None:
     packing = helped(archive, capsys, "build", "verify")
     deploying = helped(lambda words: parse(words, {}), capsys, *DEPLOY_COMMANDS)
     loading = helped(lambda _: load_table(["--help"]), capsys, "")
+    extracting = helped(lambda _: extract_table(["--help"]), capsys, "")
     named = set(FLAG.findall(TEXT))
     assert {"--wait", "--dry-run", "--again", "--retries", "--secret-id", "--iam-auth", "--ssm-parameter"} <= named
-    assert named <= packing | deploying | loading | OF_THE_AWS_CLI
+    assert named <= packing | deploying | loading | extracting | OF_THE_AWS_CLI
 
 
 def test_the_keys_are_those_of_the_request() -> None:
