@@ -7,18 +7,14 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from io import BufferedRWPair
 
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, from_server
+from jobs.dbaccess.messages import COPY_DATA, ERROR, HEADER, QUERY, READY, Reader, error_fields, message
 
 BLOCK = 1 << 21
 """Bytes that a block has at least, unless it is the last. A row longer than this is a block of its own."""
-
-# Messages: a byte that names the kind, and a length that counts itself.
-_HEADER = struct.Struct("!ci")
-_DATA, _ERROR, _READY = b"d", b"E", b"Z"
 
 # In text format each message is one row, and a row ends in the only newline that it holds. What is not a whole row
 # matches the second branch, as an empty one: the search must not go on within it.
@@ -36,9 +32,9 @@ def rows(file: BufferedRWPair, statement: str) -> Iterator[bytes]:
         DatabaseError: the server's own reason; it may come after some rows.
         ConnectionFailed: the connection broke.
     """
-    query = statement.encode() + b"\0"
-    file.write(_HEADER.pack(b"Q", len(query) + 4) + query)
+    file.write(message(QUERY, statement.encode() + b"\0"))
     file.flush()
+    reader = Reader(file)
     failure: DatabaseError | None = None
     block: list[bytes] = []
     size = 0
@@ -48,14 +44,14 @@ def rows(file: BufferedRWPair, statement: str) -> Iterator[bytes]:
             lines.pop()
         if lines:
             joined = b"".join(lines)
-            file.read(len(joined) + _HEADER.size * len(lines))
+            file.read(len(joined) + HEADER.size * len(lines))
         else:
-            kind, joined = _read_message(file)
-            if kind == _ERROR:
-                failure = from_server(_fields(joined))
-            if kind == _READY:
+            kind, joined = _next(reader, failure)
+            if kind == ERROR:
+                failure = from_server(error_fields(joined))
+            if kind == READY:
                 break
-            if kind != _DATA:
+            if kind != COPY_DATA:
                 continue
         block.append(joined)
         size += len(joined)
@@ -68,19 +64,12 @@ def rows(file: BufferedRWPair, statement: str) -> Iterator[bytes]:
         yield b"".join(block)
 
 
-def _read_message(file: BufferedRWPair) -> tuple[bytes, bytes]:
-    kind, length = _HEADER.unpack(_exactly(file, _HEADER.size))
-    return kind, _exactly(file, length - 4)
-
-
-def _exactly(file: BufferedRWPair, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) < size:
-        raise ConnectionFailed("The connection to the server broke: it hung up.")
-    return data
-
-
-def _fields(message: bytes) -> Mapping[str, str]:
-    """The fields of an ErrorResponse, by their codes."""
-    texts = (field.decode(errors="replace") for field in message.split(b"\0") if field)
-    return {text[0]: text[1:] for text in texts}
+def _next(reader: Reader, failure: DatabaseError | None) -> tuple[bytes, bytes]:
+    """The next message. Where the server hangs up after an error, that is the reason."""
+    try:
+        found = reader.next()
+    except ConnectionFailed as error:
+        raise failure or error from None
+    if found is None:
+        raise ConnectionFailed("The connection to the server broke: its socket does not wait.")
+    return found

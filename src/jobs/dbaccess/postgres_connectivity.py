@@ -188,4 +188,4 @@ def _start_session(sock: wire.WireSocket, params: Mapping[str, Any], server: Ser
         wire.abandon(sock)
         raise
     wire.settle(sock)
-    return Session(connection, sock.file, wire.reached(sock, server))
+    return Session(connection, sock, wire.reached(sock, server))

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BufferedRWPair
-from typing import Any, Union
+from typing import Any
 
 from pg8000 import dbapi
 from pg8000.exceptions import Error as DriverError
 
 from jobs.dbaccess import copyout
+from jobs.dbaccess.copyin import Block, CopyIn
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, driver_errors_translated
 from jobs.dbaccess.settings import Server
-
-Block = Union[bytes, bytearray, memoryview]
-"""A piece of a COPY stream: any size, cut anywhere. pg8000 sends one message a block, so large ones are cheap."""
+from jobs.dbaccess.wire import WireSocket
 
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
@@ -42,9 +40,9 @@ class Session:
         closed: whether it is of no use any more. One that broke is found out by the next statement.
     """
 
-    def __init__(self, connection: dbapi.Connection, file: BufferedRWPair, server: Server) -> None:
+    def __init__(self, connection: dbapi.Connection, sock: WireSocket, server: Server) -> None:
         self._connection = connection
-        self._file = file
+        self._sock = sock
         self.server = server
         self._connection.autocommit = True
         self._in_transaction = False
@@ -101,24 +99,17 @@ class Session:
     def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
         """Send blocks to `COPY ... FROM STDIN` and return the rows that the server counted.
 
-        When the blocks' own source raises, the connection is closed: pg8000 has no CopyFail, so the session
-        would be stuck in COPY. The server then undoes the transaction.
+        When the blocks' own source raises, the server undoes the COPY, and the session goes on.
 
         Raises:
-            DatabaseError: pg8000 reads the server's answer only after the last block.
+            DatabaseError: as soon as the server has refused a row; the blocks are then not read on.
         """
-        source = _Watched(blocks)
+        copying = CopyIn(self._sock, lambda body: self._connection.handle_PARAMETER_STATUS(body, None))
         try:
-            with self._conversation():
-                cursor = self._connection.cursor()
-                cursor.execute(statement, stream=source)
-                return int(cursor.rowcount)
-        except BaseException:
-            if not source.exhausted:
+            return copying.run(statement, blocks)
+        finally:
+            if not copying.ready:
                 self.close()
-            if source.failure is not None:
-                raise source.failure from None
-            raise
 
     def copy_out(self, statement: str) -> Iterator[bytes]:
         """The rows of `COPY ... TO STDOUT` in text format, in blocks of whole lines.
@@ -131,7 +122,7 @@ class Session:
         done = False
         try:
             with self._conversation():
-                yield from copyout.rows(self._file, statement)
+                yield from copyout.rows(self._sock.file, statement)
                 done = True
         except DatabaseError:
             done = True  # the server has said why, and is ready for the next statement
@@ -150,7 +141,7 @@ class Session:
         """Close the connection; one that is closed already stays so."""
         self.closed = True
         # The driver leaves its file open, and that the socket: a server that still sends rows would never notice.
-        for close in (self._connection.close, self._file.close):
+        for close in (self._connection.close, self._sock.file.close):
             with suppress(DriverError, OSError):  # a connection that broke is closed as it is
                 close()
 
@@ -170,20 +161,3 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class _Watched:
-    """An iterable that remembers whether it was read to its end, or what it raised."""
-
-    def __init__(self, blocks: Iterable[Block]) -> None:
-        self._blocks = blocks
-        self.exhausted = False
-        self.failure: Exception | None = None
-
-    def __iter__(self) -> Iterator[Block]:
-        try:
-            yield from self._blocks
-        except Exception as error:
-            self.failure = error  # kept, for an OSError of the source must not pass for one of the connection
-            raise
-        self.exhausted = True

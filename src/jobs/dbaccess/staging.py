@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from jobs.dbaccess.copyin import Block
 from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, TransientError
-from jobs.dbaccess.session import Block, Session
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 CLEANUP_LOCK_TIMEOUT = "10s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import ssl
@@ -47,7 +48,18 @@ class PlainSocket(WireSocket):
 
 
 class TlsSocket(WireSocket, ssl.SSLSocket):
-    """Encrypted."""
+    """Encrypted. Where it is not to wait, its file finds nothing to read as a plain socket's does."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - as ssl's own
+        """Receive bytes.
+
+        Raises:
+            BlockingIOError: in place of ssl's own errors, of which socket files know nothing.
+        """
+        try:
+            return super().recv_into(*args, **kwargs)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError(errno.EAGAIN, "nothing to read yet") from None
 
 
 Transport = Callable[[], WireSocket]
