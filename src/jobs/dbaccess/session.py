@@ -16,7 +16,6 @@ from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, driv
 from jobs.dbaccess.settings import Server
 from jobs.dbaccess.wire import WireSocket
 
-
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
 """A role or database may have other defaults. What waits for a lock must then see what its holder committed."""
 
