@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 import uuid
@@ -37,6 +38,10 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Tests need no rows to survive a crash of the machine.
 SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": 60}
+
+
+# A shell starts a background job deaf to Ctrl-C, and its children inherit that. Tests of Ctrl-C want both to hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

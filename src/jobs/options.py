@@ -121,11 +121,13 @@ def at_least_one(text: str) -> int:
 
 
 def start_spark(name: str, verbose: bool) -> SparkSession:
-    """A session whose log is quiet, unless it is wanted, and which Ctrl-C ends."""
+    """A session whose log is quiet, unless it is wanted, and which Ctrl-C and SIGTERM end."""
     builder = SparkSession.builder.appName(name)
     spark = (builder if verbose else builder.config("spark.log.level", "ERROR")).getOrCreate()
     # PySpark's own handler asks the JVM from within a reading of its answer, and dies of that; ours ends the job.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Without one for SIGTERM (`timeout`, systemd, schedulers), the process would end with its staging left behind.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     return spark
 
 

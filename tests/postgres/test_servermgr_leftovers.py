@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
+from process_table import process_table
 
 import servermgr
 from servermgr import binaries, datadir, processes, stepdown
@@ -71,9 +72,8 @@ def is_gone(pid: int) -> bool:
 
 
 def guardians(data_dir: Path) -> list[int]:
-    table = subprocess.run(["/bin/ps", "-Aww", "-o", "pid=,command="], capture_output=True, text=True, check=True)
-    lines = [line.split(None, 1) for line in table.stdout.splitlines()]
-    return [int(pid) for pid, line in lines if "servermgr.guardian" in line and str(data_dir) in line]
+    lines = [(process.pid, process.line) for process in process_table()]
+    return [pid for pid, line in lines if "servermgr.guardian" in line and str(data_dir) in line]
 
 
 def owner(data_dir: Path, code: str) -> subprocess.Popen[str]:

@@ -15,7 +15,7 @@ import pytest
 from faults import Cut, Trial, TrialOf, cuts_on_the_way_to
 from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, numbers
 from pyspark.sql import SparkSession
-from submitted import CLUSTER, RETRYING, until
+from submitted import CLUSTER, IN_BACKGROUND, RETRYING, until
 
 from jobs.dbaccess.errors import ConnectionFailed, LoadError
 from jobs.dbaccess.resolve import resolve
@@ -106,6 +106,17 @@ def test_ctrl_c_while_rows_are_copied_ends_the_load_with_a_line_and_nothing_left
     trial.assert_nothing_loaded()
     assert trial.staging_tables() == []
     trial.assert_a_rerun_loads()
+
+
+def test_sigterm_ends_a_load_as_ctrl_c_does_also_where_sigint_was_ignored(trial_of: TrialOf) -> None:
+    trial = trial_of(APPEND)
+    with trial.submit_table(ENDLESS, IN_BACKGROUND) as job:
+        job.until(lambda: trial.ask("SELECT pid FROM pg_stat_progress_copy"), "the copying")
+        job.terminate()
+        assert job.status() != 0
+    assert job.told == [INTERRUPTED]
+    trial.assert_nothing_loaded()
+    assert trial.staging_tables() == []
 
 
 def test_ctrl_c_in_publish_ends_the_load_with_a_line_and_nothing_left(trial_of: TrialOf) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cloud import store_secret
+from process_table import process_table
 
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.resolve import resolve
@@ -58,8 +59,7 @@ class Watch:
 
     def _look(self) -> None:
         while not self._stop.wait(0.2):
-            listed = subprocess.run(["ps", "-axo", "args"], capture_output=True, text=True, check=True)  # noqa: S607 - as a neighbour would
-            self.seen.update(line for line in listed.stdout.splitlines() if PLANTED in line)
+            self.seen.update(process.line for process in process_table() if PLANTED in process.line)
 
 
 def spark_in(folder: Path) -> list[str]:

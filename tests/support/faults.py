@@ -137,13 +137,13 @@ class Trial:
             FAULTY_LOAD, arguments, {"spark.master": master, **(conf or {})}, database or self.database, folder
         )
 
-    def submit_table(self, rows: int) -> Submitted:
+    def submit_table(self, rows: int, prefix: Sequence[str] = ()) -> Submitted:
         """Load this many rows by load_table.py."""
         [load] = self.loads
         arguments = ["--source", __file__, "--format", "csv"]  # a job wants one, and the query leaves it
         arguments += ["--table", load.table, "--mode", load.mode, "--load-id", load.load_id]
         arguments += ["--select", f"SELECT id, concat('row ', id) AS name FROM range({rows})"]
-        return submit(LOAD_TABLE, arguments, {"spark.master": "local[2]"}, self.database, self._job_folder())
+        return submit(LOAD_TABLE, arguments, {"spark.master": "local[2]"}, self.database, self._job_folder(), prefix)
 
     def _job_folder(self) -> Path:
         """A new one for each job."""

@@ -150,8 +150,15 @@ def kill_executor(folder: Path, _: TaskContext) -> None:
     except FileExistsError:
         return
     daemon = os.getppid()  # of PySpark, which forks the workers, and is the executor's child
-    parent = subprocess.run(["ps", "-o", "ppid=", "-p", str(daemon)], capture_output=True, text=True, check=True)  # noqa: S607 - POSIX's
-    os.kill(int(parent.stdout), signal.SIGKILL)
+    os.kill(parent_of(daemon), signal.SIGKILL)
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:  # macOS
+        told = subprocess.run(["/bin/ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, text=True, check=True)
+        return int(told.stdout)
 
 
 def let_twin_pass(folder: Path, task: TaskContext) -> None:

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable
 
 import pyspark
 from libpq import environment
+from process_table import process_table
 
 from jobs.dbaccess.settings import Settings
 from servermgr.address import free_port
@@ -86,14 +87,15 @@ class Submitted:
         """As Ctrl-C does."""
         os.killpg(self._process.pid, signal.SIGINT)
 
+    def terminate(self) -> None:
+        """As `timeout`, systemd and schedulers do."""
+        os.killpg(self._process.pid, signal.SIGTERM)
+
     def kill_executors(self) -> None:
         """Kill a local-cluster's executors, which are children of the driver's JVM."""
-        listing = ["ps", "-A", "-o", "pid=,ppid=,args="]
-        listed = subprocess.run(listing, capture_output=True, text=True, check=True)
-        processes = [line.split(None, 2) for line in listed.stdout.splitlines()]
-        for pid, parent, *command in processes:
-            if int(parent) == self._process.pid and "CoarseGrainedExecutorBackend" in " ".join(command):
-                os.kill(int(pid), signal.SIGKILL)
+        for process in process_table():
+            if process.parent == self._process.pid and "CoarseGrainedExecutorBackend" in process.line:
+                os.kill(process.pid, signal.SIGKILL)
 
     def kill_jvm(self) -> None:
         """Kill the driver's JVM alone."""
@@ -108,7 +110,18 @@ class Submitted:
         self._process.wait()
 
 
-def submit(script: Path, arguments: list[str], conf: Mapping[str, str], database: Settings, folder: Path) -> Submitted:
+IN_BACKGROUND = ("/bin/sh", "-c", """trap '' INT; exec "$@" """, "sh")
+"""Starts a command as a script's `command &` does: its processes inherit that SIGINT is ignored."""
+
+
+def submit(
+    script: Path,
+    arguments: list[str],
+    conf: Mapping[str, str],
+    database: Settings,
+    folder: Path,
+    prefix: Sequence[str] = (),
+) -> Submitted:
     """Submit a job as a user does, with the database in PG*, from an empty folder."""
     folder.mkdir(exist_ok=True)
     launcher = str(Path(sys.executable).with_name("spark-submit"))
@@ -121,7 +134,7 @@ def submit(script: Path, arguments: list[str], conf: Mapping[str, str], database
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_WORKER_DIR": str(folder / "work"),
     }
-    return Submitted([launcher, *flags, str(script), *arguments], environ, folder)
+    return Submitted([*prefix, launcher, *flags, str(script), *arguments], environ, folder)
 
 
 RETRYING, CLUSTER = "local[6,4]", "local-cluster[2,1,1024]"

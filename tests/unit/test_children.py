@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy.children import run_to_end
+from servermgr import processes
 
 # The command starts a child of its own, tells its id, and both sleep; the second kind is deaf to interrupts.
 SLEEPERS = ["sleep 60 & echo $! > pid; wait", "trap '' INT; sleep 60 & echo $! > pid; wait"]
@@ -22,11 +23,6 @@ from pathlib import Path
 from deploy.children import run_to_end
 run_to_end(["sh", "-c", sys.argv[1]], Path.cwd(), os.environ, patience=0.5)
 """
-
-
-def lives(process: int) -> bool:
-    stat = subprocess.run(["/bin/ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
-    return stat.stdout.strip() not in ("", "Z")
 
 
 def until(condition: Callable[[], bool], patience: float = 10.0) -> bool:
@@ -51,4 +47,4 @@ def test_nothing_runs_on_after_an_interrupt_or_termination(
     runner.send_signal(ending)
     _, complaint = runner.communicate(timeout=10)
     assert b"KeyboardInterrupt" in complaint
-    assert until(lambda: not lives(int(pid.read_text())))
+    assert until(lambda: not processes.started(int(pid.read_text())))
