@@ -3,55 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 
 import pytest
+from publishing import AB, Rows, T, counts, load, rows_of
 
 from jobs.dbaccess import ledger, staging
 from jobs.dbaccess.errors import DatabaseError, LoadError
 from jobs.dbaccess.modes import Move, parse_order
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import Publication, Published, check_target, publish
+from jobs.dbaccess.publish import Publication, publish
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Counted
 
-T = TableName("t", "public")
-IDS = count()
-Rows = Sequence[Sequence[object]]
-
-
-def load(session: Session, move: Move, rows: Rows, types: Sequence[str] = (), load_id: str = "") -> Published:
-    """Stage rows and publish them; with types, into a table that is to be made."""
-    names = staging.plan_staging(T, move.columns)
-    if types:
-        staging.create_for_new(session, names, types, logged=not move.keys)
-    else:
-        check_target(session, T, move)
-        staging.create_beside(session, names, T)
-    lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
-    staging.begin_attempt(session, names, 0, 0)
-    staging.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
-    publication = Publication(load_id or f"load-{next(IDS)}", T, names, 1, move, bool(types))
-    try:
-        return publish(session, publication)
-    except BaseException:
-        staging.discard(session, names)
-        raise
-
-
-def counts(published: Published) -> tuple[int, int, int]:
-    return published.inserted, published.updated, published.ignored
-
-
-def rows_of(session: Session) -> list[list[object]]:
-    return session.run("SELECT * FROM t ORDER BY 1, 2")
-
-
-AB = ("a", "b")
 UPSERT = Move("upsert", AB, ("a",))
 
 

@@ -117,8 +117,8 @@ def schema_exists(session: Session, schema: str) -> bool:
     return bool(session.run("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema))
 
 
-PARTITIONED = "p"
-"""pg_class's relkind of a partitioned table."""
+PARTITIONED, VIEW, FOREIGN = "p", "v", "f"
+"""pg_class's relkinds."""
 
 
 def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) -> bool:
@@ -140,24 +140,6 @@ def nullable_keys(session: Session, table: TableName, keys: Sequence[str]) -> li
         table.quoted,
     )
     return [key for key in keys if [key] in nullable]
-
-
-_REFERENCES = "FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(%s)"
-
-
-def is_referenced(session: Session, table: TableName) -> bool:
-    """Whether a foreign key points to the table."""
-    return bool(session.run(f"SELECT 1 {_REFERENCES} LIMIT 1", table.quoted))
-
-
-def followers(session: Session, table: TableName) -> list[str]:
-    """Other tables whose rows go or change with the table's: ON DELETE CASCADE, SET NULL or SET DEFAULT."""
-    found = session.run(
-        f"SELECT DISTINCT conrelid::regclass::text {_REFERENCES} AND conrelid <> confrelid "
-        "AND confdeltype IN ('c', 'n', 'd') ORDER BY 1",
-        table.quoted,
-    )
-    return [name for [name] in found]
 
 
 def primary_key(session: Session, table: TableName) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from jobs.dbaccess import catalog, ledger, staging
+from jobs.dbaccess import catalog, ledger, overwrite, staging
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.modes import KEYED, Move
 from jobs.dbaccess.session import Session
@@ -143,11 +143,7 @@ def _move(session: Session, publication: Publication) -> tuple[int, int]:
         # Loads of the same table in turn: two that meet the same rows in another order would deadlock.
         session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs publish {target}")
     if move.mode == "overwrite":
-        # No other writer between the DELETE and the commit; readers read on.
-        session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
-        if catalog.is_referenced(session, target):
-            return session.change(move.replaced(target, staged)), 0
-        session.run(f"DELETE FROM {target.quoted}")
+        return overwrite.replace_rows(session, move, target, staged), 0
     if move.mode == "upsert":
         return _upsert(session, publication)
     return session.change(move.insert(target, staged)), 0
@@ -201,7 +197,7 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
     """Refuse, before anything is copied, a mode that a table which exists cannot serve.
 
     Raises:
-        LoadError: a unique index on the keys is missing, or overwriting would delete other tables' rows.
+        LoadError: a unique index on the keys is missing, or overwriting would leave rows or take other tables' along.
     """
     if move.mode in KEYED and move.keys and not catalog.has_unique_index(session, target, move.keys):
         columns = quote_names(move.keys)
@@ -210,10 +206,5 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
             f"Make one: CREATE UNIQUE INDEX ON {target.quoted} ({columns});",
         )
     if move.mode == "overwrite":
-        followers = catalog.followers(session, target)
-        if followers:
-            raise LoadError(
-                f"Overwriting {target} would change or delete rows of {', '.join(followers)}: "
-                "their foreign keys say so (ON DELETE).",
-                "Use the mode upsert, or change these foreign keys.",
-            )
+        with session.transaction():
+            overwrite.check(session, target)

@@ -1,0 +1,55 @@
+"""Rows staged and published into the table t, as a load does it, without Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from jobs.dbaccess import staging
+from jobs.dbaccess.modes import Move
+from jobs.dbaccess.publish import Publication, Published, check_target, publish
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.staging import Counted
+
+T = TableName("t", "public")
+AB = ("a", "b")
+"""Its columns, in most tests."""
+
+IDS = count()
+Rows = Sequence[Sequence[object]]
+
+
+def load(
+    session: Session,
+    move: Move,
+    rows: Rows,
+    types: Sequence[str] = (),
+    load_id: str = "",
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Published:
+    """Stage rows and publish them; with types, into a table that is to be made; with what happens before publish."""
+    names = staging.plan_staging(T, move.columns)
+    if types:
+        staging.create_for_new(session, names, types, logged=not move.keys)
+    else:
+        check_target(session, T, move)
+        staging.create_beside(session, names, T)
+    lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
+    staging.begin_attempt(session, names, 0, 0)
+    staging.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
+    publication = Publication(load_id or f"load-{next(IDS)}", T, names, 1, move, bool(types))
+    meanwhile()
+    try:
+        return publish(session, publication)
+    except BaseException:
+        staging.discard(session, names)
+        raise
+
+
+def counts(published: Published) -> tuple[int, int, int]:
+    return published.inserted, published.updated, published.ignored
+
+
+def rows_of(session: Session) -> list[list[object]]:
+    return session.run("SELECT * FROM t ORDER BY 1, 2")
