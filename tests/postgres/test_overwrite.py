@@ -41,16 +41,16 @@ LEAVES = (
     "CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (a);"
     "CREATE TABLE lowest PARTITION OF low FOR VALUES FROM (0) TO (10); INSERT INTO t VALUES (1, 'old'), (2, 'old');"
 )
+HEIR = (
+    "CREATE TABLE t (a int, b text); CREATE TABLE heir (PRIMARY KEY (a)) INHERITS (t);"
+    "INSERT INTO heir VALUES (1, 'old'), (2, 'old');"
+)
 REACHED = {
     "the table": (PLAIN, "t"),
     "the partitioned table": (LEAVES, "t"),
     "a partition between": (LEAVES, "low"),
     "a leaf partition": (LEAVES, "lowest"),
-    "a child by inheritance": (
-        "CREATE TABLE t (a int, b text);"
-        + "CREATE TABLE heir (PRIMARY KEY (a)) INHERITS (t); INSERT INTO heir VALUES (1, 'old'), (2, 'old');",
-        "heir",
-    ),
+    "a child by inheritance": (HEIR, "heir"),
     "the table of a view": (PLAIN + "ALTER TABLE t RENAME TO base; CREATE VIEW t AS SELECT * FROM base;", "base"),
     "the table of a view of a view": (
         PLAIN + "ALTER TABLE t RENAME TO base; CREATE VIEW v AS SELECT * FROM base; CREATE VIEW t AS SELECT * FROM v;",
