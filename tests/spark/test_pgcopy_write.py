@@ -214,3 +214,23 @@ def test_what_was_written_is_read_back(spark: SparkSession, session: Session, op
     read = spark.read.format("pgcopy").options(**options, table="t").load()
     assert read.collect() == df.collect()
     end_keepers(session)
+
+
+def test_arrows_large_types_are_written_and_read_as_others(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    name = "spark.sql.execution.arrow.useLargeVarTypes"
+    df = spark.sql("SELECT 'tab\\t' AS s, X'0a5c' AS b, array('x', NULL) AS a, array(array(X'01')) AS n, 1 AS i")
+    session.run("CREATE TABLE t (s text, b bytea, a text[], n bytea[][], i int)")
+    spark.conf.set(name, "true")
+    try:
+        write(df, options).save()
+        assert spark.read.format("pgcopy").options(**options, table="t").load().collect() == [
+            ("tab\t", b"\x0a\x5c", ["x", None], [[b"\x01"]], 1)
+        ]
+    finally:
+        spark.conf.unset(name)
+        end_keepers(session)
+    assert session.run(r"SELECT s = E'tab\t', b = '\x0a5c', a = '{x,NULL}', n = ARRAY[['\x01'::bytea]] FROM t") == [
+        [True] * 4
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, UsageError
+from jobs.dbaccess.errors import UNTRANSLATABLE, ConnectionFailed, DatabaseError, UsageError
 from jobs.dbaccess.ranges import Range
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -69,6 +69,8 @@ def filtered(session: Session, selection: Selection, condition: str) -> Selectio
     except ConnectionFailed:
         raise
     except DatabaseError as error:
+        if error.sqlstate == UNTRANSLATABLE:
+            raise UsageError(f"The filter cannot be asked for: {error.message}", error.hint) from None
         raise UsageError(
             f"The filter is not one boolean expression over the columns: {error.message}", "Mend --filter."
         ) from None

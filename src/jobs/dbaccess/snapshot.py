@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.session import Session
 
-# Text is the same whatever the server's, the database's or the role's own settings are; and nothing ends a transaction
-# that is idle or takes long, for the snapshot lives as long as its transaction.
-# https://www.postgresql.org/docs/current/runtime-config-client.html
+# What decides how a value is written, so that its text can be read again; and nothing ends a transaction that is idle
+# or takes long, for the snapshot lives as long as its transaction. Expressions of views and filters see these, too: so
+# TimeZone, xmlbinary and standard_conforming_strings stay the role's, and DateStyle keeps the role's order of day and
+# month. https://www.postgresql.org/docs/current/runtime-config-client.html
 _SETTINGS = {
-    "DateStyle": "ISO, YMD",
+    "DateStyle": "ISO",
     "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    "xmlbinary": "base64",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "transaction_timeout": "0",  # from PostgreSQL 17 on

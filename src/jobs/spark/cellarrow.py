@@ -63,7 +63,7 @@ def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
         csv.ReadOptions(column_names=list(kinds), use_threads=False, block_size=len(block) + 1),
         _PARSE,
         csv.ConvertOptions(
-            column_types=kinds,
+            column_types={name: _without_zone(kind) for name, kind in kinds.items()},
             null_values=[NULL],
             strings_can_be_null=True,
             true_values=["t"],
@@ -75,7 +75,7 @@ def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
 
 def _parse(block: bytes, kinds: dict[str, pa.DataType], readings: Sequence[Reading]) -> pa.Table:
     try:
-        table = _read(block, kinds)
+        table = _read(block, kinds).cast(pa.schema(kinds))
     except pa.ArrowInvalid:  # a year before 1 or after 9999 among the block's dates, or what no type of Spark's holds
         texts = _read(block, dict.fromkeys(kinds, pa.string()))
         columns = [
@@ -107,7 +107,7 @@ def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.Chunke
         return texts
     if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
         return _cast(texts, kind, name)
-    odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, r"^\d{4}-[^B]*$")), False)
+    odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _PLAIN)), False)
     plain = _cast(pc.if_else(odd, pa.scalar(None, pa.string()), texts), kind, name)
     read = moments.days if pa.types.is_date(kind) else moments.microseconds
     number = pa.int32() if pa.types.is_date(kind) else pa.int64()
@@ -118,12 +118,21 @@ def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.Chunke
     return pc.replace_with_mask(plain.combine_chunks(), odd.combine_chunks(), values)
 
 
+_PLAIN = r"^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?)?$"
+"""What PyArrow has a parser for: no year of other than four digits, and no offset with seconds."""
+
+
+def _without_zone(kind: pa.DataType) -> pa.DataType:
+    """The type of the text that comes: a timestamptz comes in UTC, without an offset."""
+    return pa.timestamp(kind.unit) if pa.types.is_timestamp(kind) else kind
+
+
 def _cast(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
     try:
         if pa.types.is_boolean(kind):
             return pc.equal(texts, "t")
         if pa.types.is_timestamp(kind) and kind.tz is not None:
-            texts = pc.replace_substring_regex(texts, r"\+00$", "Z")
+            texts = pc.replace_substring_regex(texts, r"(:\d\d:\d\d(?:\.\d+)?)$", r"\1Z")
         return texts.cast(kind)
     except pa.ArrowInvalid:
         raise ExtractError(*refusal(name)) from None

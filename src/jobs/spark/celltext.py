@@ -62,7 +62,7 @@ def value(text: str, reading: Reading, place: int) -> str:
         place: of the column, for the error that tells of it.
     """
     if reading.dimensions == 0:
-        return _scalar(text, reading.element, place)
+        return _scalar(text, reading.element, place, zone="Z")
     texts = "array<" * reading.dimensions + "string" + ">" * reading.dimensions
     values = _elements(f"from_json({text}, '{texts}', map('mode', 'FAILFAST'))", reading, place, reading.dimensions)
     return f"CASE WHEN startswith({text}, '{WRONG_SHAPE}') THEN {_raise(place)} ELSE {values} END"
@@ -76,26 +76,36 @@ def _elements(array: str, reading: Reading, place: int, depth: int) -> str:
     return f"transform({array}, {item} -> {inner})"
 
 
-def _scalar(text: str, kind: t.DataType, place: int) -> str:
+def _scalar(text: str, kind: t.DataType, place: int, zone: str = "") -> str:
     if isinstance(kind, t.StringType):
         return text
     if isinstance(kind, t.BinaryType):
         return f"unhex(substring({text}, 3))"  # after \x
-    if not isinstance(kind, (t.DecimalType, *_BEFORE_CHRIST)):
+    if isinstance(kind, t.DecimalType):
+        value = f"try_cast({text} AS {kind.simpleString()})"
+    elif type(kind) in _MOMENTS:
+        value = _moment(text, _MOMENTS[type(kind)], zone if isinstance(kind, t.TimestampType) else "")
+    else:
         return f"CAST({text} AS {kind.simpleString()})"  # the server's type is the same: it cannot fail
-    value = f"try_cast({text} AS {kind.simpleString()})"
-    if isinstance(kind, tuple(_BEFORE_CHRIST)):
-        # Spark would read 0044-03-15 BC as if it were AD.
-        value = f"if(endswith({text}, ' BC'), {_BEFORE_CHRIST[type(kind)].format(text)}, {value})"
     return f"coalesce({value}, if({text} IS NULL, NULL, {_raise(place)}))"
 
 
-# Kept short: with each type's expression Spark's generated method grows (see `codegen`).
-_BEFORE_CHRIST: dict[type[t.DataType], str] = {
-    t.DateType: "to_date({}, 'yyyy-MM-dd G')",
-    t.TimestampType: "to_timestamp({}, 'yyyy-MM-dd HH:mm:ss[.SSSSSS]X G')",
-    t.TimestampNTZType: "to_timestamp_ntz({}, 'yyyy-MM-dd HH:mm:ss[.SSSSSS] G')",
+# By name: what `timestamp` means is for spark.sql.timestampType to say.
+_MOMENTS: dict[type[t.DataType], str] = {
+    t.DateType: "date",
+    t.TimestampType: "timestamp_ltz",
+    t.TimestampNTZType: "timestamp_ntz",
 }
+
+
+def _moment(text: str, kind: str, zone: str) -> str:
+    """A date or a timestamp. Casts know years before 1 as 0, -1, and so on, and heed no timeParserPolicy.
+
+    Kept short: with each type's expression Spark's generated method grows (see `codegen`).
+    """
+    year = f"lpad(string(int(substring({text}, 1, 4)) - 1), 4, '0')"
+    counted = f"if(endswith({text}, ' BC'), concat('-', {year}, replace(substring({text}, 5), ' BC')), {text})"
+    return f"try_cast(concat({counted}, '{zone}') AS {kind})" if zone else f"try_cast({counted} AS {kind})"
 
 
 def _raise(place: int) -> str:

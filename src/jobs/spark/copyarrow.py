@@ -65,9 +65,23 @@ def _takes(match: Match) -> bool:
 
 def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
     """The rows of a batch, each as its line; columns by name, in the order of the matches."""
-    cells = [_field(batch.column(match.source), match.spark_type) for match in matches]
+    cells = [_field(_with_short_offsets(batch.column(match.source)), match.spark_type) for match in matches]
     rows = pc.binary_join_element_wise(*cells, "\t") if len(cells) > 1 else cells[0]
     return arrowtext.joined(pc.binary_join_element_wise(rows, "\n", ""))
+
+
+def _with_short_offsets(values: pa.Array) -> pa.Array:
+    """The same without Arrow's large types, which spark.sql.execution.arrow.useLargeVarTypes asks for."""
+    kind = _short(values.type)
+    return values if kind == values.type else values.cast(kind)
+
+
+def _short(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_short(kind.value_type))
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_large_binary(kind) else kind
 
 
 def _field(values: pa.Array, kind: t.DataType) -> pa.Array:

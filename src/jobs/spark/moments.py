@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _DATE = re.compile(r"(\d{4,})-(\d\d)-(\d\d)")
-_TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
+_TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?)?")
 
 _MARCH = 3
 _DAYS_TO_1970 = 719_468
@@ -36,7 +36,7 @@ def days(text: str) -> int:
 
 
 def microseconds(text: str) -> int:
-    """The microseconds from 1970-01-01 00:00 to `0044-03-15 12:00:00.5+00 BC`; its zone, if any, is UTC.
+    """The microseconds from 1970-01-01 00:00 to `0044-03-15 12:00:00.5-04:56:02 BC`; without an offset, it is UTC.
 
     Raises:
         NoMoment: it is no timestamp.
@@ -45,6 +45,11 @@ def microseconds(text: str) -> int:
     found = _TIME.search(text)
     if found is None:
         raise NoMoment
-    hours, minutes, seconds = (int(part) for part in found.groups()[:3])
-    fraction = int((found.group(4) or "").ljust(6, "0"))
-    return ((date * 24 + hours) * 60 + minutes) * 60_000_000 + seconds * 1_000_000 + fraction
+    hours, minutes, seconds, fraction, sign, *offset = found.groups()
+    east = _seconds(*offset) if sign == "+" else -_seconds(*offset)
+    whole = date * 86_400 + _seconds(hours, minutes, seconds) - east
+    return whole * 1_000_000 + int((fraction or "").ljust(6, "0"))
+
+
+def _seconds(hours: str | None, minutes: str | None, seconds: str | None) -> int:
+    return (int(hours or 0) * 60 + int(minutes or 0)) * 60 + int(seconds or 0)

@@ -34,7 +34,8 @@ class Reading:
     """How a column is read.
 
     Attributes:
-        sql: the expression that the server is to evaluate.
+        sql: the expression that the server is to evaluate. Of a timestamptz it is the time in UTC, without an offset;
+            elements of an array have the offset of the session's time zone.
         element: what it becomes in Spark, or what an array's elements do.
         dimensions: of an array, which comes as JSON of texts; 0 for what is none.
         base: pg_type's name of the column's own type, below any domain; empty for arrays and what is wanted as text.
@@ -76,6 +77,8 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
         return Reading(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
     if element is unbounded:
         return Reading(column.name, _exactly(name, unbounded.scale), element)
+    if column.kind.base == "timestamptz":  # the session's time zone is the role's, for views and filters see it
+        return Reading(column.name, f"{name} AT TIME ZONE 'UTC'", element, base=column.kind.base)
     return Reading(column.name, name, element, base=column.kind.base)
 
 
@@ -107,8 +110,11 @@ WRONG_SHAPE = "!"
 
 
 def _array_as_json(name: str, dimensions: int) -> str:
-    """An array as nested JSON arrays of texts: whatever the elements are, their text is exact."""
-    shape = "^" + r"(\[1:\d+\])" * dimensions + "$"
+    """An array as nested JSON arrays of texts: whatever the elements are, their text is exact.
+
+    No literal holds a backslash, which the role's standard_conforming_strings may make an escape.
+    """
+    shape = "^" + "([[]1:[0-9]+[]])" * dimensions + "$"
     return (
         f"CASE WHEN cardinality({name}) = 0 OR array_dims({name}) ~ '{shape}' THEN array_to_json({name}::text[])::text "
         f"WHEN {name} IS NOT NULL THEN '{WRONG_SHAPE}' || array_dims({name}) END"
