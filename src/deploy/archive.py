@@ -1,7 +1,7 @@
 """Packs the venv archive that EMR Serverless unpacks on every worker; no Docker, on Linux or macOS, in seconds.
 
     python -m deploy.archive build  [--release emr-spark-8.1.0] [--arch x86_64|arm64] [--with PACKAGE]...
-                                    [--self-contained [--python 3.12]] [--output DIR]
+                                    [--requirements FILE]... [--self-contained [--python 3.12]] [--output DIR]
     python -m deploy.archive verify dist/pyspark_venv.tar.gz [--release ...] [--arch ...]
 
 A venv is little more than a folder: bin/python leads to the image's interpreter, pyvenv.cfg says so, and
@@ -16,14 +16,15 @@ import argparse
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
-from deploy import interpreter
+from deploy import interpreter, pins, sources
 from deploy.errors import DeployError
 from deploy.inspection import Finding, carried_version, inspect_archive
 from deploy.packing import pack
@@ -34,43 +35,73 @@ from deploy.uv import run_uv
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "runtime.lock"
 NAME = "pyspark_venv.tar.gz"
-OURS = ("jobs", "pyspark_pgcopy")
+OURS = ("src/jobs", "src/pyspark_pgcopy")
 """The packages of this project that run on EMR."""
+
+Tell = Callable[[str], object]
+"""Takes a line for a person."""
 
 MOST_SHOWN = 10
 """Faults that are listed; a package for another processor alone has dozens."""
 
 
-def build(target: Target, output: Path, extras: Sequence[str] = (), carried: Path | None = None) -> Path:
+@dataclass(frozen=True)
+class Extras:
+    """What is wanted beside the jobs' own packages.
+
+    Attributes:
+        packages: as pip would be told of them, and paths of wheels; pinned in a lock file.
+        requirements: files that pin packages by version and hash themselves.
+        locks: the folder of the lock files.
+    """
+
+    packages: Sequence[str] = ()
+    requirements: Sequence[Path] = ()
+    locks: Path = LOCK.parent
+
+    def __bool__(self) -> bool:
+        return bool(self.packages or self.requirements)
+
+
+NO_EXTRAS = Extras()
+
+
+def build(
+    target: Target, output: Path, extras: Extras = NO_EXTRAS, carried: Path | None = None, tell: Tell = print
+) -> Path:
     """Make the archive and its manifest, and check them before they get their names.
 
     Args:
         target: what to build for.
         output: the folder to write to.
-        extras: packages that are wanted beside the jobs' own, as pip would be told of them.
+        extras: what is wanted beside the jobs' own packages.
         carried: the folder of the interpreter to carry, where the target is for one; by default uv installs it.
+        tell: is told, in lines, what a person should know of what was packed.
 
     Raises:
         DeployError: a package has no wheel for the target, or the archive does not pass its checks.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    ours = sources.find_sources(ROOT, OURS)
     with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
         tree = Path(scratch, "venv")
         if target.carried:
             carried = carried or interpreter.fetch(target, ROOT / "build" / "python")
             interpreter.carry(carried, tree, target)
         site = lay_out(tree, target)
-        install(site, target, extras)
-        for package in OURS:
-            shutil.copytree(ROOT / "src" / package, site / package, ignore=shutil.ignore_patterns("__pycache__"))
+        pinned = pins.pin(extras.packages, target, LOCK, extras.locks, Path(scratch))
+        install(site, target, [LOCK, *pinned.files, *extras.requirements])
+        sources.copy_sources(ours, ROOT, site)
         packed = Path(scratch, NAME)
         pack(tree, packed)
         complain(inspect_archive(packed, target, with_extras=bool(extras)))
-        manifest = describe(packed, site, target)
+        manifest = describe(packed, site, target, ours.commit)
         if carried:
             manifest["carried_interpreter"] = interpreter.describe(carried, target)
+        output.mkdir(parents=True, exist_ok=True)
         shutil.move(str(packed), output / NAME)
         (output / f"{NAME}.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        for line in filter(None, [*sources.describe(ours), pinned.keep()]):
+            tell(line)
     return output / NAME
 
 
@@ -90,20 +121,25 @@ def lay_out(tree: Path, target: Target) -> Path:
     return site
 
 
-def install(site: Path, target: Target, extras: Sequence[str]) -> None:
-    """Install the jobs' packages by the lock file, and the extras, as wheels for the target."""
-    command = ["pip", "install", "--quiet", "--target", str(site), "--link-mode", "copy"]
-    command += ["--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"]
-    problem = "The packages cannot be had for the target"
-    run_uv([*command, "--no-deps", "--require-hashes", "--requirements", str(LOCK)], problem)
-    if extras:
-        run_uv([*command, "--constraints", str(LOCK), *extras], problem)
-    for leftover in (".lock", "bin", "__pycache__"):
-        path = site / leftover
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+def install(site: Path, target: Target, requirements: Sequence[Path]) -> None:
+    """Install what requirements files pin, as wheels for the target.
+
+    Raises:
+        DeployError: a package is not pinned by version and hash, or has no such wheel.
+    """
+    files = [word for file in requirements for word in ("--requirements", str(file))]
+    run_uv(
+        [
+            *("pip", "install", "--quiet", "--target", str(site), "--link-mode", "copy"),
+            *("--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"),
+            *("--require-hashes", *files),
+        ],
+        "The packages cannot be had for the target. (To pin anew what --with asks for, remove its lock file)",
+    )
+    pins.forget_the_machine(site)
 
 
-def describe(packed: Path, site: Path, target: Target) -> dict[str, object]:
+def describe(packed: Path, site: Path, target: Target, commit: str) -> dict[str, object]:
     """The manifest: what the archive is, and what is in it."""
     return {
         "archive": NAME,
@@ -113,7 +149,7 @@ def describe(packed: Path, site: Path, target: Target) -> dict[str, object]:
         "python": target.version,
         "interpreter": target.interpreter,
         "architecture": target.architecture,
-        "git_commit": git_commit(),
+        "git_commit": commit,
         "packages": sorted(map(_package, distributions(site)), key=lambda package: package["name"]),
     }
 
@@ -131,13 +167,6 @@ def _package(distribution: Distribution) -> dict[str, str]:
         "version": distribution.version,
         "record_sha256": hashlib.sha256(record.encode()).hexdigest(),
     }
-
-
-def git_commit() -> str:
-    """The commit that is packed, with a mark where the work tree differs from it; empty outside a repository."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
 
 
 def complain(findings: Sequence[Finding]) -> None:
@@ -160,7 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return verify(options)
         carried = options.self_contained or options.interpreter is not None
         target = target_for(options.release, options.arch, options.python, carried=carried)
-        archive = build(target, options.output, options.extras, options.interpreter)
+        extras = Extras(options.extras, options.requirements)
+        archive = build(target, options.output, extras, options.interpreter, partial(print, file=sys.stderr))
     except (DeployError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -187,7 +217,17 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m deploy.archive", description="Pack and check the venv archive.")
     commands = made.add_subparsers(dest="command", required=True)
     builder = commands.add_parser("build", help="make dist/pyspark_venv.tar.gz and its manifest")
-    builder.add_argument("--with", dest="extras", action="append", default=[], metavar="PACKAGE", help="pack it, too")
+    builder.add_argument(
+        "--with", dest="extras", action="append", default=[], metavar="PACKAGE", help="pack it, too: a name, or a wheel"
+    )
+    builder.add_argument(
+        *("--requirements", "-r"),
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="pack what it pins by hash",
+    )
     builder.add_argument(
         "--self-contained", action="store_true", help="carry an interpreter; the image's packages are then not visible"
     )

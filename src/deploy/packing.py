@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
+import struct
 import tarfile
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,21 @@ def pack(tree: Path, packed: Path) -> None:
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree.rglob("*")):
             archive.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_anonymous)
-    packed.write_bytes(gzip.compress(plain.getvalue(), _COMPRESSION, mtime=0))
+    packed.write_bytes(gzipped(plain.getvalue()))
+
+
+def gzipped(content: bytes) -> bytes:
+    """Content as a gzip file; the same on every Python, whose own module writes systems and times into the header.
+
+    https://www.rfc-editor.org/rfc/rfc1952#section-2.3
+    """
+    deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)  # negative: without a header of zlib's
+    body = deflate.compress(content) + deflate.flush()
+    return _HEADER + body + struct.pack("<LL", zlib.crc32(content), len(content) & 0xFFFFFFFF)
+
+
+_HEADER = b"\x1f\x8b\x08\x00" + b"\x00" * 4 + b"\x00\xff"
+"""Of gzip: deflate, no name, no time, no word of how hard it tried, from an unknown system."""
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import shutil
 import struct
+import subprocess
 import sys
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from deploy import packing
 from deploy.archive import NAME, build, main
 from deploy.elf import elf_faults
 from deploy.errors import DeployError
@@ -53,6 +58,46 @@ def test_the_same_inputs_give_the_same_bytes(archive: Path, tmp_path: Path) -> N
     assert build(DEFAULT, tmp_path).read_bytes() == archive.read_bytes()
 
 
+def pythons() -> list[str]:
+    """A Python of each version that this machine has; pyenv's shims are there for versions that are not."""
+    found = []
+    for minor in range(9, 14):
+        name = f"python3.{minor}"
+        installed = [str(path) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}")]
+        on_path = shutil.which(name)
+        found += [path for path in [*installed, on_path] if path and "shims" not in path][:1]
+    return found
+
+
+PYTHONS = pythons()
+
+
+@pytest.mark.skipif(len(PYTHONS) < 2, reason="this machine has no second Python from 3.9 to 3.13")
+def test_the_same_tree_gives_the_same_bytes_on_every_python(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    deep = tree / "lib" / ("long" * 30) / ("longer" * 30)
+    deep.mkdir(parents=True)
+    (deep / "größe.py").write_text("x = 1\n" * 5000, encoding="utf-8")
+    (tree / "bin").mkdir()
+    (tree / "bin" / "python").symlink_to("/usr/bin/python3.11")
+    (tree / "bin" / "tool").write_text("#!/bin/sh\n")
+    (tree / "bin" / "tool").chmod(0o755)
+    code = "import sys, pathlib; from deploy.packing import pack; pack(*map(pathlib.Path, sys.argv[1:]))"
+    source = str(Path(packing.__file__).parents[1])
+    digests = {}
+    for number, python in enumerate(PYTHONS):
+        packed = tmp_path / f"{number}.tar.gz"
+        subprocess.run([python, "-c", code, str(tree), str(packed)], env={"PYTHONPATH": source}, check=True)
+        digests[python] = sha256(packed.read_bytes()).hexdigest()
+    assert len(set(digests.values())) == 1, digests
+
+
+def test_what_is_packed_is_read_back_by_gzip_itself() -> None:
+    content = b"some text\n" * 10_000
+    assert gzip.decompress(packing.gzipped(content)) == content
+    assert len(packing.gzipped(content)) < 1_000
+
+
 def test_the_manifest_tells_what_it_is(archive: Path) -> None:
     manifest = json.loads(archive.with_name(f"{NAME}.json").read_text())
     assert (manifest["release"], manifest["python"], manifest["architecture"]) == ("emr-spark-8.1.0", "3.11", "x86_64")
@@ -70,19 +115,6 @@ def test_the_manifest_tells_what_it_is(archive: Path) -> None:
 def test_each_release_gets_wheels_for_its_own_python(label: str, tmp_path: Path) -> None:
     target = target_for(label, "arm64")
     assert f"lib/python{target.version}/site-packages/pg8000/core.py" in names(build(target, tmp_path))
-
-
-def test_an_extra_that_is_compiled_gets_the_targets_wheels(tmp_path: Path) -> None:
-    """MarkupSafe is compiled, and has wheels for all; another machine's are told apart."""
-    packed = build(target_for("emr-spark-8.1.0", "arm64"), tmp_path, ["markupsafe"])
-    faults = inspect_archive(packed, DEFAULT, with_extras=True)
-    assert [fault.fault for fault in faults] == ["is compiled for EM_AARCH64, not for x86_64"]
-
-
-def test_an_extra_without_a_wheel_for_the_target_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="cannot be had for the target"):
-        build(DEFAULT, tmp_path, ["psycopg2==2.9.10"])
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_releases_archive_does_not_pass(archive: Path) -> None:
