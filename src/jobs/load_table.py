@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.modes import MODES, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.copying import Copying
@@ -94,6 +95,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     target.add_argument("--load-id", metavar="ID", help="names this load: the second run with an id does nothing")
     target.add_argument(
+        "--wait-for-load",
+        type=at_least_one,
+        default=locks.PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for another run with this load id; default: %(default)s",
+    )
+    target.add_argument(
         "--parallelism", type=at_least_one, metavar="N", help="the most connections at once; default: half of the free"
     )
     target.add_argument(
@@ -119,6 +127,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         parse_order(options.dedupe_order) if options.dedupe_order else (),
         options.create,
         Copying(options.parallelism, strip_nul=options.nul == "strip"),
+        options.wait_for_load,
     )
     reader_options = dict(key_and_value(text) for text in options.option)
     report = run(job, lambda: read_source(options, reader_options))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,7 @@ class Cut:
         at: what the client says then: that is lost.
         after: what it must have said before.
         answered: only the answer is lost.
+        half: the server does not notice, as when this machine vanishes.
         cut: the application_names whose connection was cut.
     """
 
@@ -41,6 +43,7 @@ class Cut:
     at: bytes
     after: bytes = b""
     answered: bool = False
+    half: bool = False
     cut: set[str] = field(default_factory=set)
 
 
@@ -48,11 +51,13 @@ class Cut:
 def cuts_on_the_way_to(database: Settings, *cuts: Cut) -> Iterator[Settings]:
     """A way to the server on which these connections break."""
     [server] = database.servers
-    with peer(lambda client: _pass_on(client, (server.host, server.port), cuts)) as port:
+    over = threading.Event()
+    with peer(lambda client: _pass_on(client, (server.host, server.port), cuts, over)) as port:
         yield replace(database, servers=(Server("127.0.0.1", port),), tls=Tls("disable"))
+        over.set()
 
 
-def _pass_on(client: socket.socket, backend: tuple[str, int], cuts: Sequence[Cut]) -> None:
+def _pass_on(client: socket.socket, backend: tuple[str, int], cuts: Sequence[Cut], over: threading.Event) -> None:
     with socket.create_connection(backend) as server, selectors.DefaultSelector() as selector:
         selector.register(client, selectors.EVENT_READ, server)
         selector.register(server, selectors.EVENT_READ, client)
@@ -72,6 +77,9 @@ def _pass_on(client: socket.socket, backend: tuple[str, int], cuts: Sequence[Cut
                         if cut.answered:
                             server.sendall(data)
                             server.recv(65536)
+                        if cut.half:
+                            client.shutdown(socket.SHUT_RDWR)
+                            over.wait()
                         return
                 if not data:
                     return

@@ -6,6 +6,7 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 
 from __future__ import annotations
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -128,13 +129,21 @@ def record(session: Session, load_id: str, target: str) -> bool:
 
 def claim_load(session: Session, load_id: str) -> bool:
     """Hold the load id until this session ends, unless another session holds it; whether it is held now."""
-    [[held]] = session.run("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", _lock_name(load_id))
-    return bool(held)
+    return locks.take(session, _lock_name(load_id))
 
 
-def await_load(session: Session, load_id: str) -> None:
-    """Wait until the session that holds the load id has ended, then hold it."""
-    session.run("SELECT pg_advisory_lock(hashtextextended(%s, 0))", _lock_name(load_id))
+def await_load(session: Session, load_id: str, seconds: int = locks.PATIENCE) -> None:
+    """Wait until the session that holds the load id has ended, then hold it.
+
+    Raises:
+        TransientError: it did not end in so many seconds; the message tells who holds it.
+    """
+    locks.wait(session, _lock_name(load_id), f"The load id {load_id!r}", seconds)
+
+
+def holder(session: Session, load_id: str) -> str:
+    """Who holds the load id, in words."""
+    return locks.holder(session, _lock_name(load_id))
 
 
 def _lock_name(load_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from pg8000 import dbapi
 
-from jobs.dbaccess import wire
+from jobs.dbaccess import poolers, wire
 from jobs.dbaccess.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -20,8 +21,8 @@ from jobs.dbaccess.errors import (
     TransientError,
     driver_errors_translated,
 )
-from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Login, Server, Settings
+from jobs.dbaccess.session import Backend, Session
+from jobs.dbaccess.settings import Login, Patience, Server, Settings
 
 MAX_APPLICATION_NAME = 63
 """PostgreSQL cuts a longer application_name (NAMEDATALEN - 1)."""
@@ -115,6 +116,8 @@ def _open_wanted(settings: Settings, server: Server, application_name: str, attr
     """A session on this server, if it is of the wanted kind."""
     session = _open(settings, server, application_name)
     try:
+        if session.backend.pooled:
+            poolers.check(session, lambda: _open(settings, server, application_name))
         if attrs != "any":
             _check_kind(session, server, attrs)
     except BaseException:
@@ -167,25 +170,50 @@ def _log_in(settings: Settings, server: Server, application_name: str, password:
     *others, last = wire.transports(server, settings.tls, settings.patience)
     for transport in others:
         try:
-            return _start_session(transport(), params, server)
+            return _start_session(transport(), params, server, settings.patience)
         except (TlsFailed, ConnectionFailed):
             continue
         except AuthenticationFailed as error:
             if error.sqlstate != _NOT_BY_THIS_TRANSPORT:
                 raise
-    return _start_session(last(), params, server)
+    return _start_session(last(), params, server, settings.patience)
 
 
 _NOT_BY_THIS_TRANSPORT = "28000"
 """pg_hba.conf has no entry for this user under this transport (hostssl, hostnossl)."""
 
 
-def _start_session(sock: wire.WireSocket, params: Mapping[str, Any], server: Server) -> Session:
-    """Log in over a socket, and end the timeout of connecting."""
+def _start_session(sock: wire.WireSocket, params: Mapping[str, Any], server: Server, patience: Patience) -> Session:
+    """Log in over a socket, have the server's side watch it, too, and end the timeout of connecting."""
     try:
         connection = create_connection(sock=sock, ssl_context=False, **params)
+        cursor = connection.cursor()
+        connection.autocommit = True
+        with driver_errors_translated():
+            cursor.execute("; ".join([*_watching(patience), _IDENTIFY]))
+            [[pid, started, label]] = cursor.fetchall()
     except BaseException:
         wire.abandon(sock)
         raise
     wire.settle(sock)
-    return Session(connection, sock, wire.reached(sock, server))
+    [told] = struct.unpack_from("!i", connection._backend_key_data)  # noqa: SLF001 - pg8000 has it nowhere else
+    return Session(connection, sock, wire.reached(sock, server), Backend(pid, started, label, told != pid))
+
+
+_IDENTIFY = (
+    "SELECT pid, EXTRACT(epoch FROM backend_start)::pg_catalog.text, application_name "
+    "FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid())"
+)
+
+
+def _watching(patience: Patience) -> list[str]:
+    """Statements for the server to notice that we are gone: till then it keeps what the session has locked.
+
+    They do not go with the login, for poolers refuse it then. On a Unix socket they mean nothing, and do no harm.
+    """
+    settings = {"tcp_user_timeout": int(patience.user_timeout * 1000)}
+    if patience.keepalive:
+        settings["tcp_keepalives_idle"] = patience.idle
+        settings["tcp_keepalives_interval"] = patience.interval
+        settings["tcp_keepalives_count"] = patience.count
+    return [f"SET {name} = {value}" for name, value in settings.items()]

@@ -29,6 +29,23 @@ class ResultColumn:
     modifier: int
 
 
+@dataclass(frozen=True)
+class Backend:
+    """The server's process of a session.
+
+    Attributes:
+        pid: its id, which the server gives to another one some day, or at once after a crash.
+        started: when, in seconds since 1970, as text.
+        label: its application_name: a pooler hands the process of a session that has ended to others.
+        pooled: whether a pooler stands between: it told another id of the process than the server.
+    """
+
+    pid: int
+    started: str
+    label: str
+    pooled: bool = False
+
+
 class Session:
     """A connection in autocommit mode; `transaction()` makes a transaction of what it encloses.
 
@@ -36,13 +53,15 @@ class Session:
 
     Attributes:
         server: the one that it reached, by its address: a name may lead to several.
+        backend: the server's process.
         closed: whether it is of no use any more. One that broke is found out by the next statement.
     """
 
-    def __init__(self, connection: dbapi.Connection, sock: WireSocket, server: Server) -> None:
+    def __init__(self, connection: dbapi.Connection, sock: WireSocket, server: Server, backend: Backend) -> None:
         self._connection = connection
         self._sock = sock
         self.server = server
+        self.backend = backend
         self._connection.autocommit = True
         self._in_transaction = False
         self.closed = False

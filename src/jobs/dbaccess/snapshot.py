@@ -24,6 +24,7 @@ _SETTINGS = {
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "transaction_timeout": "0",  # from PostgreSQL 17 on
+    "tcp_user_timeout": "0",  # whoever reads may pause: then the server has rows that nobody takes
 }
 
 _LOST = {"22023", "42704", "55000", "58P01"}

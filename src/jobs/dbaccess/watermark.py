@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
@@ -133,8 +134,12 @@ def ensure(session: Session) -> None:
 
 
 def hold(session: Session, watermark_id: str) -> None:
-    """Hold the watermark until the session ends; waits for another run that holds it."""
-    session.run("SELECT pg_advisory_lock(hashtextextended(%s, 0))", f"pgjobs watermark {watermark_id}")
+    """Hold the watermark until the session ends; waits for another run that holds it.
+
+    Raises:
+        TransientError: that run did not end in time; the message tells who it is.
+    """
+    locks.wait(session, f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
 
 
 def read(session: Session, watermark_id: str, source: str) -> Watermark | None:

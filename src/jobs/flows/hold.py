@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from jobs.dbaccess import ledger, staging
+from jobs.dbaccess import backends, ledger, staging
 from jobs.dbaccess.errors import ConnectionFailed, JobError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import CommitUncertain, Publication, Published, publish
@@ -26,7 +26,6 @@ def connected(settings: Settings, load_id: str) -> Session:
 @contextmanager
 def staging_tables(session: Session, delivery: Delivery, target: Target) -> Iterator[None]:
     """The load's tables, there for the block. A block that succeeds has published and dropped them."""
-    [backend] = session.run("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
     staging.hold(session, delivery.staging)
     if target.is_new:
         staging.create_for_new(session, delivery.staging, target.types, logged=not target.move.keys)
@@ -35,21 +34,18 @@ def staging_tables(session: Session, delivery: Delivery, target: Target) -> Iter
     try:
         yield
     except BaseException:
-        _discard(session, delivery, backend)
+        _discard(session, delivery)
         raise
 
 
-def _discard(session: Session, delivery: Delivery, backend: Sequence[object]) -> None:
+def _discard(session: Session, delivery: Delivery) -> None:
     """Drop the tables of a load that failed; over a new connection where this one broke or was given up."""
     if not session.closed:
         staging.discard(session, delivery.staging)
     if not session.closed:
         return
     with suppress(JobError), connected(delivery.settings, delivery.load_id) as again:
-        # Given up in mid-statement, it may hold locks still. A server that crashed may give its pid to another one.
-        again.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE (pid, backend_start) = (%s, %s)", *backend
-        )
+        backends.end(again, session.backend)
         staging.discard(again, delivery.staging)
 
 
@@ -63,6 +59,7 @@ def alive(session: Session, delivery: Delivery) -> Iterator[Session]:
         return
     logger.warning("The driver's connection broke while rows were copied. Going on over another one.")
     with connected(delivery.settings, delivery.load_id) as again:
+        backends.end(again, session.backend)
         ledger.await_load(again, delivery.load_id)
         staging.hold(again, delivery.staging)
         yield again
@@ -77,7 +74,8 @@ def publish_surely(session: Session, settings: Settings, publication: Publicatio
         uncertain = error if isinstance(error, CommitUncertain) else None
         logger.warning("The connection broke while publishing: %s Looking whether it was done.", error.message)
     with connected(settings, publication.load_id) as again:
-        # The broken session held the load's id: when it is free, that session has ended, one way or the other.
+        # The broken session may be publishing still. It held the load's id: when that is free, it has ended.
+        backends.end(again, session.backend)
         ledger.await_load(again, publication.load_id)
         staging.hold(again, publication.staging)
         if uncertain is not None and ledger.is_recorded(again, publication.load_id, publication.target):

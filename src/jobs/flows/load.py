@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess import catalog, ledger, staging
+from jobs.dbaccess import catalog, ledger, locks, staging
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.publish import Publication, Published
@@ -38,6 +38,7 @@ class LoadJob:
         order: which of several rows with the same keys counts.
         create: make the table where it is missing.
         copying: how rows are copied.
+        wait_for_load: seconds to wait at most for another run that holds the load's id.
     """
 
     table: TableName
@@ -48,6 +49,7 @@ class LoadJob:
     order: tuple[OrderBy, ...] = ()
     create: bool = True
     copying: Copying = field(default_factory=Copying)
+    wait_for_load: int = locks.PATIENCE
 
     @property
     def move(self) -> Move:
@@ -67,6 +69,7 @@ def load_dataframe(
     create: bool = True,
     parallelism: int | None = None,
     strip_nul: bool = False,
+    wait_for_load: int = locks.PATIENCE,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -84,6 +87,7 @@ def load_dataframe(
         create: make the table where it is missing; keys become its primary key.
         parallelism: the most connections at once; by default half of what the server has free.
         strip_nul: leave NUL characters out of text, instead of refusing them.
+        wait_for_load: seconds to wait at most for another run that holds this load id.
 
     Raises:
         UsageError: the data does not fit the table, or the arguments cannot be right; nothing was copied.
@@ -93,7 +97,7 @@ def load_dataframe(
     copying = Copying(parallelism, strip_nul=strip_nul)
     name = TableName.parse(table)
     load_id = new_load_id() if load_id is None else load_id
-    job = LoadJob(name, settings, mode, load_id, tuple(keys), order, create, copying)
+    job = LoadJob(name, settings, mode, load_id, tuple(keys), order, create, copying, wait_for_load)
     return run(job, lambda: df)
 
 
@@ -132,8 +136,9 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
 def _take_load_id(session: Session, job: LoadJob) -> bool:
     """Take the load's id, waiting for whoever has it; whether this load has finished before."""
     if not ledger.claim_load(session, job.load_id):
-        logger.warning("Another run holds the load id %r: waiting for it to end.", job.load_id)
-        ledger.await_load(session, job.load_id)
+        who = ledger.holder(session, job.load_id)
+        logger.warning("The load id %r is held by %s: waiting for %d s at most.", job.load_id, who, job.wait_for_load)
+        ledger.await_load(session, job.load_id, job.wait_for_load)
     return ledger.is_recorded(session, job.load_id, job.table)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess import ledger, staging
+from jobs.dbaccess import backends, ledger, staging
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, LoadError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
@@ -92,12 +92,13 @@ class Stage:
             JobError: nothing was published.
         """
         publication = Publication(load_id, self.target.name, self.names, parts, self.target.move, self.target.is_new)
-        try:
-            with goal.connect() as session:
+        with goal.connect() as session:
+            try:
                 self._publish(session, publication)
-        except ConnectionFailed:
-            with goal.connect() as again:
-                self._publish_again(again, publication)
+            except ConnectionFailed:
+                with goal.connect() as again:
+                    backends.end(again, session.backend)
+                    self._publish_again(again, publication)
 
     def _publish(self, session: Session, publication: Publication) -> None:
         failure = staging.tally(session, self.names).failure
@@ -106,7 +107,7 @@ class Stage:
         publish(session, publication)
 
     def _publish_again(self, session: Session, publication: Publication) -> None:
-        """The broken session holds its locks until it ends. If it had committed, the tables are gone then."""
+        """The broken session has ended. If it had committed, the tables are gone then."""
         try:
             publish(session, publication)
         except DatabaseError:
