@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from faults import Cut, cuts_on_the_way_to
 
-from jobs.dbaccess import ledger, locks, staging
+from jobs.dbaccess import backends, ledger, locks, staging
 from jobs.dbaccess.errors import ConnectionFailed, TransientError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
@@ -119,10 +120,6 @@ def test_a_lock_that_was_waited_for_is_held(session: Session, database: Settings
 
 def test_a_session_that_is_not_the_former_one_is_not_ended(session: Session, database: Settings) -> None:
     """A server gives ids of processes anew, and a pooler a process to others."""
-    from dataclasses import replace
-
-    from jobs.dbaccess import backends
-
     with connect(database, "other") as other:
         for stranger in (replace(other.backend, started="1"), replace(other.backend, label="another")):
             backends.end(session, stranger)

@@ -15,6 +15,7 @@ from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication, publish
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Counted
 
 UPSERT = Move("upsert", AB, ("a",))
@@ -309,6 +310,35 @@ def wait_for_end_of(session: Session, name: str) -> None:
     """Until the server has seen the end of the session of that name."""
     while session.run("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", name):
         pass
+
+
+def test_leftovers_that_cannot_be_dropped_are_told_and_end_no_load(
+    session: Session, database: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A view is on one, and the schema of another is closed to its owner by now."""
+    session.run("CREATE TABLE t (a int)")
+    session.run("CREATE SCHEMA closed")
+    session.run("CREATE TABLE closed.t (a int)")
+    viewed = staging.plan_staging(T, ["a"])
+    hidden = staging.plan_staging(TableName("t", "closed"), ["a"])
+    for names, target in ((viewed, T), (hidden, TableName("t", "closed"))):
+        staging.create_beside(session, names, target)
+    session.run(f"CREATE VIEW v AS SELECT * FROM {viewed.rows.quoted}")
+    role = f"sweeper_{database.dbname}"
+    session.run(f"CREATE ROLE {role}")
+    try:
+        for names in (viewed, hidden):
+            for table in (names.rows, names.parts):
+                session.run(f"ALTER TABLE {table.quoted} OWNER TO {role}")
+        session.run(f"SET ROLE {role}")
+        assert staging.sweep(session) == [viewed.parts.name]
+    finally:
+        session.run("RESET ROLE")
+        session.run(f"DROP OWNED BY {role} CASCADE")
+        session.run(f"DROP ROLE {role}")
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3
+    assert all("left behind by a load, cannot be dropped" in message for message in told)
 
 
 def test_leftovers_into_which_a_task_still_copies_are_left_to_the_next_sweep(

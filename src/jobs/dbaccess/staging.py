@@ -8,15 +8,18 @@ commit. So a task that is retried, or runs twice, leaves its part in staging onc
 from __future__ import annotations
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from jobs.dbaccess.copyin import Block
-from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, TransientError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, JobError, LoadError, TransientError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
+
+logger = logging.getLogger(__name__)
 
 CLEANUP_LOCK_TIMEOUT = "10s"
 """How long dropping the tables of a failed load waits for whoever uses them."""
@@ -106,7 +109,7 @@ def sweep(session: Session) -> list[str]:
     """Drop what loads left behind whose driver died, and return the names of what was dropped.
 
     A load that runs holds its tables. Tables of other users, and those that a task still copies into, are left to
-    the next sweep.
+    the next sweep. What cannot be dropped, for a view is on it, say, is told and stays: this load goes on.
     """
     left = session.run(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -115,14 +118,24 @@ def sweep(session: Session) -> list[str]:
     )
     dropped = []
     for schema, name in left:
-        with suppress(TransientError), session.transaction():
-            owner = _ROWS + name.rpartition("_")[2]
-            [[free]] = session.run("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", owner)
-            if free:
-                session.run("SET LOCAL lock_timeout = '1s'")
-                session.run(f"DROP TABLE IF EXISTS {TableName(name, schema).quoted}")
-                dropped.append(name)
+        table = TableName(name, schema)
+        try:
+            with session.transaction(lock_timeout="1s"):
+                if _is_free(session, name):
+                    session.run(f"DROP TABLE IF EXISTS {table.quoted}")
+                    dropped.append(name)
+        except TransientError:
+            continue
+        except DatabaseError as error:
+            logger.warning("%s, left behind by a load, cannot be dropped: %s", table, error.message)
     return dropped
+
+
+def _is_free(session: Session, name: str) -> bool:
+    """Whether no load holds one of its tables; then nobody else takes it before the transaction ends."""
+    owner = _ROWS + name.rpartition("_")[2]
+    [[free]] = session.run("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", owner)
+    return bool(free)
 
 
 def create_beside(session: Session, staging: Staging, target: TableName) -> None:
