@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -160,3 +163,26 @@ def array_dimensions(session: Session, table: TableName) -> dict[str, int]:
         table.quoted,
     )
     return {str(name): int(dimensions) for name, dimensions in found}
+
+
+def publications_of(session: Session, table: TableName) -> list[str]:
+    """The publications of logical replication that have a table's rows: by its name, its schema, or as all tables."""
+    found = session.run(
+        "SELECT pubname FROM pg_publication_tables WHERE schemaname = %s AND tablename = %s "
+        "AND current_setting('wal_level') = 'logical' ORDER BY 1",
+        table.schema,
+        table.name,
+    )
+    return [name for [name] in found]
+
+
+def tell_subscribers(session: Session, table: TableName) -> None:
+    """Tell of a table that was just made and is published: a subscriber that lacks it stops at its first row."""
+    publications = publications_of(session, table)
+    if publications:
+        logger.warning(
+            "%s is new, and published by %s: subscribers need the table, too, and ALTER SUBSCRIPTION .. REFRESH "
+            "PUBLICATION after that.",
+            table,
+            ", ".join(publications),
+        )

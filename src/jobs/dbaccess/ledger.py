@@ -6,7 +6,7 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 
 from __future__ import annotations
 
-from jobs.dbaccess import locks
+from jobs.dbaccess import catalog, locks
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -32,6 +32,9 @@ def ensure(session: Session) -> None:
         # IF NOT EXISTS alone fails when two sessions create the table at the same moment.
         session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {MARKER_TABLE}")
         session.run(_CREATE)
+    made = catalog.find_table(session, TableName(MARKER_TABLE))
+    if made is not None:
+        catalog.tell_subscribers(session, made.name)
 
 
 def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None:

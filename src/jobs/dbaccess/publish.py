@@ -33,7 +33,7 @@ class Publication:
 
     @property
     def becomes_target(self) -> bool:
-        """Whether the staged table is renamed to the target: that saves the server a second write of every row."""
+        """Whether the staged table may be renamed to the target: that saves the server a second write of every row."""
         return self.is_new and not self.move.keys
 
 
@@ -96,12 +96,13 @@ def _publish(session: Session, publication: Publication) -> Published:
         ledger.is_recorded(session, publication.load_id, publication.target)  # tells of another table's
         raise LoadError(f"The load id {publication.load_id!r} was recorded by someone else meanwhile.")
     missing = publication.is_new and catalog.find_table(session, publication.target) is None
-    if missing and publication.becomes_target:
+    if missing and publication.becomes_target and staging.is_logged(session, publication.staging):
         _become_target(session, publication)
         published = Published(staged, staged.rows)
     else:
         if missing:
             _make_target(session, publication)
+            catalog.tell_subscribers(session, publication.target)
         published = Published(staged, *_move(session, publication))
         if published.ignored:
             _check_nothing_vanished(session, publication, staged)
@@ -131,9 +132,9 @@ def _become_target(session: Session, publication: Publication) -> None:
 
 
 def _make_target(session: Session, publication: Publication) -> None:
-    """Make the table, with its keys as primary key."""
-    target, keys = publication.target.quoted, quote_names(publication.move.keys)
-    session.run(f"CREATE TABLE {target} (LIKE {publication.staging.rows.quoted}, PRIMARY KEY ({keys}))")
+    """Make the table, with its keys, if any, as primary key."""
+    keys = f", PRIMARY KEY ({quote_names(publication.move.keys)})" if publication.move.keys else ""
+    session.run(f"CREATE TABLE {publication.target.quoted} (LIKE {publication.staging.rows.quoted}{keys})")
 
 
 def _move(session: Session, publication: Publication) -> tuple[int, int]:

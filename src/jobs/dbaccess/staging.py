@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from jobs.dbaccess import catalog
 from jobs.dbaccess.copyin import Block
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, JobError, LoadError, TransientError
 from jobs.dbaccess.session import Session
@@ -141,36 +142,52 @@ def _is_free(session: Session, name: str) -> bool:
 def create_beside(session: Session, staging: Staging, target: TableName) -> None:
     """Make both tables for a target that exists.
 
-    The rows' table takes the columns' types, and leaves the constraints to the target. It is unlogged, for its
-    rows are written to the log when they reach the target.
+    The rows' table takes the columns' types, and leaves the constraints to the target. Its rows are written to the log
+    when they reach the target.
     """
-    _create_rows(
-        session,
-        f"CREATE UNLOGGED TABLE {staging.rows.quoted} WITH (autovacuum_enabled = false) AS "
-        f"SELECT {quote_names(staging.columns)} FROM {target.quoted} WITH NO DATA",
-        staging,
+    rows = (
+        f"{staging.rows.quoted} WITH (autovacuum_enabled = false) AS "
+        f"SELECT {quote_names(staging.columns)} FROM {target.quoted} WITH NO DATA"
     )
+    _create(session, staging, rows, logged=False)
 
 
 def create_for_new(session: Session, staging: Staging, types: Iterable[str], logged: bool) -> None:
-    """Make both tables for a target that is missing; logged, where the rows' table is to become the target."""
-    columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
-    kind = "TABLE" if logged else "UNLOGGED TABLE"
-    _create_rows(session, f"CREATE {kind} {staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", staging)
+    """Make both tables for a target that is missing.
 
-
-def _create_rows(session: Session, create: str, staging: Staging) -> None:
-    """Make both tables in one transaction.
-
-    The parts' table is always logged: were it emptied by a crash while rows stay, a part could be copied twice.
+    Args:
+        session: where to.
+        staging: their names.
+        types: of the columns.
+        logged: that the rows' table may become the target. They are not logged where replication would publish them:
+            subscribers are to see the rows under the target's name alone.
     """
+    columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
+    _create(session, staging, f"{staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", logged=logged)
+
+
+def _create(session: Session, staging: Staging, rows: str, *, logged: bool) -> None:
+    """Make both tables in one transaction; a crash empties both or none, so that no part is there without its claim.
+
+    What is not logged is not replicated either.
+    """
+    kind = "TABLE" if logged else "UNLOGGED TABLE"
     with session.transaction():
-        session.run(create)
+        session.run(f"CREATE {kind} {rows}")
         session.run(
-            f"CREATE TABLE {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
+            f"CREATE {kind} {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
             "failure text, PRIMARY KEY (part, attempt))"
         )
         session.run(f"CREATE UNIQUE INDEX ON {staging.parts.quoted} (part) WHERE rows IS NOT NULL")
+        if logged and catalog.publications_of(session, staging.rows):
+            for table in (staging.rows, staging.parts):
+                session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
+
+
+def is_logged(session: Session, staging: Staging) -> bool:
+    """Whether the rows' table survives a crash, and so may become the target."""
+    found = session.run("SELECT relpersistence = 'p' FROM pg_class WHERE oid = to_regclass(%s)", staging.rows.quoted)
+    return found == [[True]]
 
 
 def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -> bool:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.dbaccess import locks
+from jobs.dbaccess import catalog, locks
 from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
 
 TABLE = "pgjobs_watermarks"
 
@@ -131,6 +132,9 @@ def ensure(session: Session) -> None:
     with session.transaction():
         session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {TABLE}")
         session.run(_CREATE)
+    made = catalog.find_table(session, TableName(TABLE))
+    if made is not None:
+        catalog.tell_subscribers(session, made.name)
 
 
 def hold(session: Session, watermark_id: str) -> None:
