@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from deploy.application import refuse_misfit
 from deploy.aws import Clients, aws_errors
 from deploy.console import Console
 from deploy.errors import OK
@@ -49,6 +50,8 @@ def submit(options: argparse.Namespace, connect: Connect, console: Console) -> i
         console.print(json.dumps(request, indent=2))
         return OK
     clients = connect()
+    if not options.any_application:
+        refuse_misfit(clients.runs, options.application_id, payload.manifest.content if payload.manifest else None)
     started = start(clients, request, payload, console)
     console.tell(describe(started))
     if not options.wait:

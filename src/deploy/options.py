@@ -105,6 +105,11 @@ def add_submitting(add: Add) -> None:
     submit = add("submit", "Upload the archive and start a job run")
     add_submission(submit)
     submit.add_argument("--again", action="store_true", help="another run, even where the same load id had one")
+    submit.add_argument(
+        "--any-application",
+        action="store_true",
+        help="submit without comparing the archive's release, architecture and Python with the application's",
+    )
     submit.add_argument("--wait", action="store_true", help="until the run has ended; shows its logs")
     add_waiting(submit)
     local = add("run-local", "Execute here what StartJobRun would execute there")
@@ -154,6 +159,11 @@ def add_submission(command: argparse.ArgumentParser) -> None:
     add("--managed-logs", action=argparse.BooleanOptionalAction, default=True, help="EMR's own, for the Spark UI")
     add("--prometheus", default="", metavar="URL", help="remote write endpoint for Spark's metrics")
     add("--retries", type=int, default=0, metavar="N", help="attempts after the first one (streaming: in an hour)")
+    add(
+        "--skip-secret-check",
+        action="store_true",
+        help="submit arguments, --conf and --tag as they are, though something in them looks like a password",
+    )
     add("--idempotent", action="store_true", help="the job may run twice: allows --retries without a load id")
     add("--timeout-minutes", type=int, metavar="N", help="1 to 10080, default: 720; streaming: default 0, for never")
     add("--mode", choices=MODES, default="batch", help="default: batch")

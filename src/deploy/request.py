@@ -15,6 +15,7 @@ from typing import Any
 
 from deploy.errors import DeployError
 from deploy.model import refuse_what_the_model_forbids
+from deploy.secrets import secret_places
 
 ENVIRONMENT = "environment"
 """The folder into which Spark unpacks the archive, in the working directory of driver and executors."""
@@ -56,6 +57,7 @@ class Submission:
         retries: attempts after the first one; in streaming mode, after the first one of an hour.
         timeout_minutes: when EMR ends the run; None for 12 hours in batch mode, never in streaming mode.
         idempotent: whether whoever submits declares that the job may run twice.
+        unchecked_secrets: whether nothing is to be taken for a password.
         again: whether it is to be a run of its own, though an equal submission had one.
     """
 
@@ -78,6 +80,7 @@ class Submission:
     timeout_minutes: int | None = None
     mode: str = "batch"
     idempotent: bool = False
+    unchecked_secrets: bool = False
     again: bool = False
 
 
@@ -197,28 +200,25 @@ def split_uri(uri: str) -> tuple[str, str]:
     return found[1], (found[2] or "").strip("/")
 
 
-_URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-_SECRET_KEY = re.compile(r"passw|secret|token|credential", re.IGNORECASE)
-_REFERENCE = "EMR.secret@"
-"""How EMR itself resolves a secret by its name: that shows none."""
-
-
 def refuse_secrets(submission: Submission) -> None:
     """Refuse a password: GetJobRun, Spark's UI and the event log would show it to many.
 
     Raises:
-        DeployError: names the place, and not the password.
+        DeployError: names the places, and not what they hold.
     """
-    places = {f"argument {number}": text for number, text in enumerate(submission.arguments, 1)}
-    places.update({f"--conf {key}": value for key, value in submission.conf.items()})
-    places.update({f"--tag {key}": value for key, value in submission.tags.items()})
-    for place, text in places.items():
-        named = _SECRET_KEY.search(place) is not None and not text.startswith(_REFERENCE)
-        if named or _URL_WITH_PASSWORD.search(text) or re.match(r"--?(pg)?password", text, re.IGNORECASE):
-            raise DeployError(
-                f"{place} seems to hold a password, which GetJobRun and Spark's UI would show to many. "
-                "Let the job read it from AWS, or set it on the application."
-            )
+    if submission.unchecked_secrets:
+        return
+    values = {f"--conf {key}": value for key, value in submission.conf.items()}
+    values.update({f"--tag {key}": value for key, value in submission.tags.items()})
+    for flag in ("name", "logs", "log_group", "prometheus"):
+        values[f"--{flag.replace('_', '-')}"] = getattr(submission, flag)
+    found = list(secret_places(submission.arguments, values))
+    if found:
+        raise DeployError(
+            f"{' and '.join(found)} seems to hold a password, which GetJobRun and Spark's UI would show to many. "
+            "Let the job read it from AWS (--secret-id, --ssm-parameter, --iam-auth), or set it on the application. "
+            "If it is none: --skip-secret-check submits everything as it is."
+        )
 
 
 def refuse_blind_retries(submission: Submission) -> None:

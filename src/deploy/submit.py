@@ -55,6 +55,7 @@ def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
         timeout_minutes=options.timeout_minutes,
         mode=options.mode,
         idempotent=options.idempotent,
+        unchecked_secrets=options.skip_secret_check,
         again=options.again,
     )
     return build_request(submission), payload

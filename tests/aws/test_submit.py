@@ -177,7 +177,7 @@ def test_who_may_start_runs_but_not_look_at_them_is_told_the_id(submission: list
     stubber.add_response("start_job_run", answer())
     stubber.add_client_error("get_job_run", "AccessDeniedException", "no", 403)
     terminal, out, err = console()
-    options = parse([*submission, "--application-id", APPLICATION, *JOB], {})
+    options = parse([*submission, "--application-id", APPLICATION, "--any-application", *JOB], {})
     assert run(options, lambda: Clients(client, s3), terminal) == OK
     assert out.getvalue() == f"{RUN}\n"
     assert "deploy status 00run --application-id 00app --region eu-west-1" in err.getvalue()

@@ -107,6 +107,7 @@ def archive_with(folder: Path, **scripts: str) -> Path:
 
 
 def manifest_of(archive: Path, digest: str | None = None) -> None:
-    """Write the manifest beside an archive."""
-    content = {"sha256": digest or sha256(archive.read_bytes()).hexdigest()}
+    """Write the manifest beside an archive, for a release that moto knows."""
+    target = {"release": "emr-7.9.0", "architecture": "x86_64", "python": "3.9"}
+    content = {"sha256": digest or sha256(archive.read_bytes()).hexdigest(), **target}
     archive.with_name(f"{archive.name}.json").write_text(json.dumps(content))

@@ -1,0 +1,101 @@
+"""Finds passwords in what a submission would show: GetJobRun, Spark's UI and the event log show it all to many.
+
+Names and values are judged. A name is a secret's where its last word is one: `--db-password`, `PGPASS`,
+`fs.s3a.secret.key`. It is not where that word names something else: `--password-secret-id`, `credentials.provider`.
+A value is a secret by its form: a URL with a password, `password=x` within a longer text, a private key, a signature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+
+_SECRET_WORD = re.compile(
+    r"\w*(password|passwd|passphrase|pwd|secret|token|credentials?|apikey|signature)|pass|pw|pgpass", re.IGNORECASE
+)
+"""The last word of a name. `pass` alone: a bypass and a compass are none."""
+
+_KINDS_OF_KEY = {"secret", "private", "api", "signing"}
+"""Words before `key`, two at most, that make it a secret: AWS_SECRET_ACCESS_KEY, fs.s3a.secret.key."""
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+_FORMS = (
+    # A URL's user and password. A port and a path (h:80/a@b) are no password.
+    ("a URL", re.compile(r"://[^/\s:@]*:(?!\d*(/|$))[^\s@]+@")),
+    ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
+    ("an authorization", re.compile(r"\bAuthorization[\"']?\s*[:=]\s*\S", re.IGNORECASE)),
+)
+
+_PAIR = re.compile(
+    r"""(?<![\w.])(?:-D|-+)?(?P<quote>["']?)(?P<name>[A-Za-z_][\w.-]*)(?P=quote)  # password, -Djavax.x.password
+        (?:=|(?<=["'])\s*:)                                                       # =, or JSON's colon
+        \s*(?P<value>"[^"]*"|'[^']*'|[^\s"'&;,}]*)""",
+    re.VERBOSE,
+)
+_CONNINFO = re.compile(r"\s*=\s*")
+
+_REFERENCE = re.compile(r"EMR\.secret@.+|arn:aws[\w-]*:(secretsmanager|ssm|kms|iam):.+")
+"""How EMR resolves a secret by its name, and AWS's names of things: they show none."""
+
+_SWITCH = re.compile(r"true|false|\d?", re.IGNORECASE)
+_PATH = re.compile(r"(/|\./|s3a?://|file:)\S*")
+_OFTEN_A_FILE = re.compile(r"(\w*(credentials?|token)|key)", re.IGNORECASE)
+
+
+def secret_places(arguments: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
+    """The places that seem to hold a secret; never what they hold.
+
+    Args:
+        arguments: the job's own.
+        values: what else is shown, by place: {"--conf spark.x": "..."}; a place's last word is the value's name.
+    """
+    for number, (text, following) in enumerate(zip_longest(arguments, arguments[1:], fillvalue=""), 1):
+        if text.startswith("-") and "=" not in text and not _is_flag(following) and _is_secret(text, following):
+            yield f"argument {number + 1}, the value of {text},"
+        elif found := _secret_in(text):
+            yield f"argument {number} ({found})"
+    for place, text in values.items():
+        found = _secret_in(text)
+        if found or _is_secret(place.rpartition(" ")[2], text):
+            yield f"{place} ({found})" if found else place
+
+
+def _is_flag(text: str) -> bool:
+    """Whether an argument is the next flag, so that the one before has no value."""
+    return re.fullmatch(r"--[A-Za-z][\w-]*(=.*)?|-[A-Za-z]|", text, re.DOTALL) is not None
+
+
+def _secret_in(text: str) -> str:
+    """What in a text is a secret by its form: "a URL", or the name of a value; empty where nothing is."""
+    for said, form in _FORMS:
+        if form.search(text):
+            return said
+    for pair in _PAIR.finditer(_CONNINFO.sub("=", text) if _is_conninfo(text) else text):
+        if _is_secret(pair["name"], pair["value"].strip("\"'")):
+            return pair["name"]
+    return ""
+
+
+def _is_conninfo(text: str) -> bool:
+    """Whether a text is libpq's key = value key = value, where blanks around = are allowed. SQL is not."""
+    return re.fullmatch(r"(\s*\w+\s*=\s*('[^']*'|\S+))+\s*", text) is not None
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether a value is a secret because of its name."""
+    word = _secret_word(name)
+    if not word or _SWITCH.fullmatch(value) or _REFERENCE.fullmatch(value):
+        return False
+    return not (_OFTEN_A_FILE.fullmatch(word) and _PATH.fullmatch(value))
+
+
+def _secret_word(name: str) -> str:
+    """The last word of a name where it says that the value is a secret; else an empty text."""
+    words = _WORDS.findall(name)
+    if not words:
+        return ""
+    if words[-1].lower() == "key" and _KINDS_OF_KEY & {word.lower() for word in words[-3:-1]}:
+        return "key"
+    return words[-1] if _SECRET_WORD.fullmatch(words[-1]) else ""

@@ -1,0 +1,118 @@
+"""An archive is compared with the application before anything is sent."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from emr_runs import APPLICATION, CREATED, REGION, ROLE, Client, archive_with, console, emr, manifest_of
+
+from deploy.application import Made, misfits, read_made, refuse_misfit
+from deploy.aws import Clients
+from deploy.commands import run
+from deploy.errors import OK, DeployError
+from deploy.options import parse
+
+MADE = Made("emr-spark-8.1.0", "x86_64", "3.11", carried=False)
+IMAGE = {"imageConfiguration": {"imageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"}}
+MANIFEST = {"release": MADE.release, "architecture": MADE.architecture, "python": MADE.python}
+
+
+def application(**changes: object) -> dict[str, Any]:
+    return {"releaseLabel": "emr-spark-8.1.0", "type": "Spark", "architecture": "X86_64", **changes}
+
+
+@pytest.mark.parametrize(
+    ("made", "changes"),
+    [
+        (MADE, {}),
+        (MADE, {"architecture": None}),
+        (Made("emr-spark-8.1.0", "arm64", "3.13", carried=False), {"architecture": "ARM64"}),
+        (Made("emr-spark-8.1.0", "x86_64", "3.12", carried=True), {}),
+        (Made("emr-spark-8.1.0", "x86_64", "3.12", carried=False), IMAGE),
+        (
+            Made("emr-spark-8.1.0", "x86_64", "3.12", carried=False),
+            {"workerTypeSpecifications": {"Spark_Driver": IMAGE}},
+        ),
+        (Made("emr-9.0.0", "x86_64", "3.14", carried=False), {"releaseLabel": "emr-9.0.0"}),
+    ],
+)
+def test_an_archive_for_the_application_fits(made: Made, changes: dict[str, Any]) -> None:
+    assert list(misfits(made, application(**changes))) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "changes", "told"),
+    [
+        (
+            MADE,
+            {"releaseLabel": "emr-7.9.0"},
+            "x86_64, and the application is emr-7.9.0, x86_64: pack it by scripts/package_venv.sh --release emr-7.9.0",
+        ),
+        (MADE, {"architecture": "ARM64"}, "--release emr-spark-8.1.0 --arch arm64."),
+        (MADE, {"releaseLabel": "emr-9.0.0"}, "--release with the same Spark and Python --arch x86_64."),
+        (
+            Made("emr-spark-8.1.0", "x86_64", "3.12", carried=False),
+            {},
+            "3.11 and 3.13: pack it without --python, or carry an interpreter (--self-contained).",
+        ),
+        (Made("emr-7.9.0", "x86_64", "3.9", carried=True), {}, "the application is emr-spark-8.1.0"),
+        (MADE, {"type": "Hive"}, "The application is for Hive, and not for Spark"),
+    ],
+)
+def test_an_archive_for_another_application_is_told_with_what_to_do(
+    made: Made, changes: dict[str, Any], told: str
+) -> None:
+    [found] = misfits(made, application(**changes))
+    assert told in found
+
+
+def test_a_manifest_tells_what_an_archive_was_made_for() -> None:
+    assert read_made(json.dumps(MANIFEST).encode()) == MADE
+    assert read_made(json.dumps({**MANIFEST, "carried_interpreter": {}}).encode()).carried
+    with pytest.raises(DeployError, match=r"manifest is missing.*run make package.*--any-application"):
+        read_made(None)
+    with pytest.raises(DeployError, match=r"manifest does not tell.*run make package"):
+        read_made(b'{"sha256": "x"}')
+
+
+def test_who_may_not_ask_for_the_application_is_told_both_ways_out() -> None:
+    client, stubber = emr()
+    stubber.add_client_error("get_application", "AccessDeniedException", "no", 403)
+    with pytest.raises(DeployError, match=r"Grant emr-serverless:GetApplication.*--any-application"):
+        refuse_misfit(client, APPLICATION, json.dumps(MANIFEST).encode())
+
+
+def submission(folder: Path, application_id: str, *flags: str) -> argparse.Namespace:
+    """The options of a submission of an archive for emr-7.9.0, x86_64, Python 3.9."""
+    archive = archive_with(folder, load_table="print('packed')")
+    manifest_of(archive)
+    words = ["submit", "load_table", "--archive", str(archive), "--code", "s3://code-bucket", "--role", ROLE]
+    return parse([*words, "--application-id", application_id, *flags, "--", "--load-id", "1"], {})
+
+
+def test_a_misfit_is_refused_before_anything_is_uploaded(tmp_path: Path, s3: Client) -> None:
+    """Moto forgets an application's architecture, so its release differs here."""
+    emr7 = boto3.client("emr-serverless", region_name=REGION)
+    made = emr7.create_application(name="jobs", type="SPARK", releaseLabel="emr-7.13.0")["applicationId"]
+    with pytest.raises(DeployError, match=r"is for emr-7\.9\.0, x86_64, and the application is emr-7\.13\.0"):
+        run(submission(tmp_path, made), lambda: Clients(emr7, s3), console()[0])
+    assert "Contents" not in s3.list_objects_v2(Bucket="code-bucket")
+    assert run(submission(tmp_path, made, "--any-application"), lambda: Clients(emr7, s3), console()[0]) == OK
+
+
+def test_the_architecture_that_aws_tells_is_compared(tmp_path: Path, s3: Client) -> None:
+    """As of the real service, by its model: an answer of GetApplication in full."""
+    client, stubber = emr()
+    arn = f"arn:aws:emr-serverless:{REGION}:123456789012:/applications/{APPLICATION}"
+    told = application(
+        applicationId=APPLICATION, arn=arn, state="STARTED", createdAt=CREATED, updatedAt=CREATED,
+        releaseLabel="emr-7.9.0", architecture="ARM64",
+    )  # fmt: skip
+    stubber.add_response("get_application", {"application": told}, {"applicationId": APPLICATION})
+    with pytest.raises(DeployError, match="--arch arm64"):
+        run(submission(tmp_path, APPLICATION), lambda: Clients(client, s3), console()[0])
