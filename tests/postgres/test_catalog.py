@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jobs.dbaccess import catalog
 from jobs.dbaccess.catalog import Column
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.flows.target import find_table as find_target
 
 
 def test_a_table_that_is_not_there_is_none(session: Session) -> None:
@@ -31,6 +35,52 @@ def test_columns_come_with_types_below_domains_and_what_a_row_must_bring(session
         Column("f", "price[]", "_price", "A", element="int8", element_category="N"),
         Column("e", "integer", "int4", "N", generated=True),
     )
+
+
+def required_columns(session: Session) -> list[str]:
+    table = catalog.find_table(session, TableName("t"))
+    assert table is not None
+    return [column.name for column in table.columns if column.required]
+
+
+def test_a_domain_may_fill_a_column_or_want_it(session: Session) -> None:
+    session.run(
+        "CREATE DOMAIN filled AS int DEFAULT 7; CREATE DOMAIN wanted AS int NOT NULL; CREATE DOMAIN two AS wanted"
+    )
+    session.run("CREATE DOMAIN filled_and_wanted AS int NOT NULL DEFAULT 7")
+    session.run("CREATE TABLE t (a filled NOT NULL, b wanted, c two, d filled_and_wanted, e wanted DEFAULT 1)")
+    assert required_columns(session) == ["b", "c"]
+
+
+@pytest.mark.parametrize("on", ["t", "leaf"])
+def test_what_a_trigger_may_fill_need_not_be_brought(session: Session, on: str) -> None:
+    session.run("CREATE TABLE t (a int NOT NULL) PARTITION BY LIST (a)")
+    session.run("CREATE TABLE leaf PARTITION OF t FOR VALUES IN (1)")
+    session.run("CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.a = 1; RETURN NEW; END$$")
+    for other in ("AFTER INSERT", "BEFORE UPDATE"):
+        session.run(f"CREATE TRIGGER other {other} ON {on} FOR EACH ROW EXECUTE FUNCTION fill()")
+        assert required_columns(session) == ["a"], other
+        session.run(f"DROP TRIGGER other ON {on}")
+    session.run(f"CREATE TRIGGER fill BEFORE INSERT ON {on} FOR EACH ROW EXECUTE FUNCTION fill()")
+    assert required_columns(session) == []
+    session.run(f"ALTER TABLE {on} DISABLE TRIGGER fill")
+    assert required_columns(session) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        ("CREATE MATERIALIZED VIEW x AS SELECT 1 AS a", "a materialised view"),
+        ("CREATE TABLE t (a int); CREATE INDEX x ON t (a)", "an index"),
+        ("CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE INDEX x ON t (a)", "an index"),
+        ("CREATE SEQUENCE x", "a sequence"),
+        ("CREATE TYPE x AS (a int)", "a composite type"),
+    ],
+)
+def test_what_takes_no_rows_is_no_target(session: Session, make: str, what: str) -> None:
+    session.run(make)
+    with pytest.raises(UsageError, match=f"public.x is {what}, and takes no rows"):
+        find_target(session, TableName("x"), create=True)
 
 
 def test_a_dropped_column_is_no_column(session: Session) -> None:

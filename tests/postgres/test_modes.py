@@ -312,6 +312,16 @@ def wait_for_end_of(session: Session, name: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("mode", ["upsert", "ignore"])
+def test_a_table_may_be_called_excluded(session: Session, mode: str) -> None:
+    session.run("CREATE TABLE excluded (a int PRIMARY KEY, b text)")
+    session.run("CREATE TABLE staged (a int, b text)")
+    for value in ("x", "y"):
+        session.run(f"DELETE FROM staged; INSERT INTO staged VALUES (1, '{value}')")
+        session.change(Move(mode, AB, ("a",)).insert(TableName("excluded"), TableName("staged")))
+    assert session.run("SELECT b FROM excluded") == [["y" if mode == "upsert" else "x"]]
+
+
 def test_leftovers_that_cannot_be_dropped_are_told_and_end_no_load(
     session: Session, database: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -291,3 +291,18 @@ def test_a_plan_with_shuffles_is_counted_and_copied_as_one(
     report = load_dataframe(rows, table="t", settings=database)
     assert report.rows_inserted == 10
     assert session.run("SELECT sum(s) FROM t") == [[499500]]
+
+
+def test_the_callers_job_group_is_its_own_again(spark: SparkSession, session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    context = spark.sparkContext
+    names = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
+    context.setJobGroup("the caller's", "its own", interruptOnCancel=False)
+    try:
+        load_dataframe(numbers(spark, 10), table="t", settings=database, parallelism=1)
+        assert [context.getLocalProperty(name) for name in names] == ["the caller's", "its own", "false"]
+    finally:
+        for name in names:
+            context.setLocalProperty(name, None)  # type: ignore[arg-type] # None unsets it
+    load_dataframe(numbers(spark, 10), table="t", settings=database)
+    assert [context.getLocalProperty(name) for name in names] == [None, None, None]

@@ -56,25 +56,25 @@ def test_keys_and_order_must_be_columns_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("move", "statement"),
     [
-        (Move("append", ("a", "b")), 'INSERT INTO "s"."t" ("a", "b") SELECT "a", "b" FROM "s"."staged"'),
+        (Move("append", ("a", "b")), 'INSERT INTO "s"."t" AS target ("a", "b") SELECT "a", "b" FROM "s"."staged"'),
         (
             Move("ignore", ("a", "b")),
-            'INSERT INTO "s"."t" ("a", "b") SELECT "a", "b" FROM "s"."staged" ON CONFLICT  DO NOTHING',
+            'INSERT INTO "s"."t" AS target ("a", "b") SELECT "a", "b" FROM "s"."staged" ON CONFLICT  DO NOTHING',
         ),
         (
             Move("ignore", ("a", "b"), ("a",)),
-            'INSERT INTO "s"."t" ("a", "b") SELECT "a", "b" FROM "s"."staged" ON CONFLICT ("a") DO NOTHING',
+            'INSERT INTO "s"."t" AS target ("a", "b") SELECT "a", "b" FROM "s"."staged" ON CONFLICT ("a") DO NOTHING',
         ),
         (
             Move("upsert", ("a", "b"), ("a",), (OrderBy("b", descending=True),)),
             (
-                'INSERT INTO "s"."t" ("a", "b") SELECT DISTINCT ON ("a") "a", "b" FROM "s"."staged" '
+                'INSERT INTO "s"."t" AS target ("a", "b") SELECT DISTINCT ON ("a") "a", "b" FROM "s"."staged" '
                 'ORDER BY "a", "b" DESC ON CONFLICT ("a") DO UPDATE SET "b" = EXCLUDED."b"'
             ),
         ),
         (
             Move("upsert", ("a",), ("a",)),
-            'INSERT INTO "s"."t" ("a") SELECT "a" FROM "s"."staged" ON CONFLICT ("a") DO NOTHING',
+            'INSERT INTO "s"."t" AS target ("a") SELECT "a" FROM "s"."staged" ON CONFLICT ("a") DO NOTHING',
         ),
     ],
 )

@@ -28,15 +28,24 @@ class Capacity:
 
 
 def capacity(session: Session) -> Capacity:
-    """Ask the server; the limits of role and database count, too."""
-    [[allowed, used]] = session.run(
-        """
-        SELECT least(
-            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-                - coalesce(current_setting('reserved_connections', true), '0')::int,
-            (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
-            (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())
-        ), (SELECT sum(numbackends)::int FROM pg_stat_database)
-        """
-    )
-    return Capacity(allowed, max(0, allowed - used))
+    """Ask the server; the limits of role and database count, too, each beside the connections that it is about."""
+    [[allowed, used, *limits]] = session.run(_CAPACITY)
+    tightest = min([(allowed - used, allowed), *_limited(*limits)])
+    return Capacity(tightest[1], max(0, tightest[0]))
+
+
+_CAPACITY = """
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+        - coalesce(current_setting('reserved_connections', true), '0')::int,
+    (SELECT sum(numbackends)::int FROM pg_stat_database),
+    (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user),
+    (SELECT count(*)::int FROM pg_stat_activity WHERE usename = session_user AND backend_type = 'client backend'),
+    (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
+    (SELECT numbackends FROM pg_stat_database WHERE datname = current_database())
+"""
+
+
+def _limited(of_role: int, by_role: int, of_database: int, in_database: int) -> list[tuple[int, int]]:
+    """What is free and what is allowed, for each limit that there is (-1 stands for none)."""
+    limits = [(of_role, by_role), (of_database, in_database)]
+    return [(limit - used, limit) for limit, used in limits if limit >= 0]

@@ -20,7 +20,8 @@ class Column:
         type_name: as SQL writes it, with its length or precision: "character varying(10)".
         base_type: pg_type's own name below any domain: "varchar", "int4", "_int4" for an array.
         category: pg_type's typcategory ("S" for every kind of text, also an extension's).
-        required: a row must bring it: NOT NULL and filled by no default, identity or expression.
+        required: a row must bring it: NOT NULL (of the column or its domain) and filled by no default (of either),
+            identity or expression; nor, maybe, by a trigger that runs before an insert.
         element, element_category: of an array's elements, below any domain; empty for what is no array.
         generated: the server alone gives its value (an expression, or GENERATED ALWAYS AS IDENTITY).
     """
@@ -50,16 +51,22 @@ class Table:
 
 _COLUMNS = """
 WITH RECURSIVE base AS (
-    SELECT a.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem
+    SELECT a.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem,
+        a.attnotnull OR t.typnotnull AS not_null, a.atthasdef OR t.typdefault IS NOT NULL AS has_default
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT base.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem
+    SELECT base.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem,
+        base.not_null OR t.typnotnull, base.has_default
     FROM base JOIN pg_type t ON t.oid = base.typbasetype
     WHERE base.typtype = 'd'
 )
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), base.typname, base.typcategory,
-    a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '' OR a.attidentity = 'a',
+    base.not_null AND NOT base.has_default AND a.attidentity = '' AND NOT EXISTS (
+        SELECT FROM pg_trigger WHERE tgenabled <> 'D' AND tgtype & 7 = 7 AND tgrelid IN (
+            SELECT a.attrelid UNION SELECT relid FROM pg_partition_tree(a.attrelid)
+        )
+    ), a.attgenerated <> '' OR a.attidentity = 'a',
     coalesce(element.typname, ''), coalesce(element.typcategory, '')
 FROM pg_attribute a JOIN base USING (attnum)
 LEFT JOIN LATERAL (
@@ -75,6 +82,9 @@ LEFT JOIN LATERAL (
 WHERE a.attrelid = %s::oid AND base.typtype <> 'd'
 ORDER BY a.attnum
 """
+
+
+# Of pg_trigger's tgtype, 7 are the bits of FOR EACH ROW, BEFORE and INSERT.
 
 
 def find_table(session: Session, name: TableName) -> Table | None:

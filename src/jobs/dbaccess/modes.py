@@ -116,7 +116,8 @@ class Move:
 
     def insert(self, target: TableName, staged: TableName) -> str:
         """The statement that moves rows, in every mode; overwrite deletes before."""
-        into = f"INSERT INTO {target.quoted} ({quote_names(self.columns)}) {self.source(staged)}"
+        # By another name, for in ON CONFLICT `excluded` is the row that is not inserted, and no table of that name.
+        into = f"INSERT INTO {target.quoted} AS target ({quote_names(self.columns)}) {self.source(staged)}"
         if self.mode == "ignore":
             return f"{into} ON CONFLICT {f'({quote_names(self.keys)})' if self.keys else ''} DO NOTHING"
         if self.mode == "upsert":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess import catalog, ledger, locks, staging
+from jobs.dbaccess import catalog, ledger, locks, staging, statistics
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.publish import Publication, Published
@@ -129,7 +129,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             target = settle_target(session, job.table, table, df.schema, job.move)
         published = _stage_and_publish(session, job, df, target, watch)
         with watch.phase("analyze"):
-            _analyze(session, job, target.name)
+            _analyze(session, job, target.name, published)
     return _report(job, target, published, watch)
 
 
@@ -137,7 +137,9 @@ def _take_load_id(session: Session, job: LoadJob) -> bool:
     """Take the load's id, waiting for whoever has it; whether this load has finished before."""
     if not ledger.claim_load(session, job.load_id):
         who = ledger.holder(session, job.load_id)
-        logger.warning("The load id %r is held by %s: waiting for %d s at most.", job.load_id, who, job.wait_for_load)
+        logger.warning(
+            "Another run holds the load id %r: %s. Waiting %d s at most.", job.load_id, who, job.wait_for_load
+        )
         ledger.await_load(session, job.load_id, job.wait_for_load)
     return ledger.is_recorded(session, job.load_id, job.table)
 
@@ -161,15 +163,15 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
     raise AssertionError("the last start returns or raises")
 
 
-def _analyze(session: Session, job: LoadJob, table: TableName) -> None:
+def _analyze(session: Session, job: LoadJob, table: TableName, published: Published) -> None:
     """Refresh the planner's statistics; a load that is done does not fail for them."""
-    statement = f"ANALYZE {table.quoted}"
+    changed = None if job.mode == "overwrite" else published.inserted + published.updated
     try:
         if not session.closed:
-            session.run(statement)
+            statistics.refresh(session, table, changed)
             return
         with hold.connected(job.settings, job.load_id) as again:
-            again.run(statement)
+            statistics.refresh(again, table, changed)
     except JobError as error:
         logger.warning("The rows are loaded, but ANALYZE %s failed: %s", table, error.message)
 

@@ -40,9 +40,12 @@ def find_table(session: Session, name: TableName, create: bool) -> Table | None:
     """The table, or None where it is to be made; that it can be is settled before the input is read.
 
     Raises:
-        UsageError: it is neither there nor to be made, or its schema is missing.
+        UsageError: it is neither there nor to be made, or takes no rows, or its schema is missing.
     """
     table = catalog.find_table(session, name)
+    if table is not None and table.kind not in _TAKES_ROWS:
+        what = _OTHER_KINDS.get(table.kind, "no table")
+        raise UsageError(f"{table.name} is {what}, and takes no rows.", "Name a table, or a view that can be updated.")
     if table is None and not create:
         raise UsageError(f"There is no table {name}.", "Create it first, or give --create.")
     if table is None:
@@ -50,6 +53,19 @@ def find_table(session: Session, name: TableName, create: bool) -> Table | None:
         if schema is None or not catalog.schema_exists(session, schema):
             raise UsageError(f"There is no schema for the table {name}.", "Create the schema first.")
     return table
+
+
+_TAKES_ROWS = ("r", "p", "v", "f")
+"""pg_class's relkinds: table, partitioned table, view, foreign table."""
+
+_OTHER_KINDS = {
+    "m": "a materialised view",
+    "i": "an index",
+    "I": "an index",
+    "S": "a sequence",
+    "c": "a composite type",
+    "t": "the TOAST of a table",
+}
 
 
 def settle_target(session: Session, name: TableName, table: Table | None, schema: StructType, move: Move) -> Target:

@@ -17,7 +17,11 @@ from pyspark.sql import DataFrame
 
 @contextmanager
 def job_group(context: SparkContext, name: str, description: str) -> Iterator[None]:
-    """Name the jobs that the block submits, and cancel those that still run when it raises."""
+    """Name the jobs that the block submits, and cancel those that still run when it raises.
+
+    Afterwards the thread's jobs are the caller's again, in the group that it has chosen.
+    """
+    before = {name: context.getLocalProperty(name) for name in _GROUP_PROPERTIES}
     context.setJobGroup(name, description, interruptOnCancel=True)
     try:
         yield
@@ -25,8 +29,12 @@ def job_group(context: SparkContext, name: str, description: str) -> Iterator[No
         context.cancelJobGroup(name)
         raise
     finally:
-        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type] # null unsets it
-        context.setLocalProperty("spark.job.description", None)  # type: ignore[arg-type] # likewise
+        for property_, value in before.items():
+            context.setLocalProperty(property_, value)  # type: ignore[arg-type] # None unsets it
+
+
+_GROUP_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
+"""What setJobGroup sets: the caller may have a group of its own."""
 
 
 def run_partitions(rdd: RDD[Any], partitions: int, at_once: int, group: str) -> None:

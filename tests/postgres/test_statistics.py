@@ -1,0 +1,47 @@
+"""ANALYZE after a load into partitions: what it reads, by the server's own count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.statistics import refresh
+
+T = TableName("t", "public")
+
+
+@pytest.fixture
+def looked_at(session: Session) -> Session:
+    """A table whose partitions have been looked at, but for one that is new."""
+    session.run("CREATE TABLE t (a int) PARTITION BY LIST (a)")
+    for value in (1, 2):
+        session.run(f"CREATE TABLE t{value} PARTITION OF t FOR VALUES IN ({value})")
+    session.run("INSERT INTO t SELECT i % 2 + 1 FROM generate_series(1, 1000) i")
+    session.run("ANALYZE t")
+    session.run("CREATE TABLE t3 PARTITION OF t FOR VALUES IN (3)")
+    session.run("INSERT INTO t SELECT i % 3 + 1 FROM generate_series(1, 30) i")
+    return session
+
+
+def rows_known(session: Session) -> dict[str, int]:
+    found: list[Any] = session.run("SELECT relname, reltuples::int FROM pg_class WHERE relname ~ '^t[0-9]$'")
+    return dict(found)
+
+
+def test_a_small_load_has_only_its_new_partition_read(looked_at: Session) -> None:
+    refresh(looked_at, T, changed=30)
+    assert rows_known(looked_at) == {"t1": 500, "t2": 500, "t3": 10}
+
+
+def test_a_large_load_has_all_partitions_read(looked_at: Session) -> None:
+    refresh(looked_at, T, changed=None)
+    assert rows_known(looked_at) == {"t1": 510, "t2": 510, "t3": 10}
+
+
+def test_a_plain_table_is_always_read(session: Session) -> None:
+    session.run("CREATE TABLE t AS SELECT 1 AS a")
+    refresh(session, T, changed=0)
+    assert session.run("SELECT reltuples::int FROM pg_class WHERE relname = 't'") == [[1]]
