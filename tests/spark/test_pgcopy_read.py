@@ -143,61 +143,6 @@ def test_all_parts_see_one_moment_while_others_write(
             assert df.selectExpr("count(*)", "sum(balance)").first() == (1000, 0)
 
 
-PUSHED = [
-    ("i > 97 AND i <= 99 AND NOT b", 1),
-    ("NOT i IN (1, 2) AND i <> 5", 97),
-    ("n IS NOT NULL AND n >= 1.50", 49),
-    ("s IN ('Row 7', 'row 8') AND d = date'2026-01-08'", 1),
-    ("z >= timestamp'2026-01-01 02:00:00Z' AND l < timestamp_ntz'2026-01-01 04:00:00'", 1),
-]
-NOT_PUSHED = "s > 'Row 5' AND c = 'c' AND u = 'x' AND i % 2 = 0"
-
-
-@pytest.fixture
-def pushing(spark: SparkSession) -> Iterator[None]:
-    name = "spark.sql.python.filterPushdown.enabled"
-    if spark.version < "4.1":
-        pytest.skip("Spark pushes filters into Python data sources from 4.1 on")
-    spark.conf.set(name, "true")
-    yield
-    spark.conf.unset(name)
-
-
-@pytest.mark.usefixtures("pushing")
-def test_filters_that_mean_the_same_are_the_servers(reader: DataFrameReader, session: Session) -> None:
-    session.run(
-        "CREATE TABLE t "
-        "(i int, n numeric(6,2), s varchar, b bool, d date, z timestamptz, l timestamp, u uuid, c char(9))"
-    )
-    session.run(
-        "INSERT INTO t SELECT i, CASE WHEN i % 2 = 0 THEN i / 2.0 END, 'Row ' || i, i % 2 = 0, "
-        "date '2026-01-01' + i, '2026-01-01 00:00Z'::timestamptz + make_interval(hours => i - 1), "
-        "'2026-01-01'::timestamp + make_interval(hours => i), gen_random_uuid(), 'c' FROM generate_series(1, 100) i"
-    )
-    df = reader.option("table", "t").option("pushFilters", "true").load()
-    for condition, rows in PUSHED:
-        found = df.where(condition)
-        assert (condition, len(found.collect())) == (condition, rows)
-        assert "Filter " not in plan_of(found), condition
-    [left] = [line for line in plan_of(df.where(NOT_PUSHED)).splitlines() if "Filter " in line]
-    assert all(f"{column}#" in left for column in "scui")
-    assert df.where("c = 'c'").count() == 0  # to Spark, the blanks at its end count
-
-
-def plan_of(df: DataFrame) -> str:
-    """What Spark itself does."""
-    return str(df._jdf.queryExecution().executedPlan().toString())  # noqa: SLF001 - PySpark has no public way
-
-
-@pytest.mark.usefixtures("pushing")
-def test_a_pushed_text_is_a_value_whatever_it_holds(reader: DataFrameReader, session: Session) -> None:
-    awkward = "'; DROP TABLE t; -- \\ %s"
-    session.run("CREATE TABLE t (s text)")
-    session.run("INSERT INTO t VALUES (%s), ('other')", awkward)
-    df = reader.option("table", "t").option("pushFilters", "true").load()
-    assert df.where(df.s == awkward).collect() == [(awkward,)]
-
-
 def test_a_password_in_an_option_is_refused_with_a_way_that_is_safe(reader: DataFrameReader) -> None:
     for name, text in {"password": "secret", "databaseUrl": "postgresql://me:secret@h/d"}.items():
         with pytest.raises(Exception, match=r"they take no password\. Set PGPASSWORD") as caught:

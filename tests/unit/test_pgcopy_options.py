@@ -75,3 +75,8 @@ def test_a_stream_id_that_cannot_be_recorded_with_each_of_its_batches_is_refused
 def test_an_empty_name_of_a_secret_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="is empty"):
         Options.parse({name: "", "host": "h", "dbname": "d", "user": "u"}).settings({})
+
+
+def test_filters_are_not_taken_from_spark_and_the_way_to_give_one_is_told() -> None:
+    with pytest.raises(UsageError, match=r"takes no filters from Spark.* is the option filter, in SQL"):
+        Options.parse({"pushFilters": "true"})

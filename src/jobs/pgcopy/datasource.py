@@ -48,12 +48,7 @@ class PostgresCopyDataSource(DataSource):
         """Reads all of it, as of one moment."""
         options = self._options()
         reach = Reach(options.settings(os.environ), options.wanted(), schema)
-        idle = options.seconds("snapshotIdle", SNAPSHOT_IDLE)
-        if not options.flag("pushFilters"):
-            return BatchReader(reach, idle)
-        from jobs.pgcopy.pushdown import FilteringReader
-
-        return FilteringReader(reach, idle)
+        return BatchReader(reach, options.seconds("snapshotIdle", SNAPSHOT_IDLE))
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
         """Reads what is new, in batches."""

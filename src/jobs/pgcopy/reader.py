@@ -12,8 +12,6 @@ from pyspark.sql.types import StructType
 from jobs.dbaccess import snapshot
 from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.selection import Selection
-from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Server, Settings
 from jobs.dbaccess.snapshot import Snapshot
 from jobs.flows.source import Source, Wanted, find_source, settle_readings, settle_source
@@ -114,12 +112,7 @@ class BatchReader(DataSourceReader):
             held = HeldSnapshot(selection.select(["1"]), self.idle)
             moment = keep(reach.settings.at(session.server), f"{reach.label} snapshot", held)
             with snapshot.adopted(session, moment):
-                condition = self.condition(session, selection)
-                return reach.parts(settle_source(session, reach.wanted, table, condition), moment, session.server)
-
-    def condition(self, session: Session, selection: Selection) -> str:  # noqa: ARG002 - for those that know more
-        """What Spark wants of the rows; empty for all."""
-        return ""
+                return reach.parts(settle_source(session, reach.wanted, table), moment, session.server)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """On an executor: copy a part."""

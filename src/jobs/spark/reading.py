@@ -38,14 +38,12 @@ class Reading:
             elements of an array have the offset of the session's time zone.
         element: what it becomes in Spark, or what an array's elements do.
         dimensions: of an array, which comes as JSON of texts; 0 for what is none.
-        base: pg_type's name of the column's own type, below any domain; empty for arrays and what is wanted as text.
     """
 
     name: str
     sql: str
     element: t.DataType
     dimensions: int = 0
-    base: str = ""
 
     @property
     def spark_type(self) -> t.DataType:
@@ -78,8 +76,8 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
     if element is unbounded:
         return Reading(column.name, _exactly(name, unbounded.scale), element)
     if column.kind.base == "timestamptz":  # the session's time zone is the role's, for views and filters see it
-        return Reading(column.name, f"{name} AT TIME ZONE 'UTC'", element, base=column.kind.base)
-    return Reading(column.name, name, element, base=column.kind.base)
+        return Reading(column.name, f"{name} AT TIME ZONE 'UTC'", element)
+    return Reading(column.name, name, element)
 
 
 def _exactly(name: str, scale: int) -> str:
