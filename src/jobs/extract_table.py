@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract_files import FilesJob, run
+from jobs.flows.file_options import parse_options
 from jobs.flows.source import Wanted
 from jobs.options import (
     FORMATS,
@@ -16,7 +17,6 @@ from jobs.options import (
     add_connection_options,
     at_least_one,
     connection_of,
-    key_and_value,
     run_job,
     start_spark,
 )
@@ -128,7 +128,7 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         options.target,
         options.format,
         options.write_mode,
-        dict(key_and_value(text) for text in options.option),
+        parse_options(options.option, options.format),
         options.ordinal_column,
         options.watermark_id,
     )

@@ -7,20 +7,19 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from pyspark.sql import DataFrame
-
 from jobs.dbaccess import locks
 from jobs.dbaccess.modes import MODES, parse_order
 from jobs.dbaccess.sql import TableName
+from jobs.flows import load_files
 from jobs.flows.copying import Copying
-from jobs.flows.load import LoadJob, new_load_id, run
+from jobs.flows.load import LoadJob, new_load_id
+from jobs.flows.load_files import Files
 from jobs.options import (
     FORMATS,
     add_common_options,
     add_connection_options,
     at_least_one,
     connection_of,
-    key_and_value,
     run_job,
     start_spark,
 )
@@ -79,6 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="K=V",
         help="an option of Spark's reader, such as header=true",
     )
+    source.add_argument(
+        "--schema", metavar="DDL", default="", help="columns and types of csv and json: 'id INT, name STRING'"
+    )
     source.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
     target = parser.add_argument_group("where to")
     target.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
@@ -129,21 +131,11 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         Copying(options.parallelism, strip_nul=options.nul == "strip"),
         options.wait_for_load,
     )
-    reader_options = dict(key_and_value(text) for text in options.option)
-    report = run(job, lambda: read_source(options, reader_options))
+    files = Files(options.source, options.format, options.option, options.schema, options.select or "")
+    report = load_files.load(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")
-
-
-def read_source(options: argparse.Namespace, reader_options: Mapping[str, str]) -> DataFrame:
-    """The rows to load. Spark starts here, and not at all for a load that is done already."""
-    spark = start_spark(f"pgjobs load_table {options.table}", options.verbose)
-    df = spark.read.format(options.format).options(**reader_options).load(options.source)
-    if options.select is None:
-        return df
-    df.createOrReplaceTempView("source")
-    return spark.sql(options.select)
 
 
 if __name__ == "__main__":

@@ -101,18 +101,6 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verbose", action="store_true", help="show Spark's log, and stack traces of errors")
 
 
-def key_and_value(text: str) -> tuple[str, str]:
-    """An --option as its name and value.
-
-    Raises:
-        UsageError: it is not of the form K=V.
-    """
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise UsageError(f"--option {text!r} is not of the form K=V.", "Write, for example, --option header=true.")
-    return key, value
-
-
 def at_least_one(text: str) -> int:
     """A number of at least 1, for argparse."""
     if not text.isdigit() or int(text) < 1:

@@ -100,6 +100,12 @@ def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session:
     ("arguments", "status", "told"),
     [
         (["--table", "trips", "--option", "header"], 2, "error: --option 'header' is not of the form K=V."),
+        (["--table", "trips", "--option", "Header=false"], 2, "error: --option Header stands twice."),
+        (
+            ["--table", "trips", "--option", "heder=true"],
+            2,
+            "error: Spark has no option heder for csv. Did you mean header?",
+        ),
         (["--table", "a.b.c"], 2, "error: 'a.b.c' is not a table's name."),
         (["--table", "trips", "--no-create"], 2, "error: There is no table public.trips."),
         (["--table", "trips", "--load-id", ""], 2, "error: The load id is empty."),

@@ -17,6 +17,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.watermark import Watermark
 from jobs.flows.extract import reading
+from jobs.flows.file_options import to_write
 from jobs.flows.newer import check_ordinal, check_tells_new, with_ordinal
 from jobs.flows.report import Stopwatch, megabytes, plural
 from jobs.flows.source import Wanted, find_source, settle_source
@@ -152,7 +153,9 @@ def write(df: DataFrame, job: FilesJob) -> None:
     run_folder = bool(job.watermark_id)
     old = files.below(spark, job.target) if job.write_mode == "overwrite" or run_folder else []
     mode = "append" if job.write_mode == "overwrite" else job.write_mode
-    df.write.format(job.file_format).options(**job.writer_options).mode(mode).save(job.target)
+    df.write.format(job.file_format).options(**to_write(job.file_format, job.writer_options)).mode(mode).save(
+        job.target
+    )
     files.remove(spark, old)
 
 

@@ -15,6 +15,7 @@ class LoadReport:
 
     Attributes:
         attempts_discarded: attempts at a part whose rows were thrown away: they failed, or a twin was first.
+        records_malformed: records that Spark could not read as they are, and that --option mode allowed.
         rows_ignored: staged rows that the mode, or a trigger of the table, left out.
         seconds: prepare (settle the plan and all work before the copy), copy, publish, analyze, total.
     """
@@ -32,6 +33,7 @@ class LoadReport:
     attempts_discarded: int = 0
     already_loaded: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    records_malformed: int = 0
 
     def to_json(self) -> str:
         """One JSON object, for --report."""
@@ -43,7 +45,7 @@ class LoadReport:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
         phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
-        others = {"updated": self.rows_updated, "ignored": self.rows_ignored}
+        others = {"updated": self.rows_updated, "ignored": self.rows_ignored, "malformed": self.records_malformed}
         more = "".join(f", {word} {count:,}" for word, count in others.items() if count)
         size = f"{megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}"
         return (

@@ -1,0 +1,202 @@
+"""Files as a load reads them: a record that Spark cannot read fails the load, or is told of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.flows import file_options, load_files
+from jobs.flows.load import LoadJob, new_load_id
+from jobs.flows.load_files import Files
+from jobs.flows.report import LoadReport
+
+Load = Callable[..., LoadReport]
+
+
+@pytest.fixture
+def load(spark: SparkSession, database: Settings, tmp_path: Path) -> Load:
+    """Load the text of a file into the table t."""
+
+    def run(text: str | bytes, file_format: str, *options: str, schema: str = "", select: str = "") -> LoadReport:
+        path = tmp_path / f"rows.{file_format}"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        job = LoadJob(TableName("t"), database, "append", new_load_id())
+        return load_files.load(job, Files([str(path)], file_format, options, schema, select), lambda: spark)
+
+    return run
+
+
+def rows(session: Session) -> list[list[Any]]:
+    return session.run("SELECT * FROM t ORDER BY 1")
+
+
+MALFORMED = {
+    "too many fields": ("csv", "id,name\n1,a\n2,secret,EXTRA\n", ""),
+    "too few fields": ("csv", "id,name\n1,a\nsecret\n", ""),
+    "a value of another type": ("csv", "id,name\n1,a\nsecret,b\n", "id INT, name STRING"),
+    "a header of more columns": ("csv", "id,name,more\n1,secret\n", ""),
+    "broken JSON, columns inferred": ("json", '{"id": 1}\n{"id": secret\n', ""),
+    "broken JSON, columns given": ("json", '{"id": 1}\n{"id": secret\n', "id INT, name STRING"),
+    "JSON of another type": ("json", '{"id": 1}\n{"id": "secret"}\n', "id INT, name STRING"),
+    "a number that overflows": ("json", '{"id": 1}\n{"id": 99999999999}\n', "id INT"),
+    "JSON that is not UTF-8": ("json", b'{"id": "secret\xff"}\n', "id STRING"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_record_fails_the_load_and_is_not_shown(
+    load: Load, session: Session, case: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file_format, text, schema = MALFORMED[case]
+    session.run("CREATE TABLE t (id text, name text, more text)")
+    options = ["header=true"] if file_format == "csv" else []
+    with pytest.raises(LoadError, match=rf"^A record of file:///.*/rows\.{file_format} is malformed") as caught:
+        load(text, file_format, *options, schema=schema)
+    shown = capfd.readouterr()
+    assert "secret" not in str(caught.value) + shown.out + shown.err
+    assert rows(session) == []
+
+
+@pytest.mark.parametrize("multi_line", ["true", "false"])
+def test_a_malformed_record_is_found_also_in_columns_that_are_not_selected(
+    load: Load, session: Session, multi_line: str
+) -> None:
+    session.run("CREATE TABLE t (id text)")
+    with pytest.raises(LoadError, match="is malformed"):
+        load("id,a,b\n1,2,3\n4\n", "csv", "header=true", f"multiLine={multi_line}", select="SELECT id FROM source")
+    with pytest.raises(LoadError, match="is malformed"):
+        load('{"id": 1, "a": "x"}\n', "json", schema="id INT, a INT", select="SELECT id FROM source")
+
+
+THREE_OF_FIVE = "id,name\n1,a\n2,b,EXTRA\n3\nx,c\n5,e\n"
+
+
+def test_dropped_records_are_counted(load: Load, session: Session, caplog: pytest.LogCaptureFixture) -> None:
+    report = load(THREE_OF_FIVE, "csv", "header=true", "mode=DROPMALFORMED", schema="id INT, name STRING")
+    assert (report.records_malformed, report.rows_inserted) == (3, 2)
+    assert rows(session) == [[1, "a"], [5, "e"]]
+    assert "3 records malformed: left out (mode=DROPMALFORMED)" in caplog.text
+    assert "loaded 2 rows into public.t, malformed 3 in" in report.summary()
+
+
+def test_records_that_are_null_in_part_are_counted(
+    load: Load, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    report = load(THREE_OF_FIVE, "csv", "header=true", "mode=PERMISSIVE", schema="id INT, name STRING")
+    assert (report.records_malformed, report.rows_inserted) == (3, 5)
+    assert rows(session) == [[1, "a"], [2, "b"], [3, None], [5, "e"], [None, "c"]]
+    assert "3 records malformed: NULL in what Spark could not read (mode=PERMISSIVE)" in caplog.text
+
+
+@pytest.mark.parametrize(("mode", "left"), [("DROPMALFORMED", [[1]]), ("PERMISSIVE", [[1], [None], [None]])])
+def test_malformed_json_is_counted_also_where_columns_are_selected(
+    load: Load, session: Session, mode: str, left: list[list[int | None]]
+) -> None:
+    text = '{"id": 1, "a": 1}\n{"id": broken\n{"a": "x"}\n'
+    report = load(text, "json", f"mode={mode}", schema="id INT, a INT", select="SELECT id FROM source")
+    assert report.records_malformed == 2
+    assert rows(session) == left
+
+
+def test_a_column_that_inference_made_for_what_it_could_not_read_is_refused(load: Load, session: Session) -> None:
+    with pytest.raises(UsageError, match="Spark could not read some records"):
+        load('{"id": 1}\nbroken\n', "json", "mode=PERMISSIVE")
+    assert session.run("SELECT to_regclass('t')") == [[None]]
+
+
+def test_a_field_that_has_the_name_of_sparks_own_column_is_data(load: Load, session: Session) -> None:
+    load('{"id": 1, "_corrupt_record": "x"}\n', "json")
+    assert session.run("SELECT id, _corrupt_record FROM t") == [[1, "x"]]
+
+
+def test_the_text_of_malformed_records_is_loaded_where_a_column_is_named_for_it(load: Load, session: Session) -> None:
+    options = ["mode=PERMISSIVE", "columnNameOfCorruptRecord=bad"]
+    load('{"id": 1}\nbroken\n', "json", *options, schema="id INT, bad STRING")
+    assert rows(session) == [[1, None], [None, "broken"]]
+
+
+def test_a_file_without_a_header_is_loaded_by_its_schema(load: Load, session: Session) -> None:
+    load("1,a\n2,b\n", "csv", schema="id INT, name STRING")
+    assert rows(session) == [[1, "a"], [2, "b"]]
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ("id INTT, name", r"--schema 'id INTT, name' is no list of columns: \[PARSE"),
+        ("id NOSUCH", "is no list of columns"),
+    ],
+)
+def test_a_schema_that_cannot_be_read_is_refused(load: Load, schema: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        load("1,a\n", "csv", schema=schema)
+
+
+def test_a_schema_for_files_that_have_their_own_is_refused(load: Load) -> None:
+    with pytest.raises(UsageError, match="--schema is for csv and json"):
+        load("", "parquet", schema="id INT")
+
+
+@pytest.mark.parametrize("schema", ["name STRING, id STRING", "id STRING, nom STRING", "id STRING"])
+def test_a_header_that_is_not_the_schemas_is_refused_and_not_shown(load: Load, session: Session, schema: str) -> None:
+    with pytest.raises(LoadError, match=r"^The header of file:///.*rows\.csv does not name the columns") as caught:
+        load("id,name\n1,a\n", "csv", "header=true", schema=schema)
+    assert "name, id" not in str(caught.value)
+    assert session.run("SELECT to_regclass('t')") == [[None]]
+
+
+def test_files_of_different_headers_are_not_read_by_place(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "1.csv").write_text("id,name\n1,a\n")
+    (tmp_path / "2.csv").write_text("name,id\nb,2\n")
+    files = Files([str(tmp_path)], "csv", ["header=true"])
+    with pytest.raises(LoadError, match=r"^The header of file:///.*\.csv does not name the columns"):
+        load_files.load(LoadJob(TableName("t"), database, "append", "x"), files, lambda: spark)
+    assert session.run("SELECT to_regclass('t')") == [[None]]
+
+
+@pytest.mark.parametrize(("header", "names"), [(",b", ["_c0", "b"]), ("a,a", ["a0", "a1"])])
+def test_headers_that_spark_must_change_are_read_as_spark_names_them(
+    load: Load, session: Session, header: str, names: list[str]
+) -> None:
+    load(f"{header}\n1,2\n", "csv", "header=true")
+    assert session.run(f"SELECT {', '.join(names)} FROM t") == [["1", "2"]]
+
+
+def test_a_doubled_quote_is_refused_unless_it_is_the_escape(load: Load, session: Session) -> None:
+    """Spark would keep the quotes in the value."""
+    text = 'id,s\n1,"a ""secret"" c"\n2,5" pipe\n'
+    with pytest.raises(LoadError, match="holds a quote that is not escaped") as caught:
+        load(text, "csv", "header=true")
+    assert "secret" not in str(caught.value)
+    load(text, "csv", "header=true", 'escape="')
+    assert rows(session) == [["1", 'a "secret" c'], ["2", '5" pipe']]
+
+
+def test_an_empty_file_is_refused(load: Load) -> None:
+    with pytest.raises(UsageError, match="no columns"):
+        load("", "json")
+
+
+def test_every_option_that_spark_tells_of_is_known(spark: SparkSession) -> None:
+    """Spark's own lists, which are not public."""
+    spark_sql: Any = spark.sparkContext._jvm.org.apache.spark.sql  # type: ignore[union-attr]  # noqa: SLF001 - see above
+    for file_format, options in {
+        "csv": spark_sql.catalyst.csv.CSVOptions,
+        "json": spark_sql.catalyst.json.JSONOptions,
+        "parquet": spark_sql.execution.datasources.parquet.ParquetOptions,
+        "orc": spark_sql.execution.datasources.orc.OrcOptions,
+    }.items():
+        names = options.getAllOptions().iterator()
+        while names.hasNext():
+            name = names.next()
+            assert file_options.parse_options([f"{name}=x"], file_format) == {name: "x"}
