@@ -34,7 +34,8 @@ _KNOWN = {
     "unescapedQuoteHandling",
     "json": f"{_PARSED} allowBackslashEscapingAnyCharacter allowComments allowNonNumericNumbers "
     "allowNumericLeadingZeros allowSingleQuotes allowUnquotedControlChars allowUnquotedFieldNames dropFieldIfAllNull "
-    "ignoreNullFields inferTimestamp prefersDecimal pretty primitivesAsString useUnsafeRow writeNonAsciiCharacterAsCodePoint",
+    "ignoreNullFields inferTimestamp prefersDecimal pretty primitivesAsString useUnsafeRow "
+    "writeNonAsciiCharacterAsCodePoint",
     "parquet": "compression datetimeRebaseMode int96RebaseMode mergeSchema",
     "orc": "compression mergeSchema",
 }

@@ -225,7 +225,7 @@ def _messages(error: Exception) -> str:
 
 def told_of(message: str) -> LoadError | None:
     """What Spark's message says of a record, without its values; None where it is about something else."""
-    marked = re.search(rf"{_MARK}(\S*)", message)
+    marked = re.search(rf"{_MARK}(\w+:/\S*)", message)  # a plan that Spark shows holds the mark, and no file
     file = re.search(r"(?:reading file|CSV file:) (\S+?)\.?(?:\s|$)", message)
     where = f" of {file.group(1)}" if file else ""
     if marked:
