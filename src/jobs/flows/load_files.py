@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import ParseException, PySparkException
+from pyspark.errors import ParseException
 from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
@@ -207,7 +206,7 @@ def malformed_told() -> Iterator[None]:
     """
     try:
         yield
-    except (Py4JJavaError, PySparkException) as error:
+    except Exception as error:
         told = told_of(_messages(error))
         if told is None:
             raise
