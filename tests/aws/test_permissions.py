@@ -1,12 +1,10 @@
 """infra/template.yaml allows what is called, and nothing that is not.
 
-The commands and the job's logins are run, and their calls recorded. What EMR and Spark's S3A call is written down here:
-neither runs on this machine.
+The commands and the job's logins are run, and their calls recorded. What EMR and Spark's S3A call is spark_calls.py's.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
-from aws_calls import ACCOUNT, REGION, Call, asked, recorded
+from aws_calls import REGION, Call, asked, recorded
 from botocore.awsrequest import AWSResponse
 from botocore.model import OperationModel
-from cfnlint.decode import decode
 from emr_runs import APPLICATION, ROLE, RUN, Client, archive_with, console, job_run, manifest_of, on_time, put_log
 from iam import Request, applies, grants, is_allowed
-from stack import stack
+from our_stack import NETWORK, SECRET, STACK, SWITCHES, WHOLE_BUCKETS, Stack, key
+from spark_calls import CODE, LOGS, OF_EXTRACTS, OF_LOADS, OF_SPARK, READ, kms, listing, s3_call
 
 from deploy.aws import Clients
 from deploy.commands import run
@@ -31,74 +29,6 @@ from deploy.wait import Patience, wait
 from jobs.aws import clients as job_clients
 from jobs.aws.credentials import Parameter, RdsToken, Secret
 from jobs.dbaccess.settings import Login
-
-TEMPLATE: Mapping[str, Any] = decode(str(Path(__file__).parents[2] / "infra" / "template.yaml"))[0] or {}
-
-
-def key(name: str) -> str:
-    return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"
-
-
-SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:shop/loader-AbCdEf"
-NETWORK = {"VpcId": "vpc-1", "VpcCidr": "10.0.0.0/16", "SubnetIds": "subnet-1", "DatabaseSecurityGroupId": "sg-1"}
-WHOLE_BUCKETS = {**NETWORK, "DataBucket": "data", "ExtractBucket": "lake"}
-EVERYTHING = {
-    **WHOLE_BUCKETS,
-    "DataPrefix": "orders",
-    "DataKeyArn": key("data"),
-    "ExtractPrefix": "out/orders",
-    "ExtractKeyArn": key("lake"),
-    "SecretArn": SECRET,
-    "SecretKeyArn": key("secret"),
-    "ParameterArn": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/shop/password",
-    "DatabaseResourceId": "db-ABC",
-    "LogKeyArn": key("logs"),
-    "CreateS3Endpoint": "true",
-    "RouteTableIds": "rtb-1",
-}
-LOG_GROUPS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group"
-NAMES = {
-    "AWS::AccountId": ACCOUNT,
-    "AWS::Partition": "aws",
-    "AWS::Region": REGION,
-    "AWS::URLSuffix": "amazonaws.com",
-    "AWS::StackName": "pgjobs",
-    "Application": APPLICATION,
-    "CodeBucket": "code-bucket",
-    "CodeBucket.Arn": "arn:aws:s3:::code-bucket",
-    "LogBucket": "logs-bucket",
-    "LogBucket.Arn": "arn:aws:s3:::logs-bucket",
-    "LogGroup.Arn": f"{LOG_GROUPS}:/aws/emr-serverless/pgjobs:*",
-    "JobRole.Arn": ROLE,
-}
-
-
-class Stack:
-    """The policies of a stack."""
-
-    def __init__(self, parameters: Mapping[str, str]) -> None:
-        self.resources = stack(TEMPLATE, parameters, NAMES)
-        self.submitter = self._document("SubmitterPolicy")
-        [inline] = self.resources["JobRole"]["Properties"]["Policies"]
-        self.job = list(inline["PolicyDocument"]["Statement"])
-        for body in self.resources.values():
-            if body["Type"] == "AWS::IAM::RolePolicy":
-                assert body["Properties"]["RoleName"] == "JobRole"
-                self.job += body["Properties"]["PolicyDocument"]["Statement"]
-        self.buckets = [*self._document("CodeBucketPolicy"), *self._document("LogBucketPolicy")]
-
-    def _document(self, name: str) -> list[Any]:
-        return list(self.resources[name]["Properties"]["PolicyDocument"]["Statement"])
-
-    def lets_submitter(self, request: Request) -> bool:
-        return is_allowed(request, self.submitter, self.buckets)
-
-    def lets_job(self, request: Request) -> bool:
-        return is_allowed(request, self.job, self.buckets)
-
-
-STACK = Stack(EVERYTHING)
-
 
 # The commands, run.
 
@@ -229,66 +159,6 @@ def login_calls(calls: list[Call]) -> list[Call]:
     return made + [Call("kms", "Decrypt", {"KeyId": key("secret"), "via": via}) for via in ("secretsmanager", "ssm")]
 
 
-def s3_call(operation: str, bucket: str, name: str, **more: object) -> Call:
-    return Call("s3", operation, {"Bucket": bucket, "Key": name, **more})
-
-
-def listing(bucket: str, prefix: str) -> Call:
-    return Call("s3", "ListObjectsV2", {"Bucket": bucket, "Prefix": prefix})
-
-
-def kms(name: str, *actions: str, via: str = "s3") -> list[Call]:
-    return [Call("kms", action, {"KeyId": key(name), "via": via}) for action in actions]
-
-
-# EMR fetches the archive and the script. https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/logging.html
-CODE = "code/releases/0123/pyspark_venv.tar.gz"
-LOGS = f"logs/applications/{APPLICATION}/jobs/{RUN}/SPARK_DRIVER/stderr.gz"
-OF_EMR = [
-    s3_call("HeadObject", "code-bucket", CODE),
-    s3_call("GetObject", "code-bucket", CODE),
-    s3_call("PutObject", "logs-bucket", LOGS),
-    *kms("logs", "GenerateDataKey", "Decrypt", via=""),
-    Call("logs", "DescribeLogGroups", {}),
-    Call("logs", "CreateLogGroup", {"logGroupName": "/aws/emr-serverless"}),
-    *(
-        Call("logs", operation, {"logGroupName": group, "logStreamName": f"/applications/{APPLICATION}/jobs/{RUN}/x"})
-        for group in ("/aws/emr-serverless", "/aws/emr-serverless/pgjobs")
-        for operation in ("CreateLogStream", "DescribeLogStreams", "PutLogEvents")
-    ),
-]
-
-# S3A reads s3://data/orders/: is it an object, is it a folder, what is in it? Then it opens what it found.
-READ = "orders/day=1/part-0.parquet"
-OF_LOADS = [
-    s3_call("HeadObject", "data", "orders"),
-    listing("data", "orders/"),
-    s3_call("HeadObject", "data", READ),
-    s3_call("GetObject", "data", READ),
-    *kms("data", "Decrypt"),
-]
-
-# S3A writes s3://lake/out/orders/: it makes folders, writes files in parts, and commits by renaming or by uploads.
-TEMPORARY, WRITTEN = "out/orders/_temporary/0/part-0.parquet", "out/orders/part-0.parquet"
-OF_EXTRACTS = [
-    s3_call("HeadObject", "lake", "out/orders"),
-    listing("lake", "out/orders/"),
-    s3_call("PutObject", "lake", "out/orders/_temporary/0/"),
-    s3_call("CreateMultipartUpload", "lake", TEMPORARY),
-    s3_call("AbortMultipartUpload", "lake", TEMPORARY),
-    Call("s3", "ListMultipartUploads", {"Bucket": "lake", "Prefix": "out/orders/"}),
-    s3_call("CopyObject", "lake", WRITTEN, CopySource={"Bucket": "lake", "Key": TEMPORARY}),
-    s3_call("DeleteObject", "lake", TEMPORARY),
-    # Older releases remove a folder's own key when there is something in it.
-    s3_call("DeleteObject", "lake", "out/orders"),
-    s3_call("PutObject", "lake", "out/orders"),
-    s3_call("AbortMultipartUpload", "lake", "out/orders"),
-    s3_call("GetObject", "lake", WRITTEN),
-    *kms("lake", "GenerateDataKey", "Decrypt"),
-]
-OF_SPARK = [*OF_EMR, *OF_LOADS, *OF_EXTRACTS]
-
-
 @pytest.mark.usefixtures("account")
 def test_every_call_of_a_job_has_its_permission_and_every_permission_its_call(calls: list[Call]) -> None:
     made = [*login_calls(calls), *OF_SPARK]
@@ -380,91 +250,6 @@ def test_buckets_are_reached_by_tls_alone() -> None:
                 for tls in ("true", "false")
             ]
             assert decided == [True, False]
-
-
-# The way to AWS.
-
-
-def s3_endpoint() -> list[Any]:
-    return list(STACK.resources["S3Endpoint"]["Properties"]["PolicyDocument"]["Statement"])
-
-
-def test_the_s3_endpoint_passes_what_jobs_call_and_what_others_of_the_account_do() -> None:
-    others = [s3_call("PutObject", "of-a-neighbour", "x"), s3_call("DeleteObject", "of-a-neighbour", "x")]
-    requests = [request for call in [*OF_SPARK, *others] if call.service == "s3" for request in asked(call)]
-    ours = [request.with_context(aws__PrincipalAccount=ACCOUNT) for request in requests]
-    assert [request for request in ours if not is_allowed(request, s3_endpoint())] == []
-
-
-@pytest.mark.parametrize(
-    ("call", "passes"),
-    [
-        (s3_call("PutObject", "of-a-thief", "x"), False),
-        (s3_call("DeleteObject", "data", READ), False),
-        (s3_call("GetObject", "packages-for-everybody", "x"), True),
-        (s3_call("PutObject", f"prod.{REGION}.appinfo.src", "sparks-ui"), True),
-    ],
-)
-def test_the_s3_endpoint_passes_no_writing_by_other_accounts_but_emrs_own(call: Call, passes: bool) -> None:
-    requests = [request.with_context(aws__PrincipalAccount="999999999999") for request in asked(call)]
-    assert all(is_allowed(request, s3_endpoint()) for request in requests) == passes
-
-
-def endpoints(**parameters: str) -> set[str]:
-    made = Stack({**NETWORK, **parameters}).resources.values()
-    return {
-        body["Properties"]["ServiceName"].rpartition(".")[2] for body in made if body["Type"] == "AWS::EC2::VPCEndpoint"
-    }
-
-
-SWITCHES = {
-    "CreateS3Endpoint": "s3",
-    "CreateSecretsManagerEndpoint": "secretsmanager",
-    "CreateSsmEndpoint": "ssm",
-    "CreateLogsEndpoint": "logs",
-}
-
-
-@pytest.mark.parametrize("switch", SWITCHES)
-def test_each_endpoint_has_a_switch(switch: str) -> None:
-    assert endpoints(**{switch: "true", "RouteTableIds": "rtb-1"}) == {SWITCHES[switch]}
-
-
-def test_no_endpoint_is_made_unasked() -> None:
-    assert endpoints(SecretArn=SECRET, ParameterArn="arn:aws:ssm:x", DataKeyArn=key("data")) == set()
-
-
-def test_what_a_private_name_leads_to_lets_the_whole_vpc_in() -> None:
-    resources = Stack({**NETWORK, "CreateSsmEndpoint": "true"}).resources
-    assert resources["SsmEndpoint"]["Properties"]["PrivateDnsEnabled"] is True
-    [rule] = resources["EndpointSecurityGroup"]["Properties"]["SecurityGroupIngress"]
-    assert (rule["CidrIp"], rule["FromPort"], rule["ToPort"]) == ("10.0.0.0/16", 443, 443)
-
-
-@pytest.mark.parametrize(
-    ("prefix_list", "reached"), [("", {"sg-1", "0.0.0.0/0"}), ("pl-63a5400a", {"sg-1", "pl-63a5400a", "10.0.0.0/16"})]
-)
-def test_workers_reach_the_database_and_aws_and_nothing_else_where_s3_is_named(
-    prefix_list: str, reached: set[str]
-) -> None:
-    group = Stack({**NETWORK, "S3PrefixListId": prefix_list}).resources["ApplicationSecurityGroup"]["Properties"]
-    ways = ("CidrIp", "DestinationPrefixListId", "DestinationSecurityGroupId")
-    assert {rule[way] for rule in group["SecurityGroupEgress"] for way in ways if way in rule} == reached
-
-
-@pytest.mark.parametrize(
-    ("parameter", "good", "bad"),
-    [
-        ("DataPrefix", ["", "o", "orders", "a/b c/d"], ["orders/", "/orders", "ord*", "a?", "${x}"]),
-        ("ExtractPrefix", ["", "lake/out"], ["lake/", "*"]),
-        ("S3PrefixListId", ["", "pl-63a5400a"], ["sg-1"]),
-        ("VpcCidr", ["10.0.0.0/16"], ["", "10.0.0.0", "vpc-1"]),
-    ],
-)
-def test_parameters_that_cannot_be_right_are_refused(parameter: str, good: list[str], bad: list[str]) -> None:
-
-    pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
-    assert [text for text in [*good, *bad] if re.fullmatch(pattern, text)] == good
 
 
 def test_the_evaluator_reads_policies_as_iam_does() -> None:
