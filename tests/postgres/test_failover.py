@@ -105,7 +105,7 @@ def test_a_standby_is_read_in_one_snapshot_and_keeps_no_watermark(pair: tuple[Ma
             time.sleep(0.02)
         with pytest.raises(UsageError, match="a standby cannot write"):
             watermark.ensure(holder)
-        moment = snapshot.export(holder)
+        moment = snapshot.export(holder, "SELECT 1")
         assert moment.seen == ""
         with snapshot.adopted(part, moment):
             assert b"".join(part.copy_out("COPY t TO STDOUT")) == b"".join(b"%d\n" % n for n in range(1, 10))

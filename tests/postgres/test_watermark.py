@@ -28,7 +28,7 @@ class Reader:
         with connect(self._database, "reader") as session:
             watermark.ensure(session)
             self.last = watermark.read(session, "w", SOURCE)
-            taken = watermark.window(snapshot.export(session).seen, self.last)
+            taken = watermark.window(snapshot.export(session, "SELECT 1").seen, self.last)
             rows = session.run(f"SELECT ordinal FROM t WHERE {taken.condition} ORDER BY ordinal")
             snapshot.release(session)
             watermark.move(session, "w", Watermark(SOURCE, (self.last.runs if self.last else 0) + 1, taken.below, None))

@@ -145,7 +145,7 @@ def test_windows_end_between_transactions_and_cover_each_row_once(session: Sessi
     last: watermark.Watermark | None = None
     for _ in range(2):
         with connect(database, "reader") as reader:
-            window = watermark.window(snapshot.export(reader).seen, last)
+            window = watermark.window(snapshot.export(reader, "SELECT 1").seen, last)
             below = watermark.reached(reader, table.where(window.condition), window, most=5)
             assert below is not None
             part = watermark.Window(window.start, below, window.after)

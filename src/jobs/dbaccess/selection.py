@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import UNTRANSLATABLE, ConnectionFailed, DatabaseError, UsageError
+from jobs.dbaccess.errors import UNTRANSLATABLE, DatabaseError, TransientError, UsageError
 from jobs.dbaccess.ranges import Range
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -66,7 +66,7 @@ def filtered(session: Session, selection: Selection, condition: str) -> Selectio
     try:
         session.describe(f"SELECT ARRAY[{own_line}] FROM {selection.relation}")
         session.describe(f"SELECT 1 FROM {selection.relation} WHERE ({own_line})")
-    except ConnectionFailed:
+    except TransientError:
         raise
     except DatabaseError as error:
         if error.sqlstate == UNTRANSLATABLE:
@@ -85,7 +85,7 @@ def check_query(session: Session, query: str) -> None:
     """
     try:
         session.describe(Selection.of_query(query).select(["*"]))
-    except ConnectionFailed:
+    except TransientError:
         raise
     except DatabaseError as error:
         raise UsageError(f"The query cannot be read from: {error.message}", "Mend --query: one SELECT.") from None

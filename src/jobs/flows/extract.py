@@ -18,7 +18,7 @@ from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.snapshot import Snapshot
 from jobs.dbaccess.sql import TableName
 from jobs.flows.report import plural
-from jobs.flows.source import Source, Wanted, find_source, settle_source
+from jobs.flows.source import Source, Wanted, find_source, hold_source, settle_source
 from jobs.spark import carry, celltext
 from jobs.spark.fetch import Fetching, Tally, fetch, new_tally
 from jobs.spark.reading import Reading
@@ -117,7 +117,7 @@ def extracting(
 
     Args:
         spark: the session.
-        session: holds the snapshot; for the block it can do nothing else.
+        session: holds the snapshot and the locks; for the block it can do nothing else.
         settings: for the tasks' connections.
         wanted: what is to be read.
         arrow: decode by PyArrow (True), by Spark alone (False), or by what the workers have (None).
@@ -125,10 +125,11 @@ def extracting(
     Raises:
         ExtractError: what Spark raised is about a value, or about the snapshot.
     """
-    table = find_source(session, wanted)
-    moment = snapshot.export(session)
-    source = settle_source(session, wanted, table)
-    with reading(spark, settings.at(session.server), wanted, source, moment, arrow=arrow) as extraction:
+    moment = hold_source(session, wanted)
+    there = settings.at(session.server)
+    with connect(there, f"pgjobs extract {wanted} plan") as planner, snapshot.adopted(planner, moment):
+        source = settle_source(planner, wanted, find_source(planner, wanted))
+    with reading(spark, there, wanted, source, moment, arrow=arrow) as extraction:
         yield extraction
     snapshot.release(session)
 

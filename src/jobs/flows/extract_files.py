@@ -20,7 +20,7 @@ from jobs.flows.extract import reading
 from jobs.flows.file_options import to_write
 from jobs.flows.newer import check_ordinal, check_tells_new, with_ordinal
 from jobs.flows.report import Stopwatch, megabytes, plural
-from jobs.flows.source import Wanted, find_source, settle_source
+from jobs.flows.source import Wanted, find_source, hold_source, settle_source
 from jobs.spark import files
 from jobs.spark.ordinal import Greatest
 
@@ -114,13 +114,15 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     job = replace(job, wanted=with_ordinal(job.wanted, job.ordinal_column))
     with connect(job.settings, f"pgjobs extract_table {job.wanted}") as session:
         with watch.phase("prepare"):
-            table = find_source(session, job.wanted)
-            last = _last(session, job, table)
-            moment = snapshot.export(session)
+            last = _last(session, job, find_source(session, job.wanted))
+            moment = hold_source(session, job.wanted)
             window = watermark.window(moment.seen, last) if job.watermark_id else None
-            source = settle_source(session, job.wanted, table, window.condition if window else "")
+            there = job.settings.at(session.server)
+            with connect(there, f"pgjobs extract {job.wanted} plan") as planner, snapshot.adopted(planner, moment):
+                table = find_source(planner, job.wanted)
+                source = settle_source(planner, job.wanted, table, window.condition if window else "")
             spark = start_spark()
-        target, there = _target(job, last), job.settings.at(session.server)
+        target = _target(job, last)
         with watch.phase("read"), reading(spark, there, job.wanted, source, moment) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import types as t
 
-from jobs.dbaccess import catalog, ranges, result
+from jobs.dbaccess import catalog, ranges, result, snapshot, tablelocks
 from jobs.dbaccess.capacity import capacity
 from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import DatabaseError, UsageError
@@ -18,6 +18,7 @@ from jobs.dbaccess.ranges import Part, Range
 from jobs.dbaccess.result import SourceColumn
 from jobs.dbaccess.selection import Selection, check_query, filtered, select
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.snapshot import Snapshot
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.spark.reading import MAX_PRECISION, Reading, reading_of
 
@@ -93,6 +94,18 @@ def find_source(session: Session, wanted: Wanted) -> Table | None:
     return table
 
 
+def hold_source(session: Session, wanted: Wanted) -> Snapshot:
+    """Lock what is wanted, and take a snapshot then; both are held until the session ends or releases them.
+
+    Raises:
+        UsageError: there is no such table; the query or the filter cannot be right.
+        TransientError: somebody keeps a lock that lets nobody read.
+    """
+    with tablelocks.awaited(session, snapshot.WAIT):
+        selection = selected(session, wanted, find_source(session, wanted))
+    return snapshot.export(session, selection.select(["1"]))
+
+
 def settle_source(session: Session, wanted: Wanted, table: Table | None, condition: str = "") -> Source:
     """Settle columns, rows and parts.
 
@@ -118,14 +131,8 @@ def settle_readings(
     session: Session, wanted: Wanted, table: Table | None, condition: str = ""
 ) -> tuple[Selection, tuple[Reading, ...]]:
     """Settle rows and columns alone; as `settle_source`, which cuts them into parts."""
-    if table is None:
-        check_query(session, wanted.query or "")
-        selection = Selection.of_query(wanted.query or "")
-    else:
-        selection = Selection.of_table(table.name)
-    columns = _columns(session, wanted, table, selection)
-    if wanted.filter:
-        selection = filtered(session, selection, wanted.filter)
+    columns = _columns(session, wanted, table)
+    selection = selected(session, wanted, table)
     if condition:
         selection = selection.where(condition)
     readings = tuple(
@@ -137,8 +144,22 @@ def settle_readings(
     return selection, readings
 
 
-def _columns(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> Sequence[SourceColumn]:
+def selected(session: Session, wanted: Wanted, table: Table | None) -> Selection:
+    """The wanted rows, by a filter or a query that the server has checked."""
+    selection = _relation(session, wanted, table)
+    return filtered(session, selection, wanted.filter) if wanted.filter else selection
+
+
+def _relation(session: Session, wanted: Wanted, table: Table | None) -> Selection:
+    if table is not None:
+        return Selection.of_table(table.name)
+    check_query(session, wanted.query or "")
+    return Selection.of_query(wanted.query or "")
+
+
+def _columns(session: Session, wanted: Wanted, table: Table | None) -> Sequence[SourceColumn]:
     """The wanted columns, in the source's order."""
+    selection = _relation(session, wanted, table)
     dimensions = catalog.array_dimensions(session, table.name) if table else {}
     described = result.describe(session, selection.select(["*"]), dimensions)
     names = [column.name for column in described]

@@ -23,7 +23,7 @@ class HeldSnapshot:
     Spark does not tell when a DataFrame has been read for the last time: a lost executor's parts are read anew.
 
     Attributes:
-        probe: a SELECT of what will be read: a table of a parsed statement is not rewritten while the snapshot is held.
+        probe: a SELECT of what will be read, by which it is locked.
         idle: seconds without readers, after the first.
         now: the clock.
     """
@@ -36,8 +36,7 @@ class HeldSnapshot:
 
     def take(self, session: Session) -> Snapshot:
         """Export a snapshot."""
-        self._moment = snapshot.export(session)
-        session.describe(self.probe)
+        self._moment = snapshot.export(session, self.probe)
         self._until = self.now() + max(self.idle, FIRST_READER)
         return self._moment
 

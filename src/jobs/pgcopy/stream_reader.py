@@ -18,7 +18,7 @@ from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.watermark import Watermark, Window
 from jobs.flows.newer import check_ordinal, check_tells_new
-from jobs.flows.source import find_source, settle_readings, settle_source
+from jobs.flows.source import find_source, hold_source, settle_readings, settle_source
 from jobs.pgcopy.reader import Part, Reach
 
 Offset = dict[str, int]
@@ -54,8 +54,8 @@ class StreamReader(DataSourceStreamReader):
         self.stop()
         reach = self.reach
         with connect(reach.settings, reach.label) as session:
+            moment = hold_source(session, reach.wanted)
             table = self._table(session)
-            moment = snapshot.export(session)
             window = self._window(moment.seen)
             if window.below == self._taken:  # no transaction has ended since: the table need not be read to see that
                 return {"below": self._taken}
@@ -75,11 +75,12 @@ class StreamReader(DataSourceStreamReader):
         reach = self.reach
         with ExitStack() as stack:
             session = stack.enter_context(connect(reach.settings, f"{reach.label} snapshot"))
-            table = self._table(session)
-            moment = snapshot.export(session)
+            moment = hold_source(session, reach.wanted)
             after = self._window(moment.seen).after
             window = Window(start["below"] or None, end["below"], after)
-            source = settle_source(session, reach.wanted, table, window.condition)
+            there = reach.settings.at(session.server)
+            with connect(there, f"{reach.label} plan") as planner, snapshot.adopted(planner, moment):
+                source = settle_source(planner, reach.wanted, self._table(planner), window.condition)
             parts = reach.parts(source, moment, session.server)
             self._held = stack.pop_all()
         self._taken = end["below"]

@@ -1,0 +1,66 @@
+"""Locks on tables: which ones a session holds, and a bounded wait for them that ends by naming who is in the way.
+
+Reading takes ACCESS SHARE, with which ACCESS EXCLUSIVE alone conflicts: TRUNCATE, DROP, most of ALTER TABLE.
+https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jobs.dbaccess.errors import DatabaseError, TransientError
+from jobs.dbaccess.session import Session
+
+LOCK_TIMEOUT = "55P03"
+"""The SQLSTATE of a lock that was not granted in time."""
+
+# Relations with rows of their own or of others. The system's own, whose oids are lower, are nobody's to swap.
+_LOCKED = (
+    "pg_locks l JOIN pg_class c ON c.oid = l.relation LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
+    "WHERE l.locktype = 'relation' "
+    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    "AND l.relation >= 16384 AND c.relkind IN ('r', 'p', 'm', 'v', 'f')"
+)
+
+
+def held_relations(session: Session) -> frozenset[int]:
+    """The oids of the tables and views that the session's transaction has locked in any mode."""
+    found = session.run(f"SELECT l.relation::bigint FROM {_LOCKED} AND l.granted AND l.pid = pg_backend_pid()")
+    return frozenset(oid for [oid] in found)
+
+
+@contextmanager
+def awaited(session: Session, seconds: int) -> Iterator[None]:
+    """Wait no longer than this for each lock in the block; by the session's lock_timeout, which stays.
+
+    Raises:
+        TransientError: a lock was not granted in time. It names the sessions that are in the way.
+    """
+    session.run("SELECT set_config('lock_timeout', %s, false)", f"{seconds}s")
+    try:
+        yield
+    except DatabaseError as error:
+        if error.sqlstate != LOCK_TIMEOUT:
+            raise
+        raise _in_the_way(session, seconds) from None
+
+
+def _in_the_way(session: Session, seconds: int) -> TransientError:
+    """The error that tells who has locked a table so that nobody can read it, or waits to."""
+    session.run("ROLLBACK")
+    found = session.run(
+        f"SELECT c.oid::regclass::text, l.granted, l.pid, a.usename, a.application_name FROM {_LOCKED} "
+        "AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid() ORDER BY l.granted DESC, l.pid LIMIT 3"
+    )
+    others = "; ".join(
+        f"session {pid} (user {user!r}, application {application!r}) {'has locked' if granted else 'waits to lock'} "
+        f"{table}"
+        for table, granted, pid, user, application in found
+    )
+    return TransientError(
+        f"Waited {seconds} s in vain for a table's lock: {others or 'whoever held it has let go of it since'}.",
+        "TRUNCATE, DROP, ALTER TABLE and the like keep all readers out, as soon as they wait. "
+        "Run this again when that session's transaction has ended.",
+        LOCK_TIMEOUT,
+    )
