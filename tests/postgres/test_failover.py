@@ -16,6 +16,7 @@ from jobs.dbaccess import snapshot, watermark
 from jobs.dbaccess.errors import TransientError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.settings import Patience, Server, Settings, Tls
+from jobs.dbaccess.snapshot import Snapshot, SnapshotLost
 from servermgr import address, binaries, stepdown
 from servermgr.postgres import Manager
 
@@ -109,3 +110,45 @@ def test_a_standby_is_read_in_one_snapshot_and_keeps_no_watermark(pair: tuple[Ma
         assert moment.seen == ""
         with snapshot.adopted(part, moment):
             assert b"".join(part.copy_out("COPY t TO STDOUT")) == b"".join(b"%d\n" % n for n in range(1, 10))
+
+
+@pytest.fixture
+def lone() -> Iterator[Manager]:
+    """A server that can be restarted."""
+    directory = Path(tempfile.mkdtemp(prefix="pgjobs-restart-"))
+    directory.chmod(0o777)
+    try:
+        with Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"}) as manager:
+            yield manager
+    finally:
+        shutil.rmtree(directory)
+
+
+def counter(moment: Snapshot) -> int:
+    """Of the transactions of the server's slot for the session, in the snapshot's name."""
+    return int(moment.id.split("-")[1], 16)
+
+
+def test_a_task_adopts_no_other_extracts_snapshot_after_a_restart(lone: Manager) -> None:
+    """Names of snapshots are made of counters that begin anew, so that another one has the first one's name soon."""
+    with connect(settings_for(lone), "first") as first:
+        first.run("CREATE TABLE t AS SELECT 1 AS id")
+        for _ in range(100):
+            first.run("SELECT 1")
+        before = snapshot.export(first, "SELECT 1 FROM t")
+        lone.stop()
+    lone.start()
+    with connect(settings_for(lone), "second") as second, connect(settings_for(lone), "task") as task:
+        counts = []
+        for _ in range(2):
+            counts.append(counter(snapshot.export(second, "SELECT 1 FROM t")))
+            snapshot.release(second)
+        taken = counts[1] - counts[0]
+        for _ in range(counter(before) - counts[1] - taken):
+            second.run("SELECT 1")
+        now = snapshot.export(second, "SELECT 1 FROM t")
+        assert now.id == before.id
+        with snapshot.adopted(task, now):
+            assert task.run("SELECT id FROM t") == [[1]]
+        with pytest.raises(SnapshotLost, match="is lost"), snapshot.adopted(task, before):
+            raise AssertionError("this is another moment")
