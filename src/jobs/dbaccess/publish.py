@@ -118,7 +118,11 @@ def _close_staging(session: Session, publication: Publication) -> Tally:
     names = publication.staging
     staged = staging.tally(session, names)
     if staged.parts != publication.parts:
-        raise LoadError(f"{staged.parts} of {publication.parts} parts are staged.", "Run the load again.")
+        # Spark has them all, so that the server has lost some: a crash empties unlogged tables.
+        raise LoadError(
+            f"{staged.parts} of {publication.parts} parts are staged: the server crashed meanwhile.",
+            "Nothing was loaded. Run the load again.",
+        )
     for pid in staging.end_attempts(session, names):
         logger.info("Ended a copy that another attempt at its part outran (process %d of the server).", pid)
     session.run(f"LOCK TABLE {names.rows.quoted}, {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
