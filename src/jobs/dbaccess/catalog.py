@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sql import TableName, quote_name
 
 logger = logging.getLogger(__name__)
 
@@ -89,14 +90,15 @@ ORDER BY a.attnum
 
 def find_table(session: Session, name: TableName) -> Table | None:
     """The table of that name (by search_path where it has no schema), or None."""
-    found = session.run(
-        "SELECT c.oid, n.nspname, c.relname, c.relkind::text "
-        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)",
-        name.quoted,
-    )
-    if not found:
+    with session.users_path():
+        [[oid]] = session.run("SELECT pg_catalog.to_regclass(%s)::pg_catalog.oid", name.quoted)
+    if oid is None:
         return None
-    oid, schema, relname, kind = found[0]
+    [[schema, relname, kind]] = session.run(
+        "SELECT n.nspname, c.relname, c.relkind::text "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s::oid",
+        oid,
+    )
     columns = session.run(_COLUMNS, oid, oid)
     return Table(TableName(relname, schema), kind, tuple(Column(*column) for column in columns))
 
@@ -121,7 +123,8 @@ def name_for_new_table(session: Session, name: TableName) -> TableName:
     """The full name that a new table gets: in the named schema, else in the first of search_path that exists."""
     if name.schema is not None:
         return name
-    [[schema]] = session.run("SELECT current_schema()")
+    with session.users_path():
+        [[schema]] = session.run("SELECT pg_catalog.current_schema()")
     return TableName(name.name, schema)
 
 
@@ -196,3 +199,70 @@ def tell_subscribers(session: Session, table: TableName) -> None:
             table,
             ", ".join(publications),
         )
+
+
+def find_own(session: Session, name: str) -> TableName | None:
+    """A table of ours, the first of that name on the user's search_path whose owner is to be trusted.
+
+    Who may create tables there could have made one before us, whose triggers would run as this user.
+
+    Raises:
+        UsageError: there is one alone, of an owner who is not to be trusted.
+    """
+    with session.users_path():
+        [[schemas]] = session.run("SELECT pg_catalog.current_schemas(true)")
+    found = session.run(_OWN, schemas, name)
+    trusted = next((schema for schema, _, is_trusted in found if is_trusted), None)
+    if trusted is None and found:
+        table, owner = TableName(name, found[0][0]), found[0][1]
+        raise UsageError(
+            f"{table} belongs to {owner}, who is neither this user, the database's owner nor a superuser: triggers "
+            "there would run as this user.",
+            f"Have it given to a role that is trusted: ALTER TABLE {table.quoted} OWNER TO ...",
+        )
+    return TableName(name, trusted) if trusted is not None else None
+
+
+def make_own(session: Session, name: str, columns: str) -> None:
+    """Make a table of ours where it is missing.
+
+    Raises:
+        UsageError: there is one of an owner who is not to be trusted, or no schema for one.
+    """
+    if find_own(session, name) is not None:
+        return
+    table = name_for_new_table(session, TableName(name))
+    if table.schema is None:
+        raise UsageError(f"There is no schema for the table {name}.", "Create one, and have search_path name it.")
+    with session.transaction():
+        # IF NOT EXISTS alone fails when two sessions create the table at the same moment.
+        session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {name}")
+        session.run(f"CREATE TABLE IF NOT EXISTS {table.quoted} ({columns})")
+    tell_subscribers(session, table)
+
+
+# A superuser is taken for a member of every role, and so membership tells nothing of one.
+_OWN = """
+SELECT n.nspname, o.rolname, o.rolsuper OR o.oid = d.datdba OR o.oid = me.oid
+    OR NOT me.rolsuper AND pg_has_role(o.oid, 'USAGE')
+FROM unnest(%s::text[]) WITH ORDINALITY AS path (schema, place) JOIN pg_namespace n ON n.nspname = path.schema
+JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_roles o ON o.oid = c.relowner
+JOIN pg_roles me ON me.rolname = current_user JOIN pg_database d ON d.datname = current_database()
+WHERE c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'f') ORDER BY place
+"""
+
+
+def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:
+    """Of key columns, the operators by which a unique index of the table compares them, qualified."""
+    found = session.run(
+        "SELECT a.attname, n.nspname, o.oprname FROM pg_index i "
+        "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass) "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+        "JOIN pg_opclass c ON c.oid = k.opclass JOIN pg_amop m ON m.amopfamily = c.opcfamily "
+        "AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3 "
+        "JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND a.attname = ANY (%s::text[])",
+        table.quoted,
+        list(keys),
+    )
+    return {name: f"OPERATOR({quote_name(schema)}.{operator})" for name, schema, operator in found}

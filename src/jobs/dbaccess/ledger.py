@@ -17,24 +17,22 @@ MAX_ID_BYTES = 2692
 """The longest id that the marker table's index takes: a B-tree's entry is at most 2,704 bytes, and 12 are its headers.
 https://github.com/postgres/postgres/blob/master/src/include/access/nbtree.h (BTMaxItemSize)"""
 
-_CREATE = """
-CREATE TABLE IF NOT EXISTS table_updates (
-    update_id TEXT PRIMARY KEY, target_table TEXT, inserted TIMESTAMP DEFAULT NOW()
-)
-"""
+_COLUMNS = "update_id TEXT PRIMARY KEY, target_table TEXT, inserted TIMESTAMP DEFAULT NOW()"
 
 
 def ensure(session: Session) -> None:
-    """Make the marker table where it is missing. A user who may not create tables needs it made once by another."""
-    if session.run("SELECT 1 WHERE to_regclass(%s) IS NOT NULL", MARKER_TABLE):
-        return
-    with session.transaction():
-        # IF NOT EXISTS alone fails when two sessions create the table at the same moment.
-        session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {MARKER_TABLE}")
-        session.run(_CREATE)
-    made = catalog.find_table(session, TableName(MARKER_TABLE))
-    if made is not None:
-        catalog.tell_subscribers(session, made.name)
+    """Make the marker table where it is missing. A user who may not create tables needs it made once by another.
+
+    Raises:
+        UsageError: there is one whose owner is not to be trusted, or no schema for one.
+    """
+    catalog.make_own(session, MARKER_TABLE, _COLUMNS)
+
+
+def _table(session: Session) -> str:
+    """The marker table, for a statement."""
+    found = catalog.find_own(session, MARKER_TABLE)
+    return (found or TableName(MARKER_TABLE)).quoted
 
 
 def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None:
@@ -115,7 +113,7 @@ def _parsed(recorded: str) -> TableName | None:
 
 def recorded_target(session: Session, load_id: str) -> str | None:
     """What the marker of an id names: a table, or whatever another program wrote; None where there is no marker."""
-    found = session.run("SELECT target_table FROM table_updates WHERE update_id = %s", load_id)
+    found = session.run(f"SELECT target_table FROM {_table(session)} WHERE update_id = %s", load_id)
     return str(found[0][0] or "") if found else None
 
 
@@ -123,7 +121,8 @@ def record(session: Session, load_id: str, target: str) -> bool:
     """Write the marker in the transaction that is open; False where the id is there already."""
     return bool(
         session.change(
-            "INSERT INTO table_updates (update_id, target_table) VALUES (%s, %s) ON CONFLICT (update_id) DO NOTHING",
+            f"INSERT INTO {_table(session)} (update_id, target_table) VALUES (%s, %s) "
+            "ON CONFLICT (update_id) DO NOTHING",
             load_id,
             target,
         )

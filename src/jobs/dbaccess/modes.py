@@ -9,7 +9,7 @@ ignore      INSERT .. ON CONFLICT [(keys)] DO NOTHING
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
@@ -134,19 +134,17 @@ class Move:
         A row that was inserted has no xmax. (A partitioned table does not tell: `matching` counts there.)
         """
         return (
-            f"WITH moved AS ({self.insert(target, staged)} RETURNING (xmax = 0) AS is_new) "
-            "SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM moved"
+            f"WITH moved AS ({self.insert(target, staged)} RETURNING xmax OPERATOR(pg_catalog.=) 0 AS is_new) "
+            "SELECT pg_catalog.count(*) FILTER (WHERE is_new), pg_catalog.count(*) FILTER (WHERE NOT is_new) FROM moved"
         )
 
-    def matching(self, target: TableName, staged: TableName) -> str:
-        """How many rows of the target have a key that is staged."""
+    def matching(self, target: TableName, staged: TableName, equalities: Mapping[str, str]) -> str:
+        """How many rows of the target have a key that is staged; keys are equal by these operators."""
+        same_keys = " AND ".join(f"t.{quote_name(key)} {equalities[key]} s.{quote_name(key)}" for key in self.keys)
         return (
             f"SELECT count(*) FROM {target.quoted} AS t WHERE EXISTS "
-            f"(SELECT FROM {staged.quoted} AS s WHERE {self._same_keys('t', 's')})"
+            f"(SELECT FROM {staged.quoted} AS s WHERE {same_keys})"
         )
-
-    def _same_keys(self, one: str, other: str) -> str:
-        return " AND ".join(f"{one}.{name} = {other}.{name}" for name in map(quote_name, self.keys))
 
     def replaced(self, target: TableName, staged: TableName) -> str:
         """Overwrite in one statement: foreign keys that point here are checked when it ends.
@@ -155,7 +153,7 @@ class Move:
         """
         return (
             f"WITH gone AS (DELETE FROM {target.quoted} RETURNING 1) {self.insert(target, staged)} "
-            "WHERE (SELECT count(*) FROM gone) >= 0"
+            "WHERE (SELECT pg_catalog.count(*) FROM gone) OPERATOR(pg_catalog.>=) 0"
         )
 
     def repeated_keys(self, staged: TableName) -> str:

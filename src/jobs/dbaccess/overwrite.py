@@ -92,11 +92,12 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     # No other writer from here to the commit, nor a new foreign key, trigger or policy; readers read on.
     session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
     deletion = check(session, target)
-    if deletion.is_one_statement:
-        inserted = session.change(move.replaced(target, staged))
-    else:
-        session.run(f"DELETE FROM {target.quoted}")
-        inserted = session.change(move.insert(target, staged))
+    with session.users_path():
+        if deletion.is_one_statement:
+            inserted = session.change(move.replaced(target, staged))
+        else:
+            session.run(f"DELETE FROM {target.quoted}")
+            inserted = session.change(move.insert(target, staged))
     if deletion.is_watched:
         _check_holds(session, target, inserted)
     return inserted

@@ -93,6 +93,21 @@ def connect(settings: Settings, application_name: str, clock: Clock = Clock()) -
             pause = min(pause * 2, LONGEST_PAUSE)
 
 
+def connect_pinned(settings: Settings, application_name: str) -> Session:
+    """Open a session for our own statements: none of them runs what others have created on the user's search_path.
+
+    Raises:
+        DatabaseError: as `connect`.
+    """
+    session = connect(settings, application_name)
+    try:
+        session.pin()
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
 def _first_that_serves(settings: Settings, application_name: str) -> Session:
     """One round over all servers; with prefer-standby a second one, for any."""
     failures: list[DatabaseError] = []

@@ -151,7 +151,8 @@ def _move(session: Session, publication: Publication) -> tuple[int, int]:
         return overwrite.replace_rows(session, move, target, staged), 0
     if move.mode == "upsert":
         return _upsert(session, publication)
-    return session.change(move.insert(target, staged)), 0
+    with session.users_path():
+        return session.change(move.insert(target, staged)), 0
 
 
 def _upsert(session: Session, publication: Publication) -> tuple[int, int]:
@@ -159,9 +160,12 @@ def _upsert(session: Session, publication: Publication) -> tuple[int, int]:
     _check_keys_are_there(session, publication)
     table = catalog.find_table(session, target)
     if table is not None and table.kind == catalog.PARTITIONED:
-        [[updated]] = session.run(move.matching(target, staged))
-        return session.change(move.insert(target, staged)) - updated, updated
-    [[inserted, updated]] = session.run(move.counted(target, staged))
+        equalities = catalog.equalities(session, target, move.keys)
+        [[updated]] = session.run(move.matching(target, staged, equalities))
+        with session.users_path():
+            return session.change(move.insert(target, staged)) - updated, updated
+    with session.users_path():
+        [[inserted, updated]] = session.run(move.counted(target, staged))
     return inserted, updated
 
 

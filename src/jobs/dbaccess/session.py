@@ -17,6 +17,9 @@ from jobs.dbaccess.settings import Server
 from jobs.dbaccess.wire import WireSocket
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
+_PIN = "SET search_path = pg_catalog, pg_temp"
+"""Temporary tables come last: without being named, they would come first."""
+
 """A role or database may have other defaults. What waits for a lock must then see what its holder committed."""
 
 
@@ -65,6 +68,7 @@ class Session:
         self._connection.autocommit = True
         self._in_transaction = False
         self.closed = False
+        self._pinned = False
 
     def run(self, statement: str, *values: object) -> list[list[Any]]:
         """Run one statement and return its rows (none for a statement that returns none).
@@ -113,6 +117,33 @@ class Session:
         finally:
             self._in_transaction = False
         self.run("COMMIT")
+
+    def pin(self) -> None:
+        """Resolve names in pg_catalog alone from now on, but for what runs in `users_path`.
+
+        Functions, operators and types that a statement does not qualify are found by search_path, and of several the
+        best match wins, wherever it is. Who may create some in a schema of that path could have them run as this user.
+        """
+        self.run(_PIN)
+        self._pinned = True
+
+    @contextmanager
+    def users_path(self) -> Iterator[None]:
+        """Resolve names in the block as the user's sessions do, for code of theirs: triggers, checks, filters, queries.
+
+        What is ours in a statement of the block is to be qualified, each function, operator and type.
+        """
+        if not self._pinned:
+            yield
+            return
+        self.run("RESET search_path")
+        self._pinned = False
+        try:
+            yield
+        finally:
+            with suppress(JobError):  # a transaction that has failed forgets the path, too, when it is rolled back
+                self.run(_PIN)
+            self._pinned = True
 
     def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
         """Send blocks to `COPY ... FROM STDIN` and return the rows that the server counted.

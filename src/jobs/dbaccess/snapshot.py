@@ -83,13 +83,18 @@ def export(session: Session, probe: str) -> Snapshot:
     """
     with tablelocks.awaited(session, WAIT):
         _begin(session, "READ COMMITTED")
-        session.describe(probe)
+        _plan(session, probe)
         while True:
             locked = tablelocks.held_relations(session)
             moment = _exported(session)
-            session.describe(probe)
+            _plan(session, probe)
             if tablelocks.held_relations(session) <= locked:
                 return moment
+
+
+def _plan(session: Session, probe: str) -> None:
+    with session.users_path():  # a query's names are its user's
+        session.describe(probe)
 
 
 def _exported(session: Session) -> Snapshot:

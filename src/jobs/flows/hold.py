@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from jobs.dbaccess import backends, ledger, staging
 from jobs.dbaccess.errors import ConnectionFailed, JobError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.publish import CommitUncertain, Publication, Published, publish
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def connected(settings: Settings, load_id: str) -> Session:
     """A session of the load's driver."""
-    return connect(settings, f"pgjobs load_table {load_id}")
+    return connect_pinned(settings, f"pgjobs load_table {load_id}")
 
 
 @contextmanager

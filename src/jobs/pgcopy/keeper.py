@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 
@@ -88,7 +88,7 @@ def main() -> None:
     """Take hold; go on in the background, so that whoever waits for this process is told when it holds."""
     keeping: Keeping = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent's
     try:
-        session = connect(keeping.settings, keeping.label)
+        session = connect_pinned(keeping.settings, keeping.label)
         told = keeping.holding.take(session)
     except JobError as error:
         _tell(error)

@@ -13,7 +13,7 @@ from pyspark.sql.types import StructType
 from jobs.dbaccess import backends, ledger, staging
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, LoadError
 from jobs.dbaccess.modes import Move
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.publish import Publication, publish
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
@@ -41,7 +41,7 @@ class Goal:
 
     def connect(self) -> Session:
         """A session of the driver's."""
-        return connect(self.settings, f"pgjobs pgcopy {self.table}")
+        return connect_pinned(self.settings, f"pgjobs pgcopy {self.table}")
 
     def settle(self, session: Session, schema: StructType) -> Target:
         """Match the columns, by the load's own rules.

@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess import staging
 from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.staging import Counted, Staging
 
@@ -78,7 +78,7 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
     Raises:
         JobError: a transient one, for Spark to run the task again.
     """
-    with connect(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}") as session:
+    with connect_pinned(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}") as session:
         if not staging.begin_attempt(session, delivery.staging, part, attempt):
             return
         try:
