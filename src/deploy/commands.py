@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.application import refuse_misfit
+from deploy.arguments import check_arguments
 from deploy.aws import Clients, aws_errors
 from deploy.console import Console
 from deploy.errors import OK
@@ -46,6 +47,10 @@ def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
 def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """Upload, start, and with --wait follow."""
     request, payload = prepare(options)
+    shown = check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
+    if shown:  # the job's help costs no run
+        console.print(shown.rstrip())
+        return OK
     if options.dry_run:
         console.print(json.dumps(request, indent=2))
         return OK
@@ -64,6 +69,7 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
     """Execute the request on this machine."""
     del connect
     request, payload = prepare(options)
+    check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
     if options.dry_run:
         console.print(json.dumps(request, indent=2))
         return OK

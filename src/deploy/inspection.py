@@ -127,6 +127,10 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
     return [f"{site}/{package}" for package in ("pyspark", "py4j") if f"{site}/{package}/__init__.py" in names]
 
 
+# The entrypoints import what they run when they run it: flags are checked without Spark.
+_IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.flows.load", "jobs.flows.extract_files", "pg8000")
+
+
 def _inspect_import(file: Path, target: Target) -> list[Finding]:
     """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
 
@@ -148,9 +152,9 @@ def _inspect_import(file: Path, target: Target) -> list[Finding]:
             if spec is not None and spec.origin is not None:
                 (spark / package).symlink_to(Path(spec.origin).parent)
         site = folder / "environment" / "lib" / f"python{target.version}" / "site-packages"
-        code = f"import sys; sys.path += {[str(site), str(spark)]!r}; import jobs.load_table, pg8000"
+        code = f"import sys; sys.path += {[str(site), str(spark)]!r}; import {', '.join(_IMPORTED)}"
         python = folder / "environment" / target.interpreter if own else Path(sys.executable).resolve()
         command = [str(python), "-I", "-S", "-c", code]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     lines = done.stderr.strip().splitlines() or ["no reason given"]
-    return [Finding("import jobs.load_table, pg8000", lines[-1])] if done.returncode else []
+    return [Finding(f"import {', '.join(_IMPORTED)}", lines[-1])] if done.returncode else []

@@ -43,6 +43,15 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
+def unpack_packages(packed: Path, folder: Path) -> Path:
+    """Unpack the packages alone; their folder."""
+    with tarfile.open(packed) as archive:
+        archive.extraction_filter = lambda member, _: member  # as in unpack
+        members = [member for member in archive if "site-packages" in Path(member.name).parts and not member.issym()]
+        archive.extractall(folder, members)  # noqa: S202 - the paths were checked when it was made
+    return next(folder.glob("lib/python*/site-packages"), folder)
+
+
 def unpack(packed: Path, folder: Path, *, links: bool = True) -> None:
     """Unpack what pack wrote, as Spark does: with the link to the interpreter, which lies outside of the folder.
 

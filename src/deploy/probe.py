@@ -101,7 +101,8 @@ def check_here() -> int:
     sys.path += archives
     seen = look("archive's Python")
     found = list(faults(seen))
-    command = [sys.executable, "-m", "jobs.load_table", "--help"]
+    start = "import jobs.flows.load, runpy; runpy.run_module('jobs.load_table', run_name='__main__')"
+    command = [sys.executable, "-c", start, "--help"]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(archives)}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode or "usage: load_table.py" not in done.stdout:

@@ -8,9 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract_files import FilesJob, run
 from jobs.flows.file_options import parse_options
-from jobs.flows.source import Wanted
 from jobs.options import (
     FORMATS,
     add_common_options,
@@ -43,6 +41,19 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job; its exit status."""
     options = parse(arguments)
     return run_job(lambda: extract(options, environ), options.verbose)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what the job would refuse, without Spark and without a database: `submit` asks before it starts a run.
+
+    Raises:
+        SystemExit: the command line is wrong, or asks for help.
+        UsageError: a value cannot be right.
+    """
+    options = parse(arguments)
+    parse_options(options.option, options.format)
+    if options.table is not None:
+        TableName.parse(options.table)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -107,6 +118,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Do what the options say, and print what came of it."""
+    from jobs.flows.extract_files import FilesJob, run  # it imports Spark, which check_arguments does without
+    from jobs.flows.source import Wanted
+
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())

@@ -10,10 +10,7 @@ from collections.abc import Mapping, Sequence
 from jobs.dbaccess import locks
 from jobs.dbaccess.modes import MODES, parse_order
 from jobs.dbaccess.sql import TableName
-from jobs.flows import load_files
-from jobs.flows.copying import Copying
-from jobs.flows.load import LoadJob, new_load_id
-from jobs.flows.load_files import Files
+from jobs.flows.file_options import mode_of, parse_options
 from jobs.options import (
     FORMATS,
     add_common_options,
@@ -48,6 +45,21 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job; its exit status."""
     options = parse(arguments)
     return run_job(lambda: load(options, environ), options.verbose)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what the job would refuse, without Spark and without a database: `submit` asks before it starts a run.
+
+    Raises:
+        SystemExit: the command line is wrong, or asks for help.
+        UsageError: a value cannot be right.
+    """
+    options = parse(arguments)
+    mode_of(parse_options(options.option, options.format))
+    if options.table is not None:
+        TableName.parse(options.table)
+    if options.dedupe_order is not None:
+        parse_order(options.dedupe_order)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -116,6 +128,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Do what the options say, and print what came of it."""
+    from jobs.flows import load_files  # it imports Spark, which check_arguments does without
+    from jobs.flows.copying import Copying
+    from jobs.flows.load import LoadJob, new_load_id
+    from jobs.flows.load_files import Files
+
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())

@@ -11,9 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-
-from pyspark.errors import AnalysisException, ParseException
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from jobs.dbaccess.errors import JobError, UsageError
 from jobs.dbaccess.resolve import Resolved, resolve
@@ -21,6 +19,9 @@ from jobs.dbaccess.settings import SSL_MODES
 from jobs.dbaccess.sources import Given
 from jobs.dbaccess.uri import states_password
 from jobs.flows.credentials import chosen
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 FORMATS = ("parquet", "csv", "json", "orc")
 """Of files that jobs read and write."""
@@ -110,6 +111,8 @@ def at_least_one(text: str) -> int:
 
 def start_spark(name: str, verbose: bool) -> SparkSession:
     """A session whose log is quiet, unless it is wanted, and which Ctrl-C and SIGTERM end."""
+    from pyspark.sql import SparkSession  # flags are checked without Spark, too
+
     builder = SparkSession.builder.appName(name)
     spark = (builder if verbose else builder.config("spark.log.level", "ERROR")).getOrCreate()
     # PySpark's own handler asks the JVM from within a reading of its answer, and dies of that; ours ends the job.
@@ -121,6 +124,8 @@ def start_spark(name: str, verbose: bool) -> SparkSession:
 
 def run_job(job: Callable[[], None], verbose: bool) -> int:
     """Run a job to its exit status; an error becomes one line on stderr (its stack trace only when verbose)."""
+    from pyspark.errors import AnalysisException, ParseException
+
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("py4j", "SQLQueryContextLogger"):  # the latter logs, as JSON, each error that PySpark raises
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.CRITICAL)
