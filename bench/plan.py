@@ -21,7 +21,7 @@ class Way:
         label: its name in the report.
         module: what does it, in bench.ways.
         makes_table: the load makes the table; else it is there, empty.
-        arrow: pgjobs only: carry by PyArrow, else in pure Python.
+        arrow: pgjobs' reading only: decode by PyArrow, else in pure Python.
         reads: it reads the table, which a load before has filled.
     """
 
@@ -33,15 +33,13 @@ class Way:
     reads: bool = False
 
 
-ARROW = Way("pgjobs, PyArrow, table exists", "pgjobs", arrow=True)
-ARROW_MAKES = Way("pgjobs, PyArrow, makes the table", "pgjobs", makes_table=True, arrow=True)
-PURE = Way("pgjobs, pure Python, table exists", "pgjobs")
-PURE_MAKES = Way("pgjobs, pure Python, makes the table", "pgjobs", makes_table=True)
+LOAD = Way("pgjobs, table exists", "pgjobs")
+LOAD_MAKES = Way("pgjobs, makes the table", "pgjobs", makes_table=True)
 JDBC = Way("Spark JDBC, reWriteBatchedInserts", "jdbc")
 ROWS = Way("Spark, psycopg COPY row by row", "psycopg_rows")
 ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
 PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
-LOADS = (ARROW, ARROW_MAKES, PURE, PURE_MAKES, JDBC, ROWS, ADBC, PSQL)
+LOADS = (LOAD, LOAD_MAKES, JDBC, ROWS, ADBC, PSQL)
 
 READ_ARROW = Way("pgjobs extract, PyArrow", "pgjobs_extract", arrow=True, reads=True)
 READ_PURE = Way("pgjobs extract, pure Python", "pgjobs_extract", reads=True)

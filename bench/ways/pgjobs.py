@@ -11,7 +11,6 @@ from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import TableName
 from jobs.flows import load
-from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, new_load_id
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ def run(task: Task) -> dict[str, float]:
         settings=resolve(Given(server), {}).settings,
         mode="append",
         load_id=new_load_id(),
-        copying=Copying(arrow=task.arrow),
     )
     report = load.run(job, lambda: SparkSession.builder.getOrCreate().read.parquet(task.parquet))
     return {name: seconds for name, seconds in report.seconds.items() if name != "total"}

@@ -14,6 +14,7 @@ from jobs.dbaccess.errors import ConnectionFailed, TransientError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Patience, Settings
 from jobs.dbaccess.sql import TableName
@@ -74,7 +75,7 @@ def test_a_publish_whose_connection_is_half_open_is_done_over_another_one(
     session: Session, database: Settings, names: Staging
 ) -> None:
     """Its former session has locked the staging tables, and would for hours."""
-    publication = Publication("x", TARGET, names, 1, Move("append", ("a",)), is_new=False)
+    publication = Publication("x", TARGET, names, (Receipt(0, 1),), Move("append", ("a",)), is_new=False)
     with half_open_at(database, b"COMMIT", after=b"DROP TABLE") as way, hold.connected(way, "x") as lost:
         assert ledger.claim_load(lost, "x")
         assert hold.publish_surely(lost, way, publication).inserted == 1
@@ -84,7 +85,7 @@ def test_a_publish_whose_connection_is_half_open_is_done_over_another_one(
 def test_a_commit_that_was_done_before_the_connection_was_half_open_is_not_repeated(
     session: Session, database: Settings, names: Staging
 ) -> None:
-    publication = Publication("x", TARGET, names, 1, Move("append", ("a",)), is_new=False)
+    publication = Publication("x", TARGET, names, (Receipt(0, 1),), Move("append", ("a",)), is_new=False)
     cut = Cut("pgjobs load_table", b"COMMIT", b"DROP TABLE", answered=True, half=True)
     with cuts_on_the_way_to(database, cut) as way, hold.connected(way, "x") as lost:
         assert ledger.claim_load(lost, "x")

@@ -13,6 +13,7 @@ from jobs.dbaccess.errors import DatabaseError, LoadError
 from jobs.dbaccess.modes import Move, parse_order
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication, publish
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
@@ -116,7 +117,7 @@ def test_ignore_notices_staging_that_a_crash_emptied(keyed: Session) -> None:
     staging.copy_part(keyed, names, 0, 0, [Counted(b"5\tx\n", 1)])
     keyed.run(f"TRUNCATE {names.rows.quoted}")
     with pytest.raises(LoadError, match="the server crashed meanwhile"):
-        publish(keyed, Publication("x", T, names, 1, Move("ignore", AB), is_new=False))
+        publish(keyed, Publication("x", T, names, (Receipt(0, 0),), Move("ignore", AB), is_new=False))
     assert ledger.recorded_target(keyed, "x") is None
 
 
@@ -285,7 +286,7 @@ def test_two_loads_that_make_the_same_table_at_once_are_both_right(session: Sess
             staging.begin_attempt(opened, staged, 0, 0)
             staging.copy_part(opened, staged, 0, 0, [Counted(b"1\tx\n", 1)])
         for opened, staged in zip((session, other), names):
-            publish(opened, Publication(staged.rows.name, T, staged, 1, Move("append", AB), is_new=True))
+            publish(opened, Publication(staged.rows.name, T, staged, (Receipt(0, 0),), Move("append", AB), is_new=True))
     assert rows_of(session) == [[1, "x"], [1, "x"]]
 
 

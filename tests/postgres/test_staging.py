@@ -1,4 +1,4 @@
-"""Staging: each part there once, whatever attempts do; publish: all or nothing."""
+"""Staging: what attempts leave there; publish: all or nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from jobs.dbaccess.errors import DataRejected, LoadError, TransientError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication, publish
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
@@ -35,13 +36,14 @@ def lines(*numbers: int) -> list[Counted]:
     return [Counted(f"{number}\tx\n".encode(), 1) for number in numbers]
 
 
-def attempt(session: Session, names: Staging, part: int, number: int, *numbers: int) -> bool:
+def attempt(session: Session, names: Staging, part: int, number: int, *numbers: int) -> Receipt:
     assert staging.begin_attempt(session, names, part, number)
-    return staging.copy_part(session, names, part, number, lines(*numbers))
+    staging.copy_part(session, names, part, number, lines(*numbers))
+    return Receipt(part, number)
 
 
-def publication(names: Staging, parts: int, is_new: bool = False) -> Publication:
-    return Publication("load-1", TARGET, names, parts, Move("append", names.columns), is_new)
+def publication(names: Staging, *receipts: Receipt, is_new: bool = False) -> Publication:
+    return Publication("load-1", TARGET, names, receipts, Move("append", names.columns), is_new)
 
 
 def tables(session: Session) -> list[str]:
@@ -49,7 +51,7 @@ def tables(session: Session) -> list[str]:
 
 
 def test_a_part_is_copied_and_claimed_together(session: Session, beside: Staging) -> None:
-    assert attempt(session, beside, 0, 100, 1, 2)
+    attempt(session, beside, 0, 100, 1, 2)
     assert staging.tally(session, beside) == Tally(parts=1, rows=2, bytes=8, discarded=0, failure=None)
 
 
@@ -74,7 +76,7 @@ def test_a_line_means_the_same_whatever_a_session_inherits(
     line = '{NULL,"x"}\tJ2461346\t-1 DAY -2 HOUR\tJ2461346 01:02:03.000004+00\t\\\\x00ff\té\n'
     with connect(replace(database, startup=(inherited,)), "task") as task:
         assert staging.begin_attempt(task, names, 0, 0)
-        assert staging.copy_part(task, names, 0, 0, [Counted(line.encode(), 1)])
+        staging.copy_part(task, names, 0, 0, [Counted(line.encode(), 1)])
     assert session.run(
         "SELECT a, d::text, extract(epoch FROM i)::int, at = '2026-11-01 01:02:03.000004Z', encode(b, 'hex'), s "
         f"FROM {names.rows.quoted}"
@@ -90,53 +92,15 @@ def test_a_failure_is_noted_by_a_session_that_is_read_only_by_default(
     assert staging.tally(session, beside).failure == "no"
 
 
-def test_an_attempt_at_a_part_that_is_there_need_not_begin(session: Session, beside: Staging) -> None:
+def test_an_attempt_copies_whatever_others_have_claimed(session: Session, beside: Staging, database: Settings) -> None:
+    """What was claimed may be of an attempt whose input was cut short."""
     attempt(session, beside, 0, 100, 1)
-    assert not staging.begin_attempt(session, beside, 0, 101)
-    assert staging.begin_attempt(session, beside, 1, 102)
-
-
-def test_of_two_attempts_at_once_one_stays(session: Session, beside: Staging, database: Settings) -> None:
-    with connect(database, "twin") as twin:
-        assert staging.begin_attempt(session, beside, 0, 100)
-        assert staging.begin_attempt(twin, beside, 0, 101)
-        assert staging.copy_part(session, beside, 0, 100, lines(1, 2))
-        assert not staging.copy_part(twin, beside, 0, 101, lines(1, 2))
-    assert staging.tally(session, beside) == Tally(parts=1, rows=2, bytes=8, discarded=1, failure=None)
-    assert session.run(f"SELECT count(*) FROM {beside.rows.quoted}") == [[2]]
-
-
-def test_a_twin_waits_for_a_claim_that_is_not_committed_yet(
-    session: Session, beside: Staging, database: Settings
-) -> None:
-    """The first attempt has claimed the part and fails before its commit: the twin's rows must stay."""
-    staging.begin_attempt(session, beside, 0, 100)
-    twin_stayed: list[bool] = []
-
-    def run_twin() -> None:
-        with connect(database, "twin") as twin:
-            staging.begin_attempt(twin, beside, 0, 101)
-            twin_stayed.append(staging.copy_part(twin, beside, 0, 101, lines(1)))
-
-    thread = threading.Thread(target=run_twin)
-    with connect(database, "first") as first:
-        first.run("BEGIN")
-        first.run(f"UPDATE {beside.parts.quoted} SET rows = 1, bytes = 4 WHERE attempt = 100")
-        thread.start()
-        wait_until_blocked(session, "twin")
-        first.run("ROLLBACK")
-    thread.join()
-    assert twin_stayed == [True]
-    assert staging.tally(session, beside).rows == 1
-
-
-def test_a_twin_does_not_wait_for_ever_for_a_claim(session: Session, beside: Staging, database: Settings) -> None:
-    staging.begin_attempt(session, beside, 0, 100)
-    staging.begin_attempt(session, beside, 0, 101)
-    with connect(database, "stuck") as stuck, stuck.transaction():
-        stuck.run(f"UPDATE {beside.parts.quoted} SET rows = 1, bytes = 4 WHERE attempt = 100")
-        with pytest.raises(TransientError, match="Another attempt has claimed part 0, and neither commits nor ends"):
-            staging.copy_part(session, beside, 0, 101, lines(1), claim_timeout="50ms")
+    with connect(database, "first") as first, first.transaction():
+        first.run(f"INSERT INTO {beside.parts.quoted} VALUES (1, 101, 1, 4)")
+        attempt(session, beside, 0, 102, 1, 2)
+        attempt(session, beside, 1, 103, 3)
+    assert staging.tally(session, beside) == Tally(parts=2, rows=3, bytes=12, discarded=2, failure=None)
+    assert session.run(f"SELECT count(*) FROM {beside.rows.quoted}") == [[4]]
 
 
 @contextmanager
@@ -174,30 +138,21 @@ def test_publishing_ends_an_attempt_that_hangs_and_has_lost(
     session: Session, beside: Staging, database: Settings
 ) -> None:
     with stuck_copy(database, beside, 0, 100) as raised:
-        attempt(session, beside, 0, 101, 1, 2)
-        assert publish(session, publication(beside, parts=1)).inserted == 2
+        accepted = attempt(session, beside, 0, 101, 1, 2)
+        assert publish(session, publication(beside, accepted)).inserted == 2
     assert len(raised) == 1
     assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2]]
     assert tables(session) == ["t", "table_updates"]
-
-
-def test_publishing_ends_no_attempt_at_a_part_that_is_missing(
-    session: Session, beside: Staging, database: Settings
-) -> None:
-    with stuck_copy(database, beside, 0, 100) as raised, pytest.raises(LoadError, match="0 of 1 parts are staged"):
-        publish(session, publication(beside, parts=1))
-    assert raised == []
-    assert staging.tally(session, beside).rows == 20
 
 
 def test_publishing_ends_nobody_else(session: Session, beside: Staging, database: Settings) -> None:
     """Writers into the target, and attempts of other loads."""
     other = staging.plan_staging(TARGET, ["a", "b"])
     staging.create_beside(session, other, TARGET)
-    attempt(session, beside, 0, 100, 1, 2)
+    accepted = attempt(session, beside, 0, 100, 1, 2)
     with connect(database, "writer") as writer, writer.transaction(), stuck_copy(database, other, 0, 101) as raised:
         writer.run("INSERT INTO t VALUES (0)")
-        publish(session, publication(beside, parts=1))
+        publish(session, publication(beside, accepted))
     assert raised == []
     assert staging.tally(session, other).rows == 20
     assert session.run("SELECT a FROM t ORDER BY a") == [[0], [1], [2]]
@@ -210,13 +165,6 @@ def test_discarding_a_load_ends_the_attempts_that_still_run(
         staging.discard(session, beside)
         assert tables(session) == ["t", "table_updates"]
     assert len(raised) == 1
-
-
-def wait_until_blocked(session: Session, application: str) -> None:
-    """Until the server says that the session of that name waits for a lock."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
-    while session.run(query, application) == [[0]]:
-        pass
 
 
 def test_an_attempt_that_the_server_refuses_leaves_nothing(session: Session, beside: Staging) -> None:
@@ -258,9 +206,8 @@ def test_the_server_tells_of_a_copy_under_way(session: Session, beside: Staging,
 
 def test_publishing_appends_marks_and_clears_up(session: Session, beside: Staging) -> None:
     session.run("INSERT INTO t VALUES (0, 'old', 1)")
-    attempt(session, beside, 0, 100, 1)
-    attempt(session, beside, 1, 101, 2, 3)
-    published = publish(session, publication(beside, parts=2))
+    accepted = [attempt(session, beside, 0, 100, 1), attempt(session, beside, 1, 101, 2, 3)]
+    published = publish(session, publication(beside, *accepted))
     assert (published.staged.rows, published.inserted, published.ignored) == (3, 3, 0)
     assert session.run("SELECT a, b, c FROM t ORDER BY a") == [[0, "old", 1], [1, "x", 7], [2, "x", 7], [3, "x", 7]]
     assert ledger.recorded_target(session, "load-1") == "public.t"
@@ -268,36 +215,36 @@ def test_publishing_appends_marks_and_clears_up(session: Session, beside: Stagin
 
 
 def test_publishing_with_a_part_missing_changes_nothing(session: Session, beside: Staging) -> None:
-    attempt(session, beside, 0, 100, 1)
-    with pytest.raises(LoadError, match="1 of 2 parts"):
-        publish(session, publication(beside, parts=2))
+    accepted = attempt(session, beside, 0, 100, 1)
+    with pytest.raises(LoadError, match=r"1 of 2 parts are staged, .* the server crashed"):
+        publish(session, publication(beside, accepted, Receipt(1, 101)))
     assert session.run("SELECT * FROM t") == []
     assert ledger.recorded_target(session, "load-1") is None
 
 
 def test_publishing_an_id_that_was_recorded_meanwhile_changes_nothing(session: Session, beside: Staging) -> None:
-    attempt(session, beside, 0, 100, 1)
+    accepted = attempt(session, beside, 0, 100, 1)
     ledger.record(session, "load-1", "public.t")
     with pytest.raises(LoadError, match="recorded by someone else"):
-        publish(session, publication(beside, parts=1))
+        publish(session, publication(beside, accepted))
     assert session.run("SELECT * FROM t") == []
 
 
 def test_publishing_what_the_table_refuses_changes_nothing(session: Session, beside: Staging) -> None:
     session.run("ALTER TABLE t ADD CHECK (a < 2)")
-    attempt(session, beside, 0, 100, 1, 2)
+    accepted = attempt(session, beside, 0, 100, 1, 2)
     with pytest.raises(Exception, match="t_a_check"):
-        publish(session, publication(beside, parts=1))
+        publish(session, publication(beside, accepted))
     assert session.run("SELECT * FROM t") == []
     assert ledger.recorded_target(session, "load-1") is None
 
 
 def test_staging_that_a_crash_emptied_is_not_published(session: Session, beside: Staging) -> None:
     """A crash empties unlogged tables and keeps the claims; TRUNCATE leaves the same."""
-    attempt(session, beside, 0, 100, 1, 2)
+    accepted = attempt(session, beside, 0, 100, 1, 2)
     session.run(f"TRUNCATE {beside.rows.quoted}")
     with pytest.raises(LoadError, match="2 rows were staged, but 0 are left"):
-        publish(session, publication(beside, parts=1))
+        publish(session, publication(beside, accepted))
     assert ledger.recorded_target(session, "load-1") is None
 
 
@@ -307,16 +254,16 @@ def test_a_trigger_that_keeps_rows_out_has_its_way(session: Session, beside: Sta
         "$$BEGIN IF NEW.a % 2 = 1 THEN RETURN NULL; END IF; RETURN NEW; END$$"
     )
     session.run("CREATE TRIGGER skip_odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip_odd()")
-    attempt(session, beside, 0, 100, 1, 2)
-    published = publish(session, publication(beside, parts=1))
+    accepted = attempt(session, beside, 0, 100, 1, 2)
+    published = publish(session, publication(beside, accepted))
     assert (published.staged.rows, published.inserted, published.ignored) == (2, 1, 1)
 
 
 def test_a_new_table_is_the_staged_one_renamed(session: Session) -> None:
     names = staging.plan_staging(TARGET, ["a", 'weird " name'])
     staging.create_for_new(session, names, ["integer", "text"], logged=True)
-    attempt(session, names, 0, 100, 1, 2)
-    assert publish(session, publication(names, parts=1, is_new=True)).inserted == 2
+    accepted = attempt(session, names, 0, 100, 1, 2)
+    assert publish(session, publication(names, accepted, is_new=True)).inserted == 2
     assert session.run('SELECT a, "weird "" name" FROM t ORDER BY a') == [[1, "x"], [2, "x"]]
     assert session.run("SELECT relpersistence::text, reloptions FROM pg_class WHERE relname = 't'") == [["p", None]]
     assert tables(session) == ["t", "table_updates"]
@@ -325,10 +272,10 @@ def test_a_new_table_is_the_staged_one_renamed(session: Session) -> None:
 def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session) -> None:
     names = staging.plan_staging(TARGET, ["a", "b"])
     staging.create_for_new(session, names, ["integer", "text"], logged=True)
-    attempt(session, names, 0, 100, 1)
+    accepted = attempt(session, names, 0, 100, 1)
     session.run("CREATE TABLE t (a int, b text)")
     session.run("INSERT INTO t VALUES (0, 'theirs')")
-    publish(session, publication(names, parts=1, is_new=True))
+    publish(session, publication(names, accepted, is_new=True))
     assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "theirs"], [1, "x"]]
     assert tables(session) == ["t", "table_updates"]
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, run
-
-CARRIERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "python"])
 
 SCHEMA = t.StructType(
     [
@@ -69,33 +65,28 @@ ROWS: list[list[object]] = [
 ]
 
 
-def load(rows: DataFrame, database: Settings, arrow: bool, table: str = "t") -> None:
-    run(LoadJob(TableName(table), database, "append", f"test/{table}", copying=Copying(arrow=arrow)), lambda: rows)
+def load(rows: DataFrame, database: Settings, table: str = "t") -> None:
+    run(LoadJob(TableName(table), database, "append", f"test/{table}"), lambda: rows)
 
 
-@CARRIERS
-def test_common_scalars_arrive_as_they_were(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
-) -> None:
+def test_common_scalars_arrive_as_they_were(spark: SparkSession, session: Session, database: Settings) -> None:
     numbered = [[index, *row] for index, row in enumerate(ROWS)]
     schema = t.StructType([t.StructField("id", t.IntegerType()), *SCHEMA.fields])
-    load(spark.createDataFrame(numbered, schema), database, arrow)
+    load(spark.createDataFrame(numbered, schema), database)
     assert session.run("SELECT * FROM t ORDER BY id") == numbered
 
 
-@CARRIERS
-def test_not_a_number_is_not_null(spark: SparkSession, session: Session, database: Settings, arrow: bool) -> None:
-    load(spark.sql("SELECT double('NaN') AS d, float('NaN') AS f"), database, arrow)
+def test_not_a_number_is_not_null(spark: SparkSession, session: Session, database: Settings) -> None:
+    load(spark.sql("SELECT double('NaN') AS d, float('NaN') AS f"), database)
     assert session.run("SELECT d::text, f::text FROM t") == [["NaN", "NaN"]]
 
 
-@CARRIERS
 def test_an_instant_is_the_same_in_every_time_zone_and_in_an_hour_that_comes_twice(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
+    spark: SparkSession, session: Session, database: Settings
 ) -> None:
     epochs = [0, 1383455700, 1383459300, 1762058100, -2208988800, 253402300799, -62135596800 + 86400 * 2]
     rows = spark.createDataFrame([[epoch] for epoch in epochs], "epoch long")
-    load(rows.selectExpr("epoch", "timestamp_seconds(epoch) + INTERVAL '0.123456' SECOND AS at"), database, arrow)
+    load(rows.selectExpr("epoch", "timestamp_seconds(epoch) + INTERVAL '0.123456' SECOND AS at"), database)
     assert session.run("SELECT count(*) FROM t WHERE extract(epoch FROM at) = epoch + 0.123456") == [[len(epochs)]]
 
 
@@ -109,7 +100,6 @@ def test_moments_go_into_columns_of_the_other_kind_as_spark_casts_them(
             "date'2026-07-01' AS day, date'2026-07-01' AS word"
         ),
         database,
-        arrow=True,
     )
     session.run("SET TimeZone = 'UTC'")
     assert session.run("SELECT local::text, instant::text, day::text, word FROM t") == [
@@ -117,9 +107,8 @@ def test_moments_go_into_columns_of_the_other_kind_as_spark_casts_them(
     ]
 
 
-@CARRIERS
 def test_a_string_goes_into_any_type_as_the_server_reads_it(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
+    spark: SparkSession, session: Session, database: Settings
 ) -> None:
     session.run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
     session.run("CREATE TABLE t (u uuid, j jsonb, i inet, m mood, n numeric, a int[], r int4range)")
@@ -127,19 +116,17 @@ def test_a_string_goes_into_any_type_as_the_server_reads_it(
     load(
         spark.createDataFrame([row], "u string, j string, i string, m string, n string, a string, r string"),
         database,
-        arrow,
     )
     assert session.run("SELECT u::text, j->>'a', i::text, m::text, n::text, a::text, r::text FROM t") == [
         [row[0], "x\ny", row[2], "ok", "1000", "{1,2}", "[1,5)"]
     ]
 
 
-@CARRIERS
 def test_names_with_quotes_spaces_dots_and_backquotes_mean_themselves(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
+    spark: SparkSession, session: Session, database: Settings
 ) -> None:
     names = ['say "hi"', "a.b", "back`tick", "Upper", "select", "é" * 31, "%s"]
-    load(spark.createDataFrame([list(range(len(names)))], names), database, arrow, table='my "table" %s')
+    load(spark.createDataFrame([list(range(len(names)))], names), database, table='my "table" %s')
     assert session.run('SELECT * FROM "my ""table"" %s"') == [list(range(len(names)))]
     described = session.run(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", '"my ""table"" %s"'
@@ -147,16 +134,13 @@ def test_names_with_quotes_spaces_dots_and_backquotes_mean_themselves(
     assert [name for [name] in described] == names
 
 
-@CARRIERS
-def test_long_strings_and_many_rows_arrive_whole(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
-) -> None:
+def test_long_strings_and_many_rows_arrive_whole(spark: SparkSession, session: Session, database: Settings) -> None:
     """Lines below, about and far above the 64 KiB of PySpark's buffer; 25,000 rows are several Arrow batches."""
     rows = spark.range(25_000).selectExpr("id", "repeat('x', CAST(id % 90 AS int)) AS s")
     long_ones = spark.createDataFrame(
         [[-1, "y" * 1_000_000], [-2, "z" * 65_530], [-3, "é" * 40_000]], "id long, s string"
     )
-    load(rows.union(long_ones), database, arrow)
+    load(rows.union(long_ones), database)
     assert session.run("SELECT count(*), sum(length(s)), sum(id) FROM t") == [
         [25_003, sum(i % 90 for i in range(25_000)) + 1_105_530, sum(range(25_000)) - 6]
     ]

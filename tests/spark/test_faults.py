@@ -41,7 +41,9 @@ SPECULATION = {
 }
 
 
-def test_of_speculative_twins_that_claim_a_part_at_the_same_moment_one_does(trial_of: TrialOf, two_hosts: str) -> None:
+def test_of_speculative_twins_that_claim_a_part_at_the_same_moment_one_is_published(
+    trial_of: TrialOf, two_hosts: str
+) -> None:
     trial = trial_of(APPEND)
     with trial.submit("stalling", two_hosts, SPECULATION) as job:
         job.until(lambda: job.stalled() == 2 and trial.claimed_parts() == PARTS - 1, "the twin")

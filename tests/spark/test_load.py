@@ -18,10 +18,8 @@ from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Login, Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, load_dataframe, run
 from jobs.options import run_job
-from jobs.spark import carry
 
 
 def public_tables(session: Session) -> set[str]:
@@ -173,16 +171,15 @@ def test_a_column_that_does_not_match_is_refused_before_anything_is_copied(
     assert public_tables(session) == {"t", "table_updates"}
 
 
-@pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "python"])
 def test_a_cell_that_the_server_refuses_fails_the_load_with_its_column_and_leaves_nothing(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
+    spark: SparkSession, session: Session, database: Settings
 ) -> None:
     session.run("CREATE TABLE t (a int, b int)")
     rows = spark.range(0, 100, 1, 4).selectExpr(
         "CAST(id AS int) AS a", "IF(id = 77, 'planted', CAST(id AS string)) AS b"
     )
     with pytest.raises(LoadError, match='column "b": invalid input syntax for type integer') as caught:
-        run(LoadJob(TableName("t"), database, "append", "x", copying=Copying(arrow=arrow)), lambda: rows)
+        run(LoadJob(TableName("t"), database, "append", "x"), lambda: rows)
     assert "planted" not in str(caught.value)
     assert session.run("SELECT count(*) FROM t") == [[0]]
     assert public_tables(session) == {"t", "table_updates"}
@@ -271,10 +268,6 @@ def test_without_parallelism_half_of_the_free_connections_are_used_and_that_is_t
         other.close()
     assert "Copying 8 parts over 1 connections at once: the server has" in caplog.text
     assert session.run("SELECT count(*) FROM t") == [[100]]
-
-
-def test_the_carrier_is_chosen_by_what_driver_and_workers_have(spark: SparkSession) -> None:
-    assert carry.workers_have_arrow(spark)
 
 
 def test_a_plan_with_shuffles_is_counted_and_copied_as_one(

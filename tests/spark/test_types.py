@@ -23,7 +23,6 @@ from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.copying import Copying
 from jobs.flows.load import LoadJob, new_load_id, run
 
-CARRIERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "python"])
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 
@@ -140,11 +139,8 @@ def comparable(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - what the driver
     return value
 
 
-@CARRIERS
 @pytest.mark.parametrize("name", KINDS)
-def test_values_come_back_equal(
-    spark: SparkSession, session: Session, database: Settings, name: str, arrow: bool
-) -> None:
+def test_values_come_back_equal(spark: SparkSession, session: Session, database: Settings, name: str) -> None:
     kind = KINDS[name]
     schema = t.StructType([t.StructField("id", t.IntegerType()), t.StructField("v", kind.spark_type)])
 
@@ -153,7 +149,7 @@ def test_values_come_back_equal(
     def round_trip(values: list[object]) -> None:
         session.run("DROP TABLE IF EXISTS t")
         rows = spark.createDataFrame([[index, value] for index, value in enumerate(values)], schema)
-        job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(arrow=arrow))
+        job = LoadJob(TableName("t"), database, "append", new_load_id())
         run(job, lambda: rows)
         read = [row[0] for row in session.run(f"SELECT {kind.read.format('v')} FROM t ORDER BY id")]
         assert [comparable(kind, value) for value in read] == [expected_of(kind, value) for value in values]
@@ -161,13 +157,10 @@ def test_values_come_back_equal(
     round_trip()
 
 
-@CARRIERS
-def test_year_month_intervals_come_back_equal(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
-) -> None:
+def test_year_month_intervals_come_back_equal(spark: SparkSession, session: Session, database: Settings) -> None:
     months = [0, 1, -1, 14, -14, 2_000_000_000 // 12, -(2_000_000_000 // 12)]
     rows = spark.createDataFrame([[n] for n in months], "n int").selectExpr("n", "make_ym_interval(0, n) AS v")
-    job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(arrow=arrow))
+    job = LoadJob(TableName("t"), database, "append", new_load_id())
     run(job, lambda: rows)
     assert session.run("SELECT count(*) FROM t WHERE v = make_interval(months => n)") == [[len(months)]]
 
@@ -185,9 +178,8 @@ def load(spark: SparkSession, database: Settings, query: str, *, strip_nul: bool
 YEARS = [-4712, -1, 0, 1, 2026, 9999, 10_000, 294_246]
 
 
-@CARRIERS
 def test_years_before_1_and_after_9999_come_out_right(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
+    spark: SparkSession, session: Session, database: Settings
 ) -> None:
     """PostgreSQL counts the days itself: from its own epoch, by its own calendar, which has no year 0."""
     dates = spark.createDataFrame([[year] for year in YEARS], "y int").selectExpr(
@@ -197,7 +189,7 @@ def test_years_before_1_and_after_9999_come_out_right(
         "make_timestamp_ntz(y, 3, 15, 1, 2, 3.000004) AS tn",
         "IF(y > 9998, NULL, timestamp_micros(unix_date(make_date(y, 3, 15)) * 86400000000L + 4)) AS ts",
     )
-    job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(arrow=arrow))
+    job = LoadJob(TableName("t"), database, "append", new_load_id())
     run(job, lambda: dates)
     wrong = session.run(
         "SELECT y FROM t WHERE d - date '1970-01-01' <> days "
@@ -258,23 +250,17 @@ def test_a_nul_is_refused_by_its_columns(spark: SparkSession, session: Session, 
     ]
 
 
-@CARRIERS
-def test_strings_of_a_megabyte_do_not_fill_a_worker(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
-) -> None:
+def test_strings_of_a_megabyte_do_not_fill_a_worker(spark: SparkSession, session: Session, database: Settings) -> None:
     rows = spark.range(0, 200, 1, 1).selectExpr("id", "repeat(chr(CAST(65 + id % 26 AS int)), 1000000) AS s")
-    run(LoadJob(TableName("t"), database, "append", "x", copying=Copying(arrow=arrow)), lambda: rows)
+    run(LoadJob(TableName("t"), database, "append", "x"), lambda: rows)
     assert session.run("SELECT count(*), sum(length(s)) FROM t") == [[200, 200_000_000]]
 
 
-@CARRIERS
-def test_four_hundred_columns_with_long_names(
-    spark: SparkSession, session: Session, database: Settings, arrow: bool
-) -> None:
+def test_four_hundred_columns_with_long_names(spark: SparkSession, session: Session, database: Settings) -> None:
     names = [f'{index:03} "quoted" name, with spaces and é'.ljust(62, "x") for index in range(400)]
     assert {len(name.encode()) for name in names} == {63}
     columns = [f"{index} AS `{name}`" for index, name in enumerate(names)]
-    job = LoadJob(TableName("t"), database, "append", "x", copying=Copying(arrow=arrow))
+    job = LoadJob(TableName("t"), database, "append", "x")
     run(job, lambda: spark.range(3).selectExpr(*columns))
     total = " + ".join(f"sum({quote_name(name)})" for name in names)
     assert session.run(f"SELECT {total} FROM t") == [[3 * sum(range(400))]]

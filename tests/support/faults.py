@@ -200,7 +200,7 @@ class Trial:
         """Every table is as it was; of staging, that is for the caller to say."""
         self.assert_no_connection()
         for load in self.loads:
-            assert self.ask("SELECT FROM table_updates WHERE update_id = %s", load.load_id) == []
+            assert self.ask("SELECT 1 FROM table_updates WHERE update_id = %s", load.load_id) == []
             if load is NEW:
                 assert self.ask("SELECT to_regclass(%s)::text", quote_name(load.table)) == [[None]]
             else:

@@ -8,6 +8,7 @@ from itertools import count
 from jobs.dbaccess import staging
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.publish import Publication, Published, check_target, publish
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Counted
@@ -38,7 +39,7 @@ def load(
     lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
     staging.begin_attempt(session, names, 0, 0)
     staging.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
-    publication = Publication(load_id or f"load-{next(IDS)}", T, names, 1, move, bool(types))
+    publication = Publication(load_id or f"load-{next(IDS)}", T, names, (Receipt(0, 0),), move, bool(types))
     meanwhile()
     try:
         return publish(session, publication)

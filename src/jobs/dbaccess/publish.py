@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from jobs.dbaccess import catalog, ledger, overwrite, staging
+from jobs.dbaccess import catalog, ledger, overwrite, receipts, staging
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.modes import KEYED, Move
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 from jobs.dbaccess.staging import Staging, Tally
@@ -20,14 +21,14 @@ class Publication:
     """What to publish.
 
     Attributes:
-        parts: how many parts the load has; each must be claimed.
+        receipts: of the attempts that count, as Spark reported them: one for each part.
         is_new: the load makes the table.
     """
 
     load_id: str
     target: TableName
     staging: Staging
-    parts: int
+    receipts: tuple[Receipt, ...]
     move: Move
     is_new: bool
 
@@ -105,28 +106,23 @@ def _publish(session: Session, publication: Publication) -> Published:
             catalog.tell_subscribers(session, publication.target)
         published = Published(staged, *_move(session, publication))
         if published.ignored:
-            _check_nothing_vanished(session, publication, staged)
+            # The mode or a trigger left rows out, or a crash emptied staging.
+            receipts.check_all_there(session, publication.staging, staged.rows)
     staging.drop(session, publication.staging)
     return published
 
 
 def _close_staging(session: Session, publication: Publication) -> Tally:
-    """Check that every part is there once, and let no late attempt in any more.
+    """Let no late attempt in any more, then settle which of the staged rows count.
 
-    When all parts are claimed, attempts that still run have lost, and nothing waits for them: they are ended.
+    Spark has its results, so attempts that still run have lost, and nothing waits for them: they are ended. Only when
+    the tables are locked are the claims read, for one may have been committed until then.
     """
     names = publication.staging
-    staged = staging.tally(session, names)
-    if staged.parts != publication.parts:
-        # Spark has them all, so that the server has lost some: a crash empties unlogged tables.
-        raise LoadError(
-            f"{staged.parts} of {publication.parts} parts are staged: the server crashed meanwhile.",
-            "Nothing was loaded. Run the load again.",
-        )
     for pid in staging.end_attempts(session, names):
         logger.info("Ended a copy that another attempt at its part outran (process %d of the server).", pid)
     session.run(f"LOCK TABLE {names.rows.quoted}, {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
-    return staged
+    return receipts.accept(session, names, publication.receipts)
 
 
 def _become_target(session: Session, publication: Publication) -> None:
@@ -190,16 +186,6 @@ def _tell_of_repeated_keys(session: Session, publication: Publication) -> None:
                 f"{keys} keys ({', '.join(publication.move.keys)}) stand more than once in the data, in {rows} rows.",
                 "Give --dedupe-order 'column desc' to keep the first of each.",
             )
-
-
-def _check_nothing_vanished(session: Session, publication: Publication, staged: Tally) -> None:
-    """Tell the causes of a low count apart: mode or trigger leave rows out, a crash empties unlogged tables."""
-    [[present]] = session.run(f"SELECT count(*) FROM {publication.staging.rows.quoted}")
-    if present != staged.rows:
-        raise LoadError(
-            f"{staged.rows} rows were staged, but {present} are left: the server crashed meanwhile.",
-            "Nothing was loaded. Run the load again.",
-        )
 
 
 def check_target(session: Session, target: TableName, move: Move) -> None:

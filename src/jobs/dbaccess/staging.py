@@ -1,8 +1,8 @@
-"""Staging: where a load's parts wait, each there exactly once, until all are published in one transaction.
+"""Staging: where a load's parts wait until all are published in one transaction.
 
 A load has two tables beside its target: one holds the rows, the other (`parts`) a row for each attempt at a part.
-An attempt copies its rows and claims its part in one transaction, and the index below lets one claim of a part
-commit. So a task that is retried, or runs twice, leaves its part in staging once.
+An attempt copies its rows and claims its part in one transaction. Several attempts at a part may do so; which of them
+counts is not for them to say, but for Spark's driver (see receipts.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess import catalog
 from jobs.dbaccess.copyin import Block
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, JobError, LoadError, TransientError
+from jobs.dbaccess.errors import DatabaseError, JobError, LoadError, TransientError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -24,9 +24,6 @@ logger = logging.getLogger(__name__)
 
 CLEANUP_LOCK_TIMEOUT = "10s"
 """How long dropping the tables of a failed load waits for whoever uses them."""
-
-CLAIM_LOCK_TIMEOUT = "60s"
-"""How long an attempt waits for another one that has claimed the part and not committed: that takes milliseconds."""
 
 COPY_SETTINGS: Mapping[str, str] = {"array_nulls": "on"}
 """What a COPY line's meaning depends on: off, a NULL among an array's elements becomes the text NULL.
@@ -53,7 +50,7 @@ class Staging:
 
 @dataclass(frozen=True)
 class Tally:
-    """What the parts table says of a load so far; `discarded` counts attempts whose rows were thrown away."""
+    """What is staged of a load; `discarded` counts the attempts whose rows are not."""
 
     parts: int
     rows: int
@@ -178,7 +175,6 @@ def _create(session: Session, staging: Staging, rows: str, *, logged: bool) -> N
             f"CREATE {kind} {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
             "failure text, PRIMARY KEY (part, attempt))"
         )
-        session.run(f"CREATE UNIQUE INDEX ON {staging.parts.quoted} (part) WHERE rows IS NOT NULL")
         if logged and catalog.publications_of(session, staging.rows):
             for table in (staging.rows, staging.parts):
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
@@ -191,58 +187,34 @@ def is_logged(session: Session, staging: Staging) -> bool:
 
 
 def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -> bool:
-    """Note that an attempt at a part begins; False where it need not: the part is there, or the load has failed."""
+    """Note that an attempt at a part begins; False where it need not, for the load has failed.
+
+    That the part is claimed is no reason: the attempt that did so may not be one that counts.
+    """
     parts = staging.parts.quoted
     return bool(
         session.change(
-            f"INSERT INTO {parts} (part, attempt) SELECT %s::integer, %s::bigint WHERE NOT EXISTS "
-            f"(SELECT FROM {parts} WHERE part = %s::integer AND rows IS NOT NULL OR failure IS NOT NULL)",
+            f"INSERT INTO {parts} (part, attempt) SELECT %s::integer, %s::bigint "
+            f"WHERE NOT EXISTS (SELECT FROM {parts} WHERE failure IS NOT NULL)",
             part,
             attempt,
-            part,
         )
     )
 
 
-def copy_part(
-    session: Session,
-    staging: Staging,
-    part: int,
-    attempt: int,
-    blocks: Iterable[Counted],
-    *,
-    claim_timeout: str = CLAIM_LOCK_TIMEOUT,
-) -> bool:
-    """Copy a part's lines and claim the part, in one transaction.
-
-    Returns:
-        False where another attempt has claimed the part: this one's rows are undone.
+def copy_part(session: Session, staging: Staging, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
+    """Copy a part's lines and claim them, in one transaction.
 
     Raises:
         LoadError: the server counted other rows than were sent.
-        TransientError: another attempt has claimed the part, and does not commit within `claim_timeout`.
         DatabaseError: as the server or the wire has it; nothing of this attempt stays.
     """
     meter = Meter(blocks)
-    try:
-        with session.transaction(**COPY_SETTINGS):
-            with session.users_path():  # domains' checks are the user's
-                copied = session.copy_in(staging.copy_statement, meter)
-            if copied != meter.rows:
-                raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
-            session.run(f"SET LOCAL lock_timeout = '{claim_timeout}'")
-            _claim(session, staging, part, attempt, meter)
-    except _ClaimedBefore:
-        return False
-    return True
-
-
-class _ClaimedBefore(Exception):
-    """Another attempt's claim of this part was committed first."""
-
-
-def _claim(session: Session, staging: Staging, part: int, attempt: int, meter: Meter) -> None:
-    try:
+    with session.transaction(**COPY_SETTINGS):
+        with session.users_path():  # domains' checks are the user's
+            copied = session.copy_in(staging.copy_statement, meter)
+        if copied != meter.rows:
+            raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
         session.run(
             f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s WHERE part = %s AND attempt = %s",
             meter.rows,
@@ -250,16 +222,6 @@ def _claim(session: Session, staging: Staging, part: int, attempt: int, meter: M
             part,
             attempt,
         )
-    except ConstraintViolated:
-        raise _ClaimedBefore from None
-    except TransientError as error:
-        if error.sqlstate == _LOCK_TIMEOUT:
-            message = f"Another attempt has claimed part {part}, and neither commits nor ends."
-            raise TransientError(message, "Its worker may hang: end it, or its session.", error.sqlstate) from None
-        raise
-
-
-_LOCK_TIMEOUT = "55P03"
 
 
 def record_failure(session: Session, staging: Staging, part: int, attempt: int, reason: str) -> None:
@@ -273,10 +235,13 @@ def record_failure(session: Session, staging: Staging, part: int, attempt: int, 
 
 
 def tally(session: Session, staging: Staging) -> Tally:
-    """What is claimed so far."""
+    """What is claimed so far, whether it will count or not; of a part that was claimed again, the last claim."""
+    parts = staging.parts.quoted
     [row] = session.run(
-        "SELECT count(rows), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, "
-        f"count(*) - count(rows), min(failure) FROM {staging.parts.quoted}"
+        "SELECT count(*), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, "
+        f"(SELECT count(*) FROM {parts}) - count(*), (SELECT min(failure) FROM {parts}) "
+        f"FROM (SELECT DISTINCT ON (part) rows, bytes FROM {parts} "
+        "WHERE rows IS NOT NULL ORDER BY part, attempt DESC) AS claimed"
     )
     return Tally(*row)
 

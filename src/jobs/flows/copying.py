@@ -1,4 +1,4 @@
-"""Copy a DataFrame into staging: encode, choose carrier and connections, run, and notice what Spark ran anew."""
+"""Copy a DataFrame into staging: encode, choose connections, run, and notice what Spark computed anew."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from jobs.dbaccess import staging
 from jobs.dbaccess.capacity import capacity
 from jobs.dbaccess.errors import NOT_UTF8, LoadError
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.staging import Staging
 from jobs.flows.progress import Progress
@@ -19,7 +20,8 @@ from jobs.flows.report import Stopwatch
 from jobs.flows.target import Target
 from jobs.spark import carry, copytext, nul
 from jobs.spark.carry import Delivery
-from jobs.spark.jobs_at_once import is_indeterminate, job_group, run_partitions, was_rerun
+from jobs.spark.jobs_at_once import job_group, run_partitions
+from jobs.spark.lineage import was_recomputed
 
 logger = logging.getLogger(__name__)
 
@@ -30,21 +32,28 @@ class Copying:
 
     Attributes:
         parallelism: the most connections at once, or None to choose by what the server has free.
-        arrow: carry by PyArrow (True), in pure Python (False), or by what the workers have (None).
         strip_nul: leave NUL characters out of text, instead of refusing them.
     """
 
     parallelism: int | None = None
-    arrow: bool | None = None
     strip_nul: bool = False
 
 
 class RowsMayDiffer(LoadError):
-    """Spark computed parts anew, and the input may have given them other rows: staging cannot be trusted."""
+    """Spark computed a shuffle anew, and parts may have seen different outcomes of it: staging cannot be trusted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Spark lost data of a shuffle and computed it anew: parts that were copied before and after "
+            "need not fit together.",
+            "Where executors are often lost, write the input to files first, and load those.",
+        )
 
 
-def copy(session: Session, df: DataFrame, target: Target, *, delivery: Delivery, how: Copying, watch: Stopwatch) -> int:
-    """Copy all rows into staging, and return the number of parts.
+def copy(
+    session: Session, df: DataFrame, target: Target, *, delivery: Delivery, how: Copying, watch: Stopwatch
+) -> tuple[Receipt, ...]:
+    """Copy all rows into staging, and return the receipts of the attempts that Spark accepted, one for each part.
 
     Raises:
         RowsMayDiffer: the load must start over, in a new staging.
@@ -53,31 +62,24 @@ def copy(session: Session, df: DataFrame, target: Target, *, delivery: Delivery,
     group = names.rows.name
     with job_group(context, group, f"pgjobs: {target.name}"):
         with watch.phase("prepare"):
-            arrow = carry.choose_arrow(df.sparkSession) if how.arrow is None else how.arrow
-            lines = copytext.encode(df, target.matches, how.strip_nul)
-            copies = carry.plan_parts(lines, delivery, arrow)
+            copies = carry.plan_parts(copytext.encode(df, target.matches, how.strip_nul), delivery)
             parts = copies.getNumPartitions()
             at_once = how.parallelism or choose_connections(session, parts)
-            indeterminate = is_indeterminate(df, copies)
-            if indeterminate and parts > at_once:
-                # One job: Spark then notices itself when the input of some parts had to be computed anew.
-                copies = carry.plan_parts(lines.coalesce(at_once), delivery, arrow)
-                parts = copies.getNumPartitions()
         with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_told():
-            run_partitions(copies, parts, at_once, group)
-    if indeterminate and was_rerun(context, group):
-        raise RowsMayDiffer("Spark lost data of an input that is not determinate, and computed parts of it anew.")
-    return parts
+            receipts = tuple(run_partitions(copies, parts, at_once, group))
+    if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
+        raise RowsMayDiffer
+    return receipts
 
 
 @contextmanager
 def _indeterminacy_told() -> Iterator[None]:
-    """Spark gives a job up itself when it notices in time that parts may differ."""
+    """Spark gives a job up itself where it knows that the input is not determinate."""
     try:
         yield
     except Exception as error:
         if "indeterminate output was failed and retried" in str(error):
-            raise RowsMayDiffer("Spark lost data of an input that is not determinate.") from None
+            raise RowsMayDiffer from None
         raise
 
 

@@ -19,9 +19,10 @@ from jobs.dbaccess.snapshot import Snapshot
 from jobs.dbaccess.sql import TableName
 from jobs.flows.report import plural
 from jobs.flows.source import Source, Wanted, find_source, hold_source, settle_source
-from jobs.spark import carry, celltext
+from jobs.spark import celltext
 from jobs.spark.fetch import Fetching, Tally, fetch, new_tally
 from jobs.spark.reading import Reading
+from jobs.spark.workers import workers_have_arrow
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def reading(
     """Give a DataFrame that reads a settled source; what Spark raises in the block is told in our own words."""
     fetching = Fetching(settings, moment, source.parts, source.readings, f"pgjobs extract {wanted}")
     tally = new_tally(spark.sparkContext)
-    by_arrow = carry.workers_have_arrow(spark) if arrow is None else arrow
+    by_arrow = workers_have_arrow(spark) if arrow is None else arrow
     logger.info("Reading %s in %s, in the snapshot %s.", wanted, plural(len(source.parts), "part"), moment.id)
     try:
         yield Extraction(fetch(spark, fetching, by_arrow, tally), source, moment, tally)

@@ -23,7 +23,7 @@ from jobs.flows.target import Target, find_table, settle_target
 from jobs.spark.carry import Delivery
 
 FRESH_STARTS = 2
-"""How often a load starts over when Spark may have given parts other rows than before."""
+"""How often a load starts over when Spark computed a shuffle anew under parts that were copied."""
 
 logger = logging.getLogger(__name__)
 
@@ -145,16 +145,16 @@ def _take_load_id(session: Session, job: LoadJob) -> bool:
 
 
 def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Target, watch: Stopwatch) -> Published:
-    """Copy into staging and publish; start over in a new staging where Spark may have given parts other rows."""
+    """Copy into staging and publish; start over in a new staging where parts need not fit together."""
     for start in range(FRESH_STARTS + 1):
         names = staging.plan_staging(target.name, target.columns)
         delivery = Delivery(job.settings, names, job.load_id)
         try:
             with hold.staging_tables(session, delivery, target):
-                parts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
+                receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"), hold.alive(session, delivery) as alive:
                     raise_failure(alive, names, df, target)
-                    publication = Publication(job.load_id, target.name, names, parts, target.move, target.is_new)
+                    publication = Publication(job.load_id, target.name, names, receipts, target.move, target.is_new)
                     return hold.publish_surely(alive, job.settings, publication)
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:

@@ -9,6 +9,7 @@ from pyspark.sql.datasource import DataSourceStreamArrowWriter, DataSourceStream
 from pyspark.sql.types import StructType
 
 from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.errors import LoadError
 from jobs.pgcopy.writer import Goal, Stage, Staged
 
 
@@ -31,11 +32,9 @@ class StreamWriter(DataSourceStreamArrowWriter):
                 staging.discard(session, left)
         self.stage = goal.stage(target, stream=stream)
 
-    def write(self, iterator: Iterator[pa.RecordBatch]) -> Staged:
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> WriterCommitMessage:
         """On an executor: copy a part."""
-        if self.stage is not None:
-            self.stage.copy(self.goal, iterator, self.stream)
-        return Staged(self.stage)
+        return WriterCommitMessage() if self.stage is None else self.stage.copy(self.goal, iterator, self.stream)
 
 
 class StreamCommitter(DataSourceStreamWriter):
@@ -59,14 +58,14 @@ class StreamCommitter(DataSourceStreamWriter):
         load_id = f"{self.stream}/{batchId}"
         stage = _stage_of(messages)
         if stage is None:
-            return
+            raise LoadError("Spark commits a batch, and has no word of its parts.", "Nothing was written. Start again.")
         with self.goal.connect() as session:
             recorded = ledger.recorded_target(session, load_id)
         if recorded is not None:
             stage.discard(self.goal)
             ledger.check_same_table(load_id, recorded, stage.target.name)
         else:
-            stage.publish(self.goal, load_id, len(messages))
+            stage.publish(self.goal, load_id, messages)
 
     def abort(self, messages: Sequence[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803 - Spark's
         """Leave nothing behind."""

@@ -15,6 +15,7 @@ from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, Load
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.publish import Publication, publish
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
@@ -79,32 +80,36 @@ class Stage:
     names: Staging
     target: Target
 
-    def copy(self, goal: Goal, batches: Iterator[pa.RecordBatch], label: str) -> None:
-        """On an executor: copy a part, once whatever other attempts do."""
+    def copy(self, goal: Goal, batches: Iterator[pa.RecordBatch], label: str) -> Staged:
+        """On an executor: copy a part, whatever other attempts do; the message for the driver."""
         delivery = Delivery(goal.settings, self.names, label)
         matches = self.target.matches
-        deliver_task(delivery, (Counted(copyarrow.lines(batch, matches), batch.num_rows) for batch in batches))
+        lines = (Counted(copyarrow.lines(batch, matches), batch.num_rows) for batch in batches)
+        return Staged(self, deliver_task(delivery, lines))
 
-    def publish(self, goal: Goal, load_id: str, parts: int) -> None:
+    def publish(self, goal: Goal, load_id: str, messages: Sequence[WriterCommitMessage | None]) -> None:
         """Make the staged rows part of the target, also over a connection that breaks.
+
+        Args:
+            goal: where to.
+            load_id: names this write for ever.
+            messages: of the tasks that Spark accepted; what any other task staged does not count.
 
         Raises:
             JobError: nothing was published.
         """
-        publication = Publication(load_id, self.target.name, self.names, parts, self.target.move, self.target.is_new)
+        receipts = tuple(message.receipt for message in messages if isinstance(message, Staged))
+        if len(receipts) != len(messages):
+            raise LoadError("Spark commits, and has no word of a part.", "Nothing was written. Write again.")
+        target = self.target
+        publication = Publication(load_id, target.name, self.names, receipts, target.move, target.is_new)
         with goal.connect() as session:
             try:
-                self._publish(session, publication)
+                publish(session, publication)
             except ConnectionFailed:
                 with goal.connect() as again:
                     backends.end(again, session.backend)
                     self._publish_again(again, publication)
-
-    def _publish(self, session: Session, publication: Publication) -> None:
-        failure = staging.tally(session, self.names).failure
-        if failure is not None:
-            raise LoadError(f"The server refused a row: {failure}", "Nothing was written.")
-        publish(session, publication)
 
     def _publish_again(self, session: Session, publication: Publication) -> None:
         """The broken session has ended. If it had committed, the tables are gone then."""
@@ -124,11 +129,13 @@ class Staged(WriterCommitMessage):
     """A part was copied, or noted why it cannot be.
 
     Args:
-        stage: where; None where nothing was to be done.
+        stage: where.
+        receipt: of the attempt that did.
     """
 
-    def __init__(self, stage: Stage | None) -> None:
+    def __init__(self, stage: Stage, receipt: Receipt) -> None:
         self.stage = stage
+        self.receipt = receipt
 
 
 class BatchWriter(DataSourceArrowWriter):
@@ -147,16 +154,14 @@ class BatchWriter(DataSourceArrowWriter):
             target = goal.settle(session, schema)
         self.stage = goal.stage(target, load_id)
 
-    def write(self, iterator: Iterator[pa.RecordBatch]) -> Staged:
-        """On an executor: copy a part."""
-        if self.stage is not None:
-            self.stage.copy(self.goal, iterator, self.load_id)
-        return Staged(self.stage)
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> WriterCommitMessage:
+        """On an executor: copy a part, unless there is nothing to be done."""
+        return WriterCommitMessage() if self.stage is None else self.stage.copy(self.goal, iterator, self.load_id)
 
     def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """On the driver: publish all parts."""
         if self.stage is not None:
-            self.stage.publish(self.goal, self.load_id, len(messages))
+            self.stage.publish(self.goal, self.load_id, messages)
             # The rows are written: they are not to be lost for want of statistics.
             with suppress(JobError), self.goal.connect() as session:
                 session.run(f"ANALYZE {self.stage.target.name.quoted}")

@@ -1,7 +1,6 @@
 """What executors run: carry a part's COPY lines, in blocks, from the JVM to the server. Rows are never touched.
 
-There are two carriers for the same freight. With PyArrow, the data buffer of an Arrow batch of lines *is* a piece of
-the COPY stream. Without, the JVM's length-prefixed strings are read from its socket and joined by C code.
+The JVM's length-prefixed strings are read from its socket and joined by C code.
 """
 
 from __future__ import annotations
@@ -10,23 +9,21 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from pyspark import RDD, TaskContext
 from pyspark.serializers import Serializer, SpecialLengths
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from jobs.dbaccess import staging
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.staging import Counted, Staging
 
 if TYPE_CHECKING:
     from io import BufferedReader
-
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Delivery:
     load_id: str
 
 
-def plan_parts(lines: DataFrame, delivery: Delivery, arrow: bool) -> RDD[Any]:
+def plan_parts(lines: DataFrame, delivery: Delivery) -> RDD[Receipt]:
     """An RDD with a partition for each part of the load; to collect it is to copy all parts into staging.
 
     One RDD serves for counting the parts and for copying them: two DataFrame actions could be planned differently.
@@ -46,32 +43,12 @@ def plan_parts(lines: DataFrame, delivery: Delivery, arrow: bool) -> RDD[Any]:
     Args:
         lines: finished COPY lines, in one string column.
         delivery: where they go.
-        arrow: carry Arrow batches; else strings.
     """
-    if arrow:
-        return lines.mapInArrow(lambda batches: _carry_batches(delivery, batches), "part int").rdd
     return _strings(lines).mapPartitions(lambda blocks: _carry_blocks(delivery, blocks))
 
 
-def choose_arrow(spark: SparkSession) -> bool:
-    """Whether to carry by Arrow: it is there, and Spark bounds its batches by bytes (from 4.0 on).
-
-    Earlier ones are bounded by rows alone: ten thousand long strings would not fit a worker.
-    """
-    return spark.conf.get("spark.sql.execution.arrow.maxBytesPerBatch", None) is not None and workers_have_arrow(spark)
-
-
-def workers_have_arrow(spark: SparkSession) -> bool:
-    """Whether PyArrow is there, on this driver to plan with (Spark's mapInArrow wants pandas, too) and on a worker."""
-    return _has_arrow() and bool(spark.sparkContext.parallelize([0], 1).map(lambda _: _has_arrow()).first())
-
-
-def _has_arrow() -> bool:
-    return find_spec("pyarrow") is not None and find_spec("pandas") is not None
-
-
 def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
-    """Bring one part into staging, once, whatever other attempts at it do.
+    """Bring one part into staging, whatever other attempts at it do or have done.
 
     What trying again cannot mend is noted for the driver and not raised: Spark would only repeat it.
 
@@ -89,31 +66,21 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
             staging.record_failure(session, delivery.staging, part, attempt, str(error))
 
 
-def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> int:
-    """Deliver the part that this task is for; its number."""
+def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> Receipt:
+    """Deliver the part that this task is for.
+
+    Returns:
+        A receipt, to go to the driver as the task's result: there it says that Spark accepted this very attempt.
+    """
     task = TaskContext.get()
     if task is None:
         raise RuntimeError("this runs inside a Spark task only")
-    part = task.partitionId()
-    deliver(delivery, part, task.taskAttemptId(), blocks)
-    return part
+    receipt = Receipt(task.partitionId(), task.taskAttemptId())
+    deliver(delivery, receipt.part, receipt.attempt, blocks)
+    return receipt
 
 
-def _carry_batches(delivery: Delivery, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
-    part = deliver_task(delivery, map(_batch_block, batches))
-    yield pa.RecordBatch.from_pydict({"part": pa.array([part], pa.int32())})
-
-
-def _batch_block(batch: pa.RecordBatch) -> Counted:
-    """The lines of a batch as one block."""
-    from jobs.spark import arrowtext
-
-    return Counted(arrowtext.joined(batch.column(0)), batch.num_rows)
-
-
-def _carry_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[int]:
+def _carry_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[Receipt]:
     yield deliver_task(delivery, blocks)
 
 

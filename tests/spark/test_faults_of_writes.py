@@ -1,0 +1,264 @@
+"""Faults in the middle of a part, in every way to write: what Spark did not accept is not published, the rest is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import lost_executor
+import pytest
+from process_sockets import process_of
+from pyspark.sql import DataFrame, SparkSession
+from submitted import submit
+from writes import MODES, PARTS, ROWS, TEXT, Write, ask, left_of_staging, until_claimed, until_copying
+
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import quote_name
+
+SPARK_4 = find_spec("pyspark.sql.datasource") is not None
+"""Python data sources are Spark 4's."""
+
+WAYS = ["load", "batch", "stream"] if SPARK_4 else ["load"]
+
+WRITES = [Write(way, mode) for way in WAYS for mode in MODES]
+EACH_WRITE = pytest.mark.parametrize("write", WRITES, ids=lambda write: f"{write.way}-{write.mode}")
+
+
+@pytest.fixture(scope="module")
+def source(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ids, in a file for each part."""
+    path = tmp_path_factory.mktemp("source") / "ids"
+    spark.range(0, ROWS, 1, PARTS).write.parquet(str(path))
+    return path
+
+
+class Way:
+    """A write on its way, slow until it is told to be quick."""
+
+    def __init__(self, spark: SparkSession, database: Settings, source: Path, folder: Path, write: Write) -> None:
+        self.spark = spark
+        self.database = database
+        self.write = write
+        self._source = source
+        self._folder = folder
+        self.key = f"pgjobs.test.{folder.name}"
+        self.jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - what happens to tasks is the JVM's
+        self.scala: Any = spark.sparkContext._jsc.sc()  # noqa: SLF001 - likewise
+
+    def slow(self, df: DataFrame, first_part: int = 0) -> DataFrame:
+        """The rows with their text. From this part on the JVM naps, until it is told to hurry."""
+        self.jvm.java.lang.System.setProperty(self.key, "slow")
+        late = f"id % 20 = 0 AND spark_partition_id() >= {first_part}"
+        is_slow = f"{late} AND java_method('java.lang.System', 'getProperty', '{self.key}') = 'slow'"
+        nap = "substring(java_method('java.lang.Thread', 'sleep', 20L), 1, 0)"
+        return df.selectExpr("id", f"concat({TEXT}, IF({is_slow}, {nap}, '')) AS v")
+
+    def failing_once(self, df: DataFrame) -> DataFrame:
+        """An error in the JVM, of the first attempt only."""
+        is_first = f"java_method('java.lang.System', 'setProperty', '{self.key}', 'failed') = 'null'"
+        planted = f"IF(id = {ROWS // PARTS * 3 // 2} AND {is_first}, raise_error('planted'), {TEXT})"
+        return df.selectExpr("id", f"{planted} AS v")
+
+    def quick(self) -> None:
+        self.jvm.java.lang.System.setProperty(self.key, "quick")
+
+    def read(self) -> DataFrame:
+        return self.write.read(self.spark, self._source)
+
+    def run(self, df: DataFrame, disturb: Callable[[], None] = lambda: None) -> None:
+        """Write, and disturb it meanwhile: from another thread, for there Spark would find no Python source."""
+
+        def disturb_and_hurry() -> None:
+            try:
+                disturb()
+            finally:
+                self.quick()
+
+        with ThreadPoolExecutor(1) as pool:
+            disturbing = pool.submit(disturb_and_hurry)
+            self.write.run(df, self.database, self._folder)
+            disturbing.result()
+
+
+@pytest.fixture
+def way_of(
+    spark: SparkSession, database: Settings, session: Session, source: Path, tmp_path: Path
+) -> Iterator[Callable[[Write], Way]]:
+    """Prepares a write; afterwards all rows must be there."""
+    ways: list[Way] = []
+
+    def prepare(write: Write) -> Way:
+        write.prepare(session)
+        ways.append(Way(spark, database, source, tmp_path, write))
+        return ways[-1]
+
+    if SPARK_4:
+        from jobs.pgcopy.datasource import PostgresCopyDataSource
+
+        spark.dataSource.register(PostgresCopyDataSource)
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "500")
+    spark.conf.set("spark.sql.shuffle.partitions", str(PARTS))
+    yield prepare
+    spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+
+
+@EACH_WRITE
+def test_an_error_in_the_middle_of_a_part_that_passes_costs_no_row(
+    way_of: Callable[[Write], Way], session: Session, write: Write
+) -> None:
+    way = way_of(write)
+    way.run(way.failing_once(way.read()))
+    assert way.jvm.java.lang.System.getProperty(way.key) is not None
+    write.assert_held(session)
+    assert left_of_staging(session) == []
+
+
+@EACH_WRITE
+def test_a_task_that_is_killed_in_the_middle_of_a_part_costs_no_row(
+    way_of: Callable[[Write], Way], session: Session, write: Write
+) -> None:
+    way = way_of(write)
+
+    def kill() -> None:
+        until_copying(way.database)
+        [[table]] = ask(way.database, "SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_parts_' AND relkind = 'r'")
+        [[attempt]] = ask(way.database, f"SELECT attempt FROM {quote_name(str(table))} WHERE part = 1")
+        assert way.scala.killTaskAttempt(attempt, True, "planted")
+
+    way.run(way.slow(way.read()), kill)
+    write.assert_held(session)
+    assert left_of_staging(session) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds a connection's process by /proc")
+@EACH_WRITE
+def test_a_python_worker_that_is_killed_in_the_middle_of_a_part_costs_no_row(
+    way_of: Callable[[Write], Way], session: Session, write: Write
+) -> None:
+    way = way_of(write)
+
+    def kill() -> None:
+        until_copying(way.database)
+        query = "SELECT client_port FROM pg_stat_activity WHERE application_name ~ ' part 1 '"
+        [[port]] = ask(way.database, query)
+        os.kill(process_of(int(str(port))), signal.SIGKILL)
+
+    way.run(way.slow(way.read()), kill)
+    write.assert_held(session)
+    assert left_of_staging(session) == []
+
+
+@EACH_WRITE
+def test_a_stage_that_is_run_again_for_a_lost_shuffle_costs_no_row(
+    way_of: Callable[[Write], Way], session: Session, write: Write
+) -> None:
+    way = way_of(write)
+    lost: list[tuple[int, int]] = []
+
+    def lose() -> None:
+        until_copying(way.database)
+        lost.append(lose_a_map_output(way))
+
+    way.run(way.slow(way.read().repartition(PARTS, "id")), lose)
+    assert max(map_outputs(way)) > lost[0], "computed anew"
+    write.assert_held(session)
+    assert left_of_staging(session) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the executor by /proc")
+def test_an_executor_that_is_killed_with_its_shuffle_costs_no_row(
+    database: Settings, session: Session, source: Path, tmp_path: Path
+) -> None:
+    """In every way and mode at once, in a cluster: the rest of the parts fails to fetch, and the stage is run again."""
+    for write in WRITES:
+        write.prepare(session)
+    conf = {"spark.master": "local-cluster[2,5,1024]", "spark.sql.execution.arrow.maxRecordsPerBatch": "500"}
+    conf["spark.sql.shuffle.partitions"] = str(PARTS)
+    arguments = [str(tmp_path), str(source), *WAYS]
+    with submit(Path(lost_executor.__file__), arguments, conf, database, tmp_path) as job:
+        assert job.status() == 0, job.output
+    assert (tmp_path / "killed").exists()
+    for write in WRITES:
+        write.assert_held(session)
+    assert left_of_staging(session) == []
+
+
+@pytest.mark.parametrize("rows", ["limit", "dropDuplicates"])
+def test_a_load_starts_over_when_a_shuffle_of_rows_that_depend_on_their_order_is_computed_anew_under_its_parts(
+    way_of: Callable[[Write], Way], database: Settings, session: Session, tmp_path: Path, rows: str
+) -> None:
+    """Spark calls such an input determinate, and goes on."""
+    write = Write("load", "append")
+    way = way_of(write)
+    ids = way.read()
+    chosen = ids.limit(ROWS // 2) if rows == "limit" else ids.dropDuplicates(["id"])
+    lost: list[tuple[int, int]] = []
+
+    def lose() -> None:
+        until_claimed(database, 2)
+        lost.append(lose_a_map_output(way))
+
+    folder = tmp_path / "log"
+    with told_to(folder):
+        way.run(way.slow(chosen.repartition(PARTS, "id"), first_part=2), lose)
+    assert max(map_outputs(way)) > lost[0], "computed anew"
+    assert "Starting over" in folder.read_text()
+    expected = ROWS // 2 if rows == "limit" else ROWS
+    query = f"SELECT count(*), count(DISTINCT id) FROM {quote_name(write.table)} WHERE v <> 'old'"
+    assert session.run(query) == [[expected, expected]]
+
+
+def test_a_load_does_not_start_over_for_a_shuffle_that_was_there_all_the_time(
+    way_of: Callable[[Write], Way], session: Session, tmp_path: Path
+) -> None:
+    write = Write("load", "overwrite")
+    way = way_of(write)
+    rows = way.read().groupBy("id").count().repartition(PARTS * 2, "id").selectExpr("id", f"{TEXT} AS v")
+    with told_to(tmp_path / "log"):
+        way.run(rows)
+        way.run(rows)
+    assert (tmp_path / "log").read_text() == ""
+    write.assert_held(session)
+    assert left_of_staging(session) == []
+
+
+@contextmanager
+def told_to(file: Path) -> Iterator[None]:
+    """What loads warn of, in a file meanwhile."""
+    handler = logging.FileHandler(file)
+    handler.setLevel(logging.WARNING)
+    logging.getLogger("jobs").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("jobs").removeHandler(handler)
+        handler.close()
+
+
+def map_outputs(way: Way) -> dict[tuple[int, int], list[Path]]:
+    """Files of shuffles: by shuffle and task."""
+    found: dict[tuple[int, int], list[Path]] = {}
+    for folder in way.scala.env().blockManager().diskBlockManager().localDirs():
+        for path in Path(folder.getPath()).glob("*/shuffle_*_*_0.*"):
+            _, shuffle, task, _ = path.stem.split("_")
+            found.setdefault((int(shuffle), int(task)), []).append(path)
+    return found
+
+
+def lose_a_map_output(way: Way) -> tuple[int, int]:
+    """Delete the files that the last task of the newest shuffle wrote."""
+    files = map_outputs(way)
+    newest = max(files)
+    for path in files[newest]:
+        path.unlink()
+    return newest
