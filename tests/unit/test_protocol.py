@@ -1,0 +1,285 @@
+"""The protocol of a load as a model, checked over all interleavings of what may happen, within the bounds below.
+
+A state is a value, and `steps` gives all states that may follow it. The model assumes:
+
+- of PostgreSQL: a transaction is atomic and isolated; locks and advisory locks exclude, and end with their session;
+  a crash ends all sessions and empties unlogged tables;
+- of Spark: it accepts at most one attempt at each part, and none whose input was cut; an attempt that it has given
+  up may go on all the same.
+
+What the protocol does beyond that, it does itself. `Protocol` can leave each of these things out, and then the promise
+is broken: so the checks can fail.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the protocol rests on; a field that is False leaves it out."""
+
+    only_accepted_attempts: bool = True
+    lock_before_claims_are_read: bool = True
+    counts_are_checked: bool = True
+    load_id_is_locked: bool = True
+    marker_in_the_same_transaction: bool = True
+    marker_is_read_after_a_lost_answer: bool = True
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much may happen."""
+
+    drivers: int
+    parts: int
+    attempts: int
+    crashes: int = 1
+
+
+@dataclass(frozen=True, order=True)
+class Attempt:
+    """An attempt at a part.
+
+    Attributes:
+        state: "copying", "claimed" (its transaction was committed) or "ended" (it was not).
+        whole: all rows of the part are there.
+        accepted: Spark told the driver of this attempt.
+    """
+
+    part: int
+    state: str = "copying"
+    whole: bool = True
+    accepted: bool = False
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A run of the load.
+
+    Attributes:
+        state: "waiting" for the load id, "copying", "publishing" (staging is locked), "checked" (the claims were
+            read), "unsure" (the answer to COMMIT was lost), "done", "failed", "refused" (the load was there already).
+        emptied: a crash emptied its staging.
+        counted, discarded: of the attempts, those whose claims publish counted, and those whose rows it deleted.
+    """
+
+    state: str = "waiting"
+    attempts: tuple[Attempt, ...] = ()
+    emptied: bool = False
+    counted: tuple[Attempt, ...] = ()
+    discarded: tuple[Attempt, ...] = ()
+
+    def having(self, attempts: Iterable[Attempt]) -> Driver:
+        """The same driver with these attempts, in an order that does not tell one from its equal."""
+        return replace(self, attempts=tuple(sorted(attempts)))
+
+
+_ENDED = ("done", "failed", "refused")
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything.
+
+    Attributes:
+        published: for each publish that was committed, whether it brought each part whole: True, False, or None for
+            a part that it did not bring.
+        holder: the driver that holds the load id.
+    """
+
+    drivers: tuple[Driver, ...]
+    published: tuple[tuple[bool | None, ...], ...] = ()
+    marker: bool = False
+    holder: int | None = None
+    crashes: int = 0
+
+
+def steps(state: State, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
+    """All states that may follow."""
+    for place, driver in enumerate(state.drivers):
+        for changed in _attempts_go_on(driver, protocol, bounds):
+            yield _with(state, place, changed)
+        yield from _driver_goes_on(state, place, driver, protocol, bounds)
+    if state.crashes < bounds.crashes:
+        yield _crash(state)
+
+
+def _with(state: State, place: int, driver: Driver) -> State:
+    drivers = (*state.drivers[:place], driver, *state.drivers[place + 1 :])
+    return replace(state, drivers=drivers)
+
+
+def _attempts_go_on(driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[Driver]:
+    """Attempts begin, are cut, claim or end, and Spark accepts some."""
+    if driver.state == "copying":
+        for part in range(bounds.parts):
+            if sum(attempt.part == part for attempt in driver.attempts) < bounds.attempts:
+                yield driver.having([*driver.attempts, Attempt(part)])
+    locked = driver.state in ("publishing", "checked") and protocol.lock_before_claims_are_read
+    for place, attempt in enumerate(driver.attempts):
+        for changed in _attempt_goes_on(driver, attempt, locked=locked):
+            yield driver.having([*driver.attempts[:place], changed, *driver.attempts[place + 1 :]])
+
+
+def _attempt_goes_on(driver: Driver, attempt: Attempt, *, locked: bool) -> Iterator[Attempt]:
+    if attempt.state == "copying":
+        yield replace(attempt, state="ended")
+        if not locked and driver.state not in _ENDED:
+            yield replace(attempt, state="claimed")
+            yield replace(attempt, state="claimed", whole=False)
+    accepted = any(other.accepted and other.part == attempt.part for other in driver.attempts)
+    if driver.state == "copying" and attempt.state == "claimed" and attempt.whole and not accepted:
+        yield replace(attempt, accepted=True)
+
+
+def _driver_goes_on(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
+    free = state.holder in (None, place) or not protocol.load_id_is_locked
+    if driver.state == "waiting" and free:
+        taken = replace(state, holder=place)
+        yield _with(taken, place, replace(driver, state="copying")) if not state.marker else _end(taken, place, "done")
+    if driver.state not in ("waiting", *_ENDED):
+        yield _end(state, place, "failed")  # killed, or it gave up; what it held is free, what it staged is swept
+    if driver.state == "copying" and free and sum(attempt.accepted for attempt in driver.attempts) == bounds.parts:
+        taken = replace(state, holder=place)  # again, where a crash has ended the session that held it
+        publishing = _with(taken, place, replace(driver, state="publishing"))
+        yield _end(taken, place, "done") if state.marker and protocol.load_id_is_locked else publishing
+    if driver.state == "publishing":
+        yield from _read_claims(state, place, driver, protocol, bounds)
+    if driver.state == "checked":
+        yield from _commit(state, place, driver, protocol, bounds)
+    if driver.state == "unsure" and free:
+        again = replace(driver, state="publishing", counted=(), discarded=())
+        known = state.marker or not protocol.marker_is_read_after_a_lost_answer
+        retried = _with(replace(state, holder=place), place, again)
+        yield _end(state, place, "done") if known and protocol.marker_is_read_after_a_lost_answer else retried
+
+
+def _end(state: State, place: int, how: str) -> State:
+    released = replace(state, holder=None if state.holder == place else state.holder)
+    return _with(released, place, Driver(how))
+
+
+def _read_claims(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
+    claimed = [attempt for attempt in driver.attempts if attempt.state == "claimed"]
+    if protocol.only_accepted_attempts:
+        counted = tuple(attempt for attempt in claimed if attempt.accepted)
+    else:  # one claim of each part, whichever
+        counted = tuple({attempt.part: attempt for attempt in reversed(claimed)}.values())
+    if driver.emptied and protocol.counts_are_checked:
+        yield _end(state, place, "failed")
+    elif len(counted) == bounds.parts:
+        discarded = tuple((Counter(claimed) - Counter(counted)).elements())
+        yield _with(state, place, replace(driver, state="checked", counted=counted, discarded=discarded))
+    else:
+        yield _end(state, place, "failed")
+
+
+def _commit(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
+    """The marker and the rows become visible at once; the answer comes, or is lost. Or nothing was committed."""
+    broken = replace(state, holder=None if state.holder == place else state.holder)
+    yield _with(broken, place, replace(driver, state="unsure"))  # the connection broke before the server heard of it
+    if state.marker:
+        yield _end(state, place, "refused")  # by the marker's primary key
+        return
+    rows = replace(state, published=(*state.published, _brought(driver, protocol, bounds)))
+    if not protocol.marker_in_the_same_transaction:
+        yield _end(rows, place, "failed")  # killed between the two
+    done = replace(rows, marker=True)
+    yield _end(done, place, "done")
+    lost = replace(done, holder=None if done.holder == place else done.holder)
+    yield _with(lost, place, replace(driver, state="unsure"))
+
+
+def _brought(driver: Driver, protocol: Protocol, bounds: Bounds) -> tuple[bool | None, ...]:
+    """What a publish moves: without the lock, also what was claimed since the claims were read."""
+    if driver.emptied:
+        return (None,) * bounds.parts
+    moved = Counter(driver.counted)
+    if not protocol.lock_before_claims_are_read:
+        moved = Counter(attempt for attempt in driver.attempts if attempt.state == "claimed")
+        moved -= Counter(driver.discarded)
+    of_part = [[attempt for attempt in moved.elements() if attempt.part == part] for part in range(bounds.parts)]
+    return tuple(len(some) == 1 and some[0].whole if some else None for some in of_part)
+
+
+def _crash(state: State) -> State:
+    """The server crashes: sessions end, attempts that copied are undone, unlogged tables are empty."""
+    drivers = tuple(
+        replace(
+            driver,
+            state="unsure" if driver.state in ("publishing", "checked") else driver.state,
+            emptied=driver.emptied or bool(driver.attempts),
+            attempts=tuple(sorted(_crashed(attempt) for attempt in driver.attempts)),
+        )
+        for driver in state.drivers
+    )
+    return replace(state, drivers=drivers, holder=None, crashes=state.crashes + 1)
+
+
+def _crashed(attempt: Attempt) -> Attempt:
+    return replace(attempt, state="ended") if attempt.state == "copying" else attempt
+
+
+def wrong(state: State) -> str:
+    """What a state breaks of the promise; empty for nothing."""
+    if len(state.published) > 1:
+        return "the load was published twice"
+    if any(part is not True for load in state.published for part in load):
+        return "a part is missing, cut or doubled"
+    if bool(state.published) != state.marker:
+        return "the marker does not tell the truth"
+    if any(driver.state == "done" for driver in state.drivers) and not state.published:
+        return "a run said that it was done, and nothing is there"
+    if any(driver.state == "refused" for driver in state.drivers):
+        return "a run copied everything and failed, for the load was there already"
+    return ""
+
+
+def explore(protocol: Protocol, bounds: Bounds) -> tuple[int, set[str]]:
+    """Visit all states; how many there are, and what is wrong with some."""
+    first = State((Driver(),) * bounds.drivers)
+    seen, waiting, complaints = {first}, [first], set()
+    while waiting:
+        state = waiting.pop()
+        complaint = wrong(state)
+        if complaint:
+            complaints.add(complaint)
+            continue
+        for following in steps(state, protocol, bounds):
+            if following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return len(seen), complaints
+
+
+ONE_DRIVER = Bounds(drivers=1, parts=2, attempts=3)
+TWO_DRIVERS = Bounds(drivers=2, parts=1, attempts=2)
+
+
+@pytest.mark.parametrize("bounds", [ONE_DRIVER, TWO_DRIVERS], ids=["one driver, three attempts", "two drivers"])
+def test_no_interleaving_loses_or_doubles_a_row(bounds: Bounds) -> None:
+    states, complaints = explore(Protocol(), bounds)
+    assert complaints == set()
+    assert states > 5_000, f"{states}: a model in which little can happen proves little"
+
+
+@pytest.mark.parametrize(
+    ("left_out", "bounds"),
+    [
+        ("only_accepted_attempts", ONE_DRIVER),
+        ("lock_before_claims_are_read", ONE_DRIVER),
+        ("counts_are_checked", ONE_DRIVER),
+        ("load_id_is_locked", TWO_DRIVERS),
+        ("marker_in_the_same_transaction", TWO_DRIVERS),
+        ("marker_is_read_after_a_lost_answer", TWO_DRIVERS),
+    ],
+)
+def test_without_this_the_promise_is_broken(left_out: str, bounds: Bounds) -> None:
+    _, complaints = explore(replace(Protocol(), **{left_out: False}), bounds)
+    assert complaints
