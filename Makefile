@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench clean
+	bench chaos clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -15,6 +15,8 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-ha
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 SCALE ?= 1
 REPEATS ?= 1
+SEED ?= 1
+TIMES ?= 200
 BARE := build/bare
 RELEASE ?= emr-spark-8.1.0
 ARCH ?= x86_64
@@ -105,6 +107,9 @@ bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,
 	"$(PYTHON)" scripts/setup.py --venv .venv-bench
 	.venv-bench/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/bench.lock
 	touch $@
+
+chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200
+	$(BIN)/python -m chaos --seed $(SEED) --times $(TIMES)
 
 clean: ## remove what was made here, the demo and its data among it
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove

@@ -1,0 +1,72 @@
+"""Break real jobs at random, from a seed, and say what was lost.
+
+Run by `make chaos`; `SEED=7 TIMES=1 make chaos` repeats one trial.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from chaos import plan, report, server
+from chaos.errors import ChaosError
+from chaos.trial import Stage, Verdict, run
+from chaos.wire import Wire
+from servermgr.errors import DatabaseException, WorkerError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the trials; the exit status is 1 where one of them found something."""
+    parser = argparse.ArgumentParser(prog="chaos", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the first trial, or of each; default: 1")
+    parser.add_argument("--times", type=int, default=1, help="trials from each seed on; default: 1")
+    parser.add_argument("--show", action="store_true", help="print what would be tried, and end")
+    options = parser.parse_args(arguments)
+    trials = [plan.draw(first + more) for first in options.seed for more in range(options.times)]
+    if options.show:
+        print("\n".join(f"{trial.seed:6} {trial}" for trial in trials))
+        return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers and drivers are ended
+    try:
+        return tell(trials)
+    except (ChaosError, DatabaseException, WorkerError, OSError) as error:
+        print(f"chaos: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("chaos: interrupted", file=sys.stderr)
+        return 130
+
+
+def tell(trials: Sequence[plan.Trial]) -> int:
+    """Run the trials, a line for each, and sum up."""
+    start = time.monotonic()
+    verdicts: list[Verdict] = []
+    with stage() as shared:
+        for trial in trials:
+            verdicts.append(run(trial, shared))
+            print(report.line(verdicts[-1]), flush=True)
+    print(report.summary(verdicts, time.monotonic() - start))
+    return 1 if any(verdict.complaints for verdict in verdicts) else 0
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """A server, a way to it, and drivers as they are needed; all gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="pgjobs-chaos-") as folder, server.server() as postgres:
+        wire = Wire((postgres.manager.host, postgres.manager.port))
+        with wire.listening() as port:
+            shared = Stage(postgres, wire, port, Path(folder))
+            try:
+                yield shared
+            finally:
+                shared.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

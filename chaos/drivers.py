@@ -1,0 +1,191 @@
+"""Spark drivers as processes, and the processes below them: what runs the jobs, and what can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from chaos.errors import ChaosError
+
+START = 90.0
+"""Seconds that a driver may take to start."""
+
+_CONF = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+    "spark.driver.memory": "1g",
+    "spark.executor.memory": "512m",
+    "spark.sql.shuffle.partitions": "3",
+    "spark.sql.files.maxPartitionBytes": "200k",
+    "spark.sql.session.timeZone": "America/New_York",
+    "spark.speculation": "true",
+    "spark.speculation.quantile": "0.5",
+    "spark.speculation.minTaskRuntime": "1s",
+    "spark.excludeOnFailure.enabled": "false",
+    "spark.executor.maxNumFailures": "1000",
+    "spark.deploy.maxExecutorRetries": "-1",
+    "spark.network.timeout": "20s",
+    "spark.network.timeoutInterval": "5s",
+    "spark.executor.heartbeatInterval": "2s",
+    "spark.shuffle.io.maxRetries": "1",
+    "spark.shuffle.io.retryWait": "1s",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        status: its exit status; None where its driver was killed.
+        out, err: what it printed.
+    """
+
+    status: int | None
+    out: str = ""
+    err: str = ""
+
+
+class Driver:
+    """A Spark driver that runs one job after another.
+
+    Args:
+        master: Spark's master: `local-cluster[2,1,640]` has executors as processes.
+        folder: for its notes, logs and warehouse.
+    """
+
+    def __init__(self, master: str, folder: Path) -> None:
+        self._kill_request = folder / "kill-task"
+        self._log = (folder / "spark.log").open("ab")
+        answers, other_end = os.pipe()
+        conf = {**_CONF, "spark.master": master, "spark.sql.warehouse.dir": str(folder / "warehouse")}
+        arguments = [f"--conf {name}={value}" for name, value in conf.items()]
+        environ = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "chaos.spark_driver", str(other_end), str(self._kill_request)],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            pass_fds=[other_end],
+            env=environ,
+            cwd=folder,
+            start_new_session=True,
+        )
+        os.close(other_end)
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._listen, args=(answers,), daemon=True).start()
+        if self.await_outcome(START).status is None:
+            raise ChaosError(f"Spark does not start:\n{(folder / 'spark.log').read_text()[-1000:]}")
+
+    def _listen(self, answers: int) -> None:
+        with os.fdopen(answers) as lines:
+            for line in lines:
+                self._answers.put(line)
+        self._answers.put(None)
+
+    def ask(self, job: Mapping[str, Any]) -> None:
+        """Begin a job."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        self._process.stdin.write(json.dumps(job).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def await_outcome(self, patience: float) -> Outcome:
+        """Wait for the end of what was asked.
+
+        Raises:
+            ChaosError: it does not end in time.
+        """
+        try:
+            line = self._answers.get(timeout=patience)
+        except queue.Empty:
+            raise ChaosError(f"a job did not end within {patience:.0f} s") from None
+        if line is None:
+            self._answers.put(None)  # it stays so
+            return Outcome(None)
+        told = json.loads(line)
+        return Outcome(told.get("status", 0), told.get("out", ""), told.get("err", ""))
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """Kill the driver: its Python, then its JVM. Executors are left to notice by themselves."""
+        below = self._family()
+        self._process.kill()
+        for process in below:
+            if _is_driver_jvm(process):
+                _kill(process)
+        self._process.wait()
+
+    def close(self) -> None:
+        """End it with all that is below it."""
+        below = self._family()
+        self._process.kill()
+        self._process.wait()
+        for process in below:
+            _kill(process)
+        self._log.close()
+
+    def kill_task(self) -> None:
+        """Have Spark kill a task that runs."""
+        self._kill_request.touch()
+
+    def kill_worker(self, choose: random.Random) -> None:
+        """Kill a Python worker, or the daemon that forks them."""
+        _kill_one(choose, [process for process in self._family() if _is_worker(process)])
+
+    def kill_executor(self, choose: random.Random) -> None:
+        """Kill an executor's JVM."""
+        _kill_one(choose, [process for process in self._family() if _is_executor(process)])
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            children: list[psutil.Process] = psutil.Process(self._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        return children
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _is_executor(process: psutil.Process) -> bool:
+    return "CoarseGrainedExecutorBackend" in _command(process)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    return "pyspark.daemon" in _command(process)
+
+
+def _is_driver_jvm(process: psutil.Process) -> bool:
+    return "pyspark-shell" in _command(process)
+
+
+def _kill_one(choose: random.Random, processes: list[psutil.Process]) -> None:
+    if processes:
+        _kill(choose.choice(processes))
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()

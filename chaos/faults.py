@@ -1,0 +1,132 @@
+"""What breaks: each fault does one thing when its moment has come, and heals what would not heal by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chaos import tables
+from chaos.drivers import Driver
+from chaos.errors import ChaosError
+from chaos.plan import Trial
+from chaos.server import LOADER, Database, PostgresUnderTrial
+from chaos.wire import Link
+
+
+@dataclass
+class Scene:
+    """What a fault can get at.
+
+    Attributes:
+        beside: what must end before the trial is judged: threads of faults that pass.
+    """
+
+    trial: Trial
+    server: PostgresUnderTrial
+    database: Database
+    driver: Driver
+    choose: random.Random
+    beside: list[threading.Thread] = field(default_factory=list)
+    sessions: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def meanwhile(self, work: Callable[[], None]) -> None:
+        """Do something while the job goes on."""
+        thread = threading.Thread(target=work, daemon=True)
+        self.beside.append(thread)
+        thread.start()
+
+    def settle(self) -> None:
+        """Wait until what goes on beside the job has ended."""
+        for thread in self.beside:
+            thread.join(60)
+        for session in self.sessions:
+            session.wait(60)
+
+
+Fault = Callable[[Scene, Link], None]
+
+
+def _stall(scene: Scene, link: Link) -> None:  # noqa: ARG001 - every fault takes both
+    time.sleep(scene.trial.seconds)
+
+
+def _restart(scene: Scene, _: Link) -> None:
+    scene.server.restart()
+
+
+def _terminate(scene: Scene, _: Link) -> None:
+    some = "" if scene.choose.random() < 0.3 else " AND random() < 0.5"  # noqa: PLR2004 - sometimes all of them
+    scene.database.run(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        f"WHERE datname = current_database() AND usename = '{LOADER}'{some}"
+    )
+
+
+def _use_up(scene: Scene, _: Link) -> None:
+    def hold() -> None:
+        admin = Database(scene.database.server, "postgres", scene.database.psql)
+        admin.run(f"ALTER ROLE {LOADER} CONNECTION LIMIT 0")
+        time.sleep(scene.trial.seconds)
+        admin.run(f"ALTER ROLE {LOADER} CONNECTION LIMIT -1")
+
+    scene.meanwhile(_quietly(hold))
+    time.sleep(0.2)
+
+
+def _fill_disk(scene: Scene, _: Link) -> None:
+    def hold() -> None:
+        with scene.server.full_disk():
+            time.sleep(scene.trial.seconds)
+
+    scene.meanwhile(_quietly(hold))
+    time.sleep(0.05)
+
+
+def _lock(scene: Scene, _: Link) -> None:
+    lock = f"BEGIN; LOCK TABLE shop.target IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({scene.trial.seconds}); COMMIT"
+    scene.sessions.append(scene.database.start_in_background(lock))
+    time.sleep(0.1)
+
+
+def _somebody_else(scene: Scene, _: Link) -> None:
+    scene.sessions.append(scene.database.start_in_background(tables.meanwhile(scene.trial.fault)))
+    time.sleep(scene.choose.choice((0.0, 0.1, 0.5)))
+
+
+def _quietly(work: Callable[[], None]) -> Callable[[], None]:
+    def run() -> None:
+        with contextlib.suppress(ChaosError):
+            work()
+
+    return run
+
+
+FAULTS: dict[str, Fault] = {
+    "cut": lambda _, link: link.cut(),
+    "lose answer": lambda _, link: link.cut(),
+    "half-close": lambda _, link: link.half_close(),
+    "slow down": lambda _, link: link.slow_down(),
+    "stall": _stall,
+    "kill worker": lambda scene, _: scene.driver.kill_worker(scene.choose),
+    "kill executor": lambda scene, _: scene.driver.kill_executor(scene.choose),
+    "kill driver": lambda scene, _: scene.driver.kill(),
+    "kill task": lambda scene, _: scene.driver.kill_task(),
+    "restart server": _restart,
+    "terminate backends": _terminate,
+    "use up connections": _use_up,
+    "fill disk": _fill_disk,
+    "lock target": _lock,
+    **dict.fromkeys(tables.MEANWHILE, _somebody_else),
+}
+"""By name. Those of a trial that are not here lie in its input, its role, or another job beside it."""
+
+
+def springing(scene: Scene) -> Callable[[Link], None] | None:
+    """What an ambush does; None where the fault needs none."""
+    fault = FAULTS.get(scene.trial.fault)
+    return None if fault is None else lambda link: fault(scene, link)

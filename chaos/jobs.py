@@ -1,0 +1,133 @@
+"""A trial's job as its driver is asked for it: command lines and options, as a user writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaos.plan import ROWS, Trial
+from chaos.server import LOADER
+
+TABLE = "shop.target"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job works.
+
+    Attributes:
+        port: of the way to the server.
+        database: its name.
+        folder: for files.
+    """
+
+    port: int
+    database: str
+    folder: Path
+
+    @property
+    def source(self) -> Path:
+        """The folder of a load's input."""
+        return self.folder / "source"
+
+    @property
+    def lake(self) -> Path:
+        """The folder of an extract's output."""
+        return self.folder / "lake"
+
+    def flags(self) -> list[str]:
+        """The connection, for a command line."""
+        flags = ["--host", "127.0.0.1", "--port", str(self.port), "--dbname", self.database, "--user", LOADER]
+        return [*flags, "--sslmode", "disable", "--connect-deadline", "15"]
+
+    def options(self) -> dict[str, str]:
+        """The connection, for `pgcopy`."""
+        where = {"host": "127.0.0.1", "port": str(self.port), "dbname": self.database, "user": LOADER}
+        return {**where, "sslmode": "disable", "connectDeadline": "15"}
+
+
+def load_id(trial: Trial) -> str:
+    """Names the trial's load."""
+    return f"chaos/{trial.seed}"
+
+
+def keys(trial: Trial) -> str:
+    """The key columns of its mode; none for modes without."""
+    return "id" if trial.mode in ("upsert", "ignore") else ""
+
+
+def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
+    """The job.
+
+    Args:
+        trial: whose.
+        place: where.
+        identity: the load id, where it is not the trial's own.
+    """
+    identity = identity or load_id(trial)
+    if trial.flow == "load":
+        return {"job": "load_table", "arguments": _load_arguments(trial, place, identity)}
+    if trial.flow in ("extract", "incremental"):
+        return {"job": "extract_table", "arguments": _extract_arguments(trial, place)}
+    if trial.flow == "pgcopy read":
+        options = {**place.options(), "table": TABLE, "parallelism": "3"}
+        return {"job": "read", "options": options, "target": str(place.lake)}
+    options = {**place.options(), "table": TABLE, **_pgcopy_mode(trial)}
+    if trial.flow == "pgcopy write":
+        options["loadId"] = identity
+        return {
+            "job": "write",
+            "source": str(place.source),
+            "select": _select(trial),
+            "options": options,
+            "mode": "overwrite" if trial.mode == "overwrite" else "append",
+        }
+    options["streamId"] = identity
+    return {
+        "job": "write stream",
+        "source": str(place.source),
+        "options": options,
+        "checkpoint": str(place.folder / "checkpoint"),
+    }
+
+
+def _pgcopy_mode(trial: Trial) -> dict[str, str]:
+    return {"mode": trial.mode, "keys": "id"} if keys(trial) else {}
+
+
+def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
+    arguments = ["--source", str(place.source), "--table", TABLE, "--mode", trial.mode, "--load-id", identity]
+    arguments += ["--select", _select(trial)]
+    if keys(trial):
+        arguments += ["--keys", keys(trial)]
+    return [*arguments, *place.flags()]
+
+
+def _extract_arguments(trial: Trial, place: Place) -> list[str]:
+    arguments = ["--table", TABLE, "--target", str(place.lake), "--parallelism", "3"]
+    if trial.flow == "incremental":
+        arguments += ["--write-mode", "append", "--ordinal-column", "version", "--watermark-id", "lake"]
+    else:
+        arguments += ["--write-mode", "overwrite"]
+    return [*arguments, *place.flags()]
+
+
+def _select(trial: Trial) -> str:
+    """The rows of the input, by a query that fails, is slow or shuffles as the trial has it."""
+    once = _is_null(f"java_method('java.lang.System', 'setProperty', 'chaos-{trial.seed}', 'x')")
+    here = f"id = {trial.moment.at * 7919 % ROWS} AND {once}"
+    identifier = "id"
+    if trial.fault == "fail upstream":
+        identifier = f"IF({here}, raise_error('chaos'), id) AS id"
+    if trial.fault == "slow twin":
+        sleep = _is_null("java_method('java.lang.Thread', 'sleep', 4000L)")
+        identifier = f"IF({here} AND {sleep}, id, id) AS id"
+    hint = "/*+ REPARTITION(4, id) */ " if trial.input == "shuffled" else ""
+    return f"SELECT {hint}{identifier}, day, name, amount, at, data, tags FROM source"
+
+
+def _is_null(call: str) -> str:
+    """Whether Java returned null: `java_method` makes a text of everything."""
+    return f"coalesce({call}, 'null') = 'null'"

@@ -1,0 +1,102 @@
+"""Says what is there after a job, by psql and PyArrow, and what is wrong with it. Nothing here is the product's."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset
+
+from chaos.errors import ChaosError
+from chaos.rows import AS_JSON
+from chaos.server import Database
+
+PATIENCE = 20.0
+"""Seconds after a job's end until everything of it must have ended: an executor of a dead driver needs a while."""
+
+
+def marker(database: Database, load_id: str) -> bool:
+    """Whether the ledger has a load."""
+    if not database.run("SELECT to_regclass('public.table_updates')").strip():
+        return False
+    return bool(database.run(f"SELECT 1 FROM public.table_updates WHERE update_id = '{load_id}'").strip())
+
+
+def table(database: Database) -> list[list[Any]]:
+    """The target's rows, as `rows.as_json` has them; none where there is no table."""
+    if not database.run("SELECT to_regclass('shop.target')").strip():
+        return []
+    return database.as_json(f"SELECT {AS_JSON} FROM shop.target ORDER BY id")
+
+
+def difference(found: Sequence[Any], expected: Sequence[Any]) -> str:
+    """What tells two lists of rows apart, in a few words; empty where they are equal."""
+    if list(found) == list(expected):
+        return ""
+    extra, missing = Counter(map(repr, found)), Counter(map(repr, expected))
+    extra.subtract(map(repr, expected))
+    missing.subtract(map(repr, found))
+    surplus = [row for row, count in extra.items() if count > 0]
+    lost = [row for row, count in missing.items() if count > 0]
+    example = f", such as {(lost or surplus)[0][:100]}" if lost or surplus else ", in another order"
+    return f"{len(found)} rows for {len(expected)}: {len(lost)} missing, {len(surplus)} too many{example}"
+
+
+def source(database: Database) -> list[tuple[Any, ...]]:
+    """The rows of a table that is read."""
+    return [
+        tuple(row)
+        for row in database.as_json("SELECT json_build_array(id, version, text) FROM shop.target ORDER BY id")
+    ]
+
+
+def lake(folder: Path) -> list[tuple[Any, ...]]:
+    """The rows of a folder of Parquet files, hidden ones left out as Spark does."""
+    files = [
+        str(path)
+        for path in folder.rglob("*.parquet")
+        if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+    ]
+    if not files:
+        return []
+    rows = pyarrow.dataset.dataset(files, format="parquet").to_table(columns=["id", "version", "text"]).to_pylist()
+    return sorted((row["id"], row["version"], row["text"]) for row in rows)
+
+
+def newest(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Of each id, the row with the highest version."""
+    return sorted({row[0]: row for row in sorted(rows, key=lambda row: row[1])}.values())
+
+
+def left_in(database: Database) -> list[str]:
+    """Staging tables, sessions and advisory locks that are left, after they had time to end."""
+    return _until_none(lambda: _left_now(database))
+
+
+def _left_now(database: Database) -> list[str]:
+    tables = "SELECT 'table ' || relname FROM pg_class WHERE relname ~ '^pgjobs_(rows|parts)_' AND relkind = 'r'"
+    sessions = (
+        "SELECT 'session ' || application_name || ': ' || left(query, 60) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name LIKE 'pgjobs%' "
+        "AND application_name NOT LIKE '%snapshot%'"
+    )
+    locks = (
+        "SELECT 'advisory lock of ' || application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE locktype = 'advisory' AND datname = current_database() AND application_name NOT LIKE '%snapshot%'"
+    )
+    return [line for query in (tables, sessions, locks) for line in database.run(query).split("\n") if line]
+
+
+def _until_none(look: Callable[[], list[str]]) -> list[str]:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            left = look()
+        except ChaosError as error:  # the server may be on its way up
+            left = [str(error)]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)

@@ -1,0 +1,139 @@
+"""The rows of a trial: as a load's Parquet files, and as the judge is to find them in the table."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chaos.plan import OVERLAP, ROWS, Trial
+
+FILES = 4
+
+COLUMNS = "id bigint NOT NULL, day date, name text, amount numeric(12,2), at timestamptz, data bytea, tags text[]"
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("day", pa.date32()),
+        ("name", pa.string()),
+        ("amount", pa.decimal128(12, 2)),
+        ("at", pa.timestamp("us", "UTC")),
+        ("data", pa.binary()),
+        ("tags", pa.list_(pa.string())),
+    ]
+)
+
+AS_JSON = (
+    "json_build_array(id, day, name, amount::text, (extract(epoch FROM at) * 1000000)::bigint, "
+    "encode(data, 'hex'), tags)"
+)
+"""A row as psql is to print it: one line, every value exact."""
+
+Row = tuple[Any, ...]
+
+_WORDS = (
+    "plain",
+    "tab\there",
+    "line\nbreak",
+    "back\\slash",
+    "\\N",
+    '"quoted"',
+    "",
+    "naïve ☃ 🙂",
+    "\r",
+    "{a,b}",
+    "NULL",
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def loaded(trial: Trial, count: int = ROWS) -> list[Row]:
+    """The rows of a load's input."""
+    choose = random.Random(trial.seed)  # noqa: S311 - repeatable values, and no secret
+    return [_row(choose, number) for number in range(count)]
+
+
+def _row(choose: random.Random, number: int) -> Row:
+    def maybe(value: object) -> object | None:
+        return None if choose.random() < 0.1 else value  # noqa: PLR2004 - a tenth of all values are NULL
+
+    return (
+        number,
+        maybe(date(1970, 1, 1) + timedelta(days=choose.randrange(-30_000, 30_000))),
+        maybe(f"{choose.choice(_WORDS)} {number}"),
+        maybe(Decimal(choose.randrange(-(10**11), 10**11)).scaleb(-2)),
+        maybe(_EPOCH + timedelta(microseconds=choose.randrange(-(10**15), 10**15))),
+        maybe(choose.randbytes(choose.randrange(8))),
+        maybe([choose.choice((*_WORDS, None)) for _ in range(choose.randrange(3))]),
+    )
+
+
+def write(folder: Path, rows: list[Row]) -> None:
+    """Write rows as several Parquet files."""
+    folder.mkdir(parents=True)
+    size = -(-len(rows) // FILES)
+    for number in range(FILES):
+        piece = rows[number * size : (number + 1) * size]
+        columns = [pa.array(values, field.type) for values, field in zip(zip(*piece), SCHEMA)]
+        pq.write_table(pa.table(columns, SCHEMA), folder / f"{number}.parquet")
+
+
+def first_old(trial: Trial) -> int:
+    """The lowest id of the rows that a table has before. Those of an append have no loaded row's key."""
+    return ROWS if trial.mode == "append" else ROWS - OVERLAP
+
+
+def insert_old(trial: Trial) -> str:
+    """SQL that fills a table with the rows that it has before."""
+    first = first_old(trial)
+    return (
+        "INSERT INTO target SELECT id, DATE '2020-01-01', 'old ' || id, 1.50, to_timestamp(id), '\\x00', '{old}' "
+        f"FROM generate_series({first}, {ROWS + OVERLAP - 1}) AS id"
+    )
+
+
+def old(trial: Trial) -> list[Row]:
+    """The same rows."""
+    if trial.target == "new":
+        return []
+    return [
+        (key, date(2020, 1, 1), f"old {key}", Decimal("1.50"), _EPOCH + timedelta(seconds=key), b"\0", ["old"])
+        for key in range(first_old(trial), ROWS + OVERLAP)
+    ]
+
+
+def after(trial: Trial, rows: list[Row]) -> list[Row]:
+    """What the table holds once the load has been published."""
+    before = old(trial)
+    if trial.mode == "overwrite":
+        return rows
+    if trial.mode == "upsert":
+        return rows + [row for row in before if row[0] >= ROWS]
+    if trial.mode == "ignore":
+        kept = {row[0] for row in before}
+        return before + [row for row in rows if row[0] not in kept]
+    return before + rows
+
+
+def as_json(rows: Iterable[Row]) -> list[list[Any]]:
+    """Rows as `AS_JSON` prints them, in the order of their ids."""
+    microsecond = timedelta(microseconds=1)
+    return [
+        [
+            key,
+            day and day.isoformat(),
+            name,
+            None if amount is None else str(amount),
+            None if at is None else (at - _EPOCH) // microsecond,
+            None if data is None else data.hex(),
+            tags,
+        ]
+        for key, day, name, amount, at, data, tags in sorted(rows, key=lambda row: row[0])
+    ]

@@ -1,0 +1,131 @@
+"""The PostgreSQL that is tried: its databases and roles, what psql reads from it, and what breaks it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from chaos.errors import ChaosError
+from servermgr import binaries
+from servermgr.postgres import Manager
+
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": 40,
+    "autovacuum": "off",
+    "deadlock_timeout": "200ms",
+    "client_connection_check_interval": "1s",
+}
+
+LOADER = "loader"
+"""The role of the jobs: no superuser, so that its settings and its limits count."""
+
+_FULL = 1 << 20
+"""Bytes that a file may have while the disk is full."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A trial's database, as psql reaches it: not through the wire."""
+
+    server: Manager
+    name: str
+    psql: Path
+
+    def run(self, *statements: str) -> str:
+        """Run statements as the superuser, each in a transaction of its own, and return what they print."""
+        command = [str(self.psql), "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]
+        for statement in statements:
+            command += ["-c", statement]
+        command.append(f"{self.server.url(self.name)}?options=-c%20timezone%3DUTC%20-c%20datestyle%3DISO")
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            raise ChaosError(f"psql: {done.stderr.strip()}")
+        return done.stdout
+
+    def as_json(self, query: str) -> list[list[Any]]:
+        """The rows of a query with one column of JSON."""
+        return [json.loads(line) for line in self.run(query).split("\n") if line]
+
+    def start_in_background(self, statements: str) -> subprocess.Popen[bytes]:
+        """Run statements in a session that goes on by itself."""
+        command = [str(self.psql), "--no-psqlrc", "-q", "-c", statements, self.server.url(self.name)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class PostgresUnderTrial:
+    """A server of the trials' own.
+
+    Args:
+        manager: It, running.
+    """
+
+    def __init__(self, manager: Manager) -> None:
+        self.manager = manager
+        self.psql = binaries.find().bin / "psql"
+        Database(manager, "postgres", self.psql).run(f"CREATE ROLE {LOADER} LOGIN")
+
+    @contextlib.contextmanager
+    def database(self, name: str) -> Iterator[Database]:
+        """A database of the loader's, dropped afterwards."""
+        admin = Database(self.manager, "postgres", self.psql)
+        admin.run(f"ALTER ROLE {LOADER} RESET ALL", f"ALTER ROLE {LOADER} CONNECTION LIMIT -1")
+        admin.run(f"CREATE DATABASE {name} OWNER {LOADER}")
+        try:
+            yield Database(self.manager, name, self.psql)
+        finally:
+            admin.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def restart(self) -> None:
+        """Stop the server as a crash does, and start it again on the same port."""
+        process = self.manager.process
+        assert process is not None  # noqa: S101 - it was started
+        process.send_signal(signal.SIGQUIT)
+        self.manager.wait()
+        self.manager.start(timeout=30.0)
+
+    @contextlib.contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Have all writes beyond the first bytes of a file fail, in every process of the server's.
+
+        Not those of the log: its segments were made before, and are smaller.
+        """
+        process = self.manager.process
+        assert process is not None  # noqa: S101 - it was started
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        _limit(family, _FULL)
+        try:
+            yield
+        finally:
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            _limit(family, psutil.RLIM_INFINITY)
+
+
+def _limit(processes: list[psutil.Process], size: int) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.rlimit(psutil.RLIMIT_FSIZE, (size, psutil.RLIM_INFINITY))
+
+
+@contextlib.contextmanager
+def server() -> Iterator[PostgresUnderTrial]:
+    """Run a PostgreSQL for the trials."""
+    # Not under the clone, which other users may not reach: as root, the server runs as another user.
+    directory = tempfile.mkdtemp(prefix="pgjobs-chaos-")
+    Path(directory).chmod(0o755)
+    try:
+        with Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SETTINGS) as manager:
+            yield PostgresUnderTrial(manager)
+    finally:
+        shutil.rmtree(directory)

@@ -1,0 +1,112 @@
+"""A trial's table before its job: made, filled and, for jobs that read, changed by others."""
+
+from __future__ import annotations
+
+from chaos import rows
+from chaos.plan import ROWS, WRITES, Trial
+from chaos.server import LOADER, Database
+
+HOSTILE = (
+    "default_transaction_isolation = 'serializable'",
+    "default_transaction_isolation = 'repeatable read'",
+    "default_transaction_read_only = on",
+    "array_nulls = off",
+    "DateStyle = 'SQL, DMY'",
+    "TimeZone = 'Asia/Kathmandu'",
+    "IntervalStyle = 'sql_standard'",
+    "search_path = ''",
+    "search_path = 'public, pg_catalog'",
+    "standard_conforming_strings = off",
+    "bytea_output = 'escape'",
+    "extra_float_digits = 0",
+    "statement_timeout = '60s'",
+    "synchronous_commit = off",
+    "enable_seqscan = off",
+    "client_encoding = 'LATIN1'",
+    "row_security = off",
+)
+"""Settings that a role may have."""
+
+SOURCE_ROWS = 6_000
+"""Rows of a table that is read."""
+
+
+def make(trial: Trial, database: Database) -> None:
+    """Make the table of a trial, and the roles' rights."""
+    database.run(
+        f"CREATE SCHEMA shop AUTHORIZATION {LOADER}",
+        f"GRANT CREATE ON SCHEMA public TO {LOADER}",
+    )
+    if trial.fault == "hostile role":
+        database.run(f"ALTER ROLE {LOADER} SET {HOSTILE[trial.seed % len(HOSTILE)]}")
+    if trial.flow in WRITES:
+        _make_target(trial, database)
+    else:
+        _make_source(trial, database)
+
+
+def _make_target(trial: Trial, database: Database) -> None:
+    if trial.target == "new":
+        return
+    partitioned = trial.target == "partitioned"
+    statements = [f"CREATE TABLE target ({rows.COLUMNS}){' PARTITION BY RANGE (id)' if partitioned else ''}"]
+    if partitioned:
+        statements += _partitions("target", ROWS * 2)
+    if trial.target in ("indexed", "partitioned"):
+        statements += ["ALTER TABLE target ADD PRIMARY KEY (id)", "CREATE INDEX ON target (day, name)"]
+    _as_loader(database, *statements, rows.insert_old(trial))
+
+
+def _make_source(trial: Trial, database: Database) -> None:
+    partitioned = trial.target == "partitioned" or trial.flow == "incremental"
+    _as_loader(
+        database,
+        "CREATE TABLE target (id bigint PRIMARY KEY, version int NOT NULL, text text)"
+        f"{' PARTITION BY RANGE (id)' if partitioned else ''}",
+        *(_partitions("target", SOURCE_ROWS) if partitioned else []),
+        fill(1),
+    )
+
+
+def _partitions(table: str, limit: int) -> list[str]:
+    bounds = [0, limit // 3, 2 * limit // 3, limit]
+    return [
+        f"CREATE TABLE {table}_{number} PARTITION OF {table} FOR VALUES FROM ({low}) TO ({high})"
+        for number, (low, high) in enumerate(zip(bounds, bounds[1:]))
+    ]
+
+
+def fill(version: int, table: str = "target", first: int = 0, end: int = SOURCE_ROWS) -> str:
+    """SQL that fills a table that is read."""
+    text = f"md5(id || ' ' || {version}) || repeat('x', 200)"
+    return f"INSERT INTO {table} SELECT id, {version}, {text} FROM generate_series({first}, {end - 1}) AS id"
+
+
+def _as_loader(database: Database, *statements: str) -> None:
+    database.run("; ".join([_BECOME_LOADER, *statements]))
+
+
+_BECOME_LOADER = f"SET ROLE {LOADER}; SET search_path = shop"
+
+
+# What others do to a table while it is read; each is one transaction that takes a while.
+MEANWHILE = {
+    "truncate and reload": f"TRUNCATE target; {fill(2)}; SELECT pg_sleep(1.5)",
+    "swap by rename": (
+        "CREATE TABLE target_new (LIKE target INCLUDING ALL); "
+        f"{fill(2, 'target_new')}; ALTER TABLE target RENAME TO target_old; "
+        "ALTER TABLE target_new RENAME TO target; SELECT pg_sleep(1.5)"
+    ),
+    "rewrite": "UPDATE target SET version = 2; ALTER TABLE target ALTER version TYPE bigint; SELECT pg_sleep(1.5)",
+    "write meanwhile": "UPDATE target SET version = 2 WHERE id % 3 = 0; SELECT pg_sleep(1.5)",
+    "attach partition": (
+        "CREATE TABLE target_more (LIKE target INCLUDING ALL); "
+        f"{fill(1, 'target_more', SOURCE_ROWS, SOURCE_ROWS + 500)}; "
+        f"ALTER TABLE target ATTACH PARTITION target_more FOR VALUES FROM ({SOURCE_ROWS}) TO ({SOURCE_ROWS * 2})"
+    ),
+}
+
+
+def meanwhile(fault: str) -> str:
+    """SQL of what somebody else does."""
+    return f"{_BECOME_LOADER}; BEGIN; {MEANWHILE[fault]}; COMMIT"
