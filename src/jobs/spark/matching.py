@@ -29,7 +29,7 @@ def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
         UsageError: a column is unknown to the table, missing, named twice or of a type that does not fit;
             the message lists all of them.
     """
-    targets = {field.name: _target(field.name, table.columns) for field in schema}
+    targets = {field.name: columns_named(field.name, table.columns) for field in schema}
     problems = [
         *(f"{name!r} stands twice in the data" for name in _repeated(schema.names)),
         *(f"{name!r} is not a column of the table" for name, columns in targets.items() if not columns),
@@ -72,7 +72,7 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
     return tuple(Match(field.name, field.dataType, made) for field, made in zip(schema, columns) if made)
 
 
-def _target(name: str, columns: Sequence[Column]) -> list[Column]:
+def columns_named(name: str, columns: Sequence[Column]) -> list[Column]:
     """The table's columns that a name may mean."""
     exact = [column for column in columns if column.name == name]
     return exact or [column for column in columns if column.name.casefold() == name.casefold()]

@@ -1,0 +1,162 @@
+"""Compare files, or a table of another server, with a PostgreSQL table by key: what is missing, extra or different."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.resolve import resolve
+from jobs.dbaccess.sources import Given
+from jobs.dbaccess.sql import TableName
+from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
+from jobs.flows.extract import extracting
+from jobs.flows.load_files import Files, check, malformed_told, read
+from jobs.flows.report import Stopwatch
+from jobs.flows.source import Wanted
+from jobs.options import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    at_least_one,
+    connection_of,
+    run_job,
+    start_spark,
+)
+
+DIFFERENT = 3
+"""The exit status where keys differ."""
+
+EXAMPLES = """
+examples:
+  Was a day of files loaded as it is?
+    spark-submit compare_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders --keys id \\
+      --filter "day = '2026-11-20'" --service shop
+
+  A table of one server with its copy on another, one key in a hundred, and what differs into files:
+    spark-submit compare_table.py --source-url postgresql://me@old/shop --table sales.orders --keys id \\
+      --sample 0.01 --differences differences/ --database-url postgresql://me@new/shop
+
+exit status: 0 equal; 3 keys differ; 2 wrong usage; 1 anything else
+"""
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the job; its exit status."""
+    options = parse(arguments)
+    reports: list[CompareReport] = []
+    status = run_job(lambda: reports.extend(compare(options, environ)), options.verbose)
+    return DIFFERENT if any(not done.equal for done in reports) else status
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; a wrong command line ends the process with status 2."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if not options.show_connection:
+        if options.source is None and options.source_url is None:
+            parser.error("one of the arguments --source --source-url is required")
+        missing = [flag for flag in ("table", "keys") if getattr(options, flag) is None]
+        if missing:
+            parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="compare_table.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_argument_group("what the table is to hold")
+    what = source.add_mutually_exclusive_group()
+    what.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
+    what.add_argument("--source-url", metavar="URL", help="another server's table: postgresql://user@host/dbname")
+    source.add_argument("--source-table", metavar="[SCHEMA.]TABLE", help="its name there; default: that of --table")
+    source.add_argument("--format", choices=FORMATS, default="parquet", help="of files; default: parquet")
+    source.add_argument("--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader")
+    source.add_argument("--schema", metavar="DDL", default="", help="columns and types of csv and json")
+    source.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
+    table = parser.add_argument_group("the table")
+    table.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
+    table.add_argument("--keys", metavar="A,B", help="the columns that identify a row")
+    table.add_argument("--filter", metavar="SQL", default="", help="only these rows of the table; put into statements")
+    table.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="of the keys, such as 0.01")
+    table.add_argument("--parallelism", type=at_least_one, metavar="N", help="connections at once; default: by size")
+    told = parser.add_argument_group("what differs")
+    told.add_argument("--differences", metavar="PATH", help="write each key that differs to this folder, as Parquet")
+    told.add_argument("--show", type=int, default=10, metavar="N", help="print so many of the keys; default: 10")
+    add_connection_options(parser)
+    add_common_options(parser)
+    return parser
+
+
+def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[CompareReport]:
+    """Do what the options say, and print what came of it; no report where there was nothing to compare."""
+    connection = connection_of(options, environ)
+    if options.show_connection:
+        sys.stdout.write(connection.table())
+        return []
+    job = CompareJob(
+        TableName.parse(options.table),
+        connection.settings,
+        tuple(options.keys.split(",")),
+        options.filter,
+        options.sample,
+        options.parallelism,
+    )
+    job.check()
+    if options.source is not None:
+        check(_files(options))
+    watch = Stopwatch()
+    with malformed_told(), ExitStack() as stack:
+        session = stack.enter_context(connect(job.settings, f"pgjobs compare_table {job.table}"))
+        spark = start_spark(f"pgjobs compare_table {job.table}", options.verbose)
+        source = _source(options, environ, spark, stack)
+        comparison = stack.enter_context(compared(source, session, job))
+        found = _tell(comparison, options)
+        done = report(comparison, job, watch)
+    if options.report is not None:
+        options.report.write_text(done.to_json())
+    sys.stdout.write("\n".join([done.summary(), *found]) + "\n")
+    return [done]
+
+
+def _source(
+    options: argparse.Namespace, environ: Mapping[str, str], spark: SparkSession, stack: ExitStack
+) -> DataFrame:
+    """The rows that the table is to hold; of another server's table, in one snapshot until the stack ends."""
+    if options.source is not None:
+        return read(spark, _files(options)).df
+    settings = resolve(Given(url=options.source_url), environ).settings
+    table = TableName.parse(options.source_table or options.table)
+    session = stack.enter_context(connect(settings, f"pgjobs compare_table {table}"))
+    wanted = Wanted(table, filter=options.filter, parallelism=options.parallelism)
+    return stack.enter_context(extracting(spark, session, settings, wanted)).df
+
+
+def _files(options: argparse.Namespace) -> Files:
+    return Files(options.source, options.format, options.option, options.schema, options.select or "")
+
+
+def _tell(comparison: Comparison, options: argparse.Namespace) -> list[str]:
+    """Write the keys that differ where that is wanted, and give some of them as lines."""
+    if options.differences is not None:
+        comparison.differences.write.mode("errorifexists").parquet(options.differences)
+    lines = []
+    for row in comparison.differences.limit(options.show).collect():
+        *key, kind, columns = row
+        where = f" in {', '.join(columns)}" if columns else ""
+        lines.append(f"  {kind}{where}: {', '.join(map(str, key))}")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,254 @@
+"""Compare a DataFrame with a table by key: which keys are missing, extra or different, in one snapshot of the table."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from jobs.dbaccess.catalog import Table
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.extract import extracting
+from jobs.flows.report import Stopwatch, plural
+from jobs.flows.source import Wanted, find_source
+from jobs.spark import comparing
+from jobs.spark.comparing import Compared, Sums
+from jobs.spark.matching import columns_named
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CompareJob:
+    """What is asked for.
+
+    Attributes:
+        keys: the table's columns that identify a row.
+        filter: an SQL expression: of the table, only these rows are compared. It goes into statements as it is.
+        sample: the share of the keys that is compared, above 0 and at most 1.
+        parallelism: connections at once; None to choose.
+    """
+
+    table: TableName
+    settings: Settings
+    keys: tuple[str, ...]
+    filter: str = ""
+    sample: float = 1.0
+    parallelism: int | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be right.
+
+        Raises:
+            UsageError: says what.
+        """
+        if not self.keys or "" in self.keys:
+            raise UsageError("A comparison wants the columns that identify a row.", "Give --keys A,B.")
+        if not 0 < self.sample <= 1:
+            raise UsageError(f"{self.sample} is no share of the keys.", "Give --sample a number above 0, at most 1.")
+
+
+@dataclass(frozen=True)
+class CompareReport:
+    """A finished comparison.
+
+    Attributes:
+        keys: of the differences, by kind: missing, extra, different, repeated.
+        seconds: prepare, compare, total.
+    """
+
+    table: str
+    rows_source: int
+    rows_table: int
+    sample: float
+    keys: dict[str, int]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def equal(self) -> bool:
+        """Whether no key differs."""
+        return not self.keys
+
+    def to_json(self) -> str:
+        """One JSON object, for --report."""
+        return json.dumps({**asdict(self), "equal": self.equal}, indent=2) + "\n"
+
+    def summary(self) -> str:
+        """One line for a person."""
+        of = "" if self.sample == 1 else f" (a sample of {self.sample:g} of the keys)"
+        rows = f"{self.rows_source:,} rows of the source with {self.rows_table:,} of {self.table}{of}"
+        found = ", ".join(f"{plural(count, 'key')} {kind}" for kind, count in self.keys.items())
+        return f"compared {rows} in {self.seconds['total']:.1f} s: {found or 'equal'}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides, compared, while the table's snapshot is held.
+
+    Attributes:
+        rows_source, rows_table: how many rows were compared.
+        differences: a row for each key that differs: the key, `difference`, and the names of the `columns` that differ.
+    """
+
+    rows_source: int
+    rows_table: int
+    differences: DataFrame
+
+    def keys(self) -> dict[str, int]:
+        """How many keys differ, by kind; empty where none does."""
+        counted = self.differences.groupBy(comparing.DIFFERENCE).count().collect()
+        return {str(row[0]): int(row[1]) for row in sorted(counted)}
+
+
+@contextmanager
+def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[Comparison]:
+    """Compare, and give what differs while the table's snapshot is held.
+
+    Args:
+        source: the rows that the table is to hold; columns are matched with the table's by name. The table's other
+            columns are not compared.
+        session: holds the snapshot; for the block it can do nothing else.
+        job: what is asked for.
+
+    Raises:
+        UsageError: the two have not got the same columns, or there are no such keys.
+        ExtractError: the table could not be read.
+    """
+    job.check()
+    table = find_source(session, Wanted(job.table))
+    assert table is not None  # noqa: S101 - a table is wanted, and find_source refuses one that is missing
+    names = _matched(source, table, job.keys)
+    conditions = [f"({job.filter})"] if job.filter else []
+    if job.sample < 1:
+        conditions.append(_sample_condition(job.keys[0], _steps(job)))
+    wanted = Wanted(job.table, None, tuple(names), " AND ".join(conditions), parallelism=job.parallelism)
+    with extracting(source.sparkSession, session, job.settings, wanted) as extraction:
+        columns = _columns(source, extraction.df, table, names)
+        keys = [column for name in job.keys for column in columns if column.name == name]
+        left = comparing.aligned(source, columns, is_source=True)
+        right = comparing.aligned(extraction.df, columns, is_source=False)
+        if job.sample < 1:
+            left = _sampled(left, keys[0], _steps(job))
+        sums = Sums.of(left, keys, columns), Sums.of(right, keys, columns)
+        buckets = sums[0].unlike(sums[1])
+        logger.info("%d of %d buckets of keys differ.", len(buckets), comparing.BUCKETS)
+        found = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
+        yield Comparison(sums[0].rows, sums[1].rows, found if buckets else found.where(f.lit(False)))
+
+
+def compare_dataframe(
+    df: DataFrame,
+    *,
+    table: str,
+    settings: Settings,
+    keys: Sequence[str],
+    filter: str = "",  # noqa: A002 - SQL's own word, and the flag's
+    sample: float = 1.0,
+    parallelism: int | None = None,
+) -> DataFrame:
+    """The keys by which a DataFrame and a table differ, with the kind of difference and the columns that differ.
+
+    The result is computed when this returns, and needs no connection any more.
+
+    Args:
+        df: the rows that the table is to hold; columns are matched with the table's by name.
+        table: `[schema.]table`.
+        settings: where the database is.
+        keys: the table's columns that identify a row.
+        filter: an SQL expression over the table's columns: only these rows are compared.
+        sample: the share of the keys that is compared.
+        parallelism: the most connections at once.
+
+    Raises:
+        UsageError: the two have not got the same columns, or there are no such keys.
+        JobError: the table could not be read.
+    """
+    job = CompareJob(TableName.parse(table), settings, tuple(keys), filter, sample, parallelism)
+    with connect(settings, f"pgjobs compare_table {table}") as session, compared(df, session, job) as comparison:
+        return comparison.differences.localCheckpoint(eager=True)
+
+
+def report(comparison: Comparison, job: CompareJob, watch: Stopwatch) -> CompareReport:
+    """What a comparison came to."""
+    keys = comparison.keys()
+    return CompareReport(
+        str(job.table), comparison.rows_source, comparison.rows_table, job.sample, keys, watch.seconds()
+    )
+
+
+def _matched(source: DataFrame, table: Table, keys: Sequence[str]) -> dict[str, str]:
+    """The table's columns that are compared, each with the source's name of it.
+
+    Raises:
+        UsageError: a column of the source is not one of the table's, or a key is not among them.
+    """
+    meant = {name: columns_named(name, table.columns) for name in source.columns}
+    unclear = [name for name, columns in meant.items() if len(columns) != 1]
+    if unclear:
+        raise UsageError(
+            f"{table.name} has no one column for {', '.join(unclear)} of the source.",
+            f"It has {', '.join(column.name for column in table.columns)}. Rename or leave out columns with --select.",
+        )
+    names = {columns[0].name: name for name, columns in meant.items()}
+    lacking = [key for key in keys if key not in names]
+    if lacking:
+        raise UsageError(f"The key {', '.join(lacking)} is not in both.", f"Both have {', '.join(names)}.")
+    return names
+
+
+def _columns(source: DataFrame, df: DataFrame, table: Table, names: dict[str, str]) -> list[Compared]:
+    """The columns as both sides have them.
+
+    Raises:
+        UsageError: the types of some cannot be compared.
+    """
+    bases = {column.name: column.base_type for column in table.columns}
+    kinds = {field.name: field.dataType for field in df.schema}
+    given = {field.name: field.dataType for field in source.schema}
+    refused = [
+        f"{name!r} is {given[theirs].simpleString()} and {bases[name]}"
+        for name, theirs in names.items()
+        if not comparing.can_be_compared(given[theirs], kinds[name])
+    ]
+    if refused:
+        raise UsageError(
+            f"These columns cannot be compared: {'; '.join(refused)}.", "Cast them, or leave them out, with --select."
+        )
+    return [
+        Compared(
+            name,
+            theirs,
+            kinds[name],
+            padded=bases[name] == "bpchar",
+            number_as_text=bases[name] == "numeric" and kinds[name].typeName() == "string",
+        )
+        for name, theirs in names.items()
+    ]
+
+
+def _steps(job: CompareJob) -> int:
+    return max(1, round(job.sample * comparing.SAMPLE_STEPS))
+
+
+def _sample_condition(key: str, steps: int) -> str:
+    """The server's side of `comparing.sampled`."""
+    digits = f"pg_catalog.substr(pg_catalog.md5({quote_name(key)}::pg_catalog.text), 1, 8)"
+    return f"('x' || {digits})::pg_catalog.bit(32)::pg_catalog.int8 % {comparing.SAMPLE_STEPS} < {steps}"
+
+
+def _sampled(df: DataFrame, key: Compared, steps: int) -> DataFrame:
+    if not comparing.can_be_sampled(key.spark_type):
+        raise UsageError(
+            f"Keys of the type {key.spark_type.simpleString()} cannot be sampled.",
+            "Put a key that is an integer, a date or text first, or leave --sample out.",
+        )
+    return comparing.sampled(df, key, steps)

@@ -1,0 +1,182 @@
+"""Compare two DataFrames by key, with little data moved: sums of row hashes by bucket first, rows where sums differ.
+
+Both sides go through the same expressions, so that equal values have equal hashes whatever their types were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from jobs.spark.copytext import backquoted
+from jobs.spark.types import innermost, is_string
+
+BUCKETS = 4096
+"""Groups of keys whose sums are compared. One changed cell among n rows costs reading n / BUCKETS rows of each side."""
+
+MISSING, EXTRA, DIFFERENT, REPEATED = "missing", "extra", "different", "repeated"
+"""Of a key: the table lacks it, the source lacks it, a column differs, or it stands more than once on one side."""
+
+DIFFERENCE, COLUMNS = "difference", "columns"
+"""The columns of the result beside the key's."""
+
+SAMPLE_STEPS = 1_000_000
+"""Into how many steps the keys are divided for a sample."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A column on both sides.
+
+    Attributes:
+        name: in the table, and in the result.
+        source: its name in the source.
+        spark_type: what an extract makes of it; the source is cast to that.
+        padded: char(n), which the server fills with blanks.
+        number_as_text: numeric without precision, which an extract reads as text.
+    """
+
+    name: str
+    source: str
+    spark_type: t.DataType
+    padded: bool = False
+    number_as_text: bool = False
+
+
+def aligned(df: DataFrame, columns: Sequence[Compared], *, is_source: bool) -> DataFrame:
+    """One side with the columns that are compared, under the table's names, each in the form that both sides share."""
+    return df.select([_canonical(df, column, is_source=is_source).alias(column.name) for column in columns])
+
+
+def _canonical(df: DataFrame, column: Compared, *, is_source: bool) -> Column:
+    value = df[backquoted(column.source if is_source else column.name)]
+    if is_source and df.schema[column.source].dataType != column.spark_type:
+        value = f.expr(f"try_cast({backquoted(column.source)} AS {column.spark_type.simpleString()})")
+    if column.number_as_text:
+        fraction = f.regexp_replace(value, r"(\.\d*?)0+$", "$1")
+        return f.regexp_replace(fraction, r"\.$", "")
+    return f.rtrim(value) if column.padded else value
+
+
+def row_hash(columns: Sequence[Compared]) -> Column:
+    """A row's hash. A NULL leaves Spark's hash as it is, so that where the NULLs stand is hashed, too."""
+    parts: list[Column] = []
+    for column in columns:
+        value = f.col(backquoted(column.name))
+        plain = isinstance(column.spark_type, (t.ArrayType, t.MapType, t.StructType))
+        parts += [f.to_json(value) if plain else value, value.isNull()]
+    return f.xxhash64(*parts)
+
+
+def bucket_sums(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared]) -> DataFrame:
+    """Of each bucket of keys: how many rows there are, and two sums of their hashes that no overflow ends."""
+    hashed = df.select(bucket(keys).alias("bucket"), row_hash(columns).alias("hash"))
+    return hashed.groupBy("bucket").agg(
+        f.count("*").alias("rows"),
+        f.bit_xor("hash").alias("xor"),
+        f.sum(f.col("hash").bitwiseAND(0xFFFFFFFF)).alias("low"),
+        f.sum(f.shiftrightunsigned("hash", 32)).alias("high"),
+    )
+
+
+def bucket(keys: Sequence[Compared]) -> Column:
+    """The bucket of a row's key."""
+    return f.pmod(row_hash(keys), f.lit(BUCKETS))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What `bucket_sums` gave, on the driver: for each bucket its sums."""
+
+    by_bucket: dict[int, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared]) -> Sums:
+        """Compute them."""
+        rows = bucket_sums(df, keys, columns).collect()
+        return cls({row["bucket"]: (row["rows"], row["xor"], row["low"], row["high"]) for row in rows})
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(sums[0] for sums in self.by_bucket.values())
+
+    def unlike(self, other: Sums) -> list[int]:
+        """The buckets whose sums differ."""
+        buckets = self.by_bucket.keys() | other.by_bucket.keys()
+        return sorted(number for number in buckets if self.by_bucket.get(number) != other.by_bucket.get(number))
+
+
+def differences(
+    source: DataFrame,
+    table: DataFrame,
+    *,
+    keys: Sequence[Compared],
+    columns: Sequence[Compared],
+    buckets: Sequence[int],
+) -> DataFrame:
+    """The keys of some buckets that differ: the key, how, and which columns do."""
+    sides = (_by_key(source, keys, columns, buckets), _by_key(table, keys, columns, buckets))
+    left, right = sides[0].alias("source"), sides[1].alias("table")
+    same_key = [_of("source", key.name).eqNullSafe(_of("table", key.name)) for key in keys]
+    joined = left.join(right, same_key, "full_outer")
+    found = f.coalesce(_of("source", "_rows"), f.lit(0)), f.coalesce(_of("table", "_rows"), f.lit(0))
+    what = (
+        f.when(found[1] == 0, MISSING)
+        .when(found[0] == 0, EXTRA)
+        .when((found[0] > 1) | (found[1] > 1), REPEATED)
+        .otherwise(DIFFERENT)
+    )
+    unequal = [
+        f.when(~_of("source", column.name).eqNullSafe(_of("table", column.name)), f.lit(column.name))
+        for column in columns
+        if column not in keys
+    ]
+    names = f.when(what == DIFFERENT, f.array_compact(f.array(*unequal))) if unequal else f.lit(None)
+    differ = ~_of("source", "_hashes").eqNullSafe(_of("table", "_hashes"))
+    return joined.where(differ).select(
+        *(f.coalesce(_of("source", key.name), _of("table", key.name)).alias(key.name) for key in keys),
+        what.alias(DIFFERENCE),
+        names.cast("array<string>").alias(COLUMNS),
+    )
+
+
+def _of(side: str, name: str) -> Column:
+    return f.col(f"{side}.{backquoted(name)}")
+
+
+def _by_key(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared], buckets: Sequence[int]) -> DataFrame:
+    """A row for each key: how many rows have it, their hashes in order, and the first one's values."""
+    some = df.where(bucket(keys).isin(list(buckets))).withColumn("_hash", row_hash(columns))
+    others = [column for column in columns if column not in keys]
+    return some.groupBy([f.col(backquoted(key.name)) for key in keys]).agg(
+        f.count("*").alias("_rows"),
+        f.sort_array(f.collect_list("_hash")).alias("_hashes"),
+        *(f.first(f.col(backquoted(column.name))).alias(column.name) for column in others),
+    )
+
+
+def sampled(df: DataFrame, key: Compared, steps: int) -> DataFrame:
+    """The rows whose key falls into the first steps of `SAMPLE_STEPS`: the same keys that `sample_condition` takes."""
+    digits = f.substring(f.md5(f.col(backquoted(key.name)).cast("string")), 1, 8)
+    return df.where(f.conv(digits, 16, 10).cast("bigint") % SAMPLE_STEPS < steps)
+
+
+def can_be_compared(source: t.DataType, table: t.DataType) -> bool:
+    """Whether a value of the source, cast to what an extract makes of the table's column, is what was loaded."""
+    nested = (t.ArrayType, t.MapType, t.StructType)
+    if source == table:
+        return True
+    if isinstance(source, nested) or isinstance(table, nested):
+        alike = isinstance(source, t.ArrayType) and isinstance(table, t.ArrayType)
+        return alike and can_be_compared(innermost(source), innermost(table))
+    return isinstance(source, t.BinaryType) == isinstance(table, t.BinaryType)
+
+
+def can_be_sampled(spark_type: t.DataType) -> bool:
+    """Whether Spark and PostgreSQL write a key of this type alike."""
+    return is_string(spark_type) or isinstance(spark_type, (t.ShortType, t.IntegerType, t.LongType, t.DateType))
