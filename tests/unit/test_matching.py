@@ -159,3 +159,8 @@ def test_what_fits_where(kind: t.DataType, base_type: str, category: str, fittin
 )
 def test_arrays_fit_by_their_elements(kind: t.DataType, element: str, fitting: bool) -> None:
     assert fits(kind, Column("c", f"{element}[]", f"_{element}", "A", element=element)) is fitting
+
+
+def test_data_without_columns_is_refused() -> None:
+    with pytest.raises(UsageError, match="it has no columns"):
+        match_existing(schema(), table(integer("a")))

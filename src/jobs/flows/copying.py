@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
+from pyspark.sql.types import ArrayType, MapType, StructType
 
 from jobs.dbaccess import staging
 from jobs.dbaccess.capacity import capacity
@@ -114,5 +115,12 @@ def raise_failure(session: Session, names: Staging, df: DataFrame, target: Targe
             raise LoadError(
                 f"PostgreSQL's text holds no NUL character, and there are some in {', '.join(culprits)}.",
                 "Nothing was loaded. Clean the column, or give --nul strip to leave them out.",
+            )
+        nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
+        culprits = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))
+        if culprits:
+            raise LoadError(
+                f"Text in {', '.join(culprits)} holds bytes that are not UTF-8.",
+                "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
             )
     raise LoadError(f"The server refused a row: {failure}", "Nothing was loaded.")

@@ -19,8 +19,10 @@ from jobs.dbaccess import staging
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.receipts import Receipt
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.staging import Counted, Staging
+from jobs.spark.copytext import LINE
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -63,7 +65,16 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
         except JobError as error:
             if error.transient:
                 raise
-            staging.record_failure(session, delivery.staging, part, attempt, str(error))
+            _record_failure(session, delivery, part, attempt, str(error))
+
+
+def _record_failure(session: Session, delivery: Delivery, part: int, attempt: int, reason: str) -> None:
+    """Note it, over another connection where the rows' source failed: this one was left in mid-copy."""
+    if not session.closed:
+        staging.record_failure(session, delivery.staging, part, attempt, reason)
+        return
+    with connect_pinned(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}") as again:
+        staging.record_failure(again, delivery.staging, part, attempt, reason)
 
 
 def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> Receipt:
@@ -85,11 +96,16 @@ def _carry_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[Rec
 
 
 def _strings(lines: DataFrame) -> RDD[Counted]:
-    """The lines as an RDD of blocks, read by `BlockDeserializer`; made as PySpark's own DataFrame.toJSON is."""
+    """The lines as an RDD of blocks, read by `BlockDeserializer`; made as PySpark's own DataFrame.toJSON is.
+
+    As binary: the JVM would decode strings, and put U+FFFD in place of bytes that are not UTF-8. The server
+    refuses them.
+    """
     context = lines.sparkSession.sparkContext
+    octets = lines.select(lines[LINE].cast("binary").alias(LINE))
     # PySpark has no public way to a Dataset's strings as they are.
     jvm: Any = context._jvm  # noqa: SLF001 - see above
-    dataset = getattr(lines._jdf, "as")(jvm.org.apache.spark.sql.Encoders.STRING())  # noqa: SLF001 - see above
+    dataset = getattr(octets._jdf, "as")(jvm.org.apache.spark.sql.Encoders.BINARY())  # noqa: SLF001 - see above
     return RDD(dataset.toJavaRDD(), context, BlockDeserializer())
 
 

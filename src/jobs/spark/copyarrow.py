@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import types as t
 
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import DataRejected, UsageError
 from jobs.spark import arrowtext
 from jobs.spark.copytext import ARRAY_ESCAPES, BEFORE_JULIAN_DAYS, COPY_ESCAPES, JULIAN_DAY_OF_1970, NULL
 from jobs.spark.matching import Match
 from jobs.spark.types import JSON, innermost, is_string
+
+NOT_UTF8_HINT = "Decode the column from its own encoding, or cast it to binary."
 
 _DAY = 86_400_000_000
 """Microseconds."""
@@ -64,7 +66,14 @@ def _takes(match: Match) -> bool:
 
 
 def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
-    """The rows of a batch, each as its line; columns by name, in the order of the matches."""
+    """The rows of a batch, each as its line; columns by name, in the order of the matches.
+
+    Raises:
+        DataRejected: a column holds bytes that are not UTF-8.
+    """
+    for match in matches:
+        if is_string(innermost(match.spark_type)):
+            _check_utf8(batch.column(match.source), match)
     cells = [_field(_with_short_offsets(batch.column(match.source)), match.spark_type) for match in matches]
     rows = pc.binary_join_element_wise(*cells, "\t") if len(cells) > 1 else cells[0]
     return arrowtext.joined(pc.binary_join_element_wise(rows, "\n", ""))
@@ -82,6 +91,18 @@ def _short(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(kind):
         return pa.string()
     return pa.binary() if pa.types.is_large_binary(kind) else kind
+
+
+def _check_utf8(values: pa.Array, match: Match) -> None:
+    """Refuse strings whose bytes are not UTF-8, by the column's name.
+
+    Raises:
+        DataRejected: some are not.
+    """
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        raise DataRejected(f"The column {match.source!r} holds bytes that are not UTF-8.", NOT_UTF8_HINT) from None
 
 
 def _field(values: pa.Array, kind: t.DataType) -> pa.Array:

@@ -21,6 +21,7 @@ from pyspark.sql import types as t
 from jobs.spark.codegen import ENCODING, is_wide, outside_whole_stage
 from jobs.spark.matching import Match
 from jobs.spark.types import JSON, TEXT_CATEGORY, innermost, is_string
+from jobs.spark.utf8 import undecoded
 
 LINE = "line"
 """The name of the only column of an encoded DataFrame."""
@@ -72,9 +73,11 @@ def encode(df: DataFrame, matches: Sequence[Match], strip_nul: bool = False) -> 
         matches: which columns, and what they become.
         strip_nul: leave NUL characters out of text; PostgreSQL has none, and refuses them.
     """
+    places = {name: f"c{place}" for place, name in enumerate(df.columns)}
+    df = df.toDF(*places.values())  # by place: to Spark, `a` and `A` are one name
     pieces: list[Column] = []
     for match in matches:
-        pieces += [_field(df[backquoted(match.source)], match, strip_nul), f.lit("\t")]
+        pieces += [_field(df[places[match.source]], match, strip_nul), f.lit("\t")]
     pieces[-1] = f.lit("\n")
     if is_wide([match.spark_type for match in matches], ENCODING):
         pieces[-1] = outside_whole_stage(pieces[-1], t.StringType(), witness=pieces[0])
@@ -114,7 +117,7 @@ def _text(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Colum
     if is_string(kind):
         return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
     if _is_json(kind):
-        return _json(value, kind, strip_nul)
+        return undecoded(_json(value, kind, strip_nul), value)
     if isinstance(kind, t.BinaryType):
         return f.concat(f.lit("\\x"), f.hex(value))
     if isinstance(kind, (t.DayTimeIntervalType, t.YearMonthIntervalType)):

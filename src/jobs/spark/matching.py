@@ -42,6 +42,8 @@ def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
     matches = tuple(
         Match(field.name, field.dataType, targets[field.name][0]) for field in schema if len(targets[field.name]) == 1
     )
+    if not schema.fields:
+        problems.append("it has no columns")
     problems += [*_unfit(matches), *_taken_twice(matches), *_missing(matches, table)]
     if problems:
         raise UsageError(

@@ -1,15 +1,15 @@
-"""Which columns hold NUL characters: PostgreSQL refuses them without saying where."""
+"""Which columns hold what PostgreSQL refuses without saying where: NUL characters, and bytes that are not UTF-8."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.spark.copytext import backquoted
 from jobs.spark.types import innermost, is_string
+from jobs.spark.utf8 import is_utf8
 
 
 def may_hold(kind: t.DataType) -> bool:
@@ -17,14 +17,20 @@ def may_hold(kind: t.DataType) -> bool:
     return is_string(innermost(kind))
 
 
+def columns_not_utf8(df: DataFrame, names: Sequence[str]) -> list[str]:
+    """Those of the columns in which some value holds bytes that are not UTF-8. It reads the data once more."""
+    return _columns_where(df, names, lambda value: ~is_utf8(value.cast(t.StringType())))
+
+
 def columns_with_nul(df: DataFrame, names: Sequence[str]) -> list[str]:
     """Those of the columns in which some value holds a NUL. It reads the data once more."""
+    return _columns_where(df, names, lambda value: f.instr(value.cast(t.StringType()), "\0") > 0)
+
+
+def _columns_where(df: DataFrame, names: Sequence[str], holds: Callable[[Column], Column]) -> list[str]:
     if not names:
         return []
-    found = df.select(
-        [
-            f.max(f.instr(df[backquoted(name)].cast(t.StringType()), "\0") > 0).alias(f"c{i}")
-            for i, name in enumerate(names)
-        ]
-    ).first()
+    places = {name: f"c{place}" for place, name in enumerate(df.columns)}
+    df = df.toDF(*places.values())
+    found = df.select([f.max(holds(df[places[name]])).alias(places[name]) for name in names]).first()
     return [name for name, held in zip(names, found or ()) if held]
