@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess import snapshot, watermark
 from jobs.dbaccess.catalog import Table
-from jobs.dbaccess.errors import ConnectionFailed, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.watermark import Watermark
 from jobs.flows.extract import reading
-from jobs.flows.file_options import to_write
+from jobs.flows.file_options import PARSED, to_write, value_of
 from jobs.flows.newer import check_ordinal, check_tells_new, with_ordinal
 from jobs.flows.report import Stopwatch, megabytes, plural
 from jobs.flows.source import Wanted, find_source, hold_source, settle_source
 from jobs.spark import files
+from jobs.spark.filetext import for_text_files, refusal
 from jobs.spark.ordinal import Greatest
 
 
@@ -150,15 +151,35 @@ def write(df: DataFrame, job: FilesJob) -> None:
     """Write a DataFrame to the target. What is to be overwritten is removed when its successor is there.
 
     Spark's own overwrite removes it first, so that a job that fails has lost it.
+
+    Raises:
+        ExtractError: the files could not give a value back.
     """
     spark = df.sparkSession
     run_folder = bool(job.watermark_id)
     old = files.below(spark, job.target) if job.write_mode == "overwrite" or run_folder else []
     mode = "append" if job.write_mode == "overwrite" else job.write_mode
-    df.write.format(job.file_format).options(**to_write(job.file_format, job.writer_options)).mode(mode).save(
-        job.target
-    )
+    if job.file_format in PARSED:
+        df = for_text_files(df, null_rows=job.file_format != "csv" or bool(value_of(job.writer_options, "nullValue")))
+    options = to_write(job.file_format, job.writer_options)
+    with _refusals_told():
+        df.write.format(job.file_format).options(**options).mode(mode).save(job.target)
     files.remove(spark, old)
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Raise our own error in place of Spark's, of a value that the files could not give back."""
+    try:
+        yield
+    except Exception as error:
+        told = refusal(str(error))
+        if told is None:
+            raise
+        raise ExtractError(
+            told,
+            "Extract as Parquet, give the column to --text-columns, or state --option nullValue to write and to load.",
+        ) from None
 
 
 def _last(session: Session, job: FilesJob, table: Table | None) -> Watermark | None:
