@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -168,5 +168,94 @@ def test_a_snapshot_that_was_lost_is_told(reader: DataFrameReader, session: Sess
     assert keepers(session) == 1
     end_keepers(session)
     assert until(lambda: keepers(session) == 0)
-    with pytest.raises(Exception, match="The snapshot that all parts are read in is lost"):
+    with pytest.raises(Exception, match="The snapshot is lost: the process or the connection of the driver's"):
         df.collect()
+
+
+@pytest.fixture
+def growing(session: Session) -> Callable[[], None]:
+    """A table with ids from 1 on, to which each call adds one."""
+    session.run("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, v int); INSERT INTO t (v) VALUES (1)")
+
+    def grow() -> None:
+        session.run("INSERT INTO t (v) VALUES (1)")
+
+    return grow
+
+
+def test_all_actions_on_a_dataframe_and_what_is_made_of_it_see_one_moment(
+    spark: SparkSession, reader: DataFrameReader, session: Session, growing: Callable[[], None]
+) -> None:
+    """Spark 4.0 plans each scan anew, also those of one action."""
+    df = reader.option("table", "t").load()
+    df.createOrReplaceTempView("moments")
+    counts = [df.count]
+    counts += [df.where("id > 0").count, df.union(df).distinct().count, df.join(df.where("v = 1"), "id").count]
+    counts += [spark.sql("SELECT * FROM moments WHERE v < 2").count, df.rdd.count]
+    for count in counts:
+        assert count() == 1
+        growing()
+    later = reader.option("table", "t").load()
+    assert (later.count(), df.count()) == (len(counts) + 1, 1)
+    assert keepers(session) == 1, "one process and connection, whatever was done"
+
+
+def test_each_action_sees_a_moment_of_its_own_where_that_is_wished(
+    reader: DataFrameReader, session: Session, growing: Callable[[], None]
+) -> None:
+    df = reader.options(table="t", snapshot="action", parallelism="2").load()
+    for count in (1, 2, 3):
+        assert df.count() == count
+        assert df.where("v = 1").count() == count
+        growing()
+    session.run("DELETE FROM t WHERE id > 1")
+    assert df.count() == 1
+    assert keepers(session) == 1
+    with pytest.raises(Exception, match="Spark does not tell which action a task of an RDD is of"):
+        df.rdd.count()
+
+
+def test_all_parts_and_scans_of_an_action_see_its_moment_while_others_write(
+    reader: DataFrameReader, session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE accounts (id int PRIMARY KEY, balance int)")
+    session.run("INSERT INTO accounts SELECT n, 0 FROM generate_series(1, 1000) n")
+    df = reader.options(table="accounts", parallelism="4", snapshot="action").load()
+    with Writers(database):
+        for _ in range(3):
+            both = df.alias("a").join(df.alias("b"), "id").where("a.balance <> b.balance")
+            assert both.count() == 0
+            assert df.selectExpr("count(*)", "sum(balance)").first() == (1000, 0)
+
+
+def test_a_partition_that_was_attached_since_the_plan_is_told(reader: DataFrameReader, session: Session) -> None:
+    session.run("CREATE TABLE t (id int) PARTITION BY LIST (id); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)")
+    df = reader.options(table="t", snapshot="action").load()
+    assert df.count() == 0
+    session.run("CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2); INSERT INTO t VALUES (2)")
+    with pytest.raises(Exception, match=r"t has other columns or partitions than when .*Load the DataFrame anew"):
+        df.count()
+
+
+def test_a_snapshot_that_idled_out_is_told_with_the_way_on(
+    reader: DataFrameReader, growing: Callable[[], None], session: Session
+) -> None:
+    df = reader.options(table="t", snapshotIdle="5").load()
+    assert df.count() == 1
+    session.run("SELECT pg_sleep(1)")
+    assert df.count() == 1  # by tasks that come when the planner has gone: from now on, idle time counts
+    growing()
+    assert until(lambda: not holds_back(session))
+    with pytest.raises(Exception, match=r"idled out: nothing was read in it for 5 s \(snapshotIdle\)"):
+        df.count()
+    assert reader.load().count() == 2
+
+
+def holds_back(session: Session) -> bool:
+    """Whether a snapshot keeps vacuum waiting."""
+    return bool(
+        session.run(
+            "SELECT 1 FROM pg_stat_activity WHERE application_name ~ '^pgjobs snapshot' AND backend_xmin IS NOT NULL "
+            "AND datname = current_database()"
+        )
+    )

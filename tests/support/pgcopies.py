@@ -34,7 +34,7 @@ def keepers(session: Session) -> int:
     """How many keepers hold something in the session's database."""
     [[count]] = session.run(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND application_name ~ '^pgjobs pgcopy .* (snapshot|staging)$'"
+        "AND application_name ~ '^pgjobs (pgcopy .* (snapshot|staging)$|snapshot )'"
     )
     return int(count)
 
@@ -43,7 +43,7 @@ def end_keepers(session: Session) -> None:
     """End those that would still wait for readers."""
     session.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND application_name LIKE 'pgjobs pgcopy %'"
+        "AND application_name ~ '^pgjobs (pgcopy|snapshot) '"
     )
 
 

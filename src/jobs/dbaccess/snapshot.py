@@ -59,7 +59,7 @@ class Snapshot:
     holder: str
 
 
-_HOLDER = "pid || to_char(backend_start AT TIME ZONE 'UTC', '@YYYYMMDDHH24MISSUS')"
+HOLDER = "pid || to_char(backend_start AT TIME ZONE 'UTC', '@YYYYMMDDHH24MISSUS')"
 """Of a session in pg_stat_activity: what no other session of a server ever is, whether it was restarted or not."""
 
 
@@ -83,13 +83,23 @@ def export(session: Session, probe: str) -> Snapshot:
     """
     with tablelocks.awaited(session, WAIT):
         _begin(session, "READ COMMITTED")
+        return _locked_and_exported(session, probe)
+
+
+def export_another(session: Session, probe: str) -> Snapshot:
+    """Take a newer snapshot in the transaction that holds others; as `export`."""
+    with tablelocks.awaited(session, WAIT):
+        return _locked_and_exported(session, probe)
+
+
+def _locked_and_exported(session: Session, probe: str) -> Snapshot:
+    _plan(session, probe)
+    while True:
+        locked = tablelocks.held_relations(session)
+        moment = _exported(session)
         _plan(session, probe)
-        while True:
-            locked = tablelocks.held_relations(session)
-            moment = _exported(session)
-            _plan(session, probe)
-            if tablelocks.held_relations(session) <= locked:
-                return moment
+        if tablelocks.held_relations(session) <= locked:
+            return moment
 
 
 def _plan(session: Session, probe: str) -> None:
@@ -100,7 +110,7 @@ def _plan(session: Session, probe: str) -> None:
 def _exported(session: Session) -> Snapshot:
     [[identifier, seen, holder]] = session.run(
         "SELECT pg_export_snapshot(), CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_current_snapshot()::text END, "
-        f"{_HOLDER} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        f"{HOLDER} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
     )
     return Snapshot(identifier, seen, holder)
 
@@ -112,7 +122,7 @@ def release(session: Session) -> None:
 
 @contextmanager
 def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
-    """See the snapshot's moment in the block. Meanwhile this session counts among its `readers`.
+    """See the snapshot's moment in the block.
 
     Raises:
         SnapshotLost: it is held no more.
@@ -128,11 +138,8 @@ def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
             if error.sqlstate not in _LOST:
                 raise
             raise _lost() from None
-        [[_, is_held]] = session.run(
-            "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0)), "
-            f"EXISTS (SELECT 1 FROM pg_stat_activity WHERE {_HOLDER} = %s)",
-            _lock_name(snapshot),
-            snapshot.holder,
+        [[is_held]] = session.run(
+            f"SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE {HOLDER} = %s)", snapshot.holder
         )
         if not is_held:  # another extract's snapshot has this id, after a restart
             raise _lost()
@@ -147,22 +154,6 @@ def _lost() -> SnapshotLost:
         "Nothing of this run is kept. Run it again; the server's log tells who ended the connection. "
         "Name one server, not several and no balancer.",
     )
-
-
-def readers(session: Session, snapshot: Snapshot) -> int:
-    """How many sessions see the snapshot's moment now, beside the one that holds it."""
-    [[count]] = session.run(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
-        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-        "AND (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)",
-        _lock_name(snapshot),
-    )
-    return int(count)
-
-
-def _lock_name(snapshot: Snapshot) -> str:
-    """What is hashed to the 64-bit key of the readers' advisory lock."""
-    return f"pgjobs snapshot {snapshot.id}"
 
 
 def _begin(session: Session, isolation: str) -> None:

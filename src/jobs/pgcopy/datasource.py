@@ -15,7 +15,8 @@ from pyspark.sql.types import StructType
 
 from jobs.dbaccess.errors import UsageError
 from jobs.flows.load import new_load_id
-from jobs.pgcopy.options import LONGEST_BATCH, SNAPSHOT_IDLE, Options
+from jobs.pgcopy import desk
+from jobs.pgcopy.options import LONGEST_BATCH, Options
 from jobs.pgcopy.reader import BatchReader, Reach, discover
 from jobs.pgcopy.stream_reader import StreamReader
 from jobs.pgcopy.writer import BatchWriter, Goal
@@ -30,6 +31,11 @@ class PostgresCopyDataSource(DataSource):
 
     travelled = False
     """Whether this object was pickled since it was made."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        # Spark makes this object once for each load(), and pickles it for each plan. (Spark 4.0 plans every scan anew.)
+        self.number = desk.new_number()
 
     @classmethod
     def name(cls) -> str:
@@ -48,7 +54,8 @@ class PostgresCopyDataSource(DataSource):
         """Reads all of it, as of one moment."""
         options = self._options()
         reach = Reach(options.settings(os.environ), options.wanted(), schema)
-        return BatchReader(reach, options.seconds("snapshotIdle", SNAPSHOT_IDLE))
+        each_action, idle = options.moments()
+        return BatchReader(reach, self.number, idle, each_action)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
         """Reads what is new, in batches."""

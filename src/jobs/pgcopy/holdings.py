@@ -1,54 +1,13 @@
-"""What a keeper holds: a snapshot while it is read, or a load's staging tables until they are published."""
+"""What a keeper holds for a write: a load's staging tables, until they are published."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from jobs.dbaccess import ledger, snapshot, staging
+from jobs.dbaccess import ledger, staging
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.snapshot import Snapshot
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Staging
-
-FIRST_READER = 60.0
-"""Seconds that a snapshot waits at least for somebody to read in it: executors may have to start first."""
-
-
-@dataclass
-class HeldSnapshot:
-    """A snapshot; until nobody has read in it for a while.
-
-    Spark does not tell when a DataFrame has been read for the last time: a lost executor's parts are read anew.
-
-    Attributes:
-        probe: a SELECT of what will be read, by which it is locked.
-        idle: seconds without readers, after the first.
-        now: the clock.
-    """
-
-    probe: str
-    idle: float
-    now: Callable[[], float] = time.monotonic
-    _moment: Snapshot = field(init=False)
-    _until: float = field(init=False, default=0.0)
-
-    def take(self, session: Session) -> Snapshot:
-        """Export a snapshot."""
-        self._moment = snapshot.export(session, self.probe)
-        self._until = self.now() + max(self.idle, FIRST_READER)
-        return self._moment
-
-    def wanted(self, session: Session) -> bool:
-        """Whether somebody reads in it, or did lately."""
-        if snapshot.readers(session, self._moment):
-            self._until = self.now() + self.idle
-        return self.now() < self._until
-
-    def leave(self, session: Session) -> None:
-        """End the transaction that holds it."""
-        snapshot.release(session)
 
 
 @dataclass(frozen=True)
@@ -66,6 +25,7 @@ class HeldStaging:
     types: tuple[str, ...]
     logged: bool
     load_id: str = ""
+    period: float = 0.5
 
     def take(self, session: Session) -> str | None:
         """Make the tables. The table that a finished load of this id went into, if there is one: then nothing is made.

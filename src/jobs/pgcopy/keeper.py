@@ -22,12 +22,13 @@ from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 
-PERIOD = 0.5
-"""Seconds between two looks at whether to go on."""
-
 
 class Holding(Protocol):
     """What a keeper holds. It is pickled before it is taken."""
+
+    @property
+    def period(self) -> float:
+        """Seconds until the next look at whether to go on."""
 
     def take(self, session: Session) -> Any:  # noqa: ANN401 - whatever the holding tells of itself
         """Take hold, and tell what is held."""
@@ -111,7 +112,7 @@ def watch(session: Session, holding: Holding, driver: int) -> None:
     """Hold until it is wanted no more, the connection breaks, or the driver has ended."""
     with suppress(JobError):
         while _runs(driver) and holding.wanted(session):
-            time.sleep(PERIOD)
+            time.sleep(holding.period)
         holding.leave(session)
 
 

@@ -17,8 +17,9 @@ from jobs.flows.credentials import chosen
 from jobs.flows.newer import with_ordinal
 from jobs.flows.source import Wanted
 
-SNAPSHOT_IDLE = 300.0
-"""Seconds that a snapshot is held after it was last read in, by default."""
+SNAPSHOT_IDLE = {"dataframe": 4 * 3600.0, "action": 300.0}
+"""By the option `snapshot`: seconds that snapshots are held, by default, after the last one was read in. A DataFrame is
+to show its moment after an hour in a notebook; an action only has to find it when tasks are run again."""
 
 LONGEST_BATCH = len(f"/{(1 << 63) - 1}")
 """Bytes of what follows a streamId in the load ids of its batches, at most."""
@@ -32,7 +33,7 @@ _CONNECTION = (
 )
 _READ = (
     *("table", "query", "columns", "filter", "splitBy", "textColumns", "unboundedNumeric", "requirePrimaryKey"),
-    *("parallelism", "snapshotIdle", "maxRowsPerBatch", "ordinalColumn"),
+    *("parallelism", "snapshot", "snapshotIdle", "maxRowsPerBatch", "ordinalColumn"),
 )
 _WRITE = ("table", "mode", "keys", "dedupeOrder", "create", "loadId", "streamId")
 _PUSH_FILTERS = "pushfilters"
@@ -129,6 +130,20 @@ class Options:
             return float(self.text(name) or default)
         except ValueError:
             raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds.") from None
+
+    def moments(self) -> tuple[bool, float]:
+        """Whether each action takes a snapshot of its own, and for how many seconds idle ones are held.
+
+        Raises:
+            UsageError: an option cannot be right.
+        """
+        scope = self.text("snapshot") or "dataframe"
+        if scope not in SNAPSHOT_IDLE:
+            raise UsageError(f"The option snapshot is {scope!r}.", "Give dataframe (the default) or action.")
+        idle = self.seconds("snapshotIdle", SNAPSHOT_IDLE[scope])
+        if not idle >= 0:
+            raise UsageError(f"The option snapshotIdle is {idle}.", "Give a number of seconds; inf for no end.")
+        return scope == "action", idle
 
     def names(self, name: str) -> tuple[str, ...]:
         """Names, separated by commas."""

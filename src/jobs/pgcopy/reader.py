@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Union
 
 import pyarrow as pa
+from pyspark import TaskContext
 from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess import snapshot
+from jobs.dbaccess import ranges, snapshot
 from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.selection import Selection
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Server, Settings
 from jobs.dbaccess.snapshot import Snapshot
-from jobs.flows.source import Source, Wanted, find_source, settle_readings, settle_source
-from jobs.pgcopy.holdings import HeldSnapshot
+from jobs.flows.source import Source, Wanted, find_source, selected, settle_readings, settle_source
+from jobs.pgcopy import desk
+from jobs.pgcopy.desk import Desk
 from jobs.pgcopy.keeper import keep
 from jobs.spark import cellarrow, cellnested
-from jobs.spark.fetch import read_part
+from jobs.spark.fetch import copied
 from jobs.spark.reading import Reading, schema_of
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """A moment that a desk gives out.
+
+    Attributes:
+        desk: its key.
+        number: of the moment; None for that of the action that reads.
+        idle: seconds after which the desk lets go of it.
+        shape: of the source when its parts were planned, in case they are read in a later moment.
+    """
+
+    desk: int
+    number: int | None
+    idle: float
+    shape: str = ""
+
+    def snapshot(self, session: Session) -> Snapshot:
+        """Ask for it.
+
+        Raises:
+            ExtractError: Spark does not tell which action reads.
+            SnapshotLost: it is held no more.
+        """
+        number = _action() if self.number is None else self.number
+        return desk.ask(session, self.desk, number, self.idle)
+
+
+def _action() -> int:
+    """The number of the action that this task is of."""
+    task = TaskContext.get()
+    name = "spark.sql.execution.root.id"
+    execution = (task.getLocalProperty(name) or task.getLocalProperty("spark.sql.execution.id")) if task else None
+    if not execution:
+        raise ExtractError(
+            "Spark does not tell which action a task of an RDD is of, so that its tasks might see several moments.",
+            "With the option snapshot = action, use the DataFrame's own actions, and not rdd or foreachPartition.",
+        )
+    return desk.number_of_action(execution)
+
+
+Moment = Union[Snapshot, Appointment]
 
 
 @dataclass(frozen=True)
@@ -27,7 +77,7 @@ class Part(InputPartition):
     """What a task reads: SELECTs in a snapshot, on the one server that knows it."""
 
     number: int
-    moment: Snapshot
+    moment: Moment
     server: Server
     queries: tuple[str, ...]
     readings: tuple[Reading, ...]
@@ -50,7 +100,7 @@ class Reach:
         """For pg_stat_activity."""
         return f"pgjobs pgcopy {self.wanted}"
 
-    def parts(self, source: Source, moment: Snapshot, server: Server) -> list[Part]:
+    def parts(self, source: Source, moment: Moment, server: Server) -> list[Part]:
         """The parts of a source that was settled in a moment.
 
         Raises:
@@ -71,9 +121,32 @@ class Reach:
             ExtractError: a value that Spark cannot hold.
             SnapshotLost: the moment is held no more.
         """
-        there, label = self.settings.at(part.server), f"{self.label} part {part.number}"
-        blocks = read_part(there, part.moment, part.queries, label)
-        return cellnested.finished(cellarrow.batches(blocks, part.readings), part.readings)
+        return cellnested.finished(cellarrow.batches(self._blocks(part), part.readings), part.readings)
+
+    def _blocks(self, part: Part) -> Iterator[bytes]:
+        label = f"{self.label} part {part.number}"
+        with connect(self.settings.at(part.server), label) as session:
+            moment = part.moment
+            there = moment.snapshot(session) if isinstance(moment, Appointment) else moment
+            with snapshot.adopted(session, there):
+                if isinstance(moment, Appointment) and moment.shape:
+                    self._check_shape(session, moment.shape)
+                yield from copied(session, part.queries)
+
+    def shape(self, session: Session) -> str:
+        """What parts count on: the columns, and the tables that hold the rows."""
+        table = find_source(session, self.wanted)
+        if table is None:
+            return repr(session.describe(Selection.of_query(self.wanted.query or "").select(["*"])))
+        leaves = [leaf.name for leaf in ranges.leaves_of(session, table.name)]
+        return repr((table.kind, table.columns, leaves))
+
+    def _check_shape(self, session: Session, planned: str) -> None:
+        if self.shape(session) != planned:
+            raise ExtractError(
+                f"{self.wanted} has other columns or partitions than when Spark planned how to read it.",
+                "Load the DataFrame anew.",
+            )
 
 
 def _plain(schema: StructType) -> list[tuple[str, str]]:
@@ -92,27 +165,41 @@ def discover(settings: Settings, wanted: Wanted) -> StructType:
 
 
 class BatchReader(DataSourceReader):
-    """Reads all of it, as of one moment.
+    """Reads all of it: each action sees one moment.
 
     Args:
         reach: what is read.
-        idle: seconds that the moment is held after the last task has read in it.
+        number: of the DataFrame's moment.
+        idle: seconds that moments are held after the last task has read in one.
+        each_action: whether each action takes a moment of its own; else all see the DataFrame's.
     """
 
-    def __init__(self, reach: Reach, idle: float) -> None:
+    def __init__(self, reach: Reach, number: int, idle: float, each_action: bool) -> None:
         self.reach = reach
+        self.number = number
         self.idle = idle
+        self.each_action = each_action
 
     def partitions(self) -> Sequence[Part]:
-        """Take the snapshot, and settle the parts in it."""
+        """Settle the parts, in the DataFrame's own moment."""
         reach = self.reach
         with connect(reach.settings, reach.label) as session:
             table = find_source(session, reach.wanted)
-            selection, _ = settle_readings(session, reach.wanted, table)
-            held = HeldSnapshot(selection.select(["1"]), self.idle)
-            moment = keep(reach.settings.at(session.server), f"{reach.label} snapshot", held)
-            with snapshot.adopted(session, moment):
-                return reach.parts(settle_source(session, reach.wanted, table), moment, session.server)
+            key = self._desk(session, selected(session, reach.wanted, table))
+            with snapshot.adopted(session, desk.ask(session, key, self.number, self.idle)):
+                source = settle_source(session, reach.wanted, table)
+                shape = reach.shape(session) if self.each_action else ""
+            moment = Appointment(key, None if self.each_action else self.number, self.idle, shape)
+            return reach.parts(source, moment, session.server)
+
+    def _desk(self, session: Session, selection: Selection) -> int:
+        """The desk of this driver for this source, opened where it is not."""
+        settings, label = self.reach.settings.at(session.server), str(self.reach.wanted)
+        driver = (socket.gethostname(), os.getppid())
+        key = desk.key_of(driver, session.server, settings.dbname, settings.user, selection, self.idle)
+        if not desk.is_open(session, key):
+            keep(settings, f"{self.reach.label} snapshot", Desk(key, selection.select(["1"]), label, self.idle))
+        return key
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """On an executor: copy a part."""

@@ -13,6 +13,7 @@ from pyspark.sql import types as t
 
 from jobs.dbaccess import snapshot
 from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.snapshot import Snapshot
 from jobs.spark import celltext
@@ -139,5 +140,10 @@ def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:
 def read_part(settings: Settings, moment: Snapshot, queries: Iterable[str], label: str) -> Iterator[bytes]:
     """The blocks of a part's SELECTs, over a connection of its own."""
     with connect(settings, label) as session, snapshot.adopted(session, moment):
-        for query in queries:
-            yield from session.copy_out(f"COPY ({query}) TO STDOUT")
+        yield from copied(session, queries)
+
+
+def copied(session: Session, queries: Iterable[str]) -> Iterator[bytes]:
+    """The rows of SELECTs, in blocks of whole lines."""
+    for query in queries:
+        yield from session.copy_out(f"COPY ({query}) TO STDOUT")
