@@ -81,6 +81,9 @@ def build(
     Raises:
         DeployError: a package has no wheel for the target, or the archive does not pass its checks.
     """
+    missing = [str(file) for file in extras.requirements if not file.is_file()]
+    if missing:
+        raise DeployError(f"There is no requirements file {', '.join(missing)}.")
     ours = sources.find_sources(ROOT, OURS)
     with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
         tree = Path(scratch, "venv")
@@ -134,7 +137,8 @@ def install(site: Path, target: Target, requirements: Sequence[Path]) -> None:
             *("--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"),
             *("--require-hashes", *files),
         ],
-        "The packages cannot be had for the target. (To pin anew what --with asks for, remove its lock file)",
+        "The packages cannot be had for the target, as the requirements pin them (--with: remove its lock file to pin "
+        "anew)",
     )
     pins.forget_the_machine(site)
 

@@ -156,7 +156,9 @@ def _refusal(error: exceptions.ClientError) -> DeployError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _THROTTLED or status >= 500:  # noqa: PLR2004 - HTTP's faults of the server
         return PassingError(f"AWS cannot serve {said} Try again.")
-    return AwsError(f"AWS refuses {said} {_ADVICE.get(code, '')}".strip())
+    bucket = error.response.get("Error", {}).get("BucketName")  # in S3's answers
+    advice = f"There is no bucket {bucket}." if bucket and code == "NoSuchBucket" else _ADVICE.get(code, "")
+    return AwsError(f"AWS refuses {said} {advice}".strip())
 
 
 def _sentence(error: Exception) -> str:

@@ -34,6 +34,13 @@ _FLAGS: Mapping[str, str] = {
 }
 
 
+# In place of the model's patterns, where these are hard to read.
+_EXAMPLES: Mapping[str, str] = {
+    "--role": "arn:aws:iam::123456789012:role/jobs",
+    "--log-key": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+}
+
+
 def refuse_what_the_model_forbids(operation: str, request: Mapping[str, Any]) -> None:
     """Refuse a request that the service would.
 
@@ -69,7 +76,7 @@ def faults(value: Any, shape: Any, place: str) -> Iterator[str]:  # noqa: ANN401
     if value not in rules.get("enum", [value]):
         yield f"{place} must be one of {', '.join(rules['enum'])}."
     if kind == "string" and not re.fullmatch(rules.get("pattern", ".*"), value, re.DOTALL):
-        yield f"{place} must look like {rules['pattern']}."
+        yield f"{place} must look like {_EXAMPLES.get(place, rules['pattern'])}."
     for inner, member, name in _inside(value, shape, place):
         yield from faults(inner, member, name)
 

@@ -66,6 +66,10 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
     for flag, allowed in (("mode", MODES), ("show", SHOWN)):
         if getattr(options, flag, next(iter(allowed))) not in allowed:
             yield f"--{flag} must be one of {', '.join(allowed)}"
+    for flag, least in (("wait-minutes", 0), ("attempt", 1), ("executor", 0)):
+        number = getattr(options, flag.replace("-", "_"), None)
+        if number is not None and number < least:
+            yield f"--{flag} must be at least {least}"
     grace = getattr(options, "grace", 0)
     if grace and not SHORTEST_GRACE <= grace <= LONGEST_GRACE:
         yield f"--grace must be 0, or from {SHORTEST_GRACE} to {LONGEST_GRACE}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -94,9 +94,29 @@ def start(clients: Clients, request: Mapping[str, Any], payload: Payload, consol
     Raises:
         DeployError: AWS refuses, or something else is where the archive is to be.
     """
-    for item in payload:
-        upload(clients.objects, item, console.tell)
-    started = start_once(clients, {"clientToken": uuid4().hex, **request})
+    try:
+        for item in payload:
+            upload(clients.objects, item, console.tell)
+    except KeyboardInterrupt:
+        console.tell("\nNothing was submitted. What was uploaded stays, and is not sent again.")
+        raise
+    try:
+        return try_again(clients, request, console)
+    except KeyboardInterrupt:
+        listed = f"python -m deploy list --application-id {request['applicationId']}"
+        console.tell(f"\nWhether the run was started is not known here; this tells: {listed}")
+        raise
+
+
+def try_again(clients: Clients, request: Mapping[str, Any], console: Console) -> Started:
+    """Start the run, and again after the failures of earlier submissions.
+
+    Raises:
+        AwsError: AWS refuses, or does not answer.
+    """
+    if "clientToken" not in request:
+        return replace(start_once(clients, {"clientToken": uuid4().hex, **request}), earlier=False)
+    started = start_once(clients, request)
     while started.earlier and started.run.state in UNSUCCESSFUL:
         console.tell(f"{started.run.run_id} of the same submission has ended: {headline(started.run)}. Trying again.")
         token = client_token(request, after=started.run.run_id)

@@ -137,6 +137,11 @@ def test_a_requirements_file_must_pin_by_hash_and_fit_the_jobs_own_packages(tmp_
         build(DEFAULT, tmp_path / "dist", Extras(requirements=[file]))
 
 
+def test_a_requirements_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=r"^There is no requirements file .*none\.txt\.$"):
+        build(DEFAULT, tmp_path / "dist", Extras(requirements=[tmp_path / "none.txt"]))
+
+
 def test_what_a_requirements_file_pins_is_packed(tmp_path: Path) -> None:
     pinned = pins.pin(["jmespath"], DEFAULT, LOCK, tmp_path, tmp_path)
     assert pinned.fresh is not None

@@ -169,7 +169,7 @@ def test_parameters_are_quoted_only_where_a_shell_would_need_it() -> None:
         ({"entry": "report", "arguments": ("--day", "1")}, "again from its beginning. If .* declare it: --idempotent"),
         ({"timeout_minutes": 1_000_001, "mode": "streaming"}, "--timeout-minutes has the value 1000001"),
         ({"application_id": "00ABC"}, "--application-id must look like"),
-        ({"role": "arn:aws:iam::1:role/jobs"}, "--role must look like"),
+        ({"role": "arn:aws:iam::1:role/jobs"}, "--role must look like arn:aws:iam::123456789012:role/jobs"),
         ({"tags": {"x" * 129: ""}}, "the key of --tag x+ has 129 characters"),
         ({"logs": "s3:/logs"}, "is no S3 URI"),
     ],

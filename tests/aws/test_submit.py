@@ -208,6 +208,48 @@ def test_an_application_that_is_not_there_is_told(submission: list[str], s3: Cli
     assert "Check --application-id, the run's id and --region." in told
 
 
+def test_a_bucket_that_is_not_there_is_named(submission: list[str], application: str) -> None:
+    status, _, told = command([*submission, "--application-id", application, "--code", "s3://no-such-bucket/x", *JOB])
+    assert status == FAILED
+    assert "The specified bucket does not exist. There is no bucket no-such-bucket." in told
+
+
+class Interrupted:
+    """Clients of which one call is interrupted by Ctrl-C."""
+
+    def __init__(self, client: Client, call: str) -> None:
+        self._client, self._call = client, call
+
+    def __getattr__(self, name: str) -> object:
+        if name == self._call:
+            raise KeyboardInterrupt
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("put_object", "Nothing was submitted. What was uploaded stays, and is not sent again."),
+        ("start_job_run", "Whether the run was started is not known here; this tells: python -m deploy list"),
+    ],
+)
+def test_ctrl_c_tells_what_was_submitted(submission: list[str], s3: Client, call: str, told: str) -> None:
+    terminal, _, err = console()
+    request, payload = prepare(parse([*submission, "--application-id", APPLICATION, *JOB], {}))
+    clients = Clients(Interrupted(emr()[0], call), Interrupted(s3, call))  # type: ignore[arg-type] # as boto3's: any
+    with pytest.raises(KeyboardInterrupt):
+        start(clients, request, payload, terminal)
+    assert told in err.getvalue()
+
+
+def test_a_drawn_token_never_gives_an_earlier_run(submission: list[str], application: str) -> None:
+    """Moto dates runs to midnight, so that each looks old; so would a clock of AWS's that is off."""
+    archive = Path(submission[3])
+    manifest_of(archive_with(archive.parent, extract_table="print('packed')"))
+    told = command(["submit", "extract_table", *submission[2:], "--application-id", application, *NIGHTLY])[2]
+    assert "the same run as before" not in told
+
+
 def test_a_run_is_listed_shown_and_cancelled(submission: list[str], application: str) -> None:
     of_it = ["--application-id", application]
     name = command([*submission, *of_it, "--name", "orders", *JOB])[1].strip()

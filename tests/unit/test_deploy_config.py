@@ -85,6 +85,9 @@ def test_every_key_is_a_flag_of_submit() -> None:
         ),
         (["status", "00run", "--application-id", "00app", "--", "x"], "status has no use for a job's arguments"),
         (["logs", "00run", "--application-id", "00app", "--follow", "--attempt", "1"], "--follow is for the driver"),
+        (["logs", "00run", "--application-id", "00app", "--attempt", "0"], "--attempt must be at least 1"),
+        (["logs", "00run", "--application-id", "00app", "--executor", "-1"], "--executor must be at least 0"),
+        (["cancel", "00run", "--application-id", "00app", "--wait-minutes", "-5"], "--wait-minutes must be at least 0"),
         (["cancel", "00run", "--application-id", "00app", "--grace", "5"], "--grace must be 0, or from 15 to 1800"),
     ],
 )
