@@ -78,7 +78,7 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
         script.write_bytes(payload.script.content)
         work.mkdir()
         files = {payload.archive.uri: options.archive.resolve(), payload.script.uri: script}
-        return run_local(request, files, work, os.environ)
+        return run_local(request, files, work, Path.cwd(), os.environ)
 
 
 def show_status(options: argparse.Namespace, connect: Connect, console: Console) -> int:

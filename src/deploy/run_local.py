@@ -1,8 +1,8 @@
 """Runs a StartJobRun request on this machine: the same archive, script, parameters and arguments, on local-cluster.
 
-Executors are processes of their own, everything starts in an empty working directory, and nothing is visible to driver
-and executors but the archive's packages and Spark. A probe runs first, under the same configuration: where driver or an
-executor is not on the archive's interpreter, the request is not run.
+Executors are processes of their own, Spark starts in an empty working directory, and nothing is visible to driver and
+executors but the archive's packages and Spark. Relative paths mean the caller's folder. A probe runs first, under the
+same configuration: where driver or an executor is not on the archive's interpreter, the request is not run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from deploy import probe
+from deploy import driver, probe
 from deploy.children import run_to_end
 from deploy.errors import DeployError
 from deploy.packing import unpack
@@ -39,13 +39,16 @@ _STACK = ("\tat ", "  File ", "    ")
 _PASSED_ON = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|PG\w+|AIRFLOW_CONN_\w+|DATABASE_URL|AWS_\w+")
 
 
-def run_local(request: Mapping[str, Any], files: Mapping[str, Path], folder: Path, environ: Mapping[str, str]) -> int:
+def run_local(
+    request: Mapping[str, Any], files: Mapping[str, Path], folder: Path, caller: Path, environ: Mapping[str, str]
+) -> int:
     """Run the request; the exit status of spark-submit.
 
     Args:
         request: as StartJobRun takes it.
         files: the local file for each S3 URI in it.
         folder: an empty folder to work in.
+        caller: the caller's folder, which relative paths mean.
         environ: the caller's environment.
 
     Raises:
@@ -60,7 +63,8 @@ def run_local(request: Mapping[str, Any], files: Mapping[str, Path], folder: Pat
     unpack_for_driver(Path(conf["spark.archives"].rpartition("#")[0]), home / ENVIRONMENT)
     seen = environment(conf, environ, folder)
     prove_interpreters(spark_submit(conf), home, seen)
-    return run_to_end([*spark_submit(conf), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]], home, seen)
+    job = [str(caller), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
+    return run_to_end([*spark_submit(at_home(conf, caller)), driver.__file__, *job], home, seen)
 
 
 def spark_submit(conf: Mapping[str, str]) -> list[str]:
@@ -68,6 +72,15 @@ def spark_submit(conf: Mapping[str, str]) -> list[str]:
     told = [f"{key}={value}" for key, value in conf.items() if not key.startswith(_DRIVER_ENV)]
     flags = [word for text in told for word in ("--conf", text)]
     return [str(spark_home() / "bin" / "spark-submit"), "--master", MASTER, *flags]
+
+
+def at_home(conf: Mapping[str, str], caller: Path) -> dict[str, str]:
+    """The configuration with which the driver's JVM takes relative paths for the caller's.
+
+    Its real working directory stays the empty one: the JVM starts ./environment/bin/python there.
+    """
+    key = "spark.driver.extraJavaOptions"
+    return {**conf, key: f'"-Duser.dir={caller}" {conf.get(key, "")}'.strip()}
 
 
 def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, str]) -> None:

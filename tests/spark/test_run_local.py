@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -22,15 +23,20 @@ INTERPRETER = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 @pytest.mark.skipif(not Path(INTERPRETER).exists(), reason=f"this machine has no {INTERPRETER}, as the image has")
-def test_a_submission_loads_rows_through_the_archive(tmp_path: Path, session: Session, database: Settings) -> None:
+def test_a_submission_loads_rows_through_the_archive_from_a_relative_path_without_noise(
+    tmp_path: Path, session: Session, database: Settings
+) -> None:
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     archive = build(target_for("emr-spark-8.1.0", architecture, INTERPRETER), tmp_path / "dist")
-    (tmp_path / "rows.csv").write_text("a,b\n1,x\n2,y\n")
-    arguments = ["--source", str(tmp_path / "rows.csv"), "--format", "csv", "--option", "header=true"]
-    arguments += ["--table", "t", "--load-id", "local/1", "--report", str(tmp_path / "report.json")]
+    (archive.parent / "rows.csv").write_text("a,b\n1,x\n2,y\n")
+    arguments = ["--source", "rows.csv", "--format", "csv", "--option", "header=true"]
+    arguments += ["--table", "t", "--load-id", "local/1", "--report", "report.json"]
     done = run_local(archive, arguments, environment(database))
     assert "loaded 2 rows into public.t" in done.stdout
     assert session.run("SELECT a, b FROM t ORDER BY a") == [["1", "x"], ["2", "y"]]
+    assert json.loads((archive.parent / "report.json").read_text())["rows_inserted"] == 2
+    assert " ERROR " not in done.stderr
+    assert "\tat " not in done.stderr
 
 
 def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python(tmp_path: Path) -> None:

@@ -27,8 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess": {"jobs.errors", "pg8000"},
     "jobs.dbaccess.pool": {"jobs.dbaccess", "sqlalchemy"},  # optional: not in the archive
     "jobs.errors": set(),
-    "deploy": {"deploy.probe", "elftools", "boto3", "botocore", "tomllib", "tomli"},
+    "deploy": {"deploy.probe", "deploy.driver", "elftools", "boto3", "botocore", "tomllib", "tomli"},
     "deploy.probe": {"pyspark"},  # sent alone to where the archive runs
+    "deploy.driver": set(),  # likewise
     "servermgr": set(),
     "pyspark_pgcopy": {"jobs.pgcopy"},
 }
