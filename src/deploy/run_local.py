@@ -33,6 +33,7 @@ _SIZES = re.compile(
 
 _DRIVER_ENV = "spark.emr-serverless.driverEnv."
 _LINES_SHOWN = 15
+_MOST_SECONDS_TO_START = 300
 _STACK = ("\tat ", "  File ", "    ")
 
 # What spark-submit needs of the caller's environment. Nothing else passes, Python's variables least of all.
@@ -95,8 +96,10 @@ def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, 
         DeployError: one is not on the archive's interpreter and packages.
     """
     file, log = home.with_name("probe.json"), home.with_name("probe.log")
-    # Until the executors have registered, Spark puts a barrier stage off: by 15 seconds at a time, if it is not told.
-    flags = ["--conf", "spark.scheduler.barrier.maxConcurrentTasksCheck.interval=1s"]
+    # Until the executors have registered, Spark puts a barrier stage off: by 15 seconds at a time and 40 times, if it
+    # is not told. A busy machine takes a minute to start them.
+    check = "spark.scheduler.barrier.maxConcurrentTasksCheck"
+    flags = ["--conf", f"{check}.interval=1s", "--conf", f"{check}.maxFailures={_MOST_SECONDS_TO_START}"]
     command = [*submit, *flags, probe.__file__, "--spark", str(file), str(EXECUTORS)]
     with log.open("wb") as output:
         status = run_to_end(command, home, environ, output)
