@@ -99,6 +99,11 @@ def build_parser() -> argparse.ArgumentParser:
     newer = parser.add_argument_group("what is new only")
     newer.add_argument("--ordinal-column", default="", metavar="C", help="an integer or timestamp that updates raise")
     newer.add_argument("--watermark-id", default="", metavar="ID", help="names what has been taken already")
+    newer.add_argument(
+        "--restart-watermark",
+        action="store_true",
+        help="take all rows anew: the table, its columns or the filter are others than they were",
+    )
     target = parser.add_argument_group("where to")
     target.add_argument("--target", metavar="PATH", help="a folder or s3:// prefix")
     target.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
@@ -145,6 +150,7 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         parse_options(options.option, options.format),
         options.ordinal_column,
         options.watermark_id,
+        options.restart_watermark,
     )
     report = run(job, lambda: start_spark(f"pgjobs extract_table {wanted}", options.verbose))
     if options.report is not None:

@@ -8,13 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.dbaccess import snapshot, watermark
-from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.attachments import attached, table_oid
+from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.watermark import Watermark
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.watermark import Definition, Watermark, Window
 
 SOURCE = "public.t"
+DEFINITION = Definition(SOURCE, 16400, ("a",), "a > 0")
+T = TableName("t")
 
 
 class Reader:
@@ -22,16 +27,18 @@ class Reader:
 
     def __init__(self, database: Settings) -> None:
         self._database = database
-        self.last: Watermark | None = None
 
     def take(self) -> list[int]:
         with connect(self._database, "reader") as session:
             watermark.ensure(session)
-            self.last = watermark.read(session, "w", SOURCE)
-            taken = watermark.window(snapshot.export(session, "SELECT 1").seen, self.last)
+            last = watermark.read(session, "w") or Watermark(SOURCE)
+            definition = Definition(SOURCE, table_oid(session, T))
+            taken = watermark.window(snapshot.export(session, "SELECT 1 FROM t").seen, last.below)
+            taken = attached(session, T, taken)
             rows = session.run(f"SELECT ordinal FROM t WHERE {taken.condition} ORDER BY ordinal")
             snapshot.release(session)
-            watermark.move(session, "w", Watermark(SOURCE, (self.last.runs if self.last else 0) + 1, taken.below, None))
+            watermark.begin(session, "w", definition, "run=", last.runs + 1)
+            watermark.move(session, "w", last.runs, Watermark(SOURCE, last.runs + 1, taken.below, None, definition))
             return [row[0] for row in rows]
 
 
@@ -117,25 +124,143 @@ def test_of_two_runs_at_once_the_second_waits_for_the_first(session: Session, da
         assert not waiting.is_alive()
 
 
+def moved(session: Session, runs: int, below: int) -> Watermark:
+    mark = Watermark(SOURCE, runs, below, "7", DEFINITION, "run=")
+    watermark.move(session, "w", runs - 1, mark)
+    return mark
+
+
 def test_to_move_twice_is_the_same_as_once(session: Session) -> None:
     watermark.ensure(session)
-    mark = Watermark(SOURCE, 1, 100, "7")
-    watermark.move(session, "w", mark)
-    watermark.move(session, "w", mark)
-    assert watermark.read(session, "w", SOURCE) == mark
+    watermark.begin(session, "w", DEFINITION, "run=", 1)
+    moved(session, 1, 100)
+    assert moved(session, 1, 100) == watermark.read(session, "w")
 
 
 def test_a_watermark_that_another_run_has_moved_is_left(session: Session) -> None:
     watermark.ensure(session)
-    watermark.move(session, "w", Watermark(SOURCE, 1, 100, None))
-    watermark.move(session, "w", Watermark(SOURCE, 2, 200, None))
+    watermark.begin(session, "w", DEFINITION, "run=", 1)
+    moved(session, 1, 100)
+    second = moved(session, 2, 200)
     with pytest.raises(ExtractError, match="Another run has moved the watermark 'w'"):
-        watermark.move(session, "w", Watermark(SOURCE, 2, 150, None))
-    assert watermark.read(session, "w", SOURCE) == Watermark(SOURCE, 2, 200, None)
+        watermark.move(session, "w", 1, Watermark(SOURCE, 3, 150, None, DEFINITION))
+    assert watermark.read(session, "w") == second
 
 
-def test_a_watermark_of_another_table_is_refused(session: Session) -> None:
+def test_a_run_that_began_is_known_until_two_others_have_moved_the_watermark(session: Session) -> None:
     watermark.ensure(session)
-    watermark.move(session, "w", Watermark("public.other", 1, 100, None))
-    with pytest.raises(UsageError, match=r"'w' is of public\.other, not of public\.t"):
-        watermark.read(session, "w", SOURCE)
+    known = []
+    for number in (1, 2, 3, 4):
+        watermark.begin(session, "w", DEFINITION, "run=", number)
+        if number > 1:  # the first one dies
+            last = number - 1 if number > 2 else 0
+            watermark.move(session, "w", last, Watermark(SOURCE, number, number, None, DEFINITION))
+        mark = watermark.read(session, "w")
+        assert mark is not None
+        known.append(mark.begun)
+    assert known == [(1,), (1,), (), ()]
+
+
+OLD = """
+CREATE TABLE pgjobs_watermarks (
+    watermark_id text PRIMARY KEY, source text NOT NULL, runs bigint NOT NULL, below xid8 NOT NULL,
+    ordinal text, moved timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO pgjobs_watermarks (watermark_id, source, runs, below) VALUES ('w', 'public.t', 3, '100')
+"""
+
+
+def test_a_table_of_an_older_version_gets_the_columns_that_came_later(session: Session, database: Settings) -> None:
+    session.run(OLD)
+    with connect(database, "another") as another:  # at once: each waits for the other
+        ensuring = threading.Thread(target=watermark.ensure, args=(another,))
+        ensuring.start()
+        watermark.ensure(session)
+        ensuring.join()
+    assert watermark.read(session, "w") == Watermark("public.t", 3, 100, None, None, "run=")
+    watermark.begin(session, "w", DEFINITION, "pgjobs_run=", 4)
+    moved(session, 4, 200)
+    assert watermark.read(session, "w") == Watermark(SOURCE, 4, 200, "7", DEFINITION, "run=")
+
+
+@pytest.fixture
+def partitions(session: Session, database: Settings) -> Reader:
+    session.run("CREATE TABLE t (ordinal int) PARTITION BY RANGE (ordinal)")
+    session.run("CREATE TABLE p1 PARTITION OF t FOR VALUES FROM (0) TO (10); INSERT INTO t VALUES (1)")
+    session.run("CREATE TABLE p2 (ordinal int); INSERT INTO p2 VALUES (11)")
+    return Reader(database)
+
+
+ATTACH = "ALTER TABLE t ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20)"
+
+
+def test_rows_of_a_partition_that_is_attached_are_new(session: Session, partitions: Reader) -> None:
+    """They were written before the last run, in another table."""
+    assert partitions.take() == [1]
+    session.run(ATTACH)
+    session.run("INSERT INTO t VALUES (2), (12)")
+    assert partitions.take() == [2, 11, 12]
+    for vacuum in ("VACUUM (FULL, FREEZE) t", "VACUUM (FULL, FREEZE) pg_inherits"):
+        session.run(vacuum)
+    assert partitions.take() == []
+
+
+def test_a_partition_that_was_changed_elsewhere_and_attached_again_is_new(session: Session, partitions: Reader) -> None:
+    session.run(ATTACH)
+    assert partitions.take() == [1, 11]
+    session.run("ALTER TABLE t DETACH PARTITION p2")
+    session.run("INSERT INTO p2 VALUES (12)")
+    assert partitions.take() == []
+    session.run(ATTACH)
+    assert partitions.take() == [11, 12]
+
+
+def test_so_are_a_tree_of_partitions_and_an_heir(session: Session, partitions: Reader) -> None:
+    session.run("CREATE TABLE mid (ordinal int) PARTITION BY RANGE (ordinal)")
+    session.run("ALTER TABLE mid ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20)")
+    assert partitions.take() == [1]
+    session.run("ALTER TABLE t ATTACH PARTITION mid FOR VALUES FROM (10) TO (30)")
+    assert partitions.take() == [11]
+    session.run("ALTER TABLE t RENAME TO parts; CREATE TABLE t (ordinal int); CREATE TABLE heir (ordinal int)")
+    session.run("INSERT INTO heir VALUES (5)")
+    assert partitions.take() == [], "nothing is in the table of that name"
+    session.run("ALTER TABLE heir INHERIT t")
+    assert partitions.take() == [5]
+
+
+def test_a_partition_is_taken_once_where_its_attaching_ends_later_than_a_run(
+    session: Session, writer: Session, partitions: Reader
+) -> None:
+    assert partitions.take() == [1]
+    writer.run("BEGIN; SELECT pg_current_xact_id()")
+    session.run(ATTACH)
+    session.run("INSERT INTO t VALUES (12)")
+    assert partitions.take() == [], "an older transaction runs still"
+    writer.run("COMMIT")
+    assert partitions.take() == [11, 12]
+    assert partitions.take() == []
+
+
+def test_a_batch_ends_before_a_partition_that_was_attached_later(session: Session, database: Settings) -> None:
+    """So that `most` rows are a batch, and the partition comes whole in another one."""
+    session.run("CREATE TABLE t (ordinal int) PARTITION BY RANGE (ordinal)")
+    session.run("CREATE TABLE p2 (ordinal int); INSERT INTO p2 VALUES (11), (12)")
+    session.run("CREATE TABLE p1 PARTITION OF t FOR VALUES FROM (0) TO (10)")
+    with connect(database, "reader") as reader:
+        start = watermark.window(snapshot.export(reader, "SELECT 1 FROM t").seen, 0).below
+        snapshot.release(reader)
+        session.run("INSERT INTO t VALUES (1), (2)")
+        session.run(ATTACH)
+        session.run("INSERT INTO t VALUES (3)")
+        batches = []
+        seen = snapshot.export(reader, "SELECT 1 FROM t").seen
+        table = Selection.of_table(T)
+        for _ in range(4):
+            rest = attached(reader, T, watermark.window(seen, start))
+            below = watermark.reached(reader, table.where(rest.condition), rest, most=1)
+            if below is None:
+                break
+            batch = attached(reader, T, Window(start, below, rest.after))
+            batches.append([row[0] for row in reader.run(table.where(batch.condition).select(["ordinal"]))])
+            start = below
+    assert [sorted(batch) for batch in batches] == [[1, 2], [11, 12], [3]]

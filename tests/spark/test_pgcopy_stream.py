@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,28 @@ def test_a_stream_goes_on_after_a_restart_with_nothing_lost_or_twice(
     session.run("INSERT INTO events VALUES (102)")
     run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
     assert ids(session) == list(range(103))
+
+
+def test_a_partition_that_is_attached_comes_whole_and_a_table_that_is_swapped_in_is_refused(
+    spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
+) -> None:
+    """Also after a restart from a checkpoint of an older version, whose offsets do not know the table."""
+    session.run("CREATE TABLE events (id int) PARTITION BY RANGE (id); CREATE TABLE new_events (LIKE events)")
+    session.run("CREATE TABLE low PARTITION OF events FOR VALUES FROM (0) TO (10); INSERT INTO events VALUES (1)")
+    session.run("CREATE TABLE high (id int); INSERT INTO high VALUES (11), (12)")
+    checkpoint = tmp_path / "checkpoint"
+    run_to_the_end(source(spark, options), options, checkpoint)
+    session.run("ALTER TABLE events ATTACH PARTITION high FOR VALUES FROM (10) TO (20)")
+    for offsets in (checkpoint / "offsets").glob("0"):
+        text = offsets.read_text()
+        assert '"table"' in text
+        offsets.write_text(re.sub(r', ?"table": ?[0-9]+', "", text))
+        (checkpoint / "offsets" / ".0.crc").unlink()
+    run_to_the_end(source(spark, options), options, checkpoint)
+    assert ids(session) == [1, 11, 12]
+    session.run("ALTER TABLE events RENAME TO old_events; ALTER TABLE new_events RENAME TO events")
+    with pytest.raises(Exception, match="events is another table than the stream began with"):
+        run_to_the_end(source(spark, options), options, checkpoint)
 
 
 def test_a_batch_that_comes_again_is_written_once(
@@ -142,7 +165,7 @@ def test_windows_end_between_transactions_and_cover_each_row_once(session: Sessi
         session.run("INSERT INTO events SELECT generate_series(%s::int, %s::int)", first, first + 3)
     table = Selection.of_table(TableName("events"))
     taken: list[list[int]] = []
-    last: watermark.Watermark | None = None
+    last = 0
     for _ in range(2):
         with connect(database, "reader") as reader:
             window = watermark.window(snapshot.export(reader, "SELECT 1").seen, last)
@@ -150,7 +173,7 @@ def test_windows_end_between_transactions_and_cover_each_row_once(session: Sessi
             assert below is not None
             part = watermark.Window(window.start, below, window.after)
             taken.append([number for [number] in reader.run(table.where(part.condition).select(["id"]))])
-            last = watermark.Watermark("events", 0, below, None)
+            last = below
     assert taken == [list(range(8)), list(range(8, 12))]
 
 

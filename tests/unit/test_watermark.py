@@ -6,15 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.dbaccess.errors import ExtractError
-from jobs.dbaccess.watermark import Watermark, Window, window
+from jobs.dbaccess.attachments import sorted_by_window
+from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.watermark import Definition, Watermark, Window, window
 
 FIRST_XID = 3  # below are those of the system itself
 XIDS = st.integers(FIRST_XID, 1 << 34)
-
-
-def mark(below: int) -> Watermark:
-    return Watermark("s.t", 1, below, None)
 
 
 def holds(taken: Window, xid: int) -> bool:
@@ -29,7 +26,7 @@ def test_a_row_version_is_new_where_its_transaction_is_in_the_window(
 ) -> None:
     below = start + length
     written = data.draw(st.integers(max(FIRST_XID, start - 2**30), start + 2**30))
-    taken = window(f"{below}:{below + 5}:", mark(start))
+    taken = window(f"{below}:{below + 5}:", start)
     assert holds(taken, written) == (start <= written < below)
 
 
@@ -37,16 +34,69 @@ def test_a_row_version_is_new_where_its_transaction_is_in_the_window(
 def test_the_first_run_takes_all_but_what_may_still_be_running(below: int, running: int, data: st.DataObject) -> None:
     after = below + running
     written = data.draw(st.integers(max(FIRST_XID, below - 2**31), after - 1))
-    assert holds(window(f"{below}:{after}:", None), written) == (written < below)
+    assert holds(window(f"{below}:{after}:", 0), written) == (written < below)
 
 
 def test_a_run_begins_where_the_last_one_ended() -> None:
-    first = window("100:120:105,110", None)
-    second = window("110:130:", mark(first.below))
+    first = window("100:120:105,110", 0)
+    second = window("110:130:", first.below)
     assert (first.start, first.below, second.start, second.below) == (None, 100, 100, 110)
 
 
 @pytest.mark.parametrize(("stands", "oldest"), [(100, 99), (100, 100 + (1 << 31))])
 def test_a_watermark_of_another_history_is_refused(stands: int, oldest: int) -> None:
     with pytest.raises(ExtractError, match="restored elsewhere, or two billion"):
-        window(f"{oldest}:{oldest + 1}:", mark(stands))
+        window(f"{oldest}:{oldest + 1}:", stands)
+
+
+DEFINITION = Definition("public.t", 16400, ("id",), "id > 0")
+
+
+def test_a_watermark_goes_on_with_its_own_definition_and_where_the_table_was_renamed() -> None:
+    mark = Watermark("public.t", 1, 100, None, DEFINITION)
+    mark.check(DEFINITION)
+    mark.check(Definition("public.renamed", 16400, ("id",), "id > 0"))
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (Definition("public.t", 16401, ("id",), "id > 0"), "of public.t, which was another table"),
+        (Definition("public.t", 16400, (), "id > 0"), "with other columns"),
+        (Definition("public.t", 16400, ("id",)), "with another filter"),
+    ],
+)
+def test_a_watermark_of_another_definition_is_refused(other: Definition, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Watermark("public.t", 1, 100, None, DEFINITION).check(other)
+
+
+def test_a_watermark_of_which_nothing_was_taken_goes_with_every_definition() -> None:
+    Watermark("public.t", 1, 0, None, DEFINITION).check(Definition("public.other", 1))
+
+
+def test_a_watermark_that_is_older_than_definitions_is_known_by_its_tables_name() -> None:
+    mark = Watermark("public.t", 1, 100)
+    mark.check(DEFINITION)
+    with pytest.raises(UsageError, match=r"is of public\.t, not of public\.other"):
+        mark.check(Definition("public.other", 16400))
+
+
+def test_a_partition_is_new_known_or_later_by_the_last_that_attached_it_or_what_it_is_below_of() -> None:
+    chains = [
+        [1, [50]],  # before the window
+        [2, [50, 120]],
+        [3, [130, 50]],
+        [4, [120, 210]],  # may still be running
+        [5, [120]],
+        [5, [50]],  # has two parents, and was known by one of them
+    ]
+    found = sorted_by_window(Window(100, 200, 220), chains)
+    assert (found.whole, found.later) == (((2, 20), (3, 30)), (4,))
+    assert sorted_by_window(Window(None, 200, 220), chains).whole == ()
+
+
+def test_ids_that_wrapped_around_attach_as_others() -> None:
+    start = (1 << 32) - 10
+    found = sorted_by_window(Window(start, start + 20, start + 30), [[1, [5]], [2, [start + 1]], [3, [start - 1]]])
+    assert found.whole == ((1, 15), (2, 1))

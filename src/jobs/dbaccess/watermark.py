@@ -9,7 +9,8 @@ https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHO
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from jobs.dbaccess import catalog, locks
 from jobs.dbaccess.errors import ExtractError, UsageError
@@ -26,7 +27,10 @@ CREATE TABLE IF NOT EXISTS {TABLE} (
 )
 """
 
-_XIDS = 1 << 32
+_LATER = {"table_oid": "bigint", "columns": "text[]", "filter": "text", "folder": "text", "begun": "bigint[]"}
+"""Columns that came later. They are NULL for a watermark of before; its folders go on as `run=N`."""
+
+XIDS = 1 << 32
 """A row version knows the lower 32 bits of its transaction's id alone."""
 
 _MOST_APART = 1 << 31
@@ -34,62 +38,133 @@ _MOST_APART = 1 << 31
 
 
 @dataclass(frozen=True)
+class Definition:
+    """What a watermark is of: its runs add up to one table's rows only while this stays the same.
+
+    Attributes:
+        source: as the user names it.
+        oid: the table's own id.
+        columns: those that were asked for; none for all.
+    """
+
+    source: str
+    oid: int
+    columns: tuple[str, ...] = ()
+    filter: str = ""
+
+
+@dataclass(frozen=True)
 class Watermark:
     """What has been taken.
 
     Attributes:
-        runs: how many runs have moved it.
-        below: all transactions with a lower id have been taken.
+        definition: None where the watermark is older than definitions.
+        runs: the number of the run that has moved it last.
+        below: all transactions with a lower id have been taken; 0 for none.
         ordinal: the greatest that was taken, as text; None for none.
+        folder: what the names of its runs' folders begin with, below the target.
+        begun: the numbers of runs that began and may have left files. What a run finds here it removes when it has
+            moved the watermark, and the next one once more: somebody may have written there meanwhile, who did not
+            know yet that another run was faster.
     """
 
     source: str
-    runs: int
-    below: int
-    ordinal: str | None
+    runs: int = 0
+    below: int = 0
+    ordinal: str | None = None
+    definition: Definition | None = None
+    folder: str = ""
+    begun: tuple[int, ...] = ()
+
+    def check(self, definition: Definition) -> None:
+        """Check that runs of a definition go on with this.
+
+        Raises:
+            UsageError: it is of another definition; it says what differs.
+        """
+        if not self.below:
+            return
+        was = self.definition
+        if was is None and self.source != definition.source:
+            raise UsageError(f"The watermark is of {self.source}, not of {definition.source}.", _ANOTHER)
+        if was is None or replace(was, source=definition.source) == definition:
+            return
+        differs = {
+            f"of {was.source}, which was another table (its oid was {was.oid}, and that of {definition.source} is "
+            f"{definition.oid})": was.oid != definition.oid,
+            "with other columns": was.columns != definition.columns,
+            "with another filter": was.filter != definition.filter,
+        }
+        what = ", ".join(text for text, is_so in differs.items() if is_so)
+        raise UsageError(f"The watermark is {what}: rows that it has passed would never come.", _ANOTHER)
+
+
+_ANOTHER = "Give another --watermark-id, or --restart-watermark to take all rows anew."
 
 
 @dataclass(frozen=True)
 class Window:
-    """Transactions: from `start` (None for the first of all) to before `below`; `after` is the first not begun yet."""
+    """Transactions: from `start` (None for the first of all) to before `below`; `after` is the first not begun yet.
+
+    Attributes:
+        whole: tables whose older rows are new, too, by oid, with how far after the start they were attached.
+        later: tables none of whose rows are new yet.
+    """
 
     start: int | None
     below: int
     after: int
+    whole: tuple[tuple[int, int], ...] = ()
+    later: tuple[int, ...] = ()
 
     @property
     def condition(self) -> str:
         """Of row versions, as SQL."""
-        if self.start is None:
-            return f"({_distance(self.below)} >= {self.after - self.below})"
-        return f"({_distance(self.start)} < {self.below - self.start})"
+        ended = f"{_distance(self.below)} >= {self.after - self.below}"
+        new = ended if self.start is None else f"{_distance(self.start)} < {self.below - self.start}"
+        if self.whole:
+            new = f"({new} OR tableoid IN ({_listed(oid for oid, _ in self.whole)}) AND {ended})"
+        return f"({new} AND tableoid NOT IN ({_listed(self.later)}))" if self.later else f"({new})"
+
+    def distance(self, start: int) -> str:
+        """How far after a start a row became new, as SQL."""
+        written = _distance(start)
+        if not self.whole:
+            return written
+        attached = " ".join(f"WHEN {oid} THEN {distance}" for oid, distance in self.whole)
+        written = f"CASE WHEN {written} < {self.below - start} THEN {written} ELSE 0 END"
+        return f"greatest({written}, CASE tableoid::bigint {attached} ELSE 0 END)::bigint"
+
+
+def _listed(oids: Iterable[int]) -> str:
+    return ", ".join(map(str, oids))
 
 
 def _distance(xid: int) -> str:
     """How many ids after another one that of a row version is, around the circle of 32 bits."""
-    return f"mod(xmin::text::bigint - {xid % _XIDS} + {_XIDS}, {_XIDS})"
+    return f"mod(xmin::text::bigint - {xid % XIDS} + {XIDS}, {XIDS})"
 
 
-def window(seen: str, last: Watermark | None) -> Window:
+def window(seen: str, taken: int) -> Window:
     """What is new in a snapshot.
 
     Args:
         seen: the snapshot, as PostgreSQL's pg_snapshot.
-        last: what has been taken; None for nothing.
+        taken: all transactions with a lower id have been taken; 0 for none.
 
     Raises:
-        ExtractError: the watermark is not of this server's history.
+        ExtractError: that is not of this server's history.
     """
     below, after = (int(part) for part in seen.split(":")[:2])
-    if last is None:
+    if not taken:
         return Window(None, below, after)
-    if last.below > below or below - last.below >= _MOST_APART:
+    if taken > below or below - taken >= _MOST_APART:
         raise ExtractError(
-            f"The watermark stands at transaction {last.below:,}, and the server's oldest is {below:,}: the database "
+            f"The watermark stands at transaction {taken:,}, and the server's oldest is {below:,}: the database "
             "was restored elsewhere, or two billion transactions have passed.",
-            "Take all rows anew under another --watermark-id.",
+            "Take all rows anew: under another --watermark-id, or with --restart-watermark.",
         )
-    return Window(last.below, below, after)
+    return Window(taken, below, after)
 
 
 def reached(session: Session, selection: Selection, window: Window, most: int | None) -> int | None:
@@ -106,9 +181,10 @@ def reached(session: Session, selection: Selection, window: Window, most: int | 
     if most is None:
         return window.below if session.run(selection.select(["1"]) + " LIMIT 1") else None
     start = window.start or window.after - _MOST_APART
+    versions = selection.select([f"{window.distance(start)} AS distance"])
     counted = session.run(
-        f"SELECT distance, sum(count(*)) OVER (ORDER BY distance)::bigint FROM "
-        f"({selection.select([f'{_distance(start)} AS distance'])}) AS versions GROUP BY distance ORDER BY distance"
+        f"SELECT distance, sum(count(*)) OVER (ORDER BY distance)::bigint FROM ({versions}) AS versions "
+        "GROUP BY distance ORDER BY distance"
     )
     if not counted:
         return None
@@ -122,18 +198,22 @@ def ensure(session: Session) -> None:
     Raises:
         UsageError: the server is a standby. It could not tell which transactions run, either.
     """
-    [[standby, exists]] = session.run("SELECT pg_is_in_recovery(), to_regclass(%s) IS NOT NULL", TABLE)
+    [[standby, oid]] = session.run("SELECT pg_is_in_recovery(), to_regclass(%s)::oid", TABLE)
     if standby:
         raise UsageError(
             f"A watermark is kept in the table {TABLE}, and a standby cannot write.", "Connect to the primary."
         )
-    if exists:
+    columns = session.run("SELECT attname FROM pg_attribute WHERE attrelid = %s::oid AND attnum > 0", oid)
+    missing = [name for name in _LATER if [name] not in columns]
+    if not missing:
         return
     with session.transaction():
         session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {TABLE}")
         session.run(_CREATE)
+        added = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in _LATER.items())
+        session.run(f"ALTER TABLE {TABLE} {added}")
     made = catalog.find_table(session, TableName(TABLE))
-    if made is not None:
+    if made is not None and oid is None:
         catalog.tell_subscribers(session, made.name)
 
 
@@ -146,40 +226,75 @@ def hold(session: Session, watermark_id: str) -> None:
     locks.wait(session, f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
 
 
-def read(session: Session, watermark_id: str, source: str) -> Watermark | None:
-    """The watermark, or None before its first run.
-
-    Raises:
-        UsageError: it is another source's.
-    """
+def read(session: Session, watermark_id: str) -> Watermark | None:
+    """The watermark, or None before its first run begins."""
     found = session.run(
-        f"SELECT source, runs, below::text::bigint, ordinal FROM {TABLE} WHERE watermark_id = %s", watermark_id
+        "SELECT source, runs, below::text::bigint, ordinal, table_oid, columns, filter, coalesce(folder, 'run='), "
+        f"coalesce(begun, '{{}}') FROM {TABLE} WHERE watermark_id = %s",
+        watermark_id,
     )
     if not found:
         return None
-    mark = Watermark(*found[0])
-    if mark.source != source:
-        raise UsageError(f"The watermark {watermark_id!r} is of {mark.source}, not of {source}.", "Give another id.")
-    return mark
+    [[source, runs, below, ordinal, oid, columns, condition, folder, begun]] = found
+    definition = None if oid is None else Definition(source, oid, tuple(columns), condition)
+    return Watermark(source, runs, below, ordinal, definition, folder, tuple(begun))
 
 
-def move(session: Session, watermark_id: str, to: Watermark) -> None:
+def begin(session: Session, watermark_id: str, definition: Definition, folder: str, number: int) -> None:
+    """Write down that a run begins, before it leaves any file.
+
+    Args:
+        session: that may write.
+        watermark_id: names it.
+        definition: of the run.
+        folder: as in `Watermark`, for a watermark that is new.
+        number: the run's own: no other one had it, or will.
+    """
+    session.change(
+        f"INSERT INTO {TABLE} AS w (watermark_id, source, runs, below, table_oid, columns, filter, folder, begun) "
+        "VALUES (%s, %s, 0, '0'::xid8, %s, %s::text[], %s, %s, ARRAY[%s::bigint]) "
+        "ON CONFLICT (watermark_id) DO UPDATE SET begun = coalesce(w.begun, '{}') || excluded.begun",
+        watermark_id,
+        definition.source,
+        definition.oid,
+        list(definition.columns),
+        definition.filter,
+        folder,
+        number,
+    )
+
+
+def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
     """Write down that a run's rows are safe. To say so twice is the same as once.
+
+    Args:
+        session: that may write.
+        watermark_id: names it.
+        last: the number of the run that had moved it when this one began.
+        to: where it is to stand.
 
     Raises:
         ExtractError: another run has moved it meanwhile.
     """
+    assert to.definition is not None  # noqa: S101 - a run has one
     moved = session.change(
-        f"INSERT INTO {TABLE} AS w (watermark_id, source, runs, below, ordinal) "
-        "VALUES (%s, %s, %s, %s::text::xid8, %s) "
-        "ON CONFLICT (watermark_id) DO UPDATE SET (runs, below, ordinal, moved) = "
-        "(excluded.runs, excluded.below, excluded.ordinal, now()) "
-        "WHERE w.runs = excluded.runs - 1 OR (w.runs, w.below) = (excluded.runs, excluded.below)",
-        watermark_id,
+        f"UPDATE {TABLE} SET source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
+        "table_oid = %s, columns = %s::text[], filter = %s, folder = %s, "
+        "begun = ARRAY(SELECT number FROM unnest(begun) AS number WHERE number > %s AND number <> %s) "
+        "WHERE watermark_id = %s AND runs IN (%s, %s)",
         to.source,
         to.runs,
         to.below,
         to.ordinal,
+        to.definition.oid,
+        list(to.definition.columns),
+        to.definition.filter,
+        to.folder,
+        last,
+        to.runs,
+        watermark_id,
+        last,
+        to.runs,
     )
     if not moved:
         raise ExtractError(f"Another run has moved the watermark {watermark_id!r} meanwhile.", "Run this again.")

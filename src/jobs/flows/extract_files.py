@@ -9,18 +9,19 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.dbaccess import snapshot, watermark
-from jobs.dbaccess.catalog import Table
+from jobs.dbaccess import snapshot
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.watermark import Watermark
+from jobs.flows import turns
 from jobs.flows.extract import reading
 from jobs.flows.file_options import PARSED, to_write, value_of
-from jobs.flows.newer import check_ordinal, check_tells_new, with_ordinal
+from jobs.flows.newer import with_ordinal
 from jobs.flows.report import Stopwatch, megabytes, plural
 from jobs.flows.source import Wanted, find_source, hold_source, settle_source
+from jobs.flows.turns import Turn
 from jobs.spark import files
 from jobs.spark.filetext import for_text_files, refusal
 from jobs.spark.ordinal import Greatest
@@ -35,6 +36,7 @@ class FilesJob:
         writer_options: of Spark's writer.
         ordinal_column: the integer or timestamp that orders a row's versions; the report tells the greatest one.
         watermark_id: names what has been taken already. Each run's rows go into a folder of their own below the target.
+        restart_watermark: take all rows anew, and have the watermark go on from there, whatever it was of.
     """
 
     wanted: Wanted
@@ -45,6 +47,7 @@ class FilesJob:
     writer_options: Mapping[str, str] = field(default_factory=dict)
     ordinal_column: str = ""
     watermark_id: str = ""
+    restart_watermark: bool = False
 
     def check(self) -> None:
         """Refuse what cannot be right.
@@ -54,6 +57,8 @@ class FilesJob:
         """
         if bool(self.ordinal_column) != bool(self.watermark_id):
             raise UsageError("An incremental extract takes both.", "Give --ordinal-column and --watermark-id.")
+        if self.restart_watermark and not self.watermark_id:
+            raise UsageError("There is no watermark to restart.", "Give --watermark-id.")
         if self.watermark_id and self.wanted.table is None:
             raise UsageError("Which rows of a query are new cannot be told.", "Give --table.")
         if self.watermark_id and self.write_mode != "append":
@@ -114,26 +119,29 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     job.check()
     job = replace(job, wanted=with_ordinal(job.wanted, job.ordinal_column))
     with connect(job.settings, f"pgjobs extract_table {job.wanted}") as session:
+        turn = None
         with watch.phase("prepare"):
-            last = _last(session, job, find_source(session, job.wanted))
+            mark = _taken(session, job)
             moment = hold_source(session, job.wanted)
-            window = watermark.window(moment.seen, last) if job.watermark_id else None
             there = job.settings.at(session.server)
-            with connect(there, f"pgjobs extract {job.wanted} plan") as planner, snapshot.adopted(planner, moment):
-                table = find_source(planner, job.wanted)
-                source = settle_source(planner, job.wanted, table, window.condition if window else "")
-            spark = start_spark()
-        target = _target(job, last)
+            with connect(there, f"pgjobs extract {job.wanted} plan") as planner:
+                with snapshot.adopted(planner, moment):
+                    table = find_source(planner, job.wanted)
+                    if mark is not None and table is not None:
+                        turns.check(planner, table, job.ordinal_column)
+                        planned = turns.plan(planner, job.wanted, table, mark, moment.seen)
+                        turn = Turn(job.watermark_id, job.target, planned[0], mark, planned[1])
+                    source = settle_source(planner, job.wanted, table, turn.window.condition if turn else "")
+                spark = start_spark()
+                if turn is not None:
+                    turn = turns.begin(planner, spark, turn)
+        target = turn.folder(turn.number) if turn else job.target
         with watch.phase("read"), reading(spark, there, job.wanted, source, moment) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read, and so all in that moment
             snapshot.release(session)
-        moved = None
-        if window is not None:
-            ordinal = greatest.text() or (last.ordinal if last else None)
-            moved = Watermark(str(job.wanted), (last.runs if last else 0) + 1, window.below, ordinal)
-            _move(session, job, moved)
+        moved = turns.end(session, job.settings, spark, turn, greatest.text()) if turn else None
     return ExtractReport(
         str(job.wanted),
         target,
@@ -141,7 +149,7 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         extraction.bytes,
         len(source.parts),
         moment.seen,
-        last.ordinal if last else None,
+        mark.ordinal if mark else None,
         moved.ordinal if moved else None,
         watch.seconds(),
     )
@@ -156,8 +164,7 @@ def write(df: DataFrame, job: FilesJob) -> None:
         ExtractError: the files could not give a value back.
     """
     spark = df.sparkSession
-    run_folder = bool(job.watermark_id)
-    old = files.below(spark, job.target) if job.write_mode == "overwrite" or run_folder else []
+    old = files.below(spark, job.target) if job.write_mode == "overwrite" else []
     mode = "append" if job.write_mode == "overwrite" else job.write_mode
     if job.file_format in PARSED:
         df = for_text_files(df, null_rows=job.file_format != "csv" or bool(value_of(job.writer_options, "nullValue")))
@@ -182,29 +189,9 @@ def _refusals_told() -> Iterator[None]:
         ) from None
 
 
-def _last(session: Session, job: FilesJob, table: Table | None) -> Watermark | None:
+def _taken(session: Session, job: FilesJob) -> Watermark | None:
     """The watermark, held until the session ends; None for none."""
-    if not job.watermark_id or table is None:
-        return None
-    check_tells_new(session, table)
-    check_ordinal(session, job.ordinal_column, table)
-    watermark.ensure(session)
-    watermark.hold(session, job.watermark_id)
-    return watermark.read(session, job.watermark_id, str(job.wanted))
-
-
-def _target(job: FilesJob, last: Watermark | None) -> str:
-    """Where the rows go. A run of a watermark has a folder of its own, which replaces what a run left that died."""
     if not job.watermark_id:
-        return job.target
-    return f"{job.target.rstrip('/')}/run={(last.runs if last else 0) + 1}"
-
-
-def _move(session: Session, job: FilesJob, moved: Watermark) -> None:
-    """Move the watermark; over another connection where this one broke."""
-    try:
-        watermark.move(session, job.watermark_id, moved)
-    except ConnectionFailed:
-        with connect(job.settings, f"pgjobs extract_table {job.wanted}") as again:
-            watermark.hold(again, job.watermark_id)
-            watermark.move(again, job.watermark_id, moved)
+        return None
+    turns.check(session, find_source(session, job.wanted), job.ordinal_column)
+    return turns.take(session, job.watermark_id, job.restart_watermark)

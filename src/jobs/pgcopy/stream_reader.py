@@ -1,6 +1,7 @@
 """Reads a table as a stream: each batch is a window of transactions, and each row version is in one window.
 
-An offset is the id below which all transactions have been taken. See `watermark` for why not the greatest ordinal.
+An offset is the id below which all transactions have been taken, and the table's own. See `watermark` for why not the
+greatest ordinal.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 
 from jobs.dbaccess import snapshot, watermark
+from jobs.dbaccess.attachments import attached, table_oid
 from jobs.dbaccess.catalog import Table
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.watermark import Watermark, Window
+from jobs.dbaccess.watermark import Window
 from jobs.flows.newer import check_ordinal, check_tells_new
 from jobs.flows.source import find_source, hold_source, settle_readings, settle_source
 from jobs.pgcopy.reader import Part, Reach
@@ -42,7 +44,7 @@ class StreamReader(DataSourceStreamReader):
         self.reach = reach
         self.most = most
         self.ordinal = ordinal
-        self._taken = _FIRST
+        self._taken = {"below": _FIRST}
         self._held: ExitStack | None = None
 
     def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
@@ -56,12 +58,14 @@ class StreamReader(DataSourceStreamReader):
         with connect(reach.settings, reach.label) as session:
             moment = hold_source(session, reach.wanted)
             table = self._table(session)
+            oid = self._same_table(session, table, self._taken)
             window = self._window(moment.seen)
-            if window.below == self._taken:  # no transaction has ended since: the table need not be read to see that
-                return {"below": self._taken}
+            if window.below == self._taken["below"]:  # none has ended since: the table need not be read to see that
+                return self._taken
+            window = attached(session, table.name, window)
             selection, _ = settle_readings(session, reach.wanted, table, window.condition)
             below = watermark.reached(session, selection, window, self.most)
-        return {"below": self._taken if below is None else below}
+        return self._taken if below is None else {"below": below, "table": oid}
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[Part]:
         """The parts of a batch, in a snapshot that is held until the batch is done.
@@ -69,7 +73,7 @@ class StreamReader(DataSourceStreamReader):
         After a restart, Spark tells by an empty batch how far it had come.
         """
         self.stop()
-        self._taken = start["below"]
+        self._taken = start
         if start == end:
             return []
         reach = self.reach
@@ -80,10 +84,13 @@ class StreamReader(DataSourceStreamReader):
             window = Window(start["below"] or None, end["below"], after)
             there = reach.settings.at(session.server)
             with connect(there, f"{reach.label} plan") as planner, snapshot.adopted(planner, moment):
-                source = settle_source(planner, reach.wanted, self._table(planner), window.condition)
+                table = self._table(planner)
+                self._same_table(planner, table, end)
+                window = attached(planner, table.name, window)
+                source = settle_source(planner, reach.wanted, table, window.condition)
             parts = reach.parts(source, moment, session.server)
             self._held = stack.pop_all()
-        self._taken = end["below"]
+        self._taken = end
         return parts
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
@@ -101,16 +108,27 @@ class StreamReader(DataSourceStreamReader):
             self._held.close()
             self._held = None
 
-    def _table(self, session: Session) -> Table | None:
+    def _table(self, session: Session) -> Table:
         table = find_source(session, self.reach.wanted)
         check_tells_new(session, table)
-        if table is not None and self.ordinal:
+        assert table is not None  # noqa: S101 - that was checked
+        if self.ordinal:
             check_ordinal(session, self.ordinal, table)
         return table
+
+    def _same_table(self, session: Session, table: Table, known: Offset) -> int:
+        """The table's oid, which is that of an offset, or the offset is of before offsets had one."""
+        oid = table_oid(session, table.name)
+        if known.get("table", oid) != oid:
+            raise ExtractError(
+                f"{self.reach.wanted} is another table than the stream began with (its oid was {known['table']}, and "
+                f"is {oid}): which of its rows are new cannot be told.",
+                "Begin a new stream with a new checkpoint, which takes all of its rows.",
+            )
+        return oid
 
     def _window(self, seen: str) -> Window:
         """From what was taken to what a snapshot sees the end of."""
         if not seen:
             raise UsageError("A standby does not tell which transactions have ended.", "Connect to the primary.")
-        taken = Watermark(str(self.reach.wanted), 0, self._taken, None) if self._taken else None
-        return watermark.window(seen, taken)
+        return watermark.window(seen, self._taken["below"])

@@ -32,6 +32,18 @@ def remove(spark: SparkSession, paths: Sequence[str]) -> None:
         system.delete(file, False)
 
 
+def exists(spark: SparkSession, path: str) -> bool:
+    """Whether there is a file or a folder."""
+    root, system = _open(spark, path)
+    return bool(system.exists(root))
+
+
+def remove_folder(spark: SparkSession, path: str) -> None:
+    """Remove a folder and all that is in it, if it is there."""
+    root, system = _open(spark, path)
+    system.delete(root, True)
+
+
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """A path and its file system, as Hadoop has them. PySpark has no public way there."""
     jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - see above
