@@ -416,8 +416,8 @@ def test_another_definition_is_refused_or_taken_whole_on_demand(
     "cut",
     [
         pytest.param(Cut("pgjobs extract_table", b"COMMIT", b"pg_export_snapshot"), id="when all was read"),
-        pytest.param(Cut("pgjobs extract_table", b"ON CONFLICT"), id="before the watermark moved"),
-        pytest.param(Cut("pgjobs extract_table", b"ON CONFLICT", answered=True), id="after the watermark moved"),
+        pytest.param(Cut("pgjobs extract_table", b"SET source"), id="before the watermark moved"),
+        pytest.param(Cut("pgjobs extract_table", b"SET source", answered=True), id="after the watermark moved"),
     ],
 )
 def test_a_connection_that_breaks_at_the_end_neither_fails_the_run_nor_moves_the_watermark_twice(
