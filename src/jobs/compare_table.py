@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import TableName
@@ -117,7 +117,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
         check(_files(options))
     watch = Stopwatch()
     with malformed_told(), ExitStack() as stack:
-        session = stack.enter_context(connect(job.settings, f"pgjobs compare_table {job.table}"))
+        session = stack.enter_context(connect_pinned(job.settings, f"pgjobs compare_table {job.table}"))
         spark = start_spark(f"pgjobs compare_table {job.table}", options.verbose)
         source = _source(options, environ, spark, stack)
         comparison = stack.enter_context(compared(source, session, job))
@@ -137,7 +137,7 @@ def _source(
         return read(spark, _files(options)).df
     settings = resolve(Given(url=options.source_url), environ).settings
     table = TableName.parse(options.source_table or options.table)
-    session = stack.enter_context(connect(settings, f"pgjobs compare_table {table}"))
+    session = stack.enter_context(connect_pinned(settings, f"pgjobs compare_table {table}"))
     wanted = Wanted(table, filter=options.filter, parallelism=options.parallelism)
     return stack.enter_context(extracting(spark, session, settings, wanted)).df
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from pgcopies import end_keepers, options_for
 from planting import plant
 from pyspark.sql import SparkSession
 
@@ -12,7 +14,11 @@ from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.sql import TableName
+from jobs.flows.extract import extracting
+from jobs.flows.extract_files import FilesJob, run
 from jobs.flows.load import load_dataframe
+from jobs.flows.source import Wanted
 
 
 @pytest.fixture
@@ -22,6 +28,11 @@ def planted(session: Session) -> Session:
     session.run("CREATE TABLE by_name (a int, b varchar PRIMARY KEY) PARTITION BY LIST (b)")
     session.run("CREATE TABLE by_name_rest PARTITION OF by_name DEFAULT")
     session.run("CREATE TABLE child (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+    session.run(
+        "CREATE TABLE read AS SELECT n AS a, n::varchar AS b, n::numeric AS c, now() AS d, '{}'::jsonb AS e, "
+        "'{1}'::int[] AS f "
+        "FROM generate_series(1, 1000) AS n"
+    )
     assert plant(session) > 60
     return session
 
@@ -56,6 +67,31 @@ def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: S
         assert load_dataframe(
             rows, table=table, settings=database, mode=mode, keys=keys, load_id=f"{table} {mode} {keys}"
         ).already_loaded
+
+
+@pytest.mark.parametrize("split_by", ["", "b"])
+@pytest.mark.usefixtures("planted")
+def test_no_extract_runs_what_is_planted(spark: SparkSession, database: Settings, split_by: str) -> None:
+    wanted = Wanted(TableName("read"), split_by=split_by, unbounded="fit", parallelism=3)
+    with connect_pinned(database, "held") as held, extracting(spark, held, database, wanted) as extraction:
+        assert extraction.df.where("f[0] = 1").count() == 1000
+
+
+@pytest.mark.usefixtures("planted")
+def test_no_incremental_extract_runs_what_is_planted(spark: SparkSession, database: Settings, tmp_path: Path) -> None:
+    job = FilesJob(Wanted(TableName("read")), database, str(tmp_path / "out"), ordinal_column="a", watermark_id="w")
+    assert [run(job, lambda: spark).rows for _ in range(2)] == [1000, 0]
+
+
+def test_pgcopy_runs_nothing_that_is_planted(
+    spark: SparkSession, planted: Session, database: Settings, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
+    pgcopy = options_for(database, tmp_path)
+    rows = spark.range(0, 100, 1, 2).selectExpr("CAST(id AS int) AS a", "CAST(id AS string) AS b")
+    rows.write.format("pgcopy").options(**pgcopy, table="t").mode("append").save()
+    assert spark.read.format("pgcopy").options(**pgcopy, table="t").load().count() == 100
+    end_keepers(planted)
 
 
 def test_triggers_and_checks_of_a_table_see_their_users_search_path(

@@ -58,33 +58,37 @@ def by_blocks(leaves: Sequence[Leaf], parts: int) -> tuple[Part, ...]:
         for start, end in zip(starts, [*starts[1:], None]):
             part = ((before + start) * parts + parts - 1) // total
             made[min(part, parts - 1)].append(
-                Range(f"ONLY {leaf.name.quoted}", _between("ctid", _tid(start), _tid(end)))
+                Range(f"ONLY {leaf.name.quoted}", _between("ctid", _tid(start), _tid(end), "pg_catalog"))
             )
         before += blocks
     return tuple(tuple(part) for part in made if part)
 
 
-def by_key(relation: str, key: str, bounds: Sequence[str]) -> tuple[Part, ...]:
+def by_key(relation: str, key: str, bounds: Sequence[str], schema: str = "pg_catalog") -> tuple[Part, ...]:
     """Cut a relation where a key reaches each of these bounds.
 
     Args:
         relation: as FROM takes it.
         key: a column.
         bounds: SQL literals, ascending.
+        schema: of the operators that compare the key.
     """
     name = quote_name(key)
     starts, ends = [None, *bounds], [*bounds, None]
-    conditions = [_between(name, start, end) for start, end in zip(starts, ends)]
+    conditions = [_between(name, start, end, schema) for start, end in zip(starts, ends)]
     conditions[0] = f"({conditions[0]} OR {name} IS NULL)" if bounds else ""
     return tuple((Range(relation, condition),) for condition in conditions)
 
 
 def _tid(block: int | None) -> str | None:
-    return f"'({block},0)'::tid" if block else None
+    return f"'({block},0)'::pg_catalog.tid" if block else None
 
 
-def _between(what: str, start: str | None, end: str | None) -> str:
-    conditions = [f"{what} >= {start}"] * (start is not None) + [f"{what} < {end}"] * (end is not None)
+def _between(what: str, start: str | None, end: str | None, schema: str) -> str:
+    bounds = ((">=", start), ("<", end))
+    conditions = [
+        f"{what} OPERATOR({quote_name(schema)}.{sign}) {bound}" for sign, bound in bounds if bound is not None
+    ]
     return " AND ".join(conditions)
 
 
@@ -100,12 +104,27 @@ def key_bounds(session: Session, relation: str, key: str, condition: str, parts:
     name = quote_name(key)
     fractions = ",".join(str(part / parts) for part in range(1, parts))
     where = f"WHERE {condition}" if condition else ""
-    found = session.run(
-        "SELECT format('%L::%s', bound, format_type(pg_typeof(bound), -1)) FROM (SELECT DISTINCT "
-        f"unnest(percentile_disc('{{{fractions}}}'::float8[]) WITHIN GROUP (ORDER BY {name})) AS bound "
+    found = session.query(
+        "SELECT pg_catalog.format('%L::%s', bound, pg_catalog.format_type(pg_catalog.pg_typeof(bound), -1)) "
+        "FROM (SELECT DISTINCT pg_catalog.unnest("
+        f"pg_catalog.percentile_disc('{{{fractions}}}'::pg_catalog.float8[]) WITHIN GROUP (ORDER BY {name})) AS bound "
         f"FROM {relation} {where}) AS bounds WHERE bound IS NOT NULL ORDER BY bounds.bound"
     )
     return [literal for [literal] in found]
+
+
+def comparing_schema(session: Session, relation: str, key: str) -> str:
+    """The schema of the operators that compare a key: a type's own that is not the server's, else pg_catalog."""
+    [column] = session.describe(f"SELECT {quote_name(key)} FROM {relation}")
+    found = session.run(
+        "WITH RECURSIVE base AS (SELECT oid, typnamespace, typtype, typbasetype FROM pg_type WHERE oid = %s::oid "
+        "UNION ALL SELECT t.oid, t.typnamespace, t.typtype, t.typbasetype "
+        "FROM base JOIN pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd') "
+        "SELECT n.nspname FROM base JOIN pg_operator o ON o.oprleft = base.oid AND o.oprright = base.oid "
+        "AND o.oprname = '>=' AND o.oprnamespace = base.typnamespace JOIN pg_namespace n ON n.oid = o.oprnamespace",
+        column.type_oid,
+    )
+    return str(found[0][0]) if found else "pg_catalog"
 
 
 # A table, and all that inherit from it: each keeps its own rows.

@@ -145,6 +145,11 @@ class Session:
                 self.run(_PIN)
             self._pinned = True
 
+    def query(self, statement: str) -> list[list[Any]]:
+        """Run a query that is in part the user's, on their path; nothing is bound."""
+        with self.users_path():
+            return self.run(statement)
+
     def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
         """Send blocks to `COPY ... FROM STDIN` and return the rows that the server counted.
 
@@ -170,7 +175,7 @@ class Session:
         """
         done = False
         try:
-            with self._conversation():
+            with self.users_path(), self._conversation():
                 yield from copyout.rows(self._sock.file, statement)
                 done = True
         except DatabaseError:
@@ -181,8 +186,8 @@ class Session:
                 self.close()
 
     def describe(self, statement: str) -> list[ResultColumn]:
-        """The columns that a query returns. It is asked for no row, and locks what reading it would."""
-        with self._conversation():
+        """The columns that a query of the user's returns. It is asked for no row, and locks what reading it would."""
+        with self.users_path(), self._conversation():
             context = self._connection.execute_unnamed(f"{statement} LIMIT 0")
             return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in context.columns]
 

@@ -93,18 +93,13 @@ def export_another(session: Session, probe: str) -> Snapshot:
 
 
 def _locked_and_exported(session: Session, probe: str) -> Snapshot:
-    _plan(session, probe)
+    session.describe(probe)
     while True:
         locked = tablelocks.held_relations(session)
         moment = _exported(session)
-        _plan(session, probe)
+        session.describe(probe)
         if tablelocks.held_relations(session) <= locked:
             return moment
-
-
-def _plan(session: Session, probe: str) -> None:
-    with session.users_path():  # a query's names are its user's
-        session.describe(probe)
 
 
 def _exported(session: Session) -> Snapshot:

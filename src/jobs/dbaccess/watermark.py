@@ -20,12 +20,10 @@ from jobs.dbaccess.sql import TableName
 
 TABLE = "pgjobs_watermarks"
 
-_CREATE = f"""
-CREATE TABLE IF NOT EXISTS {TABLE} (
-    watermark_id text PRIMARY KEY, source text NOT NULL, runs bigint NOT NULL, below xid8 NOT NULL,
-    ordinal text, moved timestamptz NOT NULL DEFAULT now()
+_COLUMNS = (
+    "watermark_id text PRIMARY KEY, source text NOT NULL, runs bigint NOT NULL, below xid8 NOT NULL, "
+    "ordinal text, moved timestamptz NOT NULL DEFAULT now()"
 )
-"""
 
 _LATER = {"table_oid": "bigint", "columns": "text[]", "filter": "text", "folder": "text", "begun": "bigint[]"}
 """Columns that came later. They are NULL for a watermark of before; its folders go on as `run=N`."""
@@ -120,29 +118,34 @@ class Window:
     @property
     def condition(self) -> str:
         """Of row versions, as SQL."""
-        ended = f"{_distance(self.below)} >= {self.after - self.below}"
-        new = ended if self.start is None else f"{_distance(self.start)} < {self.below - self.start}"
+        ended = f"{_distance(self.below)} OPERATOR(pg_catalog.>=) {self.after - self.below}"
+        new = (
+            ended if self.start is None else f"{_distance(self.start)} OPERATOR(pg_catalog.<) {self.below - self.start}"
+        )
         if self.whole:
-            new = f"({new} OR tableoid IN ({_listed(oid for oid, _ in self.whole)}) AND {ended})"
-        return f"({new} AND tableoid NOT IN ({_listed(self.later)}))" if self.later else f"({new})"
+            new = f"({new} OR {_is_of(oid for oid, _ in self.whole)} AND {ended})"
+        return f"({new} AND NOT {_is_of(self.later)})" if self.later else f"({new})"
 
     def distance(self, start: int) -> str:
         """How far after a start a row became new, as SQL."""
         written = _distance(start)
         if not self.whole:
             return written
-        attached = " ".join(f"WHEN {oid} THEN {distance}" for oid, distance in self.whole)
-        written = f"CASE WHEN {written} < {self.below - start} THEN {written} ELSE 0 END"
-        return f"greatest({written}, CASE tableoid::bigint {attached} ELSE 0 END)::bigint"
+        attached = " ".join(f"WHEN {_is_of([oid])} THEN {distance}" for oid, distance in self.whole)
+        is_new = f"{written} OPERATOR(pg_catalog.<) {self.below - start}"
+        return f"greatest(CASE WHEN {is_new} THEN {written} ELSE 0 END, CASE {attached} ELSE 0 END)::bigint"
 
 
-def _listed(oids: Iterable[int]) -> str:
-    return ", ".join(map(str, oids))
+def _is_of(oids: Iterable[int]) -> str:
+    """Whether a row is of one of these tables, as SQL."""
+    listed = ", ".join(map(str, oids))
+    return f"tableoid OPERATOR(pg_catalog.=) ANY ('{{{listed}}}'::pg_catalog.oid[])"
 
 
 def _distance(xid: int) -> str:
     """How many ids after another one that of a row version is, around the circle of 32 bits."""
-    return f"mod(xmin::text::bigint - {xid % XIDS} + {XIDS}, {XIDS})"
+    ids = f"xmin::pg_catalog.text::bigint OPERATOR(pg_catalog.-) {xid % XIDS} OPERATOR(pg_catalog.+) {XIDS}"
+    return f"pg_catalog.mod({ids}, {XIDS})"
 
 
 def window(seen: str, taken: int) -> Window:
@@ -179,12 +182,12 @@ def reached(session: Session, selection: Selection, window: Window, most: int | 
         most: rows after which to stop; a transaction is taken whole, so that there may be more. None for no end.
     """
     if most is None:
-        return window.below if session.run(selection.select(["1"]) + " LIMIT 1") else None
+        return window.below if session.query(selection.select(["1"]) + " LIMIT 1") else None
     start = window.start or window.after - _MOST_APART
     versions = selection.select([f"{window.distance(start)} AS distance"])
-    counted = session.run(
-        f"SELECT distance, sum(count(*)) OVER (ORDER BY distance)::bigint FROM ({versions}) AS versions "
-        "GROUP BY distance ORDER BY distance"
+    counted = session.query(
+        f"SELECT distance, pg_catalog.sum(pg_catalog.count(*)) OVER (ORDER BY distance)::bigint "
+        f"FROM ({versions}) AS versions GROUP BY distance ORDER BY distance"
     )
     if not counted:
         return None
@@ -197,24 +200,28 @@ def ensure(session: Session) -> None:
 
     Raises:
         UsageError: the server is a standby. It could not tell which transactions run, either.
+            Or the table is a stranger's.
     """
-    [[standby, oid]] = session.run("SELECT pg_is_in_recovery(), to_regclass(%s)::oid", TABLE)
+    [[standby]] = session.run("SELECT pg_is_in_recovery()")
     if standby:
         raise UsageError(
             f"A watermark is kept in the table {TABLE}, and a standby cannot write.", "Connect to the primary."
         )
-    columns = session.run("SELECT attname FROM pg_attribute WHERE attrelid = %s::oid AND attnum > 0", oid)
-    missing = [name for name in _LATER if [name] not in columns]
-    if not missing:
+    catalog.make_own(session, TABLE, _COLUMNS)
+    table = _table(session)
+    columns = session.run("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0", table)
+    if all([name] in columns for name in _LATER):
         return
     with session.transaction():
         session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {TABLE}")
-        session.run(_CREATE)
         added = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in _LATER.items())
-        session.run(f"ALTER TABLE {TABLE} {added}")
-    made = catalog.find_table(session, TableName(TABLE))
-    if made is not None and oid is None:
-        catalog.tell_subscribers(session, made.name)
+        session.run(f"ALTER TABLE {table} {added}")
+
+
+def _table(session: Session) -> str:
+    """The table of watermarks, for a statement."""
+    found = catalog.find_own(session, TABLE)
+    return (found or TableName(TABLE)).quoted
 
 
 def hold(session: Session, watermark_id: str) -> None:
@@ -230,7 +237,7 @@ def read(session: Session, watermark_id: str) -> Watermark | None:
     """The watermark, or None before its first run begins."""
     found = session.run(
         "SELECT source, runs, below::text::bigint, ordinal, table_oid, columns, filter, coalesce(folder, 'run='), "
-        f"coalesce(begun, '{{}}') FROM {TABLE} WHERE watermark_id = %s",
+        f"coalesce(begun, '{{}}') FROM {_table(session)} WHERE watermark_id = %s",
         watermark_id,
     )
     if not found:
@@ -251,7 +258,8 @@ def begin(session: Session, watermark_id: str, definition: Definition, folder: s
         number: the run's own: no other one had it, or will.
     """
     session.change(
-        f"INSERT INTO {TABLE} AS w (watermark_id, source, runs, below, table_oid, columns, filter, folder, begun) "
+        f"INSERT INTO {_table(session)} AS w "
+        "(watermark_id, source, runs, below, table_oid, columns, filter, folder, begun) "
         "VALUES (%s, %s, 0, '0'::xid8, %s, %s::text[], %s, %s, ARRAY[%s::bigint]) "
         "ON CONFLICT (watermark_id) DO UPDATE SET begun = coalesce(w.begun, '{}') || excluded.begun",
         watermark_id,
@@ -278,7 +286,7 @@ def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
     """
     assert to.definition is not None  # noqa: S101 - a run has one
     moved = session.change(
-        f"UPDATE {TABLE} SET source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
+        f"UPDATE {_table(session)} SET source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
         "table_oid = %s, columns = %s::text[], filter = %s, folder = %s, "
         "begun = ARRAY(SELECT number FROM unnest(begun) AS number WHERE number > %s AND number <> %s) "
         "WHERE watermark_id = %s AND runs IN (%s, %s)",

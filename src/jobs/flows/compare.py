@@ -13,7 +13,7 @@ from pyspark.sql import functions as f
 
 from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName, quote_name
@@ -173,7 +173,7 @@ def compare_dataframe(
         JobError: the table could not be read.
     """
     job = CompareJob(TableName.parse(table), settings, tuple(keys), filter, sample, parallelism)
-    with connect(settings, f"pgjobs compare_table {table}") as session, compared(df, session, job) as comparison:
+    with connect_pinned(settings, f"pgjobs compare_table {table}") as session, compared(df, session, job) as comparison:
         return comparison.differences.localCheckpoint(eager=True)
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess import snapshot
 from jobs.dbaccess.errors import ExtractError, JobError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.snapshot import Snapshot
@@ -104,7 +104,7 @@ def extract_dataframe(
         parallelism,
     )
     with ExitStack() as stack:
-        session = stack.enter_context(connect(settings, f"pgjobs extract {wanted}"))
+        session = stack.enter_context(connect_pinned(settings, f"pgjobs extract {wanted}"))
         df = stack.enter_context(extracting(spark, session, settings, wanted)).df
         _held.push(stack.pop_all())  # now, for what fails before is not to be held
     return df
@@ -128,7 +128,7 @@ def extracting(
     """
     moment = hold_source(session, wanted)
     there = settings.at(session.server)
-    with connect(there, f"pgjobs extract {wanted} plan") as planner, snapshot.adopted(planner, moment):
+    with connect_pinned(there, f"pgjobs extract {wanted} plan") as planner, snapshot.adopted(planner, moment):
         source = settle_source(planner, wanted, find_source(planner, wanted))
     with reading(spark, there, wanted, source, moment, arrow=arrow) as extraction:
         yield extraction

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess import snapshot
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.watermark import Watermark
@@ -118,13 +118,13 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     watch = Stopwatch()
     job.check()
     job = replace(job, wanted=with_ordinal(job.wanted, job.ordinal_column))
-    with connect(job.settings, f"pgjobs extract_table {job.wanted}") as session:
+    with connect_pinned(job.settings, f"pgjobs extract_table {job.wanted}") as session:
         turn = None
         with watch.phase("prepare"):
             mark = _taken(session, job)
             moment = hold_source(session, job.wanted)
             there = job.settings.at(session.server)
-            with connect(there, f"pgjobs extract {job.wanted} plan") as planner:
+            with connect_pinned(there, f"pgjobs extract {job.wanted} plan") as planner:
                 with snapshot.adopted(planner, moment):
                     table = find_source(planner, job.wanted)
                     if mark is not None and table is not None:

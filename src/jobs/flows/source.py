@@ -197,12 +197,15 @@ def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: S
 def _fitting(session: Session, selection: Selection, name: str) -> t.DecimalType | None:
     """The decimal that holds every value of a column, or None where there is none. It reads the column once."""
     column = quote_name(name)
-    [[whole, scale, numbers]] = session.run(
+    finite = f"FILTER (WHERE {column} OPERATOR(pg_catalog.<>) 'NaN')"
+    largest = f"pg_catalog.max(pg_catalog.abs({column})) {finite}"
+    numbers_alone = f"pg_catalog.bool_and({column}::pg_catalog.text OPERATOR(pg_catalog.!~) '[NI]')"
+    [[whole, scale, numbers]] = session.query(
         selection.select(
             [
-                f"length(trunc(max(abs({column})) FILTER (WHERE {column} <> 'NaN'))::text)",
-                f"max(scale({column}))",
-                f"coalesce(bool_and({column}::text !~ '[NI]'), true)",
+                f"pg_catalog.length(pg_catalog.trunc({largest})::pg_catalog.text)",
+                f"pg_catalog.max(pg_catalog.scale({column}))",
+                f"coalesce({numbers_alone}, true)",
             ]
         )
     )
@@ -227,7 +230,9 @@ def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Sel
     """The parts, told where there is one alone."""
     if wanted.split_by:
         count = wanted.parallelism or capacity(session).share()
-        return ranges.by_key(selection.relation, wanted.split_by, _bounds(session, wanted, selection, count))
+        bounds = _bounds(session, wanted, selection, count)
+        schema = ranges.comparing_schema(session, selection.relation, wanted.split_by)
+        return ranges.by_key(selection.relation, wanted.split_by, bounds, schema)
     leaves = ranges.leaves_of(session, table.name) if table else ()
     if not leaves:
         if wanted.parallelism is None or wanted.parallelism > 1:

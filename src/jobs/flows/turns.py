@@ -16,7 +16,7 @@ from jobs.dbaccess import watermark
 from jobs.dbaccess.attachments import attached, table_oid
 from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.watermark import Definition, Watermark, Window
@@ -168,6 +168,6 @@ def _move(session: Session, settings: Settings, turn: Turn, moved: Watermark) ->
     try:
         watermark.move(session, turn.watermark_id, turn.mark.runs, moved)
     except ConnectionFailed:
-        with connect(settings, f"pgjobs extract_table {turn.definition.source}") as again:
+        with connect_pinned(settings, f"pgjobs extract_table {turn.definition.source}") as again:
             watermark.hold(again, turn.watermark_id)
             watermark.move(again, turn.watermark_id, turn.mark.runs, moved)

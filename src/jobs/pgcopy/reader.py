@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 
 from jobs.dbaccess import ranges, snapshot
 from jobs.dbaccess.errors import ExtractError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Server, Settings
@@ -125,7 +125,7 @@ class Reach:
 
     def _blocks(self, part: Part) -> Iterator[bytes]:
         label = f"{self.label} part {part.number}"
-        with connect(self.settings.at(part.server), label) as session:
+        with connect_pinned(self.settings.at(part.server), label) as session:
             moment = part.moment
             there = moment.snapshot(session) if isinstance(moment, Appointment) else moment
             with snapshot.adopted(session, there):
@@ -160,7 +160,7 @@ def discover(settings: Settings, wanted: Wanted) -> StructType:
     Raises:
         UsageError: it cannot be read.
     """
-    with connect(settings, f"pgjobs pgcopy {wanted}") as session:
+    with connect_pinned(settings, f"pgjobs pgcopy {wanted}") as session:
         return schema_of(settle_readings(session, wanted, find_source(session, wanted))[1])
 
 
@@ -183,7 +183,7 @@ class BatchReader(DataSourceReader):
     def partitions(self) -> Sequence[Part]:
         """Settle the parts, in the DataFrame's own moment."""
         reach = self.reach
-        with connect(reach.settings, reach.label) as session:
+        with connect_pinned(reach.settings, reach.label) as session:
             table = find_source(session, reach.wanted)
             key = self._desk(session, selected(session, reach.wanted, table))
             with snapshot.adopted(session, desk.ask(session, key, self.number, self.idle)):

@@ -16,7 +16,7 @@ from jobs.dbaccess import snapshot, watermark
 from jobs.dbaccess.attachments import attached, table_oid
 from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import ExtractError, UsageError
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.watermark import Window
 from jobs.flows.newer import check_ordinal, check_tells_new
@@ -55,7 +55,7 @@ class StreamReader(DataSourceStreamReader):
         """How far the next batch may go: to what no running transaction can write below any more."""
         self.stop()
         reach = self.reach
-        with connect(reach.settings, reach.label) as session:
+        with connect_pinned(reach.settings, reach.label) as session:
             moment = hold_source(session, reach.wanted)
             table = self._table(session)
             oid = self._same_table(session, table, self._taken)
@@ -78,12 +78,12 @@ class StreamReader(DataSourceStreamReader):
             return []
         reach = self.reach
         with ExitStack() as stack:
-            session = stack.enter_context(connect(reach.settings, f"{reach.label} snapshot"))
+            session = stack.enter_context(connect_pinned(reach.settings, f"{reach.label} snapshot"))
             moment = hold_source(session, reach.wanted)
             after = self._window(moment.seen).after
             window = Window(start["below"] or None, end["below"], after)
             there = reach.settings.at(session.server)
-            with connect(there, f"{reach.label} plan") as planner, snapshot.adopted(planner, moment):
+            with connect_pinned(there, f"{reach.label} plan") as planner, snapshot.adopted(planner, moment):
                 table = self._table(planner)
                 self._same_table(planner, table, end)
                 window = attached(planner, table.name, window)

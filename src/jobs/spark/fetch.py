@@ -12,7 +12,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.dbaccess import snapshot
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.snapshot import Snapshot
@@ -139,7 +139,7 @@ def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:
 
 def read_part(settings: Settings, moment: Snapshot, queries: Iterable[str], label: str) -> Iterator[bytes]:
     """The blocks of a part's SELECTs, over a connection of its own."""
-    with connect(settings, label) as session, snapshot.adopted(session, moment):
+    with connect_pinned(settings, label) as session, snapshot.adopted(session, moment):
         yield from copied(session, queries)
 
 

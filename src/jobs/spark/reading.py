@@ -69,7 +69,7 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
     """
     name = quote_name(column.name)
     if as_text:
-        return Reading(column.name, f"{name}::text", t.StringType())
+        return Reading(column.name, f"{name}::pg_catalog.text", t.StringType())
     element = _scalar(column.kind, unbounded)
     if column.dimensions:
         return Reading(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
@@ -82,7 +82,8 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
 
 def _exactly(name: str, scale: int) -> str:
     """A number's text; one with digits beyond the scale, which Spark would round, is made none."""
-    return f"{name}::text || CASE WHEN {name} <> round({name}, {scale}) THEN '!' ELSE '' END"
+    beyond = f"{name} OPERATOR(pg_catalog.<>) pg_catalog.round({name}, {scale})"
+    return f"{name}::pg_catalog.text OPERATOR(pg_catalog.||) CASE WHEN {beyond} THEN '!' ELSE '' END"
 
 
 def _scalar(kind: Kind, unbounded: t.DecimalType | None) -> t.DataType:
@@ -113,7 +114,9 @@ def _array_as_json(name: str, dimensions: int) -> str:
     No literal holds a backslash, which the role's standard_conforming_strings may make an escape.
     """
     shape = "^" + "([[]1:[0-9]+[]])" * dimensions + "$"
+    dims = f"pg_catalog.array_dims({name})"
     return (
-        f"CASE WHEN cardinality({name}) = 0 OR array_dims({name}) ~ '{shape}' THEN array_to_json({name}::text[])::text "
-        f"WHEN {name} IS NOT NULL THEN '{WRONG_SHAPE}' || array_dims({name}) END"
+        f"CASE WHEN pg_catalog.cardinality({name}) OPERATOR(pg_catalog.=) 0 OR {dims} OPERATOR(pg_catalog.~) '{shape}' "
+        f"THEN pg_catalog.array_to_json({name}::pg_catalog.text[])::pg_catalog.text "
+        f"WHEN {name} IS NOT NULL THEN '{WRONG_SHAPE}' OPERATOR(pg_catalog.||) {dims} END"
     )
