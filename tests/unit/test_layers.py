@@ -90,3 +90,16 @@ def test_one_module_constructs_the_drivers_connections() -> None:
         and ast.unparse(node.func) in {"dbapi.connect", "pg8000.connect", "native.Connection"}
     ]
     assert constructing == ["jobs.dbaccess.postgres_connectivity"]
+
+
+def test_jobs_open_sessions_whose_names_are_pinned() -> None:
+    """`connect` leaves search_path as the role has it: for a user's own statements, not for ours."""
+    opening = [
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "jobs.dbaccess.postgres_connectivity"
+        and any(imported.name == "connect" for imported in node.names)
+    ]
+    assert opening == ["jobs.dbaccess.pool"]  # whose sessions are a user's own
