@@ -242,7 +242,8 @@ def _steps(job: CompareJob) -> int:
 def _sample_condition(key: str, steps: int) -> str:
     """The server's side of `comparing.sampled`."""
     digits = f"pg_catalog.substr(pg_catalog.md5({quote_name(key)}::pg_catalog.text), 1, 8)"
-    return f"('x' || {digits})::pg_catalog.bit(32)::pg_catalog.int8 % {comparing.SAMPLE_STEPS} < {steps}"
+    number = f"('x' OPERATOR(pg_catalog.||) {digits})::pg_catalog.bit(32)::pg_catalog.int8"
+    return f"{number} OPERATOR(pg_catalog.%) {comparing.SAMPLE_STEPS} OPERATOR(pg_catalog.<) {steps}"
 
 
 def _sampled(df: DataFrame, key: Compared, steps: int) -> DataFrame:
