@@ -79,7 +79,14 @@ def test_no_extract_runs_what_is_planted(spark: SparkSession, database: Settings
 
 @pytest.mark.usefixtures("planted")
 def test_no_incremental_extract_runs_what_is_planted(spark: SparkSession, database: Settings, tmp_path: Path) -> None:
-    job = FilesJob(Wanted(TableName("read")), database, str(tmp_path / "out"), ordinal_column="a", watermark_id="w")
+    job = FilesJob(
+        Wanted(TableName("read")),
+        database,
+        str(tmp_path / "out"),
+        write_mode="append",
+        ordinal_column="a",
+        watermark_id="w",
+    )
     assert [run(job, lambda: spark).rows for _ in range(2)] == [1000, 0]
 
 
