@@ -148,7 +148,9 @@ class Trial:
     def submit_table(self, rows: int, prefix: Sequence[str] = ()) -> Submitted:
         """Load this many rows by load_table.py."""
         [load] = self.loads
-        arguments = ["--source", __file__, "--format", "csv"]  # a job wants one, and the query leaves it
+        source = self.folder.parent / f"{self.folder.name}.csv"
+        source.write_text("id\n1\n")
+        arguments = ["--source", str(source), "--format", "csv"]  # a job wants one, and the query leaves it
         arguments += ["--table", load.table, "--mode", load.mode, "--load-id", load.load_id]
         arguments += ["--select", f"SELECT id, concat('row ', id) AS name FROM range({rows})"]
         return submit(LOAD_TABLE, arguments, {"spark.master": "local[2]"}, self.database, self._job_folder(), prefix)
