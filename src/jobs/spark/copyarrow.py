@@ -14,8 +14,9 @@ from pyspark.sql import types as t
 
 from jobs.dbaccess.errors import DataRejected, UsageError
 from jobs.spark import arrowtext
-from jobs.spark.copytext import ARRAY_ESCAPES, BEFORE_JULIAN_DAYS, COPY_ESCAPES, JULIAN_DAY_OF_1970, NULL
+from jobs.spark.copytext import ARRAY_ESCAPES, COPY_ESCAPES, NULL
 from jobs.spark.matching import Match
+from jobs.spark.momenttext import BEFORE_JULIAN_DAYS, JULIAN_DAY_OF_1970
 from jobs.spark.types import JSON, innermost, is_string
 
 NOT_UTF8_HINT = "Decode the column from its own encoding, or cast it to binary."

@@ -19,8 +19,10 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.spark.codegen import ENCODING, is_wide, outside_whole_stage
+from jobs.spark.jsontext import json
 from jobs.spark.matching import Match
-from jobs.spark.types import JSON, TEXT_CATEGORY, innermost, is_string
+from jobs.spark.momenttext import julian_day, julian_instant, postgres_date, postgres_instant, postgres_timestamp
+from jobs.spark.types import JSON, TEXT_CATEGORY, by_bytes, innermost, is_string
 from jobs.spark.utf8 import undecoded
 
 LINE = "line"
@@ -31,25 +33,6 @@ NULL = "\\N"
 # The backslash first, so that the escapes' own are not escaped again.
 COPY_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 ARRAY_ESCAPES = (("\\", "\\\\"), ('"', '\\"'))
-
-MOMENT_FORMAT = "yyyy-MM-dd HH:mm:ss.SSSSSSXXXXX"
-"""An instant with its offset: the same in every session time zone, and in an hour that comes twice.
-XXXXX, because the offsets of long ago have seconds."""
-
-_JSON_OPTIONS = {
-    "ignoreNullFields": "false",
-    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
-    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
-}
-
-JULIAN_DAY_OF_1970 = 2_440_588
-"""1970-01-01 as PostgreSQL counts the days in `J2440588`: https://www.postgresql.org/docs/current/datatype-datetime.html"""
-
-BEFORE_JULIAN_DAYS = "4714-01-01 BC"
-"""What PostgreSQL refuses as out of range, in place of a date that it cannot hold."""
-
-_FIRST_YEAR, _LAST_YEAR = 1, 9999
-"""Years that are written alike everywhere. PostgreSQL writes earlier ones with BC, and later ones without a sign."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +74,9 @@ def backquoted(name: str) -> str:
 
 def _field(value: Column, match: Match, strip_nul: bool) -> Column:
     """A column's text between two tabs."""
-    kind, column = match.spark_type, match.target
+    kind, column = by_bytes(match.spark_type), match.target
+    if kind != match.spark_type:
+        value = value.cast(kind)
     if isinstance(kind, t.BinaryType):  # only its prefix is to be escaped
         text = f.concat(f.lit("\\\\x"), f.hex(value))
     elif isinstance(kind, t.ArrayType) and column.base_type not in JSON:
@@ -117,7 +102,7 @@ def _text(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Colum
     if is_string(kind):
         return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
     if _is_json(kind):
-        return undecoded(_json(value, kind, strip_nul), value)
+        return undecoded(json(value, kind, strip_nul), value)
     if isinstance(kind, t.BinaryType):
         return f.concat(f.lit("\\x"), f.hex(value))
     if isinstance(kind, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
@@ -154,14 +139,6 @@ def _array(value: Column, kind: t.ArrayType, goal: Goal, strip_nul: bool) -> Col
     return f.concat(f.lit("{"), f.array_join(items, ","), f.lit("}"))
 
 
-def _json(value: Column, kind: t.DataType, strip_nul: bool) -> Column:
-    if isinstance(kind, t.MapType):  # else keys of other types are written as Spark stores them: a date as a number
-        value = f.transform_keys(value, lambda key, _: key.cast(t.StringType()))
-    text = f.to_json(value, _JSON_OPTIONS)
-    # An escape of NUL, unless an escaped backslash comes before its u.
-    return f.regexp_replace(text, r"(?<!\\)((?:\\\\)*)\\u0000", "$1") if strip_nul else text
-
-
 def _interval(value: Column, kind: t.DataType) -> Column:
     """`1 year 2 month`: each part with its sign, as PostgreSQL reads any interval."""
     units = ["DAY", "HOUR", "MINUTE", "SECOND"]
@@ -177,36 +154,11 @@ def _interval(value: Column, kind: t.DataType) -> Column:
 def _moment(value: Column, kind: t.DataType, goal: Goal) -> Column:
     """A date or a timestamp, cast to the goal's kind as Spark casts it."""
     if isinstance(kind, t.DateType) and goal.base == "date":
-        return _julian_day(value)
+        return julian_day(value)
     if goal.base == "timestamptz":
-        return _instant(value.cast(t.TimestampType()))
+        return julian_instant(value.cast(t.TimestampType()))
     if goal.base == "timestamp":
-        value = value.cast(t.TimestampNTZType())
-    elif isinstance(kind, t.TimestampType):  # into text
-        return _instant(value)
-    return _with_era(value.cast(t.StringType()), f.year(value))
-
-
-def _julian_day(date: Column) -> Column:
-    """A date by its number: right in every era and DateStyle, and half of a calendar's work for Spark."""
-    day = f.unix_date(date).cast(t.LongType()) + f.lit(JULIAN_DAY_OF_1970)
-    return f.when(day < 0, f.lit(BEFORE_JULIAN_DAYS)).otherwise(f.concat(f.lit("J"), day.cast(t.StringType())))
-
-
-def _instant(value: Column) -> Column:
-    year = f.year(value)
-    return (
-        f.when(year.between(_FIRST_YEAR, _LAST_YEAR), f.date_format(value, MOMENT_FORMAT))
-        .when(year > _LAST_YEAR, f.substring(f.date_format(value, MOMENT_FORMAT), 2, 50))
-        .otherwise(f.date_format(value, f"{MOMENT_FORMAT} G"))
-    )
-
-
-def _with_era(text: Column, year: Column) -> Column:
-    """Spark's `+10000-01-01` and `-0043-03-15` as `10000-01-01` and `0044-03-15 BC`."""
-    before = f.concat(f.format_string("%04d", 1 - year), f.regexp_extract(text, r"^-?\d+(.*)$", 1), f.lit(" BC"))
-    return (
-        f.when(year.between(_FIRST_YEAR, _LAST_YEAR), text)
-        .when(year > _LAST_YEAR, f.substring(text, 2, 50))
-        .otherwise(before)
-    )
+        return postgres_timestamp(value.cast(t.TimestampNTZType()))
+    if isinstance(kind, t.DateType):  # from here on, into text
+        return postgres_date(value)
+    return postgres_instant(value) if isinstance(kind, t.TimestampType) else postgres_timestamp(value)

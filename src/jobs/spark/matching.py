@@ -10,7 +10,7 @@ from pyspark.sql.types import DataType, StructType
 
 from jobs.dbaccess.catalog import Column, Table
 from jobs.dbaccess.errors import UsageError
-from jobs.spark.types import fits, new_column
+from jobs.spark.types import fits, new_column, unfit_for_json
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
     )
     if not schema.fields:
         problems.append("it has no columns")
-    problems += [*_unfit(matches), *_taken_twice(matches), *_missing(matches, table)]
+    problems += [*_unfit(matches), *_lossy(schema), *_taken_twice(matches), *_missing(matches, table)]
     if problems:
         raise UsageError(
             f"The data does not fit the table {table.name}: {'; '.join(problems)}.",
@@ -64,6 +64,7 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
     problems = [
         *(f"{name!r} stands twice" for name in _repeated(schema.names)),
         *(f"{field.name!r} is a {field.dataType.simpleString()}" for field, made in zip(schema, columns) if not made),
+        *_lossy(schema),
         *([] if schema.fields else ["it has no columns"]),
     ]
     if problems:
@@ -82,6 +83,10 @@ def columns_named(name: str, columns: Sequence[Column]) -> list[Column]:
 
 def _repeated(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _lossy(schema: StructType) -> list[str]:
+    return [f"{field.name!r} holds {problem}" for field in schema for problem in unfit_for_json(field.dataType)]
 
 
 def _taken_twice(matches: Sequence[Match]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pyspark.sql import types as t
@@ -63,6 +64,47 @@ NO_TEXT = (t.BinaryType, t.StructType, t.MapType)
 def is_string(spark_type: t.DataType) -> bool:
     """Whether values are text, of whatever length."""
     return isinstance(spark_type, (t.StringType, t.CharType, t.VarcharType))
+
+
+def by_bytes(spark_type: t.DataType) -> t.DataType:
+    """The same type with Spark 4's collations left out, however deep.
+
+    Where a string has one, `replace`, `contains` and `instr` follow it, and take other characters for the same.
+    """
+    if isinstance(spark_type, t.ArrayType):
+        return t.ArrayType(by_bytes(spark_type.elementType), spark_type.containsNull)
+    if isinstance(spark_type, t.MapType):
+        kinds = by_bytes(spark_type.keyType), by_bytes(spark_type.valueType)
+        return t.MapType(*kinds, spark_type.valueContainsNull)
+    if isinstance(spark_type, t.StructType):
+        return t.StructType([t.StructField(f.name, by_bytes(f.dataType), f.nullable, f.metadata) for f in spark_type])
+    return t.StringType() if getattr(spark_type, "collation", _BY_BYTES) != _BY_BYTES else spark_type
+
+
+_BY_BYTES = "UTF8_BINARY"
+
+
+def unfit_for_json(spark_type: t.DataType) -> list[str]:
+    """What of a type JSON cannot hold without loss, however deep: fields of the same name, keys without a text."""
+    if isinstance(spark_type, t.ArrayType):
+        return unfit_for_json(spark_type.elementType)
+    if isinstance(spark_type, t.MapType):
+        key = spark_type.keyType
+        keyed = [f"a map with keys of {key.simpleString()}"] if isinstance(key, _NO_KEYS) or _is_variant(key) else []
+        return [*keyed, *unfit_for_json(spark_type.valueType)]
+    if isinstance(spark_type, t.StructType):
+        repeated = [name for name, count in Counter(spark_type.names).items() if count > 1]
+        return [f"a struct with two fields {name!r}" for name in repeated] + [
+            problem for field in spark_type for problem in unfit_for_json(field.dataType)
+        ]
+    return []
+
+
+_NO_KEYS = (t.BinaryType, t.StructType, t.MapType, t.ArrayType, t.NullType)
+
+
+def _is_variant(spark_type: t.DataType) -> bool:
+    return spark_type.typeName() == "variant"
 
 
 def innermost(spark_type: t.DataType) -> t.DataType:
