@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from jobs.dbaccess import ledger, staging
-from jobs.dbaccess.errors import DataRejected, LoadError, TransientError
+from jobs.dbaccess.errors import DatabaseError, DataRejected, LoadError, TransientError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.publish import Publication, publish
@@ -284,3 +284,25 @@ def test_a_discarded_load_leaves_no_table(session: Session, beside: Staging) -> 
     attempt(session, beside, 0, 100, 1)
     staging.discard(session, beside)
     assert tables(session) == ["t", "table_updates"]
+
+
+def test_a_part_that_takes_too_long_is_not_told_as_a_refused_row(session: Session) -> None:
+    session.run("CREATE DOMAIN slow AS int CHECK (pg_sleep(1)::text IS NOT NULL)")
+    session.run("CREATE TABLE t (a slow, b int)")
+    names = staging.plan_staging(TARGET, ["a", "b"])
+    staging.create_beside(session, names, TARGET)
+    staging.begin_attempt(session, names, 0, 1)
+    session.run("SET statement_timeout = '50ms'")
+    with pytest.raises(DatabaseError) as caught:
+        staging.copy_part(session, names, 0, 1, [Counted(b"1\t1\n", 1)])
+    told = staging.told(caught.value)
+    assert told.startswith("A part could not be copied: ")
+    assert "canceling statement due to statement timeout" in told
+    assert "ALTER ROLE .. SET statement_timeout" in told
+
+
+def test_a_refused_cell_is_told_as_a_refused_row(session: Session, beside: Staging) -> None:
+    staging.begin_attempt(session, beside, 0, 1)
+    with pytest.raises(DataRejected) as caught:
+        staging.copy_part(session, beside, 0, 1, [Counted(b"bad\tx\n", 1)])
+    assert staging.told(caught.value).startswith('The server refused a row: column "a": invalid input syntax')

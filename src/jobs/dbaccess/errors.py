@@ -126,6 +126,7 @@ _HINTS: Mapping[str, str] = {
     "3D000": "Check the database's name.",
     "42501": "Grant the user what the message names, or load as a user that has it.",
     "53100": "Free or add disk space on the server.",
+    "57014": "If statement_timeout ended it: give this user a longer one, ALTER ROLE .. SET statement_timeout.",
     "53300": "Lower --parallelism, or raise max_connections.",
 }
 

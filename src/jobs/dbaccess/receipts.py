@@ -44,7 +44,7 @@ def accept(session: Session, staging: Staging, receipts: Sequence[Receipt]) -> T
     found = session.run(f"SELECT part, attempt, rows, bytes, failure FROM {staging.parts.quoted}")
     failure = next((row[4] for row in found if row[4] is not None), None)
     if failure is not None:
-        raise LoadError(f"The server refused a row: {failure}", "Nothing was loaded.")
+        raise LoadError(failure, "Nothing was loaded.")
     claims = {Receipt(part, attempt): Claim(rows, size) for part, attempt, rows, size, _ in found if rows is not None}
     check(claims, receipts)
     accepted = [claims[receipt] for receipt in receipts]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess import catalog
 from jobs.dbaccess.copyin import Block
-from jobs.dbaccess.errors import DatabaseError, JobError, LoadError, TransientError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, DataRejected, JobError, LoadError, TransientError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -222,6 +222,12 @@ def copy_part(session: Session, staging: Staging, part: int, attempt: int, block
             part,
             attempt,
         )
+
+
+def told(error: JobError) -> str:
+    """Why a part cannot be copied, for `record_failure`: not every error is about a row."""
+    is_row = isinstance(error, (DataRejected, ConstraintViolated))
+    return f"{'The server refused a row' if is_row else 'A part could not be copied'}: {error}"
 
 
 def record_failure(session: Session, staging: Staging, part: int, attempt: int, reason: str) -> None:

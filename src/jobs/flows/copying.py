@@ -123,4 +123,4 @@ def raise_failure(session: Session, names: Staging, df: DataFrame, target: Targe
                 f"Text in {', '.join(culprits)} holds bytes that are not UTF-8.",
                 "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
             )
-    raise LoadError(f"The server refused a row: {failure}", "Nothing was loaded.")
+    raise LoadError(failure, "Nothing was loaded.")

@@ -10,11 +10,11 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess import backends, ledger, staging
+from jobs.dbaccess import backends, ledger, staging, statistics
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, LoadError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect_pinned
-from jobs.dbaccess.publish import Publication, publish
+from jobs.dbaccess.publish import Publication, Published, publish
 from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
@@ -87,13 +87,16 @@ class Stage:
         lines = (Counted(copyarrow.lines(batch, matches), batch.num_rows) for batch in batches)
         return Staged(self, deliver_task(delivery, lines))
 
-    def publish(self, goal: Goal, load_id: str, messages: Sequence[WriterCommitMessage | None]) -> None:
+    def publish(self, goal: Goal, load_id: str, messages: Sequence[WriterCommitMessage | None]) -> Published | None:
         """Make the staged rows part of the target, also over a connection that breaks.
 
         Args:
             goal: where to.
             load_id: names this write for ever.
             messages: of the tasks that Spark accepted; what any other task staged does not count.
+
+        Returns:
+            What was published; None where a connection that broke leaves only that it was.
 
         Raises:
             JobError: nothing was published.
@@ -105,19 +108,20 @@ class Stage:
         publication = Publication(load_id, target.name, self.names, receipts, target.move, target.is_new)
         with goal.connect() as session:
             try:
-                publish(session, publication)
+                return publish(session, publication)
             except ConnectionFailed:
                 with goal.connect() as again:
                     backends.end(again, session.backend)
-                    self._publish_again(again, publication)
+                    return self._publish_again(again, publication)
 
-    def _publish_again(self, session: Session, publication: Publication) -> None:
+    def _publish_again(self, session: Session, publication: Publication) -> Published | None:
         """The broken session has ended. If it had committed, the tables are gone then."""
         try:
-            publish(session, publication)
+            return publish(session, publication)
         except DatabaseError:
             if not ledger.is_recorded(session, publication.load_id, publication.target):
                 raise
+            return None
 
     def discard(self, goal: Goal) -> None:
         """Drop what was staged, as far as that can be done now."""
@@ -161,10 +165,13 @@ class BatchWriter(DataSourceArrowWriter):
     def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """On the driver: publish all parts."""
         if self.stage is not None:
-            self.stage.publish(self.goal, self.load_id, messages)
+            published = self.stage.publish(self.goal, self.load_id, messages)
+            changed = None
+            if published is not None and self.goal.move.mode != "overwrite":
+                changed = published.inserted + published.updated
             # The rows are written: they are not to be lost for want of statistics.
             with suppress(JobError), self.goal.connect() as session:
-                session.run(f"ANALYZE {self.stage.target.name.quoted}")
+                statistics.refresh(session, self.stage.target.name, changed)
 
     def abort(self, messages: Sequence[WriterCommitMessage | None]) -> None:  # noqa: ARG002 - Spark's own signature
         """On the driver: leave nothing behind."""

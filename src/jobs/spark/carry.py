@@ -65,7 +65,7 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
         except JobError as error:
             if error.transient:
                 raise
-            _record_failure(session, delivery, part, attempt, str(error))
+            _record_failure(session, delivery, part, attempt, staging.told(error))
 
 
 def _record_failure(session: Session, delivery: Delivery, part: int, attempt: int, reason: str) -> None:
