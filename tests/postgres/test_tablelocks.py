@@ -17,7 +17,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.snapshot import Snapshot, adopted
 from jobs.dbaccess.sql import TableName
-from jobs.flows.source import Wanted, find_source, hold_source, settle_source
+from jobs.flows.source import Wanted, find_source, hold_source, selected, settle_source
 
 OLD, NEW = 10, 20
 FILL = f"SELECT n AS id FROM generate_series(1, {NEW}) n"
@@ -54,8 +54,9 @@ def held_while(database: Settings, wanted: Wanted, change: str, user: str = "") 
         connect(database, "writer") as writer,
         connect(replace(database, user=user or database.user), "holder") as holder,
     ):
+        probe = selected(holder, wanted, find_source(holder, wanted)).select(["1"])  # which waits for nobody yet
         writer.run(f"BEGIN; {change}")
-        holding = threading.Thread(target=lambda: moments.append(hold_source(holder, wanted)))
+        holding = threading.Thread(target=lambda: moments.append(snapshot.export(holder, probe)))
         holding.start()
         until(lambda: waiting(writer))
         writer.run("COMMIT")

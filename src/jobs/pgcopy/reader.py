@@ -13,7 +13,7 @@ from pyspark import TaskContext
 from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess import ranges, snapshot
+from jobs.dbaccess import ranges, snapshot, tablelocks
 from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.selection import Selection
@@ -159,8 +159,9 @@ def discover(settings: Settings, wanted: Wanted) -> StructType:
 
     Raises:
         UsageError: it cannot be read.
+        TransientError: somebody keeps a lock that lets nobody read.
     """
-    with connect_pinned(settings, f"pgjobs pgcopy {wanted}") as session:
+    with connect_pinned(settings, f"pgjobs pgcopy {wanted}") as session, tablelocks.awaited(session, snapshot.WAIT):
         return schema_of(settle_readings(session, wanted, find_source(session, wanted))[1])
 
 
