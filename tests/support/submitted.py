@@ -65,10 +65,10 @@ class Submitted:
         """How many attempts at part 1 have begun to wait."""
         return len(list(self.folder.glob("stalled-*")))
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
+    def until(self, condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
         """Wait for something that the job does."""
         try:
-            until(lambda: condition() or self._process.poll() is not None, what)
+            until(lambda: condition() or self._process.poll() is not None, what, patience)
         except AssertionError as error:
             raise AssertionError(f"{error}:\n{self.output}") from None
         assert condition(), self.output
@@ -92,10 +92,18 @@ class Submitted:
         os.killpg(self._process.pid, signal.SIGTERM)
 
     def kill_executors(self) -> None:
-        """Kill a local-cluster's executors, which are children of the driver's JVM."""
-        for process in process_table():
-            if process.parent == self._process.pid and "CoarseGrainedExecutorBackend" in process.line:
-                os.kill(process.pid, signal.SIGKILL)
+        """Kill a local-cluster's executors."""
+        for pid in self._executors():
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_executor(self) -> None:
+        """Kill one of them."""
+        os.kill(self._executors()[0], signal.SIGKILL)
+
+    def _executors(self) -> list[int]:
+        """The ids of a local-cluster's executors, which are children of the driver's JVM."""
+        own = [process for process in process_table() if process.parent == self._process.pid]
+        return [process.pid for process in own if "CoarseGrainedExecutorBackend" in process.line]
 
     def kill_jvm(self) -> None:
         """Kill the driver's JVM alone."""

@@ -86,13 +86,18 @@ def ask(database: Settings, query: str) -> list[list[object]]:
         return session.run(query)
 
 
-def until_copying(database: Settings, rows: int = 1) -> None:
-    """Wait until a COPY of part 1 has brought so many rows."""
+def copies_under_way(database: Settings) -> int:
+    """How many COPYs of a part 1 have brought rows."""
     query = (
         "SELECT count(*) FROM pg_stat_progress_copy JOIN pg_stat_activity USING (pid) "
-        f"WHERE application_name ~ ' part 1 ' AND tuples_processed >= {rows}"
+        "WHERE application_name ~ ' part 1 ' AND tuples_processed > 0"
     )
-    until(lambda: ask(database, query) != [[0]], "the copying of part 1", patience=30)
+    return int(str(ask(database, query)[0][0]))
+
+
+def until_copying(database: Settings) -> None:
+    """Wait until a COPY of part 1 has brought rows."""
+    until(lambda: copies_under_way(database), "the copying of part 1", patience=30)
 
 
 def until_claimed(database: Settings, parts: int) -> None:
