@@ -38,6 +38,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "attempts_discarded",
         "already_loaded",
         "seconds",
+        "records_malformed",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 

@@ -116,10 +116,10 @@ NOT_UTF8 = "22021"
 """The SQLSTATE of text that holds NUL, or bytes that are no UTF-8. The server does not say in which column."""
 
 UNTRANSLATABLE = "22P05"
-"""The SQLSTATE of a character that the database's encoding lacks."""
+"""The SQLSTATE of a character that the database's encoding lacks, and of NUL in JSON."""
 
 _HINTS: Mapping[str, str] = {
-    "22P05": "Leave the character out, or use a database whose encoding is UTF8.",
+    "22P05": "Leave the character out; if it is not NUL, a database whose encoding is UTF8 takes it.",
     "22021": "PostgreSQL's text holds no NUL character and no bytes that are not UTF-8: clean the column first.",
     "28000": "Check the user, and the server's pg_hba.conf.",
     "28P01": "Check the user and the password (PGPASSWORD).",
@@ -164,9 +164,9 @@ def _without_values(message: str, sqlstate: str) -> str:
     """Cut what a message of class 22 (data exception) quotes or, of 22021, lists in hex: the refused value."""
     if not sqlstate.startswith("22"):
         return message
-    if sqlstate == UNTRANSLATABLE:
-        *_, encoding = re.findall(r'"(\w+)"', message) or ["itself"]
-        return f"it has a character that the database's encoding {encoding} lacks"
+    lacking = re.search(r'in encoding "\w+" has no equivalent in encoding "(\w+)"', message)
+    if lacking:
+        return f"it has a character that the database's encoding {lacking.group(1)} lacks"
     return re.sub(r'\s*:?\s*".*"|: 0x.*', "", message, flags=re.DOTALL)
 
 
