@@ -74,11 +74,13 @@ class Submitted:
         assert condition(), self.output
 
     def status(self) -> int:
-        """Wait for the end."""
+        """Wait for the end, also of a driver's Python that outlives its JVM for a moment."""
         try:
-            return self._process.wait(2 * PATIENCE)
+            status = self._process.wait(2 * PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the job does not end:\n{self.output}") from None
+        until(lambda: all(process.group != self._process.pid for process in process_table()), "the driver's end")
+        return status
 
     def go_on(self) -> None:
         (self.folder / "go").touch()
