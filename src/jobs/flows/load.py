@@ -121,13 +121,15 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             ledger.ensure(session)
             job = replace(job, table=catalog.full_name(session, job.table))
             if _take_load_id(session, job):
-                return LoadReport(job.load_id, str(job.table), job.mode, already_loaded=True, seconds=watch.seconds())
+                return _already_loaded(job, watch)
             for name in staging.sweep(session):
                 logger.info("Dropped %s, left behind by a load whose driver died.", name)
             table = find_table(session, job.table, job.create)
             df = read()
             target = settle_target(session, job.table, table, df.schema, job.move)
         published = _stage_and_publish(session, job, df, target, watch)
+        if published is None:
+            return _already_loaded(job, watch)
         with watch.phase("analyze"):
             _analyze(session, job, target.name, published)
     return _report(job, target, published, watch)
@@ -144,8 +146,14 @@ def _take_load_id(session: Session, job: LoadJob) -> bool:
     return ledger.is_recorded(session, job.load_id, job.table)
 
 
-def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Target, watch: Stopwatch) -> Published:
-    """Copy into staging and publish; start over in a new staging where parts need not fit together."""
+def _stage_and_publish(
+    session: Session, job: LoadJob, df: DataFrame, target: Target, watch: Stopwatch
+) -> Published | None:
+    """Copy into staging and publish; start over in a new staging where parts need not fit together.
+
+    Returns:
+        None where another run published this load while this one's connection, and so its load id, was lost.
+    """
     for start in range(FRESH_STARTS + 1):
         names = staging.plan_staging(target.name, target.columns)
         delivery = Delivery(job.settings, names, job.load_id)
@@ -153,6 +161,9 @@ def _stage_and_publish(session: Session, job: LoadJob, df: DataFrame, target: Ta
             with hold.staging_tables(session, delivery, target):
                 receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"), hold.alive(session, delivery) as alive:
+                    if alive is not session and ledger.is_recorded(alive, job.load_id, job.table):
+                        staging.discard(alive, names)
+                        return None
                     raise_failure(alive, names, df, target)
                     publication = Publication(job.load_id, target.name, names, receipts, target.move, target.is_new)
                     return hold.publish_surely(alive, job.settings, publication)
@@ -174,6 +185,10 @@ def _analyze(session: Session, job: LoadJob, table: TableName, published: Publis
             statistics.refresh(again, table, changed)
     except JobError as error:
         logger.warning("The rows are loaded, but ANALYZE %s failed: %s", table, error.message)
+
+
+def _already_loaded(job: LoadJob, watch: Stopwatch) -> LoadReport:
+    return LoadReport(job.load_id, str(job.table), job.mode, already_loaded=True, seconds=watch.seconds())
 
 
 def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch) -> LoadReport:
