@@ -61,7 +61,7 @@ def test_a_connection_that_breaks_when_publish_commits_neither_loses_nor_doubles
     trial_of: TrialOf, answered: bool
 ) -> None:
     trial = trial_of(*ALL)
-    cut = Cut("pgjobs load_table faulty", b"COMMIT", after=b"INSERT INTO table_updates", answered=answered)
+    cut = Cut("pgjobs load_table faulty", b"COMMIT", after=b'"table_updates" (update_id', answered=answered)
     with cuts_on_the_way_to(trial.database, cut) as way:
         reports = trial.run(way)
     assert len(cut.cut) == len(ALL)
@@ -74,11 +74,28 @@ def test_a_driver_whose_connection_breaks_while_rows_are_copied_loads_all_the_sa
     with trial.submit("stalling", RETRYING) as job:
         trial.wait_for_stall(job)
         terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ %s"
-        assert len(trial.ask(terminate, "^pgjobs load_table faulty")) == len(ALL)
+        assert len(trial.ask(terminate, _DRIVERS)) == len(ALL)
         job.go_on()
         assert job.status() == 0, job.output
     assert "ANALYZE" not in job.output
     trial.assert_loaded_once()
+
+
+def test_a_driver_whose_load_another_run_published_while_its_connection_was_lost_says_so(trial_of: TrialOf) -> None:
+    trial = trial_of(APPEND)
+    with trial.submit("stalling", RETRYING) as job:
+        trial.wait_for_stall(job)
+        record = "INSERT INTO table_updates (update_id, target_table) VALUES (%s, %s) RETURNING 1"
+        trial.ask(record, APPEND.load_id, f"public.{APPEND.table}")
+        trial.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ %s", _DRIVERS)
+        job.go_on()
+        assert job.status() == 0, job.output
+        assert job.output.count("already loaded: ") == 1, job.output
+    assert trial.staging_tables() == []
+    assert trial.ask("SELECT EXISTS (SELECT FROM append WHERE name ~ '^row')") == [[False]]
+
+
+_DRIVERS = "^pgjobs load_table faulty"
 
 
 def test_of_two_drivers_with_the_same_load_id_at_once_one_loads_and_the_other_waits(trial_of: TrialOf) -> None:
@@ -179,10 +196,11 @@ def test_a_crash_of_the_server_in_publish_fails_the_load_and_leaves_nothing(
     fragile_trial: Trial, fragile: Manager
 ) -> None:
     trial = fragile_trial.of(*INTO_TABLES)
-    with ThreadPoolExecutor() as pool, suppress(ConnectionFailed), trial.locked():
+    with ThreadPoolExecutor() as pool:
         loads = [pool.submit(load.run, numbers(trial.spark), trial.database) for load in trial.loads]
-        until(trial.in_publish, "publish")
-        crash(fragile)
+        with suppress(ConnectionFailed), trial.locked():
+            until(trial.in_publish, "publish")
+            crash(fragile)
     for load in loads:
         with pytest.raises(LoadError, match="the server crashed meanwhile"):
             load.result()

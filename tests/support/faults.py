@@ -191,7 +191,13 @@ class Trial:
 
     @contextmanager
     def locked(self, *tables: str) -> Iterator[None]:
-        """Nobody can write into these tables, or those of the loads, meanwhile; reading them is not hindered."""
+        """Nobody can write into these tables meanwhile; reading them is not hindered.
+
+        Without names, those of the loads, once they are staged: what comes before, an overwrite's look at its DELETE
+        among it, is not to wait.
+        """
+        if not tables:
+            until(lambda: len(self.staging_tables("pgjobs_rows_")) == len(self.loads), "the staging of all loads")
         with connect(self.database, "locks") as session, session.transaction():
             for table in tables or [load.table for load in self.loads]:
                 session.run(f"LOCK TABLE {quote_name(table)} IN SHARE MODE")
