@@ -97,7 +97,10 @@ MEANWHILE = {
         f"{fill(2, 'target_new')}; ALTER TABLE target RENAME TO target_old; "
         "ALTER TABLE target_new RENAME TO target; SELECT pg_sleep(1.5)"
     ),
-    "rewrite": "UPDATE target SET version = 2; ALTER TABLE target ALTER version TYPE bigint; SELECT pg_sleep(1.5)",
+    "rewrite": (
+        "UPDATE target SET version = 2, text = md5(id || ' ' || 2) || repeat('x', 200); "
+        "ALTER TABLE target ALTER version TYPE bigint; SELECT pg_sleep(1.5)"
+    ),
     "write meanwhile": "UPDATE target SET version = 2 WHERE id % 3 = 0; SELECT pg_sleep(1.5)",
     "attach partition": (
         "CREATE TABLE target_more (LIKE target INCLUDING ALL); "
