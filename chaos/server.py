@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,7 @@ class PostgresUnderTrial:
 
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
+        self._restarting = threading.Lock()
         self.psql = binaries.find().bin / "psql"
         Database(manager, "postgres", self.psql).run(f"CREATE ROLE {LOADER} LOGIN")
 
@@ -85,15 +87,22 @@ class PostgresUnderTrial:
         try:
             yield Database(self.manager, name, self.psql)
         finally:
+            self.await_restart()
             admin.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def restart(self) -> None:
         """Stop the server as a crash does, and start it again on the same port."""
-        process = self.manager.process
-        assert process is not None  # noqa: S101 - it was started
-        process.send_signal(signal.SIGQUIT)
-        self.manager.wait()
-        self.manager.start(timeout=30.0)
+        with self._restarting:
+            process = self.manager.process
+            assert process is not None  # noqa: S101 - it was started
+            process.send_signal(signal.SIGQUIT)
+            self.manager.wait()
+            self.manager.start(timeout=60.0)
+
+    def await_restart(self) -> None:
+        """Wait until a restart that has begun has ended."""
+        with self._restarting:
+            pass
 
     @contextlib.contextmanager
     def full_disk(self) -> Iterator[None]:

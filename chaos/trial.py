@@ -179,6 +179,7 @@ class _Run:
 
     def _heal(self) -> None:
         self.stage.wire.hang_up()
+        self.stage.server.await_restart()
         admin = Database(self.database.server, "postgres", self.database.psql)
         admin.run(f"ALTER ROLE {LOADER} RESET ALL", f"ALTER ROLE {LOADER} CONNECTION LIMIT -1")
 
