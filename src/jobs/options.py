@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,8 +119,26 @@ def start_spark(name: str, verbose: bool) -> SparkSession:
     # PySpark's own handler asks the JVM from within a reading of its answer, and dies of that; ours ends the job.
     # Without one for SIGTERM (`timeout`, systemd, schedulers), the process would end with its staging left behind.
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
+        signal.signal(ending, interrupt)
     return spark
+
+
+class _ToldInterrupt(KeyboardInterrupt):
+    """An interruption that was told when it came."""
+
+
+def interrupt(*_: object) -> None:
+    """Tell it at once, then end the job. Ctrl-C ends spark-submit's JVM, too, which passes on what this process writes.
+
+    Raises:
+        KeyboardInterrupt: always; `run_job` does not tell it again.
+    """
+    clear = "\r\x1b[K" if os.isatty(_STDERR) else ""  # the progress that stands there
+    os.write(_STDERR, f"{clear}error: {_INTERRUPTED}\n".encode())  # sys.stderr may be in the middle of a write
+    raise _ToldInterrupt
+
+
+_STDERR = 2
 
 
 def run_job(job: Callable[[], None], verbose: bool) -> int:
@@ -134,25 +153,36 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
     logging.getLogger().addFilter(lambda _: verbose)
     try:
         job()
-    except KeyboardInterrupt:
-        return _fail(_INTERRUPTED, FAILED, verbose)
+    except KeyboardInterrupt as error:
+        return _fail_interrupted(error, verbose)
     except JobError as error:
         return _fail(str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED, verbose)
     except (AnalysisException, ParseException) as error:  # a path, a column or a query that cannot be right
         return _fail(_first_line(error), WRONG_USAGE, verbose)
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever it is becomes a line and a status
-        return _fail(_INTERRUPTED if _was_interrupted(error) else _first_line(error), FAILED, verbose)
+        # Ctrl-C ends the JVM, too, and PySpark's way out then fails for want of one.
+        if any(isinstance(cause, KeyboardInterrupt) for cause in _chain(error)):
+            return _fail_interrupted(error, verbose)
+        return _fail(_first_line(error), FAILED, verbose)
     return OK
 
 
 _INTERRUPTED = "interrupted. A job is done whole or not at all: run it again to be sure."
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C led to an error: it ends the JVM, too, and PySpark's way out then fails for want of one."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it came of."""
+    while error is not None:
+        yield error
         error = error.__context__
-    return error is not None
+
+
+def _fail_interrupted(error: BaseException, verbose: bool) -> int:
+    if not any(isinstance(cause, _ToldInterrupt) for cause in _chain(error)):
+        return _fail(_INTERRUPTED, FAILED, verbose)
+    if verbose:
+        traceback.print_exc()
+    return FAILED
 
 
 def _fail(message: str, status: int, verbose: bool) -> int:

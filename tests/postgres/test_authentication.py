@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import ssl
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,11 +13,11 @@ from pathlib import Path
 import pytest
 import trustme
 from peers import peer, tls_between
+from server_build import build_has_tls
 
 from jobs.dbaccess.errors import AuthenticationFailed, DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.settings import Login, Patience, Pem, Server, Settings, StaticPassword, Tls
-from servermgr import binaries
 from servermgr.postgres import Manager
 
 PLAIN = Tls("disable")
@@ -50,14 +49,6 @@ class Logins:
     def settings(self, user: str, password: str | None = None, tls: Tls = PLAIN) -> Settings:
         source = StaticPassword(password) if password is not None else None
         return Settings("postgres", user, (self.server,), source, tls, patience=Patience(deadline=0))
-
-
-def build_has_tls() -> bool:
-    """Whether the server's build knows TLS; the one in the wheel does not."""
-    configured = subprocess.run(
-        [binaries.find().bin / "pg_config", "--configure"], capture_output=True, text=True, check=False
-    )
-    return any(flag in configured.stdout for flag in ("--with-openssl", "--with-ssl"))
 
 
 @pytest.fixture(scope="module")

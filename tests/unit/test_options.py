@@ -7,7 +7,7 @@ import pytest
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.settings import Server
 from jobs.load_table import build_parser, parse
-from jobs.options import connection_of, run_job
+from jobs.options import connection_of, interrupt, run_job
 
 
 def raising(error: BaseException) -> None:
@@ -69,6 +69,18 @@ def test_an_error_on_the_way_out_of_an_interrupted_job_is_not_told(capsys: pytes
 
     assert run_job(interrupted, verbose=False) == 1
     assert capsys.readouterr().err.startswith("error: interrupted.")
+
+
+def test_an_interruption_is_told_when_it_comes_and_not_again_on_the_way_out(capfd: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        try:
+            interrupt()
+        finally:
+            assert capfd.readouterr().err.startswith("error: interrupted.")
+            raise RuntimeError("Answer from Java side is empty")
+
+    assert run_job(interrupted, verbose=False) == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_the_stack_trace_comes_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
