@@ -59,14 +59,18 @@ def find(
     Args:
         version: The version wanted, `15` or `9.6`; empty for the environment's POSTGRES_VERSION, and if that
             is empty, too, for the highest that the system has, and if it has none, for that of a wheel.
-        environ: The environment to ask, the process's own by default.
+        environ: The environment to ask, the process's own by default. POSTGRES_BIN in it is the directory of
+            the programs to run, wherever it is: then nothing else is looked at.
         places: Patterns of the system's program directories, the version in their `*`.
         locate: How to find the directory of a Python package.
 
     Raises:
         DatabaseException: There is none, or none of the wanted version.
     """
-    wanted = version or (os.environ if environ is None else environ).get("POSTGRES_VERSION", "")
+    asked = os.environ if environ is None else environ
+    if asked.get("POSTGRES_BIN"):
+        return _named(Path(asked["POSTGRES_BIN"]), version)
+    wanted = version or asked.get("POSTGRES_VERSION", "")
     system = sorted(_in_system(places), key=lambda one: _numbers(one.version), reverse=True)
     suited = [one for one in system if not wanted or one.is_version(wanted)]
     if suited:
@@ -91,6 +95,19 @@ def environment(installation: Installation, environ: Mapping[str, str] | None = 
     }
     path = os.pathsep.join(filter(None, [kept.get("PATH", os.defpath), str(installation.bin)]))
     return {**kept, "PATH": path, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _named(directory: Path, wanted: str) -> Installation:
+    """Take the programs of the directory that POSTGRES_BIN names."""
+    if not _is_complete(directory):
+        raise DatabaseException(f"POSTGRES_BIN names {directory}, which lacks one of {', '.join(PROGRAMS)}")
+    found = Installation(version_of(directory), directory)
+    if wanted and not found.is_version(wanted):
+        raise DatabaseException(
+            f"PostgreSQL {wanted} is wanted, and POSTGRES_BIN names {found.version} in {directory}: "
+            "name another directory, or unset it"
+        )
+    return found
 
 
 def _in_system(places: Iterable[str]) -> Iterable[Installation]:

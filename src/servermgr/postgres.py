@@ -5,7 +5,8 @@
 
 or in the foreground: `python -m servermgr.postgres -d /var/tmp/try -i`.
 
-Environment variables: POSTGRES_VERSION is the version to run where none is named.
+Environment variables: POSTGRES_VERSION is the version to run where none is named; POSTGRES_BIN the directory of the
+programs to run, instead of those that the system and Python have installed.
 """
 
 from __future__ import annotations

@@ -55,10 +55,10 @@ class Logins:
 def logins() -> Iterator[Logins]:
     directory = Path(tempfile.mkdtemp(prefix="pgjobs-auth-"))
     directory.chmod(0o755)
-    has_tls = build_has_tls()
     data = directory / "data"
     try:
         manager = Manager("127.0.0.1", 0, data, initialize=True, settings={"fsync": "off"})
+        has_tls = build_has_tls(data)
         (data / "pg_hba.conf").write_text(HBA + (HBA_TLS if has_tls else ""))
         if has_tls:
             manager.settings.update(tls_settings(data))

@@ -29,10 +29,11 @@ def sockets() -> Iterator[dict[str, Settings]]:
     """The ways to one server: in plain text, over a Unix socket, and under TLS where it was built with that."""
     directory = Path(tempfile.mkdtemp(prefix="pgjobs-copyin-"))
     directory.chmod(0o777)
-    has_tls = build_has_tls()
-    settings = {"fsync": "off", "ssl": "on" if has_tls else "off", "unix_socket_directories": directory}
+    settings = {"fsync": "off", "unix_socket_directories": directory}
     try:
         manager = Manager("127.0.0.1", 0, directory / "data", initialize=True, settings=settings)
+        has_tls = build_has_tls(directory / "data")
+        manager.settings["ssl"] = "on" if has_tls else "off"
         certificate = trustme.CA().issue_cert("127.0.0.1")
         certificate.private_key_pem.write_to_path(str(directory / "data" / "server.key"))
         (directory / "data" / "server.key").chmod(0o600)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from servermgr import binaries
 
 
-def build_has_tls() -> bool:
-    """Whether the server's build knows TLS; the one in the wheel does not."""
-    configured = subprocess.run(
-        [binaries.find().bin / "pg_config", "--configure"], capture_output=True, text=True, check=False
-    )
-    return any(flag in configured.stdout for flag in ("--with-openssl", "--with-ssl"))
+def build_has_tls(data: Path) -> bool:
+    """Whether the server's build knows TLS; the one in the wheel does not.
+
+    Args:
+        data: An initialised data directory, which the server's program wants to be told of.
+    """
+    command = [str(binaries.find().bin / "postgres"), "-C", "ssl_library", "-D", str(data)]
+    return bool(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())

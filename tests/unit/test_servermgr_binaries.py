@@ -54,6 +54,21 @@ def test_environment_beats_highest(system: str) -> None:
     assert found.bin == Path(system.replace("*", "14"))
 
 
+def test_a_directory_named_by_the_environment_beats_all(system: str, tmp_path: Path) -> None:
+    named = install(tmp_path / "elsewhere", "17.10")
+    found = binaries.find(environ={"POSTGRES_BIN": str(named), "POSTGRES_VERSION": "14"}, places=[system])
+    assert found == binaries.Installation("17.10", named)
+
+
+@pytest.mark.parametrize(("version", "told"), [("18", "POSTGRES_BIN names 17.10"), ("", "lacks one of initdb")])
+def test_a_named_directory_that_does_not_serve_is_told(tmp_path: Path, version: str, told: str) -> None:
+    named = install(tmp_path / "elsewhere", "17.10")
+    if not version:
+        (named / "initdb").unlink()
+    with pytest.raises(DatabaseException, match=told):
+        binaries.find(version, environ={"POSTGRES_BIN": str(named)}, places=[])
+
+
 def test_an_installation_without_the_server_is_passed_over(system: str) -> None:
     (Path(system.replace("*", "15")) / "postgres").unlink()
     assert binaries.find(environ=NOTHING, places=[system]).version == "14"
