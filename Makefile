@@ -58,6 +58,10 @@ lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--
 	$(LOCK) --group demo --no-deps --output-file requirements/demo.lock
 	$(LOCK) --group interop --output-file requirements/interop.lock
 	$(LOCK) --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
+	$(LOCK) --group audit --output-file requirements/audit.lock
+	$(LOCK) --group spark-3.5 --output-file requirements/spark-3.5.lock
+	$(LOCK) --group spark-4.0 --output-file requirements/spark-4.0.lock
+	$(LOCK) --group spark-4.1 --output-file requirements/spark-4.1.lock
 
 $(UV):
 	"$(PYTHON)" -m venv build/uv

@@ -24,12 +24,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make a virtual environment with everything this project needs.")
     parser.add_argument("--venv", default=".venv", help="its folder in the clone (default: %(default)s)")
     parser.add_argument("--keep-python", action="store_true", help="go on with the Python that made it, if any did")
+    parser.add_argument("--spark", choices=rules.SPARKS, help="another PySpark than requirements/dev.lock has")
     options = parser.parse_args()
     venv = ROOT / options.venv
     if options.keep_python:
         go_on_with_python_of(venv)
     try:
-        set_up(venv)
+        set_up(venv, options.spark)
     except SetupError as error:
         print(f"set-up: {error}", file=sys.stderr)
         return 1
@@ -49,23 +50,28 @@ def go_on_with_python_of(venv: Path) -> None:
             os.execv(python, [python, __file__, "--venv", str(venv)])  # noqa: S606 - this very script
 
 
-def set_up(venv: Path) -> None:
-    """Bring the environment to what the lock files say; what can fail at once comes before what is slow."""
+def set_up(venv: Path, spark: str | None) -> None:
+    """Bring the environment to what the lock files say; what can fail at once comes before what is slow.
+
+    Args:
+        venv: its folder.
+        spark: the PySpark to have, "3.5"; None for the one in dev.lock.
+    """
     blanks = rules.blanks_advice(str(ROOT))
     if blanks:
         raise SetupError(blanks)
-    java = require_java(rules.spark_javas(sys.version_info[:2]))
+    java = require_java(rules.spark_javas(spark or rules.default_spark(sys.version_info[:2])))
     wanted = rules.stamp(
         python=sys.version,
         venv=str(venv),
-        locks={lock.name: lock.read_bytes() for lock in REQUIREMENTS.glob("*.lock")},
+        locks={name: (REQUIREMENTS / name).read_bytes() for name in rules.locks(spark)},
         project=(ROOT / "pyproject.toml").read_bytes(),
     )
     stamp_file = venv / "set-up.json"
     steps = rules.missing_steps(read_stamp(stamp_file), wanted)
     if steps:
         stamp_file.unlink(missing_ok=True)
-        install(venv, steps)
+        install(venv, steps, spark)
     configure_spark(venv, java)
     stamp_file.write_text(json.dumps(wanted, indent=2) + "\n")
     python = platform.python_version()
@@ -80,7 +86,7 @@ def read_stamp(path: Path) -> dict[str, str] | None:
         return None
 
 
-def install(venv: Path, steps: tuple[str, ...]) -> None:
+def install(venv: Path, steps: tuple[str, ...], spark: str | None) -> None:
     """Do those steps that are missing."""
     if "venv" in steps:
         require_ensurepip()
@@ -91,12 +97,23 @@ def install(venv: Path, steps: tuple[str, ...]) -> None:
         with step("what builds packages"):
             pip_install(venv, "--require-hashes", "--requirement", REQUIREMENTS / "build.lock")
         with step("packages of requirements/dev.lock (Spark is some 430 MB)"):
-            pip_install(venv, "--require-hashes", "--requirement", REQUIREMENTS / "dev.lock")
+            for lock in packages(venv, spark):
+                pip_install(venv, "--require-hashes", "--requirement", lock)
         with step("the demo's data"):
             pip_install(venv, "--require-hashes", "--requirement", REQUIREMENTS / "demo.lock")
     if "project" in steps:
         with step("pgjobs itself, editable"):
             pip_install(venv, "--editable", ROOT)
+
+
+def packages(venv: Path, spark: str | None) -> list[Path]:
+    """Return the lock files of a developer's packages: dev.lock, without its Spark where another one is wanted."""
+    dev = REQUIREMENTS / "dev.lock"
+    if spark is None:
+        return [dev]
+    others = venv / "dev-without-spark.lock"
+    others.write_text(rules.without(dev.read_text(), rules.OF_SPARK))
+    return [others, REQUIREMENTS / rules.spark_lock(spark)]
 
 
 def pip_install(venv: Path, *what: str | Path) -> None:

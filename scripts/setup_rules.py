@@ -20,6 +20,11 @@ JAVA_HOMES = (
     "~/.sdkman/candidates/java/*",
 )
 
+SPARKS = ("3.5", "4.0", "4.1")
+"""The PySparks that have a lock file of their own."""
+OF_SPARK = ("pyspark", "py4j")
+"""What such a lock file pins, in place of what dev.lock pins."""
+
 
 class Java(NamedTuple):
     """A Java that answered: its home and its major version."""
@@ -28,9 +33,31 @@ class Java(NamedTuple):
     major: int
 
 
-def spark_javas(python: tuple[int, int]) -> tuple[int, ...]:
-    """Return the Java majors for this Python's Spark, best first: Python 3.9 goes with Spark 3.5."""
-    return (17, 21) if python >= (3, 10) else (17,)
+def default_spark(python: tuple[int, int]) -> str:
+    """Return the Spark that dev.lock pins for a Python."""
+    return "4.1" if python >= (3, 10) else "3.5"
+
+
+def spark_javas(spark: str) -> tuple[int, ...]:
+    """Return the Java majors that a Spark runs on, best first."""
+    return (17,) if spark == "3.5" else (17, 21)
+
+
+def spark_lock(spark: str) -> str:
+    """Name the lock file of a Spark: spark-3.5.lock."""
+    return f"spark-{spark}.lock"
+
+
+def locks(spark: str | None) -> tuple[str, ...]:
+    """Name the lock files that an environment is made of; the others' changes do not concern it."""
+    return ("build.lock", "dev.lock", "demo.lock", *([spark_lock(spark)] if spark else []))
+
+
+def without(lock: str, names: Iterable[str]) -> str:
+    """Leave some packages out of a lock file's text: their lines, and the indented ones that belong to them."""
+    left_out = tuple(f"{name}==" for name in names)
+    requirements = re.split(r"^(?=[^\s#])", lock, flags=re.MULTILINE)
+    return "".join(requirement for requirement in requirements if not requirement.startswith(left_out))
 
 
 def parse_java(output: str) -> Java | None:

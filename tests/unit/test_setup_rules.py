@@ -1,25 +1,32 @@
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from setup_rules import (
+    OF_SPARK,
+    SPARKS,
     Java,
     base_python,
     blanks_advice,
     choose_java,
+    default_spark,
     java_advice,
     launcher,
+    locks,
     missing_steps,
     os_id,
     parse_java,
     spark_env,
     spark_javas,
+    spark_lock,
     stamp,
     venv_advice,
     venv_package,
+    without,
 )
 
 OPENJDK_17 = """
@@ -80,7 +87,25 @@ def test_no_java_is_asked_once_the_best_is_found() -> None:
 
 @pytest.mark.parametrize(("python", "majors"), [((3, 9), (17,)), ((3, 10), (17, 21)), ((3, 13), (17, 21))])
 def test_java_goes_with_the_spark_that_goes_with_python(python: tuple[int, int], majors: tuple[int, ...]) -> None:
-    assert spark_javas(python) == majors
+    assert spark_javas(default_spark(python)) == majors
+
+
+def test_another_spark_brings_its_lock_file_in_place_of_what_dev_has() -> None:
+    folder = Path(__file__).parents[2] / "requirements"
+    assert locks("3.5") == (*locks(None), "spark-3.5.lock")
+    dev = (folder / "dev.lock").read_text()
+    others = without(dev, OF_SPARK)
+    assert [line for line in dev.splitlines() if line not in others] != []
+    assert not re.search(r"^(pyspark|py4j)==|= 4\.1\.1", others, re.MULTILINE)
+    for spark in SPARKS:
+        pinned = (folder / spark_lock(spark)).read_text()
+        assert set(re.findall(r"^([\w-]+)==", pinned, re.MULTILINE)) == set(OF_SPARK)
+        assert re.search(rf"^pyspark=={re.escape(spark)}\.\d+", pinned, re.MULTILINE)
+
+
+def test_a_package_is_left_out_with_its_hashes_and_nothing_else() -> None:
+    first, last = "a==1 \\\n    --hash=sha256:1\n    # via b\n", "pyspark==3 \\\n    --hash=sha256:2\n"
+    assert without(f"# made by\n{first}a-b==2\n{last}", ["a", "pyspark"]) == "# made by\na-b==2\n"
 
 
 @pytest.mark.parametrize(
