@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from submitted import until
 
 from jobs.dbaccess import snapshot, watermark
 from jobs.dbaccess.errors import TransientError, UsageError
@@ -37,7 +38,9 @@ def pair() -> Iterator[tuple[Manager, Manager]]:
     try:
         with Manager("127.0.0.1", 0, directory / "primary", initialize=True, settings=REPLICATION) as primary:
             back_up(primary, directory / "standby")
-            with Manager("127.0.0.1", 0, directory / "standby", settings=REPLICATION) as standby:
+            # Said here: what pg_basebackup -R writes, a server that is older than pg_basebackup does not understand.
+            follows = {"primary_conninfo": address.url(primary.user, primary.host, primary.port, "postgres")}
+            with Manager("127.0.0.1", 0, directory / "standby", settings={**REPLICATION, **follows}) as standby:
                 yield primary, standby
     finally:
         shutil.rmtree(directory)
@@ -102,8 +105,8 @@ def test_a_standby_is_read_in_one_snapshot_and_keeps_no_watermark(pair: tuple[Ma
         session.run("CREATE TABLE t AS SELECT generate_series(1, 9) AS a")
         [[written]] = session.run("SELECT pg_current_wal_lsn()")
     with connect(settings_for(standby), "holder") as holder, connect(settings_for(standby), "part") as part:
-        while holder.run("SELECT pg_last_wal_replay_lsn() < %s::text::pg_lsn", written) == [[True]]:
-            time.sleep(0.02)
+        behind = "SELECT pg_last_wal_replay_lsn() < %s::text::pg_lsn"
+        until(lambda: holder.run(behind, written) == [[False]], "the standby's replay")
         with pytest.raises(UsageError, match="a standby cannot write"):
             watermark.ensure(holder)
         moment = snapshot.export(holder, "SELECT 1")
