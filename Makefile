@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench chaos clean
+	bench chaos matrix clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -114,6 +114,9 @@ bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,
 
 chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200
 	$(BIN)/python -m chaos --seed $(SEED) --times $(TIMES)
+
+matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='core-*python-3.9' TESTS=path
+	$(BIN)/python -m matrix --pairs $(PAIRS) --tests $(TESTS) $(PYTHONS:%=--python %)
 
 clean: ## remove what was made here, the demo and its data among it
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove

@@ -1,0 +1,113 @@
+"""Run the tests on each pair of versions that is not settled on this commit, and keep what came out in the docs.
+
+python -m matrix [--pairs 'core-*python-3.9'...] [--tests tests/unit/test_uri.py...] [--show]
+                 [--python 3.9=/path/to/python3.9]...
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from matrix import plan, runs, servers, table
+from matrix.environments import ROOT, environment
+from matrix.errors import MatrixError
+from servermgr.errors import DatabaseException
+
+PAGE = ROOT / "docs" / "versions.md"
+BUILD = ROOT / "build" / "matrix"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is chosen; the exit status is 1 where a test failed, or a version could not be had."""
+    options = parser().parse_args(arguments)
+    try:
+        trials = plan.choose(options.pairs, plan.trials())
+        commit = code_commit()
+        rows = table.read(PAGE.read_text())
+    except (ValueError, OSError, MatrixError) as error:
+        print(f"matrix: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    settled = [trial for trial in trials if not options.tests and any(row.settles(trial, commit) for row in rows)]
+    for trial in settled:
+        print(f"{trial.name}: passed on {commit} already")
+    left = [trial for trial in trials if trial not in settled]
+    if options.show:
+        print("".join(f"{trial.name}: to be run\n" for trial in left), end="")
+        return 0
+    try:
+        passed = [attempt(trial, commit, options) for trial in left]
+    except KeyboardInterrupt:
+        print("matrix: interrupted; the next run goes on from here", file=sys.stderr)
+        return 130
+    return 0 if all(passed) else 1
+
+
+def attempt(trial: plan.Trial, commit: str, options: argparse.Namespace) -> bool:
+    """Run one trial, tell of it, and keep it where it was run whole; whether all of it passed."""
+    try:
+        programs = servers.programs(trial.postgres, BUILD / "servers")
+        venv = environment(trial, BUILD, dict(options.pythons))
+        outcome = runs.run(trial, venv, programs, BUILD / "results", options.tests or trial.paths)
+    except (MatrixError, DatabaseException, OSError) as error:
+        print(f"{trial.name}: not run: {error}", file=sys.stderr)
+        return False
+    counts = outcome.counts
+    told = f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped in {counts.seconds:.0f} s"
+    print("\n  ".join([f"{trial.name}: {told}", *outcome.failures]), flush=True)
+    if not options.tests:
+        day = datetime.now(timezone.utc).date().isoformat()
+        row = table.Row(trial.tests, outcome.versions, counts, day, commit)
+        PAGE.write_text(table.with_row(PAGE.read_text(), row, plan.trials()))
+    return not counts.failed
+
+
+def code_commit() -> str:
+    """The last commit that changed more than documents, with "+" where the work tree differs from it."""
+    code = ("--", ".", ":(exclude)docs", ":(exclude)*.md")
+    changed = git("status", "--porcelain", *code)
+    return git("log", "-1", "--format=%h", "--abbrev=10", *code) + ("+" if changed else "")
+
+
+def git(*arguments: str) -> str:
+    """What git answers."""
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MatrixError(f"git does not tell the commit: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m matrix", description=__doc__.partition("\n")[0])
+    made.add_argument("--pairs", nargs="*", default=[], metavar="PATTERN", help="those of such a name; default: all")
+    made.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="run these instead, and keep no result")
+    made.add_argument("--show", action="store_true", help="tell what would be run")
+    made.add_argument(
+        *("--python",),
+        dest="pythons",
+        action="append",
+        type=interpreter,
+        default=[],
+        metavar="VERSION=PATH",
+        help="an interpreter that is not on PATH",
+    )
+    return made
+
+
+def interpreter(text: str) -> tuple[str, Path]:
+    """Read 3.9=/path/to/python3.9."""
+    version, equals, path = text.partition("=")
+    if not equals or version not in plan.PYTHONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not VERSION=PATH, of a version among {', '.join(plan.PYTHONS)}")
+    return version, Path(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

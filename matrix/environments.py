@@ -1,0 +1,61 @@
+"""Which Python, and an environment of it with a PySpark, by scripts/setup.py."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from matrix.errors import MatrixError
+from matrix.plan import Trial
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def environment(trial: Trial, folder: Path, named: Mapping[str, Path]) -> Path:
+    """The environment of a trial, made or brought up to date.
+
+    Args:
+        trial: the Python and the PySpark.
+        folder: where environments are kept.
+        named: interpreters that the user names, by version.
+
+    Raises:
+        MatrixError: there is no such Python, or the environment cannot be made.
+    """
+    python = named.get(trial.python) or find(trial.python, candidates(trial.python))
+    venv = folder / trial.environment
+    setup = ROOT / "scripts" / "setup.py"
+    done = subprocess.run([str(python), str(setup), "--venv", str(venv), "--spark", trial.spark], check=False)
+    if done.returncode:
+        raise MatrixError(f"there is no environment {trial.environment}: see above")
+    return venv
+
+
+def candidates(version: str) -> list[Path]:
+    """Where a Python of a version may be: the one that runs this, pyenv's, PATH's."""
+    home = Path.home() / ".pyenv" / "versions"
+    own = [Path(sys.executable).resolve()] if sys.version_info[:2] == tuple(map(int, version.split("."))) else []
+    on_path = shutil.which(f"python{version}")
+    return [*own, *sorted(home.glob(f"{version}.*/bin/python{version}")), *([Path(on_path)] if on_path else [])]
+
+
+def find(version: str, among: Iterable[Path]) -> Path:
+    """The first interpreter that answers with the version. pyenv's shims are there for versions that are not.
+
+    Raises:
+        MatrixError: none does.
+    """
+    for python in among:
+        if answer(python) == version:
+            return python
+    raise MatrixError(f"there is no Python {version}: name one by PYTHONS={version}=/path/to/python{version}")
+
+
+def answer(python: Path) -> str:
+    """The version that an interpreter tells, "3.12"; empty where it does not run."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

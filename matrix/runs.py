@@ -1,0 +1,82 @@
+"""Runs the tests of a trial, and reads what came out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from matrix import junit
+from matrix.environments import ROOT
+from matrix.errors import MatrixError
+from matrix.plan import Trial
+from matrix.table import Counts
+from servermgr.binaries import version_of
+
+_INTERRUPTED = 2
+"""pytest's exit status for Ctrl-C."""
+_NO_TESTS_RUN = (3, 4, 5)
+"""pytest's exit statuses for an error of its own, wrong usage, and nothing collected."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out.
+
+    Attributes:
+        versions: of PostgreSQL, PySpark and Python.
+        failures: the tests that failed.
+    """
+
+    versions: tuple[str, str, str]
+    counts: Counts
+    failures: Sequence[str]
+
+
+def run(trial: Trial, venv: Path, programs: Path, folder: Path, paths: Sequence[str]) -> Outcome:
+    """Run tests on a server and in an environment.
+
+    Args:
+        trial: what to call it.
+        venv: the environment.
+        programs: the directory of the server's programs.
+        folder: for the log and the report.
+        paths: what pytest is given.
+
+    Raises:
+        MatrixError: pytest did not run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    report, log = (folder / f"{trial.name}.{ending}" for ending in ("xml", "log"))
+    report.unlink(missing_ok=True)
+    # A work tree is shared with the other environments: nothing is kept there.
+    command = [str(venv / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", "--junitxml", str(report), *paths]
+    names = {name: value for name, value in os.environ.items() if name not in ("TEST_DATABASE_URL", "POSTGRES_VERSION")}
+    start = time.monotonic()
+    with log.open("w") as output:
+        done = subprocess.run(
+            command, cwd=ROOT, env={**names, "POSTGRES_BIN": str(programs)}, stdout=output, stderr=output, check=False
+        )
+    seconds = time.monotonic() - start
+    if done.returncode == _INTERRUPTED:
+        raise KeyboardInterrupt
+    if done.returncode in _NO_TESTS_RUN or not report.is_file():
+        raise MatrixError(f"pytest ended with status {done.returncode} and ran nothing: see {log}")
+    root = ET.parse(report).getroot()  # noqa: S314 - pytest has just written it
+    found = junit.counts(root)
+    versions = (version_of(programs), *installed(venv))
+    return Outcome(versions, Counts(found.passed, found.failed, found.skipped, seconds), junit.failures(root))
+
+
+def installed(venv: Path) -> tuple[str, str]:
+    """The versions of PySpark and Python in an environment."""
+    code = (
+        "import platform; from importlib.metadata import version; print(version('pyspark'), platform.python_version())"
+    )
+    done = subprocess.run([str(venv / "bin" / "python"), "-c", code], capture_output=True, text=True, check=True)
+    spark, python = done.stdout.split()
+    return spark, python
