@@ -13,6 +13,9 @@ UV := build/uv/bin/uv
 UV_VERSION := 0.13.8
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
+# Half of the tests' time is waiting: for a JVM to start, a server to stop, a lock. Each worker has a server and a Spark of its own.
+WORKERS ?= 2
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile
 SCALE ?= 1
 REPEATS ?= 1
 SEED ?= 1
@@ -38,8 +41,8 @@ demo: setup ## load five tables into a PostgreSQL of its own, and ask it a quest
 demo-stop: ## stop the demo's PostgreSQL
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --stop
 
-test: setup ## run the tests; TEST_DATABASE_URL=postgresql://... chooses another server
-	$(BIN)/pytest
+test: setup ## run the tests, WORKERS=2 files at once; TEST_DATABASE_URL=postgresql://... chooses another server
+	$(BIN)/pytest $(PARALLEL)
 
 check: setup ## format, lint, types and layers
 	$(BIN)/ruff format --check .
@@ -75,7 +78,7 @@ test-docker: setup ## run the tests that need a database on the image postgres:$
 
 test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 	@if test -z "$(EMR7_PYTHON)"; then echo "test-emr7: skipped, no python3.9 on PATH nor under ~/.pyenv"; else \
-		"$(EMR7_PYTHON)" scripts/setup.py --venv .venv-emr7 && .venv-emr7/bin/pytest; fi
+		"$(EMR7_PYTHON)" scripts/setup.py --venv .venv-emr7 && .venv-emr7/bin/pytest $(PARALLEL); fi
 
 package: setup ## pack dist/pyspark_venv.tar.gz for EMR Serverless
 	scripts/package_venv.sh

@@ -37,9 +37,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.log.level", "ERROR")
         .config("spark.sql.session.timeZone", "America/New_York")
         .config("spark.sql.shuffle.partitions", "2")
-        # On a busy machine heartbeats are late. Spark then takes its local executor for lost, cannot register it again,
-        # and ends itself after ten minutes.
-        .config("spark.network.timeout", "1800s")
+        # Where a shuffle's files are lost (test_faults_of_writes), Spark removes its only executor. It runs on, but it
+        # cannot register again, so that its heartbeats fail from then on: after 60 of them it would end the JVM.
+        .config("spark.executor.heartbeat.maxFailures", "1000000")
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
         .getOrCreate()
     )
