@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from submitted import until
 from jobs.dbaccess import snapshot, watermark
 from jobs.dbaccess.errors import TransientError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Patience, Server, Settings, Tls
 from jobs.dbaccess.snapshot import Snapshot, SnapshotLost
 from servermgr import address, binaries, stepdown
@@ -132,6 +134,22 @@ def counter(moment: Snapshot) -> int:
     return int(moment.id.split("-")[1], 16)
 
 
+def slot(moment: Snapshot) -> str:
+    """The server's slot for the session, in the snapshot's name."""
+    return moment.id.split("-")[0]
+
+
+def session_in_slot(settings: Settings, wanted: str, opened: ExitStack) -> Session:
+    """A session in one of the server's slots. Each one takes the lowest that is free, beside the server's own."""
+    for _ in range(20):
+        session = opened.enter_context(connect(settings, "second"))
+        found = slot(snapshot.export(session, "SELECT 1"))
+        snapshot.release(session)
+        if found == wanted:
+            return session
+    raise AssertionError(f"no session comes to slot {wanted}")
+
+
 def test_a_task_adopts_no_other_extracts_snapshot_after_a_restart(lone: Manager) -> None:
     """Names of snapshots are made of counters that begin anew, so that another one has the first one's name soon."""
     with connect(settings_for(lone), "first") as first:
@@ -141,7 +159,9 @@ def test_a_task_adopts_no_other_extracts_snapshot_after_a_restart(lone: Manager)
         before = snapshot.export(first, "SELECT 1 FROM t")
         lone.stop()
     lone.start()
-    with connect(settings_for(lone), "second") as second, connect(settings_for(lone), "task") as task:
+    with ExitStack() as opened:
+        second = session_in_slot(settings_for(lone), slot(before), opened)
+        task = opened.enter_context(connect(settings_for(lone), "task"))
         counts = []
         for _ in range(2):
             counts.append(counter(snapshot.export(second, "SELECT 1 FROM t")))

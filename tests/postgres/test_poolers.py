@@ -49,7 +49,7 @@ def pgbouncer(database: Settings, folder: Path, mode: str, **settings: object) -
     (folder / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
     command = [str(PGBOUNCER), str(folder / "pgbouncer.ini")]
     if os.geteuid() == 0:  # it does not run as root
-        for path in (folder, *folder.parents[:2]):
+        for path in (folder, folder.parent, folder.parent.parent):
             path.chmod(0o755)
         command += ["--user", "nobody"]
     with (folder / "log").open("w") as log:

@@ -71,10 +71,11 @@ def sessions(servers: tuple[Settings, Settings], request: pytest.FixtureRequest)
 
 
 def assert_replicated(here: Session, there: Session) -> None:
-    """The subscriber has the same rows, and never stumbled."""
+    """The subscriber has the same rows, and never stumbled (which PostgreSQL 14 does not count)."""
     expected = here.run("SELECT * FROM t ORDER BY a")
     until(lambda: there.run("SELECT * FROM t ORDER BY a") == expected, "the rows at the subscriber", patience=20)
-    assert there.run("SELECT apply_error_count FROM pg_stat_subscription_stats") == [[0]]
+    if there.run("SELECT to_regclass('pg_catalog.pg_stat_subscription_stats')::oid") != [[None]]:
+        assert there.run("SELECT apply_error_count FROM pg_stat_subscription_stats") == [[0]]
 
 
 @pytest.mark.parametrize("move", [APPEND, Move("overwrite", AB), Move("upsert", AB, ("a",))])
