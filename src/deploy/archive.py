@@ -13,28 +13,27 @@ archive carries an interpreter instead: it sees nothing of the image's.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
-from deploy import interpreter, pins, sources
+from deploy import interpreter, manifest, pins, provenance, sources, wheels
 from deploy.errors import DeployError
 from deploy.inspection import Finding, carried_version, inspect_archive
+from deploy.manifest import NAME
 from deploy.packing import pack
 from deploy.releases import ARCHITECTURES, DEFAULT_RELEASE
 from deploy.target import Target, target_for
 from deploy.uv import run_uv
+from deploy.verification import compare
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "runtime.lock"
-NAME = "pyspark_venv.tar.gz"
 OURS = ("src/jobs", "src/pyspark_pgcopy")
 """The packages of this project that run on EMR."""
 
@@ -92,20 +91,45 @@ def build(
             interpreter.carry(carried, tree, target)
         site = lay_out(tree, target)
         pinned = pins.pin(extras.packages, target, LOCK, extras.locks, Path(scratch))
-        install(site, target, [LOCK, *pinned.files, *extras.requirements])
+        requirements = [LOCK, *pinned.files, *extras.requirements]
+        install(site, target, requirements)
         sources.copy_sources(ours, ROOT, site)
         packed = Path(scratch, NAME)
         pack(tree, packed)
         complain(inspect_archive(packed, target, with_extras=bool(extras)))
-        manifest = describe(packed, site, target, ours.commit)
+        inputs = provenance.Inputs(
+            ours.commit,
+            locked(pinned, extras),
+            manifest.origins(site, wheels.suitable(requirements, target, Path(scratch))),
+            parameters(target, extras),
+        )
+        described = manifest.describe(packed, site, target, inputs)
         if carried:
-            manifest["carried_interpreter"] = interpreter.describe(carried, target)
+            described["carried_interpreter"] = interpreter.describe(carried, target)
         output.mkdir(parents=True, exist_ok=True)
         shutil.move(str(packed), output / NAME)
-        (output / f"{NAME}.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        manifest.beside(output / NAME).write_text(json.dumps(described, indent=2) + "\n")
         for line in filter(None, [*sources.describe(ours), pinned.keep()]):
             tell(line)
     return output / NAME
+
+
+def locked(pinned: pins.Pins, extras: Extras) -> dict[str, bytes]:
+    """The requirements files that were packed by, under the names that the manifest has for them."""
+    files = {LOCK: LOCK.read_bytes(), **pinned.locked(), **{file: file.read_bytes() for file in extras.requirements}}
+    return {provenance.lock_name(file, ROOT): content for file, content in files.items()}
+
+
+def parameters(target: Target, extras: Extras) -> dict[str, object]:
+    """What the caller asked for, without the places of this machine."""
+    return {
+        "release": target.release,
+        "architecture": target.architecture,
+        "interpreter": target.interpreter,
+        "self_contained": target.carried,
+        "with": sorted(Path(extra).name if extra.endswith(".whl") else extra for extra in extras.packages),
+        "requirements": sorted(provenance.lock_name(file, ROOT) for file in extras.requirements),
+    }
 
 
 def lay_out(tree: Path, target: Target) -> Path:
@@ -141,36 +165,6 @@ def install(site: Path, target: Target, requirements: Sequence[Path]) -> None:
         "anew)",
     )
     pins.forget_the_machine(site)
-
-
-def describe(packed: Path, site: Path, target: Target, commit: str) -> dict[str, object]:
-    """The manifest: what the archive is, and what is in it."""
-    return {
-        "archive": NAME,
-        "sha256": hashlib.sha256(packed.read_bytes()).hexdigest(),
-        "bytes": packed.stat().st_size,
-        "release": target.release,
-        "python": target.version,
-        "interpreter": target.interpreter,
-        "architecture": target.architecture,
-        "git_commit": commit,
-        "packages": sorted(map(_package, distributions(site)), key=lambda package: package["name"]),
-    }
-
-
-def distributions(site: Path) -> Iterable[Distribution]:
-    """What is installed in a folder."""
-    return (PathDistribution(path) for path in site.glob("*.dist-info"))
-
-
-def _package(distribution: Distribution) -> dict[str, str]:
-    """A package's name, version, and the hash of the list of its files, which holds the hash of each."""
-    record = distribution.read_text("RECORD") or ""
-    return {
-        "name": distribution.metadata["Name"],
-        "version": distribution.version,
-        "record_sha256": hashlib.sha256(record.encode()).hexdigest(),
-    }
 
 
 def complain(findings: Sequence[Finding]) -> None:
@@ -211,8 +205,11 @@ def verify(options: argparse.Namespace) -> int:
     version = carried_version(options.file)
     target = target_for(options.release, options.arch, version or options.python, carried=version is not None)
     complain(inspect_archive(options.file, target, with_extras=True))
+    compared = compare(options.file, ROOT, OURS)
+    complain(compared.findings)
     carried = " of its own" if target.carried else ""
     print(f"{options.file} is good for {target.release}: {target.interpreter}{carried}, {target.architecture}")
+    print("".join(f"{line}\n" for line in compared.told), end="")
     return 0
 
 

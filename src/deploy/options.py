@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy.archive import NAME
 from deploy.config import variable
+from deploy.manifest import NAME
 from deploy.request import MODES
 from deploy.wait import SHOWN
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.archive import NAME
 from deploy.errors import DeployError
+from deploy.manifest import NAME, beside
 from deploy.request import check_entry, split_uri
 
 MOST_BYTES = 5_000_000_000
@@ -100,7 +100,7 @@ def read_manifest(archive: Path, digest: str) -> bytes | None:
     Raises:
         DeployError: it describes another archive.
     """
-    path = archive.with_name(f"{archive.name}.json")
+    path = beside(archive)
     if not path.exists():
         return None
     content = path.read_bytes()

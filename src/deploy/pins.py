@@ -34,6 +34,10 @@ class Pins:
     lock: Path
     fresh: Path | None = None
 
+    def locked(self) -> dict[Path, bytes]:
+        """The extras' lock, by the place that it is to have, with its content; nothing without extras."""
+        return {self.lock: (self.fresh or self.lock).read_bytes()} if self.files else {}
+
     def keep(self) -> str:
         """Put a fresh lock in its place, once it has proved good; what to tell of it."""
         if self.fresh is None:

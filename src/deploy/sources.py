@@ -25,6 +25,9 @@ else:
 _WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Variables of git's own hooks, which would lead it to another repository or index."""
 
+DIRTY = "-dirty"
+"""Ends the name of a commit from which the work tree differs."""
+
 MOST_TOLD = 10
 """Files left out that are told by name."""
 
@@ -64,8 +67,8 @@ def find_sources(root: Path, folders: Sequence[str], environ: Mapping[str, str] 
     if tracked:
         untracked = git.lines("ls-files", "-z", "--others", "--exclude-standard", "--", *folders)
         commit = git.commit()
-        unclean = commit and any(untracked) and not commit.endswith(_DIRTY)
-        return Sources(_sorted(tracked), _sorted(there - tracked), commit + (_DIRTY if unclean else ""))
+        unclean = commit and any(untracked) and not commit.endswith(DIRTY)
+        return Sources(_sorted(tracked), _sorted(there - tracked), commit + (DIRTY if unclean else ""))
     declared = set(_declared(root, there))
     if not declared:
         raise DeployError(f"There is nothing to pack in {', '.join(folders)} below {root}.")
@@ -85,7 +88,7 @@ def describe(sources: Sources) -> list[str]:
     lines = []
     if sources.reason:
         lines.append(f"Packed without git ({sources.reason}): what pyproject.toml says belongs to a package.")
-    elif sources.commit.endswith(_DIRTY):
+    elif sources.commit.endswith(DIRTY):
         lines.append(f"The work tree differs from its commit; the archive's version is {sources.commit}.")
     if sources.left_out:
         shown = ", ".join(sources.left_out[:MOST_TOLD])
@@ -93,9 +96,6 @@ def describe(sources: Sources) -> list[str]:
         wanted = "" if sources.reason else " What belongs to a job is packed after `git add`."
         lines.append(f"Left out: {shown}{more}.{wanted}")
     return lines
-
-
-_DIRTY = "-dirty"
 
 
 class Git:

@@ -104,8 +104,8 @@ def _named(directory: Path, wanted: str) -> Installation:
     found = Installation(version_of(directory), directory)
     if wanted and not found.is_version(wanted):
         raise DatabaseException(
-            f"PostgreSQL {wanted} is wanted, and POSTGRES_BIN names {found.version} in {directory}: "
-            "name another directory, or unset it"
+            f"no PostgreSQL {wanted} here: POSTGRES_BIN names {found.version} in {directory}. "
+            "Name another directory, or unset it"
         )
     return found
 

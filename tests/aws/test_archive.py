@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from deploy import packing
-from deploy.archive import NAME, build, main
+from deploy.archive import build, main
 from deploy.elf import elf_faults
 from deploy.errors import DeployError
 from deploy.inspection import BUDGET, inspect_archive
+from deploy.manifest import NAME
 from deploy.releases import RELEASES, find_release
 from deploy.target import Target, target_for
 

@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 from standin import VERSION, stand_in, this_machine
 
-from deploy.archive import NAME, build, main
+from deploy.archive import build, main
 from deploy.elf import library_faults
 from deploy.errors import DeployError
 from deploy.inspection import carried_version, inspect_archive
+from deploy.manifest import NAME
 from deploy.packing import unpack
 from deploy.target import target_for
 
