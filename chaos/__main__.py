@@ -16,7 +16,10 @@ from pathlib import Path
 
 from chaos import plan, report, server
 from chaos.errors import ChaosError
-from chaos.trial import Stage, Verdict, run
+from chaos.passwords import Search
+from chaos.stage import Stage
+from chaos.trial import run
+from chaos.verdict import Verdict
 from chaos.wire import Wire
 from servermgr.errors import DatabaseException, WorkerError
 
@@ -61,7 +64,8 @@ def stage() -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="pgjobs-chaos-") as folder, server.server() as postgres:
         wire = Wire((postgres.manager.host, postgres.manager.port))
         with wire.listening() as port:
-            shared = Stage(postgres, wire, port, Path(folder))
+            search = Search(postgres.password, Path(folder), postgres.manager.db_dir)
+            shared = Stage(postgres, wire, port, Path(folder), search)
             try:
                 yield shared
             finally:

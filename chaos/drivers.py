@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import random
+import shlex
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyspark
 
 from chaos.errors import ChaosError
 
@@ -24,6 +26,13 @@ START = 90.0
 
 _CONF = {
     "spark.ui.enabled": "false",
+    "spark.eventLog.enabled": "true",
+    "spark.eventLog.compress": "false",
+    "spark.eventLog.rolling.enabled": "false",
+    # Jobs are short: what is compiled best is compiled for nobody.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.python.daemon.module": "chaos.spark_daemon",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     "spark.driver.memory": "1g",
@@ -58,23 +67,41 @@ class Outcome:
     out: str = ""
     err: str = ""
 
+    @property
+    def last_line(self) -> str:
+        """The last of what it complained."""
+        lines = self.err.strip().splitlines()
+        return lines[-1] if lines else "nothing"
+
 
 class Driver:
     """A Spark driver that runs one job after another.
 
     Args:
         master: Spark's master: `local-cluster[2,1,640]` has executors as processes.
-        folder: for its notes, logs and warehouse.
+        folder: for all that it writes.
+        password: of the jobs' role.
     """
 
-    def __init__(self, master: str, folder: Path) -> None:
+    def __init__(self, master: str, folder: Path, password: str) -> None:
         self._kill_request = folder / "kill-task"
         self._log = (folder / "spark.log").open("ab")
         answers, other_end = os.pipe()
-        conf = {**_CONF, "spark.master": master, "spark.sql.warehouse.dir": str(folder / "warehouse")}
-        arguments = [f"--conf {name}={value}" for name, value in conf.items()]
-        environ = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(sys.path)}
-        environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*arguments, "pyspark-shell"])
+        places = {name: folder / name for name in ("warehouse", "events", "local", "tmp")}
+        for place in places.values():
+            place.mkdir(exist_ok=True)
+        conf = {**_CONF, "spark.master": master, "spark.sql.warehouse.dir": str(places["warehouse"])}
+        conf |= {"spark.eventLog.dir": str(places["events"]), "spark.local.dir": str(places["local"])}
+        arguments = [shlex.join(["--conf", f"{name}={value}"]) for name, value in conf.items()]
+        environ = {
+            **os.environ,
+            "PYSPARK_PYTHON": sys.executable,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYSPARK_SUBMIT_ARGS": " ".join([*arguments, "pyspark-shell"]),
+            "SPARK_HOME": str(_spark_home(folder / "spark")),
+            "TMPDIR": str(places["tmp"]),
+            "PGPASSWORD": password,
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "chaos.spark_driver", str(other_end), str(self._kill_request)],
             stdin=subprocess.PIPE,
@@ -120,6 +147,11 @@ class Driver:
         return Outcome(told.get("status", 0), told.get("out", ""), told.get("err", ""))
 
     @property
+    def left(self) -> list[str]:
+        """Processes of it, where it has ended: all that it ever started has its session."""
+        return [] if self.runs else [_command(one)[-100:] for one in _of_session(self._process.pid)]
+
+    @property
     def runs(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
@@ -138,7 +170,7 @@ class Driver:
         below = self._family()
         self._process.kill()
         self._process.wait()
-        for process in below:
+        for process in (*below, *_of_session(self._process.pid)):
             _kill(process)
         self._log.close()
 
@@ -162,6 +194,27 @@ class Driver:
         return children
 
 
+def _of_session(number: int) -> list[psutil.Process]:
+    """The processes of a session, also those whose parents have died."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(process.pid) == number and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _spark_home(folder: Path) -> Path:
+    """Spark, as it is installed, in a folder of ours: a local cluster's workers write below it."""
+    if not folder.exists():
+        folder.mkdir()
+        installed = Path(pyspark.__file__).parent
+        for name in ("bin", "conf", "jars", "python", "sbin"):
+            if (installed / name).exists():
+                (folder / name).symlink_to(installed / name)
+    return folder
+
+
 def _command(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())
@@ -174,7 +227,7 @@ def _is_executor(process: psutil.Process) -> bool:
 
 
 def _is_worker(process: psutil.Process) -> bool:
-    return "pyspark.daemon" in _command(process)
+    return "chaos.spark_daemon" in _command(process)
 
 
 def _is_driver_jvm(process: psutil.Process) -> bool:

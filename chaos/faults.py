@@ -14,6 +14,7 @@ from chaos import tables
 from chaos.drivers import Driver
 from chaos.errors import ChaosError
 from chaos.plan import Trial
+from chaos.pooler import Pooler
 from chaos.server import LOADER, Database, PostgresUnderTrial
 from chaos.wire import Link
 
@@ -31,6 +32,7 @@ class Scene:
     database: Database
     driver: Driver
     choose: random.Random
+    pooler: Pooler | None = None
     beside: list[threading.Thread] = field(default_factory=list)
     sessions: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -40,14 +42,16 @@ class Scene:
         self.beside.append(thread)
         thread.start()
 
-    def settle(self) -> None:
-        """Wait until what goes on beside the job has ended."""
+    def settle(self) -> bool:
+        """Wait until what goes on beside the job has ended; whether all of it was done."""
         for thread in self.beside:
             thread.join(60)
         for session in self.sessions:
             session.wait(60)
+        return not any(session.returncode for session in self.sessions)
 
 
+Spring = Callable[[Link], None]
 Fault = Callable[[Scene, Link], None]
 
 
@@ -93,8 +97,20 @@ def _lock(scene: Scene, _: Link) -> None:
     time.sleep(0.1)
 
 
+def _lose_pooler(scene: Scene, _: Link) -> None:
+    pooler = scene.pooler
+    assert pooler is not None  # noqa: S101 - this trial has one
+    pooler.kill()
+
+    def come_back() -> None:
+        time.sleep(scene.trial.seconds)
+        pooler.start()
+
+    scene.meanwhile(come_back)
+
+
 def _somebody_else(scene: Scene, _: Link) -> None:
-    scene.sessions.append(scene.database.start_in_background(tables.meanwhile(scene.trial.fault)))
+    scene.sessions.append(scene.database.start_in_background(tables.meanwhile(scene.trial)))
     time.sleep(scene.choose.choice((0.0, 0.1, 0.5)))
 
 
@@ -109,24 +125,29 @@ def _quietly(work: Callable[[], None]) -> Callable[[], None]:
 FAULTS: dict[str, Fault] = {
     "cut": lambda _, link: link.cut(),
     "lose answer": lambda _, link: link.cut(),
+    "lose answer to COMMIT": lambda _, link: link.cut(),
     "half-close": lambda _, link: link.half_close(),
+    "vanish": lambda _, link: link.vanish(),
     "slow down": lambda _, link: link.slow_down(),
     "stall": _stall,
     "kill worker": lambda scene, _: scene.driver.kill_worker(scene.choose),
     "kill executor": lambda scene, _: scene.driver.kill_executor(scene.choose),
+    "lose shuffle": lambda scene, _: scene.driver.kill_executor(scene.choose),
     "kill driver": lambda scene, _: scene.driver.kill(),
     "kill task": lambda scene, _: scene.driver.kill_task(),
     "restart server": _restart,
     "terminate backends": _terminate,
     "use up connections": _use_up,
     "fill disk": _fill_disk,
+    "clock jumps": lambda scene, _: scene.server.clock.jump(scene.choose),
+    "pooler dies": _lose_pooler,
     "lock target": _lock,
-    **dict.fromkeys(tables.MEANWHILE, _somebody_else),
+    **dict.fromkeys(tables.NEIGHBOURS, _somebody_else),
 }
 """By name. Those of a trial that are not here lie in its input, its role, or another job beside it."""
 
 
-def springing(scene: Scene) -> Callable[[Link], None] | None:
+def springing(scene: Scene) -> Spring | None:
     """What an ambush does; None where the fault needs none."""
     fault = FAULTS.get(scene.trial.fault)
     return None if fault is None else lambda link: fault(scene, link)

@@ -74,6 +74,10 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
     if trial.flow == "pgcopy read":
         options = {**place.options(), "table": TABLE, "parallelism": "3"}
         return {"job": "read", "options": options, "target": str(place.lake)}
+    if trial.flow == "pgcopy stream read":
+        options = {**place.options(), "table": TABLE, "parallelism": "3", "ordinalColumn": "version"}
+        checkpoint = str(place.folder / "checkpoint")
+        return {"job": "read stream", "options": options, "target": str(place.lake), "checkpoint": checkpoint}
     options = {**place.options(), "table": TABLE, **_pgcopy_mode(trial)}
     if trial.flow == "pgcopy write":
         options["loadId"] = identity
@@ -88,6 +92,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
     return {
         "job": "write stream",
         "source": str(place.source),
+        "select": _select(trial),
         "options": options,
         "checkpoint": str(place.folder / "checkpoint"),
     }

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pyarrow.dataset
 
+from chaos.drivers import Driver
 from chaos.errors import ChaosError
 from chaos.rows import AS_JSON
 from chaos.server import Database
@@ -25,11 +28,11 @@ def marker(database: Database, load_id: str) -> bool:
     return bool(database.run(f"SELECT 1 FROM public.table_updates WHERE update_id = '{load_id}'").strip())
 
 
-def table(database: Database) -> list[list[Any]]:
-    """The target's rows, as `rows.as_json` has them; none where there is no table."""
-    if not database.run("SELECT to_regclass('shop.target')").strip():
+def table(database: Database, name: str) -> list[list[Any]]:
+    """The rows of a table of the shop's, as `rows.as_json` has them; none where there is no such table."""
+    if not database.run(f"SELECT to_regclass('shop.{name}')").strip():
         return []
-    return database.as_json(f"SELECT {AS_JSON} FROM shop.target ORDER BY id")
+    return database.as_json(f"SELECT {AS_JSON} FROM shop.{name} ORDER BY id")
 
 
 def difference(found: Sequence[Any], expected: Sequence[Any]) -> str:
@@ -54,16 +57,27 @@ def source(database: Database) -> list[tuple[Any, ...]]:
 
 
 def lake(folder: Path) -> list[tuple[Any, ...]]:
-    """The rows of a folder of Parquet files, hidden ones left out as Spark does."""
-    files = [
-        str(path)
-        for path in folder.rglob("*.parquet")
-        if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
-    ]
+    """The rows of a folder of Parquet files: of those that a stream has committed, or of all that are not hidden."""
+    files = _committed(folder) if (folder / "_spark_metadata").exists() else _shown(folder)
     if not files:
         return []
     rows = pyarrow.dataset.dataset(files, format="parquet").to_table(columns=["id", "version", "text"]).to_pylist()
     return sorted((row["id"], row["version"], row["text"]) for row in rows)
+
+
+def _shown(folder: Path) -> list[str]:
+    return [
+        str(path)
+        for path in folder.rglob("*.parquet")
+        if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+    ]
+
+
+def _committed(folder: Path) -> list[str]:
+    """The files that the log of a stream's batches names: each batch a file, its first line a version."""
+    batches = [path for path in (folder / "_spark_metadata").iterdir() if not path.name.startswith(".")]
+    lines = [json.loads(line) for batch in batches for line in batch.read_text().splitlines()[1:]]
+    return sorted({unquote(urlsplit(line["path"]).path) for line in lines})
 
 
 def newest(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -71,9 +85,9 @@ def newest(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted({row[0]: row for row in sorted(rows, key=lambda row: row[1])}.values())
 
 
-def left_in(database: Database) -> list[str]:
-    """Staging tables, sessions and advisory locks that are left, after they had time to end."""
-    return _until_none(lambda: _left_now(database))
+def left_in(database: Database, ended: Sequence[Driver]) -> list[str]:
+    """What is left, after it had time to end: staging tables, sessions, advisory locks, processes of dead drivers."""
+    return _until_none(lambda: _left_now(database) + [f"process {left}" for driver in ended for left in driver.left])
 
 
 def _left_now(database: Database) -> list[str]:

@@ -1,9 +1,16 @@
-"""What a trial does: all of it follows from the trial's seed."""
+"""What a trial does: all of it follows from the trial's seed.
+
+Seeds 1 to `len(DECK)` run each job with each fault that makes sense for it, once; later seeds draw among these.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import cycle
+
+from chaos.steps import COMMITS, STEPS
 
 ROWS = 12_000
 """Rows of a load's input."""
@@ -18,35 +25,59 @@ FLOWS = {
     "extract": 4,
     "incremental": 2,
     "pgcopy read": 2,
+    "pgcopy stream read": 2,
 }
-"""The jobs, each with its share of the trials."""
+"""The jobs, each with its share of the trials that are drawn after the deck."""
 
-MODES = ("append", "overwrite", "upsert", "ignore")
-TARGETS = ("new", "plain", "indexed", "partitioned")
-INPUTS = ("files", "shuffled")
+WRITES = ("load", "pgcopy write", "pgcopy stream write")
+BATCH_WRITES = ("load", "pgcopy write")
+READS = ("extract", "pgcopy read")
+NEWER = ("incremental", "pgcopy stream read")
+"""Jobs that read what is new since their last run."""
+
+TARGETS = {
+    "append": ("new", "plain", "indexed", "partitioned"),
+    "overwrite": ("new", "plain", "indexed", "partitioned"),
+    "upsert": ("new", "indexed", "partitioned"),
+    "ignore": ("new", "indexed", "partitioned"),
+}
+"""The modes of a write, each with the kinds of table that it works on."""
 
 STATEMENTS = {
-    "load": 60,
-    "pgcopy write": 60,
-    "pgcopy stream write": 150,
-    "extract": 45,
-    "incremental": 60,
-    "pgcopy read": 45,
+    "load": 90,
+    "pgcopy write": 90,
+    "pgcopy stream write": 200,
+    "extract": 60,
+    "incremental": 110,
+    "pgcopy read": 60,
+    "pgcopy stream read": 70,
 }
 """About as many statements as an undisturbed job sends; a fault's moment is drawn among them."""
 
-WIRE_FAULTS = ("cut", "lose answer", "stall", "slow down", "half-close")
+WIRE_FAULTS = ("cut", "lose answer", "stall", "slow down", "half-close", "vanish")
 PROCESS_FAULTS = ("kill worker", "kill executor", "kill driver", "kill task")
-SERVER_FAULTS = ("restart server", "terminate backends", "use up connections", "fill disk")
-WRITE_FAULTS = ("lock target", "fail upstream", "slow twin", "same id", "same table", "hostile role")
-READ_FAULTS = ("truncate and reload", "swap by rename", "rewrite", "hostile role")
-INCREMENTAL_FAULTS = ("write meanwhile", "attach partition")
+SERVER_FAULTS = ("restart server", "terminate backends", "use up connections", "fill disk", "clock jumps")
+POOLER_FAULTS = ("pooler between", "pooler dies", "pooler shares")
+ROLE_FAULTS = ("hostile role",)
+WRITE_FAULTS = ("lose answer to COMMIT", "lose shuffle", "lock target", "fail upstream", "slow twin", "same table")
+NEIGHBOURS_OF_WRITES = ("truncate", "swap by rename", "rewrite", "detach and attach")
+NEIGHBOURS_OF_READS = ("truncate and reload", "swap by rename", "rewrite", "attach partition", "detach partition")
+NEIGHBOURS_OF_NEWER = ("write meanwhile", "truncate and reload", "attach partition", "lose answer to COMMIT")
 
-READS = ("extract", "pgcopy read")
-WRITES = ("load", "pgcopy write", "pgcopy stream write")
+_COMMON = WIRE_FAULTS + PROCESS_FAULTS + SERVER_FAULTS + POOLER_FAULTS + ROLE_FAULTS
+FAULTS = {
+    "load": (*_COMMON, *WRITE_FAULTS, "same id", *NEIGHBOURS_OF_WRITES),
+    "pgcopy write": (*_COMMON, *WRITE_FAULTS, "same id", *NEIGHBOURS_OF_WRITES),
+    "pgcopy stream write": (*_COMMON, *WRITE_FAULTS, "rewrite", "detach and attach"),
+    "extract": (*_COMMON, *NEIGHBOURS_OF_READS),
+    "pgcopy read": (*_COMMON, *NEIGHBOURS_OF_READS),
+    "incremental": (*_COMMON, *NEIGHBOURS_OF_NEWER, "same id"),
+    "pgcopy stream read": (*_COMMON, *NEIGHBOURS_OF_NEWER[:-1]),
+}
+"""The faults that make sense for each job."""
 
-MEASURED_IN_BYTES = 0.25
-"""The share of moments that are places in a COPY stream, and not statements."""
+_PARTITIONS_CHANGE = ("detach and attach", "attach partition", "detach partition")
+_FILES_ONLY = ("fail upstream", "slow twin")
 
 
 @dataclass(frozen=True)
@@ -54,7 +85,7 @@ class Moment:
     """When a fault strikes.
 
     Attributes:
-        unit: "statement" or "byte" (of COPY), counted over all of the job's connections.
+        unit: "statement" or "byte" (of COPY), counted over all of the job's connections, or a step's name.
         at: at which of them.
         answered: once the server has done it, before the job is told; else before the server hears of it.
     """
@@ -64,7 +95,8 @@ class Moment:
     answered: bool
 
     def __str__(self) -> str:
-        return f"{'after' if self.answered else 'before'} {self.unit} {self.at:,}"
+        which = f"{self.unit} {self.at:,}" if self.unit in ("statement", "byte") else f"<{self.unit}> {self.at}"
+        return f"{'after' if self.answered else 'before'} {which}"
 
 
 @dataclass(frozen=True)
@@ -95,37 +127,74 @@ class Trial:
         return f"{what}: {self.fault} {self.moment}"
 
 
-def draw(seed: int) -> Trial:
-    """The trial of a seed."""
+@dataclass(frozen=True)
+class Case:
+    """A job, where it works, and what breaks; the moment is drawn for each trial."""
+
+    flow: str
+    fault: str
+    mode: str
+    target: str
+
+
+def cases() -> Iterator[Case]:
+    """Each job with each of its faults; modes and tables of writes take turns."""
+    kinds = cycle([(mode, target) for mode, targets in TARGETS.items() for target in targets])
+    for flow, faults in FAULTS.items():
+        for fault in faults:
+            mode, target = next(kinds) if flow in WRITES else ("", "plain")
+            yield Case(flow, fault, mode, target)
+
+
+def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
+    random.Random(0).shuffle(dealt)  # noqa: S311 - a repeatable order, and no secret
+    return tuple(dealt)
+
+
+DECK = _shuffled(list(cases()))
+
+
+def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
+    """The trial of a seed.
+
+    Args:
+        seed: from 1 on.
+        lacking: flows and faults that cannot be had here; others take their place.
+    """
     choose = random.Random(seed)  # noqa: S311 - a repeatable draw, and no secret
+    case = DECK[seed - 1] if 0 < seed <= len(DECK) else _any(choose)
+    while case.flow in lacking or case.fault in lacking:
+        case = _any(choose)
+    target = _target(choose, case)
+    source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
+    if case.fault == "lose shuffle":
+        source = "shuffled"
+    moment = _moment(choose, case)
+    return Trial(seed, case.flow, case.mode, target, source, case.fault, moment, choose.uniform(1.0, 3.0))
+
+
+def _any(choose: random.Random) -> Case:
     flow = choose.choices(list(FLOWS), list(FLOWS.values()))[0]
-    mode = choose.choice(MODES) if flow in WRITES else ""
-    target = _target(choose, flow, mode)
-    source = choose.choice(INPUTS) if flow in WRITES else ""
-    fault = choose.choice(_faults(flow))
-    if fault in ("fail upstream", "slow twin"):
-        source = "files"
-    return Trial(seed, flow, mode, target, source, fault, _moment(choose, flow, fault), choose.uniform(1.0, 4.0))
+    return choose.choice([case for case in DECK if case.flow == flow])
 
 
-def _target(choose: random.Random, flow: str, mode: str) -> str:
-    if mode in ("upsert", "ignore"):
-        return choose.choice(("new", "indexed", "partitioned"))
-    if flow in WRITES:
-        return choose.choice(TARGETS)
-    return "partitioned" if flow == "incremental" else choose.choice(("plain", "partitioned"))
+def _target(choose: random.Random, case: Case) -> str:
+    if case.fault in _PARTITIONS_CHANGE or case.flow == "incremental":
+        return "partitioned"
+    if not case.mode:
+        return choose.choice(("plain", "partitioned"))
+    if case.target == "new" and (case.fault in NEIGHBOURS_OF_WRITES or case.fault == "lock target"):
+        return "indexed"
+    return case.target
 
 
-def _faults(flow: str) -> tuple[str, ...]:
-    if flow == "load":
-        return WIRE_FAULTS + PROCESS_FAULTS + SERVER_FAULTS + WRITE_FAULTS
-    own = {"extract": READ_FAULTS, "pgcopy read": READ_FAULTS, "incremental": INCREMENTAL_FAULTS}
-    others = ("lock target", "fail upstream", "same table", "hostile role")
-    return WIRE_FAULTS + PROCESS_FAULTS + SERVER_FAULTS + own.get(flow, others)
-
-
-def _moment(choose: random.Random, flow: str, fault: str) -> Moment:
-    if flow in WRITES and choose.random() < MEASURED_IN_BYTES:
+def _moment(choose: random.Random, case: Case) -> Moment:
+    if case.fault == "lose answer to COMMIT":
+        return Moment(COMMITS[case.flow], 1, answered=True)
+    unit = "byte" if case.fault == "lose shuffle" else choose.choice(("byte", "step", "step", "statement"))
+    answered = case.fault == "lose answer" or (case.fault not in WIRE_FAULTS and choose.random() < 0.5)  # noqa: PLR2004
+    if unit == "byte" and case.flow in WRITES and case.fault != "lose answer":
         return Moment("byte", choose.randrange(1, ROWS * 100), answered=False)
-    answered = fault == "lose answer" or (fault not in WIRE_FAULTS and choose.random() < 0.5)  # noqa: PLR2004 - a coin
-    return Moment("statement", choose.randrange(1, STATEMENTS[flow]), answered)
+    if unit == "step":
+        return Moment(choose.choice(STEPS[case.flow]), 1, answered)
+    return Moment("statement", choose.randrange(1, STATEMENTS[case.flow]), answered)

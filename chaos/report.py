@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from chaos.trial import Verdict
+from chaos.verdict import Verdict
 
 
 def line(verdict: Verdict) -> str:
@@ -18,7 +18,7 @@ def line(verdict: Verdict) -> str:
     )
     lines = [f"{head}: {ended}{struck}", *(f"      {complaint}" for complaint in verdict.complaints)]
     if verdict.complaints:
-        lines.append(f"      struck at: {verdict.struck}; the job said: {_last_line(verdict.first.err)}")
+        lines.append(f"      struck at: {verdict.struck}; the job said: {verdict.first.last_line}")
         lines.append(f"      again: make chaos SEED={verdict.trial.seed} TIMES=1")
     return "\n".join(lines)
 
@@ -38,8 +38,3 @@ def summary(verdicts: Sequence[Verdict], seconds: float) -> str:
             *(["  again:  " + ", ".join(f"SEED={verdict.trial.seed}" for verdict in found)] if found else []),
         ]
     )
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "nothing"

@@ -109,9 +109,14 @@ def old(trial: Trial) -> list[Row]:
     ]
 
 
-def after(trial: Trial, rows: list[Row]) -> list[Row]:
-    """What the table holds once the load has been published."""
-    before = old(trial)
+def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
+    """What a table holds once the load has been published.
+
+    Args:
+        trial: whose.
+        rows: of the load.
+        before: of the table.
+    """
     if trial.mode == "overwrite":
         return rows
     if trial.mode == "upsert":

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from chaos import passwords
+from chaos.clock import Clock
 from chaos.errors import ChaosError
 from servermgr import binaries
 from servermgr.postgres import Manager
@@ -27,6 +30,7 @@ SETTINGS = {
     "autovacuum": "off",
     "deadlock_timeout": "200ms",
     "client_connection_check_interval": "1s",
+    "log_statement": "all",
 }
 
 LOADER = "loader"
@@ -55,6 +59,15 @@ class Database:
             raise ChaosError(f"psql: {done.stderr.strip()}")
         return done.stdout
 
+    def shown(self) -> list[tuple[str, str]]:
+        """What anybody, or any reader of these tables, may see of the jobs right now."""
+        shown = [("pg_stat_activity", self.run("SELECT application_name, query FROM pg_stat_activity"))]
+        kept = "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relname ~ '^pgjobs_|^table_updates$'"
+        for table in self.run(kept).split():
+            with contextlib.suppress(ChaosError):  # it is locked, or gone
+                shown.append((table, self.run("SET lock_timeout = '50ms'", f"SELECT t FROM {table} AS t")))
+        return shown
+
     def as_json(self, query: str) -> list[list[Any]]:
         """The rows of a query with one column of JSON."""
         return [json.loads(line) for line in self.run(query).split("\n") if line]
@@ -70,25 +83,34 @@ class PostgresUnderTrial:
 
     Args:
         manager: It, running.
+        clock: its own.
     """
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, clock: Clock) -> None:
         self.manager = manager
+        self.clock = clock
+        self.password = passwords.plant()
         self._restarting = threading.Lock()
         self.psql = binaries.find().bin / "psql"
-        Database(manager, "postgres", self.psql).run(f"CREATE ROLE {LOADER} LOGIN")
+        verifier = passwords.verifier(self.password)
+        Database(manager, "postgres", self.psql).run(f"CREATE ROLE {LOADER} LOGIN PASSWORD '{verifier}'")
 
     @contextlib.contextmanager
     def database(self, name: str) -> Iterator[Database]:
         """A database of the loader's, dropped afterwards."""
+        self.reset_role()
         admin = Database(self.manager, "postgres", self.psql)
-        admin.run(f"ALTER ROLE {LOADER} RESET ALL", f"ALTER ROLE {LOADER} CONNECTION LIMIT -1")
         admin.run(f"CREATE DATABASE {name} OWNER {LOADER}")
         try:
             yield Database(self.manager, name, self.psql)
         finally:
             self.await_restart()
             admin.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def reset_role(self) -> None:
+        """Have the jobs' role as it was made."""
+        admin = Database(self.manager, "postgres", self.psql)
+        admin.run(f"ALTER ROLE {LOADER} RESET ALL", f"ALTER ROLE {LOADER} CONNECTION LIMIT -1")
 
     def restart(self) -> None:
         """Stop the server as a crash does, and start it again on the same port."""
@@ -97,7 +119,10 @@ class PostgresUnderTrial:
             assert process is not None  # noqa: S101 - it was started
             process.send_signal(signal.SIGQUIT)
             self.manager.wait()
-            self.manager.start(timeout=60.0)
+            log = self.manager.log_path  # the next start would begin it anew
+            log.rename(log.with_name(f"{time.monotonic_ns()}.log"))
+            with self.clock.for_children():
+                self.manager.start(timeout=60.0)
 
     def await_restart(self) -> None:
         """Wait until a restart that has begun has ended."""
@@ -127,6 +152,10 @@ def _limit(processes: list[psutil.Process], size: int) -> None:
             process.rlimit(psutil.RLIMIT_FSIZE, (size, psutil.RLIM_INFINITY))
 
 
+def _ask_for_passwords(rules: Path) -> None:
+    rules.write_text(f"host all {LOADER} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+
+
 @contextlib.contextmanager
 def server() -> Iterator[PostgresUnderTrial]:
     """Run a PostgreSQL for the trials."""
@@ -134,7 +163,14 @@ def server() -> Iterator[PostgresUnderTrial]:
     directory = tempfile.mkdtemp(prefix="pgjobs-chaos-")
     Path(directory).chmod(0o755)
     try:
-        with Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SETTINGS) as manager:
-            yield PostgresUnderTrial(manager)
+        clock = Clock(Path(directory) / "clock")
+        with clock.for_children():
+            manager = Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SETTINGS)
+            _ask_for_passwords(manager.db_dir / "pg_hba.conf")
+            manager.start(timeout=60.0)
+        try:
+            yield PostgresUnderTrial(manager, clock)
+        finally:
+            manager.stop()
     finally:
         shutil.rmtree(directory)

@@ -76,9 +76,28 @@ def _write_stream(spark: SparkSession, asked: Mapping[str, Any]) -> int:
     def job() -> None:
         schema = spark.read.parquet(asked["source"]).schema
         files = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(asked["source"])
+        files.createOrReplaceTempView("source")
         query = (
-            files.writeStream.format("pgcopy")
+            spark.sql(asked["select"])
+            .writeStream.format("pgcopy")
             .options(**asked["options"])
+            .option("checkpointLocation", asked["checkpoint"])
+            .trigger(availableNow=True)
+            .start()
+        )
+        query.awaitTermination()
+
+    return run_job(job, verbose=False)
+
+
+def _read_stream(spark: SparkSession, asked: Mapping[str, Any]) -> int:
+    def job() -> None:
+        query = (
+            spark.readStream.format("pgcopy")
+            .options(**asked["options"])
+            .load()
+            .writeStream.format("parquet")
+            .option("path", asked["target"])
             .option("checkpointLocation", asked["checkpoint"])
             .trigger(availableNow=True)
             .start()
@@ -94,6 +113,7 @@ _JOBS: dict[str, Callable[[SparkSession, Mapping[str, Any]], int]] = {
     "write": _write,
     "read": _read,
     "write stream": _write_stream,
+    "read stream": _read_stream,
 }
 
 

@@ -27,6 +27,9 @@ HOSTILE = (
 )
 """Settings that a role may have."""
 
+_CUT = ROWS * 2 // 3
+"""Ids of a partition of a target."""
+
 SOURCE_ROWS = 6_000
 """Rows of a table that is read."""
 
@@ -51,10 +54,11 @@ def _make_target(trial: Trial, database: Database) -> None:
     partitioned = trial.target == "partitioned"
     statements = [f"CREATE TABLE target ({rows.COLUMNS}){' PARTITION BY RANGE (id)' if partitioned else ''}"]
     if partitioned:
-        statements += _partitions("target", ROWS * 2)
+        statements += _partitions("target", _CUT * 3)
     if trial.target in ("indexed", "partitioned"):
         statements += ["ALTER TABLE target ADD PRIMARY KEY (id)", "CREATE INDEX ON target (day, name)"]
-    _as_loader(database, *statements, rows.insert_old(trial))
+    statements += [rows.insert_old(trial), "CREATE TABLE before AS SELECT * FROM target"]
+    _as_loader(database, *statements)
 
 
 def _make_source(trial: Trial, database: Database) -> None:
@@ -90,7 +94,7 @@ _BECOME_LOADER = f"SET ROLE {LOADER}; SET search_path = shop"
 
 
 # What others do to a table while it is read; each is one transaction that takes a while.
-MEANWHILE = {
+_OF_READS = {
     "truncate and reload": f"TRUNCATE target; {fill(2)}; SELECT pg_sleep(1.5)",
     "swap by rename": (
         "CREATE TABLE target_new (LIKE target INCLUDING ALL); "
@@ -107,9 +111,28 @@ MEANWHILE = {
         f"{fill(1, 'target_more', SOURCE_ROWS, SOURCE_ROWS + 500)}; "
         f"ALTER TABLE target ATTACH PARTITION target_more FOR VALUES FROM ({SOURCE_ROWS}) TO ({SOURCE_ROWS * 2})"
     ),
+    "detach partition": "ALTER TABLE target DETACH PARTITION target_2",
 }
+_OF_WRITES = {
+    "truncate": "TRUNCATE target; SELECT pg_sleep(0.3)",
+    "swap by rename": (
+        "CREATE TABLE target_new (LIKE target INCLUDING ALL); INSERT INTO target_new SELECT * FROM before; "
+        "ALTER TABLE target RENAME TO target_old; ALTER TABLE target_new RENAME TO target; SELECT pg_sleep(0.3)"
+    ),
+    "rewrite": (
+        "ALTER TABLE target ADD COLUMN extra int DEFAULT 7, ALTER data TYPE bytea USING data || '\\x'::bytea; "
+        "SELECT pg_sleep(0.3)"
+    ),
+    "detach and attach": (
+        "ALTER TABLE target DETACH PARTITION target_1; COMMIT; SELECT pg_sleep(0.7); "
+        f"BEGIN; ALTER TABLE target ATTACH PARTITION target_1 FOR VALUES FROM ({_CUT}) TO ({_CUT * 2})"
+    ),
+}
+NEIGHBOURS = (*_OF_READS, *_OF_WRITES)
+"""What others do to a table, by name."""
 
 
-def meanwhile(fault: str) -> str:
+def meanwhile(trial: Trial) -> str:
     """SQL of what somebody else does."""
-    return f"{_BECOME_LOADER}; BEGIN; {MEANWHILE[fault]}; COMMIT"
+    work = (_OF_WRITES if trial.flow in WRITES else _OF_READS)[trial.fault]
+    return f"{_BECOME_LOADER}; BEGIN; {work}; COMMIT"

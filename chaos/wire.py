@@ -10,15 +10,16 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chaos.plan import Moment
+from chaos.steps import step_of
 
 _HEADER = struct.Struct("!ci")
 _PIECE = 1 << 16
-_STATEMENTS = (b"P", b"Q")
-_COPY_DATA = b"d"
+_PARSE, _QUERY, _EXECUTE, _COPY_DATA = b"P", b"Q", b"E", b"d"
 _READY = b"Z"
 _SLOW = 0.05
 """Seconds that a slowed connection waits before each piece."""
@@ -38,13 +39,21 @@ class Ambush:
 
 
 class Link:
-    """One connection of a job's, from the job to the wire and from there to the server."""
+    """One connection of a job's, from the job to the wire and from there to the server.
+
+    Args:
+        client: the job's half.
+        server: the server's.
+    """
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client = client
         self.server = server
+        self.done: set[str] = set()
         self.delay = 0.0
         self.lost = False
+        self.deaf = False
+        self.on_execute: Ambush | None = None
         self.on_answer: Ambush | None = None
 
     def cut(self) -> None:
@@ -54,6 +63,11 @@ class Link:
             _shut(half)
 
     def half_close(self) -> None:
+        """End the server's direction alone: the job reads an end, and what it writes still arrives."""
+        self.deaf = True
+        _shut(self.client, socket.SHUT_WR)
+
+    def vanish(self) -> None:
         """Break the job's half. The server is not told: as if the job's machine had lost its power."""
         self.lost = True
         _shut(self.client)
@@ -70,13 +84,15 @@ class Wire:
     Attributes:
         backend: the server's host and port.
         statements: how many were sent since the last `reset`.
-        copied: bytes of COPY sent since then.
+        copied: bytes of COPY since then, in either direction.
+        steps: how often each step was begun.
         said: the statements themselves, shortened.
     """
 
     backend: tuple[str, int]
     statements: int = 0
     copied: int = 0
+    steps: Counter[str] = field(default_factory=Counter)
     said: list[str] = field(default_factory=list)
     _ambush: Ambush | None = None
     _links: list[Link] = field(default_factory=list)
@@ -97,7 +113,7 @@ class Wire:
         """Count from zero; lay an ambush."""
         with self._lock:
             self.statements = self.copied = 0
-            self.said = []
+            self.steps, self.said = Counter(), []
             self._ambush = ambush
 
     def hang_up(self) -> None:
@@ -160,27 +176,49 @@ class Wire:
         """Count a message that is about to pass."""
         if link.delay:
             time.sleep(link.delay)
-        reached = None
+        if kind in (_PARSE, _QUERY) and piece:
+            self._watch_statement(link, kind, _text(piece))
+        elif kind == _COPY_DATA:
+            self._watch_copy(link, size)
+        elif kind == _EXECUTE and link.on_execute is not None:
+            link.on_execute, link.on_answer = None, link.on_execute
+
+    def _watch_statement(self, link: Link, kind: bytes, text: str) -> None:
         with self._lock:
-            ambush = self._ambush
-            if kind in _STATEMENTS and piece:
-                self.statements += 1
-                self.said.append(_text(piece))
-                reached = ("statement", self.statements)
-            elif kind == _COPY_DATA:
-                self.copied += size
-                reached = ("byte", self.copied)
-            if ambush is None or reached is None or not _is_due(ambush.moment, *reached):
-                return
-            self._ambush = None
-            ambush.sprung = self.said[-1] if self.said else ""
-        if ambush.moment.answered:
-            link.on_answer = ambush
+            step = step_of(text, link.done)
+            if text.startswith("BEGIN"):
+                link.done.clear()
+            link.done.add(step)
+            self.statements += 1
+            self.steps[step] += 1
+            self.said.append(text)
+            ambush = self._sprung_by({"statement": self.statements, step: self.steps[step]})
+        if ambush is None:
+            return
+        if not ambush.moment.answered:
+            ambush.spring(link)
+        elif kind == _PARSE:  # the answer to what it does, not to its being understood
+            link.on_execute = ambush
         else:
+            link.on_answer = ambush
+
+    def _watch_copy(self, link: Link, size: int) -> None:
+        with self._lock:
+            self.copied += size
+            ambush = self._sprung_by({"byte": self.copied})
+        if ambush is not None:
             ambush.spring(link)
 
+    def _sprung_by(self, reached: Mapping[str, int]) -> Ambush | None:
+        ambush = self._ambush
+        if ambush is None or reached.get(ambush.moment.unit, 0) < ambush.moment.at:
+            return None
+        self._ambush = None
+        ambush.sprung = self.said[-1] if self.said else ""
+        return ambush
+
     def _backwards(self, link: Link) -> None:
-        """From the server to the job; where an answer is waited for, message by message."""
+        """From the server to the job."""
         with contextlib.suppress(OSError):
             while True:
                 data = link.server.recv(_PIECE)
@@ -190,19 +228,18 @@ class Wire:
                 if ambush is not None and data[-6:-5] == _READY:  # ReadyForQuery: a kind, a length of 5, a state
                     link.on_answer = None
                     ambush.spring(link)
-                link.client.sendall(data)
+                if "copy out" in link.done:
+                    self._watch_copy(link, len(data))
+                if not link.deaf:
+                    link.client.sendall(data)
         if not link.lost:
             _shut(link.client)
-
-
-def _is_due(moment: Moment, unit: str, count: int) -> bool:
-    return moment.unit == unit and count >= moment.at
 
 
 def _text(piece: bytes) -> str:
     return " ".join(piece.replace(b"\0", b" ").decode(errors="replace").split())[:120]
 
 
-def _shut(half: socket.socket) -> None:
+def _shut(half: socket.socket, how: int = socket.SHUT_RDWR) -> None:
     with contextlib.suppress(OSError):
-        half.shutdown(socket.SHUT_RDWR)
+        half.shutdown(how)

@@ -1,0 +1,59 @@
+"""What trials share: a server, the way to it, and Spark drivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.drivers import Driver
+from chaos.passwords import Search
+from chaos.server import PostgresUnderTrial
+from chaos.wire import Wire
+
+CLUSTER = "local-cluster[2,1,640]"
+RIVAL = "local[1]"
+
+
+@dataclass
+class Stage:
+    """It.
+
+    Attributes:
+        server: it runs.
+        wire: the way.
+        port: the wire's.
+        folder: for everything that is written.
+        search: for the password.
+        bound: seconds in which every job must end, whatever broke.
+        ended: drivers that were killed.
+    """
+
+    server: PostgresUnderTrial
+    wire: Wire
+    port: int
+    folder: Path
+    search: Search
+    bound: float = 120.0
+    ended: list[Driver] = field(default_factory=list)
+    _drivers: dict[str, Driver] = field(default_factory=dict)
+
+    def driver(self, master: str) -> Driver:
+        """A driver that runs; a new one where the last was killed."""
+        known = self._drivers.get(master)
+        if known is not None and known.runs:
+            return known
+        if known is not None:
+            self.ended.append(known)
+        self._drivers[master] = Driver(master, self.folder, self.server.password)
+        return self._drivers[master]
+
+    def give_up(self, master: str) -> None:
+        """End a driver whose job does not end."""
+        self._drivers.pop(master).close()
+
+    def close(self) -> None:
+        """End the drivers."""
+        for driver in (*self._drivers.values(), *self.ended):
+            driver.close()
+        self._drivers.clear()
+        self.ended.clear()

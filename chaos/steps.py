@@ -1,0 +1,82 @@
+"""The steps of a job, as the wire sees them: told by the statement, and by what its transaction did before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+_WRITE = (
+    "take load id",
+    "make staging",
+    "commit staging",
+    "claim part",
+    "copy part",
+    "count part",
+    "commit part",
+    "lock",
+    "record load",
+    "move rows",
+    "drop staging",
+    "commit publish",
+)
+_READ = ("take snapshot", "adopt snapshot", "copy out")
+
+STEPS = {
+    "load": (*_WRITE, "analyze"),
+    "pgcopy write": _WRITE,
+    "pgcopy stream write": _WRITE,
+    "extract": _READ,
+    "pgcopy read": _READ,
+    "incremental": (*_READ, "begin run", "move watermark", "commit watermark"),
+    "pgcopy stream read": _READ,
+}
+"""By job, in their order."""
+
+COMMITS = {
+    "load": "commit publish",
+    "pgcopy write": "commit publish",
+    "pgcopy stream write": "commit publish",
+    "incremental": "commit watermark",
+}
+"""The step that makes a job's work last."""
+
+_BY_STATEMENT = (
+    ("take load id", r"SELECT pg_try_advisory_lock"),
+    ("make staging", r"CREATE (UNLOGGED )?TABLE \S*pgjobs_rows_"),
+    ("claim part", r"INSERT INTO \S*pgjobs_parts_"),
+    ("copy part", r"COPY \S*pgjobs_rows_"),
+    ("count part", r"UPDATE \S*pgjobs_parts_"),
+    ("lock", r"LOCK TABLE"),
+    ("record load", r'INSERT INTO \S*"table_updates"'),
+    (
+        "move rows",
+        r'INSERT INTO "shop"\."target"|DELETE FROM "shop"|WITH (gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN',
+    ),
+    ("drop staging", r"DROP TABLE IF EXISTS \S*pgjobs_"),
+    ("analyze", r"ANALYZE"),
+    ("take snapshot", r"SELECT pg_export_snapshot"),
+    ("adopt snapshot", r"SET TRANSACTION SNAPSHOT"),
+    ("copy out", r"COPY \("),
+    ("begin run", r"INSERT INTO \S*pgjobs_watermarks"),
+    ("move watermark", r"UPDATE \S*pgjobs_watermarks"),
+)
+_PATTERNS = [(step, re.compile(pattern)) for step, pattern in _BY_STATEMENT]
+
+_BY_COMMIT = {
+    "record load": "commit publish",
+    "count part": "commit part",
+    "make staging": "commit staging",
+    "move watermark": "commit watermark",
+}
+
+
+def step_of(statement: str, done: Collection[str]) -> str:
+    """The step that a statement is; empty where it is none.
+
+    Args:
+        statement: its beginning.
+        done: the steps that its connection has done since its last BEGIN.
+    """
+    if statement.startswith("COMMIT"):
+        return next((commit for step, commit in _BY_COMMIT.items() if step in done), "")
+    return next((step for step, pattern in _PATTERNS if pattern.match(statement)), "")

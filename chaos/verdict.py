@@ -1,0 +1,166 @@
+"""What must hold after a trial's runs, whatever broke."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaos import judge, rows, states
+from chaos.drivers import Driver, Outcome
+from chaos.jobs import Place, load_id
+from chaos.plan import BATCH_WRITES, NEWER, READS, WRITES, Trial
+from chaos.server import LOADER, Database
+
+
+@dataclass
+class Verdict:
+    """What came of a trial.
+
+    Attributes:
+        first: how the disturbed job ended.
+        struck: what was said on the wire when the fault struck; None where it never did.
+        complaints: what was wrong.
+        phases: where its seconds went.
+    """
+
+    trial: Trial
+    first: Outcome = field(default_factory=lambda: Outcome(None))
+    struck: str | None = None
+    complaints: list[str] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: float = 0.0
+
+
+class Court:
+    """Judges one trial: after its disturbed run, and after the rerun.
+
+    Args:
+        loaded: the rows of its input.
+    """
+
+    def __init__(
+        self, trial: Trial, database: Database, place: Place, verdict: Verdict, loaded: list[rows.Row]
+    ) -> None:
+        self.trial = trial
+        self.database = database
+        self.place = place
+        self.verdict = verdict
+        self.loaded = loaded
+        self.before = [] if trial.flow in WRITES else judge.source(database)
+        self.neighbour = False
+        self.published = False
+
+    def complain(self, complaint: str) -> None:
+        """Note what is wrong."""
+        self.verdict.complaints.append(complaint)
+
+    def judge_first(self, neighbour: bool) -> None:
+        """After the disturbed run.
+
+        Args:
+            neighbour: somebody else's work on the table was committed.
+        """
+        self.neighbour = neighbour
+        outcome = self.verdict.first
+        self._judge_ending(outcome)
+        if self.trial.flow in BATCH_WRITES and self.trial.fault != "same table":
+            self._judge_load(outcome)
+        elif self.trial.flow in READS and outcome.status == 0:
+            self._compare("the extract", judge.lake(self.place.lake), self.before, judge.source(self.database))
+
+    def _judge_ending(self, outcome: Outcome) -> None:
+        fault, flow = self.trial.fault, self.trial.flow
+        if outcome.status not in (0, None):
+            errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+            if len(errors) != 1 or "Traceback" in outcome.err:
+                self.complain(f"the error is not one line: {outcome.err[-500:]!r}")
+            if passes(flow, fault):
+                self.complain(f"it need not have failed: {outcome.last_line}")
+        if outcome.status is None and fault != "kill driver":
+            self.complain("the driver died")
+        if fault == "pooler shares" and (outcome.status == 0 or "transaction mode" not in outcome.err):
+            self.complain(f"a pooler in transaction mode was not refused: {outcome.last_line}")
+
+    def _judge_load(self, outcome: Outcome) -> None:
+        self.published = judge.marker(self.database, load_id(self.trial))
+        if outcome.status == 0 and not self.published:
+            self.complain("it said that it loaded, and there is no marker")
+        if outcome.status not in (0, None) and self.published:
+            self.complain(f"it loaded, and said: {outcome.last_line}")
+        self._compare_tables(
+            "after the first run", states.possible(self.trial, self.loaded, self.published, self.neighbour)
+        )
+
+    def judge_last(self) -> None:
+        """After the rerun."""
+        if self.trial.flow in WRITES:
+            self._compare_tables("at the end", states.final(self.trial, self.loaded, self.published, self.neighbour))
+        elif self.trial.flow in NEWER:
+            self.judge_lake("the lake")
+        else:
+            self._compare("at the end", judge.lake(self.place.lake), judge.source(self.database))
+
+    def change_source(self) -> None:
+        """Change some rows of a table that is read."""
+        self.database.run(f"SET ROLE {LOADER}; UPDATE shop.target SET version = 3, text = 'new' WHERE id % 5 = 0")
+
+    def judge_lake(self, what: str) -> None:
+        """The newest versions are the table, and no version is there twice."""
+        found = judge.lake(self.place.lake)
+        self._compare(what, judge.newest(found), judge.source(self.database))
+        twice = sum(count > 1 for count in Counter(found).values())
+        if twice:
+            self.complain(f"{what} has {twice} row versions twice")
+
+    def judge_leftovers(self, driver: Driver, ended: Sequence[Driver]) -> None:
+        """Tables, sessions, locks, files and processes that should have gone.
+
+        Args:
+            driver: it lives, and has nothing to do.
+            ended: drivers that were killed.
+        """
+        lake = self.place.lake
+        files = [path.name for path in lake.rglob("_temporary*")] if lake.exists() else []
+        self.verdict.complaints.extend(f"left: file {name}" for name in files)
+        self.verdict.complaints.extend(f"left: {left}" for left in judge.left_in(self.database, ended))
+        if not driver.runs:
+            self.complain("the driver died when all was over")
+
+    def _compare(self, what: str, found: list[Any], *expected: list[Any]) -> None:
+        told = [judge.difference(found, one) for one in expected]
+        if all(told):
+            self.complain(f"{what}: {told[0]}")
+
+    def _compare_tables(self, what: str, expected: Sequence[states.State]) -> None:
+        found = [judge.table(self.database, name) for name in ("target", "target_old")]
+        told = ["; ".join(filter(None, map(judge.difference, found, map(rows.as_json, state)))) for state in expected]
+        if all(told):
+            self.complain(f"{what}: {told[0]}")
+
+
+_PASSES_FOR_ALL = (
+    "stall",
+    "slow down",
+    "pooler between",
+    "hostile role",
+    "lock target",
+    "kill task",
+    "kill executor",
+    "lose shuffle",
+    "fail upstream",
+    "slow twin",
+    "write meanwhile",
+    "attach partition",
+    "truncate and reload",
+    "clock jumps",
+)
+
+
+def passes(flow: str, fault: str) -> bool:
+    """Whether a job must outlive a fault: it ends within the job's own patience, or Spark tries again.
+
+    Of pgcopy, Spark plans in Python workers of the driver's, which it does not try again.
+    """
+    return fault in _PASSES_FOR_ALL or (fault == "kill worker" and flow in ("load", "extract", "incremental"))
