@@ -10,11 +10,11 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from chaos import plan, report, server
+from chaos import coverage, here, plan, report, server
 from chaos.errors import ChaosError
 from chaos.passwords import Search
 from chaos.stage import Stage
@@ -30,14 +30,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the first trial, or of each; default: 1")
     parser.add_argument("--times", type=int, default=1, help="trials from each seed on; default: 1")
     parser.add_argument("--show", action="store_true", help="print what would be tried, and end")
+    parser.add_argument("--coverage", action="store_true", help="print how often each job meets each fault, and end")
     options = parser.parse_args(arguments)
-    trials = [plan.draw(first + more) for first in options.seed for more in range(options.times)]
+    seeds = [first + more for first in options.seed for more in range(options.times)]
+    if options.coverage:
+        print(coverage.table(map(plan.draw, seeds)))
+        return 0
+    lacking = here.lacking()
+    trials = [plan.draw(seed, lacking) for seed in seeds]
     if options.show:
         print("\n".join(f"{trial.seed:6} {trial}" for trial in trials))
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers and drivers are ended
     try:
-        return tell(trials)
+        return tell(trials, lacking)
     except (ChaosError, DatabaseException, WorkerError, OSError) as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 1
@@ -46,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         return 130
 
 
-def tell(trials: Sequence[plan.Trial]) -> int:
+def tell(trials: Sequence[plan.Trial], lacking: Mapping[str, str]) -> int:
     """Run the trials, a line for each, and sum up."""
     start = time.monotonic()
     verdicts: list[Verdict] = []
@@ -54,7 +60,7 @@ def tell(trials: Sequence[plan.Trial]) -> int:
         for trial in trials:
             verdicts.append(run(trial, shared))
             print(report.line(verdicts[-1]), flush=True)
-    print(report.summary(verdicts, time.monotonic() - start))
+    print(report.summary(verdicts, time.monotonic() - start, here.versions(), lacking))
     return 1 if any(verdict.complaints for verdict in verdicts) else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import subprocess
 import threading
@@ -35,19 +34,33 @@ class Scene:
     pooler: Pooler | None = None
     beside: list[threading.Thread] = field(default_factory=list)
     sessions: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def meanwhile(self, work: Callable[[], None]) -> None:
         """Do something while the job goes on."""
-        thread = threading.Thread(target=work, daemon=True)
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - to be told by `settle`, whatever it is
+                self.failures.append(f"{self.trial.fault}: {error}")
+
+        thread = threading.Thread(target=run, daemon=True)
         self.beside.append(thread)
         thread.start()
 
     def settle(self) -> bool:
-        """Wait until what goes on beside the job has ended; whether all of it was done."""
+        """Wait until what goes on beside the job has ended; whether all of it was done.
+
+        Raises:
+            ChaosError: a fault could not be made, or not be mended.
+        """
         for thread in self.beside:
             thread.join(60)
         for session in self.sessions:
             session.wait(60)
+        if self.failures:
+            raise ChaosError("; ".join(self.failures))
         return not any(session.returncode for session in self.sessions)
 
 
@@ -78,7 +91,7 @@ def _use_up(scene: Scene, _: Link) -> None:
         time.sleep(scene.trial.seconds)
         admin.run(f"ALTER ROLE {LOADER} CONNECTION LIMIT -1")
 
-    scene.meanwhile(_quietly(hold))
+    scene.meanwhile(hold)
     time.sleep(0.2)
 
 
@@ -87,7 +100,7 @@ def _fill_disk(scene: Scene, _: Link) -> None:
         with scene.server.full_disk():
             time.sleep(scene.trial.seconds)
 
-    scene.meanwhile(_quietly(hold))
+    scene.meanwhile(hold)
     time.sleep(0.05)
 
 
@@ -112,14 +125,6 @@ def _lose_pooler(scene: Scene, _: Link) -> None:
 def _somebody_else(scene: Scene, _: Link) -> None:
     scene.sessions.append(scene.database.start_in_background(tables.meanwhile(scene.trial)))
     time.sleep(scene.choose.choice((0.0, 0.1, 0.5)))
-
-
-def _quietly(work: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
-        with contextlib.suppress(ChaosError):
-            work()
-
-    return run
 
 
 FAULTS: dict[str, Fault] = {

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from chaos.steps import COMMITS, STEPS
+from chaos.steps import COMMITS, OF_PARTS, SOME_TIMES, STEPS
 
 ROWS = 12_000
 """Rows of a load's input."""
@@ -193,8 +193,10 @@ def _moment(choose: random.Random, case: Case) -> Moment:
         return Moment(COMMITS[case.flow], 1, answered=True)
     unit = "byte" if case.fault == "lose shuffle" else choose.choice(("byte", "step", "step", "statement"))
     answered = case.fault == "lose answer" or (case.fault not in WIRE_FAULTS and choose.random() < 0.5)  # noqa: PLR2004
-    if unit == "byte" and case.flow in WRITES and case.fault != "lose answer":
+    if unit == "byte" and case.fault != "lose answer":
         return Moment("byte", choose.randrange(1, ROWS * 100), answered=False)
     if unit == "step":
-        return Moment(choose.choice(STEPS[case.flow]), 1, answered)
+        step = choose.choice(STEPS[case.flow])
+        often = step in OF_PARTS or case.flow == "pgcopy stream write"
+        return Moment(step, choose.randint(1, SOME_TIMES) if often else 1, answered)
     return Moment("statement", choose.randrange(1, STATEMENTS[case.flow]), answered)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 from chaos.verdict import Verdict
 
@@ -23,18 +24,33 @@ def line(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def summary(verdicts: Sequence[Verdict], seconds: float) -> str:
-    """How many of each fault, how they ended, and how many found something."""
+def summary(verdicts: Sequence[Verdict], seconds: float, versions: str, lacking: Mapping[str, str]) -> str:
+    """How many of each fault, how they ended, where the time went, and how many found something.
+
+    Args:
+        verdicts: of the trials.
+        seconds: that they took.
+        versions: what was tried.
+        lacking: jobs and faults that could not be had, each with the reason.
+    """
     struck = [verdict for verdict in verdicts if verdict.struck is not None]
     found = [verdict for verdict in verdicts if verdict.complaints]
     faults = Counter(verdict.trial.fault for verdict in struck)
     flows = Counter(verdict.trial.flow for verdict in struck)
+    statuses = Counter(verdict.first.status for verdict in struck)
+    failed = len(struck) - statuses[0] - statuses[None]
+    phases = sum((Counter(verdict.phases) for verdict in verdicts), Counter[str]())
+    whole = sum(phases.values()) or 1.0
     return "\n".join(
         [
             "",
-            f"{len(verdicts)} trials in {seconds:.0f} s; {len(struck)} faults struck; {len(found)} found something.",
+            f"{len(verdicts)} trials in {seconds:.0f} s, on {date.today().isoformat()}: {versions}",  # noqa: DTZ011 - here
+            f"{len(struck)} faults struck; {len(found)} found something.",
+            f"  ended:  {statuses[0]} well nevertheless, {failed} by an error, {statuses[None]} with their driver",
             "  jobs:   " + ", ".join(f"{name} {count}" for name, count in flows.most_common()),
             "  faults: " + ", ".join(f"{name} {count}" for name, count in faults.most_common()),
+            "  time:   " + ", ".join(f"{name} {part / whole:.0%}" for name, part in phases.most_common()),
+            *(f"  left out: {what}, for {why}" for what, why in lacking.items()),
             *(["  again:  " + ", ".join(f"SEED={verdict.trial.seed}" for verdict in found)] if found else []),
         ]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ import psutil
 from chaos import passwords
 from chaos.clock import Clock
 from chaos.errors import ChaosError
-from servermgr import binaries
+from servermgr import binaries, stepdown
 from servermgr.postgres import Manager
 
 SETTINGS = {
@@ -119,8 +120,7 @@ class PostgresUnderTrial:
             assert process is not None  # noqa: S101 - it was started
             process.send_signal(signal.SIGQUIT)
             self.manager.wait()
-            log = self.manager.log_path  # the next start would begin it anew
-            log.rename(log.with_name(f"{time.monotonic_ns()}.log"))
+            self._keep_log()
             with self.clock.for_children():
                 self.manager.start(timeout=60.0)
 
@@ -133,23 +133,38 @@ class PostgresUnderTrial:
     def full_disk(self) -> Iterator[None]:
         """Have all writes beyond the first bytes of a file fail, in every process of the server's.
 
-        Not those of the log: its segments were made before, and are smaller.
+        Where its log of changes is among these, the server ends itself, and perhaps for good: then it is started again.
         """
-        process = self.manager.process
-        assert process is not None  # noqa: S101 - it was started
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        _limit(family, _FULL)
+        self._limit(str(_FULL))
         try:
             yield
         finally:
-            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-            _limit(family, psutil.RLIM_INFINITY)
+            self._limit("unlimited")
+            with self._restarting:
+                process = self.manager.process
+                if process is None or process.poll() is not None:
+                    self._keep_log()
+                    with self.clock.for_children():
+                        self.manager.start(timeout=60.0)
+                self.manager.ready_wait(60.0)
 
+    def _limit(self, size: str) -> None:
+        """By a process of the server's user, whom alone its processes let that be done by."""
+        process = self.manager.process
+        if process is None or process.poll() is not None:
+            return
+        family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
+        account = stepdown.account_to_use(os.geteuid())
+        for pid in family:
+            status, told = stepdown.run(
+                ["prlimit", f"--pid={pid}", f"--fsize={size}:unlimited"], account, {"PATH": os.defpath}
+            )
+            if status and psutil.pid_exists(pid):
+                raise ChaosError(f"prlimit: {told}")
 
-def _limit(processes: list[psutil.Process], size: int) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.rlimit(psutil.RLIMIT_FSIZE, (size, psutil.RLIM_INFINITY))
+    def _keep_log(self) -> None:
+        log = self.manager.log_path  # the next start would begin it anew
+        log.rename(log.with_name(f"{time.monotonic_ns()}.log"))
 
 
 def _ask_for_passwords(rules: Path) -> None:

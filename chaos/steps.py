@@ -23,14 +23,19 @@ _READ = ("take snapshot", "adopt snapshot", "copy out")
 
 STEPS = {
     "load": (*_WRITE, "analyze"),
-    "pgcopy write": _WRITE,
-    "pgcopy stream write": _WRITE,
+    "pgcopy write": (*_WRITE, "analyze"),
+    "pgcopy stream write": _WRITE[1:],
     "extract": _READ,
     "pgcopy read": _READ,
     "incremental": (*_READ, "begin run", "move watermark", "commit watermark"),
     "pgcopy stream read": _READ,
 }
 """By job, in their order."""
+
+SOME_TIMES = 4
+"""How often a step of a part is done, about; so is each step of a stream, once for a batch."""
+
+OF_PARTS = ("claim part", "copy part", "count part", "commit part", "adopt snapshot", "copy out")
 
 COMMITS = {
     "load": "commit publish",
