@@ -19,6 +19,7 @@ PARALLEL := --numprocesses $(WORKERS) --dist loadfile
 SCALE ?= 1
 REPEATS ?= 1
 SEED ?= 1
+VENV ?= .venv
 TIMES ?= 200
 BARE := build/bare
 RELEASE ?= emr-spark-8.1.0
@@ -115,8 +116,9 @@ bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,
 	.venv-bench/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/bench.lock
 	touch $@
 
-chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200
-	$(BIN)/python -m chaos --seed $(SEED) --times $(TIMES)
+chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200 VENV=.venv-emr7
+	@test "$(VENV)" != .venv-emr7 || "$(or $(EMR7_PYTHON),python3.9)" scripts/setup.py --venv .venv-emr7
+	$(VENV)/bin/python -m chaos --seed $(SEED) --times $(TIMES)
 
 matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='core-*python-3.9' TESTS=path
 	$(BIN)/python -m matrix --pairs $(PAIRS) --tests $(TESTS) $(PYTHONS:%=--python %)
