@@ -59,7 +59,10 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", help=meaning)
     _add_aws_options(parser)
     group.add_argument(
-        "--connect-deadline", type=float, metavar="SECONDS", help="how long to try while no server serves; default: 60"
+        "--connect-deadline",
+        type=seconds,
+        metavar="SECONDS",
+        help="how long to try while no server serves; default: 60",
     )
     group.add_argument("--show-connection", action="store_true", help="print each value and its origin, and end")
 
@@ -105,9 +108,20 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 def at_least_one(text: str) -> int:
     """A number of at least 1, for argparse."""
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time of at least 0, for argparse; inf is one."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not value >= 0:  # nan is not
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
 
 
 def start_spark(name: str, verbose: bool) -> SparkSession:

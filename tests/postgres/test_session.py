@@ -15,6 +15,7 @@ from jobs.dbaccess.errors import (
     ConstraintViolated,
     DatabaseError,
     DataRejected,
+    UsageError,
 )
 from jobs.dbaccess.postgres_connectivity import connect, create_connection, get_connection_params
 from jobs.dbaccess.session import Session
@@ -23,6 +24,22 @@ from jobs.dbaccess.settings import Patience, Server, Settings
 
 def test_values_are_bound(session: Session) -> None:
     assert session.run("SELECT %s::text, %s::int + 1", "'; drop --", 1) == [["'; drop --", 2]]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "caf\udce9"])
+def test_a_text_that_cannot_be_sent_is_refused_and_the_session_goes_on(session: Session, text: str) -> None:
+    for ask in (
+        lambda: session.run("SELECT %s::text", text),
+        lambda: session.run("SELECT %s::text[]", [["x"], [text]]),
+        lambda: session.run(f"SELECT '{text}'"),
+        lambda: session.change("SELECT %s::text", text),
+        lambda: session.copy_in(f'COPY "{text}" FROM STDIN', []),
+        lambda: list(session.copy_out(f'COPY "{text}" TO STDOUT')),
+        lambda: session.describe(f"SELECT '{text}'"),
+    ):
+        with pytest.raises(UsageError, match="holds NUL, or bytes that are not UTF-8"):
+            ask()
+        assert session.run("SELECT 1") == [[1]]
 
 
 def test_a_change_tells_how_many_rows_it_changed(session: Session) -> None:

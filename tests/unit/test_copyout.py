@@ -21,11 +21,14 @@ def message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!i", len(body) + 4) + body
 
 
+BEGIN = message(b"H", struct.pack("!bhh", 0, 1, 0))
+
+
 def answer(rows: list[bytes], between: bytes = b"") -> bytes:
     """CopyOutResponse, the rows, CopyDone, CommandComplete, ReadyForQuery."""
     data = between.join(message(b"d", row) for row in rows)
-    end = message(b"c", b"") + message(b"C", b"COPY 1\0") + message(b"Z", b"I")
-    return message(b"H", struct.pack("!bhh", 0, 1, 0)) + data + end
+    end = message(b"c", b"") + message(b"C", b"COPY %d\0" % len(rows)) + message(b"Z", b"I")
+    return BEGIN + data + end
 
 
 def pair(data: bytes, size: int = 1 << 16, buffer: int = 1 << 16) -> BufferedRWPair:
@@ -54,7 +57,7 @@ def test_an_answer_that_ends_anywhere_is_a_connection_that_broke(buffer: int) ->
 
 def test_an_error_is_raised_when_the_server_is_ready_again() -> None:
     failed = message(b"E", b"SERROR\0C22012\0Mdivision by zero\0\0") + message(b"Z", b"E")
-    file = pair(message(b"d", b"one\n") + failed + b"next")
+    file = pair(BEGIN + message(b"d", b"one\n") + failed + b"next")
     with pytest.raises(DatabaseError, match="division by zero"):
         list(copyout.rows(file, "COPY"))
     assert file.read(4) == b"next"

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.pgcopy.holdings": {"jobs.dbaccess"},
     "jobs.spark": {"jobs.dbaccess", "pyspark", "pyarrow"},
     "jobs.aws": {"jobs.errors", "boto3", "botocore"},  # the only room with boto3
-    "jobs.dbaccess": {"jobs.errors", "pg8000"},
+    "jobs.dbaccess": {"jobs.errors", "pg8000", "scramp"},  # scramp is pg8000's own
     "jobs.dbaccess.pool": {"jobs.dbaccess", "sqlalchemy"},  # optional: not in the archive
     "jobs.errors": set(),
     "deploy": {"deploy.probe", "deploy.driver", "elftools", "boto3", "botocore", "tomllib", "tomli"},

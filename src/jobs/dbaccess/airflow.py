@@ -73,7 +73,7 @@ def _check_type(connection_type: str, origin: str) -> None:
 def _read_json(text: str, origin: str) -> tuple[dict[str, str], Mapping[str, object]]:
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of what is nested too deep
         raise UsageError(f"{origin} begins with a brace and is not JSON.", "Correct it.") from None
     unknown = sorted(set(fields) - _JSON_FIELDS) if isinstance(fields, dict) else ["no object"]
     if unknown:
@@ -90,7 +90,7 @@ def _extra(extra: object, origin: str) -> Mapping[str, object]:
     if isinstance(extra, str) and extra.strip():
         try:
             extra = json.loads(extra)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UsageError(f"{origin} has an extra that is not JSON.", "Make it a JSON object.") from None
     if extra is None or extra == "":
         return {}

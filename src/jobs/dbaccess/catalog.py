@@ -252,6 +252,23 @@ WHERE c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'f') ORDER BY place
 """
 
 
+def takes_every_row(session: Session, table: TableName) -> bool:
+    """Whether each row that is inserted or updated is so: no trigger, rule or other server may leave some out."""
+    found = session.run(
+        "WITH RECURSIVE tree (oid) AS (SELECT to_regclass(%s)::oid UNION "
+        "SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid) "
+        "SELECT c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT EXISTS (SELECT FROM pg_trigger "
+        f"WHERE tgrelid = c.oid AND tgenabled <> 'D' AND tgtype & {_BEFORE_EACH_ROW} = {_BEFORE_EACH_ROW}) "
+        "FROM tree JOIN pg_class c USING (oid)",
+        table.quoted,
+    )
+    return all(takes for [takes] in found)
+
+
+_BEFORE_EACH_ROW = 3
+"""The bits of pg_trigger's tgtype for FOR EACH ROW and BEFORE."""
+
+
 def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:
     """Of key columns, the operators by which a unique index of the table compares them, qualified."""
     found = session.run(

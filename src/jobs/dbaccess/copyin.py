@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Union
 
-from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, driver_errors_translated, from_server
+from jobs.dbaccess.bodies import rows_copied
+from jobs.dbaccess.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    JobError,
+    ProtocolBroken,
+    broken_protocol,
+    driver_errors_translated,
+    from_server,
+)
 from jobs.dbaccess.messages import (
     COMPLETE,
     COPY_DATA,
@@ -21,7 +30,6 @@ from jobs.dbaccess.messages import (
     COPY_FAIL,
     COPY_IN,
     ERROR,
-    PARAMETER,
     QUERY,
     READY,
     Reader,
@@ -36,28 +44,31 @@ Block = Union[bytes, bytearray, memoryview]
 LARGEST = 1 << 20
 """Bytes in a message at most: the server keeps a whole one in memory, and larger ones are no faster."""
 
+MOST_ERRORS = 2
+"""To one statement: that it failed, and that the session ends."""
+
 
 class CopyIn:
     """One COPY into a table, over a socket that does not wait meanwhile.
 
     Args:
         sock: of a connection that waits for a statement.
-        on_parameter: is given the body of each ParameterStatus.
 
     Attributes:
         ready: whether the connection waits for a statement again.
     """
 
-    def __init__(self, sock: WireSocket, on_parameter: Callable[[bytes], None]) -> None:
+    def __init__(self, sock: WireSocket) -> None:
         self.ready = False
         self._sock = sock
         self._reader = Reader(sock.file)
-        self._on_parameter = on_parameter
         self._events = select.poll()
         self._events.register(sock, 0)
         self._takes_rows = False
         self._failure: DatabaseError | None = None
-        self._rows = 0
+        self._errors = 0
+        self._sent_all = False
+        self._rows: int | None = None
 
     def run(self, statement: str, blocks: Iterable[Block]) -> int:
         """Send all blocks, and return the rows that the server counted.
@@ -68,6 +79,7 @@ class CopyIn:
         Raises:
             DatabaseError: the server's own reason, as soon as it tells.
             ConnectionFailed: the connection broke.
+            ProtocolBroken: the server ended the COPY before it had all rows.
             Exception: what the source raised.
         """
         self._sock.setblocking(False)
@@ -79,11 +91,13 @@ class CopyIn:
             self._sock.setblocking(True)
         if self._failure is not None:
             raise self._failure
+        if self._rows is None:
+            raise broken_protocol("a COPY ended, and it told neither an error nor how many rows there were")
         return self._rows
 
     def _send_all(self, blocks: Iterable[Block]) -> None:
         source = iter(blocks)
-        while self._failure is None:
+        while not (self._failure or self.ready):
             try:
                 block = next(source, None)
             except Exception:
@@ -91,6 +105,7 @@ class CopyIn:
                 self._wait_until(lambda: False)
                 raise
             if block is None:
+                self._sent_all = True
                 self._send(message(COPY_DONE))
                 break
             view = memoryview(block)
@@ -124,20 +139,21 @@ class CopyIn:
         self._hear()
 
     def _hear(self) -> None:
-        """Read all messages that have come. NOTICEs and notifications are for nobody here."""
+        """Read all messages that have come."""
         while (heard := self._reader.next()) is not None:
             kind, body = heard
-            if kind == COPY_IN:
+            if kind == COPY_IN and not self._takes_rows:
                 self._takes_rows = True
-            elif kind == ERROR:
+            elif kind == ERROR and self._errors < MOST_ERRORS:
+                self._errors += 1
                 self._failure = from_server(error_fields(body))
-            elif kind == COMPLETE:
-                self._rows = int(body.strip(b"COPY \0"))
-            elif kind == PARAMETER:
-                self._on_parameter(body)
+            elif kind == COMPLETE and self._sent_all:
+                self._rows = rows_copied(body)
             elif kind == READY:
                 self.ready = True
                 return
+            else:
+                raise broken_protocol(f"a message of the kind {kind!r} came while rows were sent to it")
 
     @contextmanager
     def _reason_told(self) -> Iterator[None]:
@@ -145,6 +161,8 @@ class CopyIn:
         try:
             with driver_errors_translated():
                 yield
+        except ProtocolBroken:
+            raise
         except ConnectionFailed as error:
             with suppress(JobError, OSError):
                 self._hear()

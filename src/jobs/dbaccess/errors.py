@@ -7,6 +7,7 @@
     +-- DatabaseError             what the server or the wire said; `sqlstate`, `column`
         +-- TransientError        not now: deadlock, shutting down, too many connections
         |   +-- ConnectionFailed  no connection, or it broke
+        |       +-- ProtocolBroken  what answers does not speak the protocol: no use to try again
         +-- TlsFailed             no TLS, or not with a certificate that satisfies us
         +-- AuthenticationFailed  wrong password, unknown role, no pg_hba.conf entry
         +-- DataRejected          a value that the server does not take: `column` names where
@@ -27,6 +28,7 @@ from typing import Any
 
 from pg8000.exceptions import DatabaseError as DriverDatabaseError
 from pg8000.exceptions import InterfaceError as DriverInterfaceError
+from scramp import ScramException
 
 from jobs.errors import JobError, UsageError
 
@@ -40,9 +42,11 @@ __all__ = [  # what is defined elsewhere is exported by name
     "DatabaseError",
     "JobError",
     "LoadError",
+    "ProtocolBroken",
     "TlsFailed",
     "TransientError",
     "UsageError",
+    "broken_protocol",
     "driver_errors_translated",
     "from_server",
     "kind_of",
@@ -80,6 +84,12 @@ class TransientError(DatabaseError):
 
 class ConnectionFailed(TransientError):
     """There is no connection, or it broke."""
+
+
+class ProtocolBroken(ConnectionFailed):
+    """What answers says what PostgreSQL does not say there. Nothing of the connection is of use any more."""
+
+    transient = False
 
 
 class TlsFailed(DatabaseError):
@@ -131,6 +141,18 @@ _HINTS: Mapping[str, str] = {
 }
 
 
+def broken_protocol(how: str) -> ProtocolBroken:
+    """The error for a server that does not keep to the protocol.
+
+    Args:
+        how: in words of ours, for what it says may be anything.
+    """
+    return ProtocolBroken(
+        f"The server does not keep to PostgreSQL's protocol: {how}.",
+        "Check host and port, that PostgreSQL is what listens there, and what stands between.",
+    )
+
+
 def kind_of(sqlstate: str) -> type[DatabaseError]:
     """The class for a SQLSTATE: the one of the longest prefix that is known."""
     for length in (5, 3, 2):
@@ -146,12 +168,13 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
         fields: PostgreSQL's field codes (C sqlstate, M message, H hint, W context, c column, ...).
             https://www.postgresql.org/docs/current/protocol-error-fields.html
     """
-    sqlstate = fields.get("C", "")
+    sqlstate = _one_line(fields.get("C", ""))[:_SQLSTATE_LENGTH]
     column = fields.get("c") or _copy_column(fields.get("W", ""))
     message = _without_values(fields.get("M", "the server gave no reason"), sqlstate)
     if column is not None and f'"{column}"' not in message:
         message = f'column "{column}": {message}'
-    return kind_of(sqlstate)(f"{message} (SQLSTATE {sqlstate}).", _HINTS.get(sqlstate, ""), sqlstate, column)
+    code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
+    return kind_of(sqlstate)(f"{_one_line(message)}{code}.", _HINTS.get(sqlstate, ""), sqlstate, column)
 
 
 def _copy_column(context: str) -> str | None:
@@ -167,7 +190,24 @@ def _without_values(message: str, sqlstate: str) -> str:
     lacking = re.search(r'in encoding "\w+" has no equivalent in encoding "(\w+)"', message)
     if lacking:
         return f"it has a character that the database's encoding {lacking.group(1)} lacks"
-    return re.sub(r'\s*:?\s*".*"|: 0x.*', "", message, flags=re.DOTALL)
+    before, quote, rest = message.partition('"')
+    if quote:  # a message that was cut may lack the second one
+        before = before.rstrip()
+        message = before[: -len(":")].rstrip() if before.endswith(":") else before
+        message += rest.rpartition('"')[2] if '"' in rest else ""
+    return message.partition(": 0x")[0]
+
+
+_SQLSTATE_LENGTH = 5
+_LONGEST_MESSAGE = 1000
+"""Characters that are shown of what a server says."""
+
+
+def _one_line(text: str) -> str:
+    """A server's text, so that it is one line of a log, and commands no terminal."""
+    if len(text) > _LONGEST_MESSAGE:
+        text = text[:_LONGEST_MESSAGE] + "..."
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 @contextmanager
@@ -180,11 +220,23 @@ def driver_errors_translated() -> Iterator[None]:
         yield
     except DriverDatabaseError as error:
         raise from_server(_fields(error.args)) from None
+    except ScramException as error:
+        raise broken_protocol(f"it did not prove that it knows the password ({_one_line(str(error))})") from None
     except (DriverInterfaceError, OSError) as error:
-        # pg8000 says goodbye after a refused login, and that may fail, too: the refusal is what matters.
-        if isinstance(error.__context__, DriverDatabaseError):
-            raise from_server(_fields(error.__context__.args)) from None
+        # pg8000 says goodbye after a login that failed, and that may fail, too: the failure is what matters.
+        for earlier in _contexts(error):
+            if isinstance(earlier, DriverDatabaseError):
+                raise from_server(_fields(earlier.args)) from None
+            if isinstance(earlier, JobError):
+                raise earlier from None
         raise ConnectionFailed(f"The connection to the server broke: {_reason(error)}.") from None
+
+
+def _contexts(error: BaseException) -> Iterator[BaseException]:
+    """The errors that were being handled when an error was raised, the latest first."""
+    while error.__context__ is not None:
+        error = error.__context__
+        yield error
 
 
 def _fields(args: tuple[Any, ...]) -> Mapping[str, str]:

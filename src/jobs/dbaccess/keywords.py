@@ -98,7 +98,8 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         digits = text.strip()
-        if not (digits.isascii() and digits.isdigit() and lowest <= int(digits) <= highest):
+        is_short = len(digits) <= len(str(highest))  # int() takes no more than 4,300 of them
+        if not (digits.isascii() and digits.isdigit() and is_short and lowest <= int(digits) <= highest):
             raise ValueError(f"must be a whole number from {lowest} to {highest}")
         return int(digits)
 

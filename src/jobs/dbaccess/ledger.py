@@ -9,7 +9,7 @@ from __future__ import annotations
 from jobs.dbaccess import catalog, locks
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sql import TableName, is_text
 
 MARKER_TABLE = "table_updates"
 
@@ -51,17 +51,8 @@ def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None
     size, most = len(load_id.encode(errors="replace")), MAX_ID_BYTES - reserved
     if size > most:
         raise UsageError(f"{name} has {size:,} bytes, and may have {most:,}.", "Give a shorter one.")
-    if "\0" in load_id or not _is_utf8(load_id):
+    if not is_text(load_id):
         raise UsageError(f"{name} {load_id!r} holds NUL, or bytes that are not UTF-8.", "Give an id without them.")
-
-
-def _is_utf8(text: str) -> bool:
-    """Whether a text can be encoded: bytes of a command line that are not UTF-8 become lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def is_recorded(session: Session, load_id: str, target: TableName) -> bool:

@@ -6,9 +6,9 @@ import logging
 import random
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pg8000 import dbapi
 
@@ -19,10 +19,14 @@ from jobs.dbaccess.errors import (
     DatabaseError,
     TlsFailed,
     TransientError,
+    UsageError,
+    broken_protocol,
     driver_errors_translated,
 )
+from jobs.dbaccess.hearing import READERS
 from jobs.dbaccess.session import Backend, Session
 from jobs.dbaccess.settings import Login, Patience, Server, Settings
+from jobs.dbaccess.sql import is_text
 
 MAX_APPLICATION_NAME = 63
 """PostgreSQL cuts a longer application_name (NAMEDATALEN - 1)."""
@@ -158,19 +162,32 @@ def _check_kind(session: Session, server: Server, attrs: str) -> None:
 
 def _open(settings: Settings, server: Server, application_name: str) -> Session:
     """Log in; where the password is refused and its source has another one by now, once more."""
-    login = Login(server.host, server.port, settings.user, settings.dbname)
-    password = settings.password(login) if settings.password else None
+    password = _password(settings, server)
     try:
         try:
             return _log_in(settings, server, application_name, password)
         except AuthenticationFailed:
-            renewed = settings.password(login) if settings.password else None
+            renewed = _password(settings, server)
             if renewed == password:
                 raise
             return _log_in(settings, server, application_name, renewed)
     except AuthenticationFailed as error:
         hint = settings.login_hint or (_HOW_TO_GIVE_ONE if password is None else error.hint)
         raise AuthenticationFailed(error.message, hint, error.sqlstate) from None
+
+
+def _password(settings: Settings, server: Server) -> str | None:
+    """The password for a server, asked for now.
+
+    Raises:
+        UsageError: it cannot be sent.
+    """
+    if settings.password is None:
+        return None
+    password = settings.password(Login(server.host, server.port, settings.user, settings.dbname))
+    if not is_text(password):
+        raise UsageError("The password holds NUL, or bytes that are not UTF-8.", "Store it as UTF-8.")
+    return password
 
 
 _HOW_TO_GIVE_ONE = "No password was given: set PGPASSWORD, or add a line to ~/.pgpass."
@@ -202,17 +219,33 @@ def _start_session(sock: wire.WireSocket, params: Mapping[str, Any], server: Ser
     """Log in over a socket, have the server's side watch it, too, and end the timeout of connecting."""
     try:
         connection = create_connection(sock=sock, ssl_context=False, **params)
+        for oid, read in READERS.items():
+            connection.register_in_adapter(oid, read)
         cursor = connection.cursor()
         connection.autocommit = True
         with driver_errors_translated():
             cursor.execute("; ".join([*_watching(patience), _IDENTIFY]))
-            [[pid, started, label]] = cursor.fetchall()
+            pid, started, label = _identity(cursor.fetchall() if cursor.description else [])
     except BaseException:
         wire.abandon(sock)
         raise
     wire.settle(sock)
-    [told] = struct.unpack_from("!i", connection._backend_key_data)  # noqa: SLF001 - pg8000 has it nowhere else
+    key = connection._backend_key_data or bytes(4)  # noqa: SLF001 - pg8000 has it nowhere else; a proxy may have none
+    [told] = struct.unpack_from("!i", key)
     return Session(connection, sock, wire.reached(sock, server), Backend(pid, started, label, told != pid))
+
+
+def _identity(found: Sequence[Sequence[object]]) -> tuple[int, str, str]:
+    """What the server answered to `_IDENTIFY`.
+
+    Raises:
+        ProtocolBroken: something else than what was asked.
+    """
+    [row] = found if len(found) == 1 else [()]
+    if [type(value) for value in row] != [int, str, str]:
+        raise broken_protocol("asked for the process of this session, it told something else")
+    pid, started, label = row
+    return cast(int, pid), str(started), str(label)
 
 
 _IDENTIFY = (

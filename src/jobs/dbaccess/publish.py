@@ -108,8 +108,23 @@ def _publish(session: Session, publication: Publication) -> Published:
         if published.ignored:
             # The mode or a trigger left rows out, or a crash emptied staging.
             receipts.check_all_there(session, publication.staging, staged.rows)
+            _check_counts(session, publication, published)
     staging.drop(session, publication.staging)
     return published
+
+
+def _check_counts(session: Session, publication: Publication, published: Published) -> None:
+    """See that rows may have been left out, by the mode or by something in the table.
+
+    Raises:
+        LoadError: the server counted others than it was given.
+    """
+    if publication.move.mode in {"append", "overwrite"} and catalog.takes_every_row(session, publication.target):
+        raise LoadError(
+            f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
+            f"inserted, though nothing in {publication.target} leaves rows out.",
+            "Nothing was loaded. Look what stands between this job and the server, and run the load again.",
+        )
 
 
 def _close_staging(session: Session, publication: Publication) -> Tally:

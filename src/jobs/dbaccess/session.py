@@ -12,15 +12,23 @@ from pg8000.exceptions import Error as DriverError
 
 from jobs.dbaccess import copyout
 from jobs.dbaccess.copyin import Block, CopyIn
-from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, driver_errors_translated
+from jobs.dbaccess.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    JobError,
+    ProtocolBroken,
+    broken_protocol,
+    driver_errors_translated,
+)
 from jobs.dbaccess.settings import Server
+from jobs.dbaccess.sql import check_texts
 from jobs.dbaccess.wire import WireSocket
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
+"""A role or database may have other defaults. What waits for a lock must then see what its holder committed."""
+
 _PIN = "SET search_path = pg_catalog, pg_temp"
 """Temporary tables come last: without being named, they would come first."""
-
-"""A role or database may have other defaults. What waits for a lock must then see what its holder committed."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,8 @@ class Session:
         Raises:
             DatabaseError: as the server or the wire has it.
         """
-        with self._conversation():
-            cursor = self._connection.cursor()
-            cursor.execute(statement, values)
-            return [list(row) for row in cursor.fetchall()] if cursor.description else []
+        cursor = self._execute(statement, values)
+        return [list(row) for row in cursor.fetchall()] if cursor.description else []
 
     def change(self, statement: str, *values: object) -> int:
         """Run one statement that changes rows, and return how many it changed.
@@ -93,10 +99,20 @@ class Session:
         if not self._in_transaction:
             with self.transaction():
                 return self.change(statement, *values)
+        return int(self._execute(statement, values).rowcount)
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> dbapi.Cursor:
+        """Run a statement. What cannot be sent is refused before, for the driver would stop in the middle of sending.
+
+        Raises:
+            UsageError: a text holds what PostgreSQL's do not.
+            DatabaseError: as the server or the wire has it.
+        """
+        check_texts((statement, *values))
         with self._conversation():
             cursor = self._connection.cursor()
             cursor.execute(statement, values)
-            return int(cursor.rowcount)
+            return cursor
 
     @contextmanager
     def transaction(self, **server_settings: str) -> Iterator[None]:
@@ -109,6 +125,7 @@ class Session:
         self._in_transaction = True
         try:
             self.run("; ".join([_BEGIN, *stated]))
+            self._check_state(b"T")
             yield
         except BaseException:
             with suppress(JobError):  # the block's own error tells more than a broken connection here
@@ -117,6 +134,18 @@ class Session:
         finally:
             self._in_transaction = False
         self.run("COMMIT")
+        self._check_state(b"I", b"COMMIT")
+
+    def _check_state(self, state: bytes, tag: bytes | None = None) -> None:
+        """See that the last statement has begun or ended a transaction. COMMIT of one that failed rolls it back.
+
+        Raises:
+            ProtocolBroken: it has not.
+        """
+        file = self._sock.drivers_file
+        if file.state != state or file.tag != (file.tag if tag is None else tag):
+            self.close()
+            raise broken_protocol("it did not begin or end a transaction when it was told to")
 
     def pin(self) -> None:
         """Resolve names in pg_catalog alone from now on, but for what runs in `users_path`.
@@ -158,9 +187,13 @@ class Session:
         Raises:
             DatabaseError: as soon as the server has refused a row; the blocks are then not read on.
         """
-        copying = CopyIn(self._sock, lambda body: self._connection.handle_PARAMETER_STATUS(body, None))
+        check_texts([statement])
+        copying = CopyIn(self._sock)
         try:
             return copying.run(statement, blocks)
+        except ProtocolBroken:
+            self.close()
+            raise
         finally:
             if not copying.ready:
                 self.close()
@@ -173,11 +206,14 @@ class Session:
         Raises:
             DatabaseError: the statement failed, maybe after some rows.
         """
+        check_texts([statement])
         done = False
         try:
             with self.users_path(), self._conversation():
                 yield from copyout.rows(self._sock.file, statement)
                 done = True
+        except ConnectionFailed:
+            raise
         except DatabaseError:
             done = True  # the server has said why, and is ready for the next statement
             raise
@@ -187,6 +223,7 @@ class Session:
 
     def describe(self, statement: str) -> list[ResultColumn]:
         """The columns that a query of the user's returns. It is asked for no row, and locks what reading it would."""
+        check_texts([statement])
         with self.users_path(), self._conversation():
             context = self._connection.execute_unnamed(f"{statement} LIMIT 0")
             return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in context.columns]

@@ -21,6 +21,7 @@ from pathlib import Path
 from jobs.dbaccess import airflow, keywords, pgfiles, uri
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.settings import PasswordSource
+from jobs.dbaccess.sql import is_text
 
 DATABASE_URL = "DATABASE_URL"
 MASK = "****"
@@ -86,8 +87,14 @@ def gather(given: Given, environ: Mapping[str, str]) -> dict[str, Value]:
     gathered: dict[str, Value] = {}
     for origin, stated in _sources(given, environ):
         for name, text in keywords.check_names(stated, origin).items():
+            if not is_text(text) and ("\0" in text or name not in _PATHS):
+                raise UsageError(f"{name} (from {origin}) holds NUL, or bytes that are not UTF-8.", "Correct it there.")
             gathered.setdefault(name, Value(text, origin))
     return gathered
+
+
+_PATHS = ("passfile", "sslrootcert", "sslcert", "sslkey")
+"""What names files, by whatever bytes."""
 
 
 def _sources(given: Given, environ: Mapping[str, str]) -> Iterable[tuple[str, Mapping[str, str]]]:

@@ -15,16 +15,38 @@ _PLAIN = re.compile(r'[^".]+')
 _PART = re.compile(rf'"(?:[^"]|"")+"|{_PLAIN.pattern}')
 
 
+def is_text(text: str) -> bool:
+    """Whether PostgreSQL can be told a text: no NUL, nor lone surrogates, signs for bytes that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def check_texts(values: Iterable[object]) -> None:
+    """Refuse texts, among values and in lists of them, that PostgreSQL cannot be told.
+
+    Raises:
+        UsageError: one holds NUL, or bytes that are no UTF-8.
+    """
+    for value in values:
+        if isinstance(value, str) and not is_text(value):
+            raise UsageError(f"{value[:100]!r} holds NUL, or bytes that are not UTF-8.", "PostgreSQL takes neither.")
+        if isinstance(value, (list, tuple)):
+            check_texts(value)
+
+
 def quote_name(name: str) -> str:
     """Quote one identifier, so that it means itself whatever it holds.
 
     Raises:
-        UsageError: the name is empty, holds NUL, or is longer than PostgreSQL's 63 bytes.
+        UsageError: the name is empty, holds NUL or what is no UTF-8, or is longer than PostgreSQL's 63 bytes.
     """
-    size = len(name.encode())
-    if not name or "\0" in name or size > MAX_NAME_BYTES:
+    size = len(name.encode(errors="replace"))
+    if not name or not is_text(name) or size > MAX_NAME_BYTES:
         raise UsageError(
-            f"{name!r} cannot be a name in PostgreSQL: it takes 1 to {MAX_NAME_BYTES} bytes, and no NUL.",
+            f"{name!r} cannot be a name in PostgreSQL: it takes 1 to {MAX_NAME_BYTES} bytes of UTF-8, and no NUL.",
             f"This one has {size}. Rename it.",
         )
     return '"' + name.replace('"', '""') + '"'

@@ -101,7 +101,7 @@ def _json_object(text: str, origin: str) -> dict[str, object] | None:
     """The object that a text is in JSON; None for what is not JSON, or a word or number in it: that is a password."""
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of what is nested too deep
         if _BRACES.fullmatch(text):
             raise UsageError(f"The {origin} is in braces and is not JSON.", "Correct it.") from None
         return None

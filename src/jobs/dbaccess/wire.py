@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -14,6 +15,7 @@ from io import BufferedRWPair
 from typing import Any, cast
 
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TlsFailed
+from jobs.dbaccess.hearing import DriversFile
 from jobs.dbaccess.settings import Patience, Server, Tls
 from jobs.dbaccess.tls import context_for, handshake_failure
 
@@ -29,14 +31,40 @@ class WireSocket(socket.socket):
     """A socket that keeps the file by which its driver reads and writes it.
 
     So another protocol than the driver's can go on where the driver stopped, with nothing lost in a buffer. COPY does.
+
+    Attributes:
+        file: all bytes.
+        drivers_file: what the driver has of it.
+        deadline: of the monotonic clock, for all that is read until it is None.
     """
 
     file: BufferedRWPair
+    drivers_file: DriversFile
+    deadline: float | None = None
 
     def makefile(self, mode: Any = "r", *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as socket's own many overloads
-        """The file, with a buffer that is large enough for many rows."""
+        """The driver's file, with a buffer below it that is large enough for many rows."""
         self.file = super().makefile(mode, FILE_BUFFER)
-        return self.file
+        self.drivers_file = DriversFile(self.file)
+        return self.drivers_file
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - as socket's own
+        """Receive bytes, before the deadline: a timeout begins anew with each byte that a server doles out."""
+        if self.deadline is not None:
+            self.settimeout(remaining(self.deadline))
+        return super().recv_into(*args, **kwargs)
+
+
+def remaining(deadline: float) -> float:
+    """Seconds until then.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("timed out")
+    return seconds
 
 
 FILE_BUFFER = 1 << 18
@@ -114,6 +142,13 @@ def open_socket(server: Server, patience: Patience) -> PlainSocket:
         ConnectionFailed: no server answers there, which may pass.
         DatabaseError: there is no such host.
     """
+    deadline = time.monotonic() + patience.connect_timeout
+    sock = _connected(server, patience)
+    sock.deadline = deadline
+    return sock
+
+
+def _connected(server: Server, patience: Patience) -> PlainSocket:
     try:
         if server.host.startswith("/"):
             local = PlainSocket(socket.AF_UNIX)
@@ -125,6 +160,8 @@ def open_socket(server: Server, patience: Patience) -> PlainSocket:
     except socket.gaierror as error:
         kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
         raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
+    except UnicodeError:
+        raise DatabaseError(f"There is no host {server.host!r}: it is no name.", "Check the host's name.") from None
     except OSError as error:
         raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
     sock = PlainSocket(made.family, made.type, made.proto, fileno=made.detach())
@@ -138,8 +175,9 @@ def reached(sock: socket.socket, server: Server) -> Server:
     return server if server.host.startswith("/") else replace(server, hostaddr=sock.getpeername()[0])
 
 
-def settle(sock: socket.socket) -> None:
+def settle(sock: WireSocket) -> None:
     """End the timeout of connecting: a COPY or a publish may be silent for hours, and keep-alive finds the dead."""
+    sock.deadline = None
     sock.settimeout(None)
 
 
@@ -169,7 +207,7 @@ def _keep_alive(sock: socket.socket, patience: Patience) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def offers_tls(sock: socket.socket, server: Server) -> bool:
+def offers_tls(sock: WireSocket, server: Server) -> bool:
     """Ask the server for TLS; whether it agrees. It reads one byte, so that nothing unencrypted slips in after it.
 
     Raises:
@@ -188,18 +226,23 @@ def offers_tls(sock: socket.socket, server: Server) -> bool:
     return answer == b"S"
 
 
-def secured(sock: socket.socket, server: Server, context: ssl.SSLContext) -> TlsSocket:
+def secured(sock: WireSocket, server: Server, context: ssl.SSLContext) -> TlsSocket:
     """The socket under TLS.
 
     Raises:
         TlsFailed: the handshake failed, or the server's certificate does not satisfy the context.
         ConnectionFailed: the connection broke meanwhile.
     """
+    try:
+        server.host.encode("idna")
+    except UnicodeError:  # where that fails within ssl, it leaves a socket open
+        raise TlsFailed(f"{server.host!r} can be no name in a certificate.", "Check the host's name.") from None
     context.sslsocket_class = TlsSocket
     try:
-        made = context.wrap_socket(sock, server_hostname=server.host)
+        made = cast(TlsSocket, context.wrap_socket(sock, server_hostname=server.host))
     except ssl.SSLError as error:
         raise handshake_failure(error, str(server)) from None
     except OSError as error:
         raise ConnectionFailed(f"{server} hung up during the TLS handshake: {error}.", _CHECK) from None
-    return cast(TlsSocket, made)
+    made.deadline = sock.deadline
+    return made

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from jobs.dbaccess import ledger
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.keywords import whole_number
 from jobs.dbaccess.modes import Move, parse_order
 from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.settings import Settings
@@ -41,6 +42,8 @@ _PUSH_FILTERS = "pushfilters"
 
 _SPARKS = ("path", "checkpointLocation", "queryName")
 """What Spark itself may add."""
+
+_NUMBER = whole_number(1, (1 << 63) - 1)
 
 NAMES = {name.lower(): name for name in (*_CONNECTION, *_READ, *_WRITE, *_SPARKS)}
 
@@ -116,9 +119,10 @@ class Options:
             UsageError: it is no such number.
         """
         text = self.text(name)
-        if text and (not text.isdigit() or int(text) < 1):
-            raise UsageError(f"The option {name} is {text!r}.", "Give a number of at least 1.")
-        return int(text) if text else None
+        try:
+            return _NUMBER(text) if text else None
+        except ValueError:
+            raise UsageError(f"The option {name} is {text!r}.", "Give a number of at least 1.") from None
 
     def seconds(self, name: str, default: float) -> float:
         """A time.
@@ -127,9 +131,12 @@ class Options:
             UsageError: it is none.
         """
         try:
-            return float(self.text(name) or default)
+            value = float(self.text(name) or default)
         except ValueError:
-            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds.") from None
+            value = -1.0
+        if not value >= 0:  # nan is not
+            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds; inf for no end.")
+        return value
 
     def moments(self) -> tuple[bool, float]:
         """Whether each action takes a snapshot of its own, and for how many seconds idle ones are held.
@@ -140,10 +147,7 @@ class Options:
         scope = self.text("snapshot") or "dataframe"
         if scope not in SNAPSHOT_IDLE:
             raise UsageError(f"The option snapshot is {scope!r}.", "Give dataframe (the default) or action.")
-        idle = self.seconds("snapshotIdle", SNAPSHOT_IDLE[scope])
-        if not idle >= 0:
-            raise UsageError(f"The option snapshotIdle is {idle}.", "Give a number of seconds; inf for no end.")
-        return scope == "action", idle
+        return scope == "action", self.seconds("snapshotIdle", SNAPSHOT_IDLE[scope])
 
     def names(self, name: str) -> tuple[str, ...]:
         """Names, separated by commas."""

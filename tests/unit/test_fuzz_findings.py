@@ -1,0 +1,94 @@
+"""What fuzzing found, each as a test of its own: none of it may end in another error than ours."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+from peers import answering, peer
+
+from jobs.dbaccess.airflow import read_connection
+from jobs.dbaccess.errors import DatabaseError, TlsFailed, UsageError, from_server
+from jobs.dbaccess.keywords import whole_number
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.resolve import resolve
+from jobs.dbaccess.settings import Patience, Server, Settings, StaticPassword, Tls
+from jobs.dbaccess.sources import Given
+from jobs.dbaccess.sql import quote_name
+from jobs.dbaccess.stored import read_stored
+from jobs.options import at_least_one, seconds
+from jobs.pgcopy.options import Options
+
+DEEP = "[" * 100_000
+ONCE = Patience(connect_timeout=1, deadline=0)
+
+
+def test_a_name_with_bytes_that_are_not_utf8_is_refused() -> None:
+    """As a command line hands them over."""
+    with pytest.raises(UsageError, match="bytes of UTF-8"):
+        quote_name("caf\udce9")
+
+
+def test_json_that_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(UsageError, match="is not JSON"):
+        read_connection('{"conn_type": "postgres", "extra": ' + DEEP, "AIRFLOW_CONN_X")
+    with pytest.raises(UsageError, match="an extra that is not JSON"):
+        read_connection(json.dumps({"conn_type": "postgres", "extra": DEEP}), "AIRFLOW_CONN_X")
+    with pytest.raises(UsageError, match="is not JSON"):
+        read_stored('{"password": ' + DEEP + "}", "secret")
+
+
+@pytest.mark.parametrize("text", ["a\0database\0other", "caf\udce9"])
+def test_a_parameter_that_would_begin_others_in_the_startup_message_is_refused(text: str) -> None:
+    """Names and values end with NUL there: one within a user would be the beginning of a parameter."""
+    connection = json.dumps({"conn_type": "postgres", "login": text, "schema": "d", "host": "h"})
+    with pytest.raises(UsageError, match=r"user \(from AIRFLOW_CONN_X\) holds NUL, or bytes that are not UTF-8"):
+        resolve(Given(connection="x"), {"AIRFLOW_CONN_X": connection})
+
+
+def test_a_password_that_cannot_be_sent_is_refused_and_not_shown() -> None:
+    settings = Settings("d", "u", (Server("127.0.0.1", 1),), StaticPassword("pl4nted\udce9"), patience=ONCE)
+    with pytest.raises(UsageError, match="The password holds NUL, or bytes that are not UTF-8") as caught:
+        connect(settings, "t")
+    assert "pl4nted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["x" * 64, "a..b", "."])
+def test_a_host_that_can_be_no_name_is_told_as_that(host: str) -> None:
+    with pytest.raises(DatabaseError, match="it is no name"):
+        connect(Settings("d", "u", (Server(host),), patience=ONCE), "t")
+    with peer(answering(b"S")) as port:
+        there = Settings("d", "u", (Server(host, port, "127.0.0.1"),), tls=Tls("require"), patience=ONCE)
+        with pytest.raises(TlsFailed, match="can be no name in a certificate"):
+            connect(there, "t")
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "\u0663", "0", "-1", "1e3", "9" * 5000])
+def test_a_number_is_written_in_plain_digits(text: str) -> None:
+    with pytest.raises(UsageError, match="The option parallelism is"):
+        Options.parse({"parallelism": text}).number("parallelism")
+    with pytest.raises((argparse.ArgumentTypeError, ValueError)):
+        at_least_one(text)
+    with pytest.raises(ValueError, match="must be a whole number from 1 to 9"):
+        whole_number(1, 9)(text)
+
+
+@pytest.mark.parametrize("text", ["nan", "-1", "-inf", "soon"])
+def test_a_deadline_that_never_comes_or_has_passed_is_refused(text: str) -> None:
+    """Nothing is later than NaN: a job would try for ever."""
+    with pytest.raises(UsageError, match="The option connectDeadline is"):
+        Options.parse({"connectDeadline": text}).seconds("connectDeadline", 1.0)
+    with pytest.raises(argparse.ArgumentTypeError, match="not a number of seconds"):
+        seconds(text)
+    assert seconds("inf") == float("inf")
+
+
+def test_a_refused_value_whose_message_was_cut_is_not_shown() -> None:
+    told = from_server({"C": "22P02", "M": 'invalid input syntax for type integer: "pl4nted ' + "x" * 100})
+    assert told.message == "invalid input syntax for type integer (SQLSTATE 22P02)."
+
+
+def test_a_message_of_blanks_is_taken_apart_in_no_time() -> None:
+    """A regular expression went through them once for each of them."""
+    assert from_server({"C": "22P02", "M": "a" + " " * 1_000_000 + "b"}).sqlstate == "22P02"
