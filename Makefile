@@ -121,7 +121,7 @@ chaos: setup ## break real jobs at random, and have others judge what is left; S
 	$(VENV)/bin/python -m chaos --seed $(SEED) --times $(TIMES)
 
 matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='core-*python-3.9' TESTS=path
-	$(BIN)/python -m matrix --pairs $(PAIRS) --tests $(TESTS) $(PYTHONS:%=--python %)
+	$(BIN)/python -m matrix --pairs $(PAIRS) --tests $(TESTS) --workers $(WORKERS) $(PYTHONS:%=--python %)
 
 clean: ## remove what was made here, the demo and its data among it
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove

@@ -54,7 +54,8 @@ def attempt(trial: plan.Trial, commit: str, options: argparse.Namespace) -> bool
     try:
         programs = servers.programs(trial.postgres, BUILD / "servers")
         venv = environment(trial, BUILD, dict(options.pythons))
-        outcome = runs.run(trial, venv, programs, BUILD / "results", options.tests or trial.paths)
+        arguments = ["--numprocesses", str(options.workers), "--dist", "loadfile", *(options.tests or trial.paths)]
+        outcome = runs.run(trial, venv, programs, BUILD / "results", arguments)
     except (MatrixError, DatabaseException, OSError) as error:
         print(f"{trial.name}: not run: {error}", file=sys.stderr)
         return False
@@ -88,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m matrix", description=__doc__.partition("\n")[0])
     made.add_argument("--pairs", nargs="*", default=[], metavar="PATTERN", help="those of such a name; default: all")
     made.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="run these instead, and keep no result")
+    made.add_argument("--workers", type=int, default=2, metavar="N", help="test files at once; default: %(default)s")
     made.add_argument("--show", action="store_true", help="tell what would be run")
     made.add_argument(
         *("--python",),

@@ -37,7 +37,7 @@ class Outcome:
     failures: Sequence[str]
 
 
-def run(trial: Trial, venv: Path, programs: Path, folder: Path, paths: Sequence[str]) -> Outcome:
+def run(trial: Trial, venv: Path, programs: Path, folder: Path, arguments: Sequence[str]) -> Outcome:
     """Run tests on a server and in an environment.
 
     Args:
@@ -45,7 +45,7 @@ def run(trial: Trial, venv: Path, programs: Path, folder: Path, paths: Sequence[
         venv: the environment.
         programs: the directory of the server's programs.
         folder: for the log and the report.
-        paths: what pytest is given.
+        arguments: what pytest is given.
 
     Raises:
         MatrixError: pytest did not run.
@@ -54,7 +54,7 @@ def run(trial: Trial, venv: Path, programs: Path, folder: Path, paths: Sequence[
     report, log = (folder / f"{trial.name}.{ending}" for ending in ("xml", "log"))
     report.unlink(missing_ok=True)
     # A work tree is shared with the other environments: nothing is kept there.
-    command = [str(venv / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", "--junitxml", str(report), *paths]
+    command = [str(venv / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", "--junitxml", str(report), *arguments]
     names = {name: value for name, value in os.environ.items() if name not in ("TEST_DATABASE_URL", "POSTGRES_VERSION")}
     start = time.monotonic()
     with log.open("w") as output:
