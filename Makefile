@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench chaos matrix clean
+	bench chaos matrix audit clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -84,6 +84,16 @@ test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 package: setup ## pack dist/pyspark_venv.tar.gz for EMR Serverless
 	scripts/package_venv.sh
 
+audit: package .venv-audit/complete ## pack, write the SBOM of the archive, ask for known vulnerabilities
+	$(BIN)/python -m deploy.audit dist/pyspark_venv.tar.gz
+
+.venv-audit/complete: requirements/audit.lock
+	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10) and "make audit wants Python 3.10 or newer: pip-audit does")'
+	"$(PYTHON)" -m venv --clear .venv-audit
+	.venv-audit/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/audit.lock
+	echo '*' > .venv-audit/.gitignore
+	touch $@
+
 verify-bare: setup $(BARE)/complete ## run the archive in a bare Debian 12 (wants debootstrap, and root or sudo)
 	$(BIN)/pytest tests/aws/test_archive_elsewhere.py
 
@@ -126,4 +136,4 @@ matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='co
 clean: ## remove what was made here, the demo and its data among it
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
 	@test ! -d $(BARE) || $(SUDO) rm -rf --one-file-system $(BARE)
-	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
+	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .venv-audit .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse

@@ -113,9 +113,9 @@ def lock_name(path: Path, root: Path) -> str:
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.name
 
 
-def dependencies(told: Mapping[str, object]) -> list[Mapping[str, object]]:
+def dependencies(told: object) -> list[Mapping[str, object]]:
     """What a statement says that an archive was made of; nothing where it is none of ours."""
-    predicate = told.get("predicate")
+    predicate = told.get("predicate") if isinstance(told, dict) else None
     definition = predicate.get("buildDefinition") if isinstance(predicate, dict) else None
     listed = definition.get("resolvedDependencies") if isinstance(definition, dict) else None
     return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []

@@ -50,7 +50,7 @@ def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
     if described is None:
         return Comparison([Finding(str(beside), "is no manifest")])
     result = Comparison(list(_subject(beside, described, archive.read_bytes())))
-    listed = provenance.dependencies(_mapping(described.get("provenance")))
+    listed = provenance.dependencies(described.get("provenance"))
     if not listed:
         result.told.append(f"{beside} tells no provenance: it was made by an earlier version.")
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:

@@ -27,9 +27,9 @@ from deploy.target import Target, target_for
 DEFAULT = target_for("emr-spark-8.1.0", "x86_64")
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(DEFAULT, tmp_path_factory.mktemp("dist"))
+@pytest.fixture
+def archive(made: Path) -> Path:
+    return made
 
 
 def names(archive: Path) -> set[str]:

@@ -24,11 +24,6 @@ Described = dict[str, Any]
 SITE = "lib/python3.11/site-packages"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(target_for("emr-spark-8.1.0", "x86_64"), tmp_path_factory.mktemp("dist"))
-
-
 @pytest.fixture
 def archive(made: Path, tmp_path: Path) -> Path:
     """A copy to be tampered with, and its manifest."""
