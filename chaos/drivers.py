@@ -127,8 +127,9 @@ class Driver:
     def ask(self, job: Mapping[str, Any]) -> None:
         """Begin a job."""
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        self._process.stdin.write(json.dumps(job).encode() + b"\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has died: its outcome says so
+            self._process.stdin.write(json.dumps(job).encode() + b"\n")
+            self._process.stdin.flush()
 
     def await_outcome(self, patience: float) -> Outcome:
         """Wait for the end of what was asked.
@@ -142,6 +143,7 @@ class Driver:
             raise ChaosError(f"a job did not end within {patience:.0f} s") from None
         if line is None:
             self._answers.put(None)  # it stays so
+            self._process.wait()
             return Outcome(None)
         told = json.loads(line)
         return Outcome(told.get("status", 0), told.get("out", ""), told.get("err", ""))

@@ -12,7 +12,7 @@ from chaos.verdict import Verdict
 def line(verdict: Verdict) -> str:
     """A trial, how its job ended, and what was wrong."""
     status = verdict.first.status
-    ended = {None: "killed", 0: "done"}.get(status, f"failed ({status})")
+    ended = {None: "killed", 0: "done"}.get(status, f"failed ({status}), {verdict.first.last_line[:160]}")
     struck = "" if verdict.struck is not None else ", fault did not strike"
     head = (
         f"{'FOUND' if verdict.complaints else 'ok':5} {verdict.trial.seed:6} {verdict.seconds:5.1f} s  {verdict.trial}"
