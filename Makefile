@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench chaos matrix audit clean
+	bench chaos fuzz matrix audit clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -21,6 +21,7 @@ REPEATS ?= 1
 SEED ?= 1
 VENV ?= .venv
 TIMES ?= 200
+SECONDS ?= 60
 BARE := build/bare
 RELEASE ?= emr-spark-8.1.0
 ARCH ?= x86_64
@@ -63,6 +64,7 @@ lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--
 	$(LOCK) --group interop --output-file requirements/interop.lock
 	$(LOCK) --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
 	$(LOCK) --group audit --output-file requirements/audit.lock
+	$(LOCK) --group fuzz --output-file requirements/fuzz.lock
 	$(LOCK) --group spark-3.5 --output-file requirements/spark-3.5.lock
 	$(LOCK) --group spark-4.0 --output-file requirements/spark-4.0.lock
 	$(LOCK) --group spark-4.1 --output-file requirements/spark-4.1.lock
@@ -129,6 +131,13 @@ bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,
 chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200 VENV=.venv-emr7
 	@test "$(VENV)" != .venv-emr7 || "$(or $(EMR7_PYTHON),python3.9)" scripts/setup.py --venv .venv-emr7
 	$(VENV)/bin/python -m chaos --seed $(SEED) --times $(TIMES)
+
+fuzz: setup build/atheris/complete ## feed parsers, the wire and COPY with what nobody would write; SECONDS=60 each, TARGET=uri
+	PYTHONPATH=build/atheris $(BIN)/python -m fuzz --seconds $(SECONDS) $(TARGET:%=--target %)
+
+build/atheris/complete: requirements/fuzz.lock
+	$(BIN)/pip install --quiet --no-deps --require-hashes --upgrade --target build/atheris --requirement requirements/fuzz.lock
+	mkdir -p build/atheris && touch $@
 
 matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='core-*python-3.9' TESTS=path
 	$(BIN)/python -m matrix --pairs $(PAIRS) --tests $(TESTS) --workers $(WORKERS) $(PYTHONS:%=--python %)

@@ -17,6 +17,7 @@ from jobs.dbaccess.settings import Patience, Server, Settings, StaticPassword, T
 from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import quote_name
 from jobs.dbaccess.stored import read_stored
+from jobs.dbaccess.uri import read_uri
 from jobs.options import at_least_one, seconds
 from jobs.pgcopy.options import Options
 
@@ -28,6 +29,11 @@ def test_a_name_with_bytes_that_are_not_utf8_is_refused() -> None:
     """As a command line hands them over."""
     with pytest.raises(UsageError, match="bytes of UTF-8"):
         quote_name("caf\udce9")
+
+
+def test_a_url_with_bytes_that_are_not_utf8_is_refused() -> None:
+    with pytest.raises(UsageError, match="--database-url has bytes that are not UTF-8"):
+        read_uri("postgresql://caf\udce9/d", "--database-url")
 
 
 def test_json_that_is_nested_too_deep_is_refused() -> None:

@@ -87,7 +87,7 @@ def test_a_url_states_a_whole_connection() -> None:
         ('{"password": "s3cret",}', "The secret x is in braces and is not JSON."),
         ('{"password": ["s3cret"]}', "The secret x has a 'password' that is neither text nor a whole number."),
         ('{"port": true, "password": "s3cret"}', "The secret x has a 'port' that is neither"),
-        ('{"engine": "mysql", "password": "s3cret"}', "The secret x is for another engine: mysql."),
+        ('{"engine": "mysql", "password": "s3cret"}', 'The secret x is for another engine, by its "engine".'),
         ('{"conn_type": "mysql", "password": "s3cret"}', "The secret x is not a connection to PostgreSQL."),
     ],
 )

@@ -111,7 +111,7 @@ def _json_object(text: str, origin: str) -> dict[str, object] | None:
 def _read_fields(fields: Mapping[str, object], origin: str) -> dict[str, str]:
     engine = str(fields.get("engine") or ENGINES[0])
     if engine.lower() not in ENGINES:
-        raise UsageError(f"The {origin} is for another engine: {engine}.", "Name one for PostgreSQL.")
+        raise UsageError(f'The {origin} is for another engine, by its "engine".', "Name one for PostgreSQL.")
     given = {_plain(key): _as_text(value, key, origin) for key, value in fields.items() if _is_known(key)}
     stated = next(
         (uri.read_uri(given[key], f"The {origin}") for key in URL_KEYS if given.get(key, "").startswith(uri.SCHEMES)),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.sql import is_text
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -123,6 +124,8 @@ def _unescaped(text: str, origin: str) -> str:
     """
     if re.search(r"%(?![0-9A-Fa-f]{2})|%00|\0", text):
         raise UsageError(f"{origin} has a % that is not followed by two hexadecimal digits, or a NUL.", HINT)
+    if not is_text(text):
+        raise UsageError(f"{origin} has bytes that are not UTF-8.", HINT)
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:

@@ -1,0 +1,88 @@
+"""Fuzzes one target in this process: `python -m fuzz.explore NAME SECONDS`.
+
+Atheris wants to see the code before it is imported, so that nothing of ours is imported at the top.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import ExitStack, nullcontext
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
+
+if TYPE_CHECKING:
+    from fuzz.target import Target
+
+SERVER = "TEST_DATABASE_URL"
+"""The variable with the URL of the server to ask."""
+
+FOUND = Path("build/fuzz")
+"""What failed, and what led to new code."""
+
+ROUND = 500
+"""Values that Hypothesis tries between two looks at the clock."""
+
+SLOW = 20
+"""Seconds that a single value may take."""
+
+
+def explore(name: str, seconds: int) -> None:
+    """Fuzz; what failed before is tried first.
+
+    Raises:
+        Exception: what was found, with the simplest value that shows it in a note.
+    """
+    with ExitStack() as stack:
+        target = find(name, stack)
+        found = DirectoryBasedExampleDatabase(FOUND / "examples")
+        target.explore(ROUND, found)
+        if find_spec("atheris"):
+            guided(target, seconds, found)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            target.explore(ROUND, found)
+
+
+def find(name: str, stack: ExitStack) -> Target:
+    """A target, with a session until the stack ends where it asks a server."""
+    if find_spec("atheris"):
+        import atheris
+
+        watched = atheris.instrument_imports(include=["jobs"])
+    else:
+        watched = nullcontext()
+    with watched:
+        from fuzz import server
+        from fuzz.targets import TARGETS
+        from jobs.dbaccess.postgres_connectivity import connect
+        from jobs.dbaccess.resolve import resolve
+        from jobs.dbaccess.sources import Given
+    if name in TARGETS:
+        return TARGETS[name]
+    settings = resolve(Given(url=os.environ[SERVER]), {}).settings
+    return server.targets(stack.enter_context(connect(settings, "fuzz")))[name]
+
+
+def guided(target: Target, seconds: int, found: ExampleDatabase) -> None:
+    """Have Atheris look for values that reach new code. It ends this process."""
+    import atheris
+
+    corpus = FOUND / "corpus" / target.name
+    corpus.mkdir(parents=True, exist_ok=True)
+    limits = [
+        f"-max_total_time={seconds}",
+        f"-timeout={SLOW}",
+        "-len_control=0",
+        f"-artifact_prefix={FOUND}/{target.name}-",
+    ]
+    atheris.Setup([sys.argv[0], *limits, str(corpus)], target.property(database=found).hypothesis.fuzz_one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    explore(sys.argv[1], int(sys.argv[2]))

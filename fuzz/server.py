@@ -1,0 +1,96 @@
+"""Targets that ask a server: it stores what was written, and takes no name, value or filter for SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+from pyspark.sql import types as t
+
+from fuzz import texts
+from fuzz.arguments import NAMES_TO_QUOTE
+from fuzz.connections import refused
+from fuzz.copying import ARRAYS, BINARY, ROWS, TEXT, lines
+from fuzz.target import Target
+from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.selection import Selection, filtered
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name
+
+FILTERS = texts.of("a", " = ", "1", " AND ", "true", "(", ")", "'x'", "--", "/*", "*/", ";", "b", " OR ", "%s", size=8)
+VALUES = texts.of("value", size=4)
+"""Of a bound value: anything."""
+
+KEPT = TableName("kept", "pg_temp")
+
+
+def stored_rows(
+    session: Session, value: tuple[list[tuple[str | None, bytes | None]], list[list[str | None] | None]]
+) -> None:
+    """What COPY stored is what was given, by the server's own word."""
+    rows, arrays = value
+    rows, arrays = rows[: len(arrays)], arrays[: len(rows)]
+    kind = (t.ArrayType(t.StringType()), pa.list_(pa.string()))
+    columns: dict[str, list[Any]] = {"a": [a for a, _ in rows], "b": [b for _, b in rows], "c": arrays}
+    session.run("TRUNCATE fuzzed")
+    copied = session.copy_in("COPY fuzzed FROM STDIN", [lines(columns, {"a": TEXT, "b": BINARY, "c": kind})])
+    assert copied == len(rows)
+    found = session.run("SELECT a, b, to_jsonb(c) FROM fuzzed ORDER BY ctid")
+    assert found == [[a, b, c] for (a, b), c in zip(rows, arrays)]
+
+
+def names(session: Session, name: str) -> None:
+    """A column and a table of any name are made, filled and read, and nothing else happens."""
+    quoted = refused(lambda: quote_name(name))
+    if quoted is None:
+        return
+    table = TableName(name, "pg_temp")
+    with session.transaction():
+        session.run(f"CREATE TABLE {table.quoted} ({quoted} int)")
+        assert session.copy_in(f"COPY {table.quoted} ({quoted}) FROM STDIN", [b"7\n"]) == 1
+        assert session.run(f"SELECT {quoted}, %s::text FROM {table.quoted} WHERE {quoted} = %s", "x", 7) == [[7, "x"]]
+        assert list(session.copy_out(f"COPY (SELECT {quoted} FROM {table.quoted}) TO STDOUT")) == [b"7\n"]
+        session.run(f"DROP TABLE {table.quoted}")
+
+
+def values(session: Session, given: list[str]) -> None:
+    """Bound values come back, or are refused as such; the session goes on."""
+    try:
+        found = session.run("SELECT " + ", ".join("%s::text" for _ in given), *given)
+    except (DatabaseError, UsageError):
+        assert any("\0" in value or "\ud800" in value for value in given)
+    else:
+        assert found == [given]
+    assert session.run("SELECT 1") == [[1]]
+
+
+def filters(session: Session, condition: str) -> None:
+    """A filter that is accepted is one condition: the selection has its one column, and rows of its table alone."""
+    try:
+        selection = filtered(session, Selection.of_table(KEPT), condition)
+    except UsageError:
+        assert session.run("SELECT count(*) FROM pg_temp.kept") == [[3]]
+        return
+    try:
+        found = b"".join(session.copy_out(f"COPY ({selection.select(['a'])}) TO STDOUT"))
+    except DatabaseError:
+        return  # as a division by zero, which only rows show
+    assert set(found.split(b"\n")) <= {b"", b"1", b"2", b"3"}
+
+
+TARGETS: Mapping[str, tuple[st.SearchStrategy[Any], Callable[[Session, Any], None]]] = {
+    "stored_rows": (st.tuples(ROWS, st.lists(ARRAYS, max_size=20)), stored_rows),
+    "names_on_a_server": (NAMES_TO_QUOTE, names),
+    "bound_values": (st.lists(VALUES, min_size=1, max_size=3), values),
+    "filters": (FILTERS, filters),
+}
+
+
+def targets(session: Session) -> Mapping[str, Target]:
+    """The targets, with a session of which they make temporary tables."""
+    session.run("CREATE TEMPORARY TABLE fuzzed (a text, b bytea, c text[])")
+    session.run(f"CREATE TEMPORARY TABLE {KEPT.name} AS SELECT n AS a, n::text AS b FROM generate_series(1, 3) AS n")
+    return {name: Target(name, strategy, partial(check, session)) for name, (strategy, check) in TARGETS.items()}
