@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from chaos import rows
 from chaos.plan import ROWS, WRITES, Trial
 from chaos.server import LOADER, Database
@@ -14,8 +16,8 @@ HOSTILE = (
     "DateStyle = 'SQL, DMY'",
     "TimeZone = 'Asia/Kathmandu'",
     "IntervalStyle = 'sql_standard'",
-    "search_path = ''",
-    "search_path = 'public, pg_catalog'",
+    "search_path = nowhere, public",
+    "search_path = public, pg_catalog",
     "standard_conforming_strings = off",
     "bytea_output = 'escape'",
     "extra_float_digits = 0",
@@ -24,8 +26,15 @@ HOSTILE = (
     "enable_seqscan = off",
     "client_encoding = 'LATIN1'",
     "row_security = off",
+    "transform_null_equals = on",
+    "work_mem = '64kB'",
+    "lock_timeout = '30s'",
+    "idle_in_transaction_session_timeout = '60s'",
 )
-"""Settings that a role may have."""
+"""Settings that a role may have. Of two with one name, the later counts."""
+
+AT_ONCE = 7
+"""How many of these a hostile role has."""
 
 _CUT = ROWS * 2 // 3
 """Ids of a partition of a target."""
@@ -41,7 +50,8 @@ def make(trial: Trial, database: Database) -> None:
         f"GRANT CREATE ON SCHEMA public TO {LOADER}",
     )
     if trial.fault == "hostile role":
-        database.run(f"ALTER ROLE {LOADER} SET {HOSTILE[trial.seed % len(HOSTILE)]}")
+        settings = random.Random(trial.seed).sample(HOSTILE, AT_ONCE)  # noqa: S311 - a repeatable choice, no secret
+        database.run(*(f"ALTER ROLE {LOADER} SET {setting}" for setting in settings))
     if trial.flow in WRITES:
         _make_target(trial, database)
     else:
