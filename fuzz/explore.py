@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,13 @@ def guided(target: Target, seconds: int, found: ExampleDatabase) -> None:
     """Have Atheris look for values that reach new code. It ends this process."""
     import atheris
 
+    def told(value: object) -> None:
+        try:
+            target.check(value)
+        except BaseException:
+            print(f"{target.name}: {value!r}", file=sys.stderr)
+            raise
+
     corpus = FOUND / "corpus" / target.name
     corpus.mkdir(parents=True, exist_ok=True)
     limits = [
@@ -80,7 +88,8 @@ def guided(target: Target, seconds: int, found: ExampleDatabase) -> None:
         "-len_control=0",
         f"-artifact_prefix={FOUND}/{target.name}-",
     ]
-    atheris.Setup([sys.argv[0], *limits, str(corpus)], target.property(database=found).hypothesis.fuzz_one_input)
+    fuzzed = replace(target, check=told).property(database=found)
+    atheris.Setup([sys.argv[0], *limits, str(corpus)], fuzzed.hypothesis.fuzz_one_input)
     atheris.Fuzz()
 
 

@@ -2,54 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from pgcopies import end_keepers, options_for
 from planting import plant
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
+from jobs.flows.compare import compare_dataframe
 from jobs.flows.extract import extracting
 from jobs.flows.extract_files import FilesJob, run
 from jobs.flows.load import load_dataframe
 from jobs.flows.source import Wanted
 
+spark_4 = pytest.mark.skipif(find_spec("pyspark.sql.datasource") is None, reason="Python data sources are Spark 4's")
 
-@pytest.fixture
-def planted(session: Session) -> Session:
-    """A database with tables to load, and with more functions of the server's names than are of use."""
-    session.run("CREATE TABLE t (a int PRIMARY KEY, b varchar)")
-    session.run("CREATE TABLE by_name (a int, b varchar PRIMARY KEY) PARTITION BY LIST (b)")
-    session.run("CREATE TABLE by_name_rest PARTITION OF by_name DEFAULT")
-    session.run("CREATE TABLE child (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
-    session.run(
-        "CREATE TABLE read AS SELECT n AS a, n::varchar AS b, n::numeric AS c, now() AS d, '{}'::jsonb AS e, "
-        "'{1}'::int[] AS f "
-        "FROM generate_series(1, 1000) AS n"
-    )
-    assert plant(session) > 60
-    return session
+TABLES = """
+CREATE TABLE t (a int PRIMARY KEY, b varchar);
+CREATE TABLE by_name (a int, b varchar PRIMARY KEY) PARTITION BY LIST (b);
+CREATE TABLE by_name_rest PARTITION OF by_name DEFAULT;
+CREATE TABLE child (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE read AS SELECT n AS a, n::varchar AS b, n::numeric AS c, now() AS d, '{}'::jsonb AS e, '{1}'::int[] AS f
+    FROM generate_series(1, 1000) AS n;
+CREATE TABLE copy (LIKE t INCLUDING ALL)
+"""
 
 
-def test_what_is_planted_would_run(planted: Session, database: Settings) -> None:
+@pytest.fixture(scope="module")
+def template(server: Settings, template: str) -> Iterator[str]:
+    """A database with tables, and with more functions of the server's names than are of use."""
+    name = f"{template}_planted"
+    with connect(server, "planting") as admin:
+        admin.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        with connect(replace(server, dbname=name), "planting") as session:
+            session.run(TABLES)
+            assert plant(session) > 60
+        yield name
+        admin.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT hashtextextended('x', 0)",
+        "SELECT 1 FROM t WHERE b = 'x'::varchar OR a = 1::oid",
+        "SELECT 1 FROM t WHERE b LIKE 'y'::varchar",
+        "SELECT replace(b, 'x', 'y') FROM t",
+        "SELECT max(b) FROM t",
+        "SELECT format(b, b, b) FROM t",
+        "SELECT b || b FROM t",
+    ],
+)
+def test_what_is_planted_would_run(session: Session, database: Settings, statement: str) -> None:
     """So that the other tests can fail."""
-    for statement in ("SELECT hashtextextended('x', 0)", "SELECT 1 FROM t WHERE b = 'x'::varchar OR a = 1::oid"):
-        planted.run("INSERT INTO t VALUES (1, 'y') ON CONFLICT DO NOTHING")
-        with pytest.raises(DatabaseError, match="planted"):
-            planted.run(statement)
+    session.run("INSERT INTO t VALUES (1, 'y')")
+    with pytest.raises(DatabaseError, match="planted"):
+        session.run(statement)
     with connect_pinned(database, "pinned") as pinned:
-        assert pinned.run("SELECT hashtextextended('x', 0) IS NOT NULL") == [[True]]
+        pinned.run(statement.replace("FROM t", "FROM public.t"))
 
 
-@pytest.mark.usefixtures("planted")
+@pytest.mark.parametrize(("statement", "told"), [("SELECT 'x'::text", "planted"), ("SELECT * FROM pg_class", "zero")])
+def test_types_and_relations_that_are_planted_would_be_found_by_a_path_that_names_them_first(
+    session: Session, statement: str, told: str
+) -> None:
+    session.run("SET search_path = public, pg_catalog")
+    with pytest.raises(DatabaseError, match=told):
+        session.run(statement)
+
+
 def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: Settings) -> None:
-    rows = spark.range(0, 100, 1, 2).selectExpr("CAST(id AS int) AS a", "CAST(id AS string) AS b")
+    rows = rows_of(spark)
     for table, mode, keys in (
         ("t", "append", ()),
         ("t", "overwrite", ()),
@@ -70,14 +101,12 @@ def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: S
 
 
 @pytest.mark.parametrize("split_by", ["", "b"])
-@pytest.mark.usefixtures("planted")
 def test_no_extract_runs_what_is_planted(spark: SparkSession, database: Settings, split_by: str) -> None:
     wanted = Wanted(TableName("read"), split_by=split_by, unbounded="fit", parallelism=3)
     with connect_pinned(database, "held") as held, extracting(spark, held, database, wanted) as extraction:
         assert extraction.df.where("f[0] = 1").count() == 1000
 
 
-@pytest.mark.usefixtures("planted")
 def test_no_incremental_extract_runs_what_is_planted(spark: SparkSession, database: Settings, tmp_path: Path) -> None:
     job = FilesJob(
         Wanted(TableName("read")),
@@ -90,47 +119,50 @@ def test_no_incremental_extract_runs_what_is_planted(spark: SparkSession, databa
     assert [run(job, lambda: spark).rows for _ in range(2)] == [1000, 0]
 
 
+def rows_of(spark: SparkSession) -> DataFrame:
+    return spark.range(0, 100, 1, 2).selectExpr("CAST(id AS int) AS a", "CAST(id AS string) AS b")
+
+
+@spark_4
 def test_pgcopy_runs_nothing_that_is_planted(
-    spark: SparkSession, planted: Session, database: Settings, tmp_path: Path
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
 ) -> None:
-    pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
     pgcopy = options_for(database, tmp_path)
-    rows = spark.range(0, 100, 1, 2).selectExpr("CAST(id AS int) AS a", "CAST(id AS string) AS b")
-    rows.write.format("pgcopy").options(**pgcopy, table="t").mode("append").save()
-    assert spark.read.format("pgcopy").options(**pgcopy, table="t").load().count() == 100
-    end_keepers(planted)
+    for mode, more in (
+        ("append", {"mode": "upsert", "keys": "a"}),
+        ("append", {"mode": "ignore", "keys": "a", "dedupeOrder": "b desc"}),
+        ("overwrite", {}),
+    ):
+        rows_of(spark).write.format("pgcopy").options(**pgcopy, table="t", **more).mode(mode).save()
+    for options in ({"table": "t", "splitBy": "b"}, {"query": "SELECT a, b FROM t"}):
+        read = spark.read.format("pgcopy").options(**pgcopy, **options, filter="a IS NOT NULL", parallelism="3").load()
+        assert read.count() == 100
+    end_keepers(session)
 
 
-def test_triggers_and_checks_of_a_table_see_their_users_search_path(
-    spark: SparkSession, session: Session, database: Settings
+@spark_4
+def test_streams_run_nothing_that_is_planted(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
 ) -> None:
-    session.run(
-        "CREATE FUNCTION positive(n int) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RETURN n > floor_of(); END$$"
-    )
-    session.run("CREATE FUNCTION floor_of() RETURNS int LANGUAGE sql AS 'SELECT -1'")
-    session.run("CREATE DOMAIN checked AS int CHECK (positive(VALUE))")
-    session.run("CREATE TABLE seen (a int)")
-    session.run("CREATE TABLE t (a checked)")
-    session.run(
-        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$BEGIN INSERT INTO seen VALUES (NEW.a); RETURN NEW; END$$"
-    )
-    session.run("CREATE TRIGGER note BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION note()")
-    rows = spark.range(0, 10, 1, 2).selectExpr("CAST(id AS int) AS a")
-    for mode in ("append", "overwrite"):
-        load_dataframe(rows, table="t", settings=database, mode=mode)
-    assert session.run("SELECT count(*) FROM seen") == [[20]]
+    pgcopy = options_for(database, tmp_path)
+    session.run("INSERT INTO t SELECT n, n::text FROM pg_catalog.generate_series(1, 10) AS n")
+    for written in (10, 20):
+        source = spark.readStream.format("pgcopy").options(**pgcopy, table="t").load()
+        writer = source.writeStream.format("pgcopy").options(**pgcopy, table="copy", streamId="s")
+        writer.option("checkpointLocation", str(tmp_path / "at")).trigger(availableNow=True).start().awaitTermination()
+        [[copied]] = session.run("SELECT pg_catalog.count(*) FROM copy")
+        assert copied == written
+        session.run(
+            "INSERT INTO t SELECT n, n::text FROM pg_catalog.generate_series(11, 20) AS n ON CONFLICT DO NOTHING"
+        )
 
 
-def test_a_marker_table_of_a_stranger_is_refused(spark: SparkSession, session: Session, database: Settings) -> None:
-    """Its triggers would run as the loader."""
-    stranger = f"stranger_{database.dbname}"
-    session.run("DROP TABLE table_updates")
-    session.run(f"CREATE ROLE {stranger} LOGIN PASSWORD 'secret'; GRANT CREATE ON SCHEMA public TO {stranger}")
-    try:
-        with connect(replace(database, user=stranger, password=lambda _: "secret"), "stranger") as theirs:
-            theirs.run("CREATE TABLE table_updates (update_id text PRIMARY KEY, target_table text, inserted timestamp)")
-        with pytest.raises(UsageError, match=f"public.table_updates belongs to {stranger}, who is neither"):
-            load_dataframe(spark.range(1), table="t", settings=database)
-    finally:
-        session.run(f"DROP OWNED BY {stranger}; DROP ROLE {stranger}")
+@pytest.mark.parametrize("sample", [1.0, 0.5])
+def test_no_comparison_runs_what_is_planted(
+    spark: SparkSession, session: Session, database: Settings, sample: float
+) -> None:
+    session.run("INSERT INTO t SELECT n, n::text FROM pg_catalog.generate_series(0, 99) AS n")
+    compared = compare_dataframe(
+        rows_of(spark), table="t", settings=database, keys=("a",), filter="a IS NOT NULL", sample=sample, parallelism=2
+    )
+    assert compared.collect() == []

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from peers import answering, peer
+from pyspark.sql.types import StringType
 
 from jobs.dbaccess.airflow import read_connection
 from jobs.dbaccess.errors import DatabaseError, TlsFailed, UsageError, from_server
@@ -20,6 +21,8 @@ from jobs.dbaccess.stored import read_stored
 from jobs.dbaccess.uri import read_uri
 from jobs.options import at_least_one, seconds
 from jobs.pgcopy.options import Options
+from jobs.spark import cellarrow
+from jobs.spark.reading import Reading
 
 DEEP = "[" * 100_000
 ONCE = Patience(connect_timeout=1, deadline=0)
@@ -34,6 +37,26 @@ def test_a_name_with_bytes_that_are_not_utf8_is_refused() -> None:
 def test_a_url_with_bytes_that_are_not_utf8_is_refused() -> None:
     with pytest.raises(UsageError, match="--database-url has bytes that are not UTF-8"):
         read_uri("postgresql://caf\udce9/d", "--database-url")
+
+
+@pytest.mark.parametrize("value", ["false", "1", "True"])
+def test_a_word_for_tls_in_a_url_that_libpq_does_not_know_is_refused_and_not_passed_over(value: str) -> None:
+    with pytest.raises(UsageError, match=r"parameters that are not supported: ssl\."):
+        resolve(Given(url=f"postgresql://u@h/d?ssl={value}"), {})
+
+
+def test_a_text_that_begins_with_a_byte_order_mark_is_read_whole() -> None:
+    """PyArrow's reader of CSV leaves one out at the beginning of a block: the first letter of the first cell."""
+    reading = Reading("a", "a", StringType())
+    for lines in (["\ufeffa", "\ufeffb"], ["\ufeff\ufeff"], ["\ufeff"]):
+        block = "".join(f"{line}\n" for line in lines).encode()
+        read = [row["0"] for batch in cellarrow.batches(iter([block]), [reading]) for row in batch.to_pylist()]
+        assert read == lines
+
+
+def test_a_path_that_no_file_can_have_is_told_as_that() -> None:
+    with pytest.raises(UsageError, match="cannot be read: it is not UTF-8"):
+        resolve(Given({"dbname": "d", "user": "u", "sslrootcert": "/caf\ud800"}), {})
 
 
 def test_json_that_is_nested_too_deep_is_refused() -> None:

@@ -310,6 +310,7 @@ DONE = complete("SELECT 1") + READY
         pytest.param(row(b"1") + DONE, "other columns than were described", id="a row that nobody described"),
         pytest.param(ONE + row(b"1", b"2") + DONE, "other columns", id="more values than columns"),
         pytest.param(ONE + row() + DONE, "other columns", id="fewer values than columns"),
+        pytest.param(ONE + row(b"1") + described() + DONE, "rows of different columns", id="columns after rows"),
         pytest.param(ONE + message(b"D", b"\0\1\x7f\0\0\0a") + DONE, "kind b'D'", id="a value longer than its row"),
         pytest.param(ONE + message(b"D", b"\0\1\xff\0\0\0a") + DONE, "kind b'D'", id="a negative length"),
         pytest.param(ONE + message(b"D", b"\0\1") + DONE, "kind b'D'", id="half a row"),

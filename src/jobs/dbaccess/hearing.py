@@ -59,6 +59,7 @@ class DriversFile:
         self._reader.longest_talk = LONGEST_TALK if self._login.done else login.LONGEST
         self._size = 0
         self._columns: int | None = None
+        self._width: int | None = None
         self._error = b""
 
     def read(self, size: int) -> bytes:
@@ -123,6 +124,10 @@ class DriversFile:
             raise broken_protocol("a row has other columns than were described")
         if kind == COLUMNS:
             self._columns = bodies.columns(body)
+            if self._width not in {None, self._columns}:
+                raise broken_protocol("an answer has rows of different columns")
+        elif kind == ROW:
+            self._width = self._columns
         elif kind in {NO_COLUMNS, COMPLETE, ERROR}:
             self._columns = None
         if kind == COMPLETE:

@@ -111,7 +111,8 @@ def _read_query(text: str, origin: str) -> dict[str, str]:
         if not equals or "=" in value:
             raise UsageError(f"{origin} has a parameter that is not of the form name=value.", HINT)
         stated[_unescaped(name, origin)] = _unescaped(value, origin)
-    if stated.pop("ssl", None) == "true":  # JDBC's word, which libpq takes in URIs, too
+    if stated.get("ssl") == "true":  # JDBC's word, which libpq takes in URIs, too; another value is not known
+        del stated["ssl"]
         stated.setdefault("sslmode", "require")
     return stated
 

@@ -30,6 +30,8 @@ _NATIVE: dict[type[t.DataType], pa.DataType] = {
 }
 _PARSE = csv.ParseOptions(delimiter="\t", quote_char=False, double_quote=False, ignore_empty_lines=False)
 
+_MARK = "\ufeff".encode()
+
 
 def carried_type(reading: Reading) -> t.DataType:
     """The Spark type in which a column leaves the worker: its own, or text."""
@@ -58,6 +60,8 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
 
 
 def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
+    if block.startswith(_MARK):
+        block = _MARK + block  # PyArrow takes one for a mark of the file's encoding, and leaves it out
     return csv.read_csv(
         pa.BufferReader(block),
         csv.ReadOptions(column_names=list(kinds), use_threads=False, block_size=len(block) + 1),
