@@ -53,14 +53,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def tell(trials: Sequence[plan.Trial], lacking: Mapping[str, str]) -> int:
-    """Run the trials, a line for each, and sum up."""
+    """Run the trials, a line for each, and sum up, also where they are interrupted."""
     start = time.monotonic()
     verdicts: list[Verdict] = []
-    with stage() as shared:
-        for trial in trials:
-            verdicts.append(run(trial, shared))
-            print(report.line(verdicts[-1]), flush=True)
-    print(report.summary(verdicts, time.monotonic() - start, here.versions(), lacking))
+    try:
+        with stage() as shared:
+            for trial in trials:
+                verdicts.append(run(trial, shared))
+                print(report.line(verdicts[-1]), flush=True)
+    finally:
+        if verdicts:
+            print(report.summary(verdicts, time.monotonic() - start, here.versions(), lacking), flush=True)
     return 1 if any(verdict.complaints for verdict in verdicts) else 0
 
 

@@ -138,11 +138,15 @@ _OF_WRITES = {
         f"BEGIN; ALTER TABLE target ATTACH PARTITION target_1 FOR VALUES FROM ({_CUT}) TO ({_CUT * 2})"
     ),
 }
+_GIVES_UP = 5
+"""Seconds that somebody waits for a table that is read: who waits without end makes an extract fail."""
+
 NEIGHBOURS = (*_OF_READS, *_OF_WRITES)
 """What others do to a table, by name."""
 
 
 def meanwhile(trial: Trial) -> str:
     """SQL of what somebody else does."""
-    work = (_OF_WRITES if trial.flow in WRITES else _OF_READS)[trial.fault]
-    return f"{_BECOME_LOADER}; BEGIN; {work}; COMMIT"
+    if trial.flow in WRITES:
+        return f"{_BECOME_LOADER}; BEGIN; {_OF_WRITES[trial.fault]}; COMMIT"
+    return f"{_BECOME_LOADER}; SET lock_timeout = '{_GIVES_UP}s'; BEGIN; {_OF_READS[trial.fault]}; COMMIT"
