@@ -121,6 +121,11 @@ def build_parser() -> argparse.ArgumentParser:
     target.add_argument(
         "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
     )
+    target.add_argument(
+        "--verify",
+        action="store_true",
+        help="before the commit, compare the table's rows with Spark's by sums of hashes; a load that differs fails",
+    )
     add_connection_options(parser)
     add_common_options(parser)
     return parser
@@ -147,6 +152,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         options.create,
         Copying(options.parallelism, strip_nul=options.nul == "strip"),
         options.wait_for_load,
+        options.verify,
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files.load(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))

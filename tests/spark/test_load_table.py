@@ -55,7 +55,7 @@ def csv(path: Path, *more: str) -> list[str]:
 
 def test_a_file_is_loaded_once_and_reported(submit: Submit, trips: Path, session: Session, tmp_path: Path) -> None:
     report_path = tmp_path / "report.json"
-    arguments = csv(trips, "--table", "trips", "--load-id", "trips/1", "--report", str(report_path))
+    arguments = csv(trips, "--table", "trips", "--load-id", "trips/1", "--verify", "--report", str(report_path))
     first = submit(arguments)
     assert first.returncode == 0
     assert first.stdout.startswith("loaded 2 rows into public.trips in ")
@@ -63,6 +63,7 @@ def test_a_file_is_loaded_once_and_reported(submit: Submit, trips: Path, session
         [1, 2.5, 1795161600],
         [2, None, 1795165200],
     ]
+    assert "verified: 2 rows in 3 columns" in first.stdout
     assert json.loads(report_path.read_text())["rows_inserted"] == 2
     second = submit(arguments)
     assert second.returncode == 0

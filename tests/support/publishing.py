@@ -12,6 +12,7 @@ from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.staging import Counted
+from jobs.dbaccess.verify import Verification
 
 T = TableName("t", "public")
 AB = ("a", "b")
@@ -28,6 +29,7 @@ def load(
     types: Sequence[str] = (),
     load_id: str = "",
     meanwhile: Callable[[], None] = lambda: None,
+    verification: Verification | None = None,
 ) -> Published:
     """Stage rows and publish them; with types, into a table that is to be made; with what happens before publish."""
     names = staging.plan_staging(T, move.columns)
@@ -39,7 +41,8 @@ def load(
     lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
     staging.begin_attempt(session, names, 0, 0)
     staging.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
-    publication = Publication(load_id or f"load-{next(IDS)}", T, names, (Receipt(0, 0),), move, bool(types))
+    load_id = load_id or f"load-{next(IDS)}"
+    publication = Publication(load_id, T, names, (Receipt(0, 0),), move, bool(types), verification)
     meanwhile()
     try:
         return publish(session, publication)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trickle import Trickle
 
-from jobs.spark.carry import BlockDeserializer
+from jobs.spark.carry import BlockDeserializer, HashedDeserializer
 
 END = struct.pack("!ii", -1, -4)  # END_OF_DATA_SECTION, END_OF_STREAM
 
@@ -32,6 +32,27 @@ def test_every_line_comes_once_in_order_and_the_next_section_is_left(
     blocks = list(BlockDeserializer().load_stream(stream))
     assert b"".join(bytes(counted.block) for counted in blocks) == b"".join(lines)
     assert sum(counted.rows for counted in blocks) == len(lines)
+    assert stream.read() == struct.pack("!i", -4)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(-(2**63), 2**63 - 1),
+            st.binary(max_size=300).map(lambda body: body.replace(b"\n", b"n") + b"\n"),
+        ),
+        max_size=40,
+    ),
+    size=st.integers(1, 5000),
+    buffer=st.sampled_from([16, 100, 65536]),
+)
+def test_a_hash_before_each_line_is_summed_and_taken_off(rows: list[tuple[int, bytes]], size: int, buffer: int) -> None:
+    frames = [struct.pack("!q", number) + line for number, line in rows]
+    stream = io.BufferedReader(Trickle(framed(frames), size), buffer)
+    blocks = list(HashedDeserializer().load_stream(stream))
+    assert b"".join(bytes(counted.block) for counted in blocks) == b"".join(line for _, line in rows)
+    assert sum(counted.rows for counted in blocks) == len(rows)
+    assert sum(counted.hashes for counted in blocks) == sum(number for number, _ in rows)
     assert stream.read() == struct.pack("!i", -4)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from jobs.dbaccess.verify import Verified
 from jobs.flows.progress import progress_line
 from jobs.flows.report import LoadReport, Stopwatch, plural
 
@@ -39,6 +41,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "already_loaded",
         "seconds",
         "records_malformed",
+        "verified",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 
@@ -48,6 +51,16 @@ def test_the_summary_tells_rows_speed_and_phases() -> None:
         "loaded 1,000 rows into public.orders in 2.0 s: 500 rows/s, 2.5 MB in 2 parts\n"
         "  prepare 1.0 s, copy 0.8 s, publish 0.2 s, analyze 0.1 s; load id 'orders/1'; 1 attempt discarded"
     )
+
+
+def test_what_was_verified_is_told_and_what_was_not() -> None:
+    report = replace(DONE, verified=Verified(1000, ("id", "name"), ("data",)))
+    assert report.summary().splitlines()[-1] == "  verified: 1,000 rows in 2 columns; not compared: data"
+    assert json.loads(report.to_json())["verified"] == {
+        "rows": 1000,
+        "columns": ["id", "name"],
+        "not_compared": ["data"],
+    }
 
 
 def test_the_summary_of_a_load_done_before_says_so() -> None:

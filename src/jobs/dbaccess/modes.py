@@ -75,6 +75,13 @@ class Move:
     keys: tuple[str, ...] = ()
     order: tuple[OrderBy, ...] = ()
 
+    @property
+    def may_leave_out(self) -> bool:
+        """Whether staged rows need not become rows of the target: for a conflict, or for another row with their key."""
+        return (
+            self.mode == "ignore" or bool(self.order) or (self.mode == "upsert" and set(self.columns) <= set(self.keys))
+        )
+
     def check_arguments(self) -> None:
         """Refuse a mode, keys and an order that do not go together.
 

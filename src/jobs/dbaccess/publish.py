@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from jobs.dbaccess import catalog, ledger, overwrite, receipts, staging
+from jobs.dbaccess import catalog, ledger, overwrite, receipts, staging, verify
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.modes import KEYED, Move
 from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 from jobs.dbaccess.staging import Staging, Tally
+from jobs.dbaccess.verify import Moved, Verification, Verified
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class Publication:
     Attributes:
         receipts: of the attempts that count, as Spark reported them: one for each part.
         is_new: the load makes the table.
+        verification: what the table's rows are compared with before the commit, if they are to be.
     """
 
     load_id: str
@@ -31,6 +33,7 @@ class Publication:
     receipts: tuple[Receipt, ...]
     move: Move
     is_new: bool
+    verification: Verification | None = None
 
     @property
     def becomes_target(self) -> bool:
@@ -40,11 +43,12 @@ class Publication:
 
 @dataclass(frozen=True)
 class Published:
-    """What was staged, and what the target gained."""
+    """What was staged, what the target gained, and what of that was compared with Spark's rows."""
 
     staged: Tally
     inserted: int
     updated: int = 0
+    verified: Verified | None = None
 
     @property
     def ignored(self) -> int:
@@ -97,7 +101,9 @@ def _publish(session: Session, publication: Publication) -> Published:
         ledger.is_recorded(session, publication.load_id, publication.target)  # tells of another table's
         raise LoadError(f"The load id {publication.load_id!r} was recorded by someone else meanwhile.")
     missing = publication.is_new and catalog.find_table(session, publication.target) is None
-    if missing and publication.becomes_target and staging.is_logged(session, publication.staging):
+    renamed = missing and publication.becomes_target and staging.is_logged(session, publication.staging)
+    blocks = verify.blocks(session, publication.target) if publication.verification and not missing else 0
+    if renamed:
         _become_target(session, publication)
         published = Published(staged, staged.rows)
     else:
@@ -109,6 +115,9 @@ def _publish(session: Session, publication: Publication) -> Published:
             # The mode or a trigger left rows out, or a crash emptied staging.
             receipts.check_all_there(session, publication.staging, staged.rows)
             _check_counts(session, publication, published)
+    if publication.verification is not None:
+        moved = _moved(publication, published, missing=missing, renamed=renamed, blocks=blocks)
+        published = replace(published, verified=verify.verify(session, publication.verification, moved))
     staging.drop(session, publication.staging)
     return published
 
@@ -125,6 +134,19 @@ def _check_counts(session: Session, publication: Publication, published: Publish
             f"inserted, though nothing in {publication.target} leaves rows out.",
             "Nothing was loaded. Look what stands between this job and the server, and run the load again.",
         )
+
+
+def _moved(publication: Publication, published: Published, *, missing: bool, renamed: bool, blocks: int) -> Moved:
+    """What is to be verified."""
+    move = publication.move
+    return Moved(
+        publication.target,
+        None if renamed else publication.staging.rows,
+        is_whole=missing or move.mode == "overwrite",
+        leaves_out=move.may_leave_out,
+        changed=published.inserted + published.updated,
+        blocks_before=blocks if move.mode == "append" else 0,
+    )
 
 
 def _close_staging(session: Session, publication: Publication) -> Tally:

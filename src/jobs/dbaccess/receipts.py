@@ -10,7 +10,7 @@ seen by the counts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.session import Session
@@ -19,10 +19,16 @@ from jobs.dbaccess.staging import Staging, Tally
 
 @dataclass(frozen=True, order=True)
 class Receipt:
-    """What a successful task hands to Spark, for the driver: the part that it brought, and which attempt it was."""
+    """What a successful task hands to Spark, for the driver: the part that it brought, and which attempt it was.
+
+    Attributes:
+        rows, hashes: where the load is verified, how many rows Spark meant, and the sum of their hashes.
+    """
 
     part: int
     attempt: int
+    rows: int = field(default=0, compare=False)
+    hashes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Counted:
-    """A block of a COPY stream, and how many lines end in it."""
+    """A block of a COPY stream, how many lines end in it, and the sum of their rows' hashes, where there are some."""
 
     block: Block
     rows: int
+    hashes: int = 0
 
 
 def plan_staging(target: TableName, columns: Iterable[str], stream: str = "") -> Staging:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import ArrayType, MapType, StructType
 
 from jobs.dbaccess import staging
@@ -23,6 +24,7 @@ from jobs.spark import carry, copytext, nul
 from jobs.spark.carry import Delivery
 from jobs.spark.jobs_at_once import job_group, run_partitions
 from jobs.spark.lineage import was_recomputed
+from jobs.spark.rowhash import row_hash
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ def copy(
     group = names.rows.name
     with job_group(context, group, f"pgjobs: {target.name}"):
         with watch.phase("prepare"):
-            copies = carry.plan_parts(copytext.encode(df, target.matches, how.strip_nul), delivery)
+            lines = copytext.encode(df, target.matches, how.strip_nul, _hashing(target, how))
+            copies = carry.plan_parts(lines, delivery, hashed=target.row is not None)
             parts = copies.getNumPartitions()
             at_once = how.parallelism or choose_connections(session, parts)
         with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_told():
@@ -71,6 +74,13 @@ def copy(
     if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
         raise RowsMayDiffer
     return receipts
+
+
+def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Column] | None:
+    """What makes a row's hash of its values, where the load is to be verified."""
+    if target.row is None:
+        return None
+    return partial(row_hash, matches=target.matches, forms=target.row.forms, strip_nul=how.strip_nul)
 
 
 @contextmanager

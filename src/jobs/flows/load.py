@@ -9,18 +9,22 @@ from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess import catalog, ledger, locks, staging, statistics
+from jobs.dbaccess import catalog, ledger, locks, staging, statistics, verify
+from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.publish import Publication, Published
+from jobs.dbaccess.rowtext import RowText
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.verify import Verification
 from jobs.flows import hold
 from jobs.flows.copying import Copying, RowsMayDiffer, copy, raise_failure
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.flows.target import Target, find_table, settle_target
 from jobs.spark.carry import Delivery
+from jobs.spark.rowforms import form_of
 
 FRESH_STARTS = 2
 """How often a load starts over when Spark computed a shuffle anew under parts that were copied."""
@@ -39,6 +43,7 @@ class LoadJob:
         create: make the table where it is missing.
         copying: how rows are copied.
         wait_for_load: seconds to wait at most for another run that holds the load's id.
+        verify: compare what the table holds with what Spark meant, before the commit.
     """
 
     table: TableName
@@ -50,6 +55,7 @@ class LoadJob:
     create: bool = True
     copying: Copying = field(default_factory=Copying)
     wait_for_load: int = locks.PATIENCE
+    verify: bool = False
 
     @property
     def move(self) -> Move:
@@ -70,6 +76,7 @@ def load_dataframe(
     parallelism: int | None = None,
     strip_nul: bool = False,
     wait_for_load: int = locks.PATIENCE,
+    verify: bool = False,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -88,6 +95,7 @@ def load_dataframe(
         parallelism: the most connections at once; by default half of what the server has free.
         strip_nul: leave NUL characters out of text, instead of refusing them.
         wait_for_load: seconds to wait at most for another run that holds this load id.
+        verify: compare what the table holds with what Spark meant, by sums of hashes, before the commit.
 
     Raises:
         UsageError: the data does not fit the table, or the arguments cannot be right; nothing was copied.
@@ -97,7 +105,7 @@ def load_dataframe(
     copying = Copying(parallelism, strip_nul=strip_nul)
     name = TableName.parse(table)
     load_id = new_load_id() if load_id is None else load_id
-    job = LoadJob(name, settings, mode, load_id, tuple(keys), order, create, copying, wait_for_load)
+    job = LoadJob(name, settings, mode, load_id, tuple(keys), order, create, copying, wait_for_load, verify)
     return run(job, lambda: df)
 
 
@@ -127,6 +135,8 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             table = find_table(session, job.table, job.create)
             df = read()
             target = settle_target(session, job.table, table, df.schema, job.move)
+            if job.verify:
+                target = replace(target, row=_row_text(session, table, target))
         published = _stage_and_publish(session, job, df, target, watch)
         if published is None:
             return _already_loaded(job, watch)
@@ -144,6 +154,20 @@ def _take_load_id(session: Session, job: LoadJob) -> bool:
         )
         ledger.await_load(session, job.load_id, job.wait_for_load)
     return ledger.is_recorded(session, job.load_id, job.table)
+
+
+def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
+    """How rows are written for their hashes.
+
+    Raises:
+        UsageError: the table's rows cannot be read back.
+    """
+    if table is not None:
+        verify.check_target(session, table)
+    row = verify.row_text(session, target.columns, [form_of(match) for match in target.matches])
+    if row.not_compared:
+        logger.warning("Not verified but for NULLs: %s.", ", ".join(row.not_compared))
+    return row
 
 
 def _stage_and_publish(
@@ -165,7 +189,10 @@ def _stage_and_publish(
                         staging.discard(alive, names)
                         return None
                     raise_failure(alive, names, df, target)
-                    publication = Publication(job.load_id, target.name, names, receipts, target.move, target.is_new)
+                    checked = Verification(target.row, verify.meant_by(receipts)) if target.row else None
+                    publication = Publication(
+                        job.load_id, target.name, names, receipts, target.move, target.is_new, checked
+                    )
                     return hold.publish_surely(alive, job.settings, publication)
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:
@@ -206,4 +233,5 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         parts=staged.parts,
         attempts_discarded=staged.discarded,
         seconds=watch.seconds(),
+        verified=published.verified,
     )

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
+from jobs.dbaccess.verify import Verified
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -17,6 +19,7 @@ class LoadReport:
         attempts_discarded: attempts at a part whose rows were thrown away: they failed, or a twin was first.
         records_malformed: records that Spark could not read as they are, and that --option mode allowed.
         rows_ignored: staged rows that the mode, or a trigger of the table, left out.
+        verified: the rows and columns that were compared with Spark's before the commit; None where none were.
         seconds: prepare (settle the plan and all work before the copy), copy, publish, analyze, total.
     """
 
@@ -34,6 +37,7 @@ class LoadReport:
     already_loaded: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     records_malformed: int = 0
+    verified: Verified | None = None
 
     def to_json(self) -> str:
         """One JSON object, for --report."""
@@ -53,7 +57,13 @@ class LoadReport:
             f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
+            + (f"\n  {_verified(self.verified)}" if self.verified else "")
         )
+
+
+def _verified(verified: Verified) -> str:
+    others = f"; not compared: {', '.join(verified.not_compared)}" if verified.not_compared else ""
+    return f"verified: {plural(verified.rows, 'row')} in {plural(len(verified.columns), 'column')}{others}"
 
 
 class Stopwatch:

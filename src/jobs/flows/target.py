@@ -11,6 +11,7 @@ from jobs.dbaccess.catalog import Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.modes import Move
 from jobs.dbaccess.publish import check_target
+from jobs.dbaccess.rowtext import RowText
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.spark.matching import Match, match_existing, match_new
@@ -18,12 +19,17 @@ from jobs.spark.matching import Match, match_existing, match_new
 
 @dataclass(frozen=True)
 class Target:
-    """The table under its full name, the columns that match, and how rows are moved there."""
+    """The table under its full name, the columns that match, and how rows are moved there.
+
+    Attributes:
+        row: how rows are written for their hashes, where the load is to be verified.
+    """
 
     name: TableName
     matches: tuple[Match, ...]
     move: Move
     is_new: bool
+    row: RowText | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class Delivery:
     load_id: str
 
 
-def plan_parts(lines: DataFrame, delivery: Delivery) -> RDD[Receipt]:
+def plan_parts(lines: DataFrame, delivery: Delivery, *, hashed: bool = False) -> RDD[Receipt]:
     """An RDD with a partition for each part of the load; to collect it is to copy all parts into staging.
 
     One RDD serves for counting the parts and for copying them: two DataFrame actions could be planned differently.
@@ -45,8 +45,10 @@ def plan_parts(lines: DataFrame, delivery: Delivery) -> RDD[Receipt]:
     Args:
         lines: finished COPY lines, in one string column.
         delivery: where they go.
+        hashed: before each line stands its row's hash.
     """
-    return _strings(lines).mapPartitions(lambda blocks: _carry_blocks(delivery, blocks))
+    carrier = HashedDeserializer() if hashed else BlockDeserializer()
+    return _strings(lines, carrier).mapPartitions(lambda blocks: _carry_blocks(delivery, blocks))
 
 
 def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
@@ -86,17 +88,29 @@ def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> Receipt:
     task = TaskContext.get()
     if task is None:
         raise RuntimeError("this runs inside a Spark task only")
-    receipt = Receipt(task.partitionId(), task.taskAttemptId())
-    deliver(delivery, receipt.part, receipt.attempt, blocks)
-    return receipt
+    part, attempt, meant = task.partitionId(), task.taskAttemptId(), _Meant()
+    deliver(delivery, part, attempt, meant.of(blocks))
+    return Receipt(part, attempt, meant.rows, meant.hashes)
+
+
+class _Meant:
+    """What Spark says of the rows that pass."""
+
+    rows, hashes = 0, 0
+
+    def of(self, blocks: Iterable[Counted]) -> Iterator[Counted]:
+        for counted in blocks:
+            self.rows += counted.rows
+            self.hashes += counted.hashes
+            yield counted
 
 
 def _carry_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[Receipt]:
     yield deliver_task(delivery, blocks)
 
 
-def _strings(lines: DataFrame) -> RDD[Counted]:
-    """The lines as an RDD of blocks, read by `BlockDeserializer`; made as PySpark's own DataFrame.toJSON is.
+def _strings(lines: DataFrame, carrier: Serializer) -> RDD[Counted]:
+    """The lines as an RDD of blocks, read by the carrier; made as PySpark's own DataFrame.toJSON is.
 
     As binary: the JVM would decode strings, and put U+FFFD in place of bytes that are not UTF-8. The server
     refuses them.
@@ -106,7 +120,7 @@ def _strings(lines: DataFrame) -> RDD[Counted]:
     # PySpark has no public way to a Dataset's strings as they are.
     jvm: Any = context._jvm  # noqa: SLF001 - see above
     dataset = getattr(octets._jdf, "as")(jvm.org.apache.spark.sql.Encoders.BINARY())  # noqa: SLF001 - see above
-    return RDD(dataset.toJavaRDD(), context, BlockDeserializer())
+    return RDD(dataset.toJavaRDD(), context, carrier)
 
 
 class BlockDeserializer(Serializer):
@@ -141,3 +155,30 @@ class BlockDeserializer(Serializer):
         """One line, which the buffer holds in part or not at all; None at the section's end."""
         [length] = self._HEADER.unpack(stream.read(self._HEADER.size))
         return None if length == SpecialLengths.END_OF_DATA_SECTION else stream.read(length)
+
+
+class HashedDeserializer(BlockDeserializer):
+    """Reads the same where 8 bytes stand before each line: the row's hash, which is summed, and goes no further."""
+
+    _FRAME = re.compile(rb"[\x00-\x7f](?s:...)((?s:.{8}))([^\n]*\n)|(?s:.)+")
+    _HASH = 8
+
+    def load_stream(self, stream: BufferedReader[Any]) -> Iterator[Counted]:
+        """Yield blocks until the section ends; never read beyond it, for there the next message begins."""
+        while True:
+            frames = self._FRAME.findall(stream.peek())
+            if frames and not frames[-1][1]:
+                frames.pop()
+            if frames:
+                hashes, lines = zip(*frames)
+                block = b"".join(lines)
+                stream.read(len(block) + (self._HEADER.size + self._HASH) * len(lines))
+                yield Counted(block, len(lines), self._sum(b"".join(hashes)))
+                continue
+            line = self._read_one(stream)
+            if line is None:
+                return
+            yield Counted(line[self._HASH :], 1, self._sum(line[: self._HASH]))
+
+    def _sum(self, hashes: bytes) -> int:
+        return sum(struct.unpack(f"!{len(hashes) // self._HASH}q", hashes))

@@ -3,13 +3,13 @@
 A line ends in the only newline that it holds, for every newline of a value is escaped.
 https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
 
-Each type has a form in which PostgreSQL reads it (`_text`); what that form may hold of COPY's own characters is
+Each type has a form in which PostgreSQL reads it (`text_of`); what that form may hold of COPY's own characters is
 escaped around it (`_field`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -48,13 +48,19 @@ class Goal:
         return self.category == TEXT_CATEGORY
 
 
-def encode(df: DataFrame, matches: Sequence[Match], strip_nul: bool = False) -> DataFrame:
+def encode(
+    df: DataFrame,
+    matches: Sequence[Match],
+    strip_nul: bool = False,
+    row_hash: Callable[[Sequence[Column]], Column] | None = None,
+) -> DataFrame:
     """A DataFrame of one string column: each row as its finished COPY line, columns in the order of `matches`.
 
     Args:
         df: the rows.
         matches: which columns, and what they become.
         strip_nul: leave NUL characters out of text; PostgreSQL has none, and refuses them.
+        row_hash: of a row's values, 8 bytes that are put before its line; the column is then binary.
     """
     places = {name: f"c{place}" for place, name in enumerate(df.columns)}
     df = df.toDF(*places.values())  # by place: to Spark, `a` and `A` are one name
@@ -62,9 +68,13 @@ def encode(df: DataFrame, matches: Sequence[Match], strip_nul: bool = False) -> 
     for match in matches:
         pieces += [_field(df[places[match.source]], match, strip_nul), f.lit("\t")]
     pieces[-1] = f.lit("\n")
-    if is_wide([match.spark_type for match in matches], ENCODING):
+    kinds = [match.spark_type for match in matches]
+    if is_wide(kinds if row_hash is None else kinds * 2, ENCODING):
         pieces[-1] = outside_whole_stage(pieces[-1], t.StringType(), witness=pieces[0])
-    return df.select(f.concat(*pieces).alias(LINE))
+    line = f.concat(*pieces)
+    if row_hash is not None:
+        line = f.concat(row_hash([df[places[match.source]] for match in matches]), line.cast("binary"))
+    return df.select(line.alias(LINE))
 
 
 def backquoted(name: str) -> str:
@@ -82,7 +92,7 @@ def _field(value: Column, match: Match, strip_nul: bool) -> Column:
     elif isinstance(kind, t.ArrayType) and column.base_type not in JSON:
         text = _array(value, kind, Goal(column.element, column.element_category), strip_nul)
     else:
-        text = _text(value, kind, Goal(column.base_type, column.category), strip_nul)
+        text = text_of(value, kind, Goal(column.base_type, column.category), strip_nul)
     return f.coalesce(_replaced(text, COPY_ESCAPES) if _may_need_escapes(kind) else text, f.lit(NULL))
 
 
@@ -97,7 +107,7 @@ def _is_json(kind: t.DataType) -> bool:
     return isinstance(kind, (t.StructType, t.MapType, t.ArrayType)) or kind.typeName() == "variant"
 
 
-def _text(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Column:
+def text_of(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Column:
     """A value's text as PostgreSQL reads it; NULL for NULL."""
     if is_string(kind):
         return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
@@ -131,7 +141,7 @@ def _array(value: Column, kind: t.ArrayType, goal: Goal, strip_nul: bool) -> Col
     def element(item: Column) -> Column:
         if isinstance(inner, t.ArrayType):
             return _array(item, inner, goal, strip_nul)
-        text = _text(item, inner, goal, strip_nul)
+        text = text_of(item, inner, goal, strip_nul)
         quotes = _may_need_escapes(inner) or isinstance(inner, t.BinaryType)
         return f.concat(f.lit('"'), _replaced(text, ARRAY_ESCAPES), f.lit('"')) if quotes else text
 
