@@ -100,7 +100,7 @@ def measure(way: Way, setting: Setting) -> Figures:
 
 def command(way: Way, setting: Setting, result: Path) -> list[str]:
     """Return the command that runs a way once."""
-    task = Task(setting.server, TABLE, str(setting.folder), way.arrow, str(binaries.find().bin / "psql"))
+    task = Task(setting.server, TABLE, str(setting.folder), way.arrow, str(binaries.find().bin / "psql"), way.verify)
     arguments = [RUN_ONCE, way.module, json.dumps(asdict(task)), str(result)]
     programs = Path(sys.prefix, "bin")
     if not way.spark:

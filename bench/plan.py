@@ -23,6 +23,7 @@ class Way:
         makes_table: the load makes the table; else it is there, empty.
         arrow: pgjobs' reading only: decode by PyArrow, else in pure Python.
         reads: it reads the table, which a load before has filled.
+        verify: pgjobs' loads only: compare the table with what Spark meant, before the commit.
     """
 
     label: str
@@ -31,15 +32,18 @@ class Way:
     makes_table: bool = False
     arrow: bool = False
     reads: bool = False
+    verify: bool = False
 
 
 LOAD = Way("pgjobs, table exists", "pgjobs")
 LOAD_MAKES = Way("pgjobs, makes the table", "pgjobs", makes_table=True)
+VERIFIED = Way("pgjobs --verify, table exists", "pgjobs", verify=True)
+VERIFIED_MAKES = Way("pgjobs --verify, makes the table", "pgjobs", makes_table=True, verify=True)
 JDBC = Way("Spark JDBC, reWriteBatchedInserts", "jdbc")
 ROWS = Way("Spark, psycopg COPY row by row", "psycopg_rows")
 ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
 PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
-LOADS = (LOAD, LOAD_MAKES, JDBC, ROWS, ADBC, PSQL)
+LOADS = (LOAD, VERIFIED, LOAD_MAKES, VERIFIED_MAKES, JDBC, ROWS, ADBC, PSQL)
 
 READ_ARROW = Way("pgjobs extract, PyArrow", "pgjobs_extract", arrow=True, reads=True)
 READ_PURE = Way("pgjobs extract, pure Python", "pgjobs_extract", reads=True)
@@ -75,6 +79,7 @@ class Task:
     folder: str
     arrow: bool
     psql: str
+    verify: bool = False
 
     @property
     def parquet(self) -> str:

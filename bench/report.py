@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TIME_OF_EXISTING, SERVER_CPU_OF_EXISTING = 0.75, 0.65  # x JDBC's
 TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # likewise
+TIME_OF_VERIFYING = 1.15  # x the same load without it
 WORKER_MEMORY = 300  # MB
 TIME_OF_READING, SERVER_CPU_OF_READING, TIME_OF_PURE_READING = 1.2, 1.0, 2.2  # x JDBC's
 
@@ -99,12 +100,15 @@ def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
     time = {way: one.seconds for way, one in medians.items()}
     cpu = {way: one.server_cpu for way, one in medians.items()}
     ours = (plan.LOAD.module, plan.READ_ARROW.module)
+    of_made = ratio(time, plan.VERIFIED_MAKES, plan.LOAD_MAKES)
     workers = [one.worker_memory / 1e6 for way, one in medians.items() if way.module in ours]
     return [
         Goal("table exists: time, x JDBC", TIME_OF_EXISTING, ratio(time, plan.LOAD, plan.JDBC)),
         Goal("table exists: server CPU, x JDBC", SERVER_CPU_OF_EXISTING, ratio(cpu, plan.LOAD, plan.JDBC)),
         Goal("makes the table: time, x JDBC", TIME_OF_MADE, ratio(time, plan.LOAD_MAKES, plan.JDBC)),
         Goal("makes the table: server CPU, x JDBC", SERVER_CPU_OF_MADE, ratio(cpu, plan.LOAD_MAKES, plan.JDBC)),
+        Goal("verify, table exists: time, x the load", TIME_OF_VERIFYING, ratio(time, plan.VERIFIED, plan.LOAD)),
+        Goal("verify, makes the table: time, x the load", TIME_OF_VERIFYING, of_made),
         Goal("extract: time, x JDBC", TIME_OF_READING, ratio(time, plan.READ_ARROW, plan.READ_JDBC)),
         Goal("extract: server CPU, x JDBC", SERVER_CPU_OF_READING, ratio(cpu, plan.READ_ARROW, plan.READ_JDBC)),
         Goal("extract: time of pure Python, x JDBC", TIME_OF_PURE_READING, ratio(time, plan.READ_PURE, plan.READ_JDBC)),

@@ -107,6 +107,8 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
     arguments += ["--select", _select(trial)]
     if keys(trial):
         arguments += ["--keys", keys(trial)]
+    if trial.verify:
+        arguments.append("--verify")
     return [*arguments, *place.flags()]
 
 

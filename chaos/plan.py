@@ -15,6 +15,9 @@ from chaos.steps import COMMITS, OF_PARTS, SOME_TIMES, STEPS
 ROWS = 12_000
 """Rows of a load's input."""
 
+VERIFIED = 2
+"""Of so many loads one verifies what it publishes."""
+
 OVERLAP = 500
 """Rows that a table has before, of which, in keyed modes, as many again have the keys of loaded rows."""
 
@@ -111,6 +114,7 @@ class Trial:
         fault: what breaks.
         moment: when.
         seconds: how long a fault lasts that passes.
+        verify: a load verifies what it publishes.
     """
 
     seed: int
@@ -121,9 +125,11 @@ class Trial:
     fault: str
     moment: Moment
     seconds: float
+    verify: bool = False
 
     def __str__(self) -> str:
-        what = " ".join(filter(None, (self.flow, self.mode, self.target, self.input)))
+        verified = "verified" if self.verify else ""
+        what = " ".join(filter(None, (self.flow, verified, self.mode, self.target, self.input)))
         return f"{what}: {self.fault} {self.moment}"
 
 
@@ -170,7 +176,9 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
     if case.fault == "lose shuffle":
         source = "shuffled"
     moment = _moment(choose, case)
-    return Trial(seed, case.flow, case.mode, target, source, case.fault, moment, choose.uniform(1.0, 3.0))
+    seconds = choose.uniform(1.0, 3.0)
+    verify = case.flow == "load" and seed % VERIFIED == 0
+    return Trial(seed, case.flow, case.mode, target, source, case.fault, moment, seconds, verify)
 
 
 def _any(choose: random.Random) -> Case:

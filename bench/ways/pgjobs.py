@@ -25,6 +25,7 @@ def run(task: Task) -> dict[str, float]:
         settings=resolve(Given(server), {}).settings,
         mode="append",
         load_id=new_load_id(),
+        verify=task.verify,
     )
     report = load.run(job, lambda: SparkSession.builder.getOrCreate().read.parquet(task.parquet))
     return {name: seconds for name, seconds in report.seconds.items() if name != "total"}

@@ -28,8 +28,7 @@ TYPES = ("integer", "text")
 def hash_of(row: Sequence[object]) -> int:
     """As Spark makes it, of an integer and a text."""
     number, word = row
-    size = "" if word is None else len(str(word).encode())
-    text = f"{number},{'' if word is None else word},{size},"
+    text = f"{number}\x1f{'' if word is None else word}" + ("f\x1ft" if word is None else "")
     return int.from_bytes(hashlib.md5(text.encode()).digest()[:8], "big", signed=True)  # noqa: S324 - no secret
 
 

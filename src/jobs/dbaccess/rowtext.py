@@ -1,7 +1,8 @@
 """A row as one text that Spark (spark/rowhash.py) and the server write alike, for hashes of both to be compared.
 
 A value is not written as COPY has it: what the server stored is written anew, by its type, in a form that Spark can
-make of its own value. Fields end in a comma. A text is followed by its length, so that no two rows have one text.
+make of its own value. Fields are separated by U+001F; a NULL is an empty field, and a row that has some ends in a flag
+for each field. (Two rows have one text where they differ by nothing but in which of two texts a U+001F stands.)
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ HASH_DIGITS = 16
 
 PLAIN = "plain"
 """Integers, booleans and times: as the server writes them, in every setting."""
-TEXT, TRIMMED = "text", "trimmed"
-"""Text; and text without trailing blanks, for types of a length."""
-DECIMAL = "decimal"
-"""With a fixed number of digits after the point."""
+TEXT, CUT, PADDED, TRIMMED = "text", "cut", "padded", "trimmed"
+"""Text; text of a length, beyond which blanks are cut, or to which some are added; text without blanks at its end."""
+DECIMAL, ROUNDED = "decimal", "rounded"
+"""With a fixed number of digits after the point, which the column has, or to which it is to be rounded."""
 FLOAT4, FLOAT8 = "float4", "float8"
 """By their bits: two programs need not write a fraction alike."""
 BYTES, UUID = "bytes", "uuid"
@@ -30,11 +31,14 @@ DAY, MOMENT, INTERVAL = "day", "moment", "interval"
 ARRAY = "array"
 """The dimensions, then each element as a field."""
 PRESENCE = "presence"
-"""What cannot be compared: only whether it is NULL."""
+"""What cannot be compared: nothing is written, so that only a NULL is told from others."""
 
 _EXPRESSIONS = {
     PLAIN: "{}",
-    TEXT: "{}::text",
+    TEXT: "{}",
+    CUT: "{}",
+    PADDED: "{}",
+    DECIMAL: "{}",
     TRIMMED: "rtrim({}::text)",
     FLOAT4: "CASE WHEN {0} = 'NaN' THEN 'NaN' ELSE ('x' || encode(float4send({0}), 'hex'))::bit(32)::int4::text END",
     FLOAT8: "CASE WHEN {0} = 'NaN' THEN 'NaN' ELSE ('x' || encode(float8send({0}), 'hex'))::bit(64)::int8::text END",
@@ -43,7 +47,7 @@ _EXPRESSIONS = {
     DAY: "({} - date '1970-01-01')",
     MOMENT: "trunc(extract(epoch FROM {}) * 1000000)",
     INTERVAL: "trunc(extract(epoch FROM {}) * 1000000)",
-    PRESENCE: "({} IS NULL)",
+    PRESENCE: "''",
 }
 
 _MOST_ARGUMENTS = 90
@@ -56,7 +60,7 @@ class Form:
 
     Attributes:
         kind: one of those above.
-        scale: of DECIMAL, the digits after the point; of MOMENT, those of the column's seconds.
+        scale: the digits after the point, or those of a moment's seconds, or the length of a text.
         element: of ARRAY, how an element is written.
     """
 
@@ -65,14 +69,9 @@ class Form:
     element: Form | None = None
 
     @property
-    def is_text(self) -> bool:
-        """Whether the text may hold a comma, so that its length follows it."""
-        return self.kind in (TEXT, TRIMMED, ARRAY)
-
-    @property
     def is_sent(self) -> bool:
         """Whether the text is the one that a COPY line has."""
-        return self.kind in (TEXT, TRIMMED)
+        return self.kind in (TEXT, CUT, PADDED, TRIMMED)
 
     @property
     def is_compared(self) -> bool:
@@ -105,8 +104,14 @@ class RowText:
     @property
     def row_hash(self) -> str:
         """An expression for a row's hash."""
-        parts = [part for name, form in zip(self.columns, self.forms) for part in self._field(quote_name(name), form)]
-        return f"('x' || left(md5({self._octets(_concatenated(parts))}), {HASH_DIGITS}))::bit(64)::int8"
+        values = [quote_name(name) for name in self.columns]
+        fields = [self._field(value, form) for value, form in zip(values, self.forms)]
+        flags = [f"({value} IS NULL)" for value in values]
+        whole = _joined(fields)
+        # A concat for each field makes a NULL an empty text, and takes as long as all the rest: most rows have none.
+        with_nulls = f"concat({_joined([f'concat({field})' for field in fields])}, {_joined(flags)})"
+        text = f"CASE WHEN {_count_nulls(values)} = 0 THEN {whole} ELSE {with_nulls} END"
+        return f"('x' || left(md5({self._octets(text)}), {HASH_DIGITS}))::bit(64)::int8"
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -118,19 +123,17 @@ class RowText:
         """The columns of which only NULLs are."""
         return tuple(name for name, form in zip(self.columns, self.forms) if not form.is_compared)
 
-    def _field(self, value: str, form: Form) -> list[str]:
-        """What is joined for a value."""
+    def _field(self, value: str, form: Form) -> str:
         if form.kind == ARRAY and form.element is not None:
-            text = self._array(value, form.element)
-        elif form.kind == DECIMAL:
-            text = f"round({value}, {form.scale})"
-        else:
-            text = _EXPRESSIONS[form.kind].format(value)
-        return [text, "','", f"octet_length({self._octets(text)})", "','"] if form.is_text else [text, "','"]
+            return self._array(value, form.element)
+        return f"round({value}, {form.scale})" if form.kind == ROUNDED else _EXPRESSIONS[form.kind].format(value)
 
     def _array(self, value: str, element: Form) -> str:
-        item = _concatenated(self._field("item", element))
-        items = f"SELECT string_agg({item}, '' ORDER BY place) FROM unnest({value}) WITH ORDINALITY AS u (item, place)"
+        item = f"concat({self._field('item', element)})"
+        sized = f"CASE WHEN item IS NULL THEN ':' ELSE concat(octet_length({self._octets(item)}), ':', {item}) END"
+        items = (
+            f"SELECT string_agg({sized}, ',' ORDER BY place) FROM unnest({value}) WITH ORDINALITY AS u (item, place)"
+        )
         return f"CASE WHEN {value} IS NOT NULL THEN concat(array_dims({value}), ({items})) END"
 
     def _octets(self, text: str) -> str:
@@ -143,9 +146,14 @@ def measure(session: Session, rows: str, hash_of_row: str) -> Sum:
     return Sum(int(count), int(total))
 
 
-def _concatenated(parts: Sequence[str]) -> str:
-    """As concat has it: a NULL is no text."""
-    if len(parts) > _MOST_ARGUMENTS:
-        groups = [parts[start : start + _MOST_ARGUMENTS] for start in range(0, len(parts), _MOST_ARGUMENTS)]
-        return _concatenated([_concatenated(group) for group in groups])
-    return f"concat({', '.join(parts)})"
+def _joined(texts: Sequence[str]) -> str:
+    """None of them NULL."""
+    return " || chr(31) || ".join(f"concat_ws(chr(31), {', '.join(group)})" for group in _grouped(texts))
+
+
+def _count_nulls(values: Sequence[str]) -> str:
+    return " + ".join(f"num_nulls({', '.join(group)})" for group in _grouped(values))
+
+
+def _grouped(values: Sequence[str]) -> list[Sequence[str]]:
+    return [values[start : start + _MOST_ARGUMENTS] for start in range(0, len(values), _MOST_ARGUMENTS)]

@@ -15,14 +15,17 @@ from jobs.dbaccess.catalog import Column
 from jobs.dbaccess.rowtext import (
     ARRAY,
     BYTES,
+    CUT,
     DAY,
     DECIMAL,
     FLOAT4,
     FLOAT8,
     INTERVAL,
     MOMENT,
+    PADDED,
     PLAIN,
     PRESENCE,
+    ROUNDED,
     TEXT,
     TRIMMED,
     UUID,
@@ -35,7 +38,8 @@ _UNKNOWN = Form(PRESENCE)
 _INTEGERS = {"int2", "int4", "int8"}
 _WHOLE_NUMBERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 _BITS = {"float4": FLOAT4, "float8": FLOAT8}
-_TEXTS = {"text": TEXT, "citext": TEXT, "varchar": TRIMMED, "bpchar": TRIMMED}
+_TEXTS = {"text", "citext", "varchar", "bpchar"}
+_LENGTH = re.compile(r"character( varying)?\((\d+)\)$")
 _NUMERIC = re.compile(r"numeric(?:\((\d+),(-?\d+)\))?$")
 _MOMENT = re.compile(r"timestamp(?:\((\d)\))? with(?:out)? time zone$")
 _MOST_DIGITS = 38
@@ -59,10 +63,10 @@ def _array(kind: t.ArrayType, column: Column) -> Form:
 
 
 def _form(kind: t.DataType, base: str, category: str, type_name: str) -> Form:
+    if base in _TEXTS:
+        return _of_text(base, type_name)
     if is_string(kind):
         return _of_string(base, category)
-    if base in _TEXTS:
-        return Form(_TEXTS[base])  # as it is sent
     if isinstance(kind, (t.NumericType, t.BooleanType)):
         return _of_number(kind, base, type_name)
     if isinstance(kind, t.BinaryType) and base == "bytea":
@@ -72,10 +76,16 @@ def _form(kind: t.DataType, base: str, category: str, type_name: str) -> Form:
     return _of_time(kind, base, type_name)
 
 
+def _of_text(base: str, type_name: str) -> Form:
+    """The text that is sent; of a domain, the length is not known."""
+    found = _LENGTH.match(type_name)
+    if found:
+        return Form(CUT if found.group(1) else PADDED, int(found.group(2)))
+    return Form(TEXT) if base in ("text", "citext") or type_name == "character varying" else Form(TRIMMED)
+
+
 def _of_string(base: str, category: str) -> Form:
     """A string is read by the server; what Spark can foresee of that is little."""
-    if base in _TEXTS:
-        return Form(_TEXTS[base])
     if base == "uuid":
         return Form(UUID)
     return Form(TEXT) if category == _ENUM or base in JSON - {"jsonb"} else _UNKNOWN
@@ -96,8 +106,11 @@ def _of_number(kind: t.DataType, base: str, type_name: str) -> Form:
     if base != "numeric" or found is None or isinstance(kind, (t.FloatType, t.DoubleType)):
         return _UNKNOWN
     digits = kind.scale if isinstance(kind, t.DecimalType) else 0
-    kept = digits if found.group(2) is None else min(digits, int(found.group(2)))
-    return Form(DECIMAL, kept) if kept >= 0 else _UNKNOWN
+    stated = None if found.group(2) is None else int(found.group(2))
+    kept = digits if stated is None else min(digits, stated)
+    if kept < 0:
+        return _UNKNOWN
+    return Form(DECIMAL if kept == stated else ROUNDED, kept)
 
 
 def _of_time(kind: t.DataType, base: str, type_name: str) -> Form:

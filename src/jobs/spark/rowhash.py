@@ -6,6 +6,8 @@ The server makes the same text of what it stored (dbaccess/rowtext.py), and hash
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column
 from pyspark.sql import functions as f
@@ -14,6 +16,7 @@ from pyspark.sql import types as t
 from jobs.dbaccess.rowtext import (
     ARRAY,
     BYTES,
+    CUT,
     DAY,
     DECIMAL,
     FLOAT4,
@@ -21,8 +24,10 @@ from jobs.dbaccess.rowtext import (
     HASH_DIGITS,
     INTERVAL,
     MOMENT,
+    PADDED,
     PLAIN,
     PRESENCE,
+    ROUNDED,
     TRIMMED,
     UUID,
     Form,
@@ -31,6 +36,8 @@ from jobs.spark import copytext
 from jobs.spark.copytext import Goal
 from jobs.spark.matching import Match
 from jobs.spark.types import by_bytes, innermost
+
+_SEPARATOR = "\x1f"
 
 _SECOND = 1_000_000
 """In microseconds."""
@@ -47,26 +54,19 @@ _EPOCH_2000 = 946_684_800 * _SECOND
 
 def row_hash(values: Sequence[Column], matches: Sequence[Match], forms: Sequence[Form], strip_nul: bool) -> Column:
     """The hash of a row: 8 bytes."""
-    pieces = [
-        piece
+    fields = [
+        _text(_stated(value, match.spark_type), by_bytes(match.spark_type), form, match, strip_nul)
         for value, match, form in zip(values, matches, forms)
-        for piece in _field(_stated(value, match.spark_type), by_bytes(match.spark_type), form, match, strip_nul)
     ]
-    return f.unhex(f.substring(f.md5(f.concat(*pieces).cast("binary")), 1, HASH_DIGITS))
+    joined = f.concat_ws(_SEPARATOR, *(f.coalesce(field, f.lit("")) for field in fields))
+    flags = f.concat_ws(_SEPARATOR, *(f.when(value.isNull(), "t").otherwise("f") for value in values))
+    text = f.when(reduce(or_, (value.isNull() for value in values)), f.concat(joined, flags)).otherwise(joined)
+    return f.unhex(f.substring(f.md5(text.cast("binary")), 1, HASH_DIGITS))
 
 
 def _stated(value: Column, kind: t.DataType) -> Column:
     plain = by_bytes(kind)
     return value if plain == kind else value.cast(plain)
-
-
-def _field(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: bool) -> list[Column]:
-    """What is joined for a value."""
-    text = _text(value, kind, form, match, strip_nul)
-    field = [f.coalesce(text, f.lit("")), f.lit(",")]
-    if form.is_text:
-        field += [f.coalesce(f.octet_length(text).cast("string"), f.lit("")), f.lit(",")]
-    return field
 
 
 def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: bool) -> Column:
@@ -75,13 +75,12 @@ def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: 
         return _array(value, kind, form.element, match, strip_nul)
     if form.is_sent or form.kind == UUID:
         sent = copytext.text_of(value, kind, _goal(match), strip_nul)
-        if form.kind == UUID:
-            return f.lower(f.regexp_replace(sent, "[-{}]", ""))
-        return f.rtrim(sent) if form.kind == TRIMMED else sent
+        return _changed(sent, form)
     made = {
-        PRESENCE: lambda: _flag(value.isNull()),
+        PRESENCE: lambda: f.lit(""),
         PLAIN: lambda: _flag(value) if isinstance(kind, t.BooleanType) else value.cast("string"),
         DECIMAL: lambda: _decimal(value, kind, form.scale),
+        ROUNDED: lambda: _decimal(value, kind, form.scale),
         FLOAT4: lambda: _bits(value, kind, t.FloatType()),
         FLOAT8: lambda: _bits(value, kind, t.DoubleType()),
         BYTES: lambda: f.lower(f.hex(value)),
@@ -90,6 +89,17 @@ def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: 
         INTERVAL: lambda: _interval_micros(value, kind).cast("string"),
     }
     return made[form.kind]()
+
+
+def _changed(sent: Column, form: Form) -> Column:
+    """A text as the server keeps it."""
+    if form.kind == UUID:
+        return f.lower(f.regexp_replace(sent, "[-{}]", ""))
+    if form.kind == PADDED:
+        return f.rpad(sent, form.scale, " ")
+    if form.kind == CUT:
+        return f.when(f.length(sent) > form.scale, f.left(sent, f.lit(form.scale))).otherwise(sent)
+    return f.rtrim(sent) if form.kind == TRIMMED else sent
 
 
 def _goal(match: Match) -> Goal:
@@ -169,8 +179,9 @@ def _array(value: Column, kind: t.DataType, element: Form, match: Match, strip_n
         inner = inner.elementType
     last = innermost(kind)
 
-    def item_text(item: Column) -> Column:
-        return f.concat(*_field(item, last, element, match, strip_nul))
+    def sized(item: Column) -> Column:
+        text = _text(item, last, element, match, strip_nul)
+        return f.coalesce(f.concat(f.octet_length(text).cast("string"), f.lit(":"), text), f.lit(":"))
 
-    texts = f.array_join(f.transform(items, item_text), "")
+    texts = f.array_join(f.transform(items, sized), ",")
     return f.when(f.size(items) > 0, f.concat(*dimensions, texts)).when(value.isNotNull(), f.lit(""))
