@@ -92,7 +92,7 @@ def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: S
         ("new_with_key", "upsert", ("a",)),
     ):
         report = load_dataframe(
-            rows, table=table, settings=database, mode=mode, keys=keys, load_id=f"{table} {mode} {keys}"
+            rows, table=table, settings=database, mode=mode, keys=keys, load_id=f"{table} {mode} {keys}", verify=True
         )
         assert report.rows_staged == 100
         assert load_dataframe(
