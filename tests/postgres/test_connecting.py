@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -192,8 +191,9 @@ def test_connecting_adds_at_most_5_ms_to_the_drivers_own_time(database: Settings
         open_one()  # type: ignore[operator] # one of the two above
         return (time.perf_counter() - start) * 1000
 
-    pairs = [(milliseconds(ours), milliseconds(drivers)) for _ in range(30)]
-    assert statistics.median(ours_ms - drivers_ms for ours_ms, drivers_ms in pairs) < 5
+    # The quickest of each: what else the machine does only makes a connection slower.
+    ours_ms, drivers_ms = zip(*((milliseconds(ours), milliseconds(drivers)) for _ in range(30)))
+    assert min(ours_ms) - min(drivers_ms) < 5
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pgcopies import keepers, options_for, until
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from jobs.dbaccess import ledger, snapshot, staging, watermark
 from jobs.dbaccess.postgres_connectivity import connect
@@ -19,7 +20,9 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 
-pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
+datasource = pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
+HAS_SINK = hasattr(datasource, "DataSourceStreamArrowWriter")
+"""Whether a stream can be written by pgcopy itself: from Spark 4.1 on."""
 
 
 @pytest.fixture
@@ -27,10 +30,22 @@ def options(database: Settings, tmp_path: Path) -> dict[str, str]:
     return options_for(database, tmp_path)
 
 
+def into_copy(df: DataFrame, options: dict[str, str], **more: str) -> DataStreamWriter:
+    """A writer into the table `copy`; on Spark 4.0 the one that docs/pgcopy.md tells of."""
+    if HAS_SINK:
+        return df.writeStream.format("pgcopy").options(**options, table="copy", streamId="copying", **more)
+
+    def write(batch: DataFrame, number: int) -> None:
+        into = batch.write.format("pgcopy").options(**options, table="copy", loadId=f"copying/{number}", **more)
+        into.mode("append").save()
+
+    return df.writeStream.foreachBatch(write)
+
+
 def run_to_the_end(df: DataFrame, options: dict[str, str], checkpoint: Path, **more: str) -> list[dict[str, Any]]:
     """Stream into the table `copy` until all that is there now has been taken; what each batch told."""
-    writer = df.writeStream.format("pgcopy").options(**options, table="copy", streamId="copying", **more)
-    query = writer.option("checkpointLocation", str(checkpoint)).trigger(availableNow=True).start()
+    writer = into_copy(df, options, **more).option("checkpointLocation", str(checkpoint))
+    query = writer.trigger(availableNow=True).start()
     query.awaitTermination()
     return [json.loads(progress.json) for progress in query.recentProgress]
 
@@ -110,6 +125,18 @@ def test_a_stream_that_was_aborted_leaves_nothing_when_it_goes_on(
     assert until(lambda: keepers(session) == 0)
 
 
+@pytest.mark.skipif(HAS_SINK, reason="pgcopy writes streams from Spark 4.1 on")
+def test_on_an_older_spark_a_stream_into_a_table_is_refused_with_the_way_on(
+    spark: SparkSession, options: dict[str, str], tmp_path: Path
+) -> None:
+    writer = spark.readStream.format("rate").load().writeStream.format("pgcopy").options(**options, table="t")
+    with pytest.raises(
+        Exception, match=r"needs Spark 4\.1.*Write each batch by foreachBatch, with a loadId of its number"
+    ):
+        writer.option("checkpointLocation", str(tmp_path / "c")).start().processAllAvailable()
+
+
+@pytest.mark.skipif(not HAS_SINK, reason="pgcopy writes streams from Spark 4.1 on")
 def test_a_stream_into_a_table_wants_a_name(spark: SparkSession, options: dict[str, str], tmp_path: Path) -> None:
     df = spark.readStream.format("rate").load()
     writer = df.writeStream.format("pgcopy").options(**options, table="t")
@@ -145,11 +172,7 @@ def test_max_rows_end_a_batch_at_the_end_of_a_transaction(
     for first in range(0, 40, 8):
         session.run("INSERT INTO events SELECT generate_series(%s::int, %s::int)", first, first + 7)
     df = source(spark, options, maxRowsPerBatch="10")
-    query = (
-        df.writeStream.format("pgcopy")
-        .options(**options, table="copy", streamId="copying", checkpointLocation=str(tmp_path / "checkpoint"))
-        .start()
-    )
+    query = into_copy(df, options).option("checkpointLocation", str(tmp_path / "checkpoint")).start()
     try:
         assert until(lambda: ledger.recorded_target(session, "copying/2") is not None)
     finally:

@@ -77,7 +77,10 @@ class PostgresCopyDataSource(DataSource):
         try:
             from jobs.pgcopy.stream_writer import StreamCommitter, StreamWriter
         except ImportError:
-            raise UsageError("A stream into a table needs Spark 4.1: Spark 4.0 hands over rows one by one.") from None
+            raise UsageError(
+                "A stream into a table needs Spark 4.1: Spark 4.0 hands over rows one by one.",
+                "Write each batch by foreachBatch, with a loadId of its number.",
+            ) from None
         options = self._options()
         stream = options.identity("streamId", reserved=LONGEST_BATCH)
         if stream is None:
