@@ -34,6 +34,10 @@ def test_faults_strike_at_each_step_at_statements_and_in_copy() -> None:
     assert met >= {(flow, unit) for flow in FLOWS for unit in ("statement", "byte")}
 
 
+def test_a_stream_is_not_asked_to_replace_rows() -> None:
+    assert {trial.mode for trial in TRIALS if trial.flow == "pgcopy stream write"} == {"append", "upsert", "ignore"}
+
+
 def test_a_seed_is_a_trial() -> None:
     assert [draw(seed) for seed in range(1, 201)] == TRIALS
 
