@@ -170,7 +170,7 @@ class BatchReader(DataSourceReader):
 
     Args:
         reach: what is read.
-        number: of the DataFrame's moment.
+        number: of the DataFrame's moment, where all actions see that one.
         idle: seconds that moments are held after the last task has read in one.
         each_action: whether each action takes a moment of its own; else all see the DataFrame's.
     """
@@ -182,12 +182,16 @@ class BatchReader(DataSourceReader):
         self.each_action = each_action
 
     def partitions(self) -> Sequence[Part]:
-        """Settle the parts, in the DataFrame's own moment."""
+        """Settle the parts: in the DataFrame's own moment, or, where each action has its own, in a new one.
+
+        Spark 4.0 asks for each scan, maybe long after the DataFrame's moment was let go; Spark 4.1 asks once.
+        """
         reach = self.reach
+        number = desk.new_number() if self.each_action else self.number
         with connect_pinned(reach.settings, reach.label) as session:
             table = find_source(session, reach.wanted)
             key = self._desk(session, selected(session, reach.wanted, table))
-            with snapshot.adopted(session, desk.ask(session, key, self.number, self.idle)):
+            with snapshot.adopted(session, desk.ask(session, key, number, self.idle)):
                 source = settle_source(session, reach.wanted, table)
                 shape = reach.shape(session) if self.each_action else ""
             moment = Appointment(key, None if self.each_action else self.number, self.idle, shape)
