@@ -87,7 +87,7 @@ package: setup ## pack dist/pyspark_venv.tar.gz for EMR Serverless
 	scripts/package_venv.sh
 
 audit: package .venv-audit/complete ## pack, write the SBOM of the archive, ask for known vulnerabilities
-	$(BIN)/python -m deploy.audit dist/pyspark_venv.tar.gz
+	$(BIN)/python -m pgjobs.checks.audit dist/pyspark_venv.tar.gz
 
 .venv-audit/complete: requirements/audit.lock
 	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10) and "make audit wants Python 3.10 or newer: pip-audit does")'
@@ -108,7 +108,7 @@ $(BARE)/complete:
 	$(SUDO) touch $@
 
 verify-image: setup ## check dist's archive in the image of RELEASE (emr-spark-8.1.0), ARCH (x86_64), or in IMAGE
-	@$(BIN)/python -m deploy.image dist/pyspark_venv.tar.gz --release $(RELEASE) --arch $(ARCH) $(if $(IMAGE),--image $(IMAGE))
+	@$(BIN)/python -m pgjobs.checks.image dist/pyspark_venv.tar.gz --release $(RELEASE) --arch $(ARCH) $(if $(IMAGE),--image $(IMAGE))
 
 test-interop: setup .venv-interop/complete ## read what a real Airflow writes, and run the example DAG in it
 	$(BIN)/pytest tests/interop

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from bench.data import Totals
 from bench.errors import BenchError
 from bench.plan import TABLE, WARM_UP_TABLE, Server
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.sources import Given
 from servermgr.postgres import Manager
 
 if TYPE_CHECKING:

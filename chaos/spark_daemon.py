@@ -10,8 +10,8 @@ import contextlib
 import pyarrow as pa  # noqa: F401 - for the workers
 from pyspark import daemon
 
-import jobs.spark.carry
-import jobs.spark.fetch
+import jobs.spark.extract_tasks
+import jobs.spark.load_tasks
 
 with contextlib.suppress(ImportError):  # Spark 3.5 has no data sources in Python
     import jobs.pgcopy.datasource  # noqa: F401 - for the workers

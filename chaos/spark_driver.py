@@ -18,7 +18,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from jobs import extract_table, load_table
-from jobs.options import run_job
+from jobs.cli.run import run_job
 
 
 def main() -> None:

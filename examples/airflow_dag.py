@@ -2,7 +2,7 @@ r"""An Airflow DAG that loads a day's orders on EMR Serverless, and is safe to r
 
 It sends the request that `submit --dry-run` prints; Airflow fills in `{{ ds }}`. Beside this file:
 
-    python -m deploy submit load_table ... --dry-run -- --source "s3://bucket/orders/day={{ ds }}/" \
+    pgjobs submit load_table ... --dry-run -- --source "s3://bucket/orders/day={{ ds }}/" \
         --table sales.orders --load-id "orders/{{ ds }}" ... > load_orders.json
 
 The archive has to be where the request says: a submit without --dry-run, from the same archive, puts it there.

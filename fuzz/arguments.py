@@ -11,10 +11,11 @@ from pg8000.dbapi import convert_paramstyle
 from fuzz import texts
 from fuzz.connections import VALUES, refused
 from fuzz.target import Target
-from jobs.dbaccess import ledger, ranges
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.modes import MODES, Move, parse_order
-from jobs.dbaccess.ranges import Leaf
+from jobs.dbaccess.extract import partitioning
+from jobs.dbaccess.extract.partitioning import Leaf
+from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.modes import MODES, Move, parse_order
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows import file_options
 from jobs.pgcopy.options import NAMES, Options
@@ -115,7 +116,7 @@ def cut(value: tuple[list[int], int]) -> None:
     sizes, parts = value
     leaves = [Leaf(TableName(f"t{place}"), blocks) for place, blocks in enumerate(sizes)]
     found: dict[str, list[tuple[int, float]]] = {}
-    for piece in (piece for part in ranges.by_blocks(leaves, parts) for piece in part):
+    for piece in (piece for part in partitioning.by_blocks(leaves, parts) for piece in part):
         start = re.search(r">=\) '\((\d+),0\)'", piece.condition)
         end = re.search(r"<\) '\((\d+),0\)'", piece.condition)
         bounds = (int(start[1]) if start else 0, int(end[1]) if end else math.inf)

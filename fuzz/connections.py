@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from fuzz import libpq, texts
 from fuzz.target import Target
-from jobs.dbaccess import airflow, keywords, pgfiles, stored, uri
+from jobs.dbaccess.conninfo import airflow, keywords, libpq_files, secret_text, uri
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.settings import Login
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.settings import Login
-from jobs.dbaccess.sources import Given
 
 SECRET = "pl4nted"  # noqa: S105 - to be looked for
 URIS = texts.of(*uri.SCHEMES, "user", f":{SECRET}@", "host", ":5432", "/db", "?sslmode=require", "&", "%41", "ssl=true")
@@ -52,7 +52,7 @@ def _is_c_text(text: str) -> bool:
 
 def read_service(text: str) -> None:
     """A service is what libpq finds in the file."""
-    stated = refused(lambda: pgfiles.read_service(text, "s", "it"))
+    stated = refused(lambda: libpq_files.read_service(text, "s", "it"))
     if stated is None or not _is_c_text(text) or not set(stated) <= keywords.SUPPORTED - set(keywords.STARTUP):
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,7 @@ def find_password(value: tuple[str, str]) -> None:
     """The password of a file is the one that libpq finds in it."""
     text, user = value
     login = Login("127.0.0.1", 1, user, "db")
-    ours = pgfiles.find_password(text, login)
+    ours = libpq_files.find_password(text, login)
     if not user or not _is_c_text(text + user):
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +87,7 @@ def read_connection(text: str) -> None:
 
 def read_stored(text: str) -> None:
     """Of AWS's stores."""
-    stated = refused(lambda: stored.read_stored(text, "secret"))
+    stated = refused(lambda: secret_text.read_stored(text, "secret"))
     assert stated is None or stated["password"]
 
 

@@ -14,11 +14,11 @@ from pyspark.sql import types as t
 
 from fuzz import texts
 from fuzz.target import Target
-from jobs.dbaccess.catalog import Column
-from jobs.spark import cellarrow, copyarrow
-from jobs.spark.carry import BlockDeserializer
-from jobs.spark.matching import Match
-from jobs.spark.reading import Reading
+from jobs.copyformat import decode_arrow, encode_arrow
+from jobs.copyformat.match_columns import Match
+from jobs.copyformat.read_types import Reading
+from jobs.dbaccess.catalog.tables import Column
+from jobs.spark.load_tasks import BlockDeserializer
 
 NULL = "\\N"
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
@@ -28,7 +28,7 @@ def lines(columns: dict[str, list[Any]], kinds: dict[str, tuple[t.DataType, pa.D
     """The lines of COPY of columns."""
     batch = pa.record_batch({name: pa.array(columns[name], kinds[name][1]) for name in columns})
     matches = [Match(name, kinds[name][0], Column(name, "text", "text", "S")) for name in columns]
-    return bytes(copyarrow.lines(batch, matches))
+    return bytes(encode_arrow.lines(batch, matches))
 
 
 def cells_of(data: bytes) -> list[list[str | None]]:
@@ -61,7 +61,9 @@ def written_text(rows: list[tuple[str | None, bytes | None]]) -> None:
     assert cells_of(data) == expected
     if data:
         readings = [Reading("a", "a", t.StringType()), Reading("b", "b", t.StringType())]
-        read = [list(row.values()) for batch in cellarrow.batches(iter([data]), readings) for row in batch.to_pylist()]
+        read = [
+            list(row.values()) for batch in decode_arrow.batches(iter([data]), readings) for row in batch.to_pylist()
+        ]
         assert read == expected
 
 

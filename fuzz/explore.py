@@ -60,9 +60,9 @@ def find(name: str, stack: ExitStack) -> Target:
     with watched:
         from fuzz import server
         from fuzz.targets import TARGETS
+        from jobs.dbaccess.conninfo.resolve import resolve
+        from jobs.dbaccess.conninfo.sources import Given
         from jobs.dbaccess.postgres_connectivity import connect
-        from jobs.dbaccess.resolve import resolve
-        from jobs.dbaccess.sources import Given
     if name in TARGETS:
         return TARGETS[name]
     settings = resolve(Given(url=os.environ[SERVER]), {}).settings

@@ -12,12 +12,12 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 from fuzz.target import Target
-from jobs.dbaccess import copyout
 from jobs.dbaccess.errors import DatabaseError, driver_errors_translated, from_server
-from jobs.dbaccess.hearing import READERS
-from jobs.dbaccess.messages import Reader, error_fields
+from jobs.dbaccess.network import copy_out
+from jobs.dbaccess.network.hearing import READERS
+from jobs.dbaccess.network.messages import Reader, error_fields
+from jobs.dbaccess.network.sockets import PlainSocket
 from jobs.dbaccess.postgres_connectivity import create_connection
-from jobs.dbaccess.wire import PlainSocket
 
 CELL = b"pl4nted-cell"
 KINDS = b"RSKZTDCE123nItGHdcNAsvW"
@@ -117,12 +117,12 @@ def read_messages(said: bytes) -> None:
             pass
 
 
-def copy_out(said: bytes) -> None:
+def copy_out_rows(said: bytes) -> None:
     """The rows of a COPY: as many as were told of, each a line."""
     file: BufferedRWPair = cast(Any, BufferedRWPair)(io.BytesIO(said), io.BytesIO(), 64)  # they are raw enough
     found = b""
     try:
-        for block in copyout.rows(file, "COPY t TO STDOUT"):
+        for block in copy_out.rows(file, "COPY t TO STDOUT"):
             assert block.endswith(b"\n")
             found += block
     except DatabaseError:
@@ -161,6 +161,6 @@ FIELDS = st.lists(
 TARGETS = [
     Target("conversation", CONVERSATIONS, converse),
     Target("messages", SAID, read_messages),
-    Target("copy_out", COPIES | SAID.map(lambda said: _message(ord("H"), b"\0\0\1\0\0") + said), copy_out),
+    Target("copy_out", COPIES | SAID.map(lambda said: _message(ord("H"), b"\0\0\1\0\0") + said), copy_out_rows),
     Target("error_message", FIELDS, error_message),
 ]

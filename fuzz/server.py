@@ -16,7 +16,7 @@ from fuzz.connections import refused
 from fuzz.copying import ARRAYS, BINARY, ROWS, TEXT, lines
 from fuzz.target import Target
 from jobs.dbaccess.errors import DatabaseError, UsageError
-from jobs.dbaccess.selection import Selection, filtered
+from jobs.dbaccess.extract.selection import Selection, filtered
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 

@@ -21,12 +21,12 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from jobs.aws import clients
-from jobs.dbaccess import ledger
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.conninfo.sources import Given
+from jobs.dbaccess.load import ledger
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import quote_name
 from servermgr.postgres import Manager
 

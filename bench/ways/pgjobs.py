@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.sources import Given
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.sql import TableName
-from jobs.flows import load
-from jobs.flows.load import LoadJob, new_load_id
+from jobs.flows.load.job import LoadJob, new_load_id
+from jobs.flows.load.job import run as run_load
 
 if TYPE_CHECKING:
     from bench.plan import Task
@@ -27,5 +27,5 @@ def run(task: Task) -> dict[str, float]:
         load_id=new_load_id(),
         verify=task.verify,
     )
-    report = load.run(job, lambda: SparkSession.builder.getOrCreate().read.parquet(task.parquet))
+    report = run_load(job, lambda: SparkSession.builder.getOrCreate().read.parquet(task.parquet))
     return {name: seconds for name, seconds in report.seconds.items() if name != "total"}

@@ -9,12 +9,12 @@ from pyspark.sql import SparkSession
 
 from bench.plan import CONNECTIONS
 from bench.ways.reading import drain
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract import extracting
-from jobs.flows.source import Wanted
+from jobs.flows.extract.dataframe import extracting
+from jobs.flows.extract.plan import Wanted
 
 if TYPE_CHECKING:
     from bench.plan import Task

@@ -10,24 +10,17 @@ from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
+from jobs.cli.run import run_job, start_spark
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect_pinned
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
-from jobs.flows.extract import extracting
-from jobs.flows.load_files import Files, check, malformed_told, read
+from jobs.flows.extract.dataframe import extracting
+from jobs.flows.extract.plan import Wanted
+from jobs.flows.load.files import Files, check, malformed_told, read
 from jobs.flows.report import Stopwatch
-from jobs.flows.source import Wanted
-from jobs.options import (
-    FORMATS,
-    add_common_options,
-    add_connection_options,
-    at_least_one,
-    connection_of,
-    run_job,
-    start_spark,
-)
 
 DIFFERENT = 3
 """The exit status where keys differ."""

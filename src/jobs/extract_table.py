@@ -7,17 +7,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
+from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import parse_options
-from jobs.options import (
-    FORMATS,
-    add_common_options,
-    add_connection_options,
-    at_least_one,
-    connection_of,
-    run_job,
-    start_spark,
-)
 
 EXAMPLES = """
 examples:
@@ -123,8 +116,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Do what the options say, and print what came of it."""
-    from jobs.flows.extract_files import FilesJob, run  # it imports Spark, which check_arguments does without
-    from jobs.flows.source import Wanted
+    from jobs.flows.extract.job import FilesJob, run  # it imports Spark, which check_arguments does without
+    from jobs.flows.extract.plan import Wanted
 
     connection = connection_of(options, environ)
     if options.show_connection:

@@ -7,19 +7,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
+from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
-from jobs.dbaccess.modes import MODES, parse_order
+from jobs.dbaccess.load.modes import MODES, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
-from jobs.options import (
-    FORMATS,
-    add_common_options,
-    add_connection_options,
-    at_least_one,
-    connection_of,
-    run_job,
-    start_spark,
-)
 
 EXAMPLES = """
 examples:
@@ -133,10 +126,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Do what the options say, and print what came of it."""
-    from jobs.flows import load_files  # it imports Spark, which check_arguments does without
-    from jobs.flows.copying import Copying
-    from jobs.flows.load import LoadJob, new_load_id
-    from jobs.flows.load_files import Files
+    from jobs.flows.load.files import Files  # it imports Spark, which check_arguments does without
+    from jobs.flows.load.files import load as load_files
+    from jobs.flows.load.job import LoadJob, new_load_id
+    from jobs.flows.load.stage import Copying
 
     connection = connection_of(options, environ)
     if options.show_connection:
@@ -155,7 +148,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         options.verify,
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
-    report = load_files.load(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))
+    report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")

@@ -10,8 +10,8 @@ import pytest
 from emr_runs import CREDENTIALS, REGION, Client
 from moto import mock_aws
 
-from deploy.archive import build
-from deploy.target import target_for
+from pgjobs.archive.build import build
+from pgjobs.archive.target import target_for
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ import boto3
 import pytest
 from emr_runs import APPLICATION, CREATED, REGION, ROLE, Client, archive_with, console, emr, manifest_of
 
-from deploy.application import Made, misfits, read_made, refuse_misfit
-from deploy.aws import Clients
-from deploy.commands import run
-from deploy.errors import OK, DeployError
-from deploy.options import parse
+from pgjobs.aws import Clients
+from pgjobs.cli.commands import run
+from pgjobs.cli.options import parse
+from pgjobs.errors import OK, DeployError
+from pgjobs.submit.application import Made, misfits, read_made, refuse_misfit
 
 MADE = Made("emr-spark-8.1.0", "x86_64", "3.11", carried=False)
 IMAGE = {"imageConfiguration": {"imageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"}}

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from deploy import packing
-from deploy.archive import build, main
-from deploy.elf import elf_faults
-from deploy.errors import DeployError
-from deploy.inspection import BUDGET, inspect_archive
-from deploy.manifest import NAME
-from deploy.releases import RELEASES, find_release
-from deploy.target import Target, target_for
+from pgjobs.archive import tarball
+from pgjobs.archive.__main__ import main
+from pgjobs.archive.build import build
+from pgjobs.archive.elf import elf_faults
+from pgjobs.archive.inspection import BUDGET, inspect_archive
+from pgjobs.archive.manifest import NAME
+from pgjobs.archive.releases import RELEASES, find_release
+from pgjobs.archive.target import Target, target_for
+from pgjobs.errors import DeployError
 
 DEFAULT = target_for("emr-spark-8.1.0", "x86_64")
 
@@ -42,7 +43,7 @@ def test_it_is_a_venv_of_the_releases_interpreter_with_the_jobs_and_their_packag
     assert {f"{site}/jobs/load_table.py", f"{site}/pg8000/core.py", f"{site}/scramp/__init__.py"} <= names(archive)
     assert {f"{site}/jobs/dbaccess/rds-global-bundle.pem", f"{site}/pyspark_pgcopy/__init__.py"} <= names(archive)
     assert not any(
-        name.startswith((f"{site}/pyspark/", f"{site}/deploy", f"{site}/servermgr")) for name in names(archive)
+        name.startswith((f"{site}/pyspark/", f"{site}/pgjobs/", f"{site}/servermgr")) for name in names(archive)
     )
     with tarfile.open(archive) as opened:
         assert opened.getmember("bin/python").linkname == "/usr/bin/python3.11"
@@ -83,8 +84,8 @@ def test_the_same_tree_gives_the_same_bytes_on_every_python(tmp_path: Path) -> N
     (tree / "bin" / "python").symlink_to("/usr/bin/python3.11")
     (tree / "bin" / "tool").write_text("#!/bin/sh\n")
     (tree / "bin" / "tool").chmod(0o755)
-    code = "import sys, pathlib; from deploy.packing import pack; pack(*map(pathlib.Path, sys.argv[1:]))"
-    source = str(Path(packing.__file__).parents[1])
+    code = "import sys, pathlib; from pgjobs.archive.tarball import pack; pack(*map(pathlib.Path, sys.argv[1:]))"
+    source = str(Path(tarball.__file__).parents[2])
     digests = {}
     for number, python in enumerate(PYTHONS):
         packed = tmp_path / f"{number}.tar.gz"
@@ -95,8 +96,8 @@ def test_the_same_tree_gives_the_same_bytes_on_every_python(tmp_path: Path) -> N
 
 def test_what_is_packed_is_read_back_by_gzip_itself() -> None:
     content = b"some text\n" * 10_000
-    assert gzip.decompress(packing.gzipped(content)) == content
-    assert len(packing.gzipped(content)) < 1_000
+    assert gzip.decompress(tarball.gzipped(content)) == content
+    assert len(tarball.gzipped(content)) < 1_000
 
 
 def test_the_manifest_tells_what_it_is(archive: Path) -> None:

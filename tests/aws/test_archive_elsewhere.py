@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import probe
-from deploy.archive import build
-from deploy.packing import unpack
-from deploy.target import target_for
+from pgjobs.archive import probe
+from pgjobs.archive.build import build
+from pgjobs.archive.tarball import unpack
+from pgjobs.archive.target import target_for
 
 BARE = Path(__file__).parents[2] / "build" / "bare"
 CHROOT = [*([] if os.geteuid() == 0 else ["sudo", "--non-interactive"]), "chroot", str(BARE), "/usr/bin/env", "-i"]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from emr_runs import APPLICATION, ROLE, archive_with, console
 
-from deploy.archive import build
-from deploy.arguments import check_arguments
-from deploy.commands import run
-from deploy.errors import OK, DeployError
-from deploy.options import parse
-from deploy.target import target_for
+from pgjobs.archive.build import build
+from pgjobs.archive.target import target_for
+from pgjobs.cli.commands import run
+from pgjobs.cli.options import parse
+from pgjobs.errors import OK, DeployError
+from pgjobs.submit.arguments import check_arguments
 
 LOAD = ["--source", "s3://b/x", "--table", "t"]
 EXTRACT = ["--table", "t", "--target", "s3://b/x"]

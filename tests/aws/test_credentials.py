@@ -21,9 +21,9 @@ from cloud import REGION, store_parameter, store_secret
 from jobs.aws.clients import ATTEMPTS, CONNECT_TIMEOUT, READ_TIMEOUT, client, find_region, region_of_arn, region_of_host
 from jobs.aws.credentials import Parameter, RdsToken, Secret, read_secret
 from jobs.aws.errors import AwsError, AwsUnavailable, NotThere, Wish, aws_errors_translated, not_answered, refused
-from jobs.dbaccess.settings import Login
+from jobs.dbaccess.conninfo.settings import Login
 from jobs.errors import JobError, UsageError
-from jobs.flows.credentials import from_secret, from_tokens
+from jobs.flows.connection import from_secret, from_tokens
 from jobs.load_table import main
 
 Environ = Mapping[str, str]
@@ -102,7 +102,7 @@ def test_a_token_is_of_the_hosts_region_unless_another_is_named() -> None:
 # What crosses to a worker must do its work in a process that has nothing but its environment.
 WORKER = """
 import pickle, sys
-from jobs.dbaccess.settings import Login
+from jobs.dbaccess.conninfo.settings import Login
 sys.stdout.write(pickle.load(sys.stdin.buffer)(Login(*sys.argv[1:])))
 """
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import FAILED, OK, WRONG_USAGE
-from deploy.image import NOT_CHECKED, image_of, main, run_command, verdict
+from pgjobs.checks.image import NOT_CHECKED, image_of, main, run_command, verdict
+from pgjobs.errors import FAILED, OK, WRONG_USAGE
 
 
 def test_the_archives_own_interpreter_runs_the_probe_without_network_or_write_access() -> None:

@@ -12,7 +12,7 @@ import botocore.session
 import pytest
 from cfnlint.decode import decode
 
-from deploy.releases import DEFAULT_RELEASE
+from pgjobs.archive.releases import DEFAULT_RELEASE
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
 CONTENT: Mapping[str, Any] = decode(str(TEMPLATE))[0] or {}

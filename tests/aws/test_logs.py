@@ -8,8 +8,8 @@ import boto3
 from botocore.stub import Stubber
 from emr_runs import LOG_FOLDER, REGION, Client, job_run, put_log
 
-from deploy.logs import WorkerLogs
-from deploy.runs import read_run
+from pgjobs.runs.logs import WorkerLogs
+from pgjobs.runs.run import read_run
 
 RUN = read_run(job_run("RUNNING"))
 STDOUT = f"{LOG_FOLDER}/SPARK_DRIVER/stdout.gz"

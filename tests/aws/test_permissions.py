@@ -20,15 +20,15 @@ from iam import Request, applies, grants, is_allowed
 from our_stack import NETWORK, SECRET, STACK, SWITCHES, WHOLE_BUCKETS, Stack, key
 from spark_calls import CODE, LOGS, OF_EXTRACTS, OF_LOADS, OF_SPARK, READ, kms, listing, s3_call
 
-from deploy.aws import Clients
-from deploy.commands import run
-from deploy.errors import OK
-from deploy.options import parse
-from deploy.runs import read_run
-from deploy.wait import Patience, wait
 from jobs.aws import clients as job_clients
 from jobs.aws.credentials import Parameter, RdsToken, Secret
-from jobs.dbaccess.settings import Login
+from jobs.dbaccess.conninfo.settings import Login
+from pgjobs.aws import Clients
+from pgjobs.cli.commands import run
+from pgjobs.cli.options import parse
+from pgjobs.errors import OK
+from pgjobs.runs.run import read_run
+from pgjobs.runs.wait import Patience, wait
 
 # The commands, run.
 

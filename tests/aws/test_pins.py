@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy import pins
-from deploy.archive import LOCK, Extras, build, install, lay_out
-from deploy.errors import DeployError
-from deploy.inspection import inspect_archive
-from deploy.packing import pack
-from deploy.target import target_for
+from pgjobs.archive import pins
+from pgjobs.archive.build import LOCK, Extras, build, install, lay_out
+from pgjobs.archive.inspection import inspect_archive
+from pgjobs.archive.tarball import pack
+from pgjobs.archive.target import target_for
+from pgjobs.errors import DeployError
 
 DEFAULT = target_for("emr-spark-8.1.0", "x86_64")
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from deploy.archive import LOCK, OURS, ROOT, build, main
-from deploy.manifest import beside
-from deploy.packing import pack, unpack
-from deploy.provenance import dependencies
-from deploy.target import target_for
-from deploy.verification import compare
-from deploy.wheels import hashes
+from pgjobs.archive.__main__ import main
+from pgjobs.archive.build import LOCK, OURS, ROOT, build
+from pgjobs.archive.manifest import beside
+from pgjobs.archive.provenance import dependencies
+from pgjobs.archive.tarball import pack, unpack
+from pgjobs.archive.target import target_for
+from pgjobs.archive.wheels import hashes
+from pgjobs.checks.verification import compare
 
 Described = dict[str, Any]
 SITE = "lib/python3.11/site-packages"

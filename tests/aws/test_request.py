@@ -10,9 +10,9 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from deploy.errors import DeployError
-from deploy.request import Submission, build_request, check_entry, spark_parameters
-from deploy.run_local import read_parameters
+from pgjobs.errors import DeployError
+from pgjobs.local.run_local import read_parameters
+from pgjobs.submit.request import Submission, build_request, check_entry, spark_parameters
 
 SUBMISSION = Submission(
     entry="load_table",

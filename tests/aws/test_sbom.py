@@ -12,9 +12,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deploy import sbom
-from deploy.audit import NOT_AUDITED, main, packed
-from deploy.manifest import beside
+from pgjobs.archive.manifest import beside
+from pgjobs.checks import sbom
+from pgjobs.checks.audit import NOT_AUDITED, main, packed
 
 
 def test_it_holds_by_the_schema_and_names_each_package_with_its_wheels_hash(made: Path) -> None:

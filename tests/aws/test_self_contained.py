@@ -12,13 +12,14 @@ from pathlib import Path, PurePosixPath
 import pytest
 from standin import VERSION, stand_in, this_machine
 
-from deploy.archive import build, main
-from deploy.elf import library_faults
-from deploy.errors import DeployError
-from deploy.inspection import carried_version, inspect_archive
-from deploy.manifest import NAME
-from deploy.packing import unpack
-from deploy.target import target_for
+from pgjobs.archive.__main__ import main
+from pgjobs.archive.build import build
+from pgjobs.archive.elf import library_faults
+from pgjobs.archive.inspection import carried_version, inspect_archive
+from pgjobs.archive.manifest import NAME
+from pgjobs.archive.tarball import unpack
+from pgjobs.archive.target import target_for
+from pgjobs.errors import DeployError
 
 
 @pytest.fixture(scope="module")

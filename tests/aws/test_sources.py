@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import DeployError
-from deploy.sources import copy_sources, describe, find_sources
+from pgjobs.archive.sources import copy_sources, describe, find_sources
+from pgjobs.errors import DeployError
 
 GIT = shutil.which("git") or "git"
 FOLDERS = ("src/jobs",)

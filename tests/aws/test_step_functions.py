@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 from botocore.validate import ParamValidator
 
-from deploy.request import Submission, build_request
+from pgjobs.submit.request import Submission, build_request
 
 TEXT = (Path(__file__).parents[2] / "examples" / "step_functions.asl.json").read_text()
 SUBSTITUTIONS = {

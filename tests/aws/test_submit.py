@@ -27,13 +27,13 @@ from emr_runs import (
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.emrserverless.models import emrserverless_backends
 
-from deploy.__main__ import main
-from deploy.aws import Clients, aws_errors, connect
-from deploy.commands import run
-from deploy.errors import FAILED, OK, WRONG_USAGE, AwsError, DeployError, PassingError
-from deploy.options import parse
-from deploy.request import client_token
-from deploy.submit import describe, prepare, start
+from pgjobs.__main__ import main
+from pgjobs.aws import Clients, aws_errors, connect
+from pgjobs.cli.commands import run
+from pgjobs.cli.options import parse
+from pgjobs.errors import FAILED, OK, WRONG_USAGE, AwsError, DeployError, PassingError
+from pgjobs.submit.request import client_token
+from pgjobs.submit.start import describe, prepare, start
 
 JOB = ["--", "--source", "s3://data/a b,c", "--table", "t", "--load-id", "1"]
 
@@ -180,7 +180,7 @@ def test_who_may_start_runs_but_not_look_at_them_is_told_the_id(submission: list
     options = parse([*submission, "--application-id", APPLICATION, "--any-application", *JOB], {})
     assert run(options, lambda: Clients(client, s3), terminal) == OK
     assert out.getvalue() == f"{RUN}\n"
-    assert "deploy status 00run --application-id 00app --region eu-west-1" in err.getvalue()
+    assert "pgjobs status 00run --application-id 00app --region eu-west-1" in err.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ class Interrupted:
     ("call", "told"),
     [
         ("put_object", "Nothing was submitted. What was uploaded stays, and is not sent again."),
-        ("start_job_run", "Whether the run was started is not known here; this tells: python -m deploy list"),
+        ("start_job_run", "Whether the run was started is not known here; this tells: pgjobs list"),
     ],
 )
 def test_ctrl_c_tells_what_was_submitted(submission: list[str], s3: Client, call: str, told: str) -> None:

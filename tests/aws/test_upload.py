@@ -10,9 +10,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 from emr_runs import Client, archive_with, manifest_of
 
-from deploy.errors import AwsError, DeployError
-from deploy.payload import Item, read_payload
-from deploy.upload import checksum, upload
+from pgjobs.errors import AwsError, DeployError
+from pgjobs.submit.payload import Item, read_payload
+from pgjobs.submit.upload import checksum, upload
 
 ITEM = Item("s3://code-bucket/code/releases/abc/x.tar.gz", b"the archive")
 

@@ -10,10 +10,10 @@ import pytest
 from botocore.stub import Stubber
 from emr_runs import APPLICATION, RUN, Client, Terminal, console, emr, job_run, on_time, put_log
 
-from deploy.aws import Clients
-from deploy.errors import CANCELLED, FAILED, INTERRUPTED, OK, STILL_GOING, AwsError
-from deploy.runs import Run, read_run
-from deploy.wait import Patience, wait
+from pgjobs.aws import Clients
+from pgjobs.errors import CANCELLED, FAILED, INTERRUPTED, OK, STILL_GOING, AwsError
+from pgjobs.runs.run import Run, read_run
+from pgjobs.runs.wait import Patience, wait
 
 ASKED = {"applicationId": APPLICATION, "jobRunId": RUN}
 
@@ -135,7 +135,7 @@ def test_a_refusal_ends_the_wait_and_says_that_the_run_goes_on(s3: Client) -> No
     client, stubber = answering(job_run("RUNNING"))
     stubber.add_client_error("get_job_run", "ExpiredTokenException", "expired", 403)
     with pytest.raises(
-        AwsError, match=r"credentials have expired(.|\n)*The run goes on(.|\n)*deploy logs --follow 00run"
+        AwsError, match=r"credentials have expired(.|\n)*The run goes on(.|\n)*pgjobs logs --follow 00run"
     ):
         wait(Clients(client, s3), started(), Patience(), console()[0], on_time()[0])
 
@@ -152,7 +152,7 @@ def test_the_deadline_leaves_the_run_going_with_a_status_of_its_own(s3: Client) 
     clock, slept = on_time()
     assert wait(Clients(client, s3), started(), Patience(minutes=1), terminal, clock) == STILL_GOING
     assert sum(slept) == 60
-    assert "python -m deploy cancel 00run --application-id 00app --region eu-west-1\n" in err.getvalue()
+    assert "pgjobs cancel 00run --application-id 00app --region eu-west-1\n" in err.getvalue()
 
 
 @pytest.mark.parametrize("answers", [io.StringIO("y\n"), Terminal("n\n"), Terminal("\n"), Terminal("")])

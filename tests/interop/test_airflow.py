@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.dbaccess.airflow import read_connection
+from jobs.dbaccess.conninfo.airflow import read_connection
 
 AIRFLOW_PYTHON = os.environ.get("AIRFLOW_PYTHON", str(Path(__file__).parents[2] / ".venv-interop" / "bin" / "python"))
 WRITER = Path(__file__).with_name("write_connections.py")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.request import Submission, build_request
+from pgjobs.submit.request import Submission, build_request
 
 ROOT = Path(__file__).parents[2]
 AIRFLOW_PYTHON = os.environ.get("AIRFLOW_PYTHON", str(ROOT / ".venv-interop" / "bin" / "python"))

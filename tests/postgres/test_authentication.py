@@ -15,9 +15,9 @@ import trustme
 from peers import peer, tls_between
 from server_build import build_has_tls
 
+from jobs.dbaccess.conninfo.settings import Login, Patience, Pem, Server, Settings, StaticPassword, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.settings import Login, Patience, Pem, Server, Settings, StaticPassword, Tls
 from servermgr.postgres import Manager
 
 PLAIN = Tls("disable")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from jobs.dbaccess.capacity import capacity
+from jobs.dbaccess.catalog.capacity import capacity
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 
 
 @contextmanager

@@ -10,10 +10,10 @@ import pytest
 
 from chaos.plan import Moment
 from chaos.wire import Ambush, Link, Wire
+from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Server, Settings, Tls
 
 
 @contextmanager

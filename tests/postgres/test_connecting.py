@@ -14,11 +14,11 @@ from libpq import password_of
 from peers import Handler, forwarding, peer, refusing
 from pg8000 import dbapi
 
-from jobs.dbaccess import wire
+from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, ConnectionFailed, DatabaseError, TransientError
+from jobs.dbaccess.network import sockets
 from jobs.dbaccess.pool import SessionPool
 from jobs.dbaccess.postgres_connectivity import Clock, connect
-from jobs.dbaccess.settings import Patience, Server, Settings, Tls
 
 ONCE = Patience(connect_timeout=2, deadline=0)
 
@@ -166,7 +166,7 @@ def test_the_name_that_the_settings_state_is_shown(database: Settings) -> None:
 
 def test_a_silent_connection_is_kept_alive_and_a_dead_one_noticed(database: Settings) -> None:
     server = database.servers[0]
-    sock = wire.open_socket(server, Patience(idle=11, interval=3, count=4, user_timeout=9))
+    sock = sockets.open_socket(server, Patience(idle=11, interval=3, count=4, user_timeout=9))
     with sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 3

@@ -15,10 +15,10 @@ import pytest
 import trustme
 from server_build import build_has_tls
 
+from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, DataRejected
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Server, Settings, Tls
 from servermgr.postgres import Manager
 
 MEGABYTE = 1 << 20

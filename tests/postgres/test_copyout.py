@@ -13,11 +13,11 @@ import pytest
 import trustme
 from peers import forwarding, peer, tls_front
 
-from jobs.dbaccess import copyout
+from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import DatabaseError, DataRejected
+from jobs.dbaccess.network import copy_out
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Server, Settings, Tls
 
 
 def read(session: Session, query: str) -> bytes:
@@ -28,7 +28,7 @@ def assert_usable(session: Session) -> None:
     assert session.run("SELECT 1") == [[1]]
 
 
-SIZES = [0, 1, 10, copyout.BLOCK // 8, copyout.BLOCK, 3 * copyout.BLOCK]
+SIZES = [0, 1, 10, copy_out.BLOCK // 8, copy_out.BLOCK, 3 * copy_out.BLOCK]
 
 
 def test_rows_of_any_length_come_whole_and_in_order(session: Session) -> None:
@@ -42,7 +42,7 @@ def test_blocks_end_with_a_row_and_are_large(session: Session) -> None:
     blocks = list(session.copy_out("COPY (SELECT repeat('x', n % 500) FROM generate_series(1, 40000) n) TO STDOUT"))
     assert len(blocks) > 2
     assert all(block.endswith(b"\n") for block in blocks)
-    assert all(len(block) >= copyout.BLOCK for block in blocks[:-1])
+    assert all(len(block) >= copy_out.BLOCK for block in blocks[:-1])
     assert b"".join(blocks) == b"".join(b"x" * (n % 500) + b"\n" for n in range(1, 40001))
 
 

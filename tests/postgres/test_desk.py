@@ -10,14 +10,14 @@ from functools import partial
 import pytest
 from pgcopies import end_keepers, keepers, until
 
-from jobs.dbaccess import snapshot
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.extract import snapshot
+from jobs.dbaccess.extract.snapshot import SnapshotLost
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.snapshot import SnapshotLost
-from jobs.pgcopy import desk
-from jobs.pgcopy.desk import Desk
-from jobs.pgcopy.keeper import keep
+from jobs.pgcopy import snapshot_desk
+from jobs.pgcopy.sidecar import keep
+from jobs.pgcopy.snapshot_desk import Desk
 
 KEY = 4711
 ACTION, LATER = 17, 18
@@ -36,7 +36,7 @@ def open_desk(database: Settings, idle: float, grace: float = 60.0) -> bool:
 
 @contextmanager
 def reading(database: Settings, number: int, idle: float = 60.0) -> Iterator[Session]:
-    with connect(database, "reader") as reader, snapshot.adopted(reader, desk.ask(reader, KEY, number, idle)):
+    with connect(database, "reader") as reader, snapshot.adopted(reader, snapshot_desk.ask(reader, KEY, number, idle)):
         yield reader
 
 
@@ -113,7 +113,7 @@ def test_the_moment_of_a_dataframe_waits_for_its_first_task(session: Session, da
     with connect(database, "desk") as holder:
         held.take(holder)
         with connect(database, "planner") as planner:
-            planner.run("SELECT pg_advisory_lock_shared(%s::int, %s::int)", KEY, desk.new_number())
+            planner.run("SELECT pg_advisory_lock_shared(%s::int, %s::int)", KEY, snapshot_desk.new_number())
             held.wanted(holder)
             planner.run("SELECT pg_advisory_unlock_all()")
         held.wanted(holder)  # when it becomes quiet

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from libpq import environment
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "database.md"
 

@@ -7,10 +7,10 @@ import tracemalloc
 import pyarrow as pa
 from pyspark.sql import types as t
 
+from jobs.copyformat import decode_arrow
+from jobs.copyformat.read_types import Reading
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.settings import Settings
-from jobs.spark import cellarrow
-from jobs.spark.reading import Reading
 
 MEGABYTE = 1 << 20
 ROWS = 40
@@ -24,7 +24,7 @@ def test_a_part_of_long_rows_is_held_a_few_rows_at_a_time(server: Settings) -> N
     tracemalloc.start()
     try:
         with connect(server, "pgjobs tests") as session:
-            for batch in cellarrow.batches(session.copy_out(query), readings):
+            for batch in decode_arrow.batches(session.copy_out(query), readings):
                 read += len(batch.column(0)[0].as_py()) * len(batch)
                 most_arrow = max(most_arrow, pa.total_allocated_bytes())
         most_python = tracemalloc.get_traced_memory()[1]

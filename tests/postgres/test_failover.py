@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from submitted import until
 
-from jobs.dbaccess import snapshot, watermark
+from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, Tls
 from jobs.dbaccess.errors import TransientError, UsageError
+from jobs.dbaccess.extract import snapshot, watermark
+from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Patience, Server, Settings, Tls
-from jobs.dbaccess.snapshot import Snapshot, SnapshotLost
 from servermgr import address, binaries, stepdown
 from servermgr.postgres import Manager
 

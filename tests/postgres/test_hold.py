@@ -9,18 +9,19 @@ from dataclasses import replace
 import pytest
 from faults import Cut, cuts_on_the_way_to
 
-from jobs.dbaccess import backends, ledger, locks, staging
+from jobs.dbaccess import backends, locks
+from jobs.dbaccess.conninfo.settings import Patience, Settings
 from jobs.dbaccess.errors import ConnectionFailed, TransientError
-from jobs.dbaccess.modes import Move
+from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.publish import Publication
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.staging import Counted, Staging
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import Publication
-from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Patience, Settings
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.staging import Counted, Staging
-from jobs.flows import hold
-from jobs.spark.carry import Delivery
+from jobs.flows.load import publish
+from jobs.spark.load_tasks import Delivery
 
 TARGET = TableName("t", "public")
 
@@ -63,9 +64,9 @@ def test_the_server_watches_the_connection_as_we_do(database: Settings) -> None:
 def test_a_driver_whose_connection_is_half_open_goes_on_with_what_it_held(
     session: Session, database: Settings, names: Staging
 ) -> None:
-    with half_open_at(database, b"SELECT 1") as way, hold.connected(way, "x") as lost:
+    with half_open_at(database, b"SELECT 1") as way, publish.connected(way, "x") as lost:
         assert ledger.claim_load(lost, "x")
-        with hold.alive(lost, Delivery(way, names, "x")) as again:
+        with publish.alive(lost, Delivery(way, names, "x")) as again:
             assert again is not lost
             assert not is_there(session, lost.backend.pid)
             assert not ledger.claim_load(session, "x")
@@ -76,9 +77,9 @@ def test_a_publish_whose_connection_is_half_open_is_done_over_another_one(
 ) -> None:
     """Its former session has locked the staging tables, and would for hours."""
     publication = Publication("x", TARGET, names, (Receipt(0, 1),), Move("append", ("a",)), is_new=False)
-    with half_open_at(database, b"COMMIT", after=b"DROP TABLE") as way, hold.connected(way, "x") as lost:
+    with half_open_at(database, b"COMMIT", after=b"DROP TABLE") as way, publish.connected(way, "x") as lost:
         assert ledger.claim_load(lost, "x")
-        assert hold.publish_surely(lost, way, publication).inserted == 1
+        assert publish.publish_surely(lost, way, publication).inserted == 1
     assert session.run("SELECT a FROM t") == [[1]]
 
 
@@ -87,14 +88,14 @@ def test_a_commit_that_was_done_before_the_connection_was_half_open_is_not_repea
 ) -> None:
     publication = Publication("x", TARGET, names, (Receipt(0, 1),), Move("append", ("a",)), is_new=False)
     cut = Cut("pgjobs load_table", b"COMMIT", b"DROP TABLE", answered=True, half=True)
-    with cuts_on_the_way_to(database, cut) as way, hold.connected(way, "x") as lost:
+    with cuts_on_the_way_to(database, cut) as way, publish.connected(way, "x") as lost:
         assert ledger.claim_load(lost, "x")
-        assert hold.publish_surely(lost, way, publication).inserted == 1
+        assert publish.publish_surely(lost, way, publication).inserted == 1
     assert session.run("SELECT a FROM t") == [[1]]
 
 
 def test_waiting_for_a_load_id_ends_and_tells_who_holds_it(session: Session, database: Settings) -> None:
-    with hold.connected(database, "x") as other:
+    with publish.connected(database, "x") as other:
         assert ledger.claim_load(other, "x")
         who = rf"'x' is held by process {other.backend.pid} of the server \(pgjobs load_table x\), connected from 127"
         with pytest.raises(TransientError, match=who) as caught:

@@ -11,16 +11,16 @@ from hostile import Change, message, tampering
 from peers import peer
 from publishing import T, load, rows_of
 
-from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, Tls
 from jobs.dbaccess.errors import DatabaseError, LoadError, ProtocolBroken
-from jobs.dbaccess.modes import Move
+from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.publish import Publication
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.staging import Counted
 from jobs.dbaccess.postgres_connectivity import connect_pinned
-from jobs.dbaccess.publish import Publication
-from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Patience, Server, Settings, Tls
-from jobs.dbaccess.staging import Counted
-from jobs.flows import hold
+from jobs.flows.load import publish
 
 
 @contextmanager
@@ -108,9 +108,9 @@ def test_a_commit_that_is_told_otherwise_is_looked_up_in_the_marker(
             return message(kind, told + b"\0")
         return message(kind, body)
 
-    with way_by(database, change) as way, hold.connected(way, "x") as lied_to:
+    with way_by(database, change) as way, publish.connected(way, "x") as lied_to:
         assert ledger.claim_load(lied_to, "x")
-        assert hold.publish_surely(lied_to, way, publication).inserted == 1
+        assert publish.publish_surely(lied_to, way, publication).inserted == 1
     assert len(lies) == 2
     assert session.run("SELECT a FROM t") == [[1]]
 

@@ -8,13 +8,13 @@ import sys
 import pytest
 from pgcopies import keepers, until
 
-from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
+from jobs.dbaccess.load import ledger, staging
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.pgcopy.holdings import HeldStaging
-from jobs.pgcopy.keeper import keep
+from jobs.pgcopy.sidecar import keep
+from jobs.pgcopy.sidecar_holds import HeldStaging
 
 NAMES = staging.plan_staging(TableName("t", "public"), ["a"])
 

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from jobs.dbaccess import ledger
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.load import ledger
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 from publishing import AB, Rows, T, counts, load, rows_of
 
-from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, LoadError
-from jobs.dbaccess.modes import Move, parse_order
+from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load.modes import Move, parse_order
+from jobs.dbaccess.load.publish import Publication, publish
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.staging import Counted
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import Publication, publish
-from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.staging import Counted
 
 UPSERT = Move("upsert", AB, ("a",))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from jobs.copyformat.iso_dates import days, microseconds
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.settings import Settings
-from jobs.spark.moments import days, microseconds
 
 PRIMES = (101_411, 5_003)
 """Strides in days, so that all days of years, of leap years and of centuries come by."""

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from publishing import AB, T, counts, load, rows_of
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
-from jobs.dbaccess.modes import Move
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.publish import check_target
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import check_target
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import quote_name
 
 OVERWRITE = Move("overwrite", AB)

@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.dbaccess import ranges
-from jobs.dbaccess.catalog import array_dimensions
+from jobs.dbaccess.catalog.tables import array_dimensions
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import TransientError
+from jobs.dbaccess.extract import partitioning
+from jobs.dbaccess.extract.partitioning import Part, by_blocks, by_key, key_bounds, leaves_of
+from jobs.dbaccess.extract.selection import select
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.ranges import Part, by_blocks, by_key, key_bounds, leaves_of
-from jobs.dbaccess.selection import select
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.source import Wanted, find_source, settle_source
+from jobs.flows.extract.plan import Wanted, find_source, settle_source
 
 T = TableName("t", "public")
 
@@ -88,9 +88,9 @@ def test_a_foreign_partition_is_a_leaf_read_as_a_whole(session: Session, databas
         leaves = leaves_of(session, T)
         assert [(leaf.name.name, leaf.blocks) for leaf in leaves] == [("away", 0), ("here", 1)]
         assert everything(read(session, by_blocks(leaves, 4))) == [1, 2]
-        assert ranges.has_foreign_leaf(session, T)
+        assert partitioning.has_foreign_leaf(session, T)
         session.run("DROP FOREIGN TABLE away")
-    assert not ranges.has_foreign_leaf(session, T)
+    assert not partitioning.has_foreign_leaf(session, T)
 
 
 @contextmanager

@@ -14,11 +14,11 @@ import pytest
 from libpq import password_of
 from submitted import listens, until
 
-from jobs.dbaccess import ledger
+from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load import ledger
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Server, Settings, Tls
 from servermgr.address import free_port
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

@@ -12,11 +12,11 @@ import pytest
 from publishing import load
 from submitted import until
 
-from jobs.dbaccess import ledger, staging
-from jobs.dbaccess.modes import Move
+from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
+from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Server, Settings, Tls
 from jobs.dbaccess.sql import TableName
 from servermgr.postgres import Manager
 

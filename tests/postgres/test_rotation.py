@@ -16,14 +16,14 @@ import trustme
 from cloud import store_parameter, store_secret
 from peers import error_response, peer, ssl_request
 
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.secret_text import StoredPassword
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.conninfo.sources import Credentials, Given
 from jobs.dbaccess.errors import AuthenticationFailed, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.resolve import resolve
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.sources import Credentials, Given
-from jobs.dbaccess.stored import StoredPassword
-from jobs.flows.credentials import from_parameter, from_secret, from_tokens
+from jobs.flows.connection import from_parameter, from_secret, from_tokens
 from servermgr.postgres import Manager
 
 Environ = Mapping[str, str]

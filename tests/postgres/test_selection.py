@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.dbaccess import result
+from jobs.dbaccess.catalog import query_columns
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.extract.selection import Selection, check_query, filtered
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.selection import Selection, check_query, filtered
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 
 
@@ -135,7 +135,7 @@ def test_types_are_seen_through_domains_and_arrays(session: Session) -> None:
         "SELECT 1::price AS price, ARRAY[1::price] AS prices, '{{1,2}}'::pair AS pair, ARRAY['{1}'::pair] AS pairs, "
         "1::numeric AS any, '{1}'::numeric(5,1)[] AS many"
     )
-    described = {column.name: column for column in result.describe(session, query)}
+    described = {column.name: column for column in query_columns.describe(session, query)}
     kinds = {name: (column.kind.base, column.dimensions) for name, column in described.items()}
     assert kinds == {
         "price": ("numeric", 0),
@@ -153,5 +153,5 @@ def test_a_scale_may_be_negative_or_beyond_the_precision(session: Session) -> No
     if session.run("SELECT current_setting('server_version_num')::int")[0][0] < 150000:
         pytest.skip("such scales came with PostgreSQL 15")
     query = "SELECT 1::numeric(3,-2) AS hundreds, 0.0001::numeric(2,5) AS parts"
-    described = result.describe(session, query)
+    described = query_columns.describe(session, query)
     assert [column.kind.precision_and_scale for column in described] == [(3, -2), (2, 5)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from libpq import password_of
 
-from jobs.dbaccess.copyin import Block
+from jobs.dbaccess.conninfo.settings import Patience, Server, Settings
 from jobs.dbaccess.errors import (
     ConnectionFailed,
     ConstraintViolated,
@@ -17,9 +17,9 @@ from jobs.dbaccess.errors import (
     DataRejected,
     UsageError,
 )
+from jobs.dbaccess.network.copy_in import Block
 from jobs.dbaccess.postgres_connectivity import connect, create_connection, get_connection_params
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Patience, Server, Settings
 
 
 def test_values_are_bound(session: Session) -> None:

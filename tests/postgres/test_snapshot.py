@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.dbaccess import snapshot
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
+from jobs.dbaccess.extract import snapshot
+from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost, adopted
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.snapshot import Snapshot, SnapshotLost, adopted
 
 
 def rows(session: Session) -> int:

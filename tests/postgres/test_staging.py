@@ -9,16 +9,16 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.dbaccess import ledger, staging
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, DataRejected, LoadError, TransientError
-from jobs.dbaccess.modes import Move
+from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.publish import Publication, publish
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.staging import Counted, Staging, Tally
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import Publication, publish
-from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.staging import Counted, Staging, Tally
 
 TARGET = TableName("t", "public")
 

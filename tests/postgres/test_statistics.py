@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from jobs.dbaccess.load.statistics import refresh
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.statistics import refresh
 
 T = TableName("t", "public")
 

@@ -10,14 +10,15 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.dbaccess import snapshot, tablelocks
+from jobs.dbaccess import table_locks
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import TransientError, UsageError
+from jobs.dbaccess.extract import snapshot
+from jobs.dbaccess.extract.snapshot import Snapshot, adopted
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.snapshot import Snapshot, adopted
 from jobs.dbaccess.sql import TableName
-from jobs.flows.source import Wanted, find_source, hold_source, selected, settle_source
+from jobs.flows.extract.plan import Wanted, find_source, hold_source, selected, settle_source
 
 OLD, NEW = 10, 20
 FILL = f"SELECT n AS id FROM generate_series(1, {NEW}) n"
@@ -173,7 +174,7 @@ def test_while_a_snapshot_is_held_nobody_can_change_what_it_reads(session: Sessi
     session.run("CREATE VIEW v AS SELECT id FROM t; SET lock_timeout = '50ms'")
     with connect(database, "holder") as holder:
         moment = hold_source(holder, Wanted(query="SELECT v.id FROM v, one WHERE one.id = 1"))
-        assert len(tablelocks.held_relations(holder)) == 3
+        assert len(table_locks.held_relations(holder)) == 3
         for change in (
             "TRUNCATE t",
             "ALTER TABLE t RENAME TO t_old",

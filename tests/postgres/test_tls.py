@@ -15,12 +15,12 @@ import pytest
 import trustme
 from peers import Handler, answering, peer, tls_front
 
-from jobs.dbaccess import wire
+from jobs.dbaccess.conninfo.settings import SYSTEM_ROOTS, Patience, Pem, Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TlsFailed, UsageError
+from jobs.dbaccess.network import sockets
+from jobs.dbaccess.network.tls import context_for
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import SYSTEM_ROOTS, Patience, Pem, Server, Settings, Tls
-from jobs.dbaccess.tls import context_for
 
 ONCE = Patience(connect_timeout=3, deadline=0)
 NOW = dt.datetime.now(dt.timezone.utc)
@@ -192,13 +192,13 @@ def test_disable_asks_for_nothing(front: Front) -> None:
 
 def test_a_connection_in_plain_text_is_told_once_and_not_for_this_machine(caplog: pytest.LogCaptureFixture) -> None:
     nowhere = Patience(connect_timeout=0.2, deadline=0)
-    with caplog.at_level(logging.WARNING, wire.logger.name):
+    with caplog.at_level(logging.WARNING, sockets.logger.name):
         for host, hostaddr in [
             ("db.example.com", "127.0.0.1"),
             ("localhost", ""),
             ("far.example.com", "192.0.2.1"),
         ] * 2:
-            for transport in wire.transports(Server(host, 1, hostaddr), Tls("disable"), nowhere):
+            for transport in sockets.transports(Server(host, 1, hostaddr), Tls("disable"), nowhere):
                 with pytest.raises(DatabaseError):
                     transport()
     assert [record.getMessage() for record in caplog.records] == [

@@ -9,15 +9,16 @@ from dataclasses import replace
 import pytest
 from publishing import AB, Rows, T, load, rows_of
 
-from jobs.dbaccess import catalog, verify
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.modes import Move, parse_order
+from jobs.dbaccess.load import verify
+from jobs.dbaccess.load.modes import Move, parse_order
+from jobs.dbaccess.load.publish import Published
+from jobs.dbaccess.load.row_text import PLAIN, TEXT, Form, Sum, measure
+from jobs.dbaccess.load.verify import Verification, VerificationFailed, Verified
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.publish import Published
-from jobs.dbaccess.rowtext import PLAIN, TEXT, Form, Sum, measure
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.verify import Verification, VerificationFailed, Verified
 
 FORMS = (Form(PLAIN), Form(TEXT))
 ROWS: Rows = [(1, "x"), (2, None), (3, ""), (3, ""), (4, "a,1,é")]
@@ -198,7 +199,7 @@ def test_a_table_whose_rows_cannot_be_read_back_is_refused(session: Session, ddl
     session.run("CREATE ROLE reader")
     try:
         session.run(ddl)
-        found = catalog.find_table(session, T)
+        found = tables.find_table(session, T)
         assert found is not None
         session.run("SET ROLE reader")
         with pytest.raises(UsageError, match=reason):

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.dbaccess import snapshot, watermark
-from jobs.dbaccess.attachments import attached, table_oid
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ExtractError
+from jobs.dbaccess.extract import snapshot, watermark
+from jobs.dbaccess.extract.attachments import attached, table_oid
+from jobs.dbaccess.extract.selection import Selection
+from jobs.dbaccess.extract.watermark import Definition, Watermark, Window
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.watermark import Definition, Watermark, Window
 
 SOURCE = "public.t"
 DEFINITION = Definition(SOURCE, 16400, ("a",), "a > 0")

@@ -11,7 +11,7 @@ import pytest
 from faults import Trial, TrialOf
 from pyspark.sql import SparkSession
 
-from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.conninfo.settings import Settings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

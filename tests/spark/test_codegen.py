@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.spark.codegen import ENCODING, is_wide
-from jobs.spark.copytext import encode
-from jobs.spark.matching import match_new
+from jobs.copyformat.encode_spark import encode
+from jobs.copyformat.match_columns import match_new
+from jobs.copyformat.whole_stage import ENCODING, is_wide
 
 MOST_COMPILED = 8_000
 """Bytes of a method that HotSpot still compiles: HugeMethodLimit in its globals.hpp."""

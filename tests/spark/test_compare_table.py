@@ -12,9 +12,9 @@ from libpq import environment
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.compare_table import DIFFERENT, main
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.flows.compare import compare_dataframe
 
 MADE = """

@@ -8,10 +8,10 @@ from decimal import Decimal
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load import LoadJob, run
+from jobs.flows.load.job import LoadJob, run
 
 SCHEMA = t.StructType(
     [

@@ -17,19 +17,19 @@ from faults import Cut, cuts_on_the_way_to
 from pyspark.sql import SparkSession
 from submitted import until
 
-from jobs.dbaccess import watermark
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
+from jobs.dbaccess.extract import watermark
+from jobs.dbaccess.extract.snapshot import adopted
+from jobs.dbaccess.extract.watermark import Window
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.snapshot import adopted
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.watermark import Window
-from jobs.flows import extract, turns
-from jobs.flows.extract import extract_dataframe, extracting
-from jobs.flows.extract_files import ExtractReport, FilesJob, run
-from jobs.flows.source import Wanted, find_source, settle_source
-from jobs.flows.turns import Turn
+from jobs.flows.extract import dataframe, watermark_runs
+from jobs.flows.extract.dataframe import extract_dataframe, extracting
+from jobs.flows.extract.job import ExtractReport, FilesJob, run
+from jobs.flows.extract.plan import Wanted, find_source, settle_source
+from jobs.flows.extract.watermark_runs import Turn
 
 DECODERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "spark"])
 T = TableName("t")
@@ -103,7 +103,7 @@ def test_a_dataframe_is_read_while_its_process_lives(spark: SparkSession, sessio
     query = extract_dataframe(spark, query="SELECT id FROM t", settings=database, split_by="id", parallelism=3)
     assert [row.id for row in df.sort("id").collect()] == [2, 4, 6, 8, 10]
     assert sorted(row.id for row in query.collect()) == list(range(1, 11))
-    extract._held.close()  # noqa: SLF001 - what a process does at its end
+    dataframe._held.close()  # noqa: SLF001 - what a process does at its end
 
 
 def test_a_dataframe_that_cannot_be_made_leaves_no_connection(
@@ -336,10 +336,10 @@ def test_the_slower_of_two_runs_removes_its_folder(
     assert mark is not None
     assert mark.definition is not None
     slow = Turn("w", str(tmp_path / "out"), mark.definition, replace(mark, runs=0), Window(None, 1, 1))
-    slow = turns.begin(session, spark, slow)
+    slow = watermark_runs.begin(session, spark, slow)
     spark.range(9).write.parquet(slow.folder(slow.number))
     with pytest.raises(ExtractError, match="Another run has moved the watermark"):
-        turns.end(session, database, spark, slow, None)
+        watermark_runs.end(session, database, spark, slow, None)
     assert ids(spark, tmp_path / "out") == [1]
 
 

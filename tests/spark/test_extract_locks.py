@@ -12,12 +12,12 @@ from pgcopies import end_keepers, options_for
 from pyspark.sql import SparkSession
 from submitted import until
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract_files import FilesJob, run
-from jobs.flows.source import Wanted
+from jobs.flows.extract.job import FilesJob, run
+from jobs.flows.extract.plan import Wanted
 
 OLD, NEW = 10, 20
 FILL = f"SELECT n AS id FROM generate_series(1, {NEW}) n"

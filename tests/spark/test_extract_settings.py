@@ -9,12 +9,12 @@ import pytest
 from extracts import extracted
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.source import Wanted
+from jobs.flows.extract.plan import Wanted
 
 DECODERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "spark"])
 

@@ -10,8 +10,8 @@ from libpq import environment
 from pyspark.sql import SparkSession
 from submitted import Submitted, submit, until
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.extract_table import main
 
 SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "extract_table.py"

@@ -14,12 +14,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 from texts import STRINGS
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load import load_dataframe
-from jobs.flows.source import Wanted
+from jobs.flows.extract.plan import Wanted
+from jobs.flows.load.job import load_dataframe
 
 DECODERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "spark"])
 

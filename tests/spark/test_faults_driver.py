@@ -17,9 +17,9 @@ from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, numbers
 from pyspark.sql import SparkSession
 from submitted import CLUSTER, IN_BACKGROUND, RETRYING, until
 
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import ConnectionFailed, LoadError
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.sources import Given
 from servermgr.postgres import Manager
 
 INTERRUPTED = "error: interrupted. A job is done whole or not at all: run it again to be sure."

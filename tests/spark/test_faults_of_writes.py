@@ -20,8 +20,8 @@ from pyspark.sql import DataFrame, SparkSession
 from submitted import submit
 from writes import MODES, PARTS, ROWS, TEXT, Write, ask, copies_under_way, left_of_staging, until_claimed, until_copying
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import quote_name
 
 SPARK_4 = find_spec("pyspark.sql.datasource") is not None

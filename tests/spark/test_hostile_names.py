@@ -10,12 +10,12 @@ from extracts import extracted
 from pgcopies import end_keepers, options_for
 from pyspark.sql import SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.compare import compare_dataframe
-from jobs.flows.load import load_dataframe
-from jobs.flows.source import Wanted
+from jobs.flows.extract.plan import Wanted
+from jobs.flows.load.job import load_dataframe
 
 SCHEMA, TABLE = 's"; --', "t'); DROP TABLE kept; --"
 KEY = "id\"' \\ %s %% $1"

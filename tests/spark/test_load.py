@@ -11,15 +11,15 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.aws.errors import AwsError
-from jobs.dbaccess import ledger
-from jobs.dbaccess.capacity import capacity
+from jobs.cli.run import run_job
+from jobs.dbaccess.catalog.capacity import capacity
+from jobs.dbaccess.conninfo.settings import Login, Settings
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load import ledger
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Login, Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load import LoadJob, load_dataframe, run
-from jobs.options import run_job
+from jobs.flows.load.job import LoadJob, load_dataframe, run
 
 
 def public_tables(session: Session) -> set[str]:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows import file_options, load_files
-from jobs.flows.load import LoadJob, new_load_id
-from jobs.flows.load_files import Files
+from jobs.flows import file_options
+from jobs.flows.load.files import Files
+from jobs.flows.load.files import load as load_files
+from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.report import LoadReport
 
 Load = Callable[..., LoadReport]
@@ -29,7 +30,7 @@ def load(spark: SparkSession, database: Settings, tmp_path: Path) -> Load:
         path = tmp_path / f"rows.{file_format}"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         job = LoadJob(TableName("t"), database, "append", new_load_id())
-        return load_files.load(job, Files([str(path)], file_format, options, schema, select), lambda: spark)
+        return load_files(job, Files([str(path)], file_format, options, schema, select), lambda: spark)
 
     return run
 
@@ -160,7 +161,7 @@ def test_files_of_different_headers_are_not_read_by_place(
     (tmp_path / "2.csv").write_text("name,id\nb,2\n")
     files = Files([str(tmp_path)], "csv", ["header=true"])
     with pytest.raises(LoadError, match=r"^The header of file:///.*\.csv does not name the columns"):
-        load_files.load(LoadJob(TableName("t"), database, "append", "x"), files, lambda: spark)
+        load_files(LoadJob(TableName("t"), database, "append", "x"), files, lambda: spark)
     assert session.run("SELECT to_regclass('t')") == [[None]]
 
 

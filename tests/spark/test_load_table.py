@@ -13,8 +13,8 @@ import pg8000
 import pytest
 from libpq import environment
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 
 SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "load_table.py"
 

@@ -12,8 +12,8 @@ import pgcopy_cluster
 import pytest
 from pgcopies import keepers, options_for, until
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 
 pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
 

@@ -11,12 +11,12 @@ import pytest
 from pgcopies import end_keepers, keepers, options_for, until
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract import extracting
-from jobs.flows.source import Wanted
+from jobs.flows.extract.dataframe import extracting
+from jobs.flows.extract.plan import Wanted
 
 pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
 

@@ -13,11 +13,12 @@ from pgcopies import keepers, options_for, until
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from jobs.dbaccess import ledger, snapshot, staging, watermark
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.extract import snapshot, watermark
+from jobs.dbaccess.extract.selection import Selection
+from jobs.dbaccess.load import ledger, staging
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 
 datasource = pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")

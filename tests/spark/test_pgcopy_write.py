@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pgcopies import end_keepers, keepers, options_for, until
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
-from jobs.dbaccess import ledger
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.load import ledger
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.flows.load import load_dataframe
+from jobs.flows.load.job import load_dataframe
 
 pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
 

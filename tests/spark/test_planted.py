@@ -12,16 +12,16 @@ from pgcopies import end_keepers, options_for
 from planting import plant
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import compare_dataframe
-from jobs.flows.extract import extracting
-from jobs.flows.extract_files import FilesJob, run
-from jobs.flows.load import load_dataframe
-from jobs.flows.source import Wanted
+from jobs.flows.extract.dataframe import extracting
+from jobs.flows.extract.job import FilesJob, run
+from jobs.flows.extract.plan import Wanted
+from jobs.flows.load.job import load_dataframe
 
 spark_4 = pytest.mark.skipif(find_spec("pyspark.sql.datasource") is None, reason="Python data sources are Spark 4's")
 

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows import extract_files, load_files
-from jobs.flows.extract_files import FilesJob
-from jobs.flows.load import LoadJob, new_load_id
-from jobs.flows.load_files import Files
-from jobs.flows.source import Wanted
+from jobs.flows.extract.job import FilesJob
+from jobs.flows.extract.job import run as run_extract
+from jobs.flows.extract.plan import Wanted
+from jobs.flows.load.files import Files
+from jobs.flows.load.files import load as load_files
+from jobs.flows.load.job import LoadJob, new_load_id
 
 AWKWARD: list[str | None] = [
     *[
@@ -55,10 +56,10 @@ def there_and_back(
 ) -> None:
     """Extract t, and load it into u."""
     target = str(folder / "files")
-    extract_files.run(FilesJob(Wanted(TableName("t")), database, target, file_format, "error", options), lambda: spark)
+    run_extract(FilesJob(Wanted(TableName("t")), database, target, file_format, "error", options), lambda: spark)
     job = LoadJob(TableName("u"), database, "append", new_load_id())
     files = Files([target], file_format, [f"{key}={value}" for key, value in options.items()])
-    load_files.load(job, files, lambda: spark)
+    load_files(job, files, lambda: spark)
 
 
 def differing(session: Session) -> list[list[object]]:

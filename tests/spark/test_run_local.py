@@ -14,10 +14,10 @@ import pytest
 from libpq import environment
 from standin import stand_in, this_machine
 
-from deploy.archive import build
-from deploy.target import target_for
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
+from pgjobs.archive.build import build
+from pgjobs.archive.target import target_for
 
 INTERPRETER = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -47,7 +47,7 @@ def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python(tm
 
 def run_local(archive: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run load_table through an archive."""
-    command = [sys.executable, "-m", "deploy", "run-local", "load_table", "--archive", str(archive)]
+    command = [sys.executable, "-m", "pgjobs", "run-local", "load_table", "--archive", str(archive)]
     command += ["--retries", "1"] if "--load-id" in arguments else []
     command += ["--", *arguments]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}

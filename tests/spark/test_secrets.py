@@ -15,9 +15,9 @@ import pytest
 from cloud import store_secret
 from process_table import process_table
 
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.sources import Given
 from servermgr.postgres import Manager
 
 PLANTED = "pl4nted-p4ssw0rd"

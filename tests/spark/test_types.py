@@ -13,12 +13,12 @@ from kinds import KINDS, Kind, text_of
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName, quote_name
-from jobs.flows.copying import Copying
-from jobs.flows.load import LoadJob, new_load_id, run
+from jobs.flows.load.job import LoadJob, new_load_id, run
+from jobs.flows.load.stage import Copying
 
 
 def expected_of(kind: Kind, value: object) -> object:

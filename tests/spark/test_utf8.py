@@ -8,10 +8,10 @@ import pytest
 from pgcopies import options_for
 from pyspark.sql import SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.flows.load import load_dataframe
+from jobs.flows.load.job import load_dataframe
 
 BAD = "cast(x'61ff62' AS string)"
 

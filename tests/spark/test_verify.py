@@ -13,10 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
 from texts import STRINGS
 
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.load.verify import VerificationFailed
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.verify import VerificationFailed
-from jobs.flows.load import load_dataframe
+from jobs.flows.load.job import load_dataframe
 from jobs.flows.report import LoadReport
 
 NAMES = {name: f"c{place}" for place, name in enumerate(KINDS)}

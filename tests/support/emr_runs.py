@@ -15,8 +15,8 @@ from typing import Any
 import boto3
 from botocore.stub import Stubber
 
-from deploy.console import Console
-from deploy.follow import Clock
+from pgjobs.console import Console
+from pgjobs.runs.poll import Clock
 
 Client = Any
 """boto3's clients carry no types."""

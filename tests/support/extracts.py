@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract import extracting
-from jobs.flows.source import Wanted
+from jobs.flows.extract.dataframe import extracting
+from jobs.flows.extract.plan import Wanted
 
 
 @contextmanager

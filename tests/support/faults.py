@@ -16,9 +16,9 @@ from peers import peer
 from pyspark.sql import SparkSession
 from submitted import Submitted, submit, until
 
-from jobs.dbaccess import ledger
+from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
+from jobs.dbaccess.load import ledger
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.settings import Server, Settings, Tls
 from jobs.dbaccess.sql import quote_name
 from jobs.flows.report import LoadReport
 

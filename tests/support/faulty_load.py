@@ -22,12 +22,12 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import udf
 
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.sources import Given
-from jobs.flows.load import load_dataframe
+from jobs.cli.run import run_job
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.conninfo.sources import Given
+from jobs.flows.load.job import load_dataframe
 from jobs.flows.report import LoadReport
-from jobs.options import run_job
 
 if TYPE_CHECKING:
     import pyarrow as pa

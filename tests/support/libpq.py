@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.dbaccess.settings import Login, Settings
+from jobs.dbaccess.conninfo.settings import Login, Settings
 
 
 def password_of(settings: Settings) -> str:

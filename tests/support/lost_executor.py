@@ -14,9 +14,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from writes import MODES, PARTS, TEXT, Write
 
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.sources import Given
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.conninfo.sources import Given
 
 
 def main(source: Path, quick: Path, ways: list[str]) -> None:

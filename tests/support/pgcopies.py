@@ -8,8 +8,8 @@ from pathlib import Path
 
 from libpq import password_of
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 
 PATIENCE = 20.0
 """Seconds until something must have come true."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import count
 
-from jobs.dbaccess import staging
-from jobs.dbaccess.modes import Move
-from jobs.dbaccess.publish import Publication, Published, check_target, publish
-from jobs.dbaccess.receipts import Receipt
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.publish import Publication, Published, check_target, publish
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.staging import Counted
+from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.staging import Counted
-from jobs.dbaccess.verify import Verification
 
 T = TableName("t", "public")
 AB = ("a", "b")

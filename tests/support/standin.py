@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from deploy.elf import library_faults
-from deploy.target import Target, target_for
+from pgjobs.archive.elf import library_faults
+from pgjobs.archive.target import Target, target_for
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 

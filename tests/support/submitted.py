@@ -17,7 +17,7 @@ import pyspark
 from libpq import environment
 from process_table import process_table
 
-from jobs.dbaccess.settings import Settings
+from jobs.dbaccess.conninfo.settings import Settings
 from servermgr.address import free_port
 
 PATIENCE = 120.0

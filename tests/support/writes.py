@@ -9,11 +9,11 @@ from pgcopies import options_for
 from pyspark.sql import DataFrame, SparkSession
 from submitted import until
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import quote_name
-from jobs.flows.load import load_dataframe
+from jobs.flows.load.job import load_dataframe
 
 ROWS, PARTS = 20_000, 4
 MODES = ("append", "overwrite", "upsert")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.dbaccess.airflow import read_connection, variable_of
+from jobs.dbaccess.conninfo.airflow import read_connection, variable_of
 from jobs.dbaccess.errors import UsageError
 
 ALL = {"user": "u", "password": "p@:/", "host": "db.example.com", "port": "6543", "dbname": "shop"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trickle import Trickle
 
-from jobs.spark.carry import BlockDeserializer, HashedDeserializer
+from jobs.spark.load_tasks import BlockDeserializer, HashedDeserializer
 
 END = struct.pack("!ii", -1, -4)  # END_OF_DATA_SECTION, END_OF_STREAM
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.children import run_to_end
+from pgjobs.local.process_group import run_to_end
 from servermgr import processes
 
 # The command starts a child of its own, tells its id, and both sleep; the second kind is deaf to interrupts.
@@ -20,7 +20,7 @@ SLEEPERS = ["sleep 60 & echo $! > pid; wait", "trap '' INT; sleep 60 & echo $! >
 RUNNER = """
 import os, sys
 from pathlib import Path
-from deploy.children import run_to_end
+from pgjobs.local.process_group import run_to_end
 run_to_end(["sh", "-c", sys.argv[1]], Path.cwd(), os.environ, patience=0.5)
 """
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trickle import Trickle
 
-from jobs.dbaccess import copyout
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError
+from jobs.dbaccess.network import copy_out
 
 ROWS = st.lists(st.binary(max_size=700).map(lambda row: row.replace(b"\n", b"n") + b"\n"), max_size=40)
 
@@ -43,7 +43,7 @@ def test_every_row_comes_once_in_order_and_what_follows_is_left(
     rows: list[bytes], between: bytes, size: int, buffer: int
 ) -> None:
     file = pair(answer(rows, between) + b"next", size, buffer)
-    assert b"".join(copyout.rows(file, "COPY")) == b"".join(rows)
+    assert b"".join(copy_out.rows(file, "COPY")) == b"".join(rows)
     assert file.read(4) == b"next"
 
 
@@ -52,12 +52,12 @@ def test_an_answer_that_ends_anywhere_is_a_connection_that_broke(buffer: int) ->
     whole = answer([b"one\n", b"two\n"])
     for end in range(len(whole)):
         with pytest.raises(ConnectionFailed, match="it hung up"):
-            list(copyout.rows(pair(whole[:end], buffer=buffer), "COPY"))
+            list(copy_out.rows(pair(whole[:end], buffer=buffer), "COPY"))
 
 
 def test_an_error_is_raised_when_the_server_is_ready_again() -> None:
     failed = message(b"E", b"SERROR\0C22012\0Mdivision by zero\0\0") + message(b"Z", b"E")
     file = pair(BEGIN + message(b"d", b"one\n") + failed + b"next")
     with pytest.raises(DatabaseError, match="division by zero"):
-        list(copyout.rows(file, "COPY"))
+        list(copy_out.rows(file, "COPY"))
     assert file.read(4) == b"next"

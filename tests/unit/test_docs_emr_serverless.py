@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from cfnlint.decode import decode
 
-from deploy.archive import main as archive
-from deploy.commands import COMMANDS as DEPLOY_COMMANDS
-from deploy.options import parse
-from deploy.request import PYTHON_CONF
 from jobs.extract_table import parse as extract_table
 from jobs.load_table import parse as load_table
+from pgjobs.archive.__main__ import main as archive
+from pgjobs.cli.commands import COMMANDS as DEPLOY_COMMANDS
+from pgjobs.cli.options import parse
+from pgjobs.submit.request import PYTHON_CONF
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "emr-serverless.md"

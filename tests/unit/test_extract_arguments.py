@@ -6,13 +6,13 @@ import json
 
 import pytest
 
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
 from jobs.extract_table import build_parser, parse
-from jobs.flows.extract_files import ExtractReport, FilesJob
-from jobs.flows.newer import with_ordinal
-from jobs.flows.source import Wanted
+from jobs.flows.extract.incremental import with_ordinal
+from jobs.flows.extract.job import ExtractReport, FilesJob
+from jobs.flows.extract.plan import Wanted
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,20 @@ import pytest
 from peers import answering, peer
 from pyspark.sql.types import StringType
 
-from jobs.dbaccess.airflow import read_connection
+from jobs.cli.flags import at_least_one, seconds
+from jobs.copyformat import decode_arrow
+from jobs.copyformat.read_types import Reading
+from jobs.dbaccess.conninfo.airflow import read_connection
+from jobs.dbaccess.conninfo.keywords import whole_number
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.secret_text import read_stored
+from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, StaticPassword, Tls
+from jobs.dbaccess.conninfo.sources import Given
+from jobs.dbaccess.conninfo.uri import read_uri
 from jobs.dbaccess.errors import DatabaseError, TlsFailed, UsageError, from_server
-from jobs.dbaccess.keywords import whole_number
 from jobs.dbaccess.postgres_connectivity import connect
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.settings import Patience, Server, Settings, StaticPassword, Tls
-from jobs.dbaccess.sources import Given
 from jobs.dbaccess.sql import quote_name
-from jobs.dbaccess.stored import read_stored
-from jobs.dbaccess.uri import read_uri
-from jobs.options import at_least_one, seconds
 from jobs.pgcopy.options import Options
-from jobs.spark import cellarrow
-from jobs.spark.reading import Reading
 
 DEEP = "[" * 100_000
 ONCE = Patience(connect_timeout=1, deadline=0)
@@ -50,7 +50,7 @@ def test_a_text_that_begins_with_a_byte_order_mark_is_read_whole() -> None:
     reading = Reading("a", "a", StringType())
     for lines in (["\ufeffa", "\ufeffb"], ["\ufeff\ufeff"], ["\ufeff"]):
         block = "".join(f"{line}\n" for line in lines).encode()
-        read = [row["0"] for batch in cellarrow.batches(iter([block]), [reading]) for row in batch.to_pylist()]
+        read = [row["0"] for batch in decode_arrow.batches(iter([block]), [reading]) for row in batch.to_pylist()]
         assert read == lines
 
 

@@ -31,12 +31,12 @@ from hostile import (
 )
 from peers import answering, peer
 
-from jobs.dbaccess import login
+from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, StaticPassword, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, ProtocolBroken, TlsFailed
-from jobs.dbaccess.messages import LONGEST_ERROR, Reader
+from jobs.dbaccess.network import login
+from jobs.dbaccess.network.messages import LONGEST_ERROR, Reader
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Patience, Server, Settings, StaticPassword, Tls
 
 SECRET = "pl4nted"
 TIMEOUT = 0.5

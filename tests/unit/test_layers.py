@@ -13,23 +13,77 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 # Room -> what its modules may import beside the standard library and the room itself.
 # A room is the longest of these that a module's name begins with.
+BASE = {"jobs.dbaccess.errors", "jobs.dbaccess.sql", "jobs.dbaccess.conninfo", "jobs.dbaccess.session"}
+CONNECTING = {"jobs.dbaccess.postgres_connectivity", "jobs.dbaccess"}
+WINGS = {"jobs.dbaccess.catalog", "jobs.dbaccess.load", "jobs.dbaccess.extract"}
+DATABASE = BASE | CONNECTING | WINGS
 MAY_IMPORT: dict[str, set[str]] = {
-    "jobs": {"jobs.flows", "jobs.aws", "jobs.dbaccess", "pyspark"},  # the entrypoints
-    "jobs.flows": {"jobs.spark", "jobs.aws", "jobs.dbaccess", "pyspark"},
-    "jobs.pgcopy": {  # Spark 4's data source
-        *{"jobs.pgcopy.keeper", "jobs.pgcopy.holdings"},
-        *{"jobs.flows", "jobs.spark", "jobs.dbaccess", "pyspark", "pyarrow"},
+    # The entrypoints.
+    "jobs": DATABASE
+    | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "pyspark"},
+    "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pyspark"},
+    # Spark 4's data source.
+    "jobs.pgcopy": {
+        *DATABASE,
+        *{"jobs.pgcopy.sidecar", "jobs.pgcopy.sidecar_holds", "jobs.flows", "jobs.flows.load", "jobs.flows.extract"},
+        *{"jobs.spark", "jobs.copyformat", "pyspark", "pyarrow"},
     },
-    "jobs.pgcopy.keeper": {"jobs.dbaccess"},  # a process of its own, which starts at once
-    "jobs.pgcopy.holdings": {"jobs.dbaccess"},
-    "jobs.spark": {"jobs.dbaccess", "pyspark", "pyarrow"},
+    "jobs.pgcopy.sidecar": BASE | CONNECTING,  # a process of its own, which starts at once
+    "jobs.pgcopy.sidecar_holds": BASE | {"jobs.dbaccess.load"},
+    # The driver's side. What loads knows nothing of what extracts.
+    "jobs.flows.compare": DATABASE | {"jobs.flows", "jobs.flows.extract", "jobs.spark", "jobs.copyformat", "pyspark"},
+    "jobs.flows.load": {
+        *BASE,
+        *CONNECTING,
+        *{"jobs.dbaccess.catalog", "jobs.dbaccess.load", "jobs.flows", "jobs.spark", "jobs.copyformat", "pyspark"},
+    },
+    "jobs.flows.extract": {
+        *BASE,
+        *CONNECTING,
+        *{"jobs.dbaccess.catalog", "jobs.dbaccess.extract", "jobs.flows", "jobs.spark", "jobs.copyformat", "pyspark"},
+    },
+    "jobs.flows": {"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "pyspark"},
+    # What executors run.
+    "jobs.spark": DATABASE | {"jobs.copyformat", "pyspark", "pyarrow"},
+    # Rows and COPY's text: opens no connection.
+    "jobs.copyformat": {
+        *{"jobs.dbaccess.catalog", "jobs.dbaccess.sql", "jobs.dbaccess.errors"},
+        *{"pyspark", "pyarrow"},
+    },
     "jobs.aws": {"jobs.errors", "boto3", "botocore"},  # the only room with boto3
-    "jobs.dbaccess": {"jobs.errors", "pg8000", "scramp"},  # scramp is pg8000's own
-    "jobs.dbaccess.pool": {"jobs.dbaccess", "sqlalchemy"},  # optional: not in the archive
+    # The database: load and extract do not know each other.
+    "jobs.dbaccess.load": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network"},
+    "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
+    "jobs.dbaccess.pool": BASE | {"jobs.dbaccess.postgres_connectivity", "sqlalchemy"},  # optional: not in the archive
+    "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.network", "pg8000"},
+    "jobs.dbaccess.catalog": BASE - {"jobs.dbaccess.conninfo"},
+    "jobs.dbaccess": BASE,  # locks, other sessions, poolers
+    "jobs.dbaccess.session": BASE | {"jobs.dbaccess.network", "pg8000"},
+    "jobs.dbaccess.network": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pg8000"},
+    "jobs.dbaccess.conninfo": {"jobs.dbaccess.sql", "jobs.dbaccess.errors"},
+    "jobs.dbaccess.sql": {"jobs.dbaccess.errors"},
+    "jobs.dbaccess.errors": {"jobs.errors", "pg8000", "scramp"},
     "jobs.errors": set(),
-    "deploy": {"deploy.probe", "deploy.driver", "elftools", "boto3", "botocore", "tomllib", "tomli"},
-    "deploy.probe": {"pyspark"},  # sent alone to where the archive runs
-    "deploy.driver": set(),  # likewise
+    # The laptop's side: what is packed knows of no run, a run knows of no submission.
+    "pgjobs": {"pgjobs.cli", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
+    "pgjobs.cli": {
+        *{"pgjobs.local", "pgjobs.submit", "pgjobs.runs", "pgjobs.archive"},
+        *{"pgjobs.aws", "pgjobs.console", "pgjobs.errors", "tomllib", "tomli"},
+    },
+    "pgjobs.local": {"pgjobs.local.driver", "pgjobs.archive.probe", "pgjobs.submit", "pgjobs.archive", "pgjobs.errors"},
+    "pgjobs.local.driver": set(),  # sent alone to where the job runs
+    "pgjobs.submit": {
+        *{"pgjobs.runs", "pgjobs.archive", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
+        *{"boto3", "botocore"},
+    },
+    "pgjobs.runs": {"pgjobs.aws", "pgjobs.console", "pgjobs.errors", "botocore"},
+    "pgjobs.archive.__main__": {"pgjobs.archive", "pgjobs.checks", "pgjobs.errors"},
+    "pgjobs.checks": {"pgjobs.archive.probe", "pgjobs.archive", "pgjobs.errors"},
+    "pgjobs.archive": {"pgjobs.archive.probe", "pgjobs.errors", "elftools", "tomllib", "tomli"},
+    "pgjobs.archive.probe": {"pyspark"},  # sent alone to where the archive runs
+    "pgjobs.aws": {"pgjobs.errors", "boto3", "botocore"},
+    "pgjobs.console": set(),
+    "pgjobs.errors": set(),
     "servermgr": set(),
     "pyspark_pgcopy": {"jobs.pgcopy"},
 }

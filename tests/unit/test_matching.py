@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import types as t
 
-from jobs.dbaccess.catalog import Column, Table
+from jobs.copyformat.match_columns import match_existing, match_new
+from jobs.copyformat.write_types import fits
+from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.sql import TableName
-from jobs.spark.matching import match_existing, match_new
-from jobs.spark.types import fits
 
 
 class IntervalType(t.DataType):

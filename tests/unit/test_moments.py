@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.spark.moments import NoMoment, days, microseconds
+from jobs.copyformat.iso_dates import NoMoment, days, microseconds
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - without zone, as what is compared
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.cli.flags import connection_of
+from jobs.cli.run import interrupt, run_job
+from jobs.dbaccess.conninfo.settings import Server
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.settings import Server
 from jobs.load_table import build_parser, parse
-from jobs.options import connection_of, interrupt, run_job
 
 
 def raising(error: BaseException) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.dbaccess.conninfo.settings import Server
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.settings import Server
 from jobs.dbaccess.sql import TableName
-from jobs.flows.source import Wanted
+from jobs.flows.extract.plan import Wanted
 from jobs.pgcopy.options import LONGEST_BATCH, Options
 
 

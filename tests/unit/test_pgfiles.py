@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.pgfiles import (
+from jobs.dbaccess.conninfo.libpq_files import (
     check_key_permissions,
     find_password,
     find_service,
@@ -19,7 +18,8 @@ from jobs.dbaccess.pgfiles import (
     read_service,
     service_files,
 )
-from jobs.dbaccess.settings import Login
+from jobs.dbaccess.conninfo.settings import Login
+from jobs.dbaccess.errors import UsageError
 
 SERVICES = """
 # comment

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from qualified import unqualified
 
-from jobs.dbaccess.ranges import Leaf, Part, by_blocks, by_key
+from jobs.dbaccess.extract.partitioning import Leaf, Part, by_blocks, by_key
 from jobs.dbaccess.sql import TableName
 
 CTID = re.compile(r"(?:ctid >= '\((\d+),0\)'::tid)?(?: AND )?(?:ctid < '\((\d+),0\)'::tid)?")

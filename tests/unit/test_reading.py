@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import types as t
 
-from jobs.dbaccess.result import Kind, SourceColumn
-from jobs.flows.extract import told_by_spark
-from jobs.spark.reading import reading_of
+from jobs.copyformat.read_types import reading_of
+from jobs.dbaccess.catalog.query_columns import Kind, SourceColumn
+from jobs.flows.extract.dataframe import told_by_spark
 
 
 def numeric(precision: int, scale: int) -> Kind:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.dbaccess.verify import Verified
-from jobs.flows.progress import progress_line
+from jobs.dbaccess.load.verify import Verified
+from jobs.flows.load.progress import progress_line
 from jobs.flows.report import LoadReport, Stopwatch, plural
 
 DONE = LoadReport(

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.dbaccess.conninfo.resolve import Resolved, resolve
+from jobs.dbaccess.conninfo.settings import Login, Pem, Server, Settings, StaticPassword
+from jobs.dbaccess.conninfo.sources import Credentials, Given
+from jobs.dbaccess.conninfo.uri import write_uri
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.resolve import Resolved, resolve
-from jobs.dbaccess.settings import Login, Pem, Server, Settings, StaticPassword
-from jobs.dbaccess.sources import Credentials, Given
-from jobs.dbaccess.uri import write_uri
 
 WHERE = {"dbname": "d", "user": "u"}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from deploy import driver
-from deploy.errors import DeployError
-from deploy.probe import faults
-from deploy.run_local import at_home, read_parameters, sized_for_here
+from pgjobs.archive.probe import faults
+from pgjobs.errors import DeployError
+from pgjobs.local import driver
+from pgjobs.local.run_local import at_home, read_parameters, sized_for_here
 
 GOOD: dict[str, Any] = {
     "role": "executor 0",

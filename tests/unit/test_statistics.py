@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.dbaccess.load.statistics import Partition, worth_reading
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.statistics import Partition, worth_reading
 
 WHOLE, OLD, NEW, EMPTY = (TableName(name, "s") for name in ("whole", "old", "new", "empty"))
 PARTITIONS = [Partition(OLD, 1000, False), Partition(NEW, -1, False), Partition(EMPTY, -1, True)]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobs.dbaccess.conninfo.secret_text import StoredPassword, read_stored
+from jobs.dbaccess.conninfo.settings import Login
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.settings import Login
-from jobs.dbaccess.stored import StoredPassword, read_stored
 
 WHOLE = {"host": "h", "port": "6543", "dbname": "d", "user": "u", "password": "s3cret"}
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.dbaccess.conninfo.uri import read_uri, states_password, write_uri
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.uri import read_uri, states_password, write_uri
 
 
 @pytest.mark.parametrize(

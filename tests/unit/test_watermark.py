@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qualified import unqualified
 
-from jobs.dbaccess.attachments import sorted_by_window
 from jobs.dbaccess.errors import ExtractError, UsageError
-from jobs.dbaccess.watermark import Definition, Watermark, Window, window
+from jobs.dbaccess.extract.attachments import sorted_by_window
+from jobs.dbaccess.extract.watermark import Definition, Watermark, Window, window
 
 FIRST_XID = 3  # below are those of the system itself
 XIDS = st.integers(FIRST_XID, 1 << 34)

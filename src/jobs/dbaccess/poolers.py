@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from jobs.dbaccess.conninfo.settings import Server
 from jobs.dbaccess.errors import ConnectionFailed, UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Server
 
 ROUNDS = 3
 """How often two sessions are asked in turn. Another client's statement in between may hide the pooler's mode once."""

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from pg8000 import dbapi
 
-from jobs.dbaccess import poolers, wire
+from jobs.dbaccess import poolers
+from jobs.dbaccess.conninfo.settings import Login, Patience, Server, Settings
 from jobs.dbaccess.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -23,9 +24,9 @@ from jobs.dbaccess.errors import (
     broken_protocol,
     driver_errors_translated,
 )
-from jobs.dbaccess.hearing import READERS
+from jobs.dbaccess.network import sockets
+from jobs.dbaccess.network.hearing import READERS
 from jobs.dbaccess.session import Backend, Session
-from jobs.dbaccess.settings import Login, Patience, Server, Settings
 from jobs.dbaccess.sql import is_text
 
 MAX_APPLICATION_NAME = 63
@@ -199,7 +200,7 @@ def _log_in(settings: Settings, server: Server, application_name: str, password:
     # The COPY stream is UTF-8 whatever the database's own encoding is.
     params["startup_params"] = {**dict(settings.startup), "client_encoding": "UTF8"}
     params["application_name"] = (settings.application_name or application_name)[:MAX_APPLICATION_NAME]
-    *others, last = wire.transports(server, settings.tls, settings.patience)
+    *others, last = sockets.transports(server, settings.tls, settings.patience)
     for transport in others:
         try:
             return _start_session(transport(), params, server, settings.patience)
@@ -215,7 +216,7 @@ _NOT_BY_THIS_TRANSPORT = "28000"
 """pg_hba.conf has no entry for this user under this transport (hostssl, hostnossl)."""
 
 
-def _start_session(sock: wire.WireSocket, params: Mapping[str, Any], server: Server, patience: Patience) -> Session:
+def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: Server, patience: Patience) -> Session:
     """Log in over a socket, have the server's side watch it, too, and end the timeout of connecting."""
     try:
         connection = create_connection(sock=sock, ssl_context=False, **params)
@@ -227,12 +228,12 @@ def _start_session(sock: wire.WireSocket, params: Mapping[str, Any], server: Ser
             cursor.execute("; ".join([*_watching(patience), _IDENTIFY]))
             pid, started, label = _identity(cursor.fetchall() if cursor.description else [])
     except BaseException:
-        wire.abandon(sock)
+        sockets.abandon(sock)
         raise
-    wire.settle(sock)
+    sockets.settle(sock)
     key = connection._backend_key_data or bytes(4)  # noqa: SLF001 - pg8000 has it nowhere else; a proxy may have none
     [told] = struct.unpack_from("!i", key)
-    return Session(connection, sock, wire.reached(sock, server), Backend(pid, started, label, told != pid))
+    return Session(connection, sock, sockets.reached(sock, server), Backend(pid, started, label, told != pid))
 
 
 def _identity(found: Sequence[Sequence[object]]) -> tuple[int, str, str]:

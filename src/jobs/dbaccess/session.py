@@ -10,8 +10,7 @@ from typing import Any
 from pg8000 import dbapi
 from pg8000.exceptions import Error as DriverError
 
-from jobs.dbaccess import copyout
-from jobs.dbaccess.copyin import Block, CopyIn
+from jobs.dbaccess.conninfo.settings import Server
 from jobs.dbaccess.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -20,9 +19,10 @@ from jobs.dbaccess.errors import (
     broken_protocol,
     driver_errors_translated,
 )
-from jobs.dbaccess.settings import Server
+from jobs.dbaccess.network import copy_out
+from jobs.dbaccess.network.copy_in import Block, CopyIn
+from jobs.dbaccess.network.sockets import WireSocket
 from jobs.dbaccess.sql import check_texts
-from jobs.dbaccess.wire import WireSocket
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
 """A role or database may have other defaults. What waits for a lock must then see what its holder committed."""
@@ -210,7 +210,7 @@ class Session:
         done = False
         try:
             with self.users_path(), self._conversation():
-                yield from copyout.rows(self._sock.file, statement)
+                yield from copy_out.rows(self._sock.file, statement)
                 done = True
         except ConnectionFailed:
             raise

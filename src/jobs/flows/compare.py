@@ -11,18 +11,18 @@ from dataclasses import asdict, dataclass, field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from jobs.dbaccess.catalog import Table
+from jobs.copyformat.match_columns import columns_named
+from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName, quote_name
-from jobs.flows.extract import extracting
+from jobs.flows.extract.dataframe import extracting
+from jobs.flows.extract.plan import Wanted, find_source
 from jobs.flows.report import Stopwatch, plural
-from jobs.flows.source import Wanted, find_source
 from jobs.spark import comparing
 from jobs.spark.comparing import Compared, Sums
-from jobs.spark.matching import columns_named
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
-from jobs.dbaccess.verify import Verified
+from jobs.dbaccess.load.verify import Verified
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pyspark.sql.datasource import (
 from pyspark.sql.types import StructType
 
 from jobs.dbaccess.errors import UsageError
-from jobs.flows.load import new_load_id
-from jobs.pgcopy import desk
+from jobs.flows.load.job import new_load_id
+from jobs.pgcopy import snapshot_desk
 from jobs.pgcopy.options import LONGEST_BATCH, Options
 from jobs.pgcopy.reader import BatchReader, Reach, discover
 from jobs.pgcopy.stream_reader import StreamReader
@@ -35,7 +35,7 @@ class PostgresCopyDataSource(DataSource):
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__(options)
         # Spark makes this object once for each load(), and pickles it for each plan. (Spark 4.0 plans every scan anew.)
-        self.number = desk.new_number()
+        self.number = snapshot_desk.new_number()
 
     @classmethod
     def name(cls) -> str:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from jobs.dbaccess import ledger
+from jobs.dbaccess.conninfo.keywords import whole_number
+from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.conninfo.sources import Given
+from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.keywords import whole_number
-from jobs.dbaccess.modes import Move, parse_order
-from jobs.dbaccess.resolve import resolve
-from jobs.dbaccess.settings import Settings
-from jobs.dbaccess.sources import Given
+from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.uri import states_password
-from jobs.flows.credentials import chosen
-from jobs.flows.newer import with_ordinal
-from jobs.flows.source import Wanted
+from jobs.flows.connection import chosen
+from jobs.flows.extract.incremental import with_ordinal
+from jobs.flows.extract.plan import Wanted
 
 SNAPSHOT_IDLE = {"dataframe": 4 * 3600.0, "action": 300.0}
 """By the option `snapshot`: seconds that snapshots are held, by default, after the last one was read in. A DataFrame is

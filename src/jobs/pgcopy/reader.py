@@ -13,20 +13,21 @@ from pyspark import TaskContext
 from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess import ranges, snapshot, tablelocks
+from jobs.copyformat import decode_arrow, decode_nested
+from jobs.copyformat.read_types import Reading, schema_of
+from jobs.dbaccess import table_locks
+from jobs.dbaccess.conninfo.settings import Server, Settings
 from jobs.dbaccess.errors import ExtractError
+from jobs.dbaccess.extract import partitioning, snapshot
+from jobs.dbaccess.extract.selection import Selection
+from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.postgres_connectivity import connect_pinned
-from jobs.dbaccess.selection import Selection
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Server, Settings
-from jobs.dbaccess.snapshot import Snapshot
-from jobs.flows.source import Source, Wanted, find_source, selected, settle_readings, settle_source
-from jobs.pgcopy import desk
-from jobs.pgcopy.desk import Desk
-from jobs.pgcopy.keeper import keep
-from jobs.spark import cellarrow, cellnested
-from jobs.spark.fetch import copied
-from jobs.spark.reading import Reading, schema_of
+from jobs.flows.extract.plan import Source, Wanted, find_source, selected, settle_readings, settle_source
+from jobs.pgcopy import snapshot_desk
+from jobs.pgcopy.sidecar import keep
+from jobs.pgcopy.snapshot_desk import Desk
+from jobs.spark.extract_tasks import copied
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Appointment:
             SnapshotLost: it is held no more.
         """
         number = _action() if self.number is None else self.number
-        return desk.ask(session, self.desk, number, self.idle)
+        return snapshot_desk.ask(session, self.desk, number, self.idle)
 
 
 def _action() -> int:
@@ -66,7 +67,7 @@ def _action() -> int:
             "Spark does not tell which action a task of an RDD is of, so that its tasks might see several moments.",
             "With the option snapshot = action, use the DataFrame's own actions, and not rdd or foreachPartition.",
         )
-    return desk.number_of_action(execution)
+    return snapshot_desk.number_of_action(execution)
 
 
 Moment = Union[Snapshot, Appointment]
@@ -121,7 +122,7 @@ class Reach:
             ExtractError: a value that Spark cannot hold.
             SnapshotLost: the moment is held no more.
         """
-        return cellnested.finished(cellarrow.batches(self._blocks(part), part.readings), part.readings)
+        return decode_nested.finished(decode_arrow.batches(self._blocks(part), part.readings), part.readings)
 
     def _blocks(self, part: Part) -> Iterator[bytes]:
         label = f"{self.label} part {part.number}"
@@ -138,7 +139,7 @@ class Reach:
         table = find_source(session, self.wanted)
         if table is None:
             return repr(session.describe(Selection.of_query(self.wanted.query or "").select(["*"])))
-        leaves = [leaf.name for leaf in ranges.leaves_of(session, table.name)]
+        leaves = [leaf.name for leaf in partitioning.leaves_of(session, table.name)]
         return repr((table.kind, table.columns, leaves))
 
     def _check_shape(self, session: Session, planned: str) -> None:
@@ -161,7 +162,7 @@ def discover(settings: Settings, wanted: Wanted) -> StructType:
         UsageError: it cannot be read.
         TransientError: somebody keeps a lock that lets nobody read.
     """
-    with connect_pinned(settings, f"pgjobs pgcopy {wanted}") as session, tablelocks.awaited(session, snapshot.WAIT):
+    with connect_pinned(settings, f"pgjobs pgcopy {wanted}") as session, table_locks.awaited(session, snapshot.WAIT):
         return schema_of(settle_readings(session, wanted, find_source(session, wanted))[1])
 
 
@@ -187,11 +188,11 @@ class BatchReader(DataSourceReader):
         Spark 4.0 asks for each scan, maybe long after the DataFrame's moment was let go; Spark 4.1 asks once.
         """
         reach = self.reach
-        number = desk.new_number() if self.each_action else self.number
+        number = snapshot_desk.new_number() if self.each_action else self.number
         with connect_pinned(reach.settings, reach.label) as session:
             table = find_source(session, reach.wanted)
             key = self._desk(session, selected(session, reach.wanted, table))
-            with snapshot.adopted(session, desk.ask(session, key, number, self.idle)):
+            with snapshot.adopted(session, snapshot_desk.ask(session, key, number, self.idle)):
                 source = settle_source(session, reach.wanted, table)
                 shape = reach.shape(session) if self.each_action else ""
             moment = Appointment(key, None if self.each_action else self.number, self.idle, shape)
@@ -201,8 +202,8 @@ class BatchReader(DataSourceReader):
         """The desk of this driver for this source, opened where it is not."""
         settings, label = self.reach.settings.at(session.server), str(self.reach.wanted)
         driver = (socket.gethostname(), os.getppid())
-        key = desk.key_of(driver, session.server, settings.dbname, settings.user, selection, self.idle)
-        if not desk.is_open(session, key):
+        key = snapshot_desk.key_of(driver, session.server, settings.dbname, settings.user, selection, self.idle)
+        if not snapshot_desk.is_open(session, key):
             keep(settings, f"{self.reach.label} snapshot", Desk(key, selection.select(["1"]), label, self.idle))
         return key
 

@@ -12,15 +12,15 @@ from contextlib import ExitStack
 import pyarrow as pa
 from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 
-from jobs.dbaccess import snapshot, watermark
-from jobs.dbaccess.attachments import attached, table_oid
-from jobs.dbaccess.catalog import Table
+from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.extract import snapshot, watermark
+from jobs.dbaccess.extract.attachments import attached, table_oid
+from jobs.dbaccess.extract.watermark import Window
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.watermark import Window
-from jobs.flows.newer import check_ordinal, check_tells_new
-from jobs.flows.source import find_source, hold_source, settle_readings, settle_source
+from jobs.flows.extract.incremental import check_ordinal, check_tells_new
+from jobs.flows.extract.plan import find_source, hold_source, settle_readings, settle_source
 from jobs.pgcopy.reader import Part, Reach
 
 Offset = dict[str, int]

@@ -8,8 +8,8 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSourceStreamArrowWriter, DataSourceStreamWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess import ledger, staging
 from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load import ledger, staging
 from jobs.pgcopy.writer import Goal, Stage, Staged
 
 

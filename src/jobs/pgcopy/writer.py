@@ -10,21 +10,22 @@ import pyarrow as pa
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess import backends, ledger, staging, statistics
+from jobs.copyformat import encode_arrow
+from jobs.dbaccess import backends
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, JobError, LoadError
-from jobs.dbaccess.modes import Move
+from jobs.dbaccess.load import ledger, staging, statistics
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.publish import Publication, Published, publish
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.staging import Counted, Staging
 from jobs.dbaccess.postgres_connectivity import connect_pinned
-from jobs.dbaccess.publish import Publication, Published, publish
-from jobs.dbaccess.receipts import Receipt
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.settings import Settings
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.staging import Counted, Staging
-from jobs.flows.target import Target, find_table, settle_target
-from jobs.pgcopy.holdings import HeldStaging
-from jobs.pgcopy.keeper import keep
-from jobs.spark import copyarrow
-from jobs.spark.carry import Delivery, deliver_task
+from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.pgcopy.sidecar import keep
+from jobs.pgcopy.sidecar_holds import HeldStaging
+from jobs.spark.load_tasks import Delivery, deliver_task
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Goal:
         staging.sweep(session)
         table = find_table(session, self.table, self.create)
         target = settle_target(session, self.table, table, schema, self.move)
-        copyarrow.check(target.matches)
+        encode_arrow.check(target.matches)
         return target
 
     def stage(self, target: Target, load_id: str = "", stream: str = "") -> Stage | None:
@@ -84,7 +85,7 @@ class Stage:
         """On an executor: copy a part, whatever other attempts do; the message for the driver."""
         delivery = Delivery(goal.settings, self.names, label)
         matches = self.target.matches
-        lines = (Counted(copyarrow.lines(batch, matches), batch.num_rows) for batch in batches)
+        lines = (Counted(encode_arrow.lines(batch, matches), batch.num_rows) for batch in batches)
         return Staged(self, deliver_task(delivery, lines))
 
     def publish(self, goal: Goal, load_id: str, messages: Sequence[WriterCommitMessage | None]) -> Published | None:

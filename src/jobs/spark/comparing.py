@@ -12,8 +12,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.spark.copytext import backquoted
-from jobs.spark.types import innermost, is_string
+from jobs.copyformat.encode_spark import backquoted
+from jobs.copyformat.write_types import innermost, is_string
 
 BUCKETS = 4096
 """Groups of keys whose sums are compared. One changed cell among n rows costs reading n / BUCKETS rows of each side."""

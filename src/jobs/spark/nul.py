@@ -8,8 +8,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.spark.types import innermost, is_string
-from jobs.spark.utf8 import is_utf8
+from jobs.copyformat.utf8 import is_utf8
+from jobs.copyformat.write_types import innermost, is_string
 
 
 def may_hold(kind: t.DataType) -> bool:

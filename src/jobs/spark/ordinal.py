@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.spark.copytext import backquoted
+from jobs.copyformat.encode_spark import backquoted
 
 
 class Greatest:

@@ -1,0 +1,115 @@
+"""The flags that all jobs share, and how they become settings."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.dbaccess.conninfo.resolve import Resolved, resolve
+from jobs.dbaccess.conninfo.settings import SSL_MODES
+from jobs.dbaccess.conninfo.sources import Given
+from jobs.dbaccess.conninfo.uri import states_password
+from jobs.flows.connection import chosen
+
+if TYPE_CHECKING:
+    pass
+
+FORMATS = ("parquet", "csv", "json", "orc")
+"""Of files that jobs read and write."""
+
+# Flags that state one value each; the flag is libpq's name for it.
+_SINGLE_VALUES = {
+    "host": "name or address; several: a,b",
+    "port": "default: 5432",
+    "dbname": "the database",
+    "user": "the role to log in as",
+    "sslmode": f"{', '.join(SSL_MODES)}; default: prefer, and verify-full for RDS",
+    "sslrootcert": "file of trusted authorities, or: system",
+    "sslcert": "file of the client's certificate",
+    "sslkey": "file of its private key",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def add_connection_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where the database is."""
+    group = parser.add_argument_group(
+        "connection",
+        "One whole connection, single values, or both; PG* variables fill in. The password: PGPASSWORD, or from AWS.",
+    )
+    whole = group.add_mutually_exclusive_group()
+    whole.add_argument("--database-url", metavar="URL", help="postgresql://user@host:5432/dbname?sslmode=verify-full")
+    whole.add_argument("--connection", metavar="ID", help="an Airflow connection: AIRFLOW_CONN_<ID>")
+    whole.add_argument("--service", metavar="NAME", help="a service of libpq's service file")
+    for name, meaning in _SINGLE_VALUES.items():
+        group.add_argument(f"--{name}", help=meaning)
+    _add_aws_options(parser)
+    group.add_argument(
+        "--connect-deadline",
+        type=seconds,
+        metavar="SECONDS",
+        help="how long to try while no server serves; default: 60",
+    )
+    group.add_argument("--show-connection", action="store_true", help="print each value and its origin, and end")
+
+
+def _add_aws_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the password, from AWS", "Read or signed anew for each connection.")
+    keeper = group.add_mutually_exclusive_group()
+    keeper.add_argument(
+        "--secret-id", metavar="ID", help="a secret's name or ARN; it may state host, port, dbname and user, too"
+    )
+    keeper.add_argument("--ssm-parameter", metavar="NAME", help="likewise, a SecureString of Parameter Store")
+    keeper.add_argument("--iam-auth", action="store_true", help="no password: tokens of RDS, by the job's role")
+    group.add_argument("--aws-region", metavar="REGION", default="", help="where ARN, host and environment do not tell")
+
+
+def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Resolved:
+    """The connection settings that the flags and the environment give.
+
+    Raises:
+        UsageError: a value is missing or cannot be right.
+        JobError: AWS did not give the password.
+    """
+    values = {name: getattr(options, name) for name in _SINGLE_VALUES if getattr(options, name) is not None}
+    credentials = chosen(options.secret_id, options.ssm_parameter, options.iam_auth, options.aws_region, environ)
+    given = Given(values, options.database_url, options.connection, options.service, credentials)
+    if options.database_url is not None and states_password(options.database_url):
+        logger.warning(
+            "--database-url holds a password, which a job's arguments show to many. Safer: leave it out, and set "
+            "PGPASSWORD, or use --connection or ~/.pgpass."
+        )
+    resolved = resolve(given, environ)
+    if options.connect_deadline is None:
+        return resolved
+    patience = replace(resolved.settings.patience, deadline=options.connect_deadline)
+    return replace(resolved, settings=replace(resolved.settings, patience=patience))
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of every job that concern how it tells what it does."""
+    parser.add_argument("--report", metavar="PATH", type=Path, help="write a JSON report to this file")
+    parser.add_argument("--verbose", action="store_true", help="show Spark's log, and stack traces of errors")
+
+
+def at_least_one(text: str) -> int:
+    """A number of at least 1, for argparse."""
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time of at least 0, for argparse; inf is one."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not value >= 0:  # nan is not
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value

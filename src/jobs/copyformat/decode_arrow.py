@@ -1,0 +1,142 @@
+"""Blocks of COPY's text format as Arrow batches, parsed by PyArrow: columns at once, no Python object for a cell.
+
+What PyArrow has no parser for (arrays, binary) stays text, from which `celltext` makes the value in the JVM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+from pyspark.sql import types as t
+
+from jobs.copyformat import iso_dates
+from jobs.copyformat.decode_spark import BACKSLASH, ESCAPES, NULL, PLACEHOLDER, refusal
+from jobs.copyformat.read_types import Reading
+from jobs.dbaccess.errors import ExtractError
+
+_NATIVE: dict[type[t.DataType], pa.DataType] = {
+    t.BooleanType: pa.bool_(),
+    t.ShortType: pa.int16(),
+    t.IntegerType: pa.int32(),
+    t.LongType: pa.int64(),
+    t.FloatType: pa.float32(),
+    t.DoubleType: pa.float64(),
+    t.DateType: pa.date32(),
+    t.TimestampNTZType: pa.timestamp("us"),
+    t.TimestampType: pa.timestamp("us", "UTC"),
+}
+_PARSE = csv.ParseOptions(delimiter="\t", quote_char=False, double_quote=False, ignore_empty_lines=False)
+
+_MARK = "\ufeff".encode()
+
+
+def carried_type(reading: Reading) -> t.DataType:
+    """The Spark type in which a column leaves the worker: its own, or text."""
+    if reading.dimensions or isinstance(reading.element, t.BinaryType):
+        return t.StringType()
+    return reading.element
+
+
+def batches(blocks: Iterator[bytes], readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    """Parse blocks of whole lines.
+
+    Raises:
+        ExtractError: a column holds what its type in Spark cannot.
+    """
+    kinds = {str(place): arrow_type(carried_type(reading)) for place, reading in enumerate(readings)}
+    for block in blocks:
+        table = _parse(block, kinds, readings)
+        yield from table.to_batches()
+
+
+def arrow_type(kind: t.DataType) -> pa.DataType:
+    """The Arrow type of a scalar's values; text where PyArrow has no parser."""
+    if isinstance(kind, t.DecimalType):
+        return pa.decimal128(kind.precision, kind.scale)
+    return _NATIVE.get(type(kind), pa.string())
+
+
+def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
+    if block.startswith(_MARK):
+        block = _MARK + block  # PyArrow takes one for a mark of the file's encoding, and leaves it out
+    return csv.read_csv(
+        pa.BufferReader(block),
+        csv.ReadOptions(column_names=list(kinds), use_threads=False, block_size=len(block) + 1),
+        _PARSE,
+        csv.ConvertOptions(
+            column_types={name: _without_zone(kind) for name, kind in kinds.items()},
+            null_values=[NULL],
+            strings_can_be_null=True,
+            true_values=["t"],
+            false_values=["f"],
+            check_utf8=False,
+        ),
+    )
+
+
+def _parse(block: bytes, kinds: dict[str, pa.DataType], readings: Sequence[Reading]) -> pa.Table:
+    try:
+        table = _read(block, kinds).cast(pa.schema(kinds))
+    except pa.ArrowInvalid:  # a year before 1 or after 9999 among the block's dates, or what no type of Spark's holds
+        texts = _read(block, dict.fromkeys(kinds, pa.string()))
+        columns = [
+            converted(texts.column(place), kind, readings[place].name) for place, kind in enumerate(kinds.values())
+        ]
+        table = pa.table(columns, names=list(kinds))
+    if b"\\" not in block:
+        return table
+    columns = [_unescaped(column) if pa.types.is_string(column.type) else column for column in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+def _unescaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Resolve COPY's escapes, if the column holds any."""
+    if not pc.any(pc.match_substring(column, "\\")).as_py():
+        return column
+    for escape, character in ((BACKSLASH[0], PLACEHOLDER), *ESCAPES, (PLACEHOLDER, BACKSLASH[1])):
+        column = pc.replace_substring(column, escape, character)
+    return column
+
+
+def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+    """A column of texts as what they stand for; dates and timestamps of any year among them.
+
+    Raises:
+        ExtractError: the column holds what its type cannot.
+    """
+    if pa.types.is_string(kind):
+        return texts
+    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+        return _cast(texts, kind, name)
+    odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _PLAIN)), False)
+    plain = _cast(pc.if_else(odd, pa.scalar(None, pa.string()), texts), kind, name)
+    read = iso_dates.days if pa.types.is_date(kind) else iso_dates.microseconds
+    number = pa.int32() if pa.types.is_date(kind) else pa.int64()
+    try:
+        values = pa.array([read(text) for text in texts.filter(odd).to_pylist()], number).cast(kind)
+    except (iso_dates.NoMoment, OverflowError):  # the latter of a timestamp after 294247-01-10
+        raise ExtractError(*refusal(name)) from None
+    return pc.replace_with_mask(plain.combine_chunks(), odd.combine_chunks(), values)
+
+
+_PLAIN = r"^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?)?$"
+"""What PyArrow has a parser for: no year of other than four digits, and no offset with seconds."""
+
+
+def _without_zone(kind: pa.DataType) -> pa.DataType:
+    """The type of the text that comes: a timestamptz comes in UTC, without an offset."""
+    return pa.timestamp(kind.unit) if pa.types.is_timestamp(kind) else kind
+
+
+def _cast(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+    try:
+        if pa.types.is_boolean(kind):
+            return pc.equal(texts, "t")
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            texts = pc.replace_substring_regex(texts, r"(:\d\d:\d\d(?:\.\d+)?)$", r"\1Z")
+        return texts.cast(kind)
+    except pa.ArrowInvalid:
+        raise ExtractError(*refusal(name)) from None

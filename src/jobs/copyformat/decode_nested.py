@@ -1,0 +1,84 @@
+"""What PyArrow's parser left as text, as what it stands for: arrays and binary, a column at once.
+
+`celltext` does the same in the JVM; a data source of Spark's has no JVM behind it.
+"""
+
+from __future__ import annotations
+
+from binascii import unhexlify
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json
+from pyspark.sql import types as t
+
+from jobs.copyformat import arrow_buffers
+from jobs.copyformat.decode_arrow import arrow_type, converted
+from jobs.copyformat.decode_spark import refusal
+from jobs.copyformat.read_types import WRONG_SHAPE, Reading
+from jobs.dbaccess.errors import ExtractError
+
+
+def finished(batches: Iterable[pa.RecordBatch], readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+    """Batches of `cellarrow`, with the columns' names and their own types.
+
+    Raises:
+        ExtractError: a column holds what its type in Spark cannot.
+    """
+    names = [reading.name for reading in readings]
+    for batch in batches:
+        columns = [_finished(column, reading) for column, reading in zip(batch.columns, readings)]
+        yield pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _finished(texts: pa.Array, reading: Reading) -> pa.Array:
+    if reading.dimensions:
+        return _arrays(texts, reading)
+    return _binary(texts) if isinstance(reading.element, t.BinaryType) else texts
+
+
+def _binary(texts: pa.Array) -> pa.Array:
+    r"""`\x0a1b`: without the prefixes, the digits of all values lie end to end, and so do the bytes they stand for."""
+    digits = pc.utf8_slice_codeunits(texts, 2)
+    lengths = pc.fill_null(pc.divide(pc.binary_length(digits), 2), 0)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
+    present = pa.array(digits.is_valid()).buffers()[1]
+    octets = pa.py_buffer(unhexlify(arrow_buffers.joined(digits)))
+    return pa.Array.from_buffers(pa.binary(), len(digits), [present, offsets.buffers()[1], octets])
+
+
+def _arrays(texts: pa.Array, reading: Reading) -> pa.Array:
+    """`[["a",null],["b","c"]]`: JSON of texts, a line for each value, read by PyArrow and converted below its lists."""
+    if pc.any(pc.starts_with(texts, WRONG_SHAPE)).as_py():
+        raise ExtractError(*refusal(reading.name))
+    lines = pc.binary_join_element_wise('{"v":', pc.fill_null(texts, "null"), "}\n", "")
+    kind = pa.string()
+    for _ in range(reading.dimensions):
+        kind = pa.list_(kind)
+    data = arrow_buffers.joined(lines)
+    read = json.read_json(
+        pa.BufferReader(pa.py_buffer(data)),
+        json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+        json.ParseOptions(explicit_schema=pa.schema([("v", kind)]), unexpected_field_behavior="error"),
+    )
+    return _below(read.column("v").combine_chunks(), reading)
+
+
+def _below(values: pa.Array, reading: Reading) -> pa.Array:
+    """The same lists around converted elements."""
+    if not pa.types.is_list(values.type):
+        return _elements(values, reading)
+    inner = _below(values.values, reading)
+    return pa.Array.from_buffers(
+        pa.list_(inner.type), len(values), values.buffers()[:2], values.null_count, values.offset, [inner]
+    )
+
+
+def _elements(texts: pa.Array, reading: Reading) -> pa.Array:
+    if isinstance(reading.element, t.BinaryType):
+        return _binary(texts)
+    if isinstance(reading.element, t.BooleanType):
+        return pc.equal(texts, "true")  # as text, and not as COPY writes it
+    values = converted(pa.chunked_array([texts]), arrow_type(reading.element), reading.name)
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

@@ -1,0 +1,193 @@
+"""Arrow batches as lines of COPY's text format, columns at once: the inverse of `cellarrow`.
+
+What `copytext` does in the JVM; a data source of Spark's gets Arrow batches, and no Column expressions. Types that
+cannot be written here as there are refused by name before anything is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import types as t
+
+from jobs.copyformat import arrow_buffers
+from jobs.copyformat.encode_spark import ARRAY_ESCAPES, COPY_ESCAPES, NULL
+from jobs.copyformat.match_columns import Match
+from jobs.copyformat.timestamp_text import BEFORE_JULIAN_DAYS, JULIAN_DAY_OF_1970
+from jobs.copyformat.write_types import JSON, innermost, is_string
+from jobs.dbaccess.errors import DataRejected, UsageError
+
+NOT_UTF8_HINT = "Decode the column from its own encoding, or cast it to binary."
+
+_DAY = 86_400_000_000
+"""Microseconds."""
+
+_ALIKE = (t.BooleanType, t.ByteType, t.ShortType, t.IntegerType, t.LongType)
+"""Types that Arrow writes as Spark does: they may go into text, too."""
+
+_NUMBERS = (t.FloatType, t.DoubleType, t.DecimalType)
+_MOMENTS: dict[type[t.DataType], frozenset[str]] = {
+    t.DateType: frozenset({"date", "timestamp"}),
+    t.TimestampType: frozenset({"timestamptz"}),
+    t.TimestampNTZType: frozenset({"timestamp"}),
+}
+"""Into which types: others depend on the session's time zone, which is the JVM's."""
+
+
+def check(matches: Sequence[Match]) -> None:
+    """Refuse columns that cannot be written here.
+
+    Raises:
+        UsageError: names them all.
+    """
+    refused = [
+        f"{match.source!r} is a {match.spark_type.simpleString()} for {match.target.type_name}"
+        for match in matches
+        if not _takes(match)
+    ]
+    if refused:
+        raise UsageError(
+            f"pgcopy cannot write {'; '.join(refused)}.",
+            "Cast it to string (to_json for structs and maps) or to the column's own type, or use load_dataframe.",
+        )
+
+
+def _takes(match: Match) -> bool:
+    kind, column = innermost(match.spark_type), match.target
+    if isinstance(match.spark_type, t.ArrayType) and column.base_type in JSON:
+        return False
+    base = column.element if isinstance(match.spark_type, t.ArrayType) else column.base_type
+    if isinstance(kind, tuple(_MOMENTS)):
+        return base in _MOMENTS[type(kind)]
+    if isinstance(kind, _NUMBERS):
+        return base in {"int2", "int4", "int8", "float4", "float8", "numeric"}
+    return is_string(kind) or isinstance(kind, (*_ALIKE, t.BinaryType, t.NullType, t.DayTimeIntervalType))
+
+
+def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
+    """The rows of a batch, each as its line; columns by name, in the order of the matches.
+
+    Raises:
+        DataRejected: a column holds bytes that are not UTF-8.
+    """
+    for match in matches:
+        if is_string(innermost(match.spark_type)):
+            _check_utf8(batch.column(match.source), match)
+    cells = [_field(_with_short_offsets(batch.column(match.source)), match.spark_type) for match in matches]
+    rows = pc.binary_join_element_wise(*cells, "\t") if len(cells) > 1 else cells[0]
+    return arrow_buffers.joined(pc.binary_join_element_wise(rows, "\n", ""))
+
+
+def _with_short_offsets(values: pa.Array) -> pa.Array:
+    """The same without Arrow's large types, which spark.sql.execution.arrow.useLargeVarTypes asks for."""
+    kind = _short(values.type)
+    return values if kind == values.type else values.cast(kind)
+
+
+def _short(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(kind):
+        return pa.list_(_short(kind.value_type))
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_large_binary(kind) else kind
+
+
+def _check_utf8(values: pa.Array, match: Match) -> None:
+    """Refuse strings whose bytes are not UTF-8, by the column's name.
+
+    Raises:
+        DataRejected: some are not.
+    """
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        raise DataRejected(f"The column {match.source!r} holds bytes that are not UTF-8.", NOT_UTF8_HINT) from None
+
+
+def _field(values: pa.Array, kind: t.DataType) -> pa.Array:
+    """A column's texts between two tabs."""
+    texts = _array(values, kind.elementType) if isinstance(kind, t.ArrayType) else _text(values, kind)
+    if _may_need_escapes(kind):
+        texts = _replaced(texts, COPY_ESCAPES)
+    return pc.fill_null(texts, NULL)
+
+
+def _may_need_escapes(kind: t.DataType) -> bool:
+    return is_string(innermost(kind)) or isinstance(innermost(kind), t.BinaryType)
+
+
+def _replaced(texts: pa.Array, escapes: Sequence[tuple[str, str]]) -> pa.Array:
+    """Escape each character, where any value holds it."""
+    for character, escape in escapes:
+        if pc.any(pc.match_substring(texts, character)).as_py():
+            texts = pc.replace_substring(texts, character, escape)
+    return texts
+
+
+def _text(values: pa.Array, kind: t.DataType) -> pa.Array:
+    """Values as PostgreSQL reads them; NULL for NULL."""
+    if isinstance(kind, t.BinaryType):
+        return _hex(values)
+    if isinstance(kind, t.DateType):
+        return _julian_days(pc.add(values.cast(pa.int32()).cast(pa.int64()), JULIAN_DAY_OF_1970))
+    if isinstance(kind, (t.TimestampType, t.TimestampNTZType)):
+        return _moments(values.cast(pa.int64()), "+00" if isinstance(kind, t.TimestampType) else "")
+    if isinstance(kind, t.DayTimeIntervalType):
+        return _intervals(values.cast(pa.int64()))
+    return values.cast(pa.string())
+
+
+def _hex(values: pa.Array) -> pa.Array:
+    r"""`\x0a1b`: the digits of all values lie end to end, twice as many as bytes."""
+    lengths = pc.multiply(pc.fill_null(pc.binary_length(values), 0), 2)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
+    present = pa.array(values.is_valid()).buffers()[1]
+    digits = pa.py_buffer(arrow_buffers.joined(values).hex().encode())
+    texts = pa.Array.from_buffers(pa.string(), len(values), [present, offsets.buffers()[1], digits])
+    return pc.binary_join_element_wise("\\x", texts, "")
+
+
+def _julian_days(days: pa.Array) -> pa.Array:
+    """Dates by their numbers: right in every era and DateStyle."""
+    texts = pc.binary_join_element_wise("J", days.cast(pa.string()), "")
+    return pc.if_else(pc.less(days, 0), BEFORE_JULIAN_DAYS, texts)
+
+
+def _moments(microseconds: pa.Array, zone: str) -> pa.Array:
+    """`J2440588 01:02:03.000004+00`."""
+    towards_zero = pc.divide(microseconds, _DAY)
+    rest = pc.subtract(microseconds, pc.multiply(towards_zero, _DAY))
+    before = pc.less(rest, 0)
+    days = pc.subtract(towards_zero, before.cast(pa.int64()))
+    clock = pc.if_else(before, pc.add(rest, _DAY), rest).cast(pa.time64("us")).cast(pa.string())
+    texts = _julian_days(pc.add(days, JULIAN_DAY_OF_1970))
+    return pc.binary_join_element_wise(texts, pc.binary_join_element_wise(clock, zone, ""), " ")
+
+
+def _intervals(microseconds: pa.Array) -> pa.Array:
+    """`-2 days -03:04:05.000006`: days apart from the time, each with its sign."""
+    days = pc.divide(microseconds, _DAY)
+    rest = pc.subtract(microseconds, pc.multiply(days, _DAY))
+    sign = pc.if_else(pc.less(rest, 0), "-", "")
+    clock = pc.abs(rest).cast(pa.time64("us")).cast(pa.string())
+    return pc.binary_join_element_wise(days.cast(pa.string()), " days ", sign, clock, "")
+
+
+def _array(values: pa.Array, kind: t.DataType) -> pa.Array:
+    """`{1,NULL,3}`, `{{"a"},{"b"}}`."""
+    inner = values.flatten()
+    if isinstance(kind, t.ArrayType):
+        texts = _array(inner, kind.elementType)
+    else:
+        texts = _text(inner, kind)
+        if _may_need_escapes(kind):
+            texts = pc.binary_join_element_wise('"', _replaced(texts, ARRAY_ESCAPES), '"', "")
+    lengths = pc.fill_null(pc.list_value_length(values), 0)
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
+    present = pa.array(values.is_valid()).buffers()[1]
+    listed = pa.Array.from_buffers(
+        pa.list_(pa.string()), len(values), [present, offsets.buffers()[1]], children=[pc.fill_null(texts, "NULL")]
+    )
+    return pc.binary_join_element_wise("{", pc.binary_join(listed, ","), "}", "")

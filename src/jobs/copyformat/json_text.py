@@ -1,0 +1,67 @@
+"""Structs and maps as JSON text, by Spark's to_json, given nothing that it writes otherwise than meant.
+
+to_json writes dates and instants as the session's settings have it, and a map's keys as Spark stores them: a date as a
+number of days. So these become text before.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from jobs.copyformat.timestamp_text import date_text, iso, iso_instant
+from jobs.copyformat.write_types import is_string
+
+_OPTIONS = {"ignoreNullFields": "false", "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"}
+
+
+def json(value: Column, kind: t.DataType, strip_nul: bool) -> Column:
+    """A struct, map, array or variant as JSON; NULL for NULL."""
+    text = f.to_json(_prepared(value, kind), _OPTIONS)
+    # An escape of NUL, unless an escaped backslash comes before its u.
+    return f.regexp_replace(text, r"(?<!\\)((?:\\\\)*)\\u0000", "$1") if strip_nul else text
+
+
+def _prepared(value: Column, kind: t.DataType) -> Column:
+    """The same with dates, instants and maps' keys as text, however deep."""
+    if not _needs_it(kind):
+        return value
+    if isinstance(kind, t.ArrayType):
+        return f.transform(value, lambda item: _prepared(item, kind.elementType))
+    if isinstance(kind, t.MapType):
+        values = f.transform_values(value, lambda _, item: _prepared(item, kind.valueType))
+        return f.transform_keys(values, lambda key, _: _key(key, kind.keyType))
+    if isinstance(kind, t.StructType):
+        return _struct(value, kind)
+    return date_text(value) if isinstance(kind, t.DateType) else iso_instant(value)
+
+
+def _needs_it(kind: t.DataType) -> bool:
+    if isinstance(kind, t.ArrayType):
+        return _needs_it(kind.elementType)
+    if isinstance(kind, t.MapType):
+        return not is_string(kind.keyType) or _needs_it(kind.valueType)
+    if isinstance(kind, t.StructType):
+        return any(_needs_it(field.dataType) for field in kind)
+    return isinstance(kind, (t.DateType, t.TimestampType))
+
+
+def _struct(value: Column, kind: t.StructType) -> Column:
+    """Fields by their places: names that differ by case alone are one name to Spark."""
+    places = [f"field{place}" for place in range(len(kind))]
+    by_place = value.cast(t.StructType([t.StructField(p, field.dataType) for p, field in zip(places, kind)]))
+    fields = [
+        _prepared(by_place.getField(p), field.dataType).alias(field.name) for p, field in zip(places, kind.fields)
+    ]
+    return f.when(value.isNotNull(), f.struct(*fields))
+
+
+def _key(key: Column, kind: t.DataType) -> Column:
+    if isinstance(kind, t.DateType):
+        return date_text(key)
+    if isinstance(kind, t.TimestampType):
+        return iso_instant(key)
+    if isinstance(kind, t.TimestampNTZType):
+        return iso(key)
+    return key.cast(t.StringType())

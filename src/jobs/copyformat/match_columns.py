@@ -1,0 +1,115 @@
+"""Which column of a DataFrame goes into which column of a table: by name, and refused before anything is copied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql.types import DataType, StructType
+
+from jobs.copyformat.write_types import fits, new_column, unfit_for_json
+from jobs.dbaccess.catalog.tables import Column, Table
+from jobs.dbaccess.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Match:
+    """A DataFrame's column, by its name, and the table's column that takes it."""
+
+    source: str
+    spark_type: DataType
+    target: Column
+
+
+def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
+    """Match a DataFrame's columns with a table's, by name: as written, else whatever the case of its letters.
+
+    Raises:
+        UsageError: a column is unknown to the table, missing, named twice or of a type that does not fit;
+            the message lists all of them.
+    """
+    targets = {field.name: columns_named(field.name, table.columns) for field in schema}
+    problems = [
+        *(f"{name!r} stands twice in the data" for name in _repeated(schema.names)),
+        *(f"{name!r} is not a column of the table" for name, columns in targets.items() if not columns),
+        *(
+            f"{name!r} could be any of {', '.join(column.name for column in columns)}"
+            for name, columns in targets.items()
+            if len(columns) > 1
+        ),
+    ]
+    matches = tuple(
+        Match(field.name, field.dataType, targets[field.name][0]) for field in schema if len(targets[field.name]) == 1
+    )
+    if not schema.fields:
+        problems.append("it has no columns")
+    problems += [*_unfit(matches), *_lossy(schema), *_taken_twice(matches), *_missing(matches, table)]
+    if problems:
+        raise UsageError(
+            f"The data does not fit the table {table.name}: {'; '.join(problems)}.",
+            f"The table has {', '.join(column.name for column in table.columns)}; the data has "
+            f"{', '.join(schema.names)}. Rename, cast or leave out columns with --select.",
+        )
+    return matches
+
+
+def match_new(schema: StructType) -> tuple[Match, ...]:
+    """The columns of a table that is to be made for a DataFrame: same names, same order.
+
+    Raises:
+        UsageError: there is no column, one is named twice, or one's type has no PostgreSQL type.
+    """
+    columns = [new_column(field.name, field.dataType) for field in schema]
+    problems = [
+        *(f"{name!r} stands twice" for name in _repeated(schema.names)),
+        *(f"{field.name!r} is a {field.dataType.simpleString()}" for field, made in zip(schema, columns) if not made),
+        *_lossy(schema),
+        *([] if schema.fields else ["it has no columns"]),
+    ]
+    if problems:
+        raise UsageError(
+            f"No table can be made for the data: {'; '.join(problems)}.",
+            "Rename or cast with --select, or create the table first.",
+        )
+    return tuple(Match(field.name, field.dataType, made) for field, made in zip(schema, columns) if made)
+
+
+def columns_named(name: str, columns: Sequence[Column]) -> list[Column]:
+    """The table's columns that a name may mean."""
+    exact = [column for column in columns if column.name == name]
+    return exact or [column for column in columns if column.name.casefold() == name.casefold()]
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _lossy(schema: StructType) -> list[str]:
+    return [f"{field.name!r} holds {problem}" for field in schema for problem in unfit_for_json(field.dataType)]
+
+
+def _taken_twice(matches: Sequence[Match]) -> list[str]:
+    targets = Counter(match.target.name for match in matches)
+    return [
+        f"{match.source!r} and another column both mean {match.target.name!r}"
+        for match in matches
+        if targets[match.target.name] > 1 and match.source != match.target.name
+    ]
+
+
+def _unfit(matches: Sequence[Match]) -> list[str]:
+    return [
+        f"{match.source!r} is a {match.spark_type.simpleString()}, which does not fit {match.target.type_name}"
+        for match in matches
+        if not fits(match.spark_type, match.target)
+    ] + [f"{match.source!r} is filled by the server alone" for match in matches if match.target.generated]
+
+
+def _missing(matches: Sequence[Match], table: Table) -> list[str]:
+    given = {match.target.name for match in matches}
+    return [
+        f"{column.name!r} is missing, and is NOT NULL with no default"
+        for column in table.columns
+        if column.required and column.name not in given
+    ]

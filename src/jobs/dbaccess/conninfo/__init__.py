@@ -1,0 +1,1 @@
+"""Where a connection's settings come from: flags, variables, files, URIs, Airflow. `resolve` settles which counts."""

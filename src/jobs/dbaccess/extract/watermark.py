@@ -1,0 +1,309 @@
+"""How far an incremental extract has come: a window of transactions, and where that is written down.
+
+Order of ordinals is not order of commits: a transaction that still runs may commit a lower ordinal than one that was
+read. So a run takes the row versions of a window of transactions, from where the last window ended up to the oldest
+transaction that still runs (a snapshot's xmin): below that, nothing can appear any more. Each version is in one window.
+A subtransaction's id is greater than that of its transaction, so that it, too, is below only when all has ended.
+https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT-PARTS
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from jobs.dbaccess import locks
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.extract.selection import Selection
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+TABLE = "pgjobs_watermarks"
+
+_COLUMNS = (
+    "watermark_id text PRIMARY KEY, source text NOT NULL, runs bigint NOT NULL, below xid8 NOT NULL, "
+    "ordinal text, moved timestamptz NOT NULL DEFAULT now()"
+)
+
+_LATER = {"table_oid": "bigint", "columns": "text[]", "filter": "text", "folder": "text", "begun": "bigint[]"}
+"""Columns that came later. They are NULL for a watermark of before; its folders go on as `run=N`."""
+
+XIDS = 1 << 32
+"""A row version knows the lower 32 bits of its transaction's id alone."""
+
+_MOST_APART = 1 << 31
+"""Ids further apart cannot be told from each other by these."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a watermark is of: its runs add up to one table's rows only while this stays the same.
+
+    Attributes:
+        source: as the user names it.
+        oid: the table's own id.
+        columns: those that were asked for; none for all.
+    """
+
+    source: str
+    oid: int
+    columns: tuple[str, ...] = ()
+    filter: str = ""
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """What has been taken.
+
+    Attributes:
+        definition: None where the watermark is older than definitions.
+        runs: the number of the run that has moved it last.
+        below: all transactions with a lower id have been taken; 0 for none.
+        ordinal: the greatest that was taken, as text; None for none.
+        folder: what the names of its runs' folders begin with, below the target.
+        begun: the numbers of runs that began and may have left files. What a run finds here it removes when it has
+            moved the watermark, and the next one once more: somebody may have written there meanwhile, who did not
+            know yet that another run was faster.
+    """
+
+    source: str
+    runs: int = 0
+    below: int = 0
+    ordinal: str | None = None
+    definition: Definition | None = None
+    folder: str = ""
+    begun: tuple[int, ...] = ()
+
+    def check(self, definition: Definition) -> None:
+        """Check that runs of a definition go on with this.
+
+        Raises:
+            UsageError: it is of another definition; it says what differs.
+        """
+        if not self.below:
+            return
+        was = self.definition
+        if was is None and self.source != definition.source:
+            raise UsageError(f"The watermark is of {self.source}, not of {definition.source}.", _ANOTHER)
+        if was is None or replace(was, source=definition.source) == definition:
+            return
+        differs = {
+            f"of {was.source}, which was another table (its oid was {was.oid}, and that of {definition.source} is "
+            f"{definition.oid})": was.oid != definition.oid,
+            "with other columns": was.columns != definition.columns,
+            "with another filter": was.filter != definition.filter,
+        }
+        what = ", ".join(text for text, is_so in differs.items() if is_so)
+        raise UsageError(f"The watermark is {what}: rows that it has passed would never come.", _ANOTHER)
+
+
+_ANOTHER = "Give another --watermark-id, or --restart-watermark to take all rows anew."
+
+
+@dataclass(frozen=True)
+class Window:
+    """Transactions: from `start` (None for the first of all) to before `below`; `after` is the first not begun yet.
+
+    Attributes:
+        whole: tables whose older rows are new, too, by oid, with how far after the start they were attached.
+        later: tables none of whose rows are new yet.
+    """
+
+    start: int | None
+    below: int
+    after: int
+    whole: tuple[tuple[int, int], ...] = ()
+    later: tuple[int, ...] = ()
+
+    @property
+    def condition(self) -> str:
+        """Of row versions, as SQL."""
+        ended = f"{_distance(self.below)} OPERATOR(pg_catalog.>=) {self.after - self.below}"
+        new = (
+            ended if self.start is None else f"{_distance(self.start)} OPERATOR(pg_catalog.<) {self.below - self.start}"
+        )
+        if self.whole:
+            new = f"({new} OR {_is_of(oid for oid, _ in self.whole)} AND {ended})"
+        return f"({new} AND NOT {_is_of(self.later)})" if self.later else f"({new})"
+
+    def distance(self, start: int) -> str:
+        """How far after a start a row became new, as SQL."""
+        written = _distance(start)
+        if not self.whole:
+            return written
+        attached = " ".join(f"WHEN {_is_of([oid])} THEN {distance}" for oid, distance in self.whole)
+        is_new = f"{written} OPERATOR(pg_catalog.<) {self.below - start}"
+        return f"greatest(CASE WHEN {is_new} THEN {written} ELSE 0 END, CASE {attached} ELSE 0 END)::bigint"
+
+
+def _is_of(oids: Iterable[int]) -> str:
+    """Whether a row is of one of these tables, as SQL."""
+    listed = ", ".join(map(str, oids))
+    return f"tableoid OPERATOR(pg_catalog.=) ANY ('{{{listed}}}'::pg_catalog.oid[])"
+
+
+def _distance(xid: int) -> str:
+    """How many ids after another one that of a row version is, around the circle of 32 bits."""
+    ids = f"xmin::pg_catalog.text::bigint OPERATOR(pg_catalog.-) {xid % XIDS} OPERATOR(pg_catalog.+) {XIDS}"
+    return f"pg_catalog.mod({ids}, {XIDS})"
+
+
+def window(seen: str, taken: int) -> Window:
+    """What is new in a snapshot.
+
+    Args:
+        seen: the snapshot, as PostgreSQL's pg_snapshot.
+        taken: all transactions with a lower id have been taken; 0 for none.
+
+    Raises:
+        ExtractError: that is not of this server's history.
+    """
+    below, after = (int(part) for part in seen.split(":")[:2])
+    if not taken:
+        return Window(None, below, after)
+    if taken > below or below - taken >= _MOST_APART:
+        raise ExtractError(
+            f"The watermark stands at transaction {taken:,}, and the server's oldest is {below:,}: the database "
+            "was restored elsewhere, or two billion transactions have passed.",
+            "Take all rows anew: under another --watermark-id, or with --restart-watermark.",
+        )
+    return Window(taken, below, after)
+
+
+def reached(session: Session, selection: Selection, window: Window, most: int | None) -> int | None:
+    """How far of a window is to be taken in one go: the end as in `Window.below`; None where there is nothing in it.
+
+    It reads the window's rows once.
+
+    Args:
+        session: sees the snapshot that the window is of.
+        selection: the rows of the window.
+        window: of transactions.
+        most: rows after which to stop; a transaction is taken whole, so that there may be more. None for no end.
+    """
+    if most is None:
+        return window.below if session.query(selection.select(["1"]) + " LIMIT 1") else None
+    start = window.start or window.after - _MOST_APART
+    versions = selection.select([f"{window.distance(start)} AS distance"])
+    counted = session.query(
+        f"SELECT distance, pg_catalog.sum(pg_catalog.count(*)) OVER (ORDER BY distance)::bigint "
+        f"FROM ({versions}) AS versions GROUP BY distance ORDER BY distance"
+    )
+    if not counted:
+        return None
+    last = next((distance for distance, rows in counted if rows >= most), None)
+    return window.below if last is None else min(start + last + 1, window.below)
+
+
+def ensure(session: Session) -> None:
+    """Make the table of watermarks where it is missing.
+
+    Raises:
+        UsageError: the server is a standby. It could not tell which transactions run, either.
+            Or the table is a stranger's.
+    """
+    [[standby]] = session.run("SELECT pg_is_in_recovery()")
+    if standby:
+        raise UsageError(
+            f"A watermark is kept in the table {TABLE}, and a standby cannot write.", "Connect to the primary."
+        )
+    tables.make_own(session, TABLE, _COLUMNS)
+    table = _table(session)
+    columns = session.run("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0", table)
+    if all([name] in columns for name in _LATER):
+        return
+    with session.transaction():
+        session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {TABLE}")
+        added = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in _LATER.items())
+        session.run(f"ALTER TABLE {table} {added}")
+
+
+def _table(session: Session) -> str:
+    """The table of watermarks, for a statement."""
+    found = tables.find_own(session, TABLE)
+    return (found or TableName(TABLE)).quoted
+
+
+def hold(session: Session, watermark_id: str) -> None:
+    """Hold the watermark until the session ends; waits for another run that holds it.
+
+    Raises:
+        TransientError: that run did not end in time; the message tells who it is.
+    """
+    locks.wait(session, f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
+
+
+def read(session: Session, watermark_id: str) -> Watermark | None:
+    """The watermark, or None before its first run begins."""
+    found = session.run(
+        "SELECT source, runs, below::text::bigint, ordinal, table_oid, columns, filter, coalesce(folder, 'run='), "
+        f"coalesce(begun, '{{}}') FROM {_table(session)} WHERE watermark_id = %s",
+        watermark_id,
+    )
+    if not found:
+        return None
+    [[source, runs, below, ordinal, oid, columns, condition, folder, begun]] = found
+    definition = None if oid is None else Definition(source, oid, tuple(columns), condition)
+    return Watermark(source, runs, below, ordinal, definition, folder, tuple(begun))
+
+
+def begin(session: Session, watermark_id: str, definition: Definition, folder: str, number: int) -> None:
+    """Write down that a run begins, before it leaves any file.
+
+    Args:
+        session: that may write.
+        watermark_id: names it.
+        definition: of the run.
+        folder: as in `Watermark`, for a watermark that is new.
+        number: the run's own: no other one had it, or will.
+    """
+    session.change(
+        f"INSERT INTO {_table(session)} AS w "
+        "(watermark_id, source, runs, below, table_oid, columns, filter, folder, begun) "
+        "VALUES (%s, %s, 0, '0'::xid8, %s, %s::text[], %s, %s, ARRAY[%s::bigint]) "
+        "ON CONFLICT (watermark_id) DO UPDATE SET begun = coalesce(w.begun, '{}') || excluded.begun",
+        watermark_id,
+        definition.source,
+        definition.oid,
+        list(definition.columns),
+        definition.filter,
+        folder,
+        number,
+    )
+
+
+def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
+    """Write down that a run's rows are safe. To say so twice is the same as once.
+
+    Args:
+        session: that may write.
+        watermark_id: names it.
+        last: the number of the run that had moved it when this one began.
+        to: where it is to stand.
+
+    Raises:
+        ExtractError: another run has moved it meanwhile.
+    """
+    assert to.definition is not None  # noqa: S101 - a run has one
+    moved = session.change(
+        f"UPDATE {_table(session)} SET source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
+        "table_oid = %s, columns = %s::text[], filter = %s, folder = %s, "
+        "begun = ARRAY(SELECT number FROM unnest(begun) AS number WHERE number > %s AND number <> %s) "
+        "WHERE watermark_id = %s AND runs IN (%s, %s)",
+        to.source,
+        to.runs,
+        to.below,
+        to.ordinal,
+        to.definition.oid,
+        list(to.definition.columns),
+        to.definition.filter,
+        to.folder,
+        last,
+        to.runs,
+        watermark_id,
+        last,
+        to.runs,
+    )
+    if not moved:
+        raise ExtractError(f"Another run has moved the watermark {watermark_id!r} meanwhile.", "Run this again.")

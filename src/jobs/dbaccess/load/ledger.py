@@ -1,0 +1,145 @@
+"""The ledger of finished loads: Luigi's own marker table, written in the transaction that publishes.
+
+The layout is that of luigi.contrib.postgres, so that Luigi's tasks and these jobs see each other's work:
+https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
+"""
+
+from __future__ import annotations
+
+from jobs.dbaccess import locks
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, is_text
+
+MARKER_TABLE = "table_updates"
+
+MAX_ID_BYTES = 2692
+"""The longest id that the marker table's index takes: a B-tree's entry is at most 2,704 bytes, and 12 are its headers.
+https://github.com/postgres/postgres/blob/master/src/include/access/nbtree.h (BTMaxItemSize)"""
+
+_COLUMNS = "update_id TEXT PRIMARY KEY, target_table TEXT, inserted TIMESTAMP DEFAULT NOW()"
+
+
+def ensure(session: Session) -> None:
+    """Make the marker table where it is missing. A user who may not create tables needs it made once by another.
+
+    Raises:
+        UsageError: there is one whose owner is not to be trusted, or no schema for one.
+    """
+    tables.make_own(session, MARKER_TABLE, _COLUMNS)
+
+
+def _table(session: Session) -> str:
+    """The marker table, for a statement."""
+    found = tables.find_own(session, MARKER_TABLE)
+    return (found or TableName(MARKER_TABLE)).quoted
+
+
+def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None:
+    """Check that an id can be recorded.
+
+    Args:
+        load_id: names a load for ever.
+        name: what the caller calls it.
+        reserved: bytes that the caller will append.
+
+    Raises:
+        UsageError: it is blank, no text of PostgreSQL's, or too long.
+    """
+    if not load_id.strip():
+        raise UsageError(f"{name} is empty.", "Give an id, or check the variable that was to hold it.")
+    size, most = len(load_id.encode(errors="replace")), MAX_ID_BYTES - reserved
+    if size > most:
+        raise UsageError(f"{name} has {size:,} bytes, and may have {most:,}.", "Give a shorter one.")
+    if not is_text(load_id):
+        raise UsageError(f"{name} {load_id!r} holds NUL, or bytes that are not UTF-8.", "Give an id without them.")
+
+
+def is_recorded(session: Session, load_id: str, target: TableName) -> bool:
+    """Whether a load of this id into this table has finished.
+
+    Args:
+        session: where the ledger is.
+        load_id: of the load.
+        target: the table under its full name.
+
+    Raises:
+        UsageError: the id is taken by something else.
+    """
+    recorded = recorded_target(session, load_id)
+    if recorded is None:
+        return False
+    check_same_table(load_id, recorded, target)
+    return True
+
+
+def check_same_table(load_id: str, recorded: str, target: TableName) -> None:
+    """Check that a marker is of a table. It is where it has the table's full name; Luigi writes what its task has.
+
+    Args:
+        load_id: of the marker.
+        recorded: the marker's target_table.
+        target: the table under its full name.
+
+    Raises:
+        UsageError: the marker is of another table, or does not tell.
+    """
+    unquoted = f"{target.schema}.{target.name}"  # markers were written like this before names in them were quoted
+    if recorded == unquoted or _parsed(recorded) == target:
+        return
+    taken = f"by a marker of {recorded!r}" if recorded else "by a marker that names no table"
+    raise UsageError(
+        f"The load id {load_id!r} is taken {taken}, which is not {target}.",
+        f"Give each load its own id. If that was this load, set the marker's target_table in {MARKER_TABLE}.",
+    )
+
+
+def _parsed(recorded: str) -> TableName | None:
+    """The name in a marker; None where it holds none."""
+    try:
+        return TableName.parse(recorded)
+    except UsageError:
+        return None
+
+
+def recorded_target(session: Session, load_id: str) -> str | None:
+    """What the marker of an id names: a table, or whatever another program wrote; None where there is no marker."""
+    found = session.run(f"SELECT target_table FROM {_table(session)} WHERE update_id = %s", load_id)
+    return str(found[0][0] or "") if found else None
+
+
+def record(session: Session, load_id: str, target: str) -> bool:
+    """Write the marker in the transaction that is open; False where the id is there already."""
+    return bool(
+        session.change(
+            f"INSERT INTO {_table(session)} (update_id, target_table) VALUES (%s, %s) "
+            "ON CONFLICT (update_id) DO NOTHING",
+            load_id,
+            target,
+        )
+    )
+
+
+def claim_load(session: Session, load_id: str) -> bool:
+    """Hold the load id until this session ends, unless another session holds it; whether it is held now."""
+    return locks.take(session, _lock_name(load_id))
+
+
+def await_load(session: Session, load_id: str, seconds: int = locks.PATIENCE) -> None:
+    """Wait until the session that holds the load id has ended, then hold it.
+
+    Raises:
+        TransientError: it did not end in so many seconds; the message tells who holds it.
+    """
+    locks.wait(session, _lock_name(load_id), f"The load id {load_id!r}", seconds)
+
+
+def holder(session: Session, load_id: str) -> str:
+    """Who holds the load id, in words."""
+    return locks.holder(session, _lock_name(load_id))
+
+
+def _lock_name(load_id: str) -> str:
+    """What is hashed to the 64-bit key of the advisory lock."""
+    return f"pgjobs load {load_id}"

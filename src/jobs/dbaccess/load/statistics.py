@@ -1,0 +1,57 @@
+"""The planner's statistics after a load: what is worth an ANALYZE, which is not to cost more than the load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog.tables import PARTITIONED
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+SHARE = 0.1
+"""Of a partitioned table's rows that a load must have changed for all of it to be read: autovacuum's own default."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A leaf of a partitioned table; `rows` as the last ANALYZE has it, or negative where there was none."""
+
+    name: TableName
+    rows: float
+    is_empty: bool
+
+
+def refresh(session: Session, table: TableName, changed: int | None) -> None:
+    """Have the server look at what a load changed.
+
+    Args:
+        session: where the table is.
+        table: that was loaded.
+        changed: rows, at least; None where all were.
+    """
+    [[kind]] = session.run("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", table.quoted)
+    names = [table] if kind != PARTITIONED else worth_reading(table, _partitions(session, table), changed)
+    for name in names:
+        session.run(f"ANALYZE {name.quoted}")
+
+
+def worth_reading(table: TableName, partitions: Sequence[Partition], changed: int | None) -> list[TableName]:
+    """All of a partitioned table where much of it changed; else those partitions that never were looked at.
+
+    The others are autovacuum's, which knows of each how much has changed.
+    """
+    known = sum(max(partition.rows, 0) for partition in partitions)
+    if changed is None or changed >= SHARE * known:
+        return [table]
+    return [partition.name for partition in partitions if partition.rows < 0 and not partition.is_empty]
+
+
+def _partitions(session: Session, table: TableName) -> list[Partition]:
+    found = session.run(
+        "SELECT n.nspname, c.relname, c.reltuples::float8, pg_relation_size(c.oid) = 0 "
+        "FROM pg_partition_tree(to_regclass(%s)) AS tree JOIN pg_class c ON c.oid = tree.relid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE tree.isleaf AND c.relkind = 'r' ORDER BY 1, 2",
+        table.quoted,
+    )
+    return [Partition(TableName(name, schema), rows, is_empty) for schema, name, rows, is_empty in found]

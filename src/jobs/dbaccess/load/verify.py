@@ -1,0 +1,188 @@
+"""Verify a load in the transaction that publishes it: the table holds what Spark meant, or nothing stays.
+
+Spark's tasks sum the hashes of the rows that they mean; here the server hashes the rows that it stored. Rows of this
+load are told from others by xmin, which is the publishing transaction's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.row_text import Form, RowText, Sum, measure
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+_MUCH_BIGGER = 3
+"""A table that was so many times bigger than what a load added is not read whole, unless it must be."""
+
+
+class VerificationFailed(LoadError):
+    """The table, or the staging before it, does not hold what Spark meant. Nothing was published."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is compared, and what Spark meant."""
+
+    row: RowText
+    meant: Sum
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found equal.
+
+    Attributes:
+        rows: how many rows of the table were compared.
+        not_compared: columns of which only NULLs were.
+    """
+
+    rows: int
+    columns: tuple[str, ...]
+    not_compared: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What publish has done.
+
+    Attributes:
+        staged: the staging table, where the rows still are; None where it became the target.
+        is_whole: all rows of the target are of this load.
+        leaves_out: the mode need not take every staged row.
+        changed: how many rows were inserted or updated.
+        blocks_before: the size of a plain table that rows were appended to.
+    """
+
+    target: TableName
+    staged: TableName | None
+    is_whole: bool
+    leaves_out: bool
+    changed: int
+    blocks_before: int = 0
+
+
+def check_target(session: Session, table: Table) -> None:
+    """Refuse, before anything is copied, a table whose rows cannot be read back by this user.
+
+    Raises:
+        UsageError: says why.
+    """
+    if table.kind in (tables.VIEW, tables.FOREIGN):
+        kind = "a view" if table.kind == tables.VIEW else "a foreign table"
+        raise UsageError(
+            f"{table.name} is {kind}: which of its rows a load brought cannot be told.",
+            "Leave --verify out, and run compare_table.py after the load.",
+        )
+    [[may_read, is_filtered]] = session.run(
+        "SELECT has_table_privilege(oid, 'SELECT'), row_security_active(oid) FROM pg_class WHERE oid = to_regclass(%s)",
+        table.name.quoted,
+    )
+    if not may_read:
+        raise UsageError(f"--verify reads {table.name}, and this user may not.", "GRANT SELECT on it, or leave it out.")
+    if is_filtered:
+        raise UsageError(
+            f"Row-level security may hide rows of {table.name} from this user, and --verify must see them.",
+            "Load as a user that no policy binds (BYPASSRLS), or leave --verify out.",
+        )
+
+
+def row_text(session: Session, columns: Sequence[str], forms: Sequence[Form]) -> RowText:
+    """How this database writes rows of these columns."""
+    [[encoding]] = session.run("SHOW server_encoding")
+    return RowText(tuple(columns), tuple(forms), recode=encoding != "UTF8")
+
+
+def meant_by(receipts: Sequence[Receipt]) -> Sum:
+    """What Spark meant, by the attempts that it accepted."""
+    return Sum(sum(receipt.rows for receipt in receipts), sum(receipt.hashes for receipt in receipts))
+
+
+def blocks(session: Session, table: TableName) -> int:
+    """How many blocks a plain table has; 0 for one whose rows lie in other tables."""
+    [[size]] = session.run(
+        "SELECT pg_relation_size(oid) / current_setting('block_size')::int FROM pg_class "
+        "WHERE oid = to_regclass(%s) AND relkind = 'r' AND NOT relhassubclass UNION ALL SELECT 0 LIMIT 1",
+        table.quoted,
+    )
+    return int(size)
+
+
+def verify(session: Session, verification: Verification, moved: Moved) -> Verified:
+    """See that the table holds what Spark meant, in the transaction that is open.
+
+    Raises:
+        VerificationFailed: it does not.
+    """
+    with session.users_path():  # what deferred triggers and constraints do is to be seen, too
+        session.run("SET CONSTRAINTS ALL IMMEDIATE")
+    if moved.leaves_out and moved.staged is not None:
+        rows = _verify_some(session, verification, moved, moved.staged)
+    else:
+        rows = _verify_all(session, verification, moved)
+    return Verified(rows, verification.row.compared, verification.row.not_compared)
+
+
+def _verify_all(session: Session, verification: Verification, moved: Moved) -> int:
+    """All staged rows are to be in the table, as they were meant."""
+    found = Sum(0, 0)
+    for rows in _places(session, moved):
+        found = measure(session, rows, verification.row.row_hash)
+        if found == verification.meant:
+            return found.rows
+    staged = moved.staged and measure(session, moved.staged.quoted, verification.row.row_hash)
+    raise _failed(verification.meant, found, moved.target, staging_is_right=staged == verification.meant)
+
+
+def _verify_some(session: Session, verification: Verification, moved: Moved, staged: TableName) -> int:
+    """All rows are to be in staging as they were meant, and each row that was moved is to be one of these."""
+    row_hash = verification.row.row_hash
+    found = measure(session, staged.quoted, row_hash)
+    if found != verification.meant:
+        raise _failed(verification.meant, found, moved.target, staging_is_right=False)
+    rows = _places(session, moved)[-1]
+    [[count, strange]] = session.run(
+        f"SELECT (SELECT count(*) FROM {rows}), (SELECT count(*) FROM "
+        f"(SELECT {row_hash} FROM {rows} EXCEPT ALL SELECT {row_hash} FROM {staged.quoted}) AS strange)"
+    )
+    if strange or count != moved.changed:
+        raise VerificationFailed(
+            f"The load was not published: {strange:,} of {count:,} rows of {moved.target} are none that Spark meant, "
+            f"and {moved.changed:,} were moved.",
+            _MENDING[True],
+        )
+    return int(count)
+
+
+def _places(session: Session, moved: Moved) -> list[str]:
+    """Where this load's rows are, as FROM clauses: the cheaper one, if any, and the one that is sure."""
+    if moved.is_whole:
+        return [moved.target.quoted]
+    [[transaction]] = session.run("SELECT pg_current_xact_id()::xid::text")
+    sure = f"{moved.target.quoted} WHERE xmin = '{transaction}'::xid"
+    added = blocks(session, moved.target) - moved.blocks_before if moved.blocks_before else 0
+    if added * _MUCH_BIGGER < moved.blocks_before:
+        return [f"{sure} AND ctid >= '({moved.blocks_before - 1},0)'::tid", sure]
+    return [sure]
+
+
+def _failed(meant: Sum, found: Sum, target: TableName, *, staging_is_right: bool) -> VerificationFailed:
+    where = target if staging_is_right else f"the staging of {target}"
+    if meant.rows != found.rows:
+        what = f"Spark meant {meant.rows:,} rows, and {found.rows:,} are in {where}"
+    else:
+        what = f"the {found.rows:,} rows of {where} do not have the values that Spark meant"
+    return VerificationFailed(f"The load was not published: {what}.", _MENDING[staging_is_right])
+
+
+_MENDING = {
+    True: "What was staged is right: a trigger or rule of the table changes, adds or keeps rows. Mend it, or load "
+    "without --verify and have compare_table.py name the keys that differ.",
+    False: "It went wrong before the rows reached the table. Run the load again; if it stays so, load without "
+    "--verify, have compare_table.py name the keys that differ, and report the defect.",
+}

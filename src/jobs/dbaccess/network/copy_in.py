@@ -1,0 +1,169 @@
+"""Sends rows to `COPY ... FROM STDIN`, and reads what the server says meanwhile.
+
+pg8000 reads nothing before the last row is sent. A server that raises NOTICEs would wait for somebody to read them,
+while the client waits for the server to take more rows; and an error in the first row would be told after the last.
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
+"""
+
+from __future__ import annotations
+
+import select
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Union
+
+from jobs.dbaccess.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    JobError,
+    ProtocolBroken,
+    broken_protocol,
+    driver_errors_translated,
+    from_server,
+)
+from jobs.dbaccess.network.bodies import rows_copied
+from jobs.dbaccess.network.messages import (
+    COMPLETE,
+    COPY_DATA,
+    COPY_DONE,
+    COPY_FAIL,
+    COPY_IN,
+    ERROR,
+    QUERY,
+    READY,
+    Reader,
+    error_fields,
+    message,
+)
+from jobs.dbaccess.network.sockets import WireSocket
+
+Block = Union[bytes, bytearray, memoryview]
+"""A piece of a COPY stream: any size, cut anywhere."""
+
+LARGEST = 1 << 20
+"""Bytes in a message at most: the server keeps a whole one in memory, and larger ones are no faster."""
+
+MOST_ERRORS = 2
+"""To one statement: that it failed, and that the session ends."""
+
+
+class CopyIn:
+    """One COPY into a table, over a socket that does not wait meanwhile.
+
+    Args:
+        sock: of a connection that waits for a statement.
+
+    Attributes:
+        ready: whether the connection waits for a statement again.
+    """
+
+    def __init__(self, sock: WireSocket) -> None:
+        self.ready = False
+        self._sock = sock
+        self._reader = Reader(sock.file)
+        self._events = select.poll()
+        self._events.register(sock, 0)
+        self._takes_rows = False
+        self._failure: DatabaseError | None = None
+        self._errors = 0
+        self._sent_all = False
+        self._rows: int | None = None
+
+    def run(self, statement: str, blocks: Iterable[Block]) -> int:
+        """Send all blocks, and return the rows that the server counted.
+
+        Blocks are not asked for any more once the server has refused a row. When their source raises, the server
+        undoes the COPY, and the connection can be used on.
+
+        Raises:
+            DatabaseError: the server's own reason, as soon as it tells.
+            ConnectionFailed: the connection broke.
+            ProtocolBroken: the server ended the COPY before it had all rows.
+            Exception: what the source raised.
+        """
+        self._sock.setblocking(False)
+        try:
+            self._send(message(QUERY, statement.encode() + b"\0"))
+            self._wait_until(lambda: self._takes_rows)
+            self._send_all(blocks)
+        finally:
+            self._sock.setblocking(True)
+        if self._failure is not None:
+            raise self._failure
+        if self._rows is None:
+            raise broken_protocol("a COPY ended, and it told neither an error nor how many rows there were")
+        return self._rows
+
+    def _send_all(self, blocks: Iterable[Block]) -> None:
+        source = iter(blocks)
+        while not (self._failure or self.ready):
+            try:
+                block = next(source, None)
+            except Exception:
+                self._send(message(COPY_FAIL, b"the source of the rows failed\0"))
+                self._wait_until(lambda: False)
+                raise
+            if block is None:
+                self._sent_all = True
+                self._send(message(COPY_DONE))
+                break
+            view = memoryview(block)
+            for start in range(0, len(view), LARGEST):
+                self._send(message(COPY_DATA, view[start : start + LARGEST]))
+        self._wait_until(lambda: False)
+
+    def _send(self, data: bytes) -> None:
+        """Send a message whole, and read whatever comes meanwhile."""
+        rest = memoryview(data)
+        with self._reason_told():
+            self._hear()
+            while rest:  # also of a message to which the server no longer listens: it reads on to its end
+                try:
+                    rest = rest[self._sock.send(rest) :]
+                except ssl.SSLWantReadError:
+                    self._wait(select.POLLIN)
+                except (BlockingIOError, ssl.SSLWantWriteError):
+                    self._wait(select.POLLIN | select.POLLOUT)
+
+    def _wait_until(self, done: Callable[[], bool]) -> None:
+        """Read until something has come, or the server is ready for the next statement."""
+        with self._reason_told():
+            self._hear()
+            while not (self.ready or done()):
+                self._wait(select.POLLIN)
+
+    def _wait(self, events: int) -> None:
+        self._events.modify(self._sock, events)
+        self._events.poll()
+        self._hear()
+
+    def _hear(self) -> None:
+        """Read all messages that have come."""
+        while (heard := self._reader.next()) is not None:
+            kind, body = heard
+            if kind == COPY_IN and not self._takes_rows:
+                self._takes_rows = True
+            elif kind == ERROR and self._errors < MOST_ERRORS:
+                self._errors += 1
+                self._failure = from_server(error_fields(body))
+            elif kind == COMPLETE and self._sent_all:
+                self._rows = rows_copied(body)
+            elif kind == READY:
+                self.ready = True
+                return
+            else:
+                raise broken_protocol(f"a message of the kind {kind!r} came while rows were sent to it")
+
+    @contextmanager
+    def _reason_told(self) -> Iterator[None]:
+        """Raise what the server said last where it then hung up; else how the connection broke."""
+        try:
+            with driver_errors_translated():
+                yield
+        except ProtocolBroken:
+            raise
+        except ConnectionFailed as error:
+            with suppress(JobError, OSError):
+                self._hear()
+            raise self._failure or error from None

@@ -1,0 +1,99 @@
+"""The messages of a login in their order: a server that leaves one out has not proved what it should.
+
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from jobs.dbaccess.errors import DatabaseError, broken_protocol
+from jobs.dbaccess.network.messages import AUTHENTICATION, ERROR, KEY, READY
+
+_CODE = struct.Struct("!i")
+_OK, _PASSWORD, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
+
+# What may come after what; at first, anything that is no answer. After SCRAM has begun, the server is to prove, too,
+# that it knows the password: its last message does.
+_NEXT: dict[int | None, tuple[int, ...]] = {
+    None: (_OK, _PASSWORD, _MD5, _SASL),
+    _PASSWORD: (_OK,),
+    _MD5: (_OK,),
+    _SASL: (_SASL_CONTINUE,),
+    _SASL_CONTINUE: (_SASL_FINAL,),
+    _SASL_FINAL: (_OK,),
+    _OK: (),
+}
+_BODIES = {_OK: r"", _PASSWORD: r"", _MD5: r".{4}", _SASL: r"([!-~]+\0)+\0", _SASL_CONTINUE: r"[ -~]+"}
+_BODIES[_SASL_FINAL] = _BODIES[_SASL_CONTINUE]
+_FORMS = {code: re.compile(body.encode(), re.DOTALL) for code, body in _BODIES.items()}
+
+_FOREIGN = {2: "Kerberos V5", 7: "GSSAPI", 9: "SSPI"}
+_MECHANISMS = frozenset({b"SCRAM-SHA-256", b"SCRAM-SHA-256-PLUS"})
+
+MOST_ROUNDS = 1_000_000
+"""Iterations of SCRAM that are computed for a server, in about a second; PostgreSQL's own default is 4,096."""
+
+LONGEST = 1 << 22
+"""Bytes that a server may say until it is ready."""
+
+
+class Login:
+    """What has come so far of a login.
+
+    Attributes:
+        done: whether the server is ready for statements.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self._last: int | None = None
+
+    def take(self, kind: bytes, body: bytes) -> None:
+        """Take the next message.
+
+        Raises:
+            ProtocolBroken: it cannot come here.
+            DatabaseError: the server wants a login of a kind that is not supported.
+        """
+        if kind == AUTHENTICATION:
+            self._authenticate(body)
+        elif kind == READY and self._last == _OK:
+            self.done = True
+        elif not (kind == ERROR or (kind == KEY and self._last == _OK)):
+            raise broken_protocol(f"a message of the kind {kind!r} came in the middle of the login")
+
+    def _authenticate(self, body: bytes) -> None:
+        code = _CODE.unpack_from(body)[0] if len(body) >= _CODE.size else -1
+        if code in _FOREIGN and self._last is None:
+            raise DatabaseError(
+                f"The server wants a login by {_FOREIGN[code]}, which is not supported here.",
+                "Have pg_hba.conf ask this user for scram-sha-256.",
+            )
+        if code not in _NEXT[self._last]:
+            raise broken_protocol(f"step {code} of a login came after step {self._last}")
+        rest = body[_CODE.size :]
+        if not _FORMS[code].fullmatch(rest):
+            raise broken_protocol(f"step {code} of the login is not formed as such")
+        if code == _SASL:
+            _check_mechanisms(rest)
+        if code == _SASL_CONTINUE:
+            _check_rounds(rest)
+        self._last = code
+
+
+def _check_mechanisms(rest: bytes) -> None:
+    unknown = set(rest[:-2].split(b"\0")) - _MECHANISMS
+    if unknown:
+        names = b", ".join(sorted(unknown)).decode()
+        raise DatabaseError(f"The server wants a login by {names[:100]}.", "Have it ask for scram-sha-256.")
+
+
+def _check_rounds(rest: bytes) -> None:
+    rounds = re.search(rb",i=(\d+)", rest)
+    if rounds and (len(rounds[1]) > len(str(MOST_ROUNDS)) or int(rounds[1]) > MOST_ROUNDS):
+        raise DatabaseError(
+            f"The server wants more than {MOST_ROUNDS:,} rounds of SCRAM computed.",
+            "Lower scram_iterations there, and set the password anew, if it is your server that asks.",
+        )

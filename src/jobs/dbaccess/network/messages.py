@@ -1,0 +1,144 @@
+"""Messages of PostgreSQL's protocol: a byte that names the kind, a length that counts itself, and a body.
+
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Protocol
+
+from jobs.dbaccess.errors import ConnectionFailed, broken_protocol
+from jobs.dbaccess.network import bodies
+
+HEADER = struct.Struct("!ci")
+_OF_LENGTH = 4
+"""Bytes of a length, which it counts along."""
+
+QUERY, PARSE, COPY_DATA, COPY_DONE, COPY_FAIL = b"Q", b"P", b"d", b"c", b"f"
+AUTHENTICATION, KEY, READY = b"R", b"K", b"Z"
+COPY_IN, COPY_OUT, ERROR, COMPLETE = b"G", b"H", b"E", b"C"
+COLUMNS, NO_COLUMNS, ROW = b"T", b"n", b"D"
+NOTICE, NOTIFICATION, PARAMETER = b"N", b"A", b"S"
+
+GIGABYTE = 1 << 30
+"""Bytes. PostgreSQL builds no message that is longer."""
+
+SHORT, LONGEST_ANSWER, LONGEST_ERROR, LONGEST_COLUMNS = 30_000, 1 << 26, 1 << 20, 1 << 20
+"""Bytes of a message that are read: of most kinds (libpq's own bound); of a row of a statement of ours; of an error,
+whose message may quote a cell; and of the description of 1,600 columns."""
+
+LONGEST_TALK = 4 * GIGABYTE
+"""Bytes that a server may say with nothing of it for us: a NOTICE for each of some ten million rows."""
+
+_PIECE = 1 << 20
+"""Bytes that are asked for at once: a length is no reason to reserve memory."""
+
+# How much of each kind is kept, and how long it may be. Nobody here reads NOTICEs and notifications.
+_LIMITS: Mapping[bytes, tuple[int, int]] = {
+    **dict.fromkeys((AUTHENTICATION, KEY, READY, COPY_IN, COPY_OUT, COMPLETE, PARAMETER), (SHORT, SHORT)),
+    **dict.fromkeys((b"1", b"2", b"3", b"I", b"s", b"t", COPY_DONE, NO_COLUMNS), (SHORT, SHORT)),
+    COPY_DATA: (GIGABYTE, GIGABYTE),
+    COLUMNS: (LONGEST_COLUMNS, LONGEST_COLUMNS),
+    ROW: (LONGEST_ANSWER, LONGEST_ANSWER),
+    ERROR: (LONGEST_ERROR, GIGABYTE),
+    NOTICE: (0, GIGABYTE),
+    NOTIFICATION: (0, GIGABYTE),
+}
+_TALK = frozenset({NOTICE, NOTIFICATION, PARAMETER})
+
+
+def message(kind: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
+    """A message as it is sent."""
+    return b"".join((HEADER.pack(kind, len(body) + _OF_LENGTH), body))
+
+
+def error_fields(body: bytes) -> Mapping[str, str]:
+    """The fields of an ErrorResponse, by their codes."""
+    texts = (field.decode(errors="replace") for field in body.split(b"\0") if field)
+    return {text[0]: text[1:] for text in texts}
+
+
+class Source(Protocol):
+    """A file of a connection."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """So many bytes, or those that there are; None where its socket does not wait, and there are none."""
+
+
+class Reader:
+    """Reads one message after the other, and no byte beyond. It keeps what has come of one that is not whole.
+
+    What it gives is of a known kind, not too long, and formed as it should be. NOTICEs, notifications and parameters
+    are for nobody here, and are passed over.
+
+    Args:
+        file: of a connection. Where its socket does not wait, neither does this.
+
+    Attributes:
+        longest_talk: the most bytes of what is passed over, before anything else comes.
+    """
+
+    def __init__(self, file: Source, longest_talk: int = LONGEST_TALK) -> None:
+        self._file = file
+        self.longest_talk = longest_talk
+        self._talk = 0
+        self._part = bytearray()
+        self._dropped = 0
+
+    def next(self) -> tuple[bytes, bytes] | None:
+        """The kind and the body of the next message; None where it is not there yet.
+
+        Of an error that is longer than `LONGEST_ERROR`, the body is its beginning.
+
+        Raises:
+            ConnectionFailed: the server hung up.
+            ProtocolBroken: what it says is not the protocol.
+        """
+        while self._is_whole():
+            kind, body = bytes(self._part[:1]), bytes(self._part[HEADER.size :])
+            self._count(kind, len(body) + self._dropped)
+            self._part.clear()
+            self._dropped = 0
+            bodies.check(kind, body)
+            if kind not in _TALK:
+                return kind, body
+        return None
+
+    def _is_whole(self) -> bool:
+        """Whether a whole message has come, as much of it as is kept."""
+        while (missing := self._missing()) > 0:
+            more = self._file.read(min(missing, _PIECE))
+            if more is None:
+                return False
+            if not more:
+                raise ConnectionFailed("The connection to the server broke: it hung up.")
+            self._part += more
+            self._drop()
+        return True
+
+    def _missing(self) -> int:
+        """Bytes that are known to be missing."""
+        if len(self._part) < HEADER.size:
+            return HEADER.size - len(self._part)
+        kind, length = HEADER.unpack_from(self._part)
+        if kind not in _LIMITS:
+            raise broken_protocol(f"a message is of the kind {kind!r}")
+        if not _OF_LENGTH <= length <= _LIMITS[kind][1] + _OF_LENGTH:
+            raise broken_protocol(f"a message of the kind {kind!r} has the length {length:,}")
+        return int(length) + 1 - len(self._part) - self._dropped
+
+    def _drop(self) -> None:
+        """Let go of what is longer than is kept."""
+        if len(self._part) > HEADER.size:
+            kept = HEADER.size + _LIMITS[bytes(self._part[:1])][0]
+            self._dropped += max(len(self._part) - kept, 0)
+            del self._part[kept:]
+        elif len(self._part) == HEADER.size:
+            self._missing()
+
+    def _count(self, kind: bytes, size: int) -> None:
+        self._talk = self._talk + HEADER.size + size if kind in _TALK else 0
+        if self._talk > self.longest_talk:
+            raise broken_protocol(f"{self._talk:,} bytes of notices and parameters came, and no answer")

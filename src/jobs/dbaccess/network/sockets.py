@@ -1,0 +1,248 @@
+"""Sockets: open one to a server, keep it alive, and agree with the server on TLS."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from io import BufferedRWPair
+from typing import Any, cast
+
+from jobs.dbaccess.conninfo.settings import Patience, Server, Tls
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TlsFailed
+from jobs.dbaccess.network.hearing import DriversFile
+from jobs.dbaccess.network.tls import context_for, handshake_failure
+
+logger = logging.getLogger(__name__)
+
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+"""https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL"""
+
+_CHECK = "Check host and port, that the server runs, and that a security group or firewall lets this machine in."
+
+
+class WireSocket(socket.socket):
+    """A socket that keeps the file by which its driver reads and writes it.
+
+    So another protocol than the driver's can go on where the driver stopped, with nothing lost in a buffer. COPY does.
+
+    Attributes:
+        file: all bytes.
+        drivers_file: what the driver has of it.
+        deadline: of the monotonic clock, for all that is read until it is None.
+    """
+
+    file: BufferedRWPair
+    drivers_file: DriversFile
+    deadline: float | None = None
+
+    def makefile(self, mode: Any = "r", *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as socket's own many overloads
+        """The driver's file, with a buffer below it that is large enough for many rows."""
+        self.file = super().makefile(mode, FILE_BUFFER)
+        self.drivers_file = DriversFile(self.file)
+        return self.drivers_file
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - as socket's own
+        """Receive bytes, before the deadline: a timeout begins anew with each byte that a server doles out."""
+        if self.deadline is not None:
+            self.settimeout(remaining(self.deadline))
+        return super().recv_into(*args, **kwargs)
+
+
+def remaining(deadline: float) -> float:
+    """Seconds until then.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("timed out")
+    return seconds
+
+
+FILE_BUFFER = 1 << 18
+"""Bytes. Python's default of 8 KiB costs a system call for some 60 rows."""
+
+
+class PlainSocket(WireSocket):
+    """Not encrypted."""
+
+
+class TlsSocket(WireSocket, ssl.SSLSocket):
+    """Encrypted. Where it is not to wait, its file finds nothing to read as a plain socket's does."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - as ssl's own
+        """Receive bytes.
+
+        Raises:
+            BlockingIOError: in place of ssl's own errors, of which socket files know nothing.
+        """
+        try:
+            return super().recv_into(*args, **kwargs)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError(errno.EAGAIN, "nothing to read yet") from None
+
+
+Transport = Callable[[], WireSocket]
+"""Gives a socket on which to log in."""
+
+
+def transports(server: Server, tls: Tls, patience: Patience) -> list[Transport]:
+    """The ways to a server that sslmode allows, in its order. A Unix socket is never encrypted, as in libpq."""
+
+    def plain() -> WireSocket:
+        _note_plain(server)
+        return open_socket(server, patience)
+
+    def encrypted() -> WireSocket:
+        sock = open_socket(server, patience)
+        try:
+            return _negotiate(sock, server, tls)
+        except BaseException:
+            sock.close()
+            raise
+
+    if server.host.startswith("/"):
+        return [plain]
+    return {"disable": [plain], "allow": [plain, encrypted], "prefer": [encrypted, plain]}.get(tls.mode, [encrypted])
+
+
+def _negotiate(sock: PlainSocket, server: Server, tls: Tls) -> WireSocket:
+    """The socket under TLS where the server offers it; else as it is, where sslmode puts up with that."""
+    if offers_tls(sock, server):
+        return secured(sock, server, context_for(tls, server.host))
+    if tls.mode != "prefer":
+        raise TlsFailed(f"{server} does not offer TLS, and sslmode={tls.mode} wants it.", "Turn ssl on there.")
+    _note_plain(server)
+    return sock
+
+
+def _note_plain(server: Server) -> None:
+    if not server.is_local:
+        _warn_plain(str(server))
+
+
+@cache
+def _warn_plain(server: str) -> None:
+    """Say so, once for a server."""
+    logger.warning("The connection to %s is not encrypted. Give --sslmode verify-full.", server)
+
+
+def open_socket(server: Server, patience: Patience) -> PlainSocket:
+    """A connected socket. Its timeout is still that of connecting: `settle` ends it.
+
+    Raises:
+        ConnectionFailed: no server answers there, which may pass.
+        DatabaseError: there is no such host.
+    """
+    deadline = time.monotonic() + patience.connect_timeout
+    sock = _connected(server, patience)
+    sock.deadline = deadline
+    return sock
+
+
+def _connected(server: Server, patience: Patience) -> PlainSocket:
+    try:
+        if server.host.startswith("/"):
+            local = PlainSocket(socket.AF_UNIX)
+            local.settimeout(patience.connect_timeout)
+            local.connect(f"{server.host}/.s.PGSQL.{server.port}")
+            return local
+        address = (server.hostaddr or server.host, server.port)
+        made = socket.create_connection(address, patience.connect_timeout)
+    except socket.gaierror as error:
+        kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
+        raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
+    except UnicodeError:
+        raise DatabaseError(f"There is no host {server.host!r}: it is no name.", "Check the host's name.") from None
+    except OSError as error:
+        raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
+    sock = PlainSocket(made.family, made.type, made.proto, fileno=made.detach())
+    sock.settimeout(patience.connect_timeout)
+    _keep_alive(sock, patience)
+    return sock
+
+
+def reached(sock: socket.socket, server: Server) -> Server:
+    """The server at the other end, with its address; its name stays the one to verify."""
+    return server if server.host.startswith("/") else replace(server, hostaddr=sock.getpeername()[0])
+
+
+def settle(sock: WireSocket) -> None:
+    """End the timeout of connecting: a COPY or a publish may be silent for hours, and keep-alive finds the dead."""
+    sock.deadline = None
+    sock.settimeout(None)
+
+
+def abandon(sock: socket.socket) -> None:
+    """Close a socket at once. Its own close() would wait for the driver's file object, which an error keeps alive."""
+    descriptor = sock.detach()
+    if descriptor != -1:
+        socket.close(descriptor)
+
+
+# Option -> how it is called where it is not Linux's name (macOS: TCP_KEEPALIVE). Systems lack some of them.
+_IDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
+_INTERVAL = getattr(socket, "TCP_KEEPINTVL", None)
+_COUNT = getattr(socket, "TCP_KEEPCNT", None)
+_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
+
+
+def _keep_alive(sock: socket.socket, patience: Patience) -> None:
+    """Notice a peer that is gone, and keep what stands between from forgetting a silent connection."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    options = [(_USER_TIMEOUT, int(patience.user_timeout * 1000))]
+    if patience.keepalive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        options += [(_IDLE, patience.idle), (_INTERVAL, patience.interval), (_COUNT, patience.count)]
+    for option, value in options:
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def offers_tls(sock: WireSocket, server: Server) -> bool:
+    """Ask the server for TLS; whether it agrees. It reads one byte, so that nothing unencrypted slips in after it.
+
+    Raises:
+        TlsFailed: what answers is no PostgreSQL server.
+        ConnectionFailed: nothing answers.
+    """
+    try:
+        sock.sendall(_SSL_REQUEST)
+        answer = sock.recv(1)
+    except OSError as error:
+        raise ConnectionFailed(f"{server} does not answer the request for TLS: {error}.", _CHECK) from None
+    if not answer:
+        raise ConnectionFailed(f"{server} hung up when asked for TLS.", "Check that PostgreSQL is what listens there.")
+    if answer not in (b"S", b"N"):
+        raise TlsFailed(f"{server} does not speak PostgreSQL's protocol.", "Check host and port.")
+    return answer == b"S"
+
+
+def secured(sock: WireSocket, server: Server, context: ssl.SSLContext) -> TlsSocket:
+    """The socket under TLS.
+
+    Raises:
+        TlsFailed: the handshake failed, or the server's certificate does not satisfy the context.
+        ConnectionFailed: the connection broke meanwhile.
+    """
+    try:
+        server.host.encode("idna")
+    except UnicodeError:  # where that fails within ssl, it leaves a socket open
+        raise TlsFailed(f"{server.host!r} can be no name in a certificate.", "Check the host's name.") from None
+    context.sslsocket_class = TlsSocket
+    try:
+        made = cast(TlsSocket, context.wrap_socket(sock, server_hostname=server.host))
+    except ssl.SSLError as error:
+        raise handshake_failure(error, str(server)) from None
+    except OSError as error:
+        raise ConnectionFailed(f"{server} hung up during the TLS handshake: {error}.", _CHECK) from None
+    made.deadline = sock.deadline
+    return made

@@ -1,0 +1,49 @@
+"""What it takes to read only what is new: a table that can tell, and the column that orders a row's versions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.extract import partitioning
+from jobs.dbaccess.session import Session
+from jobs.flows.extract.plan import Wanted
+
+_ORDINALS = frozenset({"int2", "int4", "int8", "timestamp", "timestamptz"})
+
+
+def with_ordinal(wanted: Wanted, name: str) -> Wanted:
+    """The same with the ordinal column, if any, among those that are wanted: it tells a row's newest version."""
+    if not name or not wanted.columns or name in wanted.columns:
+        return wanted
+    return replace(wanted, columns=(*wanted.columns, name))
+
+
+def check_tells_new(session: Session, table: Table | None) -> None:
+    """Check that what is new in a source can be told.
+
+    Raises:
+        UsageError: it cannot, for some of its rows have no transaction here.
+    """
+    if table is None:
+        raise UsageError("Which rows of a query are new cannot be told.", "Name a table.")
+    if table.kind not in ("r", "p"):
+        raise UsageError(f"{table.name} is no table: which of its rows are new cannot be told.", "Name a table.")
+    if partitioning.has_foreign_leaf(session, table.name):
+        raise UsageError(f"A part of {table.name} is a foreign table, whose new rows cannot be told.", "Name others.")
+
+
+def check_ordinal(session: Session, name: str, table: Table) -> None:
+    """Check that a column can order the versions of a row.
+
+    Raises:
+        UsageError: it is no integer or timestamp, or part of the primary key.
+    """
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None or column.base_type not in _ORDINALS:
+        what = "no column of the table" if column is None else f"a {column.type_name}"
+        raise UsageError(f"The ordinal column {name} is {what}.", "It must be an integer or a timestamp.")
+    if name in tables.primary_key(session, table.name):
+        raise UsageError(f"The ordinal column {name} is part of the primary key.", "An update does not change it.")

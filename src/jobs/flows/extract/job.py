@@ -1,0 +1,197 @@
+"""Extract into files: all that is there, or what is new since the last run of a watermark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
+from jobs.dbaccess.extract import snapshot
+from jobs.dbaccess.extract.watermark import Watermark
+from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.session import Session
+from jobs.flows.extract import watermark_runs
+from jobs.flows.extract.dataframe import reading
+from jobs.flows.extract.incremental import with_ordinal
+from jobs.flows.extract.plan import Wanted, find_source, hold_source, settle_source
+from jobs.flows.extract.watermark_runs import Turn
+from jobs.flows.file_options import PARSED, to_write, value_of
+from jobs.flows.report import Stopwatch, megabytes, plural
+from jobs.spark import hadoop_files
+from jobs.spark.file_text import for_text_files, refusal
+from jobs.spark.ordinal import Greatest
+
+
+@dataclass(frozen=True)
+class FilesJob:
+    """What is asked for.
+
+    Attributes:
+        write_mode: "error" (nothing may be there yet), "append" or "overwrite".
+        writer_options: of Spark's writer.
+        ordinal_column: the integer or timestamp that orders a row's versions; the report tells the greatest one.
+        watermark_id: names what has been taken already. Each run's rows go into a folder of their own below the target.
+        restart_watermark: take all rows anew, and have the watermark go on from there, whatever it was of.
+    """
+
+    wanted: Wanted
+    settings: Settings
+    target: str
+    file_format: str = "parquet"
+    write_mode: str = "error"
+    writer_options: Mapping[str, str] = field(default_factory=dict)
+    ordinal_column: str = ""
+    watermark_id: str = ""
+    restart_watermark: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be right.
+
+        Raises:
+            UsageError: says what.
+        """
+        if bool(self.ordinal_column) != bool(self.watermark_id):
+            raise UsageError("An incremental extract takes both.", "Give --ordinal-column and --watermark-id.")
+        if self.restart_watermark and not self.watermark_id:
+            raise UsageError("There is no watermark to restart.", "Give --watermark-id.")
+        if self.watermark_id and self.wanted.table is None:
+            raise UsageError("Which rows of a query are new cannot be told.", "Give --table.")
+        if self.watermark_id and self.write_mode != "append":
+            raise UsageError("A run of a watermark adds to what is there.", "Give --write-mode append.")
+        if self.ordinal_column and self.ordinal_column in self.wanted.text_columns:
+            raise UsageError("The greatest text is not the greatest ordinal.", "Leave it out of --text-columns.")
+
+
+@dataclass(frozen=True)
+class ExtractReport:
+    """A finished extract.
+
+    Attributes:
+        bytes: of COPY's text.
+        snapshot: what was seen, as PostgreSQL's pg_snapshot; empty on a standby.
+        watermark_from, watermark_to: the greatest ordinal of the last run and after this one, as text.
+        seconds: prepare, read (and write the files), total.
+    """
+
+    source: str
+    target: str
+    rows: int
+    bytes: int
+    parts: int
+    snapshot: str
+    watermark_from: str | None = None
+    watermark_to: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One JSON object, for --report."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    def summary(self) -> str:
+        """One or two lines for a person."""
+        total = self.seconds["total"]
+        phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
+        moved = f"; watermark {self.watermark_from} -> {self.watermark_to}" if self.watermark_to is not None else ""
+        size = f"{megabytes(self.bytes)} in {plural(self.parts, 'part')}"
+        return (
+            f"extracted {self.rows:,} rows of {self.source} to {self.target} in {total:.1f} s: "
+            f"{self.rows / total:,.0f} rows/s, {size}\n  {phases}{moved}"
+        )
+
+
+def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport:
+    """Do the extract. What cannot be right in the database is found out before Spark starts.
+
+    Args:
+        job: what is asked for.
+        start_spark: gives the session.
+
+    Raises:
+        UsageError: what is asked for cannot be right.
+        ExtractError: a value, or the snapshot, kept it from ending; the watermark has not moved.
+    """
+    watch = Stopwatch()
+    job.check()
+    job = replace(job, wanted=with_ordinal(job.wanted, job.ordinal_column))
+    with connect_pinned(job.settings, f"pgjobs extract_table {job.wanted}") as session:
+        turn = None
+        with watch.phase("prepare"):
+            mark = _taken(session, job)
+            moment = hold_source(session, job.wanted)
+            there = job.settings.at(session.server)
+            with connect_pinned(there, f"pgjobs extract {job.wanted} plan") as planner:
+                with snapshot.adopted(planner, moment):
+                    table = find_source(planner, job.wanted)
+                    if mark is not None and table is not None:
+                        watermark_runs.check(planner, table, job.ordinal_column)
+                        planned = watermark_runs.plan(planner, job.wanted, table, mark, moment.seen)
+                        turn = Turn(job.watermark_id, job.target, planned[0], mark, planned[1])
+                    source = settle_source(planner, job.wanted, table, turn.window.condition if turn else "")
+                spark = start_spark()
+                if turn is not None:
+                    turn = watermark_runs.begin(planner, spark, turn)
+        target = turn.folder(turn.number) if turn else job.target
+        with watch.phase("read"), reading(spark, there, job.wanted, source, moment) as extraction:
+            greatest = Greatest(job.ordinal_column)
+            write(greatest.observed(extraction.df), replace(job, target=target))
+        with suppress(ConnectionFailed):  # all parts were read, and so all in that moment
+            snapshot.release(session)
+        moved = watermark_runs.end(session, job.settings, spark, turn, greatest.text()) if turn else None
+    return ExtractReport(
+        str(job.wanted),
+        target,
+        extraction.rows,
+        extraction.bytes,
+        len(source.parts),
+        moment.seen,
+        mark.ordinal if mark else None,
+        moved.ordinal if moved else None,
+        watch.seconds(),
+    )
+
+
+def write(df: DataFrame, job: FilesJob) -> None:
+    """Write a DataFrame to the target. What is to be overwritten is removed when its successor is there.
+
+    Spark's own overwrite removes it first, so that a job that fails has lost it.
+
+    Raises:
+        ExtractError: the files could not give a value back.
+    """
+    spark = df.sparkSession
+    old = hadoop_files.below(spark, job.target) if job.write_mode == "overwrite" else []
+    mode = "append" if job.write_mode == "overwrite" else job.write_mode
+    if job.file_format in PARSED:
+        df = for_text_files(df, null_rows=job.file_format != "csv" or bool(value_of(job.writer_options, "nullValue")))
+    options = to_write(job.file_format, job.writer_options)
+    with _refusals_told():
+        df.write.format(job.file_format).options(**options).mode(mode).save(job.target)
+    hadoop_files.remove(spark, old)
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Raise our own error in place of Spark's, of a value that the files could not give back."""
+    try:
+        yield
+    except Exception as error:
+        told = refusal(str(error))
+        if told is None:
+            raise
+        raise ExtractError(
+            told,
+            "Extract as Parquet, give the column to --text-columns, or state --option nullValue to write and to load.",
+        ) from None
+
+
+def _taken(session: Session, job: FilesJob) -> Watermark | None:
+    """The watermark, held until the session ends; None for none."""
+    if not job.watermark_id:
+        return None
+    watermark_runs.check(session, find_source(session, job.wanted), job.ordinal_column)
+    return watermark_runs.take(session, job.watermark_id, job.restart_watermark)

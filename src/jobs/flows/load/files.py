@@ -1,0 +1,250 @@
+"""Files as a load reads them: no record is read wrongly, left out or turned into NULLs without a word."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from pyspark.errors import ParseException
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from jobs.copyformat.encode_spark import backquoted
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.flows import file_options
+from jobs.flows.file_options import DROPMALFORMED, FAILFAST, PARSED, PERMISSIVE
+from jobs.flows.load.job import LoadJob, run
+from jobs.flows.report import LoadReport, plural
+
+MALFORMED = "pgjobs_malformed"
+"""The column in which Spark leaves the text of a malformed record. It is not loaded."""
+
+_MARK = "pgjobs: malformed record in "
+_MOST = 2**31 - 1
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is to be read.
+
+    Attributes:
+        options: of Spark's reader, as they were given.
+        schema: columns and types as DDL; empty for those that Spark finds.
+        select: a query over the view `source`; empty for all of it.
+    """
+
+    paths: Sequence[str]
+    file_format: str
+    options: Sequence[str]
+    schema: str = ""
+    select: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What was read.
+
+    Attributes:
+        malformed: how many records Spark could not read as they are: left out, or NULL in part.
+    """
+
+    df: DataFrame
+    malformed: int = 0
+
+
+def check(files: Files) -> None:
+    """Check what can be checked without Spark.
+
+    Raises:
+        UsageError: an option is unknown or stands twice, or --schema does not suit the format.
+    """
+    file_options.mode_of(file_options.parse_options(files.options, files.file_format))
+    if files.schema and files.file_format not in PARSED:
+        raise UsageError(
+            f"--schema is for {' and '.join(PARSED)}: files of {files.file_format} state their columns.",
+            "Cast and rename with --select.",
+        )
+
+
+def load(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) -> LoadReport:
+    """Load files.
+
+    Args:
+        job: what is asked for.
+        files: what is to be read.
+        start_spark: gives the session; not asked for a load that is done already.
+
+    Raises:
+        UsageError: what is asked for cannot be right; nothing was copied.
+        JobError: the load failed; nothing of it is in the table.
+    """
+    check(files)
+    malformed = 0
+
+    def rows() -> DataFrame:
+        nonlocal malformed
+        found = read(start_spark(), files)
+        malformed = found.malformed
+        return found.df
+
+    with malformed_told():
+        report = run(job, rows)
+    return replace(report, records_malformed=malformed)
+
+
+def read(spark: SparkSession, files: Files) -> Rows:
+    """The rows of files.
+
+    Raises:
+        UsageError: the schema or an option cannot be right.
+    """
+    rows = _read(spark, files)
+    if not files.select:
+        return rows
+    rows.df.createOrReplaceTempView("source")
+    return Rows(spark.sql(files.select), rows.malformed)
+
+
+def _read(spark: SparkSession, files: Files) -> Rows:
+    stated = file_options.parse_options(files.options, files.file_format)
+    reader = spark.read.format(files.file_format).options(**file_options.to_read(files.file_format, stated))
+    paths = list(files.paths)
+    if files.file_format not in PARSED:
+        return Rows(reader.load(paths))
+    mode = file_options.mode_of(stated)
+    if file_options.value_of(stated, "singleVariantColumn"):
+        return Rows(reader.option("mode", mode).load(paths))
+    name = file_options.value_of(stated, "columnNameOfCorruptRecord", MALFORMED)
+    reader = reader.option("columnNameOfCorruptRecord", name)
+    # A malformed record is to be seen here, and not in Spark's error: that quotes it.
+    found = (
+        _with_schema(reader, files.schema).option("mode", PERMISSIVE if mode == FAILFAST else mode).load(paths).schema
+    )
+    inferred_malformed = name in found.names and not files.schema
+    columns = [field for field in found if field.name != name]
+    if not columns:  # of no file, or of empty ones
+        return Rows(reader.schema(found).load(paths))
+    if files.file_format == "csv" and (files.schema or file_options.are_headers_own([field.name for field in columns])):
+        reader = reader.options(**file_options.completed(stated, {"enforceSchema": "false"}))
+    schema = t.StructType([*columns, t.StructField(name, t.StringType())])
+    marked = reader.schema(schema).option("mode", PERMISSIVE).load(paths)
+    if inferred_malformed and mode == FAILFAST:
+        _raise_first(marked, name)
+    if inferred_malformed:
+        raise UsageError(
+            "Spark could not read some records, and gave them a column of their own.",
+            'Name the columns with --schema "id INT, name STRING", or give --option mode=DROPMALFORMED.',
+        )
+    keep = name in found.names
+    malformed = 0 if mode == FAILFAST else _count(marked, name)
+    if malformed:
+        done = "left out" if mode == DROPMALFORMED else "NULL in what Spark could not read"
+        logger.warning("%s malformed: %s (mode=%s).", plural(malformed, "record"), done, mode)
+    df = marked if mode == PERMISSIVE else marked.where(_is_whole(marked, name, mode, all_columns=bool(files.select)))
+    return Rows(df if keep else df.drop(name), malformed)
+
+
+def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
+    """The reader with a schema, if any.
+
+    Raises:
+        UsageError: it is no list of columns.
+    """
+    if not schema:
+        return reader
+    try:
+        return reader.schema(schema)
+    except ParseException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(
+            f"--schema {schema!r} is no list of columns: {reason}", 'Write "id INT, name STRING".'
+        ) from None
+
+
+def _is_whole(df: DataFrame, name: str, mode: str, *, all_columns: bool) -> Column:
+    """Of each row, whether Spark could read its record; where records must not be malformed, an error for one that is.
+
+    Args:
+        df: the rows.
+        name: of the column of malformed records.
+        mode: what to do about them.
+        all_columns: have Spark read them all, for a value of a column that is not read is not found malformed.
+    """
+    whole = _nulls(df, name) <= _MOST if all_columns else f.lit(True)
+    refused = f.raise_error(f.concat(f.lit(_MARK), f.input_file_name())).cast("boolean")
+    return f.when(df[backquoted(name)].isNull(), whole).otherwise(refused if mode == FAILFAST else f.lit(False))
+
+
+def _nulls(df: DataFrame, name: str) -> Column:
+    """A number that Spark cannot have without reading every column."""
+    return f.hash(*[df[backquoted(column)].isNull() for column in df.columns if column != name])
+
+
+def _count(df: DataFrame, name: str) -> int:
+    """How many records are malformed. It reads them once more: accumulators count a task that is retried twice."""
+    [row] = df.agg(f.count(f.when(df[backquoted(name)].isNotNull(), 1)), f.max(_nulls(df, name))).collect()
+    return int(row[0])
+
+
+def _raise_first(df: DataFrame, name: str) -> None:
+    """Raise the error of a malformed record that is there."""
+    df.where(_is_whole(df, name, FAILFAST, all_columns=True)).agg(f.max(_nulls(df, name))).collect()
+
+
+@contextmanager
+def malformed_told() -> Iterator[None]:
+    """Raise our own errors in place of Spark's of records that it cannot read: its own quote the record.
+
+    Raises:
+        LoadError: a record is malformed, or another header than expected.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = told_of(_messages(error))
+        if told is None:
+            raise
+        raise told from None
+
+
+def _messages(error: Exception) -> str:
+    """All that an error and its causes say."""
+    texts, cause = [str(error)], getattr(error, "java_exception", None)
+    while cause is not None:
+        texts.append(str(cause.toString()))
+        cause = cause.getCause()
+    return "\n".join(texts)
+
+
+def told_of(message: str) -> LoadError | None:
+    """What Spark's message says of a record, without its values; None where it is about something else."""
+    marked = re.search(rf"{_MARK}(\w+:/\S*)", message)  # a plan that Spark shows holds the mark, and no file
+    file = re.search(r"(?:reading file|CSV file:) (\S+?)\.?(?:\s|$)", message)
+    where = f" of {file.group(1)}" if file else ""
+    if marked:
+        return LoadError(
+            f"A record of {marked.group(1)} is malformed: it has too many or too few fields, a value of another type, "
+            "or is broken.",
+            "Nothing was loaded. Mend the file, or give --option mode=DROPMALFORMED to leave such records out.",
+        )
+    if "Unescaped quote character" in message:
+        return LoadError(
+            f"A quoted value{where} holds a quote that is not escaped by a backslash.",
+            "Nothing was loaded. Give --option 'escape=\"' where quotes are doubled, or --option "
+            "unescapedQuoteHandling=STOP_AT_DELIMITER to take such values as they stand.",
+        )
+    if "CSV header does not conform" in message or "Number of column in CSV header" in message:
+        return LoadError(
+            f"The header{where} does not name the columns that are expected, in their order.",
+            "Nothing was loaded. Give --schema with the header's names, load files of different headers one by one, or "
+            "give --option enforceSchema=true to go by the order alone.",
+        )
+    if "MALFORMED_RECORD_IN_PARSING" in message or "MALFORMED_CSV_RECORD" in message:
+        return LoadError(f"A record{where} is malformed.", "Nothing was loaded. Mend the file.")
+    return None

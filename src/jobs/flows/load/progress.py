@@ -1,0 +1,77 @@
+"""Progress of a copy while it runs: what the server itself counts, asked on the driver's idle connection.
+
+Asking also keeps that connection from looking idle to whatever stands between.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TextIO
+
+from jobs.dbaccess.errors import JobError
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.session import Session
+from jobs.flows.report import megabytes
+
+TERMINAL_PERIOD = 1.0
+"""Seconds between two updates of the line on a terminal."""
+
+LOG_PERIOD = 10.0
+"""Seconds between two lines in a log: six a minute are enough to see that it moves."""
+
+
+class Progress:
+    """As a context manager, shows a line of progress until its block ends.
+
+    The session belongs to this object's thread meanwhile.
+    """
+
+    def __init__(self, session: Session, names: Staging, parts: int, out: TextIO | None = None) -> None:
+        self._session = session
+        self._names = names
+        self._parts = parts
+        self._out = out or sys.stderr
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="pgjobs-progress", daemon=True)
+        self._start = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        if self._out.isatty():
+            self._out.write("\r\x1b[K")
+
+    def _watch(self) -> None:
+        period = TERMINAL_PERIOD if self._out.isatty() else LOG_PERIOD
+        with suppress(JobError):  # a broken connection is for the publish to find, not for a line of progress
+            while not self._done.wait(period):
+                self._show()
+
+    def _show(self) -> None:
+        claimed = staging.tally(self._session, self._names)
+        rows, size = staging.under_way(self._session, self._names)
+        line = progress_line(
+            claimed.parts,
+            self._parts,
+            claimed.rows + rows,
+            claimed.bytes + size,
+            time.monotonic() - self._start,
+        )
+        self._out.write(f"\r{line}\x1b[K" if self._out.isatty() else f"{line}\n")
+        self._out.flush()
+
+
+def progress_line(parts: int, all_parts: int, rows: int, size: int, seconds: float) -> str:
+    """Parts done, rows and speed, in one line."""
+    width = 20
+    filled = width * parts // all_parts if all_parts else width
+    bar = "#" * filled + "." * (width - filled)
+    return f"copy [{bar}] {parts}/{all_parts} parts, {rows:,} rows, {megabytes(size / max(seconds, 0.001))}/s"

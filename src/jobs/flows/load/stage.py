@@ -1,0 +1,137 @@
+"""Copy a DataFrame into staging: encode, choose connections, run, and notice what Spark computed anew."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql.types import ArrayType, MapType, StructType
+
+from jobs.copyformat import encode_spark
+from jobs.dbaccess.catalog.capacity import capacity
+from jobs.dbaccess.errors import NOT_UTF8, LoadError
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.session import Session
+from jobs.flows.load.progress import Progress
+from jobs.flows.load.target import Target
+from jobs.flows.report import Stopwatch
+from jobs.spark import load_tasks, nul
+from jobs.spark.lineage import was_recomputed
+from jobs.spark.load_tasks import Delivery
+from jobs.spark.row_hash import row_hash
+from jobs.spark.scheduling import job_group, run_partitions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Copying:
+    """How to copy.
+
+    Attributes:
+        parallelism: the most connections at once, or None to choose by what the server has free.
+        strip_nul: leave NUL characters out of text, instead of refusing them.
+    """
+
+    parallelism: int | None = None
+    strip_nul: bool = False
+
+
+class RowsMayDiffer(LoadError):
+    """Spark computed a shuffle anew, and parts may have seen different outcomes of it: staging cannot be trusted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Spark lost data of a shuffle and computed it anew: parts that were copied before and after "
+            "need not fit together.",
+            "Where executors are often lost, write the input to files first, and load those.",
+        )
+
+
+def copy(
+    session: Session, df: DataFrame, target: Target, *, delivery: Delivery, how: Copying, watch: Stopwatch
+) -> tuple[Receipt, ...]:
+    """Copy all rows into staging, and return the receipts of the attempts that Spark accepted, one for each part.
+
+    Raises:
+        RowsMayDiffer: the load must start over, in a new staging.
+    """
+    names, context = delivery.staging, df.sparkSession.sparkContext
+    group = names.rows.name
+    with job_group(context, group, f"pgjobs: {target.name}"):
+        with watch.phase("prepare"):
+            lines = encode_spark.encode(df, target.matches, how.strip_nul, _hashing(target, how))
+            copies = load_tasks.plan_parts(lines, delivery, hashed=target.row is not None)
+            parts = copies.getNumPartitions()
+            at_once = how.parallelism or choose_connections(session, parts)
+        with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_told():
+            receipts = tuple(run_partitions(copies, parts, at_once, group))
+    if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
+        raise RowsMayDiffer
+    return receipts
+
+
+def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Column] | None:
+    """What makes a row's hash of its values, where the load is to be verified."""
+    if target.row is None:
+        return None
+    return partial(row_hash, matches=target.matches, forms=target.row.forms, strip_nul=how.strip_nul)
+
+
+@contextmanager
+def _indeterminacy_told() -> Iterator[None]:
+    """Spark gives a job up itself where it knows that the input is not determinate."""
+    try:
+        yield
+    except Exception as error:
+        if "indeterminate output was failed and retried" in str(error):
+            raise RowsMayDiffer from None
+        raise
+
+
+def choose_connections(session: Session, parts: int) -> int:
+    """The number of connections that the server's free ones allow, told where it bounds the load."""
+    server = capacity(session)
+    chosen = server.share()
+    if chosen < parts:
+        logger.info(
+            "Copying %d parts over %d connections at once: the server has %d of %d free. (--parallelism)",
+            parts,
+            chosen,
+            server.free,
+            server.allowed,
+        )
+    return chosen
+
+
+def raise_failure(session: Session, names: Staging, df: DataFrame, target: Target) -> None:
+    """Raise what a task noted as the reason why the load cannot succeed.
+
+    Raises:
+        LoadError: the server refused a row; the message names the column.
+    """
+    failure = staging.tally(session, names).failure
+    if failure is None:
+        return
+    if NOT_UTF8 in failure:
+        strings = [match.source for match in target.matches if nul.may_hold(match.spark_type)]
+        culprits = nul.columns_with_nul(df, strings)
+        if culprits:
+            raise LoadError(
+                f"PostgreSQL's text holds no NUL character, and there are some in {', '.join(culprits)}.",
+                "Nothing was loaded. Clean the column, or give --nul strip to leave them out.",
+            )
+        nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
+        culprits = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))
+        if culprits:
+            raise LoadError(
+                f"Text in {', '.join(culprits)} holds bytes that are not UTF-8.",
+                "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
+            )
+    raise LoadError(failure, "Nothing was loaded.")

@@ -1,0 +1,149 @@
+"""What executors run to read: a part's blocks by COPY, in the snapshot that the driver holds, decoded in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark import Accumulator, AccumulatorParam, SparkContext
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from jobs.copyformat import decode_spark
+from jobs.copyformat.read_types import Reading
+from jobs.copyformat.whole_stage import DECODING, is_wide, outside_whole_stage
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.extract import snapshot
+from jobs.dbaccess.extract.snapshot import Snapshot
+from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """What a task must know to read a part.
+
+    Attributes:
+        parts: of each, its SELECTs.
+        readings: the columns, in the order of the SELECTs.
+        label: for pg_stat_activity.
+    """
+
+    settings: Settings
+    snapshot: Snapshot
+    parts: tuple[tuple[str, ...], ...]
+    readings: tuple[Reading, ...]
+    label: str
+
+
+class PartTally(AccumulatorParam[dict[int, tuple[int, int]]]):
+    """Rows and bytes of each part. A part that is read anew is the same again, so that it counts once."""
+
+    def zero(self, value: dict[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:  # noqa: ARG002 - PySpark's
+        """Nothing was read."""
+        return {}
+
+    def addInPlace(  # noqa: N802 - PySpark's name
+        self, value1: dict[int, tuple[int, int]], value2: dict[int, tuple[int, int]]
+    ) -> dict[int, tuple[int, int]]:
+        """Both."""
+        value1.update(value2)
+        return value1
+
+
+Tally = Accumulator[dict[int, tuple[int, int]]]
+
+
+def new_tally(context: SparkContext) -> Tally:
+    """A tally of what will be read."""
+    return context.accumulator({}, PartTally())
+
+
+def fetch(spark: SparkSession, fetching: Fetching, arrow: bool, tally: Tally) -> DataFrame:
+    """A DataFrame with a partition for each part.
+
+    Args:
+        spark: the session.
+        fetching: what to read.
+        arrow: decode by PyArrow on the workers; else by Spark's own expressions.
+        tally: counts what was read.
+    """
+    cells = _by_arrow(spark, fetching, tally) if arrow else _by_text(spark, fetching, tally)
+    carried = {field.name: field.dataType for field in cells.schema}
+    values: list[Column] = []
+    for place, reading in enumerate(fetching.readings):
+        name = _cell_name(place)
+        is_value = carried[name] == reading.spark_type
+        values.append(f.col(name) if is_value else f.expr(decode_spark.value(name, reading, place)))
+    if not arrow and _is_wide(fetching):
+        values[0] = outside_whole_stage(values[0], fetching.readings[0].spark_type, f.col(_cell_name(0)))
+    return cells.select(*(value.alias(reading.name) for value, reading in zip(values, fetching.readings)))
+
+
+def _is_wide(fetching: Fetching) -> bool:
+    return is_wide([reading.spark_type for reading in fetching.readings], DECODING)
+
+
+def _cell_name(place: int) -> str:
+    return f"c{place}"
+
+
+def _by_arrow(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame:
+    """Columns of their own types, or of text."""
+    from jobs.copyformat import decode_arrow
+
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for part in batch.column(0).to_pylist():
+                yield from decode_arrow.batches(_blocks(fetching, part, tally), fetching.readings)
+
+    schema = t.StructType(
+        [
+            t.StructField(_cell_name(place), decode_arrow.carried_type(reading))
+            for place, reading in enumerate(fetching.readings)
+        ]
+    )
+    parts = len(fetching.parts)
+    return spark.range(0, parts, 1, parts).mapInArrow(read, schema)
+
+
+def _by_text(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame:
+    """Columns of text, cut out of blocks by the JVM: Python hands over blocks alone."""
+    parts = len(fetching.parts)
+    numbers = spark.sparkContext.parallelize(range(parts), parts)
+    blocks = numbers.flatMap(lambda part: ((block[:-1],) for block in _blocks(fetching, part, tally)))
+    frame = spark.createDataFrame(blocks, t.StructType([t.StructField("block", t.BinaryType())]), verifySchema=False)
+    lines = frame.select(f.explode(f.split(f.decode("block", "UTF-8"), "\n")).alias("line"))
+    raw = lines.select(f.split("line", "\t").alias("cells"))
+    cells = [decode_spark.cell(f.col("cells")[place], reading) for place, reading in enumerate(fetching.readings)]
+    if _is_wide(fetching):
+        cells[0] = outside_whole_stage(cells[0], t.StringType(), f.col("cells")[0])
+    return raw.select(*(made.alias(_cell_name(place)) for place, made in enumerate(cells)))
+
+
+def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:
+    """The blocks of a part, counted at its end."""
+    rows = size = 0
+    label = f"{fetching.label} part {part}"
+    for block in read_part(fetching.settings, fetching.snapshot, fetching.parts[part], label):
+        yield block
+        rows += block.count(b"\n")
+        size += len(block)
+    tally.add({part: (rows, size)})
+
+
+def read_part(settings: Settings, moment: Snapshot, queries: Iterable[str], label: str) -> Iterator[bytes]:
+    """The blocks of a part's SELECTs, over a connection of its own."""
+    with connect_pinned(settings, label) as session, snapshot.adopted(session, moment):
+        yield from copied(session, queries)
+
+
+def copied(session: Session, queries: Iterable[str]) -> Iterator[bytes]:
+    """The rows of SELECTs, in blocks of whole lines."""
+    for query in queries:
+        yield from session.copy_out(f"COPY ({query}) TO STDOUT")

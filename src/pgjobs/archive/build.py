@@ -1,0 +1,170 @@
+"""Packs the venv archive that EMR Serverless unpacks on every worker; no Docker, on Linux or macOS, in seconds.
+
+A venv is little more than a folder: bin/python leads to the image's interpreter, pyvenv.cfg says so, and
+site-packages holds wheels, which are fetched for the *target's* Python and platform. What the image has (boto3,
+pandas, PyArrow) stays visible by include-system-site-packages. The same inputs give the same bytes. A self-contained
+archive carries an interpreter instead: it sees nothing of the image's.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgjobs.archive import interpreter, manifest, pins, provenance, sources, wheels
+from pgjobs.archive.inspection import Finding, inspect_archive
+from pgjobs.archive.manifest import NAME
+from pgjobs.archive.tarball import pack
+from pgjobs.archive.target import Target
+from pgjobs.archive.uv import run_uv
+from pgjobs.errors import DeployError
+
+ROOT = Path(__file__).resolve().parents[3]
+LOCK = ROOT / "requirements" / "runtime.lock"
+OURS = ("src/jobs", "src/pyspark_pgcopy")
+"""The packages of this project that run on EMR."""
+
+Tell = Callable[[str], object]
+"""Takes a line for a person."""
+
+MOST_SHOWN = 10
+"""Faults that are listed; a package for another processor alone has dozens."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is wanted beside the jobs' own packages.
+
+    Attributes:
+        packages: as pip would be told of them, and paths of wheels; pinned in a lock file.
+        requirements: files that pin packages by version and hash themselves.
+        locks: the folder of the lock files.
+    """
+
+    packages: Sequence[str] = ()
+    requirements: Sequence[Path] = ()
+    locks: Path = LOCK.parent
+
+    def __bool__(self) -> bool:
+        return bool(self.packages or self.requirements)
+
+
+NO_EXTRAS = Extras()
+
+
+def build(
+    target: Target, output: Path, extras: Extras = NO_EXTRAS, carried: Path | None = None, tell: Tell = print
+) -> Path:
+    """Make the archive and its manifest, and check them before they get their names.
+
+    Args:
+        target: what to build for.
+        output: the folder to write to.
+        extras: what is wanted beside the jobs' own packages.
+        carried: the folder of the interpreter to carry, where the target is for one; by default uv installs it.
+        tell: is told, in lines, what a person should know of what was packed.
+
+    Raises:
+        DeployError: a package has no wheel for the target, or the archive does not pass its checks.
+    """
+    missing = [str(file) for file in extras.requirements if not file.is_file()]
+    if missing:
+        raise DeployError(f"There is no requirements file {', '.join(missing)}.")
+    ours = sources.find_sources(ROOT, OURS)
+    with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
+        tree = Path(scratch, "venv")
+        if target.carried:
+            carried = carried or interpreter.fetch(target, ROOT / "build" / "python")
+            interpreter.carry(carried, tree, target)
+        site = lay_out(tree, target)
+        pinned = pins.pin(extras.packages, target, LOCK, extras.locks, Path(scratch))
+        requirements = [LOCK, *pinned.files, *extras.requirements]
+        install(site, target, requirements)
+        sources.copy_sources(ours, ROOT, site)
+        packed = Path(scratch, NAME)
+        pack(tree, packed)
+        complain(inspect_archive(packed, target, with_extras=bool(extras)))
+        inputs = provenance.Inputs(
+            ours.commit,
+            locked(pinned, extras),
+            manifest.origins(site, wheels.suitable(requirements, target, Path(scratch))),
+            parameters(target, extras),
+        )
+        described = manifest.describe(packed, site, target, inputs)
+        if carried:
+            described["carried_interpreter"] = interpreter.describe(carried, target)
+        output.mkdir(parents=True, exist_ok=True)
+        shutil.move(str(packed), output / NAME)
+        manifest.beside(output / NAME).write_text(json.dumps(described, indent=2) + "\n")
+        for line in filter(None, [*sources.describe(ours), pinned.keep()]):
+            tell(line)
+    return output / NAME
+
+
+def locked(pinned: pins.Pins, extras: Extras) -> dict[str, bytes]:
+    """The requirements files that were packed by, under the names that the manifest has for them."""
+    files = {LOCK: LOCK.read_bytes(), **pinned.locked(), **{file: file.read_bytes() for file in extras.requirements}}
+    return {provenance.lock_name(file, ROOT): content for file, content in files.items()}
+
+
+def parameters(target: Target, extras: Extras) -> dict[str, object]:
+    """What the caller asked for, without the places of this machine."""
+    return {
+        "release": target.release,
+        "architecture": target.architecture,
+        "interpreter": target.interpreter,
+        "self_contained": target.carried,
+        "with": sorted(Path(extra).name if extra.endswith(".whl") else extra for extra in extras.packages),
+        "requirements": sorted(provenance.lock_name(file, ROOT) for file in extras.requirements),
+    }
+
+
+def lay_out(tree: Path, target: Target) -> Path:
+    """Make an empty venv for the target's interpreter, unless that is carried; the folder of its packages."""
+    site = tree / "lib" / f"python{target.version}" / "site-packages"
+    site.mkdir(parents=True)
+    if target.carried:
+        return site
+    (tree / "bin").mkdir()
+    (tree / "bin" / "python").symlink_to(target.interpreter)
+    for name in ("python3", f"python{target.version}"):
+        (tree / "bin" / name).symlink_to("python")
+    (tree / "pyvenv.cfg").write_text(
+        f"home = {Path(target.interpreter).parent}\ninclude-system-site-packages = true\nversion = {target.version}\n"
+    )
+    return site
+
+
+def install(site: Path, target: Target, requirements: Sequence[Path]) -> None:
+    """Install what requirements files pin, as wheels for the target.
+
+    Raises:
+        DeployError: a package is not pinned by version and hash, or has no such wheel.
+    """
+    files = [word for file in requirements for word in ("--requirements", str(file))]
+    run_uv(
+        [
+            *("pip", "install", "--quiet", "--target", str(site), "--link-mode", "copy"),
+            *("--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"),
+            *("--require-hashes", *files),
+        ],
+        "The packages cannot be had for the target, as the requirements pin them (--with: remove its lock file to pin "
+        "anew)",
+    )
+    pins.forget_the_machine(site)
+
+
+def complain(findings: Sequence[Finding]) -> None:
+    """Refuse an archive with faults.
+
+    Raises:
+        DeployError: lists them.
+    """
+    if findings:
+        shown = [f"  {finding}" for finding in findings[:MOST_SHOWN]]
+        more = [f"  and {len(findings) - MOST_SHOWN} more"] if len(findings) > MOST_SHOWN else []
+        raise DeployError("\n".join(["The archive does not pass:", *shown, *more]))

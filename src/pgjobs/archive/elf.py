@@ -1,0 +1,80 @@
+"""What keeps a compiled file from running on the target: its processor, its C library, the libraries it wants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator
+from io import BytesIO
+from pathlib import PurePosixPath
+from posixpath import normpath
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+
+from pgjobs.archive.target import Target
+
+MAGIC = b"\x7fELF"
+
+_ELF_MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
+
+# glibc's own, and what Amazon Linux's package of Python wants, which all images have.
+_SYSTEM_LIBRARIES = re.compile(
+    r"(ld-linux-.+|lib(c|m|dl|pthread|rt|util|gcc_s|z|bz2|lzma|expat|ffi|ssl|crypto|sqlite3|uuid))\.so\.\d+"
+)
+_SEARCH_PATHS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath"}
+
+
+def elf_faults(content: bytes, target: Target) -> Iterator[str]:
+    """A compiled file must be for the target's processor, and want no newer C library than the target has."""
+    try:
+        elf = ELFFile(BytesIO(content))
+        if elf.header.e_machine != _ELF_MACHINES[target.machine]:
+            yield f"is compiled for {elf.header.e_machine}, not for {target.machine}"
+        wanted = max(_glibc_versions(elf), default=(0, 0))
+    except ELFError as error:
+        yield f"is a broken ELF file: {error}"
+        return
+    if wanted > target.glibc:
+        yield f"wants glibc {wanted[0]}.{wanted[1]}, and the target has {target.glibc[0]}.{target.glibc[1]}"
+
+
+def _glibc_versions(elf: ELFFile) -> Iterator[tuple[int, int]]:
+    """The versions of glibc whose symbols a file wants."""
+    for section in elf.iter_sections():
+        if isinstance(section, GNUVerNeedSection):
+            for _, needs in section.iter_versions():
+                for need in needs:
+                    version = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?", need.name)
+                    if version:
+                        yield int(version[1]), int(version[2])
+
+
+def library_faults(content: bytes, folder: PurePosixPath, names: Container[str]) -> Iterator[str]:
+    """An interpreter's file must find its libraries on the image, or in the archive by a path from where it lies.
+
+    Args:
+        content: the file.
+        folder: where it lies in the archive.
+        names: everything in the archive.
+    """
+    wanted, paths = _libraries(content)
+    folders = [normpath(path.replace("$ORIGIN", str(folder))) for path in paths if path.startswith("$ORIGIN")]
+    for library in wanted:
+        if not _SYSTEM_LIBRARIES.fullmatch(library) and not any(f"{found}/{library}" in names for found in folders):
+            yield f"does not find {library}, neither on the image nor by $ORIGIN in the archive"
+
+
+def _libraries(content: bytes) -> tuple[list[str], list[str]]:
+    """The libraries that a file wants, and where it looks for them."""
+    wanted: list[str] = []
+    paths: list[str] = []
+    for section in ELFFile(BytesIO(content)).iter_sections():
+        if isinstance(section, DynamicSection):
+            for tag in section.iter_tags():
+                if tag.entry.d_tag == "DT_NEEDED":
+                    wanted.append(getattr(tag, "needed"))  # noqa: B009 - pyelftools sets it where the tag has it
+                elif tag.entry.d_tag in _SEARCH_PATHS:
+                    paths += getattr(tag, _SEARCH_PATHS[tag.entry.d_tag]).split(":")
+    return wanted, paths

@@ -1,0 +1,160 @@
+"""Checks an archive before it is called done: what on the target would keep it from running."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+
+from pgjobs.archive.elf import MAGIC, elf_faults, library_faults
+from pgjobs.archive.tarball import unpack
+from pgjobs.archive.target import Target
+
+BUDGET = 1_500_000
+"""Bytes of an archive without extras: each worker downloads and unpacks it before it starts."""
+
+SELF_CONTAINED_BUDGET = 60_000_000
+"""Bytes of one that carries an interpreter: a CPython 3.11 without its libraries comes to 17 MB."""
+
+# How the executables of other systems begin: Mach-O (both byte orders, both sizes, fat) and PE.
+_FOREIGN = {
+    b"\xfe\xed\xfa\xce": "Mach-O",
+    b"\xfe\xed\xfa\xcf": "Mach-O",
+    b"\xce\xfa\xed\xfe": "Mach-O",
+    b"\xcf\xfa\xed\xfe": "Mach-O",
+    b"\xca\xfe\xba\xbe": "Mach-O",
+    b"MZ": "PE",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A fault: which file, and what is wrong with it."""
+
+    path: str
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fault}"
+
+
+def inspect_archive(file: Path, target: Target, *, with_extras: bool) -> list[Finding]:
+    """All faults of an archive.
+
+    Args:
+        file: the .tar.gz.
+        target: where it is to run.
+        with_extras: packages were added, so that the size has no bound.
+    """
+    findings: list[Finding] = []
+    try:
+        with tarfile.open(file) as archive:
+            names = set(archive.getnames())
+            for member in archive:
+                findings += _inspect_member(archive, member, target, names)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        return [Finding(str(file), f"is no archive: {error}")]
+    findings += _inspect_layout(file, target)
+    budget = SELF_CONTAINED_BUDGET if target.carried else BUDGET
+    if not with_extras and file.stat().st_size > budget:
+        findings.append(Finding(str(file), f"has {file.stat().st_size:,} bytes, and may have {budget:,}"))
+    return findings or _inspect_import(file, target)
+
+
+def carried_version(file: Path) -> str | None:
+    """The version of the interpreter that an archive carries, "3.12"; None where it carries none, or is no archive."""
+    try:
+        with tarfile.open(file) as archive:
+            found = (re.fullmatch(r"lib/python(3\.\d+)/os\.py", name) for name in archive.getnames())
+            return next((version[1] for version in found if version), None)
+    except (tarfile.TarError, EOFError, OSError):
+        return None
+
+
+def _inspect_member(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, target: Target, names: Container[str]
+) -> Iterator[Finding]:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        yield Finding(member.name, "lies outside of the archive")
+    if member.issym() and not _leads_well(path, member.linkname, target, names):
+        yield Finding(member.name, f"leads to {member.linkname}, neither inside nor the release's interpreter")
+    if member.isfile():
+        content = archive.extractfile(member)
+        yield from _inspect_content(path, content.read() if content else b"", target, names)
+        if path.parent.name == "bin" and not member.mode & 0o100:
+            yield Finding(member.name, "is not executable")
+
+
+def _leads_well(path: PurePosixPath, link: str, target: Target, names: Container[str]) -> bool:
+    """Whether a symbolic link leads to something inside, or to the interpreter."""
+    if link.startswith("/"):
+        return link == target.interpreter
+    return normpath(path.parent / link) in names
+
+
+def _inspect_content(path: PurePosixPath, content: bytes, target: Target, names: Container[str]) -> Iterator[Finding]:
+    kind = next((kind for magic, kind in _FOREIGN.items() if content.startswith(magic)), None)
+    if kind is not None and (kind != "PE" or path.suffix in (".exe", ".dll", ".pyd")):
+        yield Finding(str(path), f"is compiled for another system ({kind})")
+    if content.startswith(MAGIC):
+        faults = list(elf_faults(content, target))
+        if target.carried and not faults and "site-packages" not in path.parts:
+            faults += library_faults(content, path.parent, names)
+        yield from (Finding(str(path), fault) for fault in faults)
+
+
+def _inspect_layout(file: Path, target: Target) -> list[Finding]:
+    """What makes it a venv of this interpreter, with the jobs in it."""
+    site = f"lib/python{target.version}/site-packages"
+    own = f"lib/python{target.version}/os.py" if target.carried else "pyvenv.cfg"
+    wanted = ["bin/python", own, f"{site}/jobs/load_table.py", f"{site}/pg8000/__init__.py"]
+    with tarfile.open(file) as archive:
+        names = set(archive.getnames())
+    findings = [Finding(name, "is missing") for name in wanted if name not in names]
+    return findings + [Finding(name, "is Spark, which the image has") for name in _sparks(names, site)]
+
+
+def _sparks(names: Iterable[str], site: str) -> list[str]:
+    return [f"{site}/{package}" for package in ("pyspark", "py4j") if f"{site}/{package}/__init__.py" in names]
+
+
+# The entrypoints import what they run when they run it: flags are checked without Spark.
+_IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.flows.load.job", "jobs.flows.extract.job", "pg8000")
+
+
+def _inspect_import(file: Path, target: Target) -> list[Finding]:
+    """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
+
+    By the interpreter that it carries, where that runs on this machine; else by this one. A Python that is older than
+    the target's cannot: packages for a newer one may use its syntax.
+    """
+    this, wanted = sys.version_info[:2], tuple(map(int, target.version.split(".")))
+    here = (sys.platform, platform.machine()) == ("linux", target.machine)
+    own = target.carried and here and wanted >= this  # to an older one, this machine's Spark may be too new
+    if not own and this < wanted:
+        return []
+    with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
+        folder = Path(scratch)
+        unpack(file, folder / "environment", links=target.carried)
+        spark = folder / "spark"
+        spark.mkdir()
+        for package in ("pyspark", "py4j"):
+            spec = find_spec(package)
+            if spec is not None and spec.origin is not None:
+                (spark / package).symlink_to(Path(spec.origin).parent)
+        site = folder / "environment" / "lib" / f"python{target.version}" / "site-packages"
+        code = f"import sys; sys.path += {[str(site), str(spark)]!r}; import {', '.join(_IMPORTED)}"
+        python = folder / "environment" / target.interpreter if own else Path(sys.executable).resolve()
+        command = [str(python), "-I", "-S", "-c", code]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    lines = done.stderr.strip().splitlines() or ["no reason given"]
+    return [Finding(f"import {', '.join(_IMPORTED)}", lines[-1])] if done.returncode else []

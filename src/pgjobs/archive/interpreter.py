@@ -1,0 +1,82 @@
+"""Carries an interpreter in the archive, for a release whose own Python is not the wanted one.
+
+It is one of python-build-standalone's, as uv installs it: for Linux of any machine, built against an old glibc, with
+its libraries inside, and at home wherever it is unpacked, for it finds its prefix from its own path.
+https://gregoryszorc.com/docs/python-build-standalone/main/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+from pgjobs.archive.target import Target
+from pgjobs.archive.uv import run_uv
+from pgjobs.errors import DeployError
+
+# What no job on a worker needs; the modules in C among it want libraries that the image may lack.
+_LEFT_OUT = (
+    "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3",
+    "config-3.*", "site-packages", "*.a", "EXTERNALLY-MANAGED",
+    "_test*", "_xx*", "xx*", "_ctypes_test*", "_tkinter*", "_crypt.*", "crypt.py", "nis.*", "spwd.*", "ossaudiodev.*",
+    "readline.*", "_curses*", "_dbm.*", "_gdbm.*",
+)  # fmt: skip
+
+_HOME = "/usr"
+"""In place of the folder on the builder's machine, which sysconfig would tell: the same inputs give the same bytes."""
+
+
+def fetch(target: Target, folder: Path) -> Path:
+    """Install the target's interpreter below a folder, where it is not yet; its own folder.
+
+    Raises:
+        DeployError: uv cannot have it.
+    """
+    key = f"linux-{target.machine}-gnu"
+    install = ["python", "install", "--no-bin", "--install-dir", str(folder)]
+    run_uv(
+        [*install, f"cpython-{target.version}-{key}"],
+        f"uv has no Python {target.version} for {key} (out of reach? give its folder: --interpreter DIR)",
+    )
+    found = [path for path in folder.glob(f"cpython-{target.version}.*-{key}") if not path.is_symlink()]
+    if not found:
+        raise DeployError(f"uv said nothing, and there is no cpython-{target.version} in {folder}.")
+    return max(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])
+
+
+def carry(folder: Path, tree: Path, target: Target) -> None:
+    """Copy an interpreter's folder into a venv's place: program, standard library, and its own shared library.
+
+    Raises:
+        DeployError: the folder has no such interpreter.
+    """
+    name = f"python{target.version}"
+    program, library = folder / "bin" / name, folder / "lib" / name
+    if not program.is_file() or not (library / "os.py").is_file():
+        raise DeployError(f"{folder} has no bin/{name} with lib/{name}: give the folder of a Python {target.version}.")
+    (tree / "bin").mkdir(parents=True)
+    shutil.copy2(program, tree / "bin" / name)
+    for link in ("python", "python3"):
+        (tree / "bin" / link).symlink_to(name)
+    shutil.copytree(library, tree / "lib" / name, symlinks=True, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+    shared = f"lib{name}.so.1.0"
+    if shared.encode() in program.read_bytes():
+        shutil.copy2(folder / "lib" / shared, tree / "lib" / shared)
+    for told in (tree / "lib" / name).glob("_sysconfigdata_*.py"):
+        told.write_text(told.read_text().replace(str(folder), _HOME))
+
+
+def describe(folder: Path, target: Target) -> dict[str, str]:
+    """What the manifest says of the carried interpreter.
+
+    Raises:
+        DeployError: it does not tell its version.
+    """
+    header = folder / "include" / f"python{target.version}" / "patchlevel.h"
+    version = re.search(r'#define PY_VERSION\s+"(.+)"', header.read_text() if header.is_file() else "")
+    if version is None:
+        raise DeployError(f"{header} does not tell which Python this is.")
+    program = folder / "bin" / f"python{target.version}"
+    return {"version": version[1], "sha256": hashlib.sha256(program.read_bytes()).hexdigest()}

@@ -1,0 +1,125 @@
+"""Tells from within which Python runs and which packages it sees; run by the archive's own interpreter.
+
+    ./environment/bin/python probe.py                 this process, as in a container of the image
+    spark-submit probe.py --spark FILE EXECUTORS      driver and executors, as JSON into a file
+
+It is sent alone to where the archive was unpacked: the standard library and Python 3.9 must do.
+"""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+ENVIRONMENT = "environment"
+"""Where Spark unpacks the archive, in the working directory."""
+
+SPARK_HOME = "/usr/lib/spark"
+"""Where EMR's images have Spark."""
+
+PACKED = ("jobs", "pg8000")
+"""What must come out of the archive."""
+
+OF_THE_IMAGE = ("boto3", "pandas", "pyarrow", "pyspark")
+"""What the image has, or the archive by --with: told, not demanded."""
+
+
+def look(role: str) -> dict[str, Any]:
+    """What this process is and sees, as plain data: executors send it to the driver."""
+    return {
+        "role": role,
+        "environment": os.path.realpath(ENVIRONMENT),
+        "prefix": os.path.realpath(sys.prefix),
+        "interpreter": os.path.realpath(sys.executable),
+        "python": platform.python_version(),
+        "glibc": platform.libc_ver()[1],
+        "packages": {name: found for name in PACKED + OF_THE_IMAGE for found in [_package(name)] if found},
+    }
+
+
+def _package(name: str) -> dict[str, str]:
+    """Where a package is and which version it has; empty where there is none. Finding is quick, importing is not."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return {}
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:  # jobs is copied into the archive, and the image's Spark is no distribution
+        version = ""
+    return {"file": os.path.realpath(spec.origin), "version": version}
+
+
+def faults(seen: Mapping[str, Any]) -> Iterator[str]:
+    """Why what a process saw is not the archive, a sentence each."""
+    inside = seen["environment"] + os.sep
+    if seen["prefix"] + os.sep != inside:
+        yield f"The {seen['role']} runs on {seen['interpreter']}, not on the archive's interpreter."
+    for name in PACKED:
+        file = seen["packages"].get(name, {}).get("file")
+        if file is None:
+            yield f"The {seen['role']} does not see {name}."
+        elif not file.startswith(inside):
+            yield f"The {seen['role']} has {name} from {file}, not from the archive."
+
+
+def describe(seen: Mapping[str, Any]) -> str:
+    """What a process saw, for a person: a line for the interpreter, one for each package."""
+    lines = [f"{seen['role']}: Python {seen['python']} ({seen['interpreter']}), glibc {seen['glibc'] or 'none'}"]
+    for name in PACKED + OF_THE_IMAGE:
+        found = seen["packages"].get(name)
+        lines.append(f"  {name:8} {found['version'] or '-':12} {found['file']}" if found else f"  {name:8} not visible")
+    return "\n".join(lines)
+
+
+def see_all(executors: int) -> list[dict[str, Any]]:
+    """What the driver sees, and each executor.
+
+    A barrier stage runs its tasks at the same time: with one core each, every executor has one of them.
+    """
+    from pyspark import SparkContext
+
+    with SparkContext(appName="pgjobs probe") as context:
+        tasks = context.parallelize(range(executors), executors).barrier()
+        return [
+            look("driver"),
+            *tasks.mapPartitions(lambda numbers: [look(f"executor {n}") for n in numbers]).collect(),
+        ]
+
+
+def check_here() -> int:
+    """Check this process, and that the job starts, with Spark's Python packages on the path; the exit status."""
+    home = os.environ.get("SPARK_HOME", SPARK_HOME)
+    archives = sorted(glob.glob(os.path.join(glob.escape(home), "python", "lib", "*.zip")))  # noqa: PTH207, PTH118 - alone and small
+    sys.path += archives
+    seen = look("archive's Python")
+    found = list(faults(seen))
+    start = "import jobs.flows.load.job, runpy; runpy.run_module('jobs.load_table', run_name='__main__')"
+    command = [sys.executable, "-c", start, "--help"]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(archives)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode or "usage: load_table.py" not in done.stdout:
+        found.append(f"load_table does not start: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+    print("\n".join([describe(seen), *(f"error: {fault}" for fault in found)]))
+    return 1 if found else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Look around here, or in a Spark; the exit status."""
+    if not arguments:
+        return check_here()
+    _, file, executors = arguments
+    with open(file, "w") as output:  # noqa: PTH123 - alone and small
+        json.dump(see_all(int(executors)), output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""Where an archive comes from, as an in-toto statement with SLSA's predicate: its sources, inputs and builder.
+
+https://in-toto.io/Statement/v1, https://slsa.dev/spec/v1.0/provenance. It is not signed. It holds nothing of the time
+or the machine: the same inputs and builder give the same statement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pgjobs.archive.sources import DIRTY
+from pgjobs.archive.wheels import Wheel
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:pgjobs:archive:v1"
+SOURCE = "source"
+"""What the statement calls the commit."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an archive was made of.
+
+    Attributes:
+        commit: of the sources, as sources.Sources has it; empty without git.
+        locks: the requirements files: by name, with their content.
+        wheels: the wheels that were packed.
+        parameters: what the caller asked for.
+    """
+
+    commit: str
+    locks: Mapping[str, bytes]
+    wheels: Sequence[Wheel]
+    parameters: Mapping[str, object]
+
+
+def statement(name: str, digest: str, inputs: Inputs, builder: Mapping[str, str]) -> dict[str, object]:
+    """The statement on an archive.
+
+    Args:
+        name: the archive's.
+        digest: its SHA-256.
+        inputs: what it was made of.
+        builder: versions of what made it, by name.
+    """
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": digest}}],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": dict(inputs.parameters),
+                "resolvedDependencies": [*_source(inputs.commit), *_locks(inputs.locks), *_wheels(inputs.wheels)],
+            },
+            "runDetails": {"builder": {"id": BUILD_TYPE, "version": dict(builder)}},
+        },
+    }
+
+
+def _source(commit: str) -> list[dict[str, object]]:
+    """The commit, and whether the work tree was as it says. SLSA has no word for the latter: it is an annotation."""
+    if not commit:
+        return []
+    digest = {"gitCommit": commit.removesuffix(DIRTY)}
+    return [{"name": SOURCE, "digest": digest, "annotations": {"clean": not commit.endswith(DIRTY)}}]
+
+
+def _locks(locks: Mapping[str, bytes]) -> list[dict[str, object]]:
+    return [
+        {"name": name, "digest": {"sha256": hashlib.sha256(content).hexdigest()}}
+        for name, content in sorted(locks.items())
+    ]
+
+
+def _wheels(wheels: Sequence[Wheel]) -> list[dict[str, object]]:
+    return [
+        {"name": wheel.file, "uri": package_url(wheel.package, wheel.version), "digest": {"sha256": wheel.sha256}}
+        for wheel in sorted(wheels, key=lambda wheel: wheel.file)
+    ]
+
+
+def package_url(package: str, number: str) -> str:
+    """A package of Python's as SBOMs name it: pkg:pypi/pg8000@1.31.6.
+
+    https://github.com/package-url/purl-spec
+    """
+    return f"pkg:pypi/{package}@{number.replace('+', '%2B')}"
+
+
+def builder_versions() -> dict[str, str]:
+    """The versions of what packs here."""
+    return {"pgjobs": _version("pgjobs"), "python": platform.python_version(), "uv": _version("uv")}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def lock_name(path: Path, root: Path) -> str:
+    """What the statement calls a requirements file: its place below the project's folder, else its name alone."""
+    resolved = path.resolve()
+    return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.name
+
+
+def dependencies(told: object) -> list[Mapping[str, object]]:
+    """What a statement says that an archive was made of; nothing where it is none of ours."""
+    predicate = told.get("predicate") if isinstance(told, dict) else None
+    definition = predicate.get("buildDefinition") if isinstance(predicate, dict) else None
+    listed = definition.get("resolvedDependencies") if isinstance(definition, dict) else None
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
+def is_commit(text: object) -> bool:
+    """Whether it is a commit's whole name."""
+    return isinstance(text, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None

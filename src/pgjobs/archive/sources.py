@@ -1,0 +1,153 @@
+"""Which files of this project go into the archive, and under which version: those that git tracks.
+
+What lies beside them (a .env, notes, data, a module that was not added) stays out, and is told. Without git, the files
+are those that pyproject.toml says belong to a package: modules, and its package-data.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from pgjobs.errors import DeployError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+"""Variables of git's own hooks, which would lead it to another repository or index."""
+
+DIRTY = "-dirty"
+"""Ends the name of a commit from which the work tree differs."""
+
+MOST_TOLD = 10
+"""Files left out that are told by name."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What to pack.
+
+    Attributes:
+        files: paths below the project's folder.
+        left_out: likewise, what lies beside them.
+        commit: the commit that is packed, with the mark "-dirty" where the work tree differs from it; empty where
+            there is no git.
+        reason: why git was not asked, or could not answer; empty where it did.
+    """
+
+    files: tuple[str, ...]
+    left_out: tuple[str, ...]
+    commit: str = ""
+    reason: str = ""
+
+
+def find_sources(root: Path, folders: Sequence[str], environ: Mapping[str, str] = os.environ) -> Sources:
+    """Decide what to pack.
+
+    Args:
+        root: the project's folder.
+        folders: the packages' folders below it.
+        environ: the environment, for git.
+
+    Raises:
+        DeployError: there is nothing to pack.
+    """
+    there = {path.relative_to(root).as_posix() for folder in folders for path in _files_below(root / folder)}
+    git = Git(root, environ)
+    tracked = set(git.lines("ls-files", "-z", "--", *folders)) & there
+    if tracked:
+        untracked = git.lines("ls-files", "-z", "--others", "--exclude-standard", "--", *folders)
+        commit = git.commit()
+        unclean = commit and any(untracked) and not commit.endswith(DIRTY)
+        return Sources(_sorted(tracked), _sorted(there - tracked), commit + (DIRTY if unclean else ""))
+    declared = set(_declared(root, there))
+    if not declared:
+        raise DeployError(f"There is nothing to pack in {', '.join(folders)} below {root}.")
+    return Sources(_sorted(declared), _sorted(there - declared), reason=git.reason or "git tracks none of it")
+
+
+def copy_sources(sources: Sources, root: Path, site: Path) -> None:
+    """Copy the files to a folder of packages: src/jobs/errors.py becomes jobs/errors.py."""
+    for name in sources.files:
+        target = site.joinpath(*Path(name).parts[1:])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, target, follow_symlinks=False)
+
+
+def describe(sources: Sources) -> list[str]:
+    """What to tell of what is packed, in lines."""
+    lines = []
+    if sources.reason:
+        lines.append(f"Packed without git ({sources.reason}): what pyproject.toml says belongs to a package.")
+    elif sources.commit.endswith(DIRTY):
+        lines.append(f"The work tree differs from its commit; the archive's version is {sources.commit}.")
+    if sources.left_out:
+        shown = ", ".join(sources.left_out[:MOST_TOLD])
+        more = f" and {len(sources.left_out) - MOST_TOLD} more" if len(sources.left_out) > MOST_TOLD else ""
+        wanted = "" if sources.reason else " What belongs to a job is packed after `git add`."
+        lines.append(f"Left out: {shown}{more}.{wanted}")
+    return lines
+
+
+class Git:
+    """Asks git of a folder.
+
+    Attributes:
+        reason: why it did not answer; empty while it does.
+    """
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self.reason = ""
+        self._root = root
+        self._environ = {name: value for name, value in environ.items() if name not in _WHERE}
+
+    def lines(self, *arguments: str) -> list[str]:
+        """The names that a command prints with -z; none where git does not answer."""
+        return [name for name in self._run(*arguments).split("\0") if name]
+
+    def commit(self) -> str:
+        """The commit, marked where what is tracked differs from it; empty where there is none yet."""
+        return self._run("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").strip()
+
+    def _run(self, *arguments: str) -> str:
+        command = ["git", "-C", str(self._root), *arguments]
+        try:
+            done = subprocess.run(command, env=self._environ, capture_output=True, text=True, check=False)
+        except OSError as error:
+            self.reason = f"git: {error.strerror}"
+            return ""
+        if done.returncode:
+            self.reason = (done.stderr.strip().splitlines() or ["git failed"])[0]
+            return ""
+        return done.stdout
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """All files and links, but for what Python itself leaves."""
+    return [
+        path
+        for path in folder.rglob("*")
+        if (path.is_symlink() or path.is_file()) and "__pycache__" not in path.parts and path.suffix != ".pyc"
+    ]
+
+
+def _declared(root: Path, there: set[str]) -> list[str]:
+    """What pyproject.toml says belongs to a package."""
+    file = root / "pyproject.toml"
+    table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    data = table.get("tool", {}).get("setuptools", {}).get("package-data", {})
+    patterns = ["*.py", *(pattern for patterns in data.values() for pattern in patterns)]
+    return [name for name in there if any(fnmatch(Path(name).name, pattern) for pattern in patterns)]
+
+
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))

@@ -1,0 +1,69 @@
+"""What an archive is made for: an interpreter, an architecture, a C library."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pgjobs.archive.releases import ARCHITECTURES, find_release
+from pgjobs.errors import DeployError
+
+# Architecture as EMR names it -> as wheels and ELF files name it.
+MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the archive is to run.
+
+    Attributes:
+        interpreter: the path of the Python on the image, to which bin/python leads.
+            Where the archive carries one of its own: the path in the archive.
+        version: its minor version, "3.11".
+        architecture: one of ARCHITECTURES.
+        carried: whether the archive carries the interpreter.
+    """
+
+    release: str
+    interpreter: str
+    version: str
+    architecture: str
+    glibc: tuple[int, int]
+    carried: bool = False
+
+    @property
+    def machine(self) -> str:
+        """The processor, as wheels and ELF files name it."""
+        return MACHINES[self.architecture]
+
+    @property
+    def platform(self) -> str:
+        """The platform tag of the newest wheels that run there."""
+        return f"{self.machine}-manylinux_{self.glibc[0]}_{self.glibc[1]}"
+
+
+def target_for(release: str, architecture: str, python: str | None = None, *, carried: bool = False) -> Target:
+    """Settle what to build for.
+
+    Args:
+        release: a label.
+        architecture: "x86_64" or "arm64".
+        python: another interpreter of the image, such as /usr/bin/python3.11; of a carried one the version, "3.12".
+        carried: whether the archive carries the interpreter.
+
+    Raises:
+        DeployError: one of these cannot be right.
+    """
+    found = find_release(release)
+    if architecture not in ARCHITECTURES:
+        raise DeployError(f"There is no architecture {architecture!r}: give {' or '.join(ARCHITECTURES)}.")
+    if carried:
+        wanted = python or found.pythons[0]
+        if not re.fullmatch(r"3\.\d+", wanted):
+            raise DeployError(f"{python!r} is no minor version: of an interpreter to carry, give 3.12, for example.")
+        return Target(found.label, f"bin/python{wanted}", wanted, architecture, found.glibc, carried=True)
+    interpreter = python or found.python
+    version = re.search(r"python(3\.\d+)$", interpreter)
+    if version is None or not interpreter.startswith("/"):
+        raise DeployError(f"{interpreter!r} does not tell its version: give a path such as /usr/bin/python3.11.")
+    return Target(found.label, interpreter, version[1], architecture, found.glibc)

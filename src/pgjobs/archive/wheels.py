@@ -1,0 +1,116 @@
+"""Which wheel each packed package came out of: its file's name and SHA-256, as a lock file of PEP 751 tells them.
+
+uv installs by requirements files, which allow several files for a package, and does not tell which one it took. It
+tells the wheels that suit the target in a pylock.toml; among these, it is the one whose tags the installed package has.
+
+https://packaging.python.org/en/latest/specifications/pylock-toml/
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from pgjobs.archive.target import Target
+from pgjobs.archive.uv import run_uv
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel that suits the target.
+
+    Attributes:
+        package: the normalized name.
+        file: its name, six-1.17.0-py2.py3-none-any.whl.
+    """
+
+    package: str
+    version: str
+    file: str
+    sha256: str
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """All tags that the file's name stands for: py2-none-any and py3-none-any."""
+        parts = self.file.removesuffix(".whl").split("-")[-3:]
+        return frozenset("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
+
+
+def suitable(requirements: Sequence[Path], target: Target, scratch: Path) -> list[Wheel]:
+    """The wheels of the target that requirements files pin.
+
+    Raises:
+        DeployError: they cannot be had.
+    """
+    lock = scratch / "pylock.toml"
+    run_uv(
+        [
+            *("pip", "compile", "--quiet", "--format", "pylock.toml", "--no-deps", "--no-header"),
+            *("--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"),
+            *("--output-file", str(lock), *map(str, requirements)),
+        ],
+        "The packages' wheels are not told",
+    )
+    return read(tomllib.loads(lock.read_text(encoding="utf-8")))
+
+
+def read(lock: Mapping[str, object]) -> list[Wheel]:
+    """The wheels of a pylock.toml: an index's, and a file's own."""
+    packages = lock.get("packages")
+    return [
+        Wheel(normalized(package["name"]), package["version"], _file(told), told["hashes"]["sha256"])
+        for package in (packages if isinstance(packages, list) else [])
+        for told in [*package.get("wheels", []), *([package["archive"]] if "archive" in package else [])]
+        if "sha256" in told.get("hashes", {})
+    ]
+
+
+def _file(told: Mapping[str, str]) -> str:
+    """The file's name, out of what names it: its own, a URL, or a path."""
+    return told.get("name") or PurePosixPath(unquote(urlsplit(told.get("url") or told["path"]).path)).name
+
+
+def origin(package: str, version: str, wheel_file: str, among: Iterable[Wheel]) -> Wheel | None:
+    """The wheel that a package was installed from.
+
+    Args:
+        package: its name, as its metadata spells it.
+        version: likewise.
+        wheel_file: the text of its WHEEL file, which holds its tags.
+        among: the wheels that suit the target.
+
+    Returns:
+        None where none fits, or several do.
+    """
+    tags = frozenset(re.findall(r"^Tag:\s*(\S+)", wheel_file, re.MULTILINE))
+    found = [wheel for wheel in among if (wheel.package, wheel.version) == (normalized(package), version)]
+    fitting = [wheel for wheel in found if wheel.tags == tags] or found
+    return fitting[0] if len({wheel.sha256 for wheel in fitting}) == 1 else None
+
+
+def normalized(package: str) -> str:
+    """A package's name as indexes spell it.
+
+    https://packaging.python.org/en/latest/specifications/name-normalization/
+    """
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def hashes(lock: str) -> dict[str, frozenset[str]]:
+    """The hashes that a requirements file allows, by the package's normalized name and version: six==1.17.0."""
+    pinned = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
+    return {
+        f"{normalized(named[1])}=={named[2]}": frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirement))
+        for requirement in pinned
+        if (named := re.match(r"([\w.-]+)==([^\s;\\]+)", requirement))
+    }

@@ -1,0 +1,179 @@
+"""The edge to AWS: the calls that are used, clients with short timeouts, and botocore's errors in words that help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import boto3
+from botocore import exceptions
+from botocore.config import Config
+
+from pgjobs.errors import AwsError, DeployError, PassingError
+
+CONFIG = Config(
+    connect_timeout=5,  # seconds; botocore's 60, five times over, look like a hang
+    read_timeout=60,
+    retries={"mode": "standard", "total_max_attempts": 5},
+    user_agent_extra="pgjobs",
+)
+
+
+Call = Callable[..., dict[str, Any]]
+"""A method of a client: its parameters by name, and the answer."""
+
+
+class JobRuns(Protocol):
+    """What is used of boto3's emr-serverless client."""
+
+    start_job_run: Call
+    get_job_run: Call
+    get_application: Call
+    cancel_job_run: Call
+    list_job_runs: Call
+    list_job_run_attempts: Call
+    get_dashboard_for_job_run: Call
+
+
+class Objects(Protocol):
+    """What is used of boto3's s3 client."""
+
+    head_object: Call
+    put_object: Call
+    get_object: Call
+    list_objects_v2: Call
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The two services that are talked to."""
+
+    runs: JobRuns
+    objects: Objects
+
+
+def connect(region: str | None, profile: str | None) -> Clients:
+    """Clients of a region and a profile; None is what the environment and ~/.aws/config say.
+
+    Raises:
+        DeployError: there is no such profile, or no region.
+    """
+    with aws_errors():
+        session = boto3.Session(region_name=region or None, profile_name=profile or None)
+        return Clients(session.client("emr-serverless", config=CONFIG), session.client("s3", config=CONFIG))
+
+
+@contextmanager
+def aws_errors() -> Iterator[None]:
+    """Raise the project's errors in place of botocore's."""
+    try:
+        yield
+    except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+        raise translated(error) from None
+
+
+def code_of(error: exceptions.ClientError) -> str:
+    """AWS's name for an error; of a HEAD request, which has no body, the HTTP status: "404"."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def translated(error: Exception) -> DeployError:
+    """What an error of botocore means for a person."""
+    if isinstance(error, exceptions.ClientError):
+        return _refusal(error)
+    for kinds, advice in _LOCAL_FAULTS:
+        if isinstance(error, kinds):
+            return DeployError(f"{_sentence(error)} {advice}")
+    if isinstance(error, _NETWORK_FAULTS):
+        return PassingError(f"AWS does not answer: {_sentence(error)} Check the network, a proxy and --region.")
+    return AwsError(_sentence(error))
+
+
+_LOG_IN = "Log in (aws sso login, aws configure), or name another --profile."
+
+# botocore's errors before anything is sent -> what to do.
+_LOCAL_FAULTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((exceptions.NoRegionError, exceptions.InvalidRegionError), "Give --region, or set AWS_REGION."),
+    ((exceptions.ProfileNotFound,), "`aws configure list-profiles` lists those that are there."),
+    (
+        (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+            exceptions.SSOError,
+            exceptions.TokenRetrievalError,
+        ),
+        _LOG_IN,
+    ),
+    ((exceptions.SSLError,), "A proxy between here and AWS? Name its authorities' file in AWS_CA_BUNDLE."),
+)
+_NETWORK_FAULTS = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError)
+
+# AWS's codes -> what to do. https://docs.aws.amazon.com/emr-serverless/latest/APIReference/CommonErrors.html
+_EXPIRED = "The AWS credentials have expired."
+_UNKNOWN = "AWS does not know these credentials."
+_CREDENTIAL_FAULTS: Mapping[str, str] = {
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "InvalidAccessKeyId": _UNKNOWN,
+    "InvalidClientTokenId": _UNKNOWN,
+    "InvalidSignatureException": _UNKNOWN,
+    "SignatureDoesNotMatch": _UNKNOWN,
+    "UnrecognizedClientException": _UNKNOWN,
+}
+_ADVICE: Mapping[str, str] = {
+    "ResourceNotFoundException": "Check --application-id, the run's id and --region.",
+    "NoSuchBucket": "Check the bucket's name.",
+    "ServiceQuotaExceededException": "Ask for a higher quota, or use less (see: Service Quotas, EMR Serverless).",
+    "PermanentRedirect": "The bucket is in another region: it must be in the application's (--region).",
+    "ConflictException": "Is the application started, or does it start by itself?",
+}
+_DENIED = ("AccessDenied", "AccessDeniedException", "403")
+_THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestTimeout")
+
+# Permissions that are not named like the call.
+_PERMISSIONS: Mapping[str, str] = {
+    "HeadObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+    "StartJobRun": "emr-serverless:StartJobRun and iam:PassRole for --role",
+}
+_S3_CALLS = ("PutObject", "GetObject")
+
+
+def _refusal(error: exceptions.ClientError) -> DeployError:
+    """What AWS's answer means."""
+    code, call = code_of(error), error.operation_name
+    message = str(error.response.get("Error", {}).get("Message", "")).strip().rstrip(".")
+    said = f"{call}: {message or code}."
+    if code in _CREDENTIAL_FAULTS:
+        return AwsError(f"{_CREDENTIAL_FAULTS[code]} {_LOG_IN}")
+    if code in _DENIED:
+        service = "s3" if call in _S3_CALLS else "emr-serverless"
+        return AwsError(f"AWS refuses {said} Grant {_PERMISSIONS.get(call, f'{service}:{call}')}.")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _THROTTLED or status >= 500:  # noqa: PLR2004 - HTTP's faults of the server
+        return PassingError(f"AWS cannot serve {said} Try again.")
+    bucket = error.response.get("Error", {}).get("BucketName")  # in S3's answers
+    advice = f"There is no bucket {bucket}." if bucket and code == "NoSuchBucket" else _ADVICE.get(code, "")
+    return AwsError(f"AWS refuses {said} {advice}".strip())
+
+
+def _sentence(error: Exception) -> str:
+    """An error's text with one full stop."""
+    return f"{str(error).strip().rstrip('.')}."
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """The bucket and the key (or prefix, without slashes around it) of an S3 URI.
+
+    Raises:
+        DeployError: it is none.
+    """
+    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
+    if found is None:
+        raise DeployError(f"{uri!r} is no S3 URI: write s3://bucket/prefix.")
+    return found[1], (found[2] or "").strip("/")

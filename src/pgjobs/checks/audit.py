@@ -1,0 +1,165 @@
+"""Makes the SBOM of an archive, and asks pip-audit whether what is packed has known vulnerabilities.
+
+    python -m pgjobs.checks.audit dist/pyspark_venv.tar.gz [--pip-audit .venv-audit/bin/pip-audit]
+
+pip-audit is told of exactly the packed wheels, by version and hash. It asks PyPI's or OSV's database; where that
+does not answer, nothing is known, and the exit status says so: 3, and never 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgjobs.archive import manifest, provenance
+from pgjobs.archive.tarball import unpack_packages
+from pgjobs.archive.wheels import normalized
+from pgjobs.checks import sbom
+from pgjobs.checks.verification import read
+from pgjobs.errors import FAILED, OK, DeployError
+
+NOT_AUDITED = 3
+"""An exit status of its own: what could not be looked up is not good."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What pip-audit found out.
+
+    Attributes:
+        known: vulnerabilities, a line for each.
+        skipped: packages that it could not look up, a line for each.
+        audited: how many packages it looked up.
+    """
+
+    known: tuple[str, ...]
+    skipped: tuple[str, ...]
+    audited: int
+
+
+def read_answer(text: str) -> Answer | None:
+    """What pip-audit printed as JSON; None where it is no answer, for the database was not reached."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return None
+    listed = told.get("dependencies") if isinstance(told, dict) else None
+    if not isinstance(listed, list):
+        return None
+    known = tuple(
+        f"{entry['name']} {entry['version']}: {found['id']}, mended in {', '.join(found['fix_versions']) or 'none'}"
+        for entry in listed
+        for found in entry.get("vulns", [])
+    )
+    skipped = tuple(f"{entry['name']}: {entry['skip_reason']}" for entry in listed if "skip_reason" in entry)
+    return Answer(known, skipped, len(listed) - len(skipped))
+
+
+def verdict(answer: Answer | None, wanted: int, problem: str) -> tuple[int, list[str]]:
+    """The exit status, and what to tell.
+
+    Args:
+        answer: pip-audit's.
+        wanted: how many packages there are.
+        problem: what pip-audit said beside it.
+    """
+    if answer is None:
+        return NOT_AUDITED, [f"Not audited: the database of vulnerabilities gave no answer ({problem})."]
+    if answer.known:
+        return FAILED, ["Known vulnerabilities:", *(f"  {line}" for line in answer.known)]
+    if answer.audited < wanted:
+        missing = [f"  {line}" for line in answer.skipped]
+        return NOT_AUDITED, [f"Not audited: {wanted - answer.audited} of {wanted} packages.", *missing]
+    return OK, [f"No known vulnerability in {wanted} packages."]
+
+
+def requirements(packages: Sequence[sbom.Package], described: Mapping[str, object]) -> str:
+    """The packed packages as a requirements file with the hashes of their wheels.
+
+    Raises:
+        DeployError: of one the wheel is not known.
+    """
+    listed = provenance.dependencies(described.get("provenance"))
+    digests = {str(entry.get("uri")): entry.get("digest") for entry in listed}
+    lines = []
+    for package in packages:
+        digest = digests.get(package.url)
+        if not isinstance(digest, dict):
+            raise DeployError(f"The manifest does not tell of which wheel {package.name} is: run make package again.")
+        lines.append(f"{normalized(package.name)}=={package.version} --hash=sha256:{digest['sha256']}\n")
+    return "".join(lines)
+
+
+def pip_audit(program: Path, wanted: str, scratch: Path) -> tuple[Answer | None, str]:
+    """Run pip-audit on requirements; its answer, and the last line of what it said beside it.
+
+    Raises:
+        DeployError: it is not here.
+    """
+    file = scratch / "packed.txt"
+    file.write_text(wanted, encoding="utf-8")
+    command = [str(program), "--requirement", str(file), "--require-hashes", "--disable-pip", "--format", "json"]
+    try:
+        done = subprocess.run([*command, "--progress-spinner", "off"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise DeployError(f"There is no {program} ({error.strerror}): run make audit.") from None
+    said = done.stderr.strip().splitlines() or [f"pip-audit ended with status {done.returncode}"]
+    return read_answer(done.stdout), said[-1].strip()
+
+
+def packed(archive: Path) -> tuple[Mapping[str, object], list[sbom.Package]]:
+    """The manifest of an archive, and the packages in it.
+
+    Raises:
+        DeployError: there is no manifest, or it is another archive's.
+    """
+    beside = manifest.beside(archive)
+    described = read(beside.read_bytes()) if beside.is_file() else None
+    if described is None or described.get("sha256") != hashlib.sha256(archive.read_bytes()).hexdigest():
+        raise DeployError(f"There is no manifest {beside} of this archive: run make package.")
+    with tempfile.TemporaryDirectory(prefix="pgjobs-sbom-") as scratch:
+        site = unpack_packages(archive, Path(scratch))
+        return described, [sbom.package(one) for one in manifest.distributions(site)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the SBOM, and audit; the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        described, packages = packed(options.file)
+        bill = options.file.with_name(f"{options.file.name}.cdx.json")
+        bill.write_text(json.dumps(sbom.bill(described, packages), indent=2) + "\n", encoding="utf-8")
+        print(f"{bill}: {len(packages)} packages")
+        with tempfile.TemporaryDirectory(prefix="pgjobs-audit-") as scratch:
+            answer, problem = pip_audit(options.pip_audit, requirements(packages, described), Path(scratch))
+    except (DeployError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    status, told = verdict(answer, len(packages), problem)
+    print("\n".join(told), file=sys.stderr if status else sys.stdout)
+    return status
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python -m pgjobs.checks.audit", description=__doc__.partition("\n")[0])
+    made.add_argument("file", type=Path, help="the archive, its manifest beside it")
+    made.add_argument(
+        "--pip-audit",
+        type=Path,
+        default=Path(".venv-audit/bin/pip-audit"),
+        metavar="PROGRAM",
+        help="default: %(default)s",
+    )
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

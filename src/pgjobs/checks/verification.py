@@ -1,0 +1,183 @@
+"""Checks that an archive is what its manifest says, and came from where that says it came from.
+
+What is wrong is a finding, and fails; what cannot be compared here (another commit's clone, another lock) is told.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pgjobs.archive import manifest, provenance
+from pgjobs.archive.inspection import Finding
+from pgjobs.archive.sources import Git
+from pgjobs.archive.tarball import unpack_packages
+from pgjobs.archive.wheels import hashes, normalized
+
+
+@dataclass
+class Comparison:
+    """What came out.
+
+    Attributes:
+        findings: faults.
+        told: lines of what was compared, and what could not be.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+
+def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
+    """Compare an archive with its manifest, its lock files and its commit.
+
+    Args:
+        archive: the .tar.gz; its paths were inspected.
+        root: the project's folder, a git clone.
+        ours: the folders of the project's own packages below it.
+    """
+    beside = manifest.beside(archive)
+    if not beside.is_file():
+        return Comparison(told=[f"There is no manifest {beside}: where the archive comes from was not checked."])
+    described = read(beside.read_bytes())
+    if described is None:
+        return Comparison([Finding(str(beside), "is no manifest")])
+    result = Comparison(list(_subject(beside, described, archive.read_bytes())))
+    listed = provenance.dependencies(described.get("provenance"))
+    if not listed:
+        result.told.append(f"{beside} tells no provenance: it was made by an earlier version.")
+    with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
+        site = unpack_packages(archive, Path(scratch))
+        result.findings += [*_packages(described, site), *_files(site, [Path(folder).name for folder in ours])]
+        if listed:
+            _compare_locks(result, listed, described, root)
+            _compare_sources(result, listed, site, Git(root, os.environ), ours)
+    return result
+
+
+def read(content: bytes) -> Mapping[str, object] | None:
+    """A manifest's content; None where it is none."""
+    try:
+        return _mapping(json.loads(content)) or None
+    except ValueError:
+        return None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _subject(beside: Path, described: Mapping[str, object], content: bytes) -> Iterator[Finding]:
+    digest = hashlib.sha256(content).hexdigest()
+    if described.get("sha256") != digest:
+        yield Finding(str(beside), f"describes another archive: this one's SHA-256 is {digest}")
+    statement = _mapping(described.get("provenance"))
+    if statement and statement.get("subject") != [{"name": manifest.NAME, "digest": {"sha256": digest}}]:
+        yield Finding(str(beside), "its provenance is another archive's")
+
+
+def _packages(described: Mapping[str, object], site: Path) -> Iterator[Finding]:
+    """Packages that are not those of the manifest."""
+    told = described.get("packages")
+    listed = {str(entry.get("name")): entry for entry in map(_mapping, told if isinstance(told, list) else [])}
+    found = {entry["name"]: entry for entry in map(manifest.package, manifest.distributions(site))}
+    for name in sorted(listed.keys() | found.keys()):
+        if name not in found:
+            yield Finding(name, "is in the manifest, and not in the archive")
+        elif found[name] != listed.get(name):
+            yield Finding(name, f"version {found[name]['version']} is not as the manifest says")
+
+
+def _files(site: Path, ours: Sequence[str]) -> Iterator[Finding]:
+    """Files that are not as their packages' lists say, or in no list."""
+    known = {f"{info.name}/RECORD" for info in site.glob("*.dist-info")}
+    for info in sorted(site.glob("*.dist-info")):
+        for name, told, *_ in csv.reader((info / "RECORD").read_text(encoding="utf-8").splitlines()):
+            known.add(name)
+            if told and not (site / name).is_file():
+                yield Finding(name, "is missing")
+            elif told and told != f"sha256={_of_record((site / name).read_bytes())}":
+                yield Finding(name, "is not the file of its package")
+    for path in sorted(path for path in site.rglob("*") if path.is_file()):
+        place = path.relative_to(site)
+        if place.parts[0] not in ours and place.as_posix() not in known:
+            yield Finding(str(place), "is of no package")
+
+
+def _of_record(content: bytes) -> str:
+    """A hash as RECORD has it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def _compare_locks(
+    result: Comparison, listed: Sequence[Mapping[str, object]], described: Mapping[str, object], root: Path
+) -> None:
+    """Each package is to come from a wheel, and that to be pinned by a lock file."""
+    wheels = {str(entry["uri"]): entry for entry in listed if str(entry.get("uri")).startswith("pkg:")}
+    told = described.get("packages")
+    for entry in map(_mapping, told if isinstance(told, list) else []):
+        if provenance.package_url(normalized(str(entry.get("name"))), str(entry.get("version"))) not in wheels:
+            result.told.append(f"Of {entry.get('name')} it is not known from which wheel it was installed.")
+    allowed: dict[str, frozenset[str]] = {}
+    for entry in listed:
+        if entry.get("name") == provenance.SOURCE or "uri" in entry:
+            continue
+        name, digest = str(entry.get("name")), _mapping(entry.get("digest")).get("sha256")
+        content = (root / name).read_bytes() if (root / name).is_file() else b""
+        if hashlib.sha256(content).hexdigest() != digest:
+            result.told.append(f"{name} is not here as it was when the archive was packed: wheels were not compared.")
+            return
+        allowed.update(hashes(content.decode()))
+    for url, entry in wheels.items():
+        pinned = allowed.get(url.removeprefix("pkg:pypi/").replace("@", "==").replace("%2B", "+"))
+        if pinned is None:
+            result.told.append(f"{entry.get('name')} is pinned by no lock file: a wheel of one's own.")
+        elif _mapping(entry.get("digest")).get("sha256") not in pinned:
+            result.findings.append(Finding(str(entry.get("name")), "has another hash than the lock files pin"))
+
+
+def _compare_sources(
+    result: Comparison, listed: Sequence[Mapping[str, object]], site: Path, git: Git, ours: Sequence[str]
+) -> None:
+    """The project's own files are to be those of the commit."""
+    source: Mapping[str, object] = next((entry for entry in listed if entry.get("name") == provenance.SOURCE), {})
+    commit = _mapping(source.get("digest")).get("gitCommit")
+    if not provenance.is_commit(commit):
+        result.told.append("It was packed without git: its sources were not compared.")
+        return
+    if _mapping(source.get("annotations")).get("clean") is not True:
+        result.told.append(f"Its work tree differed from {commit}: its sources were not compared.")
+        return
+    blobs = dict(map(_blob, git.lines("ls-tree", "-r", "-z", str(commit), "--", *ours)))
+    if not blobs:
+        result.told.append(f"There is no commit {commit} here: its sources were not compared.")
+        return
+    packed = dict(_own_blobs(site, ours, sha256=len(str(commit)) > 40))  # noqa: PLR2004 - the length of a SHA-1
+    for name in sorted(blobs.keys() | packed.keys()):
+        if blobs.get(name) != packed.get(name):
+            result.findings.append(Finding(name, f"is not as in {commit}"))
+    result.told.append(f"Its sources are compared with {commit}: {len(packed)} files.")
+
+
+def _blob(line: str) -> tuple[str, str]:
+    """A file's path and its content's name, in what git ls-tree prints."""
+    words, _, path = line.partition("\t")
+    return path, words.split()[2]
+
+
+def _own_blobs(site: Path, ours: Sequence[str], *, sha256: bool) -> Iterator[tuple[str, str]]:
+    """The same of the packed files: git names a content by the hash of its size and itself."""
+    for folder in map(Path, ours):
+        for path in (site / folder.name).rglob("*"):
+            if path.is_symlink() or path.is_file():
+                content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+                made = hashlib.sha256 if sha256 else hashlib.sha1
+                name = made(b"blob %d\0" % len(content) + content).hexdigest()
+                yield (folder / path.relative_to(site / folder.name)).as_posix(), name

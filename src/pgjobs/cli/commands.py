@@ -1,0 +1,186 @@
+"""The commands of `pgjobs`, each from options to an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pgjobs.aws import Clients, aws_errors
+from pgjobs.console import Console
+from pgjobs.errors import OK
+from pgjobs.local.run_local import run_local
+from pgjobs.runs.log_rotation import SHOWN
+from pgjobs.runs.logs import DRIVER, WorkerLogs, require_log_uri, with_log_uri
+from pgjobs.runs.run import Run, cancel, get_run, read_run
+from pgjobs.runs.summary import listing, status
+from pgjobs.runs.wait import Patience, wait
+from pgjobs.submit.api_model import refuse_what_the_model_forbids
+from pgjobs.submit.application import refuse_misfit
+from pgjobs.submit.arguments import check_arguments
+from pgjobs.submit.start import describe, prepare, start
+
+Connect = Callable[[], Clients]
+"""Makes the clients: commands that call nothing do not ask for any, and need no credentials."""
+
+PAGE = 50
+"""The most runs that ListJobRuns gives at once."""
+
+
+def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Run the command that the options name; the exit status.
+
+    Raises:
+        DeployError: something that a person can mend.
+    """
+    if hasattr(options, "run"):  # a mistyped id is told before AWS is asked
+        request = {"applicationId": options.application_id, "jobRunId": options.run}
+        refuse_what_the_model_forbids("GetJobRun", request)
+    return COMMANDS[options.command](options, connect, console)
+
+
+def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Upload, start, and with --wait follow."""
+    request, payload = prepare(options)
+    shown = check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
+    if shown:  # the job's help costs no run
+        console.print(shown.rstrip())
+        return OK
+    if options.dry_run:
+        console.print(json.dumps(request, indent=2))
+        return OK
+    clients = connect()
+    if not options.any_application:
+        refuse_misfit(clients.runs, options.application_id, payload.manifest.content if payload.manifest else None)
+    started = start(clients, request, payload, console)
+    console.tell(describe(started))
+    if not options.wait:
+        console.print(started.run.run_id)
+        return started.run.status if started.earlier and started.run.ended else OK
+    return wait(clients, started.run, patience(options), console)
+
+
+def run_here(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Execute the request on this machine."""
+    del connect
+    request, payload = prepare(options)
+    check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
+    if options.dry_run:
+        console.print(json.dumps(request, indent=2))
+        return OK
+    with tempfile.TemporaryDirectory(prefix="pgjobs-run-local-") as folder:
+        script, work = Path(folder, f"{options.entry}.py"), Path(folder, "work")
+        script.write_bytes(payload.script.content)
+        work.mkdir()
+        files = {payload.archive.uri: options.archive.resolve(), payload.script.uri: script}
+        return run_local(request, files, work, Path.cwd(), os.environ)
+
+
+def show_status(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Print a run, its attempts and its cost."""
+    clients = connect()
+    found = get_run(clients, options.application_id, options.run)
+    console.print(status(replace(found, log_uri=with_log_uri(clients, found)), list(attempts(clients, found))))
+    return OK
+
+
+def show_logs(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Print a worker's logs as they are, or follow the driver's."""
+    clients = connect()
+    found = get_run(clients, options.application_id, options.run)
+    if options.follow:
+        return wait(clients, found, patience(options), console)
+    found = replace(found, log_uri=with_log_uri(clients, found))
+    require_log_uri(found)
+    worker = DRIVER if options.executor is None else f"SPARK_EXECUTOR/{options.executor}"
+    attempt = options.attempt or found.attempt
+    texts = WorkerLogs(clients.objects, found, attempt, worker).read(last=True)
+    for stream in SHOWN[options.show]:
+        console.show(stream, texts[stream])
+    if not any(texts.values()):
+        console.tell(f"Nothing yet of {worker}, attempt {attempt}, in {found.log_uri}: S3 has new logs every 15 s.")
+    return OK
+
+
+def cancel_run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Cancel a run, and with --wait follow it to its end."""
+    clients = connect()
+    found = get_run(clients, options.application_id, options.run)
+    if found.ended:
+        console.tell(f"It has ended: {found.state}.")
+        return OK
+    console.tell(cancel(clients, found, options.grace))
+    if not options.wait:
+        return OK
+    return wait(clients, found, patience(options), console)
+
+
+def list_runs(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Print the newest runs."""
+    request: dict[str, Any] = {"applicationId": options.application_id, "maxResults": min(options.limit, PAGE)}
+    if options.state:
+        request["states"] = options.state
+    refuse_what_the_model_forbids("ListJobRuns", request)
+    runs = connect().runs
+    found = [read_run(item) for item in islice(pages(runs.list_job_runs, "jobRuns", request), options.limit)]
+    console.print(listing(found) if found else "There are no such runs.")
+    return OK
+
+
+def show_dashboard(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Print the URL of a run's Spark UI."""
+    request: dict[str, Any] = {"applicationId": options.application_id, "jobRunId": options.run}
+    if options.attempt is not None:
+        request["attempt"] = options.attempt
+    refuse_what_the_model_forbids("GetDashboardForJobRun", request)
+    with aws_errors():
+        console.print(connect().runs.get_dashboard_for_job_run(**request)["url"])
+    return OK
+
+
+def attempts(clients: Clients, found: Run) -> Iterator[Run]:
+    """The attempts of a run that may have several."""
+    if found.attempt > 1 or found.most_attempts > 1:
+        request = {"applicationId": found.application_id, "jobRunId": found.run_id}
+        for item in pages(clients.runs.list_job_run_attempts, "jobRunAttempts", request):
+            yield read_run(item)
+
+
+def pages(
+    call: Callable[..., Mapping[str, Any]], items: str, request: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """The items of all pages of an answer.
+
+    Raises:
+        AwsError: AWS refuses, or does not answer.
+    """
+    token: dict[str, str] = {}
+    while True:
+        with aws_errors():
+            answer = call(**request, **token)
+        yield from answer[items]
+        if not answer.get("nextToken"):
+            return
+        token = {"nextToken": answer["nextToken"]}
+
+
+def patience(options: argparse.Namespace) -> Patience:
+    """How the options say to wait."""
+    return Patience(options.wait_minutes, options.grace, SHOWN[options.show])
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace, Connect, Console], int]] = {
+    "submit": submit,
+    "run-local": run_here,
+    "status": show_status,
+    "logs": show_logs,
+    "cancel": cancel_run,
+    "list": list_runs,
+    "dashboard": show_dashboard,
+}

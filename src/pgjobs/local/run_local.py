@@ -1,0 +1,186 @@
+"""Runs a StartJobRun request on this machine: the same archive, script, parameters and arguments, on local-cluster.
+
+Executors are processes of their own, Spark starts in an empty working directory, and nothing is visible to driver and
+executors but the archive's packages and Spark. Relative paths mean the caller's folder. A probe runs first, under the
+same configuration: where driver or an executor is not on the archive's interpreter, the request is not run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pgjobs.archive import probe
+from pgjobs.archive.tarball import unpack
+from pgjobs.errors import DeployError
+from pgjobs.local import driver
+from pgjobs.local.process_group import run_to_end
+from pgjobs.submit.request import ENVIRONMENT
+
+EXECUTORS = 2
+MASTER = f"local-cluster[{EXECUTORS},1,1024]"
+"""Two executors of one core and 1024 MB each."""
+
+# What is told of EMR's workers, which are larger than a laptop's: Spark would wait for such an executor for ever.
+_SIZES = re.compile(
+    r"spark\.((driver|executor)\.(cores|memory\w*|instances)|dynamicAllocation\..+|emr-serverless\.(?!driverEnv\.).+)"
+)
+
+_DRIVER_ENV = "spark.emr-serverless.driverEnv."
+_LINES_SHOWN = 15
+_MOST_SECONDS_TO_START = 300
+_STACK = ("\tat ", "  File ", "    ")
+
+# What spark-submit needs of the caller's environment. Nothing else passes, Python's variables least of all.
+_PASSED_ON = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|PG\w+|AIRFLOW_CONN_\w+|DATABASE_URL|AWS_\w+")
+
+
+def run_local(
+    request: Mapping[str, Any], files: Mapping[str, Path], folder: Path, caller: Path, environ: Mapping[str, str]
+) -> int:
+    """Run the request; the exit status of spark-submit.
+
+    Args:
+        request: as StartJobRun takes it.
+        files: the local file for each S3 URI in it.
+        folder: an empty folder to work in.
+        caller: the caller's folder, which relative paths mean.
+        environ: the caller's environment.
+
+    Raises:
+        DeployError: a file is missing, this machine lacks the archive's interpreter, or driver or executors do not
+            run on it.
+        KeyboardInterrupt: Ctrl-C; Spark has ended by then.
+    """
+    spark = request["jobDriver"]["sparkSubmit"]
+    conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
+    home = folder / "home"
+    home.mkdir()
+    unpack_for_driver(Path(conf["spark.archives"].rpartition("#")[0]), home / ENVIRONMENT)
+    seen = environment(conf, environ, folder)
+    prove_interpreters(spark_submit(conf), home, seen)
+    job = [str(caller), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
+    return run_to_end([*spark_submit(at_home(conf, caller)), driver.__file__, *job], home, seen)
+
+
+def spark_submit(conf: Mapping[str, str]) -> list[str]:
+    """The beginning of the command: all but the script."""
+    told = [f"{key}={value}" for key, value in conf.items() if not key.startswith(_DRIVER_ENV)]
+    flags = [word for text in told for word in ("--conf", text)]
+    return [str(spark_home() / "bin" / "spark-submit"), "--master", MASTER, *flags]
+
+
+def at_home(conf: Mapping[str, str], caller: Path) -> dict[str, str]:
+    """The configuration with which the driver's JVM takes relative paths for the caller's.
+
+    Its real working directory stays the empty one: the JVM starts ./environment/bin/python there.
+    """
+    key = "spark.driver.extraJavaOptions"
+    return {**conf, key: f'"-Duser.dir={caller}" {conf.get(key, "")}'.strip()}
+
+
+def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, str]) -> None:
+    """Ask driver and executors, in a run of its own, on what they run.
+
+    Args:
+        submit: the beginning of the command.
+        home: the working directory.
+        environ: what spark-submit sees.
+
+    Raises:
+        DeployError: one is not on the archive's interpreter and packages.
+    """
+    file, log = home.with_name("probe.json"), home.with_name("probe.log")
+    # Until the executors have registered, Spark puts a barrier stage off: by 15 seconds at a time and 40 times, if it
+    # is not told. A busy machine takes a minute to start them.
+    check = "spark.scheduler.barrier.maxConcurrentTasksCheck"
+    flags = ["--conf", f"{check}.interval=1s", "--conf", f"{check}.maxFailures={_MOST_SECONDS_TO_START}"]
+    command = [*submit, *flags, probe.__file__, "--spark", str(file), str(EXECUTORS)]
+    with log.open("wb") as output:
+        status = run_to_end(command, home, environ, output)
+    if status or not file.exists():
+        lines = [line for line in log.read_text(errors="replace").splitlines() if not line.startswith(_STACK)]
+        raise DeployError(
+            "\n".join(["Spark did not start with the archive. The end of its log:", *lines[-_LINES_SHOWN:]])
+        )
+    seen = json.loads(file.read_text())
+    found = [fault for process in seen for fault in probe.faults(process)]
+    if found:
+        raise DeployError("\n".join(["Not all processes run on the archive:", *found]))
+    print(f"run-local: driver and {len(seen) - 1} executors run on {describe_interpreter(seen[0])}", file=sys.stderr)
+
+
+def describe_interpreter(seen: Mapping[str, Any]) -> str:
+    """The interpreter in a line: the archive's path, and what it leads to."""
+    packages = ", ".join(f"{name} {found['version']}" for name, found in seen["packages"].items() if found["version"])
+    return f"./{ENVIRONMENT}/bin/python: Python {seen['python']}, {packages}"
+
+
+def sized_for_here(conf: Mapping[str, str]) -> dict[str, str]:
+    """The configuration without the sizes of EMR's workers; what is left out is told."""
+    left_out = [key for key in conf if _SIZES.fullmatch(key)]
+    if left_out:
+        print(f"run-local: left out, for this machine has sizes of its own: {', '.join(left_out)}", file=sys.stderr)
+    return {key: value for key, value in conf.items() if key not in left_out}
+
+
+def read_parameters(parameters: str) -> dict[str, str]:
+    """The configuration in sparkSubmitParameters.
+
+    Raises:
+        DeployError: something else stands there.
+    """
+    words = shlex.split(parameters)
+    pairs = [word.partition("=") for flag, word in zip(words[::2], words[1::2]) if flag == "--conf"]
+    if len(pairs) * 2 != len(words):
+        raise DeployError("run-local understands --conf key=value alone in sparkSubmitParameters.")
+    return {key: value for key, _, value in pairs}
+
+
+def localized(conf: Mapping[str, str], files: Mapping[str, Path]) -> dict[str, str]:
+    """The configuration with local files in place of S3 URIs."""
+    uri, hash_, name = conf["spark.archives"].rpartition("#")
+    if uri not in files:
+        raise DeployError(f"There is no local file for {uri}.")
+    return {**conf, "spark.archives": f"{files[uri].resolve()}{hash_}{name}"}
+
+
+def unpack_for_driver(archive: Path, target: Path) -> None:
+    """Unpack the archive for the driver, as EMR does; Spark itself unpacks it for the executors.
+
+    Raises:
+        DeployError: its interpreter is not on this machine.
+    """
+    unpack(archive, target)
+    interpreter = target / "bin" / "python"
+    if not interpreter.exists():
+        raise DeployError(
+            f"The archive wants {interpreter.readlink()}, which this machine does not have. "
+            "Build one for an interpreter that is here: --python /usr/bin/python3.X, or carry one: --self-contained"
+        )
+
+
+def environment(conf: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """What driver and spark-submit see: what they need of the caller's, and the request's own variables."""
+    passed = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
+    told = {key[len(_DRIVER_ENV) :]: value for key, value in conf.items() if key.startswith(_DRIVER_ENV)}
+    work = {"SPARK_HOME": str(spark_home()), "SPARK_WORKER_DIR": str(folder / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
+    return {**passed, **work, **told}
+
+
+def spark_home() -> Path:
+    """The Spark of this environment.
+
+    Raises:
+        DeployError: there is none.
+    """
+    spec = find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise DeployError("There is no Spark here: run make setup.")
+    return Path(spec.origin).parent

@@ -1,0 +1,131 @@
+"""What the words of a failure tell about its cause, as one table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A known cause.
+
+    Attributes:
+        words: a pattern of what EMR, Spark, Python, botocore or PostgreSQL say then, in any case, on one line.
+        hint: what to do.
+    """
+
+    words: str
+    hint: str
+
+
+# In the order in which they are told.
+CAUSES = (
+    Cause(
+        r"time-?out on endpoint URL|Could not connect to the endpoint URL",
+        "No way to the AWS service that is named: the VPC needs an endpoint for it, or NAT; and endpoints need a "
+        "security group that lets port 443 in.",
+    ),
+    Cause(
+        r"No server answers at .*timed out|connect(ion)? timed out|No route to host|Network is unreachable",
+        "No way to the database: does the application have subnets of its VPC, and does the database's security group "
+        "let port 5432 in from the application's? Without a VPC, EMR Serverless does not reach RDS at all.",
+    ),
+    Cause(
+        r"No server answers at .*refused|Connection refused",
+        "Something answers at that address, and not PostgreSQL: check host and port, and that the server is up.",
+    ),
+    Cause(
+        r"There is no host |Name or service not known|could not translate host name|UnknownHostException",
+        "The database's name does not resolve: check it, and that the VPC has DNS (enableDnsSupport).",
+    ),
+    Cause(
+        r'Cannot run program "\./environment/bin/python".*(error=2\b|No such file)',
+        "The archive's interpreter is not on this release's image: pack the archive for the application's release "
+        "(make package, --release ...), or carry one (--self-contained).",
+    ),
+    Cause(
+        r'Cannot run program "\./environment/bin/python".*(error=13\b|Permission denied)',
+        "The archive's interpreter is not executable: pack it by `make package`; other tools lose the exec bit.",
+    ),
+    Cause(
+        r"Python in worker has different version|PYTHON_VERSION_MISMATCH",
+        "Driver and executors run different Pythons: leave PYSPARK_PYTHON alone; submit sets it for both.",
+    ),
+    Cause(
+        r"No module named '?(jobs|pg8000|scramp|asn1crypto)\b",
+        "The archive was packed for another Python than the image's: pack it for the application's release, and check "
+        "by `python -m pgjobs.archive verify FILE --release ...`.",
+    ),
+    Cause(
+        r"No module named (?!'?(jobs|pg8000|scramp|asn1crypto)\b)",
+        "The archive lacks a package: pack it along, --with PACKAGE.",
+    ),
+    Cause(
+        r"GLIBC_[\d.]+'? not found|wrong ELF class|cannot open shared object file|invalid ELF header",
+        "A compiled package is of another system: pack for the application's release and architecture (--arch).",
+    ),
+    Cause(
+        r"(AmazonS3Exception|S3Exception|s3a?://|\bS3\b).*(Access ?Denied|403|Forbidden)|"
+        r"(Access ?Denied|403|Forbidden).*(\bs3\b|s3a?://)|s3:(GetObject|PutObject|ListBucket)",
+        "S3 refuses the job: grant the execution role s3:GetObject and s3:ListBucket on code and data, and "
+        "s3:PutObject on the logs.",
+    ),
+    Cause(
+        r"secretsmanager:\w+|AccessDenied\w* .*GetSecretValue",
+        "The execution role may not read the secret: grant it secretsmanager:GetSecretValue on it, and kms:Decrypt on "
+        "its key.",
+    ),
+    Cause(r"kms:\w+|KMS.*AccessDenied", "The execution role may not use the key: grant it kms:Decrypt on it."),
+    Cause(
+        r"rds-db:connect|PAM authentication failed",
+        "IAM is not let in by the database: grant the role rds-db:connect on this database user, and the user rds_iam.",
+    ),
+    Cause(r"ssm:\w+", "The execution role may not read the parameter: grant it ssm:GetParameter on it."),
+    Cause(
+        r"sts:AssumeRole|not authorized to perform: iam:PassRole|unable to assume",
+        "Check --role: it must trust emr-serverless.amazonaws.com, and whoever submits needs iam:PassRole on it.",
+    ),
+    Cause(
+        r"vCPU|maximum ?capacity|ServiceQuota|exceeded .*(quota|limit)",
+        "Not enough vCPU: the account's quota (new accounts have 16, which Spark's defaults use up: 4 + 3 x 4) or the "
+        "application's maximum capacity. Ask for more, or use less: --conf spark.executor.instances=1.",
+    ),
+    Cause(
+        r"memory ?overhead|worker (size|configuration)|(memory|disk|cores?) .*(not supported|invalid|exceeds)",
+        "Worker sizes are 1, 2, 4, 8 or 16 cores with 2-8, 4-16, 8-30, 16-60 or 32-120 GB, and memory counts with "
+        "its overhead of 10 %: 54g is the most for 8 cores.",
+    ),
+    Cause(
+        r"OutOfMemoryError|exit(ed)? (code|status) ?:?=? ?137|Container killed",
+        "A worker ran out of memory: raise spark.executor.memory or spark.driver.memory by --conf.",
+    ),
+    Cause(r"No space left on device", "A worker's disk is full: --conf spark.emr-serverless.executor.disk=100g."),
+    Cause(
+        r"ClassNotFoundException: org\.postgresql",
+        "The image has no JDBC driver. pgjobs needs none; other code gets one by --conf spark.jars=s3://...",
+    ),
+    Cause(
+        r"ClassNotFoundException: (?!org\.postgresql)",
+        "A jar is missing: --conf spark.jars=s3://..., for the release's Scala version.",
+    ),
+    Cause(
+        r"password authentication failed|SQLSTATE 28P01|No password was given",
+        "The database refuses the login: check the user, and where the job has its password from.",
+    ),
+    Cause(r"no pg_hba\.conf entry", "The database lets this user not in from there, or not without TLS (sslmode)."),
+    Cause(
+        r"certificate verify failed|TLS with .* failed|SSL error|Hostname mismatch",
+        "TLS fails: use the host's name as in its certificate; authorities of one's own are given by --sslrootcert.",
+    ),
+    Cause(r"remaining connection slots|too many (clients|connections)", "The database is full: lower --parallelism."),
+    Cause(
+        r"Application .*(is stopped|not started)",
+        "The application is stopped: start it, or let it start by itself (autoStartConfiguration).",
+    ),
+)
+
+
+def hints(text: str) -> list[str]:
+    """What to do about each cause that a failure's words tell of."""
+    return [cause.hint for cause in CAUSES if re.search(cause.words, text, re.IGNORECASE)]

@@ -1,0 +1,112 @@
+"""What is told of a run, as text: how it ended, what it cost, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+
+from pgjobs.runs.hints import hints
+from pgjobs.runs.run import Run
+
+END_LINES = 20
+"""Lines of stderr that are shown (again) beside a failure."""
+SEARCHED_LINES = 300
+"""Lines of each stream in which a failure's cause is looked for."""
+
+_UNITS = {"vCPUHour": "vCPU-hours", "memoryGBHour": "memory GB-hours", "storageGBHour": "storage GB-hours"}
+
+
+def ending(run: Run, stdout: Sequence[str], stderr: Sequence[str]) -> str:
+    """How a run ended: on failure the reason first, then the end of stderr, then what it tells; then the cost.
+
+    Args:
+        run: it has ended.
+        stdout: the last lines of the driver's output.
+        stderr: likewise, of its errors.
+    """
+    lines = [headline(run)]
+    if run.state == "FAILED":
+        if stderr:
+            lines += ["", "the end of stderr:", *(f"  {line}" for line in stderr[-END_LINES:])]
+        told = hints("\n".join([run.details, *stdout, *stderr]))
+        lines += ["", *(f"hint: {hint}" for hint in told)] if told else []
+    return "\n".join([*lines, "", costs(run)])
+
+
+def headline(run: Run) -> str:
+    """The state, EMR's own words for it, and how long it took."""
+    state = f"{run.state} (--timeout-minutes {run.timeout_minutes} have passed)" if run.timed_out else run.state
+    attempt = f", {which_attempt(run)}" if run.most_attempts > 1 or run.attempt > 1 else ""
+    after = f" after {duration(run.seconds)}" if run.seconds else ""
+    return f"{state}{after}{attempt}{f': {run.details}' if run.details else ''}"
+
+
+def which_attempt(run: Run) -> str:
+    """The attempt; of how many is known of batch runs alone."""
+    return f"attempt {run.attempt}{f' of {run.most_attempts}' if run.most_attempts >= run.attempt else ''}"
+
+
+def costs(run: Run) -> str:
+    """The billed hours, as a table."""
+    if not run.billed:
+        return f"billed: not known yet. AWS counts some minutes after the end: {command('status', run)}"
+    rows = [(unit, f"{run.billed[name]:.3f}") for name, unit in _UNITS.items() if name in run.billed]
+    return table(("billed", "hours"), rows) + "\n(AWS may still be counting for some minutes after the end.)"
+
+
+def command(name: str, run: Run) -> str:
+    """The command that does something with a run."""
+    region = f" --region {run.region}" if run.region else ""
+    return f"pgjobs {name} {run.run_id} --application-id {run.application_id}{region}"
+
+
+def status(run: Run, attempts: Sequence[Run]) -> str:
+    """What `status` prints."""
+    rows = [
+        ("run", run.run_id),
+        ("application", f"{run.application_id}, {run.release}"),
+        ("name", run.name),
+        ("mode", run.mode),
+        ("created", moment(run.created)),
+        ("state", headline(run)),
+        ("logs", run.log_uri or run.log_group or "EMR's own (see: dashboard)"),
+    ]
+    parts = [table((), rows)]
+    if len(attempts) > 1:
+        tried = [(str(one.attempt), one.state, moment(one.created), one.details) for one in attempts]
+        parts.append(table(("attempt", "state", "created", "details"), tried))
+    if run.ended:
+        parts.append(costs(run))
+    return "\n\n".join(parts)
+
+
+def listing(runs: Sequence[Run]) -> str:
+    """What `list` prints."""
+    rows = [(one.run_id, one.state, moment(one.created), one.name, one.details) for one in runs]
+    return table(("run", "state", "created", "name", "details"), rows)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns of equal width."""
+    shown = [header, *rows] if header else list(rows)
+    widths = [max(map(len, column)) for column in zip(*shown)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown)
+
+
+def duration(seconds: int) -> str:
+    """Seconds as people say them: "1 h 2 min 3 s"."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+def moment(when: datetime | None) -> str:
+    """A time in UTC, to the second."""
+    return f"{when.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if when else ""
+
+
+def ago(when: datetime, now: datetime) -> str:
+    """How long ago something was, to the minute."""
+    minutes = (now - when) // timedelta(minutes=1)
+    return f"{duration(minutes * 60)} ago" if minutes > 0 else "just now"

@@ -1,0 +1,78 @@
+"""Waits for a run at the terminal: its logs as they grow, Ctrl-C, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pgjobs.aws import Clients
+from pgjobs.console import Console
+from pgjobs.errors import INTERRUPTED, STILL_GOING, DeployError
+from pgjobs.runs.log_rotation import STREAMS
+from pgjobs.runs.logs import DriverLogs, with_log_uri
+from pgjobs.runs.poll import MOST_SETTLING, Clock, Follower, WaitedEnough
+from pgjobs.runs.run import Run, cancel, get_run
+from pgjobs.runs.summary import command, ending
+
+DEFAULT_CLOCK = Clock()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How to wait.
+
+    Attributes:
+        minutes: how long; 0 for until the run ends.
+        grace: seconds that a run gets to end by itself when it is cancelled; 0 for none.
+        shown: the streams of the driver that are passed on.
+    """
+
+    minutes: int = 0
+    grace: int = 0
+    shown: tuple[str, ...] = STREAMS
+
+
+def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock: Clock = DEFAULT_CLOCK) -> int:
+    """Wait until a run ends; the exit status.
+
+    Raises:
+        AwsError: AWS refuses to answer; the message says that the run goes on.
+    """
+    try:
+        return _wait(clients, run, patience, console, clock)
+    except DeployError as error:
+        raise type(error)(f"{error}\nThe run goes on. {_what_next(run)}") from None
+
+
+def _wait(clients: Clients, run: Run, patience: Patience, console: Console, clock: Clock) -> int:
+    logs = DriverLogs(clients, replace(run, log_uri=with_log_uri(clients, run)), patience.shown, console)
+    follower = Follower(
+        lambda: get_run(clients, run.application_id, run.run_id),
+        logs.show,
+        console.tell,
+        MOST_SETTLING if logs.expected else 0,
+        clock,
+    )
+    deadline = clock.now() + patience.minutes * 60 if patience.minutes else float("inf")
+    cancelled = False
+    while True:
+        try:
+            ended = follower.until_ended(deadline)
+        except WaitedEnough:
+            console.tell(f"Waited for {patience.minutes} min; the run goes on. {_what_next(run)}")
+            return STILL_GOING
+        except KeyboardInterrupt:
+            if cancelled:
+                console.tell("\nNot waiting for its end.")
+                return INTERRUPTED
+            if not console.confirms("\nCancel the run?"):
+                console.tell(f"\nThe run goes on. {_what_next(run)}")
+                return INTERRUPTED
+            console.tell(cancel(clients, run, patience.grace))
+            cancelled = True
+        else:
+            console.tell(ending(ended, logs.last.of("stdout"), logs.last.of("stderr")))
+            return ended.status
+
+
+def _what_next(run: Run) -> str:
+    return f"To follow or to cancel it:\n  {command('logs --follow', run)}\n  {command('cancel', run)}"

@@ -1,0 +1,102 @@
+"""What the API's own model, which comes with botocore, says of a request: fields, lengths, patterns, ranges.
+
+botocore checks fields and types before a call, and leaves the rest to the service: an answer after the upload.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+
+from pgjobs.errors import DeployError
+
+# The model's names for what a person states by a flag.
+_FLAGS: Mapping[str, str] = {
+    "applicationId": "--application-id",
+    "executionRoleArn": "--role",
+    "name": "--name",
+    "tags": "--tag",
+    "executionTimeoutMinutes": "--timeout-minutes",
+    "logUri": "--logs",
+    "encryptionKeyArn": "--log-key",
+    "logGroupName": "--log-group",
+    "remoteWriteUrl": "--prometheus",
+    "jobRunId": "the run's id",
+    "attempt": "--attempt",
+    "states": "--state",
+    "maxResults": "--limit",
+}
+
+
+# In place of the model's patterns, where these are hard to read.
+_EXAMPLES: Mapping[str, str] = {
+    "--role": "arn:aws:iam::123456789012:role/jobs",
+    "--log-key": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+}
+
+
+def refuse_what_the_model_forbids(operation: str, request: Mapping[str, Any]) -> None:
+    """Refuse a request that the service would.
+
+    Args:
+        operation: the API's name of the call, "StartJobRun".
+        request: its parameters.
+
+    Raises:
+        DeployError: names each value that does not fit, and why; the values themselves are not shown.
+    """
+    shape = _model().operation_model(operation).input_shape
+    found = list(faults(request, shape, "the request"))
+    report = ParamValidator().validate(request, shape)  # its words are not for people: last
+    if found or report.has_errors():
+        raise DeployError(f"{operation} would not take this: {' '.join(found) or report.generate_report()}")
+
+
+@lru_cache(maxsize=1)
+def _model() -> Any:  # noqa: ANN401 - botocore carries no types
+    """The service's model; reading it takes a moment. No session: that would ask for the person's profile."""
+    return ServiceModel(Loader().load_service_model("emr-serverless", "service-2"), "emr-serverless")
+
+
+def faults(value: Any, shape: Any, place: str) -> Iterator[str]:  # noqa: ANN401 - botocore's shapes carry no types
+    """A sentence for each value that the model forbids; what fields there are, and of which types, is botocore's."""
+    place = _FLAGS.get(place, place)
+    rules, kind = shape.metadata, shape.type_name
+    if kind in _UNITS:
+        size = value if isinstance(value, int) else len(value)
+        least, most = rules.get("min", size), rules.get("max", size)
+        if not least <= size <= most:
+            yield f"{place} {_UNITS[kind].format(size)}, and may have {least if 'min' in rules else 0} to {most}."
+    if value not in rules.get("enum", [value]):
+        yield f"{place} must be one of {', '.join(rules['enum'])}."
+    if kind == "string" and not re.fullmatch(rules.get("pattern", ".*"), value, re.DOTALL):
+        yield f"{place} must look like {_EXAMPLES.get(place, rules['pattern'])}."
+    for inner, member, name in _inside(value, shape, place):
+        yield from faults(inner, member, name)
+
+
+# Of what a range in the model is.
+_UNITS = {
+    "list": "has {} items",
+    "map": "has {} items",
+    "string": "has {} characters",
+    "integer": "has the value {}",
+    "long": "has the value {}",
+}
+
+
+def _inside(value: Any, shape: Any, place: str) -> Iterator[tuple[Any, Any, str]]:  # noqa: ANN401 - as above
+    """The values inside of a value, each with its shape and its place."""
+    if shape.type_name == "structure":
+        yield from ((value[name], member, name) for name, member in shape.members.items() if name in value)
+    elif shape.type_name == "list":
+        yield from ((item, shape.member, f"{place} {number}") for number, item in enumerate(value, 1))
+    elif shape.type_name == "map":
+        yield from ((key, shape.key, f"the key of {place} {key}") for key in value)
+        yield from ((item, shape.value, f"{place} {key}") for key, item in value.items())

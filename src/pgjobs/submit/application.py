@@ -1,0 +1,96 @@
+"""Compares an archive with the application that is to run it: release, architecture, Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pgjobs.archive.releases import RELEASES
+from pgjobs.aws import JobRuns, aws_errors
+from pgjobs.errors import AwsError, DeployError
+
+_DEFAULT_ARCHITECTURE = "X86_64"
+"""Of an application that names none (the API's reference, CreateApplication)."""
+
+_WAY_OUT = "If it runs there nevertheless: --any-application sends it without this comparison."
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an archive was made for, by its manifest.
+
+    Attributes:
+        python: the minor version of its interpreter, "3.11".
+        carried: whether it carries that interpreter.
+    """
+
+    release: str
+    architecture: str
+    python: str
+    carried: bool
+
+
+def read_made(manifest: bytes | None) -> Made:
+    """What an archive was made for.
+
+    Raises:
+        DeployError: there is no manifest, or it does not tell.
+    """
+    try:
+        told = json.loads(manifest or b"{}")
+        return Made(told["release"], told["architecture"], told["python"], "carried_interpreter" in told)
+    except (ValueError, KeyError, TypeError):
+        what = "does not tell" if manifest else "is missing, so nothing tells"
+        raise DeployError(
+            f"The archive's manifest {what} for which release it was made: run make package. {_WAY_OUT}"
+        ) from None
+
+
+def refuse_misfit(runs: JobRuns, application_id: str, manifest: bytes | None) -> None:
+    """Ask for the application, and refuse an archive that was made for another.
+
+    Raises:
+        AwsError: AWS does not tell.
+        DeployError: the archive is for another release, architecture or Python, or does not tell.
+    """
+    made = read_made(manifest)
+    try:
+        with aws_errors():
+            application = runs.get_application(applicationId=application_id)["application"]
+    except AwsError as error:
+        denied = "GetApplication" in str(error) and "Grant" in str(error)
+        raise type(error)(f"{error}{f' {_WAY_OUT}' if denied else ''}") from None
+    found = list(misfits(made, application))
+    if found:
+        raise DeployError(" ".join([*found, _WAY_OUT]))
+
+
+def misfits(made: Made, application: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each way in which an archive is not for an application, with what to do."""
+    kind, release = str(application.get("type", "Spark")), str(application["releaseLabel"])
+    if kind.lower() != "spark":
+        yield f"The application is for {kind}, and not for Spark: give another --application-id."
+    architecture = str(application.get("architecture") or _DEFAULT_ARCHITECTURE).lower()
+    release_differs, architecture_differs = made.release != release, made.architecture != architecture
+    if release_differs or architecture_differs:
+        flags = f"--release {release}" if release in RELEASES else "--release with the same Spark and Python"
+        yield (
+            f"The archive is for {made.release}, {made.architecture}, and the application is {release}, "
+            f"{architecture}: pack it by scripts/package_venv.sh {flags} --arch {architecture}."
+        )
+    elif not made.carried and not _has_own_image(application) and release in RELEASES:
+        pythons = RELEASES[release].pythons
+        if made.python not in pythons:
+            yield (
+                f"The archive is for Python {made.python}, and the application's image, that of {release}, has "
+                f"{' and '.join(pythons)}: pack it without --python, or carry an interpreter (--self-contained)."
+            )
+
+
+def _has_own_image(application: Mapping[str, Any]) -> bool:
+    """Whether the application has an image of its own, for whichever workers: it may have other Pythons."""
+    workers = application.get("workerTypeSpecifications") or {}
+    images = [application.get("imageConfiguration"), *(worker.get("imageConfiguration") for worker in workers.values())]
+    return any((image or {}).get("imageUri") for image in images)

@@ -1,0 +1,281 @@
+"""The StartJobRun request as a pure function of what is to be submitted, and what is refused before any call.
+
+https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartJobRun.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgjobs.aws import split_uri
+from pgjobs.errors import DeployError
+from pgjobs.submit.api_model import refuse_what_the_model_forbids
+from pgjobs.submit.secrets import secret_places
+
+ENVIRONMENT = "environment"
+"""The folder into which Spark unpacks the archive, in the working directory of driver and executors."""
+
+PYTHON = f"./{ENVIRONMENT}/bin/python"
+
+# The driver's variables have a prefix of EMR's own, the executors' have Spark's.
+PYTHON_CONF = {
+    "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": PYTHON,
+    "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": PYTHON,
+    "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
+}
+
+RESERVED = frozenset({"spark.archives", *PYTHON_CONF})
+"""What the archive needs; a --conf of the same key would take it away."""
+
+MOST_RETRIES = 9
+"""EMR makes 10 attempts at most, the first one among them."""
+MOST_BATCH_MINUTES = 10_080
+"""7 days. 0, for never, is for streaming alone: "no longer supported for BATCH mode job runs" (the API's model)."""
+MODES = ("batch", "streaming")
+_DEFAULT_MINUTES = {"batch": 720, "streaming": 0}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is to be submitted.
+
+    Attributes:
+        entry: the job, "load_table".
+        arguments: the job's own.
+        archive, script: where the archive and the entrypoint are (or will be) in S3.
+        conf: Spark's configuration, beside what the archive needs.
+        logs: where in S3 the logs go, "s3://bucket/prefix"; empty for nowhere.
+        log_key: the ARN of the KMS key that encrypts the logs, wherever they go.
+        log_group: CloudWatch's log group; empty for EMR's own, /aws/emr-serverless.
+        managed_logs: whether EMR keeps the logs, too; the Spark UI shows them.
+        prometheus: the URL of a remote write endpoint.
+        retries: attempts after the first one; in streaming mode, after the first one of an hour.
+        timeout_minutes: when EMR ends the run; None for 12 hours in batch mode, never in streaming mode.
+        idempotent: whether whoever submits declares that the job may run twice.
+        unchecked_secrets: whether nothing is to be taken for a password.
+        again: whether it is to be a run of its own, though an equal submission had one.
+    """
+
+    entry: str
+    arguments: tuple[str, ...]
+    application_id: str
+    role: str
+    archive: str
+    script: str
+    name: str = ""
+    conf: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    logs: str = ""
+    log_key: str = ""
+    cloudwatch: bool = False
+    log_group: str = ""
+    managed_logs: bool = True
+    prometheus: str = ""
+    retries: int = 0
+    timeout_minutes: int | None = None
+    mode: str = "batch"
+    idempotent: bool = False
+    unchecked_secrets: bool = False
+    again: bool = False
+
+
+def build_request(submission: Submission) -> dict[str, Any]:
+    """The request. It states its client token only where the same submission is to be the same run.
+
+    That is where a load id says what is loaded. Whatever else is submitted twice is meant twice: a nightly extract has
+    the same arguments each night. Such a request has no token, and whoever sends it makes one.
+
+    Raises:
+        DeployError: it would be refused, or should be: it shows a password, retries a job that would load twice, or
+            takes from the archive what it needs.
+    """
+    refuse_secrets(submission)
+    refuse_blind_retries(submission)
+    refuse_reserved_conf(submission)
+    request: dict[str, Any] = {
+        "applicationId": submission.application_id,
+        "executionRoleArn": submission.role,
+        "name": submission.name or submission.entry,
+        "mode": submission.mode.upper(),
+        "executionTimeoutMinutes": timeout_of(submission),
+        "jobDriver": {
+            "sparkSubmit": {
+                "entryPoint": submission.script,
+                "entryPointArguments": list(submission.arguments),
+                "sparkSubmitParameters": spark_parameters(submission),
+            }
+        },
+    }
+    if submission.tags:
+        request["tags"] = dict(submission.tags)
+    policy = retry_policy(submission)
+    if policy:
+        request["retryPolicy"] = policy
+    monitoring = _monitoring(submission)
+    if monitoring:
+        request["configurationOverrides"] = {"monitoringConfiguration": monitoring}
+    if load_id(submission.arguments) and not submission.again:
+        request = {"clientToken": client_token(request), **request}
+    refuse_what_the_model_forbids("StartJobRun", {"clientToken": "to-be-made", **request})
+    return request
+
+
+def retry_policy(submission: Submission) -> dict[str, int]:
+    """How often EMR may try; the first attempt counts, too.
+
+    A streaming run is tried five times an hour unless it is told otherwise, so it always is.
+    https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-resiliency.html
+    """
+    if submission.mode == "streaming":
+        return {"maxFailedAttemptsPerHour": submission.retries + 1}
+    return {"maxAttempts": submission.retries + 1} if submission.retries else {}
+
+
+def timeout_of(submission: Submission) -> int:
+    """The minutes after which EMR ends the run; 0 for never.
+
+    Raises:
+        DeployError: a batch run may not take that long.
+    """
+    minutes = submission.timeout_minutes
+    if minutes is None:
+        return _DEFAULT_MINUTES[submission.mode]
+    if submission.mode == "batch" and not 1 <= minutes <= MOST_BATCH_MINUTES:
+        raise DeployError(
+            f"--timeout-minutes must be from 1 to {MOST_BATCH_MINUTES} (7 days) in batch mode: EMR Serverless ends "
+            "every batch run. With --mode streaming, 0 is for never."
+        )
+    return minutes
+
+
+def spark_parameters(submission: Submission) -> str:
+    """The --conf flags, as a shell would read them; quoted only where one would have to."""
+    conf = {"spark.archives": f"{submission.archive}#{ENVIRONMENT}", **PYTHON_CONF, **submission.conf}
+    return " ".join(f"--conf {_quoted(f'{key}={value}')}" for key, value in conf.items())
+
+
+def _quoted(word: str) -> str:
+    """shlex.quote, but for the # of spark.archives: AWS's own examples have it bare."""
+    return word if re.fullmatch(r"[\w@%+=:,./#-]+", word, re.ASCII) else shlex.quote(word)
+
+
+def _monitoring(submission: Submission) -> dict[str, Any]:
+    """Where the logs go. What is left out is as the application, else EMR, has it: managed storage for 30 days."""
+    key = {"encryptionKeyArn": submission.log_key} if submission.log_key else {}
+    monitoring: dict[str, Any] = {}
+    if submission.logs:
+        split_uri(submission.logs)
+        monitoring["s3MonitoringConfiguration"] = {"logUri": submission.logs, **key}
+    if submission.cloudwatch:
+        group = {"logGroupName": submission.log_group} if submission.log_group else {}
+        monitoring["cloudWatchLoggingConfiguration"] = {"enabled": True, **group, **key}
+    if not submission.managed_logs:
+        monitoring["managedPersistenceMonitoringConfiguration"] = {"enabled": False}
+    elif key:
+        monitoring["managedPersistenceMonitoringConfiguration"] = {"enabled": True, **key}
+    if submission.prometheus:
+        monitoring["prometheusMonitoringConfiguration"] = {"remoteWriteUrl": submission.prometheus}
+    return monitoring
+
+
+def client_token(request: Mapping[str, Any], after: str = "") -> str:
+    """A token from the request itself; `after` names the run whose failure makes it another one."""
+    return hashlib.sha256((json.dumps(request, sort_keys=True) + after).encode()).hexdigest()
+
+
+def refuse_secrets(submission: Submission) -> None:
+    """Refuse a password: GetJobRun, Spark's UI and the event log would show it to many.
+
+    Raises:
+        DeployError: names the places, and not what they hold.
+    """
+    if submission.unchecked_secrets:
+        return
+    values = {f"--conf {key}": value for key, value in submission.conf.items()}
+    values.update({f"--tag {key}": value for key, value in submission.tags.items()})
+    for flag in ("name", "logs", "log_group", "prometheus"):
+        values[f"--{flag.replace('_', '-')}"] = getattr(submission, flag)
+    found = list(secret_places(submission.arguments, values))
+    if found:
+        raise DeployError(
+            f"{' and '.join(found)} seems to hold a password, which GetJobRun and Spark's UI would show to many. "
+            "Let the job read it from AWS (--secret-id, --ssm-parameter, --iam-auth), or set it on the application. "
+            "If it is none: --skip-secret-check submits everything as it is."
+        )
+
+
+def refuse_blind_retries(submission: Submission) -> None:
+    """Refuse to retry a job that would not notice that it had been done.
+
+    Raises:
+        DeployError: says what is missing.
+    """
+    if not 0 <= submission.retries <= MOST_RETRIES:
+        raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
+    if not submission.retries or submission.idempotent:
+        return
+    if submission.entry == EXTRACT:
+        appends = argument(submission.arguments, "--write-mode") == "append"
+        if appends and not argument(submission.arguments, "--watermark-id"):
+            raise DeployError("--retries would append the rows again: give the job --watermark-id, or overwrite.")
+    elif not load_id(submission.arguments):
+        if submission.entry == LOAD:
+            raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
+        raise DeployError(
+            f"--retries would run {submission.entry} again from its beginning. If that does no harm, declare it: "
+            "--idempotent."
+        )
+
+
+LOAD = "load_table"
+EXTRACT = "extract_table"
+"""The job whose files are there after its end only, so that it may be tried again without an id."""
+
+
+def load_id(arguments: Sequence[str]) -> str:
+    """The load id among a job's arguments, or an empty text."""
+    return argument(arguments, "--load-id")
+
+
+def argument(arguments: Sequence[str], wanted: str) -> str:
+    """What follows a flag among a job's arguments, or an empty text."""
+    for flag, following in zip(arguments, [*arguments[1:], ""]):
+        name, equals, value = flag.partition("=")
+        if name == wanted:
+            return value if equals else following
+    return ""
+
+
+def refuse_reserved_conf(submission: Submission) -> None:
+    """Refuse configuration that would take the archive away from driver or executors.
+
+    Raises:
+        DeployError: names the keys.
+    """
+    taken = sorted(RESERVED & set(submission.conf))
+    if taken:
+        raise DeployError(f"--conf {', '.join(taken)} belongs to the archive: leave it out.")
+
+
+def check_entry(entry: str, names: Sequence[str]) -> str:
+    """The entrypoint's path in the archive.
+
+    Raises:
+        DeployError: it is not there; with those that are.
+    """
+    jobs = sorted(
+        found[1]
+        for name in names
+        for found in [re.fullmatch(r"lib/python[\d.]+/site-packages/jobs/(\w+)\.py", name)]
+        if found
+    )
+    entries = [job for job in jobs if job not in ("__init__", "errors", "options")]
+    if entry not in entries:
+        raise DeployError(f"The archive has no job {entry!r}: it has {', '.join(entries)}.")
+    return next(name for name in names if name.endswith(f"/site-packages/jobs/{entry}.py"))

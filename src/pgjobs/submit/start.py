@@ -1,0 +1,169 @@
+"""From options to a started run: the request, the objects it refers to, and StartJobRun itself."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from uuid import uuid4
+
+from pgjobs.aws import Clients, aws_errors
+from pgjobs.console import Console
+from pgjobs.errors import AwsError, DeployError
+from pgjobs.runs.run import UNSUCCESSFUL, Run, get_run, region_of
+from pgjobs.runs.summary import ago, command, headline
+from pgjobs.submit.payload import Payload, read_payload
+from pgjobs.submit.request import Submission, build_request, client_token
+from pgjobs.submit.upload import upload
+
+MARGIN = timedelta(seconds=10)
+"""How much earlier than the answer to its own submission a run may have been created."""
+
+
+def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
+    """The request, and the objects that it refers to; nothing is called.
+
+    Args:
+        options: as add_submission has them.
+
+    Raises:
+        DeployError: it cannot be right.
+    """
+    payload = read_payload(options.archive, options.entry, options.code)
+    submission = Submission(
+        entry=options.entry,
+        arguments=tuple(options.arguments),
+        application_id=options.application_id,
+        role=options.role,
+        archive=payload.archive.uri,
+        script=payload.script.uri,
+        name=options.name,
+        conf=pairs("--conf", options.conf),
+        tags=pairs("--tag", options.tag),
+        logs=options.logs,
+        log_key=options.log_key,
+        cloudwatch=options.cloudwatch,
+        log_group=options.log_group,
+        managed_logs=options.managed_logs,
+        prometheus=options.prometheus,
+        retries=options.retries,
+        timeout_minutes=options.timeout_minutes,
+        mode=options.mode,
+        idempotent=options.idempotent,
+        unchecked_secrets=options.skip_secret_check,
+        again=options.again,
+    )
+    return build_request(submission), payload
+
+
+def pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
+    """`key=value` as a mapping; of a key that is there twice, the last one counts.
+
+    Raises:
+        DeployError: one is not of that form.
+    """
+    found = [text.partition("=") for text in texts]
+    if not all(key and equals for key, equals, _ in found):
+        raise DeployError(f"{flag} must be of the form key=value.")
+    return {key: value for key, _, value in found}
+
+
+@dataclass(frozen=True)
+class Started:
+    """A submission's run.
+
+    Attributes:
+        earlier: whether an equal submission had started it before.
+    """
+
+    run: Run
+    earlier: bool
+
+
+def start(clients: Clients, request: Mapping[str, Any], payload: Payload, console: Console) -> Started:
+    """Upload what is not there yet, and start the run.
+
+    A request that states its token gives the run that it gave before, unless that has ended without success: then it
+    is tried again, by a token that the run's id makes another one. Two who try at once still start one run.
+
+    Raises:
+        DeployError: AWS refuses, or something else is where the archive is to be.
+    """
+    try:
+        for item in payload:
+            upload(clients.objects, item, console.tell)
+    except KeyboardInterrupt:
+        console.tell("\nNothing was submitted. What was uploaded stays, and is not sent again.")
+        raise
+    try:
+        return try_again(clients, request, console)
+    except KeyboardInterrupt:
+        listed = f"pgjobs list --application-id {request['applicationId']}"
+        console.tell(f"\nWhether the run was started is not known here; this tells: {listed}")
+        raise
+
+
+def try_again(clients: Clients, request: Mapping[str, Any], console: Console) -> Started:
+    """Start the run, and again after the failures of earlier submissions.
+
+    Raises:
+        AwsError: AWS refuses, or does not answer.
+    """
+    if "clientToken" not in request:
+        return replace(start_once(clients, {"clientToken": uuid4().hex, **request}), earlier=False)
+    started = start_once(clients, request)
+    while started.earlier and started.run.state in UNSUCCESSFUL:
+        console.tell(f"{started.run.run_id} of the same submission has ended: {headline(started.run)}. Trying again.")
+        token = client_token(request, after=started.run.run_id)
+        started = start_once(clients, {**request, "clientToken": token})
+    return started
+
+
+def start_once(clients: Clients, request: Mapping[str, Any]) -> Started:
+    """Start a run, or get the one that this token has started before.
+
+    Raises:
+        AwsError: AWS refuses, or does not answer.
+    """
+    began = time.monotonic()
+    with aws_errors():
+        answer = clients.runs.start_job_run(**request)
+    took = timedelta(seconds=time.monotonic() - began)
+    try:
+        run = get_run(clients, answer["applicationId"], answer["jobRunId"])
+    except AwsError:  # it was started, and that counts: not everybody who may start runs may look at them
+        run = Run(answer["applicationId"], answer["jobRunId"], "SUBMITTED", region=region_of(answer["arn"]))
+    return Started(run, is_earlier(run.created, answered_at(answer), took))
+
+
+def answered_at(answer: Mapping[str, Any]) -> datetime | None:
+    """AWS's time in an answer: the laptop's clock may be wrong."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date) if date else None
+
+
+def is_earlier(created: datetime | None, answered: datetime | None, took: timedelta) -> bool:
+    """Whether a run is older than the call that was to start it: StartJobRun knew its token.
+
+    Args:
+        created: when the run was.
+        answered: when the call was, by AWS's clock.
+        took: how long the call took, with botocore's own repetitions.
+    """
+    return created is not None and answered is not None and answered - created > took + MARGIN
+
+
+def describe(started: Started, now: datetime | None = None) -> str:
+    """What to tell of a started run."""
+    run = started.run
+    if not started.earlier:
+        return f"submitted {run.run_id}\n  {command('status', run)}\n  {command('logs --follow', run)}"
+    when = f", submitted {ago(run.created, now or datetime.now(timezone.utc))}" if run.created else ""
+    ended = f"It has ended: {headline(run)}." if run.ended else f"It is {run.state}."
+    return (
+        f"This is the same run as before: {run.run_id}{when}. {ended} Nothing new was started; --again starts another."
+    )

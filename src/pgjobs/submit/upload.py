@@ -1,0 +1,85 @@
+"""Uploads to keys that are written once: what is there is compared and kept, and never overwritten."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+from botocore.exceptions import ClientError
+
+from pgjobs.aws import Objects, aws_errors, code_of, split_uri
+from pgjobs.errors import DeployError
+from pgjobs.submit.payload import Item
+
+_MISSING = ("404", "NoSuchKey", "NotFound")
+_NOT_TOLD = ("403", "AccessDenied")
+_LOST_RACE = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+
+
+def upload(objects: Objects, item: Item, tell: Callable[[str], None]) -> None:
+    """Make sure that an object is there, with its content.
+
+    Args:
+        objects: S3.
+        item: the object.
+        tell: is told, in a line, what was done.
+
+    Raises:
+        DeployError: something else is there, or S3 refuses.
+    """
+    with aws_errors():
+        if _is_there(objects, item) or not _put(objects, item):
+            tell(f"there already  {item.uri}")
+        else:
+            tell(f"uploaded       {item.uri}  {len(item.content):,} bytes")
+
+
+def _is_there(objects: Objects, item: Item) -> bool:
+    """Whether the object is there already.
+
+    Raises:
+        DeployError: it is, with another content.
+    """
+    bucket, key = split_uri(item.uri)
+    try:
+        found = objects.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    except ClientError as error:
+        # Without s3:ListBucket, S3 does not tell what is missing from what is forbidden: the PUT will find out.
+        if code_of(error) in (*_MISSING, *_NOT_TOLD):
+            return False
+        raise
+    same_size = found["ContentLength"] == len(item.content)
+    same = same_size and found.get("ChecksumSHA256", checksum(item.content)) == checksum(item.content)
+    if item.settled and not same:
+        raise DeployError(f"{item.uri} holds something else than what is to be there. Give another --code.")
+    return True
+
+
+def _put(objects: Objects, item: Item) -> bool:
+    """Write the object; whether nobody was faster.
+
+    Raises:
+        DeployError: somebody was, with another content.
+    """
+    bucket, key = split_uri(item.uri)
+    try:
+        objects.put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=item.content,
+            IfNoneMatch="*",
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=checksum(item.content),
+        )
+    except ClientError as error:
+        if code_of(error) not in _LOST_RACE:
+            raise
+        _is_there(objects, item)
+        return False
+    return True
+
+
+def checksum(content: bytes) -> str:
+    """The SHA-256, as S3 writes it."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
