@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -157,3 +158,19 @@ def test_jobs_open_sessions_whose_names_are_pinned() -> None:
         and any(imported.name == "connect" for imported in node.names)
     ]
     assert opening == ["jobs.dbaccess.pool"]  # whose sessions are a user's own
+
+
+def test_contributings_picture_of_the_house_shows_each_room() -> None:
+    picture = (SOURCE.parent / "CONTRIBUTING.md").read_text().partition("## The house")[2].partition("## Rules")[0]
+    rooms = {path.parent.name for path in SOURCE.rglob("__init__.py")}
+    assert {room for room in rooms if not re.search(rf"\b{room}\b", picture)} == set()
+
+
+def test_no_room_is_crowded() -> None:
+    crowded = {
+        str(path.parent.relative_to(SOURCE)): count
+        for path in SOURCE.rglob("__init__.py")
+        for count in [len(list(path.parent.glob("*.py"))) - 1]
+        if count > 15  # more than one sees at a glance
+    }
+    assert crowded == {}
