@@ -15,7 +15,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-ha
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
 # Half of the tests' time is waiting: for a JVM to start, a server to stop, a lock. Each worker has a server and a Spark of its own.
 WORKERS ?= 2
-PARALLEL := --numprocesses $(WORKERS) --dist loadfile
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 SCALE ?= 1
 REPEATS ?= 1
 SEED ?= 1

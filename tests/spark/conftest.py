@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jvm
 import pytest
 from faults import Trial, TrialOf
 from pyspark.sql import SparkSession
@@ -34,6 +35,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .appName("pgjobs tests")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.extraJavaOptions", jvm.FLAGS)
         .config("spark.log.level", "ERROR")
         .config("spark.sql.session.timeZone", "America/New_York")
         .config("spark.sql.shuffle.partitions", "2")
@@ -51,7 +53,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def spark_submit() -> list[str]:
     """The beginning of a command that submits a job as a user does."""
     launcher = Path(sys.executable).with_name("spark-submit")
-    return [str(launcher), "--master", "local[2]", "--conf", "spark.ui.enabled=false"]
+    conf = {**jvm.CONF, "spark.ui.enabled": "false"}
+    return [str(launcher), "--master", "local[2]", *(word for key in conf for word in ("--conf", f"{key}={conf[key]}"))]
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
+from server_build import server_has_xml
 from texts import STRINGS
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
+from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.plan import Wanted
@@ -152,11 +153,7 @@ SINCE = {"int4multirange": 140000, "numeric(3,-2)": 150000, "numeric(2,5)": 1500
 def known_to(session: Session) -> set[str]:
     [[version]] = session.run("SELECT current_setting('server_version_num')::int")
     known = {name for name in VALUES if SINCE.get(name, 0) <= version}
-    try:
-        session.run("SELECT '<a/>'::xml")
-    except DatabaseError:  # it was built without libxml
-        known -= {"xml", "xml[]"}
-    return known
+    return known if server_has_xml(session) else known - {"xml", "xml[]"}
 
 
 def copied(spark: SparkSession, session: Session, database: Settings, wanted: Wanted | str, arrow: bool) -> list[Any]:

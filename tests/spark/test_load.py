@@ -250,7 +250,8 @@ def test_parallelism_bounds_the_connections_in_use_at_once_and_leaves_the_parts_
     spark: SparkSession, session: Session, database: Settings, parallelism: int, most: int
 ) -> None:
     """Spark has two cores here, so that two is the most without a bound."""
-    rows = spark.range(0, 400_000, 1, 8).selectExpr("id AS a", "repeat('x', 100) AS b")
+    nap = "java_method('java.lang.Thread', 'sleep', 20L)"  # each part lasts until the next one is there
+    rows = spark.range(0, 400_000, 1, 8).selectExpr("id AS a", f"IF(id % 5000 = 0, {nap}, repeat('x', 100)) AS b")
     with Census(database) as census:
         report = load_dataframe(rows, table="t", settings=database, parallelism=parallelism)
     assert report.parts == 8

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import jvm
 import pytest
 from cloud import store_secret
 from process_table import process_table
@@ -69,8 +70,8 @@ def spark_in(folder: Path) -> list[str]:
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": f"file://{folder}/events",
         "spark.local.dir": f"{folder}/local",
-        "spark.executor.extraJavaOptions": f"-Djava.io.tmpdir={folder}/tmp",
-        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={folder}/tmp",
+        "spark.executor.extraJavaOptions": f"{jvm.FLAGS} -Djava.io.tmpdir={folder}/tmp",
+        "spark.driver.extraJavaOptions": f"{jvm.FLAGS} -Djava.io.tmpdir={folder}/tmp",
         "spark.log.level": "INFO",
     }
     submit = str(Path(sys.executable).with_name("spark-submit"))

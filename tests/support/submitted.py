@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable
 
+import jvm
 import pyspark
 from libpq import environment
 from process_table import process_table
@@ -150,12 +151,16 @@ def submit(
 RETRYING, CLUSTER = "local[6,4]", "local-cluster[2,1,1024]"
 """One machine with room for a task of each load that stalls, and one; two executors of one core."""
 CONF = {
+    **jvm.CONF,
     "spark.ui.enabled": "false",
     "spark.log.level": "ERROR",
     # Several batches make a part, so that it has a middle; and each is larger than a buffer on its way (64 KiB).
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
     # Executors that come late would leave all the work, and what is lost with one, to the first.
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+    # Who fetches a shuffle from an executor that was killed is to notice it at once; Spark's own patience is 15 s.
+    "spark.shuffle.io.maxRetries": "1",
+    "spark.shuffle.io.retryWait": "200ms",
 }
 
 
