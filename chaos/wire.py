@@ -138,6 +138,9 @@ class Wire:
             client.close()
             return
         server.settimeout(None)
+        # A message is on its way at once. Else each one waits for the other side's late acknowledgement.
+        for half in (client, server):
+            half.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link = Link(client, server)
         with self._lock:
             self._links.append(link)
