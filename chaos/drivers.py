@@ -229,7 +229,7 @@ def _is_executor(process: psutil.Process) -> bool:
 
 
 def _is_worker(process: psutil.Process) -> bool:
-    return "chaos.spark_daemon" in _command(process)
+    return "-m chaos.spark_daemon" in _command(process)  # the JVM names the module, too, among its settings
 
 
 def _is_driver_jvm(process: psutil.Process) -> bool:
