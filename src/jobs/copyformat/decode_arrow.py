@@ -1,6 +1,6 @@
 """Blocks of COPY's text format as Arrow batches, parsed by PyArrow: columns at once, no Python object for a cell.
 
-What PyArrow has no parser for (arrays, binary) stays text, from which `celltext` makes the value in the JVM.
+What PyArrow has no parser for (arrays, binary) stays text, from which `decode_spark` makes the value in the JVM.
 """
 
 from __future__ import annotations

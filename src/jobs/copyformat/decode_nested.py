@@ -1,6 +1,6 @@
 """What PyArrow's parser left as text, as what it stands for: arrays and binary, a column at once.
 
-`celltext` does the same in the JVM; a data source of Spark's has no JVM behind it.
+`decode_spark` does the same in the JVM; a data source of Spark's has no JVM behind it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jobs.dbaccess.errors import ExtractError
 
 
 def finished(batches: Iterable[pa.RecordBatch], readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
-    """Batches of `cellarrow`, with the columns' names and their own types.
+    """Batches of `decode_arrow`, with the columns' names and their own types.
 
     Raises:
         ExtractError: a column holds what its type in Spark cannot.

@@ -1,4 +1,4 @@
-"""The text of a cell as the value that it stands for, by Spark's own expressions: the way back of `copytext`.
+"""The text of a cell as the value that it stands for, by Spark's own expressions: the way back of `encode_spark`.
 
 A text that Spark cannot hold as the wanted type is an error, never NULL. The expressions are SQL, for Spark 3.5 has
 try_cast nowhere else.

@@ -1,6 +1,6 @@
-"""Arrow batches as lines of COPY's text format, columns at once: the inverse of `cellarrow`.
+"""Arrow batches as lines of COPY's text format, columns at once: the inverse of `decode_arrow`.
 
-What `copytext` does in the JVM; a data source of Spark's gets Arrow batches, and no Column expressions. Types that
+What `encode_spark` does in the JVM; a data source of Spark's gets Arrow batches, and no Column expressions. Types that
 cannot be written here as there are refused by name before anything is copied.
 """
 

@@ -1,6 +1,6 @@
 """A row's hash, of what Spark means to load: from its own values, by other expressions than those of a COPY line.
 
-The server makes the same text of what it stored (dbaccess/rowtext.py), and hashes that.
+The server makes the same text of what it stored (dbaccess/load/row_text.py), and hashes that.
 """
 
 from __future__ import annotations
