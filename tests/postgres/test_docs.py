@@ -1,4 +1,4 @@
-"""The Python of docs/database.md runs."""
+"""The Python of docs/connecting.md runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from libpq import environment
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 
-DOCS = Path(__file__).parents[2] / "docs" / "database.md"
+DOCS = Path(__file__).parents[2] / "docs" / "connecting.md"
 
 
 def test_the_example_of_a_session_runs(session: Session, database: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

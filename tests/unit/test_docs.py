@@ -1,4 +1,4 @@
-"""The examples of the docs print what they say. On AWS, they find the secret that the docs tell of."""
+"""The examples of the docs print what they say, with the secret that the docs describe. The links of each page lead somewhere."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from cloud import store_secret
 
 from jobs import extract_table, load_table
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md"))]
 BLOCKS = [
     block
-    for page in ("database.md", "extract.md")
+    for page in ("connecting.md", "extract.md")
     for block in re.findall(r"^```console\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
 ]
 PROGRAMS = {"load_table.py": load_table.main, "extract_table.py": extract_table.main}
@@ -47,3 +49,20 @@ def test_an_example_prints_what_the_docs_say(
         PROGRAMS[program](words[place + 1 :], {"HOME": str(tmp_path), **environ})
         shown = capsys.readouterr()
         assert shown.out + shown.err == printed
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_to_files_and_headings(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        if path.startswith("https:"):
+            continue
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
