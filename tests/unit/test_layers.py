@@ -161,7 +161,7 @@ def test_jobs_open_sessions_whose_names_are_pinned() -> None:
 
 
 def test_contributings_picture_of_the_house_shows_each_room() -> None:
-    picture = (SOURCE.parent / "CONTRIBUTING.md").read_text().partition("## The house")[2].partition("## Rules")[0]
+    picture = (SOURCE.parent / "CONTRIBUTING.md").read_text().partition("## Structure")[2].partition("## Rules")[0]
     rooms = {path.parent.name for path in SOURCE.rglob("__init__.py")}
     assert {room for room in rooms if not re.search(rf"\b{room}\b", picture)} == set()
 
