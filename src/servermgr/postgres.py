@@ -1,12 +1,12 @@
-"""PostgreSQL process management: initialise a data directory, run a server on it, stop it.
+"""Management of a PostgreSQL server: initialize a data directory, run a server on it, and stop the server.
 
     with Manager("127.0.0.1", 0, "/var/tmp/try", initialize=True) as server:
         print(server.url())
 
-or in the foreground: `python -m servermgr.postgres -d /var/tmp/try -i`.
+To run a server in the foreground: `python -m servermgr.postgres -d /var/tmp/try -i`.
 
-Environment variables: POSTGRES_VERSION is the version to run where none is named; POSTGRES_BIN the directory of the
-programs to run, instead of those that the system and Python have installed.
+Environment variables: POSTGRES_VERSION is the default version. POSTGRES_BIN is a program directory to use instead of
+those that the system and Python packages have installed.
 """
 
 from __future__ import annotations
@@ -31,33 +31,35 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabaseException", "Manager", "WorkerError", "main"]
 
-_POLL = 0.05  # seconds between two questions whether the server is ready
-_PORT_ATTEMPTS = 5  # a free port may be taken between its choice and its use
+_POLL = 0.05  # seconds between two checks whether the server is ready
+_PORT_ATTEMPTS = 5  # another process may take a free port between its choice and its use
 _PORT_TAKEN = "Address already in use"
 
 _log = logging.getLogger(__name__)
 
 
 class Manager:
-    """A PostgreSQL server of one's own: superuser without password, reachable by TCP from this machine.
+    """A PostgreSQL server: with a superuser without a password, reachable by TCP from this machine.
 
-    As a context manager it starts and stops the server. Otherwise `stop()` stops it, at the latest when the
-    interpreter exits; and when this process is killed, a guardian process does.
+    As a context manager, it starts and stops the server. Otherwise `stop()` stops it, at the latest when the
+    interpreter
+    exits. If this process is killed, a guardian process stops it.
 
     Args:
         host: The interface to listen on.
-        port: The port to listen on; 0 for a free one, which `port` tells after the start.
-        db_dir: The database data directory.
-        initialize: Initialise the data directory if it does not exist, or is empty.
-        pg_version: The version of PostgreSQL to run, `15`; by default POSTGRES_VERSION in the environment,
-            then the highest that the system has installed, then the one in a Python wheel.
-        settings: Server settings beyond the data directory's own, `{"fsync": "off", "max_connections": 50}`.
-        auth: How clients prove who they are, in a directory initialised here: initdb's `--auth`.
-        user: The superuser's name, in a directory initialised here.
-        password: The superuser's password, which every `auth` but `trust` needs.
+        port: The port to listen on; 0 for a free one, which `port` contains after the start.
+        db_dir: The data directory.
+        initialize: Initialize the data directory if it does not exist or is empty.
+        pg_version: The version of PostgreSQL to run, `15`. The default is POSTGRES_VERSION in the environment, then the
+            highest
+            version that the system has installed, then that of a Python wheel.
+        settings: Server settings in addition to those of the data directory, `{"fsync": "off", "max_connections": 50}`.
+        auth: The authentication method of a directory that is initialized here, as in initdb's `--auth`.
+        user: The name of the superuser of a directory that is initialized here.
+        password: The password of the superuser. Every `auth` but `trust` requires one.
 
     Raises:
-        DatabaseException: There is no PostgreSQL to run, or the data directory cannot be initialised.
+        DatabaseException: There is no PostgreSQL to run, or the data directory cannot be initialized.
     """
 
     def __init__(
@@ -100,30 +102,30 @@ class Manager:
 
     @property
     def process(self) -> subprocess.Popen[bytes] | None:
-        """The process of PostgreSQL itself, running or ended; None before the first start."""
+        """The server process, running or ended; None before the first start."""
         return self._server.process if self._server else None
 
     @property
     def log_path(self) -> Path:
-        """Where the server's log goes, anew with each start."""
+        """The path of the server's log. Each start begins a new log."""
         return self.db_dir / LOG_FILE
 
     def url(self, dbname: str = "postgres") -> str:
-        """Return the address for clients on this machine: `postgresql://postgres@127.0.0.1:15432/postgres`."""
+        """Return the URL for clients on this machine: `postgresql://postgres@127.0.0.1:15432/postgres`."""
         return address.url(self.user, self.host, self.port, dbname)
 
     def start(self, wait: bool = True, timeout: float = 10.0) -> None:
-        """Launch the PostgreSQL process, and clear away what an earlier one left in its data directory.
+        """Start PostgreSQL, after removing what an earlier server left in the data directory.
 
         Args:
-            wait: Wait until it is ready. Only then is a port chosen here chosen again, if another process takes
-                it meanwhile.
-            timeout: Seconds that waiting may take.
+            wait: Wait until the server is ready. Only then is another port chosen if another process takes the chosen
+                one.
+            timeout: Seconds to wait.
 
         Raises:
-            OSError: PostgreSQL fails to launch.
+            OSError: PostgreSQL cannot be started.
             DatabaseException: The data directory is missing or cannot be used.
-            WorkerError: It is running already, somebody else runs it, or it does not get ready.
+            WorkerError: The server runs already, another process runs it, or it does not become ready.
         """
         for attempt in range(_PORT_ATTEMPTS):
             self._launch()
@@ -143,15 +145,16 @@ class Manager:
                 return
 
     def ready_wait(self, timeout: float = 10.0, verbose: bool = False) -> None:
-        """Wait until the server answers. One that does not in time is stopped.
+        """Wait until the server answers. A server that does not answer in time is stopped.
 
         Args:
             timeout: Seconds to wait.
             verbose: Log what is waited for, at level INFO.
 
         Raises:
-            WorkerError: There is no server process, it ended, or it is not ready in time. The text holds the
-                last lines of its log.
+            WorkerError: There is no server process, it ended, or it is not ready in time. The message contains the last
+                lines of
+                its log.
         """
         deadline = time.monotonic() + timeout
         server = self._started()
@@ -171,16 +174,16 @@ class Manager:
             time.sleep(_POLL)
 
     def health(self) -> None:
-        """Check that the server runs and accepts connections, whatever its authentication.
+        """Check that the server runs and accepts connections, whatever its authentication method.
 
         Raises:
-            WorkerError: It does not, or there is no server process.
+            WorkerError: The server does not accept connections, or there is no server process.
         """
         server = self._started()
         if not server.is_running():
             ended = f"PostgreSQL on {self.host}:{self.port} ended with status {server.process.returncode}"
             raise WorkerError(server.with_log(ended))
-        # First this: while ours starts in vain, another server on the port would answer.
+        # This comes first: if our server fails to start, another server could answer on the port.
         if not processes.is_listening(server.process.pid, self.db_dir):
             raise WorkerError(f"PostgreSQL does not listen on {self.host}:{self.port} yet")
         command = [str(self._installation.bin / "pg_isready"), "-U", self.user, "-d", "postgres"]
@@ -190,16 +193,16 @@ class Manager:
             raise WorkerError(f"PostgreSQL does not accept connections: {answer}")
 
     def stop(self, wait: bool = True) -> None:
-        """Stop the server by a fast shutdown; nothing happens where none runs.
+        """Stop the server by a fast shutdown. Does nothing if no server runs.
 
         Args:
-            wait: Wait for its end.
+            wait: Wait until it has stopped.
         """
         if self._server is not None:
             self._server.stop(wait)
 
     def wait(self) -> int:
-        """Wait for the server process to exit; returns its exit status.
+        """Wait for the server process to exit. Returns its exit status.
 
         Raises:
             WorkerError: There is no server process.
@@ -215,7 +218,7 @@ class Manager:
         if self._server is not None:
             if self._server.is_running():
                 raise WorkerError(f"PostgreSQL is running already, with pid {self._server.process.pid}")
-            self._server.wait()  # it ended by itself: its guardian is still there
+            self._server.wait()  # it ended by itself, but its guardian still runs
         if not (self.db_dir / "PG_VERSION").exists():
             raise DatabaseException(
                 f"{self.db_dir} is no data directory of PostgreSQL: initialize it (-i), or name another"
@@ -229,7 +232,7 @@ class Manager:
             self._server = Server(self._command(), self.db_dir, self._account, self._environ)
 
     def _command(self) -> list[str]:
-        # No Unix socket: its directory may be missing, its path too long, its name another server's.
+        # No Unix socket: its directory may not exist, its path may be too long, or another server may use its name.
         command = [str(self._installation.bin / "postgres"), "-D", str(self.db_dir), "-k", ""]
         command += ["-h", address.to_listen(self.host), "-p", str(self.port)]
         for name, value in self.settings.items():
@@ -238,10 +241,11 @@ class Manager:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a server in the foreground until SIGINT or SIGTERM; returns the exit status.
+    """Run a server in the foreground until SIGINT or SIGTERM. Returns the exit status.
 
-    0: the server was ready, and stopped on request. 1: it did not start, or ended by itself. 130: interrupted
-    before it was ready.
+    0: the server was ready and was stopped by a signal. 1: it did not start, or ended by itself. 130: interrupted
+        before it
+    was ready.
     """
     options = cli.parse(arguments, _get_default_postgres_version())
     for request in (signal.SIGINT, signal.SIGTERM):
@@ -250,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Manager(options.host, options.port, options.datadir, options.init, options.version) as server:
             status = 0
-            print(f"PostgreSQL is ready: {server.url()}", flush=True)  # noqa: T201 - what a person waits for
+            print(f"PostgreSQL is ready: {server.url()}", flush=True)  # noqa: T201 - a person waits for this line
             ended = server.wait()
         return cli.fail(f"PostgreSQL ended by itself with status {ended}: see {server.log_path}")
     except KeyboardInterrupt:
@@ -260,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _get_default_postgres_version(environ: Mapping[str, str] | None = None) -> str | None:
-    """Select the default version: POSTGRES_VERSION, else the one that is installed; None where none is."""
+    """Return the default version: POSTGRES_VERSION, else that of the installed one; None if there is none."""
     source = os.environ if environ is None else environ
     with contextlib.suppress(DatabaseException):
         return source.get("POSTGRES_VERSION") or binaries.find(environ=source).version
@@ -268,19 +272,19 @@ def _get_default_postgres_version(environ: Mapping[str, str] | None = None) -> s
 
 
 def _env_with_postgres_path(pg_version: str) -> dict[str, str]:
-    """Return a new environment for PostgreSQL's programs, their directory appended to PATH.
+    """Return an environment for PostgreSQL's programs, with their directory appended to PATH.
 
     Raises:
-        DatabaseException: That version is not installed.
+        DatabaseException: This version is not installed.
     """
     return binaries.environment(binaries.find(pg_version))
 
 
 def _check_lockdir_permissions(directory: Path) -> None:
-    """Make sure that the server can create its lock file, which lies in the data directory.
+    """Check that the server can create its lock file, which is in the data directory.
 
     Raises:
-        DatabaseException: Its user has no permission to write there.
+        DatabaseException: The server's user may not write there.
     """
     datadir.check_writable(directory, stepdown.account_to_use(os.geteuid()))
 

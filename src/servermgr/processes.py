@@ -1,4 +1,4 @@
-"""What the operating system knows of a process: its start, and whether it is a data directory's postmaster."""
+"""What the operating system knows about a process: its start time, and whether it serves a data directory."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ LOCK_FILE = "postmaster.pid"
 _PROC = Path("/proc")
 _DATA_DIRECTORY = re.compile(r" -D (/.*?)(?= -|$)")
 _LISTEN_LINE = 6
-_POLL = 0.05  # seconds between two looks at a process that is not our child, so cannot be waited for
+_POLL = 0.05  # seconds between two checks of a process that is not a child of ours and cannot be waited for
 
 
 class Command(NamedTuple):
-    """How a process was started; both texts are empty when it is gone or a zombie."""
+    """How a process was started. Both fields are empty if it has ended or is a zombie."""
 
     program: str
     line: str
 
 
 def started(pid: int) -> str:
-    """Tell when a process started, in the system's own unit: with the pid, it names one process for ever.
+    """Return the start time of a process, in a unit of the system. With the pid, it identifies a process uniquely.
 
     Returns:
-        An opaque text, empty when there is no such process, or only its zombie.
+        An opaque text; empty if there is no such process, or only its zombie.
     """
     if not (_PROC / "self" / "stat").exists():  # macOS
         return _ps("lstart", pid)
@@ -38,13 +38,13 @@ def started(pid: int) -> str:
         stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return ""
-    # The second field is the program's name in parentheses, and may itself hold blanks and parentheses.
+    # The second field is the name of the program in parentheses. It may contain blanks and parentheses itself.
     state, *fields = stat.rpartition(")")[2].split()
     return "" if state == "Z" else fields[18]
 
 
 def command_of(pid: int) -> Command:
-    """Tell how a process was started. A child of PostgreSQL has a title instead: `postgres: checkpointer`."""
+    """Return how a process was started. A child process of PostgreSQL has a title instead: `postgres: checkpointer`."""
     if not (_PROC / "self" / "cmdline").exists():  # macOS
         return Command(_ps("comm", pid), _ps("command", pid))
     try:
@@ -55,10 +55,11 @@ def command_of(pid: int) -> Command:
 
 
 def serves(command: Command, data_dir: Path) -> bool:
-    """Tell whether a command line is that of the postmaster of a data directory.
+    """Return whether a command line is that of the postmaster of a data directory.
 
-    A postmaster that does not say which directory it serves counts as this one's: a server in the way is an error
-    that a person can clear, a lock file removed under a running server is a lost database.
+    A postmaster whose command line names no directory counts as one of this directory. A false positive is an error
+    that a
+    person can resolve, while removing the lock file of a running server destroys a database.
     """
     if PurePath(command.program).name not in {"postgres", "postmaster"}:
         return False
@@ -69,35 +70,35 @@ def serves(command: Command, data_dir: Path) -> bool:
 
 
 def is_postmaster(pid: int, data_dir: Path) -> bool:
-    """Tell whether the process lives and is the postmaster of this (absolute, resolved) data directory."""
+    """Return whether the process runs and is the postmaster of this (absolute, resolved) data directory."""
     return serves(command_of(pid), data_dir)
 
 
 def locked_by(data_dir: Path) -> int | None:
-    """Read the pid in the first line of the data directory's lock file; None when there is no such line."""
+    """Return the pid in the first line of the data directory's lock file; None if there is no such line."""
     try:
         first = (data_dir / LOCK_FILE).read_text(errors="replace").partition("\n")[0]
     except FileNotFoundError:
         return None
-    # A stand-alone backend writes its pid negative, and kill() would take that for a process group.
+    # A stand-alone backend writes its pid as a negative number, which kill() would interpret as a process group.
     return abs(int(first)) if re.fullmatch(r"-?\d+", first) else None
 
 
 def is_listening(pid: int, data_dir: Path) -> bool:
-    """Tell whether the data directory's server is this process and has got its port, so that no other has."""
+    """Return whether this process is the data directory's server and has bound its port, which no other server has."""
     try:
         lines = (data_dir / LOCK_FILE).read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return False
-    # Line 6 is the first address it listens on, written when the port is its own.
+    # Line 6 is the first address that the server listens on. It is written after the port is bound.
     return len(lines) >= _LISTEN_LINE and lines[0] == str(pid) and bool(lines[_LISTEN_LINE - 1])
 
 
 def shut_down(pid: int, data_dir: Path, grace: float) -> bool:
-    """Stop a postmaster which is not our child: fast, and at once if that takes longer than `grace` seconds.
+    """Stop a postmaster that is not a child of ours: by a fast shutdown, and after `grace` seconds by an immediate one.
 
     Returns:
-        Whether it is gone.
+        Whether it has ended.
 
     Raises:
         PermissionError: It belongs to another user.

@@ -1,4 +1,4 @@
-"""One run of PostgreSQL on a data directory: launched with a guardian, its owner on record, then stopped."""
+"""One run of PostgreSQL on a data directory: started with a guardian and with a record of its owner, then stopped."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from servermgr.stepdown import Account
 
 LOG_FILE = "server.log"
-STOP_GRACE = 30.0  # seconds for a fast shutdown (its checkpoint may be long), before an immediate one
+STOP_GRACE = 30.0  # seconds for a fast shutdown (its checkpoint may take long), before an immediate one
 
-_LOG_LINES = 15  # of the log in an error's text
+_LOG_LINES = 15  # lines of the log in an error message
 
 
 class Server:
-    """A server process, from its launch on.
+    """A server process. Creating the object starts it.
 
     Args:
         command: PostgreSQL's program and arguments.
-        data_dir: The data directory, absolute and resolved, which must be free: `leftovers.clear()` it first.
+        data_dir: The data directory, absolute and resolved. It must be free: call `leftovers.clear()` first.
         account: The user to run as.
-        environ: The environment to run in.
+        environ: The environment variables of the process.
 
     Raises:
-        OSError: It, or its guardian, cannot be launched.
+        OSError: The server or its guardian cannot be started.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class Server:
             raise
 
     def is_running(self) -> bool:
-        """Tell whether the process has not ended."""
+        """Return whether the process has not ended."""
         return self.process.poll() is None
 
     def stop(self, wait: bool = True) -> None:
-        """Shut down fast, and at once if that takes over STOP_GRACE; nothing happens when it has ended."""
+        """Shut the server down, fast at first, and immediately after STOP_GRACE. Does nothing if it has ended."""
         if os.getpid() != self._starter:
-            return  # a fork of the process that started it, at its exit: the server is not the fork's
+            return  # this is a fork of the process that started the server, and must not stop it
         if self.is_running():
             self.process.send_signal(signal.SIGINT)
         if wait:
@@ -71,7 +71,7 @@ class Server:
             self.wait()
 
     def wait(self) -> int:
-        """Wait for the process to exit, and clear up after it; returns its exit status."""
+        """Wait for the process to exit, and clean up after it. Returns its exit status."""
         status = self.process.wait()
         atexit.unregister(self.stop)
         leftovers.forget_owner(self._data_dir, self.process.pid)
@@ -81,12 +81,12 @@ class Server:
         return status
 
     def with_log(self, message: str) -> str:
-        """Add to a message where the server's log is, and its end."""
+        """Append the path of the server's log and its last lines to a message."""
         tail = "\n".join(self.log().splitlines()[-_LOG_LINES:])
         return f"{message}. The end of its log {self._data_dir / LOG_FILE}:\n{tail or '(empty)'}"
 
     def log(self) -> str:
-        """Return what this run has logged; nothing when its data directory is gone."""
+        """Return what this run has logged; an empty text if its data directory no longer exists."""
         try:
             return (self._data_dir / LOG_FILE).read_text(errors="replace")
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Running as another user: PostgreSQL refuses root, so root's servers run as `postgres` or `nobody`."""
+"""Running programs as another user. PostgreSQL refuses to run as root, so root starts it as `postgres` or `nobody`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from servermgr.errors import DatabaseException
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Copies of programs that lie where only root can read. In /var/tmp anyone could be there first; here nobody.
+#: Copies of programs that only root can read. In /var/tmp, anybody could create this directory first; here only root
+#: can.
 CACHE = Path("/var/cache/servermgr")
 
 _ACCOUNTS = ("postgres", "nobody")
 _TO_OTHERS = stat.S_IRGRP | stat.S_IROTH
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-# Prints the first directory that cannot be entered. The system's own answer minds ACLs; mode bits do not.
+# Prints the first directory that cannot be entered. Trying it respects ACLs, which mode bits do not show.
 _ENTER_EACH = 'for d in "$@"; do cd "$d" 2>/dev/null || { printf %s "$d"; exit 1; }; done'
 
 
 @dataclass(frozen=True)
 class Account:
-    """A user to step down to."""
+    """A user to run as."""
 
     name: str
     uid: int
@@ -38,10 +39,10 @@ class Account:
 
 
 def account_to_use(euid: int, lookup: Callable[[str], pwd.struct_passwd] = pwd.getpwnam) -> Account | None:
-    """Tell whom PostgreSQL runs as when started by the user `euid`: None means by that user itself.
+    """Return the user as whom PostgreSQL runs if the user `euid` starts it; None for that user itself.
 
     Raises:
-        DatabaseException: Started by root, on a machine without the users `postgres` and `nobody`.
+        DatabaseException: Root starts it, on a machine without the users `postgres` and `nobody`.
     """
     if euid != 0:
         return None
@@ -63,7 +64,7 @@ def spawn(
     environ: Mapping[str, str],
     output: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start a program as an account, out of reach of the terminal's signals, stdout and stderr in one stream.
+    """Start a program as an account, not affected by the terminal's signals, with stdout and stderr in one stream.
 
     Raises:
         OSError: The program cannot be started.
@@ -74,7 +75,7 @@ def spawn(
         stdout=output,
         stderr=subprocess.STDOUT,
         env=environ,
-        cwd="/",  # the caller's own may be closed to the account
+        cwd="/",  # the account may not be allowed to enter the caller's directory
         start_new_session=True,
         user=account.uid if account else None,
         group=account.gid if account else None,
@@ -83,7 +84,7 @@ def spawn(
 
 
 def run(command: Sequence[str], account: Account | None, environ: Mapping[str, str]) -> tuple[int, str]:
-    """Run a program as an account to its end; returns its exit status and what it wrote.
+    """Run a program as an account and wait for its end. Returns its exit status and its output.
 
     Raises:
         OSError: The program cannot be started.
@@ -94,13 +95,13 @@ def run(command: Sequence[str], account: Account | None, environ: Mapping[str, s
 
 
 def first_blocked(directories: Sequence[Path], account: Account) -> Path | None:
-    """Tell the first of the directories that an account cannot enter; None when it can enter all."""
+    """Return the first of the directories that an account cannot enter; None if it can enter all."""
     status, blocked = run(["/bin/sh", "-c", _ENTER_EACH, "sh", *map(str, directories)], account, {})
     return Path(blocked) if status else None
 
 
 def within_reach(installation: Installation, account: Account, cache: Path = CACHE) -> Installation:
-    """Return an installation the account can run: this one, or a copy of it, made once per version.
+    """Return an installation that the account can run: this one, or a copy of it. A copy is made once per version.
 
     Raises:
         DatabaseException: The cache is not safe to use.
@@ -109,7 +110,7 @@ def within_reach(installation: Installation, account: Account, cache: Path = CAC
         return installation
     prefix = installation.bin.parent
     _make_safe(cache)
-    size = (installation.bin / "postgres").stat().st_size  # tells two builds of one release apart
+    size = (installation.bin / "postgres").stat().st_size  # distinguishes two builds of one release
     entry = cache / f"{prefix.parent.name}-{version_of(installation.bin)}-{size}"
     if not entry.exists():
         _copy(prefix, entry)
@@ -125,7 +126,7 @@ def _make_safe(cache: Path) -> None:
 
 
 def _copy(prefix: Path, entry: Path) -> None:
-    """Copy a PostgreSQL tree, and the shared libraries that a wheel keeps beside its package."""
+    """Copy a PostgreSQL installation, and the shared libraries that a wheel stores beside its package."""
     package = prefix.parent
     libraries = package.with_name(f"{package.name}.libs")
     work = Path(tempfile.mkdtemp(prefix="copying-", dir=entry.parent))
@@ -138,9 +139,9 @@ def _copy(prefix: Path, entry: Path) -> None:
         for path in [work, *work.rglob("*")]:
             _open_to_others(path)
         try:
-            work.rename(entry)  # at once: there is a whole copy or none
+            work.rename(entry)  # atomic: the copy is complete or does not exist
         except OSError:
-            if not entry.exists():  # a rival was faster, and its copy is as good
+            if not entry.exists():  # another process was faster, and its copy is as good
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
