@@ -1,4 +1,4 @@
-"""Submissions to EMR Serverless: `pgjobs submit load_table ... -- <the job's own arguments>`."""
+"""The command `pgjobs`: `pgjobs submit load_table ... -- <the job's own arguments>`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pgjobs.errors import INTERRUPTED, WRONG_USAGE, DeployError
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console) -> int:
-    """Run a command; the exit status."""
+    """Run a command. Returns the exit status."""
     try:
         pyproject = Path("pyproject.toml")
         defaults = read_defaults(
             pyproject.read_text(encoding="utf-8", errors="replace") if pyproject.exists() else "", environ
         )
         options = parse(arguments, defaults)
-        # boto3 alone reads AWS_DEFAULT_REGION only; AWS's other tools read this one, too.
+        # boto3 by itself reads only AWS_DEFAULT_REGION. AWS's other tools read this variable, too.
         region = options.region or environ.get("AWS_REGION", "")
         return run(options, lambda: connect(region, options.profile), console)
     except DeployError as error:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
 
 
 def command() -> int:
-    """The command `pgjobs`."""
+    """Run the command `pgjobs`."""
     return main(sys.argv[1:], os.environ, Console())
 
 

@@ -1,4 +1,4 @@
-"""The edge to AWS: the calls that are used, clients with short timeouts, and botocore's errors in words that help."""
+"""Access to AWS: the calls in use, clients with short timeouts, and translation of botocore's errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from botocore.config import Config
 from pgjobs.errors import AwsError, DeployError, PassingError
 
 CONFIG = Config(
-    connect_timeout=5,  # seconds; botocore's 60, five times over, look like a hang
+    connect_timeout=5,  # seconds; botocore's default of 60 with five attempts looks like a hang
     read_timeout=60,
     retries={"mode": "standard", "total_max_attempts": 5},
     user_agent_extra="pgjobs",
@@ -23,11 +23,11 @@ CONFIG = Config(
 
 
 Call = Callable[..., dict[str, Any]]
-"""A method of a client: its parameters by name, and the answer."""
+"""A method of a client: takes parameters by name and returns the answer."""
 
 
 class JobRuns(Protocol):
-    """What is used of boto3's emr-serverless client."""
+    """The methods of boto3's emr-serverless client that are used."""
 
     start_job_run: Call
     get_job_run: Call
@@ -39,7 +39,7 @@ class JobRuns(Protocol):
 
 
 class Objects(Protocol):
-    """What is used of boto3's s3 client."""
+    """The methods of boto3's s3 client that are used."""
 
     head_object: Call
     put_object: Call
@@ -49,17 +49,17 @@ class Objects(Protocol):
 
 @dataclass(frozen=True)
 class Clients:
-    """The two services that are talked to."""
+    """The clients of the two services."""
 
     runs: JobRuns
     objects: Objects
 
 
 def connect(region: str | None, profile: str | None) -> Clients:
-    """Clients of a region and a profile; None is what the environment and ~/.aws/config say.
+    """Create the clients for a region and a profile; None stands for the environment and ~/.aws/config.
 
     Raises:
-        DeployError: there is no such profile, or no region.
+        DeployError: The profile does not exist, or no region is set.
     """
     with aws_errors():
         session = boto3.Session(region_name=region or None, profile_name=profile or None)
@@ -68,7 +68,7 @@ def connect(region: str | None, profile: str | None) -> Clients:
 
 @contextmanager
 def aws_errors() -> Iterator[None]:
-    """Raise the project's errors in place of botocore's."""
+    """Convert botocore's errors to those of this project."""
     try:
         yield
     except (exceptions.BotoCoreError, exceptions.ClientError) as error:
@@ -76,12 +76,12 @@ def aws_errors() -> Iterator[None]:
 
 
 def code_of(error: exceptions.ClientError) -> str:
-    """AWS's name for an error; of a HEAD request, which has no body, the HTTP status: "404"."""
+    """Return AWS's name for an error. For a HEAD request, which has no body, this is the HTTP status: "404"."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def translated(error: Exception) -> DeployError:
-    """What an error of botocore means for a person."""
+    """Return the error of this project for an error of botocore."""
     if isinstance(error, exceptions.ClientError):
         return _refusal(error)
     for kinds, advice in _LOCAL_FAULTS:
@@ -94,7 +94,7 @@ def translated(error: Exception) -> DeployError:
 
 _LOG_IN = "Log in (aws sso login, aws configure), or name another --profile."
 
-# botocore's errors before anything is sent -> what to do.
+# Errors that botocore raises before anything is sent -> what to do.
 _LOCAL_FAULTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((exceptions.NoRegionError, exceptions.InvalidRegionError), "Give --region, or set AWS_REGION."),
     ((exceptions.ProfileNotFound,), "`aws configure list-profiles` lists those that are there."),
@@ -112,7 +112,7 @@ _LOCAL_FAULTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 _NETWORK_FAULTS = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError)
 
-# AWS's codes -> what to do. https://docs.aws.amazon.com/emr-serverless/latest/APIReference/CommonErrors.html
+# Error codes of AWS -> what to do. https://docs.aws.amazon.com/emr-serverless/latest/APIReference/CommonErrors.html
 _EXPIRED = "The AWS credentials have expired."
 _UNKNOWN = "AWS does not know these credentials."
 _CREDENTIAL_FAULTS: Mapping[str, str] = {
@@ -135,7 +135,7 @@ _ADVICE: Mapping[str, str] = {
 _DENIED = ("AccessDenied", "AccessDeniedException", "403")
 _THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestTimeout")
 
-# Permissions that are not named like the call.
+# Permissions whose names differ from the name of the call.
 _PERMISSIONS: Mapping[str, str] = {
     "HeadObject": "s3:GetObject",
     "ListObjectsV2": "s3:ListBucket",
@@ -145,7 +145,7 @@ _S3_CALLS = ("PutObject", "GetObject")
 
 
 def _refusal(error: exceptions.ClientError) -> DeployError:
-    """What AWS's answer means."""
+    """Return the error for an answer of AWS."""
     code, call = code_of(error), error.operation_name
     message = str(error.response.get("Error", {}).get("Message", "")).strip().rstrip(".")
     said = f"{call}: {message or code}."
@@ -155,23 +155,23 @@ def _refusal(error: exceptions.ClientError) -> DeployError:
         service = "s3" if call in _S3_CALLS else "emr-serverless"
         return AwsError(f"AWS refuses {said} Grant {_PERMISSIONS.get(call, f'{service}:{call}')}.")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _THROTTLED or status >= 500:  # noqa: PLR2004 - HTTP's faults of the server
+    if code in _THROTTLED or status >= 500:  # noqa: PLR2004 - HTTP's server errors
         return PassingError(f"AWS cannot serve {said} Try again.")
-    bucket = error.response.get("Error", {}).get("BucketName")  # in S3's answers
+    bucket = error.response.get("Error", {}).get("BucketName")  # S3 sets this in its answers
     advice = f"There is no bucket {bucket}." if bucket and code == "NoSuchBucket" else _ADVICE.get(code, "")
     return AwsError(f"AWS refuses {said} {advice}".strip())
 
 
 def _sentence(error: Exception) -> str:
-    """An error's text with one full stop."""
+    """Return the text of an error with a single full stop."""
     return f"{str(error).strip().rstrip('.')}."
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """The bucket and the key (or prefix, without slashes around it) of an S3 URI.
+    """Return the bucket and the key (or the prefix, without slashes around it) of an S3 URI.
 
     Raises:
-        DeployError: it is none.
+        DeployError: The text is not an S3 URI.
     """
     found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
     if found is None:

@@ -1,4 +1,4 @@
-"""The terminal: where the job's output, what is told of it, and questions go."""
+"""The terminal: the job's output, messages, and questions."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import TextIO
 
 @dataclass(frozen=True)
 class Console:
-    """Three streams. The job's stdout is alone on ours, so that it can be piped; all else is on stderr."""
+    """Three streams. stdout carries only the job's stdout, so that it can be piped. Everything else goes to stderr."""
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
     answers: TextIO = field(default_factory=lambda: sys.stdin)
 
     def print(self, text: str) -> None:
-        """Print what was asked for."""
+        """Print the requested output."""
         self.out.write(f"{text}\n")
         self.out.flush()
 
     def tell(self, text: str) -> None:
-        """Tell what is going on."""
+        """Print a message about progress."""
         self.err.write(f"{text}\n")
         self.err.flush()
 
     def show(self, stream: str, text: str) -> None:
-        """Pass on a piece of the job's own output."""
+        """Print a piece of the job's own output."""
         target = self.out if stream == "stdout" else self.err
         target.write(text)
         target.flush()
 
     def confirms(self, question: str) -> bool:
-        """Whether a person says yes; no is the default, and the answer where there is no person."""
+        """Return whether the user answers yes. The default is no, also if there is no terminal."""
         if not self.answers.isatty():
             return False
         self.err.write(f"{question} [y/N] ")

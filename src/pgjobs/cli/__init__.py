@@ -1,1 +1,1 @@
-"""The command `pgjobs`: `config` reads the flags' defaults, `options` the flags, and `commands` does what they say."""
+"""The command `pgjobs`: `config` reads the flags' defaults, `options` parses flags, and `commands` executes them."""

@@ -1,4 +1,4 @@
-"""The commands of `pgjobs`, each from options to an exit status."""
+"""The commands of `pgjobs`. Each takes options and returns an exit status."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from pgjobs.submit.arguments import check_arguments
 from pgjobs.submit.start import describe, prepare, start
 
 Connect = Callable[[], Clients]
-"""Makes the clients: commands that call nothing do not ask for any, and need no credentials."""
+"""Creates the clients. Commands that make no call do not use it, and need no credentials."""
 
 PAGE = 50
-"""The most runs that ListJobRuns gives at once."""
+"""The maximum number of runs that ListJobRuns returns in one answer."""
 
 
 def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
-    """Run the command that the options name; the exit status.
+    """Run the command that the options name. Returns the exit status.
 
     Raises:
-        DeployError: something that a person can mend.
+        DeployError: An error that the user can correct.
     """
-    if hasattr(options, "run"):  # a mistyped id is told before AWS is asked
+    if hasattr(options, "run"):  # reports a mistyped id before AWS is called
         request = {"applicationId": options.application_id, "jobRunId": options.run}
         refuse_what_the_model_forbids("GetJobRun", request)
     return COMMANDS[options.command](options, connect, console)
 
 
 def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
-    """Upload, start, and with --wait follow."""
+    """Upload, start the run, and with --wait follow it."""
     request, payload = prepare(options)
     shown = check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
-    if shown:  # the job's help costs no run
+    if shown:  # the job printed its help, so no run is started
         console.print(shown.rstrip())
         return OK
     if options.dry_run:
@@ -91,7 +91,7 @@ def show_status(options: argparse.Namespace, connect: Connect, console: Console)
 
 
 def show_logs(options: argparse.Namespace, connect: Connect, console: Console) -> int:
-    """Print a worker's logs as they are, or follow the driver's."""
+    """Print the logs of a worker as they are, or follow those of the driver."""
     clients = connect()
     found = get_run(clients, options.application_id, options.run)
     if options.follow:
@@ -109,7 +109,7 @@ def show_logs(options: argparse.Namespace, connect: Connect, console: Console) -
 
 
 def cancel_run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
-    """Cancel a run, and with --wait follow it to its end."""
+    """Cancel a run. With --wait, follow it until it has ended."""
     clients = connect()
     found = get_run(clients, options.application_id, options.run)
     if found.ended:
@@ -145,7 +145,7 @@ def show_dashboard(options: argparse.Namespace, connect: Connect, console: Conso
 
 
 def attempts(clients: Clients, found: Run) -> Iterator[Run]:
-    """The attempts of a run that may have several."""
+    """Return the attempts of a run, which may have several."""
     if found.attempt > 1 or found.most_attempts > 1:
         request = {"applicationId": found.application_id, "jobRunId": found.run_id}
         for item in pages(clients.runs.list_job_run_attempts, "jobRunAttempts", request):
@@ -155,10 +155,10 @@ def attempts(clients: Clients, found: Run) -> Iterator[Run]:
 def pages(
     call: Callable[..., Mapping[str, Any]], items: str, request: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
-    """The items of all pages of an answer.
+    """Yield the items of all pages of an answer.
 
     Raises:
-        AwsError: AWS refuses, or does not answer.
+        AwsError: AWS refuses the call, or does not answer.
     """
     token: dict[str, str] = {}
     while True:
@@ -171,7 +171,7 @@ def pages(
 
 
 def patience(options: argparse.Namespace) -> Patience:
-    """How the options say to wait."""
+    """Return the parameters for waiting that the options contain."""
     return Patience(options.wait_minutes, options.grace, SHOWN[options.show])
 
 

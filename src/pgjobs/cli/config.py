@@ -1,4 +1,4 @@
-"""Defaults for the flags: `[tool.pgjobs.deploy]` in ./pyproject.toml, and above it PGJOBS_DEPLOY_* variables."""
+"""Defaults of the flags: PGJOBS_DEPLOY_* variables, else `[tool.pgjobs.deploy]` in ./pyproject.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# A flag without its dashes -> the type of its value in the file. Tables are flags that repeat: tag = { team = "data" }.
+# Flag without its dashes -> the type of its value in the file. Tables are for repeated flags: tag = { team = "data" }.
 KEYS: Mapping[str, type] = {
     "application-id": str,
     "role": str,
@@ -43,23 +43,23 @@ _SAID = {str: "a text", int: "a whole number", bool: "true or false", dict: "a t
 
 
 def read_defaults(pyproject: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The defaults by flag (without its dashes); of tables, a list of "key=value".
+    """Return the defaults by flag, without dashes. A table becomes a list of "key=value".
 
     Args:
-        pyproject: the text of pyproject.toml; empty where there is none.
-        environ: the environment.
+        pyproject: The text of pyproject.toml; empty if it does not exist.
+        environ: The environment variables.
 
     Raises:
-        DeployError: a key is not known, or a value is of the wrong type.
+        DeployError: A key is unknown, or a value has the wrong type.
     """
     return {**from_file(pyproject), **from_environment(environ)}
 
 
 def from_file(pyproject: str) -> dict[str, Any]:
-    """What the file says.
+    """Return the defaults in the file.
 
     Raises:
-        DeployError: it is no TOML, a key is not known, or a value is of the wrong type.
+        DeployError: The text is not TOML, a key is unknown, or a value has the wrong type.
     """
     try:
         table = tomllib.loads(pyproject).get("tool", {}).get("pgjobs", {}).get("deploy", {})
@@ -78,10 +78,10 @@ def from_file(pyproject: str) -> dict[str, Any]:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the environment says; of repeated flags, words as in a shell: PGJOBS_DEPLOY_TAG="team=data stage=test".
+    """Return the defaults in the environment. Repeated flags are split like shell words: PGJOBS_DEPLOY_TAG="a=b c=d".
 
     Raises:
-        DeployError: a variable is not known, or a value is of the wrong type.
+        DeployError: A variable is unknown, or a value has the wrong type.
     """
     given = {
         name[len(PREFIX) :].lower().replace("_", "-"): value
@@ -93,7 +93,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def variable(key: str) -> str:
-    """The variable of a key."""
+    """Return the name of the variable for a key."""
     return PREFIX + key.upper().replace("-", "_")
 
 

@@ -1,4 +1,4 @@
-"""The command line of `pgjobs`: flags, their defaults from configuration, and what a command requires."""
+"""The command line of `pgjobs`: flags, their configured defaults, and the flags that a command requires."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ exit status: 0 done, the run succeeded; 1 the run failed, or AWS refused; 2 wron
 
 
 def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Namespace:
-    """The options; `arguments` among them are the job's own, after `--`.
+    """Return the options. Their `arguments` are those of the job, after `--`.
 
     Args:
-        arguments: the words of the command line.
-        defaults: by flag, without its dashes.
+        arguments: The words of the command line.
+        defaults: The defaults by flag, without dashes.
 
     Raises:
-        SystemExit: they are wrong; with status 2.
+        SystemExit: The command line is wrong; with status 2.
     """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     made = build_parser(defaults)
@@ -53,7 +53,7 @@ def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Nam
 
 
 def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the options; configuration's values pass argparse by."""
+    """Yield the errors in the options. argparse does not check configured values."""
     if unknown:
         yield f"unrecognized: {' '.join(unknown)} (the job's own arguments come last, after --)"
     if options.arguments and not hasattr(options, "entry"):
@@ -78,7 +78,7 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
 
 
 def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
-    """The command line; what comes after `--` is the job's own."""
+    """Return the parser of the command line. The words after `--` belong to the job."""
     made = argparse.ArgumentParser(
         prog="pgjobs",
         description="Submit jobs to EMR Serverless, follow them, and run the same submission here.",
@@ -101,11 +101,11 @@ def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
 
 
 Add = Callable[[str, str], argparse.ArgumentParser]
-"""Adds a command, of a name and a meaning."""
+"""Adds a command with a name and a description."""
 
 
 def add_submitting(add: Add) -> None:
-    """Add the commands that run something: submit and run-local."""
+    """Add the commands that run a job: submit and run-local."""
     submit = add("submit", "Upload the archive and start a job run")
     add_submission(submit)
     submit.add_argument("--again", action="store_true", help="another run, even where the same load id had one")
@@ -124,7 +124,7 @@ def add_submitting(add: Add) -> None:
 
 
 def add_looking(add: Add) -> None:
-    """Add the commands for runs that there are."""
+    """Add the commands for existing runs."""
     status = add("status", "Show a run, its attempts and its cost")
     logs = add("logs", "Print what the workers of a run have written to S3")
     cancel = add("cancel", "Cancel a run")
@@ -146,7 +146,7 @@ def add_looking(add: Add) -> None:
 
 
 def add_submission(command: argparse.ArgumentParser) -> None:
-    """Add the flags that make a StartJobRun request; submit and run-local have the same."""
+    """Add the flags from which a StartJobRun request is built. submit and run-local share them."""
     add = command.add_argument
     add("entry", metavar="ENTRY", help="the job, such as load_table")
     add("--application-id", metavar="ID", help="the EMR Serverless application")
@@ -175,7 +175,7 @@ def add_submission(command: argparse.ArgumentParser) -> None:
 
 
 def add_waiting(command: argparse.ArgumentParser) -> None:
-    """Add the flags that say how to wait for a run."""
+    """Add the flags for waiting for a run."""
     add = command.add_argument
     add("--wait-minutes", type=int, default=DEFAULT_WAIT_MINUTES, metavar="N", help="default: 1440; 0: as it takes")
     add("--grace", type=int, default=DEFAULT_GRACE, metavar="SECONDS", help="for a cancelled run to end; default: 60")
@@ -183,7 +183,7 @@ def add_waiting(command: argparse.ArgumentParser) -> None:
 
 
 def _set_defaults(command: argparse.ArgumentParser, defaults: Mapping[str, Any]) -> None:
-    """Configured values in place of the flags' own defaults, where the command has the flag."""
+    """Replace the defaults of the command's flags by configured values."""
     known = {action.dest for action in command._actions}  # noqa: SLF001 - argparse has no public list of its flags
     named = {key.replace("-", "_"): value for key, value in defaults.items()}
     command.set_defaults(**{name: value for name, value in named.items() if name in known})

@@ -1,1 +1,1 @@
-"""Runs a StartJobRun request on this machine: the archive, executors as processes, and nothing else to import."""
+"""Runs a StartJobRun request on this machine: from the archive, with executors as processes, in isolation."""

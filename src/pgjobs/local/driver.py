@@ -1,10 +1,11 @@
-"""Runs an entrypoint for run-local, in the caller's folder, and stops Spark after it; run by the archive's interpreter.
+"""Runs an entrypoint for run-local, in the caller's folder, and then stops Spark. The archive's interpreter runs it.
 
     spark-submit driver.py FOLDER SCRIPT ARGUMENT...
 
-An entrypoint may leave it to the end of its process to stop Spark. On local-cluster, the executors' own supervisors end
-in the same moment then, take the executors for lost, and start new ones until they give up: hundreds of lines of a run
-that went well. It is sent alone: the standard library and Python 3.9 must do.
+An entrypoint may leave stopping Spark to the end of its process. On local-cluster, the supervisors of the executors end
+at the same time, treat the executors as lost, and start new ones until they give up: a successful run then logs
+hundreds
+of lines. This file is sent alone, so it uses only the standard library and Python 3.9 syntax.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from contextlib import suppress
 
 
 def main(words: Sequence[str]) -> None:
-    """Run the entrypoint as a main program; what it raises, its exit status among it, passes."""
+    """Run the entrypoint as the main program. Its exceptions, including its exit status, propagate."""
     folder, script = words[:2]
     os.chdir(folder)
     sys.argv = list(words[1:])
-    sys.path[0] = os.path.dirname(script)  # noqa: PTH120 - alone and small
+    sys.path[0] = os.path.dirname(script)  # noqa: PTH120 - without imports beyond what is needed
     try:
         runpy.run_path(script, run_name="__main__")
     finally:
@@ -29,7 +30,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def stop_spark() -> None:
-    """Stop Spark where the entrypoint has started it, and has not stopped it."""
+    """Stop Spark if the entrypoint has started it and not stopped it."""
     pyspark = sys.modules.get("pyspark")
     context = pyspark.SparkContext._active_spark_context if pyspark else None  # noqa: SLF001 - getOrCreate would start one
     if context is not None:

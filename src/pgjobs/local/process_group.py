@@ -1,4 +1,4 @@
-"""Runs a command whose children end with it, also by Ctrl-C, and also where only this process was told to end."""
+"""Runs a command whose child processes end with it, also on Ctrl-C, and also if only this process is signalled."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 PATIENCE = 20.0
-"""Seconds from the interrupt to the kill: a job closes its sessions, and Spark its executors, in about 5."""
+"""Seconds from the interrupt to the kill: a job closes its sessions, and Spark its executors, within about 5 s."""
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 _LOOKS_UP = 0.2
-"""Seconds between looks whether an ending was asked for."""
+"""Seconds between checks for a signal."""
 
 
 def run_to_end(
@@ -25,17 +25,17 @@ def run_to_end(
     output: IO[Any] | None = None,
     patience: float = PATIENCE,
 ) -> int:
-    """Run a command in a process group of its own; its exit status.
+    """Run a command in its own process group. Returns its exit status.
 
     Args:
-        command: the program and its arguments.
-        folder: its working directory.
-        environ: its environment.
-        output: where its outputs go; None for this process's own.
-        patience: seconds that it has after an interrupt.
+        command: The program and its arguments.
+        folder: Its working directory.
+        environ: Its environment variables.
+        output: Where its output goes; None for the output of this process.
+        patience: Seconds that it may take to end after an interrupt.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM; the command and its children have ended by then.
+        KeyboardInterrupt: Ctrl-C or SIGTERM. The command and its child processes have ended.
     """
     with _endings_noted() as asked:
         child = subprocess.Popen(
@@ -46,7 +46,7 @@ def run_to_end(
             with suppress(subprocess.TimeoutExpired):
                 return child.wait(_LOOKS_UP)
         _signal_group(child, signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):  # then it is killed
+        with suppress(subprocess.TimeoutExpired):  # it is killed next
             child.wait(patience)
         _signal_group(child, signal.SIGKILL)
         child.wait()
@@ -54,14 +54,14 @@ def run_to_end(
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
-    """Signal the command and what it started; the group outlives its first process while another one runs."""
-    with suppress(ProcessLookupError, PermissionError):  # all have ended; macOS says the latter of the dead
+    """Send a signal to the command and to what it started. The group exists as long as one of its processes."""
+    with suppress(ProcessLookupError, PermissionError):  # all processes have ended; macOS raises the latter for zombies
         os.killpg(child.pid, number)
 
 
 @contextmanager
 def _endings_noted() -> Iterator[list[int]]:
-    """Note Ctrl-C, and SIGTERM as `timeout` and CI send it, instead of raising: it might be in mid-start."""
+    """Record Ctrl-C, and SIGTERM from `timeout` and CI. Raising could interrupt the start of the command."""
     asked: list[int] = []
     before = {number: signal.signal(number, lambda got, _: asked.append(got)) for number in _ENDINGS}
     try:

@@ -1,8 +1,8 @@
 """Runs a StartJobRun request on this machine: the same archive, script, parameters and arguments, on local-cluster.
 
-Executors are processes of their own, Spark starts in an empty working directory, and nothing is visible to driver and
-executors but the archive's packages and Spark. Relative paths mean the caller's folder. A probe runs first, under the
-same configuration: where driver or an executor is not on the archive's interpreter, the request is not run.
+Executors are separate processes. Spark starts in an empty working directory, and driver and executors can import only
+the archive's packages and Spark. Relative paths refer to the caller's folder. A probe runs first, under the same
+configuration: unless the driver and all executors use the archive's interpreter, the request is not run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXECUTORS = 2
 MASTER = f"local-cluster[{EXECUTORS},1,1024]"
 """Two executors of one core and 1024 MB each."""
 
-# What is told of EMR's workers, which are larger than a laptop's: Spark would wait for such an executor for ever.
+# Settings for EMR's workers, which are larger than a laptop: Spark would wait forever for such an executor.
 _SIZES = re.compile(
     r"spark\.((driver|executor)\.(cores|memory\w*|instances)|dynamicAllocation\..+|emr-serverless\.(?!driverEnv\.).+)"
 )
@@ -37,26 +37,27 @@ _LINES_SHOWN = 15
 _MOST_SECONDS_TO_START = 300
 _STACK = ("\tat ", "  File ", "    ")
 
-# What spark-submit needs of the caller's environment. Nothing else passes, Python's variables least of all.
+# The variables that spark-submit needs from the caller's environment. No others are passed, least of all Python's.
 _PASSED_ON = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|PG\w+|AIRFLOW_CONN_\w+|DATABASE_URL|AWS_\w+")
 
 
 def run_local(
     request: Mapping[str, Any], files: Mapping[str, Path], folder: Path, caller: Path, environ: Mapping[str, str]
 ) -> int:
-    """Run the request; the exit status of spark-submit.
+    """Run the request. Returns the exit status of spark-submit.
 
     Args:
-        request: as StartJobRun takes it.
-        files: the local file for each S3 URI in it.
-        folder: an empty folder to work in.
-        caller: the caller's folder, which relative paths mean.
-        environ: the caller's environment.
+        request: The parameters of StartJobRun.
+        files: The local file for each S3 URI in the request.
+        folder: An empty folder to work in.
+        caller: The caller's folder, to which relative paths refer.
+        environ: The caller's environment variables.
 
     Raises:
-        DeployError: a file is missing, this machine lacks the archive's interpreter, or driver or executors do not
+        DeployError: A file is missing, this machine lacks the archive's interpreter, or the driver or an executor does
+            not
             run on it.
-        KeyboardInterrupt: Ctrl-C; Spark has ended by then.
+        KeyboardInterrupt: Ctrl-C. Spark has ended.
     """
     spark = request["jobDriver"]["sparkSubmit"]
     conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
@@ -70,35 +71,35 @@ def run_local(
 
 
 def spark_submit(conf: Mapping[str, str]) -> list[str]:
-    """The beginning of the command: all but the script."""
+    """Return the command up to the script."""
     told = [f"{key}={value}" for key, value in conf.items() if not key.startswith(_DRIVER_ENV)]
     flags = [word for text in told for word in ("--conf", text)]
     return [str(spark_home() / "bin" / "spark-submit"), "--master", MASTER, *flags]
 
 
 def at_home(conf: Mapping[str, str], caller: Path) -> dict[str, str]:
-    """The configuration with which the driver's JVM takes relative paths for the caller's.
+    """Return the configuration that makes the driver's JVM resolve relative paths in the caller's folder.
 
-    Its real working directory stays the empty one: the JVM starts ./environment/bin/python there.
+    Its actual working directory remains the empty one, in which the JVM starts ./environment/bin/python.
     """
     key = "spark.driver.extraJavaOptions"
     return {**conf, key: f'"-Duser.dir={caller}" {conf.get(key, "")}'.strip()}
 
 
 def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, str]) -> None:
-    """Ask driver and executors, in a run of its own, on what they run.
+    """Determine, in a run of its own, which interpreters the driver and the executors use.
 
     Args:
-        submit: the beginning of the command.
-        home: the working directory.
-        environ: what spark-submit sees.
+        submit: The command up to the script.
+        home: The working directory.
+        environ: The environment variables of spark-submit.
 
     Raises:
-        DeployError: one is not on the archive's interpreter and packages.
+        DeployError: One of them does not use the archive's interpreter and packages.
     """
     file, log = home.with_name("probe.json"), home.with_name("probe.log")
-    # Until the executors have registered, Spark puts a barrier stage off: by 15 seconds at a time and 40 times, if it
-    # is not told. A busy machine takes a minute to start them.
+    # Until the executors have registered, Spark postpones a barrier stage, by default 40 times by 15 seconds. A busy
+    # machine takes a minute to start them.
     check = "spark.scheduler.barrier.maxConcurrentTasksCheck"
     flags = ["--conf", f"{check}.interval=1s", "--conf", f"{check}.maxFailures={_MOST_SECONDS_TO_START}"]
     command = [*submit, *flags, probe.__file__, "--spark", str(file), str(EXECUTORS)]
@@ -117,13 +118,13 @@ def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, 
 
 
 def describe_interpreter(seen: Mapping[str, Any]) -> str:
-    """The interpreter in a line: the archive's path, and what it leads to."""
+    """Return a line that describes the interpreter: its path in the archive, and the target of the link."""
     packages = ", ".join(f"{name} {found['version']}" for name, found in seen["packages"].items() if found["version"])
     return f"./{ENVIRONMENT}/bin/python: Python {seen['python']}, {packages}"
 
 
 def sized_for_here(conf: Mapping[str, str]) -> dict[str, str]:
-    """The configuration without the sizes of EMR's workers; what is left out is told."""
+    """Return the configuration without the sizes of EMR's workers. What is omitted is printed."""
     left_out = [key for key in conf if _SIZES.fullmatch(key)]
     if left_out:
         print(f"run-local: left out, for this machine has sizes of its own: {', '.join(left_out)}", file=sys.stderr)
@@ -131,10 +132,10 @@ def sized_for_here(conf: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_parameters(parameters: str) -> dict[str, str]:
-    """The configuration in sparkSubmitParameters.
+    """Return the configuration in sparkSubmitParameters.
 
     Raises:
-        DeployError: something else stands there.
+        DeployError: It contains something else.
     """
     words = shlex.split(parameters)
     pairs = [word.partition("=") for flag, word in zip(words[::2], words[1::2]) if flag == "--conf"]
@@ -144,7 +145,7 @@ def read_parameters(parameters: str) -> dict[str, str]:
 
 
 def localized(conf: Mapping[str, str], files: Mapping[str, Path]) -> dict[str, str]:
-    """The configuration with local files in place of S3 URIs."""
+    """Return the configuration with local files in place of S3 URIs."""
     uri, hash_, name = conf["spark.archives"].rpartition("#")
     if uri not in files:
         raise DeployError(f"There is no local file for {uri}.")
@@ -152,10 +153,10 @@ def localized(conf: Mapping[str, str], files: Mapping[str, Path]) -> dict[str, s
 
 
 def unpack_for_driver(archive: Path, target: Path) -> None:
-    """Unpack the archive for the driver, as EMR does; Spark itself unpacks it for the executors.
+    """Unpack the archive for the driver, as EMR does. Spark itself unpacks it for the executors.
 
     Raises:
-        DeployError: its interpreter is not on this machine.
+        DeployError: Its interpreter is not on this machine.
     """
     unpack(archive, target)
     interpreter = target / "bin" / "python"
@@ -175,10 +176,10 @@ def environment(conf: Mapping[str, str], environ: Mapping[str, str], folder: Pat
 
 
 def spark_home() -> Path:
-    """The Spark of this environment.
+    """Return the Spark installation of this environment.
 
     Raises:
-        DeployError: there is none.
+        DeployError: There is none.
     """
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:

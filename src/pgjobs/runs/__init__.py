@@ -1,4 +1,5 @@
-"""Runs that were started: `run` asks for one, `poll` until it has ended, `wait` does that at the terminal.
+"""Runs that were started: `run` reads one, `poll` waits until it has ended, `wait` does so at the terminal.
 
-`logs` reads the driver's logs from S3, in spite of their `log_rotation`; `summary` and `hints` put the end into words.
+`logs` reads the driver's logs from S3, in spite of their `log_rotation`. `summary` and `hints` describe how a run
+ended.
 """

@@ -1,4 +1,4 @@
-"""What the words of a failure tell about its cause, as one table."""
+"""Known causes of failures, recognized by the words in their messages, as one table."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class Cause:
     """A known cause.
 
     Attributes:
-        words: a pattern of what EMR, Spark, Python, botocore or PostgreSQL say then, in any case, on one line.
-        hint: what to do.
+        words: A pattern, in any case and on one line, of what EMR, Spark, Python, botocore or PostgreSQL print.
+        hint: What to do.
     """
 
     words: str
     hint: str
 
 
-# In the order in which they are told.
+# In the order of output.
 CAUSES = (
     Cause(
         r"time-?out on endpoint URL|Could not connect to the endpoint URL",
@@ -127,5 +127,5 @@ CAUSES = (
 
 
 def hints(text: str) -> list[str]:
-    """What to do about each cause that a failure's words tell of."""
+    """Return the hints for every cause that occurs in the words of a failure."""
     return [cause.hint for cause in CAUSES if re.search(cause.words, text, re.IGNORECASE)]

@@ -1,7 +1,7 @@
-"""Turns successive snapshots of a log into its new lines only: none twice, none lost, none cut in half.
+"""Turns successive snapshots of a log into its new lines: each line once, none lost, none split.
 
-EMR Serverless rewrites a worker's stdout.gz and stderr.gz whole, about every 15 s. At 128 MB it moves the text to
-archived/stderr_<n>.gz, and begins anew; a snapshot taken in between has the new file without the old one.
+EMR Serverless rewrites a worker's stdout.gz and stderr.gz completely, about every 15 s. At 128 MB it moves the text to
+archived/stderr_<n>.gz and begins a new file. A listing taken in between has the new file without the old one.
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/rotating-logs.html
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 STREAMS = ("stdout", "stderr")
 SHOWN = {"both": STREAMS, "stdout": ("stdout",), "none": ()}
-"""--show -> the streams that are passed on."""
+"""--show -> the streams to print."""
 GAP = b"[pgjobs: the log was rotated here; lines may be missing before this one]\n"
 
 
@@ -25,7 +25,7 @@ class LogFile:
 
     Attributes:
         stream: "stdout" or "stderr".
-        part: its number among the rotated files; None for the one that is being written.
+        part: Its number among the rotated files; None for the current one.
     """
 
     stream: str
@@ -35,7 +35,7 @@ class LogFile:
 
 
 def log_files(objects: Iterable[tuple[str, str]]) -> list[LogFile]:
-    """The logs among objects, each a key and its ETag; a stream's rotated files are in order, the oldest first."""
+    """Return the logs among objects (key and ETag) by stream, with the rotated files in order, the oldest first."""
     found = [
         LogFile(match[1], int(match[2]) if match[2] else None, key, etag)
         for key, etag in objects
@@ -50,9 +50,9 @@ class Tail:
     """How far a stream has been read.
 
     Attributes:
-        part: the newest rotated file that was read to its end; -1 for none.
-        length, digest: how much of the file after that one was read, and the SHA-256 of it.
-        rest: the beginning of a line whose end was not there yet.
+        part: The newest rotated file that was read completely; -1 for none.
+        length, digest: How much of the file after that one was read, and its SHA-256.
+        rest: The beginning of a line whose end has not arrived.
     """
 
     part: int = -1
@@ -64,30 +64,31 @@ class Tail:
 def advance(
     tail: Tail, rotated: Sequence[tuple[int, bytes]], live: bytes | None, last: bool = False
 ) -> tuple[str, Tail]:
-    """The lines that are new, and how far the stream has been read now.
+    """Return the new lines, and how far the stream has been read now.
 
     Args:
-        tail: how far it was read before.
-        rotated: numbers and texts of the rotated files after `tail.part`, the oldest first.
-        live: the text of the file that is being written; None where it did not change, or is not there.
-        last: whether nothing comes any more, so that the rest is shown as it is.
+        tail: How far it had been read before.
+        rotated: Numbers and texts of the rotated files after `tail.part`, the oldest first.
+        live: The text of the current file; None if it did not change or does not exist.
+        last: Whether no more output will arrive, so that an incomplete line is shown.
     """
     part, length, digest, text = tail.part, tail.length, tail.digest, tail.rest
     for number, content in rotated:
         text += content[length:] if _begins(content, length, digest) else GAP + content
         part, length, digest = number, 0, _digest(b"")
-    # Beside files that were just rotated, the new one waits for the next look: another may have come in between.
+    # After files were rotated, the new current file is left to the next read: another rotation may have happened
+    # meanwhile.
     if live is not None and (last or not rotated) and _begins(live, length, digest):
         text += live[length:]
         length, digest = len(live), _digest(live)
-    elif live and last:  # it was rotated, and where the old text went is not to be seen
+    elif live and last:  # it was rotated, and the rotated file is not visible
         text += GAP + live
     lines, newline, rest = (text, b"", b"") if last else text.rpartition(b"\n")
     return (lines + newline).decode(errors="replace"), Tail(part, length, digest, rest)
 
 
 def _begins(content: bytes, length: int, digest: str) -> bool:
-    """Whether a file still begins with what was read of it: else it was rotated."""
+    """Return whether a file still begins with what was read from it. Otherwise it was rotated."""
     return len(content) >= length and _digest(content[:length]) == digest
 
 
@@ -96,10 +97,10 @@ def _digest(content: bytes) -> str:
 
 
 def unzipped(content: bytes) -> bytes:
-    """The text of a .gz file of any number of members, the last of which may be cut off.
+    """Return the text of a .gz file with any number of members. The last member may be truncated.
 
     Raises:
-        zlib.error: it is something else.
+        zlib.error: The content is not gzip.
     """
     text = b""
     while content:

@@ -20,12 +20,12 @@ _CHANGED = ("PreconditionFailed", "412", "NoSuchKey", "404")
 
 
 class WorkerLogs:
-    """Both streams of one worker in one attempt; each read gives what is new.
+    """Both streams of one worker in one attempt. Each read returns what is new.
 
     Args:
-        objects: S3.
-        run: whose logs; it must have a log_uri.
-        attempt: which attempt of it.
+        objects: The S3 client.
+        run: The run. It must have a log_uri.
+        attempt: The number of the attempt.
         worker: "SPARK_DRIVER", or "SPARK_EXECUTOR/<number>".
     """
 
@@ -34,19 +34,19 @@ class WorkerLogs:
         self._bucket, prefix = split_uri(run.log_uri)
         base = f"{prefix}/" if prefix else ""
         base += f"applications/{run.application_id}/jobs/{run.run_id}/"
-        # With a retry policy, each attempt has a folder; without one, there is none.
+        # With a retry policy, each attempt has a folder. Without one, there is no such folder.
         self._folders = [f"{base}attempts/{attempt}/{worker}/", *([f"{base}{worker}/"] if attempt == 1 else [])]
         self._tails = dict.fromkeys(STREAMS, Tail())
         self._seen: dict[str, str] = {}
 
     def read(self, last: bool = False) -> dict[str, str]:
-        """The new lines of each stream.
+        """Return the new lines of each stream.
 
         Args:
-            last: whether nothing comes any more, so that an unfinished line is shown, too.
+            last: Whether no more output will arrive, so that an incomplete line is shown, too.
 
         Raises:
-            DeployError: S3 refuses, or does not answer.
+            DeployError: S3 refuses the call, or does not answer.
         """
         with aws_errors():
             files = self._files()
@@ -69,12 +69,12 @@ class WorkerLogs:
                 rotated.append((file.part, content))
         text, tail = advance(tail, rotated, live, last)
         self._tails[stream] = tail
-        if live is not None and tail.length == len(live):  # else it waits, and is read again
+        if live is not None and tail.length == len(live):  # otherwise it is read again later
             self._seen[stream] = etag
         return text
 
     def _files(self) -> list[LogFile]:
-        """The log files that there are, in the first folder that has some."""
+        """Return the existing log files, from the first folder that has any."""
         for folder in self._folders:
             found = log_files(self._listed(folder))
             if found:
@@ -91,7 +91,7 @@ class WorkerLogs:
             request["ContinuationToken"] = answer["NextContinuationToken"]
 
     def _fetch(self, file: LogFile) -> bytes | None:
-        """A file's text, as it was when it was listed; None where it has changed since, or is unreadable."""
+        """Return the text of a file as it was when it was listed; None if it has changed since, or is unreadable."""
         try:
             answer = self._objects.get_object(Bucket=self._bucket, Key=file.key, IfMatch=file.etag)
         except ClientError as error:
@@ -105,20 +105,20 @@ class WorkerLogs:
 
 
 def with_log_uri(clients: Clients, run: Run) -> str:
-    """Where a run's logs go in S3: where the run says, else where the application does; empty for nowhere."""
+    """Return the S3 location of a run's logs: as set by the run, else by the application; empty for none."""
     if run.log_uri:
         return run.log_uri
     try:
         with aws_errors():
             application = clients.runs.get_application(applicationId=run.application_id)["application"]
-    except AwsError:  # the logs are a help: whoever may not see the application does without them
+    except AwsError:  # logs are optional: a user who may not read the application goes without them
         return ""
     monitoring = application.get("monitoringConfiguration", {})
     return str(monitoring.get("s3MonitoringConfiguration", {}).get("logUri", ""))
 
 
 def elsewhere(run: Run) -> str:
-    """Where else to look, for a run without logs in S3."""
+    """Return where else to look, for a run without logs in S3."""
     if run.log_group:
         prefix = f"/applications/{run.application_id}/jobs/{run.run_id}"
         return f"aws logs tail {run.log_group} --log-stream-name-prefix {prefix} --follow"
@@ -129,39 +129,39 @@ def require_log_uri(run: Run) -> None:
     """Refuse to read the logs of a run that writes none to S3.
 
     Raises:
-        DeployError: says where else they are.
+        DeployError: The message says where else they are.
     """
     if not run.log_uri:
         raise DeployError(f"The run writes no logs to S3: submit with --logs. They may be here: {elsewhere(run)}")
 
 
 class LastLines:
-    """The last lines of each stream that went by."""
+    """The last lines of each stream."""
 
     def __init__(self) -> None:
         self._kept = {stream: deque[str](maxlen=SEARCHED_LINES) for stream in ("stdout", "stderr")}
 
     def add(self, stream: str, text: str) -> None:
-        """Keep a piece's lines. A line is whole, but for the very last one."""
+        """Keep the lines of a piece. Each line is complete, except possibly the last one."""
         self._kept[stream].extend(text.splitlines())
 
     def of(self, stream: str) -> list[str]:
-        """The lines of a stream, the newest last."""
+        """Return the lines of a stream, the newest last."""
         return list(self._kept[stream])
 
 
 class DriverLogs:
-    """Shows a run's driver, attempt after attempt. Logs are a help: what S3 refuses is told once, and no failure.
+    """Shows the logs of a run's driver, one attempt after another. An error of S3 is reported once, and is no failure.
 
     Args:
-        clients: AWS.
-        run: whose; its log_uri is where they are.
-        shown: the streams to pass on. All are read, for a failure's cause.
-        console: where they go.
+        clients: The clients of AWS.
+        run: The run. Its log_uri locates the logs.
+        shown: The streams to print. All are read, in order to find the cause of a failure.
+        console: Where to print them.
 
     Attributes:
-        expected: whether there is anything to read.
-        last: the last lines of what was read.
+        expected: Whether there are logs to read.
+        last: The last lines that were read.
     """
 
     def __init__(self, clients: Clients, run: Run, shown: tuple[str, ...], console: Console) -> None:
@@ -174,7 +174,7 @@ class DriverLogs:
             console.tell(f"The run writes no logs to S3 (--logs). They may be here: {elsewhere(run)}")
 
     def show(self, run: Run, last: bool) -> bool:
-        """Show what is new; whether there was anything."""
+        """Show what is new. Returns whether there was anything."""
         found = False
         try:
             found = self.expected and self._turn_to(run.attempt, last)
@@ -201,7 +201,7 @@ class DriverLogs:
         return found
 
     def _pass_on(self, fresh: Mapping[str, str]) -> bool:
-        """Pass on new lines; whether there are any."""
+        """Print new lines. Returns whether there were any."""
         for stream, text in fresh.items():
             self.last.add(stream, text)
             if text and stream in self._shown:

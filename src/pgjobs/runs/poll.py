@@ -1,6 +1,6 @@
-"""Waits for a run to end: asks at growing intervals, tells what changes, shows the logs as they grow.
+"""Waits for a run to end: polls at growing intervals, reports changes, and shows the logs as they grow.
 
-Time, the run's state and its logs are parameters; what AWS cannot answer now is asked again.
+The clock, the run's state and its logs are parameters. A poll that AWS cannot answer now is repeated.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pgjobs.runs.run import ENDED, GOING_ON, Run
 from pgjobs.runs.summary import which_attempt
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 2.0, 20.0, 1.5
-"""Seconds between two questions; the state changes quickly at first, and S3 has new logs every 15 s."""
+"""Seconds between polls: the state changes quickly at first, and S3 has new logs every 15 s."""
 SETTLING_PAUSE, MOST_SETTLING = 5.0, 4
-"""Seconds between the last readings of the logs, and how many: S3 gets the rest of them after the run's end."""
+"""Seconds between the last reads of the logs, and how many: S3 receives the rest of the logs after the run's end."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Time and chance, as parameters."""
+    """Time and randomness, as parameters."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -30,11 +30,11 @@ class Clock:
 
 
 class WaitedEnough(Exception):
-    """The deadline of waiting has passed, and the run goes on."""
+    """The deadline for waiting has passed, and the run is still active."""
 
 
 def pauses(chance: Callable[[], float]) -> Iterator[float]:
-    """Seconds to wait: growing, and shortened by chance, lest all that wait ask in step."""
+    """Yield the seconds to wait: growing, and randomly shortened, so that several processes do not poll in step."""
     pause = FIRST_PAUSE
     while True:
         yield pause * (0.75 + chance() / 4)
@@ -42,7 +42,7 @@ def pauses(chance: Callable[[], float]) -> Iterator[float]:
 
 
 def changes(before: Run | None, now: Run) -> list[str]:
-    """What to tell of a run, having told of it before."""
+    """Return what to report about a run, given what was reported before."""
     told = []
     if before is not None and now.attempt != before.attempt:
         told.append(which_attempt(now))
@@ -52,22 +52,23 @@ def changes(before: Run | None, now: Run) -> list[str]:
 
 
 def meaning(state: str) -> str:
-    """What a state says to somebody who waits; empty where its name says it."""
+    """Return an explanation of a state for somebody who waits; empty if its name explains it."""
     if state in GOING_ON or state in ENDED:
         return GOING_ON.get(state, "")
     return "a state that this version of pgjobs does not know; waiting on"
 
 
 class Follower:
-    """Follows one run. What it has told and shown is kept, so that an interrupted wait can go on.
+    """Follows one run. It remembers what it has reported and shown, so that an interrupted wait can continue.
 
     Args:
-        read: asks for the run.
-        show: shows what is new in the logs of the run's attempt; whether there was anything. The flag is for the
-            last reading of an attempt.
-        tell: tells one line.
-        settling: how often to look for the last of the logs after the end; 0 where there are no logs.
-        clock: time and chance.
+        read: Reads the run.
+        show: Shows what is new in the logs of the run's attempt, and returns whether there was anything. The flag marks
+            the
+            last read of an attempt.
+        tell: Prints one line.
+        settling: How often to look for the last of the logs after the end; 0 if there are no logs.
+        clock: Time and randomness.
     """
 
     def __init__(
@@ -83,14 +84,14 @@ class Follower:
         self._silent = False
 
     def until_ended(self, deadline: float) -> Run:
-        """Wait; the run as it ended.
+        """Wait until the run has ended. Returns the run.
 
         Args:
-            deadline: the clock's time at which to give up.
+            deadline: The clock's time at which to give up.
 
         Raises:
-            WaitedEnough: the deadline has passed.
-            AwsError: AWS refuses to answer.
+            WaitedEnough: The deadline has passed.
+            AwsError: AWS refuses the call.
         """
         waits = pauses(self._clock.chance)
         while True:
@@ -107,7 +108,7 @@ class Follower:
             self._clock.sleep(min(next(waits), rest))
 
     def _ask(self) -> Run | None:
-        """The run now, and its changes told; None where AWS cannot answer now, which is told once."""
+        """Read the run and report its changes. Returns None if AWS cannot answer now, which is reported once."""
         try:
             run = self._read()
         except PassingError as error:
@@ -122,7 +123,7 @@ class Follower:
         return run
 
     def _settled(self, run: Run) -> Run:
-        """Read the logs until nothing comes any more, and what the run cost, which is counted late, too."""
+        """Read the logs until no more arrive, and the cost of the run, which AWS also determines late."""
         found = self._show(run, False)
         for _ in range(self._settling):
             self._clock.sleep(SETTLING_PAUSE)
@@ -133,5 +134,5 @@ class Follower:
         self._show(run, True)
         try:
             return self._ask() or run
-        except AwsError:  # how it ended is known
+        except AwsError:  # the outcome is already known
             return run

@@ -1,4 +1,4 @@
-"""A job run: GetJobRun's answer as a value, its nine states and its end; how to ask for one, and to cancel it."""
+"""A job run: the answer of GetJobRun as a value, its nine states, and how to read and cancel it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from pgjobs.aws import Clients, aws_errors
 from pgjobs.errors import CANCELLED, FAILED, OK, TIMED_OUT
 
-# State -> what it means while one waits; https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
+# State -> its meaning for somebody who waits;
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
 GOING_ON: Mapping[str, str] = {
     "SUBMITTED": "",
     "QUEUED": "the application runs as many jobs as it may; this one waits its turn",
@@ -21,21 +22,21 @@ GOING_ON: Mapping[str, str] = {
     "CANCELLING": "",
 }
 ENDED: Mapping[str, int] = {"SUCCESS": OK, "FAILED": FAILED, "CANCELLED": CANCELLED}
-"""A state that does not change any more -> the exit status."""
+"""A final state -> the exit status."""
 UNSUCCESSFUL = frozenset(state for state, status in ENDED.items() if status != OK)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A job run, as far as it is known: early on, and from other implementations of the API, much is missing.
+    """A job run, as far as it is known. Early on, and from other implementations of the API, much is missing.
 
     Attributes:
-        attempt, most_attempts: which attempt this is, of how many; 1 where no retries were asked for.
-        seconds: how long it has been executing, all attempts together.
-        timeout_minutes: after which EMR ends it; 0 for never.
-        billed: vCPUHour, memoryGBHour and storageGBHour; empty while AWS has not counted them.
-        log_uri: where its logs go in S3; empty for nowhere.
-        log_group: CloudWatch's log group; empty where none is used.
+        attempt, most_attempts: The number of the attempt, and the maximum; 1 without retries.
+        seconds: How long it has been executing, all attempts together.
+        timeout_minutes: When EMR ends it; 0 for never.
+        billed: vCPUHour, memoryGBHour and storageGBHour; empty until AWS has determined them.
+        log_uri: Where its logs are in S3; empty for none.
+        log_group: CloudWatch's log group; empty if none is used.
     """
 
     application_id: str
@@ -57,12 +58,12 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether the state will not change any more. Unknown states are taken for going on."""
+        """Return whether the state is final. Unknown states are treated as active."""
         return self.state in ENDED
 
     @property
     def timed_out(self) -> bool:
-        """Whether EMR cancelled it because it took too long; the state is the same as of other cancellations."""
+        """Return whether EMR cancelled it because it took too long. The state is the same for every cancellation."""
         if self.state != "CANCELLED":
             return False
         told = re.search(r"tim(ed|e)[ -]?out|execution timeout", self.details, re.IGNORECASE) is not None
@@ -70,12 +71,12 @@ class Run:
 
     @property
     def status(self) -> int:
-        """The exit status for a run that has ended."""
+        """Return the exit status for a run that has ended."""
         return TIMED_OUT if self.timed_out else ENDED[self.state]
 
 
 def read_run(answer: Mapping[str, Any]) -> Run:
-    """The run in an answer of GetJobRun, or in an item of ListJobRuns or ListJobRunAttempts."""
+    """Return the run in an answer of GetJobRun, or in an item of ListJobRuns or ListJobRunAttempts."""
     run = answer.get("jobRun", answer)
     monitoring = run.get("configurationOverrides", {}).get("monitoringConfiguration", {})
     policy = run.get("retryPolicy", {})
@@ -100,18 +101,18 @@ def read_run(answer: Mapping[str, Any]) -> Run:
 
 
 def region_of(arn: str) -> str:
-    """The region in an ARN (arn:partition:service:region:account:resource), or an empty text."""
+    """Return the region in an ARN (arn:partition:service:region:account:resource), or an empty text."""
     return ([*arn.split(":"), "", "", "", ""])[3]
 
 
 def log_group(monitoring: Mapping[str, Any]) -> str:
-    """The log group that a monitoring configuration names or, where it names none, EMR's own."""
+    """Return the log group of a monitoring configuration, or EMR's own if it names none."""
     cloudwatch = monitoring.get("cloudWatchLoggingConfiguration", {})
     return (cloudwatch.get("logGroupName") or "/aws/emr-serverless") if cloudwatch.get("enabled") else ""
 
 
 def takes_grace(release: str) -> bool:
-    """Whether a release ends a cancelled run with a grace period: 7.9.0 and newer do.
+    """Return whether a release ends a cancelled run with a grace period, as 7.9.0 and newer do.
 
     https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_CancelJobRun.html
     """
@@ -120,10 +121,10 @@ def takes_grace(release: str) -> bool:
 
 
 def get_run(clients: Clients, application_id: str, run_id: str, attempt: int | None = None) -> Run:
-    """Ask for a run.
+    """Read a run.
 
     Raises:
-        AwsError: AWS refuses, or does not answer.
+        AwsError: AWS refuses the call, or does not answer.
     """
     wanted: dict[str, Any] = {"applicationId": application_id, "jobRunId": run_id}
     with aws_errors():
@@ -131,15 +132,15 @@ def get_run(clients: Clients, application_id: str, run_id: str, attempt: int | N
 
 
 def cancel(clients: Clients, run: Run, grace: int) -> str:
-    """Cancel a run; what to tell of it.
+    """Cancel a run. Returns the message to print.
 
     Args:
-        clients: AWS.
-        run: which one.
-        grace: seconds in which it may end by itself. Releases before 7.9 have none, and are not told of it.
+        clients: The clients of AWS.
+        run: The run.
+        grace: Seconds in which it may end by itself. It is not sent to releases before 7.9, which have no grace period.
 
     Raises:
-        AwsError: AWS refuses, or does not answer.
+        AwsError: AWS refuses the call, or does not answer.
     """
     given = {"shutdownGracePeriodInSeconds": grace} if grace and takes_grace(run.release) else {}
     with aws_errors():

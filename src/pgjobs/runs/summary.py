@@ -1,4 +1,4 @@
-"""What is told of a run, as text: how it ended, what it cost, tables."""
+"""Descriptions of a run as text: how it ended, what it cost, tables."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pgjobs.runs.hints import hints
 from pgjobs.runs.run import Run
 
 END_LINES = 20
-"""Lines of stderr that are shown (again) beside a failure."""
+"""Lines of stderr to show (again) with a failure."""
 SEARCHED_LINES = 300
-"""Lines of each stream in which a failure's cause is looked for."""
+"""Lines of each stream in which to look for the cause of a failure."""
 
 _UNITS = {"vCPUHour": "vCPU-hours", "memoryGBHour": "memory GB-hours", "storageGBHour": "storage GB-hours"}
 
 
 def ending(run: Run, stdout: Sequence[str], stderr: Sequence[str]) -> str:
-    """How a run ended: on failure the reason first, then the end of stderr, then what it tells; then the cost.
+    """Describe how a run ended: for a failure the reason, the end of stderr and hints; then the cost.
 
     Args:
-        run: it has ended.
-        stdout: the last lines of the driver's output.
-        stderr: likewise, of its errors.
+        run: A run that has ended.
+        stdout: The last lines of the driver's output.
+        stderr: The last lines of its errors.
     """
     lines = [headline(run)]
     if run.state == "FAILED":
@@ -34,7 +34,7 @@ def ending(run: Run, stdout: Sequence[str], stderr: Sequence[str]) -> str:
 
 
 def headline(run: Run) -> str:
-    """The state, EMR's own words for it, and how long it took."""
+    """Return the state, EMR's own words for it, and the duration."""
     state = f"{run.state} (--timeout-minutes {run.timeout_minutes} have passed)" if run.timed_out else run.state
     attempt = f", {which_attempt(run)}" if run.most_attempts > 1 or run.attempt > 1 else ""
     after = f" after {duration(run.seconds)}" if run.seconds else ""
@@ -42,12 +42,12 @@ def headline(run: Run) -> str:
 
 
 def which_attempt(run: Run) -> str:
-    """The attempt; of how many is known of batch runs alone."""
+    """Return the attempt. The maximum number is known only for batch runs."""
     return f"attempt {run.attempt}{f' of {run.most_attempts}' if run.most_attempts >= run.attempt else ''}"
 
 
 def costs(run: Run) -> str:
-    """The billed hours, as a table."""
+    """Return the billed hours as a table."""
     if not run.billed:
         return f"billed: not known yet. AWS counts some minutes after the end: {command('status', run)}"
     rows = [(unit, f"{run.billed[name]:.3f}") for name, unit in _UNITS.items() if name in run.billed]
@@ -55,13 +55,13 @@ def costs(run: Run) -> str:
 
 
 def command(name: str, run: Run) -> str:
-    """The command that does something with a run."""
+    """Return the command line that does something with a run."""
     region = f" --region {run.region}" if run.region else ""
     return f"pgjobs {name} {run.run_id} --application-id {run.application_id}{region}"
 
 
 def status(run: Run, attempts: Sequence[Run]) -> str:
-    """What `status` prints."""
+    """Return the output of `status`."""
     rows = [
         ("run", run.run_id),
         ("application", f"{run.application_id}, {run.release}"),
@@ -81,20 +81,20 @@ def status(run: Run, attempts: Sequence[Run]) -> str:
 
 
 def listing(runs: Sequence[Run]) -> str:
-    """What `list` prints."""
+    """Return the output of `list`."""
     rows = [(one.run_id, one.state, moment(one.created), one.name, one.details) for one in runs]
     return table(("run", "state", "created", "name", "details"), rows)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns of equal width."""
+    """Return rows in columns of equal width."""
     shown = [header, *rows] if header else list(rows)
     widths = [max(map(len, column)) for column in zip(*shown)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown)
 
 
 def duration(seconds: int) -> str:
-    """Seconds as people say them: "1 h 2 min 3 s"."""
+    """Return seconds in readable units: "1 h 2 min 3 s"."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
@@ -102,11 +102,11 @@ def duration(seconds: int) -> str:
 
 
 def moment(when: datetime | None) -> str:
-    """A time in UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return f"{when.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if when else ""
 
 
 def ago(when: datetime, now: datetime) -> str:
-    """How long ago something was, to the minute."""
+    """Return how long ago something happened, to the minute."""
     minutes = (now - when) // timedelta(minutes=1)
     return f"{duration(minutes * 60)} ago" if minutes > 0 else "just now"

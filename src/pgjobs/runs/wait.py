@@ -1,4 +1,4 @@
-"""Waits for a run at the terminal: its logs as they grow, Ctrl-C, and how it ended."""
+"""Waits for a run at the terminal: shows its logs as they grow, handles Ctrl-C, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Patience:
     """How to wait.
 
     Attributes:
-        minutes: how long; 0 for until the run ends.
-        grace: seconds that a run gets to end by itself when it is cancelled; 0 for none.
-        shown: the streams of the driver that are passed on.
+        minutes: How long; 0 to wait until the run has ended.
+        grace: Seconds that a cancelled run may take to end by itself; 0 for none.
+        shown: The streams of the driver to print.
     """
 
     minutes: int = 0
@@ -32,10 +32,10 @@ class Patience:
 
 
 def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock: Clock = DEFAULT_CLOCK) -> int:
-    """Wait until a run ends; the exit status.
+    """Wait until a run has ended. Returns the exit status.
 
     Raises:
-        AwsError: AWS refuses to answer; the message says that the run goes on.
+        AwsError: AWS refuses the call. The message says that the run is still active.
     """
     try:
         return _wait(clients, run, patience, console, clock)
