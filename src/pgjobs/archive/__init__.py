@@ -1,7 +1,10 @@
-"""The venv archive that EMR Serverless unpacks on every worker: packed on any laptop, the same bytes each time.
+"""The venv archive that EMR Serverless unpacks on every worker. Any machine builds the same bytes.
 
-`target` says for which Python, platform and release, and `sources` which files of the project go in. `pins`, `wheels`
-and `uv` settle and install the packages, by hash; `interpreter` adds a Python where the release's own is not the wanted
-one. `build` lays the tree out, `inspection`, `elf` and `probe` look for what would fail there, and `tarball` packs it.
-The `manifest` beside it says what is in it, and its `provenance`.
+`target` is the Python, platform and release to build for, and `sources` selects the project's files. `pins`, `wheels`
+and
+`uv` determine and install the packages, by hash. `interpreter` adds a Python if the release's own is not the wanted
+one.
+`build` lays out the tree; `inspection`, `elf` and `probe` look for what would fail on the target; `tarball` packs it.
+The
+`manifest` beside the archive describes its contents and its `provenance`.
 """

@@ -1,4 +1,4 @@
-"""The archive's command line: packs it, and checks it.
+"""The command line of the archive: builds it, and checks it.
 
 python -m pgjobs.archive build  [--release emr-spark-8.1.0] [--arch x86_64|arm64] [--with PACKAGE]...
 [--requirements FILE]... [--self-contained [--python 3.12]] [--output DIR]
@@ -22,7 +22,7 @@ from pgjobs.errors import DeployError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build or verify; the exit status."""
+    """Build or verify. Returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "verify":
@@ -39,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    """Check an archive; whether it carries its interpreter is seen from it. The exit status.
+    """Check an archive, including whether it contains an interpreter. Returns the exit status.
 
     Raises:
-        DeployError: it does not pass.
+        DeployError: The archive does not pass.
     """
     version = carried_version(options.file)
     target = target_for(options.release, options.arch, version or options.python, carried=version is not None)
@@ -56,7 +56,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="python -m pgjobs.archive", description="Pack and check the venv archive.")
     commands = made.add_subparsers(dest="command", required=True)
     builder = commands.add_parser("build", help="make dist/pyspark_venv.tar.gz and its manifest")

@@ -1,9 +1,11 @@
-"""Packs the venv archive that EMR Serverless unpacks on every worker; no Docker, on Linux or macOS, in seconds.
+"""Builds the venv archive that EMR Serverless unpacks on every worker: without Docker, on Linux or macOS, in seconds.
 
-A venv is little more than a folder: bin/python leads to the image's interpreter, pyvenv.cfg says so, and
-site-packages holds wheels, which are fetched for the *target's* Python and platform. What the image has (boto3,
-pandas, PyArrow) stays visible by include-system-site-packages. The same inputs give the same bytes. A self-contained
-archive carries an interpreter instead: it sees nothing of the image's.
+A venv is little more than a folder: bin/python is a link to the image's interpreter, pyvenv.cfg describes it, and
+site-packages holds wheels, which are fetched for the *target's* Python and platform. The image's packages (boto3,
+pandas,
+PyArrow) stay visible through include-system-site-packages. The same inputs give the same bytes. A self-contained
+archive
+contains an interpreter instead, and sees none of the image's packages.
 """
 
 from __future__ import annotations
@@ -29,20 +31,20 @@ OURS = ("src/jobs", "src/pyspark_pgcopy")
 """The packages of this project that run on EMR."""
 
 Tell = Callable[[str], object]
-"""Takes a line for a person."""
+"""Prints a line."""
 
 MOST_SHOWN = 10
-"""Faults that are listed; a package for another processor alone has dozens."""
+"""The number of faults that are listed; a package for another processor alone causes dozens."""
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What is wanted beside the jobs' own packages.
+    """What to add to the jobs' own packages.
 
     Attributes:
-        packages: as pip would be told of them, and paths of wheels; pinned in a lock file.
-        requirements: files that pin packages by version and hash themselves.
-        locks: the folder of the lock files.
+        packages: Requirements in pip's notation, and paths of wheels; pinned in a lock file.
+        requirements: Files that pin packages by version and hash themselves.
+        locks: The folder of the lock files.
     """
 
     packages: Sequence[str] = ()
@@ -59,17 +61,17 @@ NO_EXTRAS = Extras()
 def build(
     target: Target, output: Path, extras: Extras = NO_EXTRAS, carried: Path | None = None, tell: Tell = print
 ) -> Path:
-    """Make the archive and its manifest, and check them before they get their names.
+    """Build the archive and its manifest, and check them before they get their final names.
 
     Args:
-        target: what to build for.
-        output: the folder to write to.
-        extras: what is wanted beside the jobs' own packages.
-        carried: the folder of the interpreter to carry, where the target is for one; by default uv installs it.
-        tell: is told, in lines, what a person should know of what was packed.
+        target: What to build for.
+        output: The folder to write to.
+        extras: What to add to the jobs' own packages.
+        carried: The folder of the interpreter to include, if the target has one; by default uv installs it.
+        tell: Is called with lines about what was packed.
 
     Raises:
-        DeployError: a package has no wheel for the target, or the archive does not pass its checks.
+        DeployError: A package has no wheel for the target, or the archive does not pass its checks.
     """
     missing = [str(file) for file in extras.requirements if not file.is_file()]
     if missing:
@@ -106,13 +108,13 @@ def build(
 
 
 def locked(pinned: pins.Pins, extras: Extras) -> dict[str, bytes]:
-    """The requirements files that were packed by, under the names that the manifest has for them."""
+    """Return the requirements files that pin the packages, under their names in the manifest."""
     files = {LOCK: LOCK.read_bytes(), **pinned.locked(), **{file: file.read_bytes() for file in extras.requirements}}
     return {provenance.lock_name(file, ROOT): content for file, content in files.items()}
 
 
 def parameters(target: Target, extras: Extras) -> dict[str, object]:
-    """What the caller asked for, without the places of this machine."""
+    """Return the options of the caller, without paths of this machine."""
     return {
         "release": target.release,
         "architecture": target.architecture,
@@ -140,10 +142,10 @@ def lay_out(tree: Path, target: Target) -> Path:
 
 
 def install(site: Path, target: Target, requirements: Sequence[Path]) -> None:
-    """Install what requirements files pin, as wheels for the target.
+    """Install what the requirements files pin, as wheels for the target.
 
     Raises:
-        DeployError: a package is not pinned by version and hash, or has no such wheel.
+        DeployError: A package is not pinned by version and hash, or has no such wheel.
     """
     files = [word for file in requirements for word in ("--requirements", str(file))]
     run_uv(
@@ -162,7 +164,7 @@ def complain(findings: Sequence[Finding]) -> None:
     """Refuse an archive with faults.
 
     Raises:
-        DeployError: lists them.
+        DeployError: Lists the faults.
     """
     if findings:
         shown = [f"  {finding}" for finding in findings[:MOST_SHOWN]]

@@ -1,4 +1,4 @@
-"""What keeps a compiled file from running on the target: its processor, its C library, the libraries it wants."""
+"""Whether a compiled file can run on the target: its processor, its C library, and the libraries that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAGIC = b"\x7fELF"
 
 _ELF_MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 
-# glibc's own, and what Amazon Linux's package of Python wants, which all images have.
+# Those of glibc, and those that Amazon Linux's Python package requires, which all images have.
 _SYSTEM_LIBRARIES = re.compile(
     r"(ld-linux-.+|lib(c|m|dl|pthread|rt|util|gcc_s|z|bz2|lzma|expat|ffi|ssl|crypto|sqlite3|uuid))\.so\.\d+"
 )
@@ -27,7 +27,7 @@ _SEARCH_PATHS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath"}
 
 
 def elf_faults(content: bytes, target: Target) -> Iterator[str]:
-    """A compiled file must be for the target's processor, and want no newer C library than the target has."""
+    """Yield the faults of a compiled file: built for another processor, or for a newer C library than the target's."""
     try:
         elf = ELFFile(BytesIO(content))
         if elf.header.e_machine != _ELF_MACHINES[target.machine]:
@@ -41,7 +41,7 @@ def elf_faults(content: bytes, target: Target) -> Iterator[str]:
 
 
 def _glibc_versions(elf: ELFFile) -> Iterator[tuple[int, int]]:
-    """The versions of glibc whose symbols a file wants."""
+    """Return the versions of glibc whose symbols a file needs."""
     for section in elf.iter_sections():
         if isinstance(section, GNUVerNeedSection):
             for _, needs in section.iter_versions():
@@ -67,14 +67,14 @@ def library_faults(content: bytes, folder: PurePosixPath, names: Container[str])
 
 
 def _libraries(content: bytes) -> tuple[list[str], list[str]]:
-    """The libraries that a file wants, and where it looks for them."""
+    """Return the libraries that a file needs, and the paths in which it searches for them."""
     wanted: list[str] = []
     paths: list[str] = []
     for section in ELFFile(BytesIO(content)).iter_sections():
         if isinstance(section, DynamicSection):
             for tag in section.iter_tags():
                 if tag.entry.d_tag == "DT_NEEDED":
-                    wanted.append(getattr(tag, "needed"))  # noqa: B009 - pyelftools sets it where the tag has it
+                    wanted.append(getattr(tag, "needed"))  # noqa: B009 - pyelftools sets it if the tag has it
                 elif tag.entry.d_tag in _SEARCH_PATHS:
                     paths += getattr(tag, _SEARCH_PATHS[tag.entry.d_tag]).split(":")
     return wanted, paths

@@ -1,4 +1,4 @@
-"""Checks an archive before it is called done: what on the target would keep it from running."""
+"""Checks an archive before it gets its final name, for whatever would keep it from running on the target."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pgjobs.archive.tarball import unpack
 from pgjobs.archive.target import Target
 
 BUDGET = 1_500_000
-"""Bytes of an archive without extras: each worker downloads and unpacks it before it starts."""
+"""Maximum bytes of an archive without extras: each worker downloads and unpacks it before it starts."""
 
 SELF_CONTAINED_BUDGET = 60_000_000
-"""Bytes of one that carries an interpreter: a CPython 3.11 without its libraries comes to 17 MB."""
+"""Maximum bytes of one with an interpreter: a CPython 3.11 without its libraries has 17 MB."""
 
-# How the executables of other systems begin: Mach-O (both byte orders, both sizes, fat) and PE.
+# The first bytes of other systems' executables: Mach-O (both byte orders, both sizes, fat) and PE.
 _FOREIGN = {
     b"\xfe\xed\xfa\xce": "Mach-O",
     b"\xfe\xed\xfa\xcf": "Mach-O",
@@ -37,7 +37,7 @@ _FOREIGN = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault: which file, and what is wrong with it."""
+    """A fault: the file, and what is wrong with it."""
 
     path: str
     fault: str
@@ -47,12 +47,12 @@ class Finding:
 
 
 def inspect_archive(file: Path, target: Target, *, with_extras: bool) -> list[Finding]:
-    """All faults of an archive.
+    """Return all faults of an archive.
 
     Args:
-        file: the .tar.gz.
-        target: where it is to run.
-        with_extras: packages were added, so that the size has no bound.
+        file: The .tar.gz.
+        target: Where it is to run.
+        with_extras: Whether packages were added, so that the size has no limit.
     """
     findings: list[Finding] = []
     try:
@@ -70,7 +70,7 @@ def inspect_archive(file: Path, target: Target, *, with_extras: bool) -> list[Fi
 
 
 def carried_version(file: Path) -> str | None:
-    """The version of the interpreter that an archive carries, "3.12"; None where it carries none, or is no archive."""
+    """Return the version of an archive's own interpreter, "3.12"; None if it has none, or the file is no archive."""
     try:
         with tarfile.open(file) as archive:
             found = (re.fullmatch(r"lib/python(3\.\d+)/os\.py", name) for name in archive.getnames())
@@ -95,7 +95,7 @@ def _inspect_member(
 
 
 def _leads_well(path: PurePosixPath, link: str, target: Target, names: Container[str]) -> bool:
-    """Whether a symbolic link leads to something inside, or to the interpreter."""
+    """Return whether a symbolic link leads to something inside the archive, or to the interpreter."""
     if link.startswith("/"):
         return link == target.interpreter
     return normpath(path.parent / link) in names
@@ -113,7 +113,7 @@ def _inspect_content(path: PurePosixPath, content: bytes, target: Target, names:
 
 
 def _inspect_layout(file: Path, target: Target) -> list[Finding]:
-    """What makes it a venv of this interpreter, with the jobs in it."""
+    """Check what makes it a venv of this interpreter that contains the jobs."""
     site = f"lib/python{target.version}/site-packages"
     own = f"lib/python{target.version}/os.py" if target.carried else "pyvenv.cfg"
     wanted = ["bin/python", own, f"{site}/jobs/load_table.py", f"{site}/pg8000/__init__.py"]
@@ -127,19 +127,20 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
     return [f"{site}/{package}" for package in ("pyspark", "py4j") if f"{site}/{package}/__init__.py" in names]
 
 
-# The entrypoints import what they run when they run it: flags are checked without Spark.
+# The entrypoints import what they need at run time: flags are checked without Spark.
 _IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.flows.load.job", "jobs.flows.extract.job", "pg8000")
 
 
 def _inspect_import(file: Path, target: Target) -> list[Finding]:
     """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
 
-    By the interpreter that it carries, where that runs on this machine; else by this one. A Python that is older than
-    the target's cannot: packages for a newer one may use its syntax.
+    The archive's own interpreter does this if it runs on this machine, otherwise this one. A Python older than the
+    target's
+    cannot check this: packages for a newer one may use its syntax.
     """
     this, wanted = sys.version_info[:2], tuple(map(int, target.version.split(".")))
     here = (sys.platform, platform.machine()) == ("linux", target.machine)
-    own = target.carried and here and wanted >= this  # to an older one, this machine's Spark may be too new
+    own = target.carried and here and wanted >= this  # this machine's Spark may be too new for an older one
     if not own and this < wanted:
         return []
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:

@@ -1,7 +1,7 @@
-"""Carries an interpreter in the archive, for a release whose own Python is not the wanted one.
+"""Includes an interpreter in the archive, for a release whose own Python is not the wanted one.
 
-It is one of python-build-standalone's, as uv installs it: for Linux of any machine, built against an old glibc, with
-its libraries inside, and at home wherever it is unpacked, for it finds its prefix from its own path.
+It is one of python-build-standalone's, as uv installs it. It is built against an old glibc for all Linux machines,
+contains its libraries, and runs wherever it is unpacked, since it finds its prefix by its own path.
 https://gregoryszorc.com/docs/python-build-standalone/main/
 """
 
@@ -16,7 +16,7 @@ from pgjobs.archive.target import Target
 from pgjobs.archive.uv import run_uv
 from pgjobs.errors import DeployError
 
-# What no job on a worker needs; the modules in C among it want libraries that the image may lack.
+# What no job on a worker needs. Among it are modules in C that need libraries which the image may lack.
 _LEFT_OUT = (
     "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3",
     "config-3.*", "site-packages", "*.a", "EXTERNALLY-MANAGED",
@@ -25,14 +25,14 @@ _LEFT_OUT = (
 )  # fmt: skip
 
 _HOME = "/usr"
-"""In place of the folder on the builder's machine, which sysconfig would tell: the same inputs give the same bytes."""
+"""Replaces the builder's folder, which sysconfig would contain, so that the same inputs give the same bytes."""
 
 
 def fetch(target: Target, folder: Path) -> Path:
-    """Install the target's interpreter below a folder, where it is not yet; its own folder.
+    """Install the target's interpreter below a folder, unless it is there. Returns its own folder.
 
     Raises:
-        DeployError: uv cannot have it.
+        DeployError: uv cannot install it.
     """
     key = f"linux-{target.machine}-gnu"
     install = ["python", "install", "--no-bin", "--install-dir", str(folder)]
@@ -47,10 +47,10 @@ def fetch(target: Target, folder: Path) -> Path:
 
 
 def carry(folder: Path, tree: Path, target: Target) -> None:
-    """Copy an interpreter's folder into a venv's place: program, standard library, and its own shared library.
+    """Copy an interpreter's folder into a venv: program, standard library, and its own shared library.
 
     Raises:
-        DeployError: the folder has no such interpreter.
+        DeployError: The folder has no such interpreter.
     """
     name = f"python{target.version}"
     program, library = folder / "bin" / name, folder / "lib" / name
@@ -69,10 +69,10 @@ def carry(folder: Path, tree: Path, target: Target) -> None:
 
 
 def describe(folder: Path, target: Target) -> dict[str, str]:
-    """What the manifest says of the carried interpreter.
+    """Return the manifest's entry for the included interpreter.
 
     Raises:
-        DeployError: it does not tell its version.
+        DeployError: Its version cannot be determined.
     """
     header = folder / "include" / f"python{target.version}" / "patchlevel.h"
     version = re.search(r'#define PY_VERSION\s+"(.+)"', header.read_text() if header.is_file() else "")

@@ -1,4 +1,4 @@
-"""The manifest beside an archive, pyspark_venv.tar.gz.json: what it is, what is in it, and where that comes from."""
+"""The manifest beside an archive, pyspark_venv.tar.gz.json: the archive's hash, contents and origin."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ NAME = "pyspark_venv.tar.gz"
 
 
 def beside(archive: Path) -> Path:
-    """Where the manifest of an archive is."""
+    """Return the path of an archive's manifest."""
     return archive.with_name(f"{archive.name}.json")
 
 
 def describe(packed: Path, site: Path, target: Target, inputs: provenance.Inputs) -> dict[str, object]:
-    """The manifest.
+    """Return the manifest.
 
     Args:
-        packed: the archive.
-        site: the folder of the packages that were packed.
-        target: what it was made for.
-        inputs: what it was made of.
+        packed: The archive.
+        site: The folder of the packages that were packed.
+        target: What it was built for.
+        inputs: What it was built from.
     """
     digest = hashlib.sha256(packed.read_bytes()).hexdigest()
     return {
@@ -44,7 +44,7 @@ def describe(packed: Path, site: Path, target: Target, inputs: provenance.Inputs
 
 
 def origins(site: Path, suitable: Sequence[Wheel]) -> list[Wheel]:
-    """The wheels that the packages in a folder were installed from; one that cannot be told is left out."""
+    """Return the wheels from which the packages in a folder were installed. Unknown wheels are omitted."""
     found = (
         origin(one.metadata["Name"], one.version, one.read_text("WHEEL") or "", suitable) for one in distributions(site)
     )
@@ -52,12 +52,12 @@ def origins(site: Path, suitable: Sequence[Wheel]) -> list[Wheel]:
 
 
 def distributions(site: Path) -> Iterable[Distribution]:
-    """What is installed in a folder."""
+    """Return the distributions that are installed in a folder."""
     return (PathDistribution(path) for path in sorted(site.glob("*.dist-info")))
 
 
 def package(distribution: Distribution) -> dict[str, str]:
-    """A package's name, version, and the hash of the list of its files, which holds the hash of each."""
+    """Return a package's name, its version, and the hash of the list of its files, which contains the hash of each."""
     record = distribution.read_text("RECORD") or ""
     return {
         "name": distribution.metadata["Name"],

@@ -1,8 +1,9 @@
-"""Packages beside the jobs' own: found once, pinned by version and hash in a lock file, installed by it from then on.
+"""Packages in addition to the jobs' own: resolved once, then pinned by version and hash in a lock file.
 
-    requirements/with-3.11.lock     what `--with PACKAGE` has led to, for a Python and newer ones; it is to be committed
+    requirements/with-3.11.lock     the result of `--with PACKAGE` for this Python and newer ones; commit it
 
-A wheel of one's own (`--with dist/mine-1.0-py3-none-any.whl`) is pinned by its content; what it needs is in the lock.
+A wheel of your own (`--with dist/mine-1.0-py3-none-any.whl`) is pinned by its content; its dependencies are in the
+lock.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from pgjobs.errors import DeployError
 
 @dataclass(frozen=True)
 class Pins:
-    """Requirements files that state a hash for each package.
+    """Requirements files with a hash for each package.
 
     Attributes:
-        files: to install by.
-        lock: where the extras' own is kept.
-        fresh: the newly made lock, which is not at its place yet; None where the one that was there is used.
+        files: The files to install from.
+        lock: The path of the extras' lock file.
+        fresh: A newly made lock file that is not in its place yet; None if the existing one is used.
     """
 
     files: tuple[Path, ...]
@@ -35,11 +36,11 @@ class Pins:
     fresh: Path | None = None
 
     def locked(self) -> dict[Path, bytes]:
-        """The extras' lock, by the place that it is to have, with its content; nothing without extras."""
+        """Return the extras' lock file, by its path, with its content; nothing without extras."""
         return {self.lock: (self.fresh or self.lock).read_bytes()} if self.files else {}
 
     def keep(self) -> str:
-        """Put a fresh lock in its place, once it has proved good; what to tell of it."""
+        """Move a fresh lock file to its place, after a successful build. Returns the message to print."""
         if self.fresh is None:
             return ""
         shutil.copyfile(self.fresh, self.lock)
@@ -47,17 +48,17 @@ class Pins:
 
 
 def pin(extras: Sequence[str], target: Target, ours: Path, folder: Path, scratch: Path) -> Pins:
-    """Pin the extras, unless that was done before.
+    """Pin the extras, unless they are pinned.
 
     Args:
-        extras: packages as pip would be told of them, and paths of wheels.
-        target: what they are for.
-        ours: the lock of the jobs' own packages, which the extras have to fit.
-        folder: where locks are kept.
-        scratch: a folder for files that are not kept.
+        extras: Requirements in pip's notation, and paths of wheels.
+        target: What they are for.
+        ours: The lock file of the jobs' own packages, with which the extras must agree.
+        folder: The folder of the lock files.
+        scratch: A folder for temporary files.
 
     Raises:
-        DeployError: they cannot be had, or there is no such wheel.
+        DeployError: A package cannot be resolved, or a wheel does not exist.
     """
     lock = folder / f"with-{target.version}.lock"
     if not extras:
@@ -69,7 +70,7 @@ def pin(extras: Sequence[str], target: Target, ours: Path, folder: Path, scratch
         return Pins((lock, *files), lock)
     fresh, wanted = scratch / lock.name, scratch / "wanted.in"
     if lock.is_file():
-        shutil.copyfile(lock, fresh)  # uv keeps what is pinned there already
+        shutil.copyfile(lock, fresh)  # uv keeps existing pins
     names = [extra for extra in extras if not extra.endswith(".whl")]
     wanted.write_text("\n".join([*names, *map(str, wheels)]) + "\n", encoding="utf-8")
     left_out = [word for wheel in wheels for word in ("--no-emit-package", _package(wheel))]
@@ -81,7 +82,7 @@ def pin(extras: Sequence[str], target: Target, ours: Path, folder: Path, scratch
         ],
         f"{' '.join(extras)} cannot be had for Python {target.version}",
     )
-    # uv tells on whose behalf a package is there: of the asked ones, by the name of our own file.
+    # uv notes who requires a package. For the requested ones, that is the name of our own file.
     fresh.write_text(
         fresh.read_text(encoding="utf-8").replace(f"-r {wanted}", "--with").replace(f"-c {ours}", "-c ours")
     )
@@ -89,21 +90,21 @@ def pin(extras: Sequence[str], target: Target, ours: Path, folder: Path, scratch
 
 
 def _command(extras: Sequence[str]) -> str:
-    """What the lock says it was made by: another one is another lock."""
+    """Return the command in the lock's header. With another command, it is another lock."""
     words = sorted({Path(extra).name if extra.endswith(".whl") else extra for extra in extras})
     return " ".join(["scripts/package_venv.sh", *(f"--with {shlex.quote(word)}" for word in words)])
 
 
 def _package(wheel: Path) -> str:
-    """The package in a wheel's name: mine-1.0-py3-none-any.whl has mine."""
+    """Return the package in a wheel's name: mine for mine-1.0-py3-none-any.whl."""
     return wheel.name.partition("-")[0]
 
 
 def _own(wheels: Sequence[Path], scratch: Path) -> Path:
-    """A requirements file for wheels that are here, each by its content.
+    """Return a requirements file for local wheels, each pinned by its content.
 
     Raises:
-        DeployError: one is not.
+        DeployError: A wheel does not exist.
     """
     missing = [str(wheel) for wheel in wheels if not wheel.is_file()]
     if missing:
@@ -118,13 +119,13 @@ def _own(wheels: Sequence[Path], scratch: Path) -> Path:
 
 
 _OF_THIS_MACHINE = ("direct_url.json", "uv_cache.json")
-"""Where a wheel was, and when: the same wheel elsewhere would give another archive."""
+"""The files with a wheel's path and time: the same wheel in another folder would give another archive."""
 
 
 def forget_the_machine(site: Path) -> None:
-    """Remove what tells of the machine that installed: places and times of wheels, and what scripts were made of.
+    """Remove what depends on the machine that installed: paths and times of wheels, and hashes of generated scripts.
 
-    Scripts in bin hold the path of this machine's Python. They are not packed, and their hashes are not told, either.
+    Scripts in bin contain the path of this machine's Python. They are not packed, so their hashes are removed, too.
     """
     for name in (".lock", "bin", "__pycache__"):
         path = site / name
@@ -138,6 +139,6 @@ def forget_the_machine(site: Path) -> None:
 
 
 def _file_of(line: str) -> str:
-    """The file in a line of RECORD, which is CSV: a name with a comma has quotes around it."""
+    """Return the file in a line of RECORD, which is CSV: a name with a comma is quoted."""
     quoted = re.match(r'"((?:[^"]|"")*)"', line)
     return quoted[1].replace('""', '"') if quoted else line.partition(",")[0]

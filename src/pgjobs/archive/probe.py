@@ -1,9 +1,9 @@
-"""Tells from within which Python runs and which packages it sees; run by the archive's own interpreter.
+"""Shows from within which Python runs and which packages it sees. The archive's own interpreter runs it.
 
     ./environment/bin/python probe.py                 this process, as in a container of the image
     spark-submit probe.py --spark FILE EXECUTORS      driver and executors, as JSON into a file
 
-It is sent alone to where the archive was unpacked: the standard library and Python 3.9 must do.
+This file is sent alone to where the archive was unpacked, so it uses only the standard library and Python 3.9 syntax.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from importlib import metadata
 from typing import Any
 
 ENVIRONMENT = "environment"
-"""Where Spark unpacks the archive, in the working directory."""
+"""The folder in the working directory into which Spark unpacks the archive."""
 
 SPARK_HOME = "/usr/lib/spark"
-"""Where EMR's images have Spark."""
+"""The folder of Spark in EMR's images."""
 
 PACKED = ("jobs", "pg8000")
-"""What must come out of the archive."""
+"""Packages that must come from the archive."""
 
 OF_THE_IMAGE = ("boto3", "pandas", "pyarrow", "pyspark")
-"""What the image has, or the archive by --with: told, not demanded."""
+"""Packages that the image has, or the archive by --with. They are shown, but not required."""
 
 
 def look(role: str) -> dict[str, Any]:
-    """What this process is and sees, as plain data: executors send it to the driver."""
+    """Return what this process is and sees, as plain data that executors can send to the driver."""
     return {
         "role": role,
         "environment": os.path.realpath(ENVIRONMENT),
@@ -46,7 +46,7 @@ def look(role: str) -> dict[str, Any]:
 
 
 def _package(name: str) -> dict[str, str]:
-    """Where a package is and which version it has; empty where there is none. Finding is quick, importing is not."""
+    """Return the path and version of a package; empty if it is missing. It is only located: importing is slow."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         return {}
@@ -58,7 +58,7 @@ def _package(name: str) -> dict[str, str]:
 
 
 def faults(seen: Mapping[str, Any]) -> Iterator[str]:
-    """Why what a process saw is not the archive, a sentence each."""
+    """Yield a sentence for each reason why what a process saw is not the archive."""
     inside = seen["environment"] + os.sep
     if seen["prefix"] + os.sep != inside:
         yield f"The {seen['role']} runs on {seen['interpreter']}, not on the archive's interpreter."
@@ -71,7 +71,7 @@ def faults(seen: Mapping[str, Any]) -> Iterator[str]:
 
 
 def describe(seen: Mapping[str, Any]) -> str:
-    """What a process saw, for a person: a line for the interpreter, one for each package."""
+    """Return what a process saw as text: a line for the interpreter, and one for each package."""
     lines = [f"{seen['role']}: Python {seen['python']} ({seen['interpreter']}), glibc {seen['glibc'] or 'none'}"]
     for name in PACKED + OF_THE_IMAGE:
         found = seen["packages"].get(name)
@@ -80,9 +80,9 @@ def describe(seen: Mapping[str, Any]) -> str:
 
 
 def see_all(executors: int) -> list[dict[str, Any]]:
-    """What the driver sees, and each executor.
+    """Return what the driver and each executor see.
 
-    A barrier stage runs its tasks at the same time: with one core each, every executor has one of them.
+    A barrier stage runs its tasks at the same time: with one core each, every executor gets one task.
     """
     from pyspark import SparkContext
 
@@ -95,7 +95,7 @@ def see_all(executors: int) -> list[dict[str, Any]]:
 
 
 def check_here() -> int:
-    """Check this process, and that the job starts, with Spark's Python packages on the path; the exit status."""
+    """Check this process, and that the job starts, with Spark's Python packages on the path. Returns the status."""
     home = os.environ.get("SPARK_HOME", SPARK_HOME)
     archives = sorted(glob.glob(os.path.join(glob.escape(home), "python", "lib", "*.zip")))  # noqa: PTH207, PTH118 - alone and small
     sys.path += archives
@@ -112,7 +112,7 @@ def check_here() -> int:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Look around here, or in a Spark; the exit status."""
+    """Examine this process, or a Spark application. Returns the exit status."""
     if not arguments:
         return check_here()
     _, file, executors = arguments

@@ -1,7 +1,7 @@
-"""Where an archive comes from, as an in-toto statement with SLSA's predicate: its sources, inputs and builder.
+"""The provenance of an archive as an in-toto statement with SLSA's predicate: its sources, inputs and builder.
 
-https://in-toto.io/Statement/v1, https://slsa.dev/spec/v1.0/provenance. It is not signed. It holds nothing of the time
-or the machine: the same inputs and builder give the same statement.
+https://in-toto.io/Statement/v1, https://slsa.dev/spec/v1.0/provenance. It is not signed. It contains nothing about the
+time or the machine: the same inputs and builder give the same statement.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:pgjobs:archive:v1"
 SOURCE = "source"
-"""What the statement calls the commit."""
+"""The statement's name for the commit."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an archive was made of.
+    """The inputs of an archive.
 
     Attributes:
-        commit: of the sources, as sources.Sources has it; empty without git.
-        locks: the requirements files: by name, with their content.
-        wheels: the wheels that were packed.
-        parameters: what the caller asked for.
+        commit: The commit of the sources, as in sources.Sources; empty without git.
+        locks: The contents of the requirements files, by name.
+        wheels: The wheels that were packed.
+        parameters: The options of the caller.
     """
 
     commit: str
@@ -42,13 +42,13 @@ class Inputs:
 
 
 def statement(name: str, digest: str, inputs: Inputs, builder: Mapping[str, str]) -> dict[str, object]:
-    """The statement on an archive.
+    """Return the statement about an archive.
 
     Args:
-        name: the archive's.
-        digest: its SHA-256.
-        inputs: what it was made of.
-        builder: versions of what made it, by name.
+        name: The name of the archive.
+        digest: Its SHA-256.
+        inputs: Its inputs.
+        builder: The versions of the tools that built it, by name.
     """
     return {
         "_type": STATEMENT,
@@ -66,7 +66,7 @@ def statement(name: str, digest: str, inputs: Inputs, builder: Mapping[str, str]
 
 
 def _source(commit: str) -> list[dict[str, object]]:
-    """The commit, and whether the work tree was as it says. SLSA has no word for the latter: it is an annotation."""
+    """Return the commit, and whether the work tree was clean. SLSA has no field for the latter: it is an annotation."""
     if not commit:
         return []
     digest = {"gitCommit": commit.removesuffix(DIRTY)}
@@ -88,7 +88,7 @@ def _wheels(wheels: Sequence[Wheel]) -> list[dict[str, object]]:
 
 
 def package_url(package: str, number: str) -> str:
-    """A package of Python's as SBOMs name it: pkg:pypi/pg8000@1.31.6.
+    """Return the identifier of a Python package in SBOMs: pkg:pypi/pg8000@1.31.6.
 
     https://github.com/package-url/purl-spec
     """
@@ -96,7 +96,7 @@ def package_url(package: str, number: str) -> str:
 
 
 def builder_versions() -> dict[str, str]:
-    """The versions of what packs here."""
+    """Return the versions of the tools that build on this machine."""
     return {"pgjobs": _version("pgjobs"), "python": platform.python_version(), "uv": _version("uv")}
 
 
@@ -108,13 +108,13 @@ def _version(package: str) -> str:
 
 
 def lock_name(path: Path, root: Path) -> str:
-    """What the statement calls a requirements file: its place below the project's folder, else its name alone."""
+    """Return the statement's name of a requirements file: its path below the project's folder, or else its name."""
     resolved = path.resolve()
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.name
 
 
 def dependencies(told: object) -> list[Mapping[str, object]]:
-    """What a statement says that an archive was made of; nothing where it is none of ours."""
+    """Return the inputs that a statement names; nothing if it is not one of ours."""
     predicate = told.get("predicate") if isinstance(told, dict) else None
     definition = predicate.get("buildDefinition") if isinstance(predicate, dict) else None
     listed = definition.get("resolvedDependencies") if isinstance(definition, dict) else None
@@ -122,5 +122,5 @@ def dependencies(told: object) -> list[Mapping[str, object]]:
 
 
 def is_commit(text: object) -> bool:
-    """Whether it is a commit's whole name."""
+    """Return whether a text is a complete commit id."""
     return isinstance(text, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) is not None

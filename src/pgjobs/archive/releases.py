@@ -1,9 +1,10 @@
-"""One table: what each release of EMR Serverless has.
+"""A table of what each release of EMR Serverless contains.
 
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/release-versions.html
 
-AWS documents Spark per release; the interpreters are those of the release guide, which is EMR on EC2's. Of emr-7.0 to
-7.13 the plain image is known to have Python 3.9; `--python` names another interpreter where the image has one.
+AWS documents the Spark version of each release. The interpreters are those of the release guide, which is for EMR on
+EC2.
+For emr-7.0 to 7.13, the standard image is known to have Python 3.9. `--python` names another interpreter of an image.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ ARCHITECTURES = ("x86_64", "arm64")
 
 @dataclass(frozen=True)
 class Release:
-    """A release label and what its image has.
+    """A release label and the contents of its image.
 
     Attributes:
-        pythons: minor versions, the default first.
-        javas: major versions, the default first.
-        glibc: the newest symbols that a compiled package may want.
+        pythons: Minor versions, the default first.
+        javas: Major versions, the default first.
+        glibc: The newest symbols that a compiled package may need.
     """
 
     label: str
@@ -34,7 +35,7 @@ class Release:
 
     @property
     def python(self) -> str:
-        """Where the default interpreter is."""
+        """Return the path of the default interpreter."""
         return f"/usr/bin/python{self.pythons[0]}"
 
 
@@ -68,10 +69,10 @@ DEFAULT_RELEASE = "emr-spark-8.1.0"
 
 
 def find_release(label: str) -> Release:
-    """The release of a label.
+    """Return the release with a label.
 
     Raises:
-        DeployError: it is not known; the message lists those that are.
+        DeployError: The label is unknown. The message lists the known ones.
     """
     if label not in RELEASES:
         raise DeployError(

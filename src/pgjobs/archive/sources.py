@@ -1,7 +1,8 @@
 """Which files of this project go into the archive, and under which version: those that git tracks.
 
-What lies beside them (a .env, notes, data, a module that was not added) stays out, and is told. Without git, the files
-are those that pyproject.toml says belong to a package: modules, and its package-data.
+Other files beside them (a .env, notes, data, a module that was not added) are left out and listed. Without git, the
+files
+are those that pyproject.toml declares as the package: modules, and its package-data.
 """
 
 from __future__ import annotations
@@ -23,25 +24,24 @@ else:
     import tomli as tomllib
 
 _WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
-"""Variables of git's own hooks, which would lead it to another repository or index."""
+"""Variables that git sets for hooks. They would direct git to another repository or index."""
 
 DIRTY = "-dirty"
-"""Ends the name of a commit from which the work tree differs."""
+"""Follows the name of a commit if the work tree differs from it."""
 
 MOST_TOLD = 10
-"""Files left out that are told by name."""
+"""The number of omitted files that are listed by name."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What to pack.
+    """The files to pack.
 
     Attributes:
-        files: paths below the project's folder.
-        left_out: likewise, what lies beside them.
-        commit: the commit that is packed, with the mark "-dirty" where the work tree differs from it; empty where
-            there is no git.
-        reason: why git was not asked, or could not answer; empty where it did.
+        files: Paths below the project's folder.
+        left_out: Paths of other files beside them.
+        commit: The commit, with the suffix "-dirty" if the work tree differs from it; empty without git.
+        reason: Why git was not used, or could not answer; empty if it did.
     """
 
     files: tuple[str, ...]
@@ -51,15 +51,15 @@ class Sources:
 
 
 def find_sources(root: Path, folders: Sequence[str], environ: Mapping[str, str] = os.environ) -> Sources:
-    """Decide what to pack.
+    """Determine the files to pack.
 
     Args:
-        root: the project's folder.
-        folders: the packages' folders below it.
-        environ: the environment, for git.
+        root: The project's folder.
+        folders: The folders of the packages below it.
+        environ: The environment variables, for git.
 
     Raises:
-        DeployError: there is nothing to pack.
+        DeployError: There is nothing to pack.
     """
     there = {path.relative_to(root).as_posix() for folder in folders for path in _files_below(root / folder)}
     git = Git(root, environ)
@@ -84,7 +84,7 @@ def copy_sources(sources: Sources, root: Path, site: Path) -> None:
 
 
 def describe(sources: Sources) -> list[str]:
-    """What to tell of what is packed, in lines."""
+    """Return lines about what is packed."""
     lines = []
     if sources.reason:
         lines.append(f"Packed without git ({sources.reason}): what pyproject.toml says belongs to a package.")
@@ -99,10 +99,10 @@ def describe(sources: Sources) -> list[str]:
 
 
 class Git:
-    """Asks git of a folder.
+    """Runs git in a folder.
 
     Attributes:
-        reason: why it did not answer; empty while it does.
+        reason: Why it did not answer; empty as long as it does.
     """
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
@@ -111,11 +111,11 @@ class Git:
         self._environ = {name: value for name, value in environ.items() if name not in _WHERE}
 
     def lines(self, *arguments: str) -> list[str]:
-        """The names that a command prints with -z; none where git does not answer."""
+        """Return the names that a command prints with -z; none if git does not answer."""
         return [name for name in self._run(*arguments).split("\0") if name]
 
     def commit(self) -> str:
-        """The commit, marked where what is tracked differs from it; empty where there is none yet."""
+        """Return the commit, with the suffix if the work tree differs from it; empty if there is no commit."""
         return self._run("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").strip()
 
     def _run(self, *arguments: str) -> str:
@@ -132,7 +132,7 @@ class Git:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """All files and links, but for what Python itself leaves."""
+    """Return all files and links, except those that Python itself generates."""
     return [
         path
         for path in folder.rglob("*")
@@ -141,7 +141,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _declared(root: Path, there: set[str]) -> list[str]:
-    """What pyproject.toml says belongs to a package."""
+    """Return the files that pyproject.toml declares as parts of a package."""
     file = root / "pyproject.toml"
     table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     data = table.get("tool", {}).get("setuptools", {}).get("package-data", {})

@@ -1,4 +1,4 @@
-"""A tree as .tar.gz whose bytes depend on its contents alone, and back."""
+"""Packs a tree as a .tar.gz whose bytes depend only on its contents, and unpacks it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from io import BytesIO
 from pathlib import Path
 
 _COMPRESSION = 6
-"""Of gzip: 9 takes three times as long, for a hundredth of the size."""
+"""The level of gzip: 9 takes three times as long and saves a hundredth of the size."""
 
 
 def pack(tree: Path, packed: Path) -> None:
-    """Write a tree as .tar.gz: names sorted, times and owners fixed."""
+    """Write a tree as .tar.gz, with sorted names and fixed times and owners."""
     plain = BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(tree.rglob("*")):
@@ -22,17 +22,17 @@ def pack(tree: Path, packed: Path) -> None:
 
 
 def gzipped(content: bytes) -> bytes:
-    """Content as a gzip file; the same on every Python, whose own module writes systems and times into the header.
+    """Return content as a gzip file. Python's own module writes the system and the time into the header.
 
     https://www.rfc-editor.org/rfc/rfc1952#section-2.3
     """
-    deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)  # negative: without a header of zlib's
+    deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)  # negative: without zlib's header
     body = deflate.compress(content) + deflate.flush()
     return _HEADER + body + struct.pack("<LL", zlib.crc32(content), len(content) & 0xFFFFFFFF)
 
 
 _HEADER = b"\x1f\x8b\x08\x00" + b"\x00" * 4 + b"\x00\xff"
-"""Of gzip: deflate, no name, no time, no word of how hard it tried, from an unknown system."""
+"""The gzip header: deflate, no name, no time, no compression level, unknown system."""
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -44,7 +44,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def unpack_packages(packed: Path, folder: Path) -> Path:
-    """Unpack the packages alone; their folder."""
+    """Unpack only the packages. Returns their folder."""
     with tarfile.open(packed) as archive:
         archive.extraction_filter = lambda member, _: member  # as in unpack
         members = [member for member in archive if "site-packages" in Path(member.name).parts and not member.issym()]
@@ -53,15 +53,15 @@ def unpack_packages(packed: Path, folder: Path) -> Path:
 
 
 def unpack(packed: Path, folder: Path, *, links: bool = True) -> None:
-    """Unpack what pack wrote, as Spark does: with the link to the interpreter, which lies outside of the folder.
+    """Unpack what pack wrote, as Spark does: with the link to the interpreter, which is outside of the folder.
 
     Args:
-        packed: the .tar.gz; its paths were checked when it was made.
-        folder: where to.
-        links: whether symbolic links come along.
+        packed: The .tar.gz. Its paths were checked when it was built.
+        folder: The folder to unpack into.
+        links: Whether to unpack symbolic links.
     """
     with tarfile.open(packed) as archive:
-        # Said, because newer Pythons' own rule refuses links that lead outside, and Pythons in between warn.
+        # Set explicitly: newer Pythons by default refuse links that lead outside, and some older ones warn.
         archive.extraction_filter = lambda member, _: member
         members = [member for member in archive if links or not member.issym()]
         archive.extractall(folder, members)  # noqa: S202 - see above

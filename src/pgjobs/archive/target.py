@@ -1,4 +1,4 @@
-"""What an archive is made for: an interpreter, an architecture, a C library."""
+"""What an archive is built for: an interpreter, an architecture, a C library."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pgjobs.archive.releases import ARCHITECTURES, find_release
 from pgjobs.errors import DeployError
 
-# Architecture as EMR names it -> as wheels and ELF files name it.
+# Architecture in EMR's terms -> in those of wheels and ELF files.
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the archive is to run.
+    """What an archive is built for.
 
     Attributes:
-        interpreter: the path of the Python on the image, to which bin/python leads.
-            Where the archive carries one of its own: the path in the archive.
-        version: its minor version, "3.11".
-        architecture: one of ARCHITECTURES.
-        carried: whether the archive carries the interpreter.
+        interpreter: The path of the Python on the image, to which bin/python links. If the archive contains an
+            interpreter, its path in the archive.
+        version: Its minor version, "3.11".
+        architecture: One of ARCHITECTURES.
+        carried: Whether the archive contains the interpreter.
     """
 
     release: str
@@ -33,26 +33,26 @@ class Target:
 
     @property
     def machine(self) -> str:
-        """The processor, as wheels and ELF files name it."""
+        """Return the processor in the terms of wheels and ELF files."""
         return MACHINES[self.architecture]
 
     @property
     def platform(self) -> str:
-        """The platform tag of the newest wheels that run there."""
+        """Return the platform tag of the newest wheels that run there."""
         return f"{self.machine}-manylinux_{self.glibc[0]}_{self.glibc[1]}"
 
 
 def target_for(release: str, architecture: str, python: str | None = None, *, carried: bool = False) -> Target:
-    """Settle what to build for.
+    """Determine what to build for.
 
     Args:
-        release: a label.
+        release: A release label.
         architecture: "x86_64" or "arm64".
-        python: another interpreter of the image, such as /usr/bin/python3.11; of a carried one the version, "3.12".
-        carried: whether the archive carries the interpreter.
+        python: Another interpreter of the image, such as /usr/bin/python3.11; for an included one the version, "3.12".
+        carried: Whether the archive contains the interpreter.
 
     Raises:
-        DeployError: one of these cannot be right.
+        DeployError: One of these is wrong.
     """
     found = find_release(release)
     if architecture not in ARCHITECTURES:

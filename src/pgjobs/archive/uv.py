@@ -1,4 +1,4 @@
-"""Runs uv, which this environment has by its lock file."""
+"""Runs uv, which the lock file installs in this environment."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def run_uv(arguments: Sequence[str], problem: str) -> None:
     """Run uv.
 
     Args:
-        arguments: after the program's name.
-        problem: what it means when uv fails, for a person.
+        arguments: The arguments after the program's name.
+        problem: What a failure of uv means, as the beginning of the message.
 
     Raises:
-        DeployError: it failed; with its own last lines.
+        DeployError: uv failed. The message contains its last lines.
     """
     program = Path(sys.prefix, "bin", "uv")
     done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)

@@ -1,7 +1,8 @@
-"""Which wheel each packed package came out of: its file's name and SHA-256, as a lock file of PEP 751 tells them.
+"""Which wheel each packed package came from: its file name and SHA-256, as in a lock file of PEP 751.
 
-uv installs by requirements files, which allow several files for a package, and does not tell which one it took. It
-tells the wheels that suit the target in a pylock.toml; among these, it is the one whose tags the installed package has.
+uv installs from requirements files, which allow several files for a package, and does not report which one it used. It
+lists the wheels that fit the target in a pylock.toml; among these, it is the one with the tags of the installed
+package.
 
 https://packaging.python.org/en/latest/specifications/pylock-toml/
 """
@@ -27,11 +28,11 @@ else:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel that suits the target.
+    """A wheel that fits the target.
 
     Attributes:
-        package: the normalized name.
-        file: its name, six-1.17.0-py2.py3-none-any.whl.
+        package: The normalized name of the package.
+        file: The file name, six-1.17.0-py2.py3-none-any.whl.
     """
 
     package: str
@@ -41,16 +42,16 @@ class Wheel:
 
     @property
     def tags(self) -> frozenset[str]:
-        """All tags that the file's name stands for: py2-none-any and py3-none-any."""
+        """Return all tags that the file name stands for: py2-none-any and py3-none-any."""
         parts = self.file.removesuffix(".whl").split("-")[-3:]
         return frozenset("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
 
 
 def suitable(requirements: Sequence[Path], target: Target, scratch: Path) -> list[Wheel]:
-    """The wheels of the target that requirements files pin.
+    """Return the wheels for the target that requirements files pin.
 
     Raises:
-        DeployError: they cannot be had.
+        DeployError: They cannot be determined.
     """
     lock = scratch / "pylock.toml"
     run_uv(
@@ -65,7 +66,7 @@ def suitable(requirements: Sequence[Path], target: Target, scratch: Path) -> lis
 
 
 def read(lock: Mapping[str, object]) -> list[Wheel]:
-    """The wheels of a pylock.toml: an index's, and a file's own."""
+    """Return the wheels in a pylock.toml, both from an index and local ones."""
     packages = lock.get("packages")
     return [
         Wheel(normalized(package["name"]), package["version"], _file(told), told["hashes"]["sha256"])
@@ -76,21 +77,21 @@ def read(lock: Mapping[str, object]) -> list[Wheel]:
 
 
 def _file(told: Mapping[str, str]) -> str:
-    """The file's name, out of what names it: its own, a URL, or a path."""
+    """Return the file name from its entry, which is a name, a URL, or a path."""
     return told.get("name") or PurePosixPath(unquote(urlsplit(told.get("url") or told["path"]).path)).name
 
 
 def origin(package: str, version: str, wheel_file: str, among: Iterable[Wheel]) -> Wheel | None:
-    """The wheel that a package was installed from.
+    """Return the wheel from which a package was installed.
 
     Args:
-        package: its name, as its metadata spells it.
-        version: likewise.
-        wheel_file: the text of its WHEEL file, which holds its tags.
-        among: the wheels that suit the target.
+        package: Its name, as in its metadata.
+        version: Its version, as in its metadata.
+        wheel_file: The text of its WHEEL file, which contains its tags.
+        among: The wheels that fit the target.
 
     Returns:
-        None where none fits, or several do.
+        None if no wheel matches, or several do.
     """
     tags = frozenset(re.findall(r"^Tag:\s*(\S+)", wheel_file, re.MULTILINE))
     found = [wheel for wheel in among if (wheel.package, wheel.version) == (normalized(package), version)]
@@ -99,7 +100,7 @@ def origin(package: str, version: str, wheel_file: str, among: Iterable[Wheel]) 
 
 
 def normalized(package: str) -> str:
-    """A package's name as indexes spell it.
+    """Return a package's normalized name.
 
     https://packaging.python.org/en/latest/specifications/name-normalization/
     """
@@ -107,7 +108,7 @@ def normalized(package: str) -> str:
 
 
 def hashes(lock: str) -> dict[str, frozenset[str]]:
-    """The hashes that a requirements file allows, by the package's normalized name and version: six==1.17.0."""
+    """Return the hashes that a requirements file allows, by normalized name and version: six==1.17.0."""
     pinned = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
     return {
         f"{normalized(named[1])}=={named[2]}": frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", requirement))

@@ -1,5 +1,5 @@
-"""What can be said of a packed archive afterwards.
+"""Checks of an existing archive.
 
-`verification` compares it with its manifest, `sbom` lists what is in it, `audit` asks whether that is known to be
-vulnerable, and `image` tries it in the image of EMR Serverless.
+`verification` compares it with its manifest, `sbom` lists its contents, `audit` looks up known vulnerabilities, and
+`image` runs it in the image of EMR Serverless.
 """

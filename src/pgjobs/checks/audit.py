@@ -1,9 +1,9 @@
-"""Makes the SBOM of an archive, and asks pip-audit whether what is packed has known vulnerabilities.
+"""Writes the SBOM of an archive, and has pip-audit look up known vulnerabilities of its contents.
 
     python -m pgjobs.checks.audit dist/pyspark_venv.tar.gz [--pip-audit .venv-audit/bin/pip-audit]
 
-pip-audit is told of exactly the packed wheels, by version and hash. It asks PyPI's or OSV's database; where that
-does not answer, nothing is known, and the exit status says so: 3, and never 0.
+pip-audit gets exactly the packed wheels, by version and hash. It uses the database of PyPI or OSV. If that does not
+answer, nothing is known, and the exit status is 3, never 0.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from pgjobs.checks.verification import read
 from pgjobs.errors import FAILED, OK, DeployError
 
 NOT_AUDITED = 3
-"""An exit status of its own: what could not be looked up is not good."""
+"""A separate exit status: packages that could not be looked up do not count as good."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What pip-audit found out.
+    """The result of pip-audit.
 
     Attributes:
-        known: vulnerabilities, a line for each.
-        skipped: packages that it could not look up, a line for each.
-        audited: how many packages it looked up.
+        known: Vulnerabilities, one line each.
+        skipped: Packages that it could not look up, one line each.
+        audited: The number of packages that it looked up.
     """
 
     known: tuple[str, ...]
@@ -45,7 +45,7 @@ class Answer:
 
 
 def read_answer(text: str) -> Answer | None:
-    """What pip-audit printed as JSON; None where it is no answer, for the database was not reached."""
+    """Return the result in pip-audit's JSON output; None if it is no result, because the database was not reached."""
     try:
         told = json.loads(text)
     except ValueError:
@@ -63,12 +63,12 @@ def read_answer(text: str) -> Answer | None:
 
 
 def verdict(answer: Answer | None, wanted: int, problem: str) -> tuple[int, list[str]]:
-    """The exit status, and what to tell.
+    """Return the exit status and the lines to print.
 
     Args:
-        answer: pip-audit's.
-        wanted: how many packages there are.
-        problem: what pip-audit said beside it.
+        answer: The result of pip-audit.
+        wanted: The number of packages.
+        problem: What pip-audit printed to stderr.
     """
     if answer is None:
         return NOT_AUDITED, [f"Not audited: the database of vulnerabilities gave no answer ({problem})."]
@@ -81,10 +81,10 @@ def verdict(answer: Answer | None, wanted: int, problem: str) -> tuple[int, list
 
 
 def requirements(packages: Sequence[sbom.Package], described: Mapping[str, object]) -> str:
-    """The packed packages as a requirements file with the hashes of their wheels.
+    """Return the packed packages as a requirements file with the hashes of their wheels.
 
     Raises:
-        DeployError: of one the wheel is not known.
+        DeployError: The wheel of a package is not known.
     """
     listed = provenance.dependencies(described.get("provenance"))
     digests = {str(entry.get("uri")): entry.get("digest") for entry in listed}
@@ -98,10 +98,10 @@ def requirements(packages: Sequence[sbom.Package], described: Mapping[str, objec
 
 
 def pip_audit(program: Path, wanted: str, scratch: Path) -> tuple[Answer | None, str]:
-    """Run pip-audit on requirements; its answer, and the last line of what it said beside it.
+    """Run pip-audit on requirements. Returns its result, and the last line that it printed to stderr.
 
     Raises:
-        DeployError: it is not here.
+        DeployError: pip-audit is not installed.
     """
     file = scratch / "packed.txt"
     file.write_text(wanted, encoding="utf-8")
@@ -115,10 +115,10 @@ def pip_audit(program: Path, wanted: str, scratch: Path) -> tuple[Answer | None,
 
 
 def packed(archive: Path) -> tuple[Mapping[str, object], list[sbom.Package]]:
-    """The manifest of an archive, and the packages in it.
+    """Return the manifest of an archive, and the packages in the archive.
 
     Raises:
-        DeployError: there is no manifest, or it is another archive's.
+        DeployError: There is no manifest, or it belongs to another archive.
     """
     beside = manifest.beside(archive)
     described = read(beside.read_bytes()) if beside.is_file() else None
@@ -130,7 +130,7 @@ def packed(archive: Path) -> tuple[Mapping[str, object], list[sbom.Package]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the SBOM, and audit; the exit status."""
+    """Write the SBOM, and audit. Returns the exit status."""
     options = parser().parse_args(arguments)
     try:
         described, packages = packed(options.file)
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="python -m pgjobs.checks.audit", description=__doc__.partition("\n")[0])
     made.add_argument("file", type=Path, help="the archive, its manifest beside it")
     made.add_argument(

@@ -1,9 +1,9 @@
-"""Checks an archive inside the image that EMR Serverless runs, where Docker and the network are to be had.
+"""Checks an archive inside EMR Serverless's image. This needs Docker and the network.
 
     python -m pgjobs.checks.image dist/pyspark_venv.tar.gz [--release emr-spark-8.1.0] [--arch x86_64] [--image NAME]
 
-The image's own Python runs probe.py out of the unpacked archive: is it the archive's interpreter, are the
-packages the archive's, does the job start, and which boto3, pandas and PyArrow does it see.
+The image's own Python runs probe.py from the unpacked archive. It checks that the interpreter and the packages are the
+archive's, and that the job starts; and it shows which boto3, pandas and PyArrow are visible.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from pgjobs.archive.tarball import unpack
 from pgjobs.errors import FAILED, OK, WRONG_USAGE, DeployError
 
 NOT_CHECKED = 3
-"""An exit status of its own: what could not be checked is not good."""
+"""A separate exit status: an archive that could not be checked does not count as good."""
 
 INSIDE = "/check"
-"""The working directory in the container: the environment and the probe."""
+"""The working directory in the container, with the environment and the probe."""
 
 _PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 _DOCKER_FAILED, _CANNOT_EXECUTE, _NOT_FOUND = 125, 126, 127
-"""docker run's own statuses; the others are the command's."""
+"""The exit statuses of docker run itself. Others are those of the command."""
 
 
 def image_of(release: str) -> str:
-    """Where AWS publishes the image of a release.
+    """Return the name under which AWS publishes the image of a release.
 
     https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-custom-images.html
     """
@@ -42,7 +42,7 @@ def image_of(release: str) -> str:
 
 
 def run_command(docker: str, image: str, architecture: str, folder: Path) -> list[str]:
-    """The command that runs the probe: read-only, as the image's own user, by the archive's interpreter."""
+    """Return the command that runs the probe: read-only, as the image's own user, by the archive's interpreter."""
     return [
         docker, "run", "--rm", "--network", "none", "--platform", _PLATFORMS[architecture],
         "--volume", f"{folder}:{INSIDE}:ro", "--workdir", INSIDE,
@@ -52,7 +52,7 @@ def run_command(docker: str, image: str, architecture: str, folder: Path) -> lis
 
 
 def verdict(status: int, image: str, interpreter: str) -> tuple[int, str]:
-    """What docker run's status means: an exit status, and a sentence."""
+    """Return the exit status and the sentence for a status of docker run."""
     if status == 0:
         return OK, f"The archive is good in {image}."
     if status == _DOCKER_FAILED:
@@ -66,10 +66,10 @@ def verdict(status: int, image: str, interpreter: str) -> tuple[int, str]:
 
 
 def check(archive: Path, architecture: str, image: str, docker: str) -> tuple[int, str]:
-    """Unpack the archive and run the probe in a container; an exit status, and a sentence.
+    """Unpack the archive and run the probe in a container. Returns an exit status and a sentence.
 
     Raises:
-        DeployError: there is no such archive.
+        DeployError: There is no such archive.
     """
     if not archive.is_file():
         raise DeployError(f"There is no archive {archive}: run make package.")
@@ -83,7 +83,7 @@ def check(archive: Path, architecture: str, image: str, docker: str) -> tuple[in
         return NOT_CHECKED, f"Not checked: {image} cannot be pulled from here."
     with tempfile.TemporaryDirectory(prefix="pgjobs-image-") as scratch:
         folder = Path(scratch)
-        folder.chmod(0o755)  # the image's user is another one
+        folder.chmod(0o755)  # the image has another user
         shutil.copy(probe.__file__, folder)
         unpack(archive, folder / probe.ENVIRONMENT)
         done = subprocess.run(run_command(docker, image, architecture, folder), check=False)
@@ -92,12 +92,12 @@ def check(archive: Path, architecture: str, image: str, docker: str) -> tuple[in
 
 
 def _fails(command: Sequence[str]) -> bool:
-    """Run a command of Docker's quietly; whether it failed."""
+    """Run a Docker command without output. Returns whether it failed."""
     return subprocess.run(command, capture_output=True, check=False).returncode != 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check; the exit status."""
+    """Run the check. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m pgjobs.checks.image",
         description="Check an archive inside EMR Serverless's image.",

@@ -1,7 +1,8 @@
-"""What an archive contains, as a CycloneDX bill of materials (SBOM) that scanners read.
+"""The contents of an archive as a CycloneDX bill of materials (SBOM), for scanners.
 
-It is made of the archive and its manifest alone, and holds no time: the same archive gives the same text. Its serial
-number follows from the archive's hash.
+It is built only from the archive and its manifest, and contains no time: the same archive gives the same text. Its
+serial
+number is derived from the archive's hash.
 
 https://cyclonedx.org/docs/1.6/json/
 """
@@ -19,9 +20,9 @@ from pgjobs.archive.wheels import normalized
 
 SPECIFICATION = "1.6"
 _NAMESPACE = uuid.UUID("6f0c0f0e-6a5b-5d0c-8d58-5c1b7f0a3d11")
-"""Of our serial numbers: any UUID, as long as it stays."""
+"""The namespace of our serial numbers: an arbitrary UUID that never changes."""
 _LONGEST_NAME = 100
-"""Characters of a license's name; older packages have its whole text in that field."""
+"""The maximum length of a license's name; older packages have the whole license text in that field."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Package:
     """A packed package.
 
     Attributes:
-        license: an SPDX expression, or a name; empty where its metadata has none.
-        needs: normalized names of what it requires, on some platform, without extras.
+        license: An SPDX expression, or a name; empty if its metadata has none.
+        needs: Normalized names of the packages that it requires, on any platform, without extras.
     """
 
     name: str
@@ -41,14 +42,14 @@ class Package:
 
     @property
     def url(self) -> str:
-        """What other documents call it."""
+        """Return the identifier by which other documents refer to it."""
         return provenance.package_url(normalized(self.name), self.version)
 
 
 def package(distribution: Distribution) -> Package:
-    """What a package's metadata tells."""
+    """Return the package that the metadata describes."""
     metadata = distribution.metadata
-    # Asked as lists: how a field is asked for that is not there, differs between Pythons.
+    # Read as lists: Pythons differ in how they return a field that is missing.
     expression, text = (" ".join(metadata.get_all(field) or []) for field in ("License-Expression", "License"))
     named = expression or _license(text, metadata.get_all("Classifier") or [])
     needs = frozenset(
@@ -60,7 +61,7 @@ def package(distribution: Distribution) -> Package:
 
 
 def _license(text: str, classifiers: Iterable[str]) -> str:
-    """A license's name: of metadata that has no expression."""
+    """Return the name of a license, for metadata without a license expression."""
     if text.strip() and "\n" not in text.strip() and len(text) <= _LONGEST_NAME:
         return text.strip()
     classified = [line.rpartition(" :: ")[2] for line in classifiers if line.startswith("License :: ")]
@@ -68,11 +69,11 @@ def _license(text: str, classifiers: Iterable[str]) -> str:
 
 
 def bill(manifest: Mapping[str, object], packages: Sequence[Package]) -> dict[str, object]:
-    """The bill of materials.
+    """Return the bill of materials.
 
     Args:
-        manifest: the archive's.
-        packages: those that are packed.
+        manifest: The manifest of the archive.
+        packages: The packages in the archive.
     """
     digest = str(manifest["sha256"])
     listed = provenance.dependencies(manifest.get("provenance"))
@@ -109,7 +110,7 @@ def _archive(manifest: Mapping[str, object], digest: str) -> dict[str, object]:
 
 
 def _component(one: Package, digest: str | None) -> dict[str, object]:
-    """A package; its hash is that of the wheel it came in."""
+    """Return the entry of a package. Its hash is that of its wheel."""
     component: dict[str, object] = {
         "type": "library",
         "bom-ref": one.url,
@@ -127,7 +128,7 @@ def _component(one: Package, digest: str | None) -> dict[str, object]:
 
 
 def _interpreter(carried: Mapping[str, object]) -> list[dict[str, object]]:
-    """The interpreter of a self-contained archive."""
+    """Return the entry of the interpreter in a self-contained archive."""
     if not carried:
         return []
     url = f"pkg:generic/cpython@{carried['version']}"

@@ -1,6 +1,8 @@
-"""Checks that an archive is what its manifest says, and came from where that says it came from.
+"""Checks that an archive is what its manifest says, and has the origin that its manifest names.
 
-What is wrong is a finding, and fails; what cannot be compared here (another commit's clone, another lock) is told.
+A difference is a finding and fails. What cannot be compared here (the clone of another commit, another lock file) is
+only
+reported.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from pgjobs.archive.wheels import hashes, normalized
 
 @dataclass
 class Comparison:
-    """What came out.
+    """The result of a comparison.
 
     Attributes:
-        findings: faults.
-        told: lines of what was compared, and what could not be.
+        findings: Faults.
+        told: Lines about what was compared, and what could not be.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -39,9 +41,9 @@ def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
     """Compare an archive with its manifest, its lock files and its commit.
 
     Args:
-        archive: the .tar.gz; its paths were inspected.
-        root: the project's folder, a git clone.
-        ours: the folders of the project's own packages below it.
+        archive: The .tar.gz. Its paths have been inspected.
+        root: The project's folder, a git clone.
+        ours: The folders of the project's own packages below it.
     """
     beside = manifest.beside(archive)
     if not beside.is_file():
@@ -63,7 +65,7 @@ def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
 
 
 def read(content: bytes) -> Mapping[str, object] | None:
-    """A manifest's content; None where it is none."""
+    """Return the content of a manifest; None if it is not a manifest."""
     try:
         return _mapping(json.loads(content)) or None
     except ValueError:
@@ -84,7 +86,7 @@ def _subject(beside: Path, described: Mapping[str, object], content: bytes) -> I
 
 
 def _packages(described: Mapping[str, object], site: Path) -> Iterator[Finding]:
-    """Packages that are not those of the manifest."""
+    """Yield the packages that differ from those of the manifest."""
     told = described.get("packages")
     listed = {str(entry.get("name")): entry for entry in map(_mapping, told if isinstance(told, list) else [])}
     found = {entry["name"]: entry for entry in map(manifest.package, manifest.distributions(site))}
@@ -96,7 +98,7 @@ def _packages(described: Mapping[str, object], site: Path) -> Iterator[Finding]:
 
 
 def _files(site: Path, ours: Sequence[str]) -> Iterator[Finding]:
-    """Files that are not as their packages' lists say, or in no list."""
+    """Yield the files that differ from the lists of their packages, or are in no list."""
     known = {f"{info.name}/RECORD" for info in site.glob("*.dist-info")}
     for info in sorted(site.glob("*.dist-info")):
         for name, told, *_ in csv.reader((info / "RECORD").read_text(encoding="utf-8").splitlines()):
@@ -112,14 +114,14 @@ def _files(site: Path, ours: Sequence[str]) -> Iterator[Finding]:
 
 
 def _of_record(content: bytes) -> str:
-    """A hash as RECORD has it."""
+    """Return a hash in the notation of RECORD."""
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
 
 
 def _compare_locks(
     result: Comparison, listed: Sequence[Mapping[str, object]], described: Mapping[str, object], root: Path
 ) -> None:
-    """Each package is to come from a wheel, and that to be pinned by a lock file."""
+    """Check that each package comes from a wheel, and that a lock file pins this wheel."""
     wheels = {str(entry["uri"]): entry for entry in listed if str(entry.get("uri")).startswith("pkg:")}
     told = described.get("packages")
     for entry in map(_mapping, told if isinstance(told, list) else []):
@@ -146,7 +148,7 @@ def _compare_locks(
 def _compare_sources(
     result: Comparison, listed: Sequence[Mapping[str, object]], site: Path, git: Git, ours: Sequence[str]
 ) -> None:
-    """The project's own files are to be those of the commit."""
+    """Check that the project's own files are those of the commit."""
     source: Mapping[str, object] = next((entry for entry in listed if entry.get("name") == provenance.SOURCE), {})
     commit = _mapping(source.get("digest")).get("gitCommit")
     if not provenance.is_commit(commit):
@@ -167,13 +169,13 @@ def _compare_sources(
 
 
 def _blob(line: str) -> tuple[str, str]:
-    """A file's path and its content's name, in what git ls-tree prints."""
+    """Return a file's path and the object name of its content, from a line of git ls-tree."""
     words, _, path = line.partition("\t")
     return path, words.split()[2]
 
 
 def _own_blobs(site: Path, ours: Sequence[str], *, sha256: bool) -> Iterator[tuple[str, str]]:
-    """The same of the packed files: git names a content by the hash of its size and itself."""
+    """Yield the same for the packed files. git's object name of a content is a hash of its size and the content."""
     for folder in map(Path, ours):
         for path in (site / folder.name).rglob("*"):
             if path.is_symlink() or path.is_file():

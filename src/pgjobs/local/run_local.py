@@ -168,7 +168,7 @@ def unpack_for_driver(archive: Path, target: Path) -> None:
 
 
 def environment(conf: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """What driver and spark-submit see: what they need of the caller's, and the request's own variables."""
+    """Return the environment of driver and spark-submit: the caller's variables they need, and the request's."""
     passed = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
     told = {key[len(_DRIVER_ENV) :]: value for key, value in conf.items() if key.startswith(_DRIVER_ENV)}
     work = {"SPARK_HOME": str(spark_home()), "SPARK_WORKER_DIR": str(folder / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}

@@ -187,7 +187,7 @@ class DriverLogs:
             return found
 
     def _turn_to(self, attempt: int, last: bool) -> bool:
-        """Turn to a later attempt once it has logs, for the end of the one before is late; whether anything came."""
+        """Switch to a later attempt once it has logs, since the previous one's end late. Returns whether any came."""
         found = False
         while self._attempt < attempt:
             following = WorkerLogs(self._clients.objects, self._run, self._attempt + 1, DRIVER)

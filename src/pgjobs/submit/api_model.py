@@ -1,6 +1,6 @@
-"""What the API's own model, which comes with botocore, says of a request: fields, lengths, patterns, ranges.
+"""Checks a request against the API's own model, which is part of botocore: fields, lengths, patterns, ranges.
 
-botocore checks fields and types before a call, and leaves the rest to the service: an answer after the upload.
+botocore checks fields and types before a call. The rest would be checked by the service, after the upload.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from botocore.validate import ParamValidator
 
 from pgjobs.errors import DeployError
 
-# The model's names for what a person states by a flag.
+# The model's names of values that a user sets by a flag -> the flag.
 _FLAGS: Mapping[str, str] = {
     "applicationId": "--application-id",
     "executionRoleArn": "--role",
@@ -34,7 +34,7 @@ _FLAGS: Mapping[str, str] = {
 }
 
 
-# In place of the model's patterns, where these are hard to read.
+# Descriptions in place of the model's patterns that are hard to read.
 _EXAMPLES: Mapping[str, str] = {
     "--role": "arn:aws:iam::123456789012:role/jobs",
     "--log-key": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
@@ -42,18 +42,18 @@ _EXAMPLES: Mapping[str, str] = {
 
 
 def refuse_what_the_model_forbids(operation: str, request: Mapping[str, Any]) -> None:
-    """Refuse a request that the service would.
+    """Refuse a request that the service would refuse.
 
     Args:
-        operation: the API's name of the call, "StartJobRun".
-        request: its parameters.
+        operation: The API's name of the call, "StartJobRun".
+        request: Its parameters.
 
     Raises:
-        DeployError: names each value that does not fit, and why; the values themselves are not shown.
+        DeployError: Names each value that does not fit, and the reason. The values themselves are not shown.
     """
     shape = _model().operation_model(operation).input_shape
     found = list(faults(request, shape, "the request"))
-    report = ParamValidator().validate(request, shape)  # its words are not for people: last
+    report = ParamValidator().validate(request, shape)  # its messages are hard to read, so they come last
     if found or report.has_errors():
         raise DeployError(f"{operation} would not take this: {' '.join(found) or report.generate_report()}")
 
@@ -65,7 +65,7 @@ def _model() -> Any:  # noqa: ANN401 - botocore carries no types
 
 
 def faults(value: Any, shape: Any, place: str) -> Iterator[str]:  # noqa: ANN401 - botocore's shapes carry no types
-    """A sentence for each value that the model forbids; what fields there are, and of which types, is botocore's."""
+    """Yield a sentence for each value that the model forbids. botocore checks the names and types of the fields."""
     place = _FLAGS.get(place, place)
     rules, kind = shape.metadata, shape.type_name
     if kind in _UNITS:
@@ -81,7 +81,7 @@ def faults(value: Any, shape: Any, place: str) -> Iterator[str]:  # noqa: ANN401
         yield from faults(inner, member, name)
 
 
-# Of what a range in the model is.
+# What a range in the model applies to.
 _UNITS = {
     "list": "has {} items",
     "map": "has {} items",
@@ -92,7 +92,7 @@ _UNITS = {
 
 
 def _inside(value: Any, shape: Any, place: str) -> Iterator[tuple[Any, Any, str]]:  # noqa: ANN401 - as above
-    """The values inside of a value, each with its shape and its place."""
+    """Yield the values inside a value, each with its shape and its place."""
     if shape.type_name == "structure":
         yield from ((value[name], member, name) for name, member in shape.members.items() if name in value)
     elif shape.type_name == "list":

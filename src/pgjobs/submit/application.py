@@ -12,18 +12,18 @@ from pgjobs.aws import JobRuns, aws_errors
 from pgjobs.errors import AwsError, DeployError
 
 _DEFAULT_ARCHITECTURE = "X86_64"
-"""Of an application that names none (the API's reference, CreateApplication)."""
+"""The architecture of an application that names none (the API's reference, CreateApplication)."""
 
 _WAY_OUT = "If it runs there nevertheless: --any-application sends it without this comparison."
 
 
 @dataclass(frozen=True)
 class Made:
-    """What an archive was made for, by its manifest.
+    """What an archive was built for, by its manifest.
 
     Attributes:
-        python: the minor version of its interpreter, "3.11".
-        carried: whether it carries that interpreter.
+        python: The minor version of its interpreter, "3.11".
+        carried: Whether the archive contains that interpreter.
     """
 
     release: str
@@ -33,10 +33,10 @@ class Made:
 
 
 def read_made(manifest: bytes | None) -> Made:
-    """What an archive was made for.
+    """Return what an archive was built for.
 
     Raises:
-        DeployError: there is no manifest, or it does not tell.
+        DeployError: There is no manifest, or it does not contain this.
     """
     try:
         told = json.loads(manifest or b"{}")
@@ -49,11 +49,11 @@ def read_made(manifest: bytes | None) -> Made:
 
 
 def refuse_misfit(runs: JobRuns, application_id: str, manifest: bytes | None) -> None:
-    """Ask for the application, and refuse an archive that was made for another.
+    """Read the application, and refuse an archive that was built for another one.
 
     Raises:
-        AwsError: AWS does not tell.
-        DeployError: the archive is for another release, architecture or Python, or does not tell.
+        AwsError: AWS refuses the call, or does not answer.
+        DeployError: The archive is for another release, architecture or Python, or its manifest does not say.
     """
     made = read_made(manifest)
     try:
@@ -68,7 +68,7 @@ def refuse_misfit(runs: JobRuns, application_id: str, manifest: bytes | None) ->
 
 
 def misfits(made: Made, application: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each way in which an archive is not for an application, with what to do."""
+    """Yield a sentence for each way in which an archive does not fit an application, with what to do."""
     kind, release = str(application.get("type", "Spark")), str(application["releaseLabel"])
     if kind.lower() != "spark":
         yield f"The application is for {kind}, and not for Spark: give another --application-id."
@@ -90,7 +90,7 @@ def misfits(made: Made, application: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_own_image(application: Mapping[str, Any]) -> bool:
-    """Whether the application has an image of its own, for whichever workers: it may have other Pythons."""
+    """Return whether the application has a custom image for any worker. Such an image may have other Pythons."""
     workers = application.get("workerTypeSpecifications") or {}
     images = [application.get("imageConfiguration"), *(worker.get("imageConfiguration") for worker in workers.values())]
     return any((image or {}).get("imageUri") for image in images)

@@ -1,8 +1,10 @@
-"""Asks the packed job itself whether it takes its arguments, before a run is paid for.
+"""Has the packed job check its own arguments, before a run is paid for.
 
-A job that wants to be asked has a function `check_arguments(arguments)` in its entrypoint's module. It raises what the
-job would: SystemExit, as argparse does, or an error whose text is for a person. The module must be importable without
-Spark; one without the function is not imported.
+A job supports this with a function `check_arguments(arguments)` in its entrypoint's module. The function raises what
+the
+job would raise: SystemExit, as argparse does, or an error with a readable message. The module must be importable
+without
+Spark. A module without the function is not imported.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from pgjobs.errors import DeployError
 HOOK = "check_arguments"
 
 PATIENCE = 60.0
-"""Seconds; a check takes a fraction of one."""
+"""Seconds; a check takes a fraction of a second."""
 
 _NOT_IMPORTED = 77
-"""An exit status that no job has."""
+"""An exit status that no job uses."""
 
 _PROGRAM = f"""
 import importlib, sys
@@ -46,26 +48,26 @@ except Exception as error:
 def check_arguments(
     archive: Path, script: bytes, entry: str, arguments: Sequence[str], tell: Callable[[str], None]
 ) -> str:
-    """Ask the job.
+    """Have the job check its arguments.
 
     Args:
-        archive: where it is packed.
-        script: its entrypoint's text.
-        entry: its name, "load_table".
-        arguments: its own.
-        tell: is told why a job that wants to be asked could not be.
+        archive: The archive that contains the job.
+        script: The text of its entrypoint.
+        entry: Its name, "load_table".
+        arguments: Its arguments.
+        tell: Is called with the reason if a job that supports the check could not be imported.
 
     Returns:
-        What the job prints where it would end at once and well, as for --help; else an empty text.
+        The job's output if it would exit at once with success, as for --help; otherwise an empty text.
 
     Raises:
-        DeployError: the job would refuse them; with its own words.
+        DeployError: The job would refuse them. The message is the job's own.
     """
     if not has_hook(script):
         return ""
     with tempfile.TemporaryDirectory(prefix="pgjobs-arguments-") as scratch:
         site = unpack_packages(archive, Path(scratch))
-        # Isolated, and without packages of this machine: the archive's own are asked.
+        # Isolated, without the packages of this machine: only the archive's own packages are used.
         command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, str(site), f"jobs.{entry}", *arguments]
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         try:
@@ -86,9 +88,9 @@ def check_arguments(
 
 
 def has_hook(script: bytes) -> bool:
-    """Whether an entrypoint wants to be asked."""
+    """Return whether an entrypoint supports the check."""
     try:
         statements = ast.parse(script).body
-    except (SyntaxError, ValueError):  # of a newer Python than this one
+    except (SyntaxError, ValueError):  # syntax of a newer Python than this one
         return False
     return any(isinstance(one, ast.FunctionDef) and one.name == HOOK for one in statements)

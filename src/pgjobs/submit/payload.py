@@ -1,8 +1,8 @@
-"""What a submission sends to S3: the archive, the entrypoint out of it, and the manifest; and under which keys.
+"""What a submission sends to S3: the archive, its entrypoint and its manifest, and the keys of these objects.
 
-Keys hold the archive's SHA-256, and nothing is ever overwritten: what a queued or retried run refers to stays as it
-was. The entrypoint is taken out of the archive instead of the work tree, so that what runs is what was packed, and a
-changed script means another archive, hence another key.
+Keys contain the archive's SHA-256, and nothing is ever overwritten, so what a queued or retried run refers to does not
+change. The entrypoint is read from the archive instead of the work tree: what runs is what was packed, and a changed
+script means another archive, and therefore another key.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from pgjobs.errors import DeployError
 from pgjobs.submit.request import check_entry
 
 MOST_BYTES = 5_000_000_000
-"""S3 takes 5 GB in one PUT. A worker has 20 GB of disk for the archive and all that comes out of it."""
+"""S3 accepts 5 GB in one PUT. A worker has 20 GB of disk for the archive and its contents."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One object to be.
+    """An object to upload.
 
     Attributes:
-        settled: whether the key settles the content. Two commits may pack the same archive: its manifest then is the
-            first one's.
+        settled: Whether the key determines the content. Two commits may produce the same archive; the manifest is then
+            that
+            of the first one.
     """
 
     uri: str
@@ -40,27 +41,28 @@ class Item:
 
 @dataclass(frozen=True)
 class Payload:
-    """The objects of a submission; the manifest is missing where nobody kept it beside the archive."""
+    """The objects of a submission. The manifest is None if it is not beside the archive."""
 
     archive: Item
     script: Item
     manifest: Item | None
 
     def __iter__(self) -> Iterator[Item]:
-        """The objects, the archive last: where it is, the others are."""
+        """Yield the objects, the archive last: if it exists in S3, so do the others."""
         return (item for item in (self.manifest, self.script, self.archive) if item is not None)
 
 
 def read_payload(archive: Path, entry: str, code: str) -> Payload:
-    """Read what is to be sent.
+    """Read the files to send.
 
     Args:
-        archive: the local file.
-        entry: the job, "load_table".
-        code: the S3 URI under which releases are kept.
+        archive: The local file.
+        entry: The job, "load_table".
+        code: The S3 URI under which releases are stored.
 
     Raises:
-        DeployError: there is no such archive, the job is not in it, or the manifest beside it is another one's.
+        DeployError: The archive does not exist, does not contain the job, or the manifest beside it belongs to another
+            one.
     """
     split_uri(code)
     if re.search(r"[\s#,]", code):
@@ -82,10 +84,10 @@ def read_payload(archive: Path, entry: str, code: str) -> Payload:
 
 
 def read_script(archive: Path, entry: str) -> bytes:
-    """The entrypoint, out of the archive.
+    """Return the text of the entrypoint, from the archive.
 
     Raises:
-        DeployError: it is not in there, or the file is no archive.
+        DeployError: The archive does not contain it, or the file is no archive.
     """
     try:
         with tarfile.open(archive) as opened:
@@ -96,10 +98,10 @@ def read_script(archive: Path, entry: str) -> bytes:
 
 
 def read_manifest(archive: Path, digest: str) -> bytes | None:
-    """The manifest beside the archive, or None.
+    """Return the manifest beside the archive, or None.
 
     Raises:
-        DeployError: it describes another archive.
+        DeployError: It describes another archive.
     """
     path = beside(archive)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""The StartJobRun request as a pure function of what is to be submitted, and what is refused before any call.
+"""The StartJobRun request as a pure function of the submission, and the checks before any call.
 
 https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartJobRun.html
 """
@@ -23,7 +23,7 @@ ENVIRONMENT = "environment"
 
 PYTHON = f"./{ENVIRONMENT}/bin/python"
 
-# The driver's variables have a prefix of EMR's own, the executors' have Spark's.
+# The driver's variables have a prefix of EMR's, the executors' have Spark's.
 PYTHON_CONF = {
     "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": PYTHON,
     "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": PYTHON,
@@ -31,35 +31,35 @@ PYTHON_CONF = {
 }
 
 RESERVED = frozenset({"spark.archives", *PYTHON_CONF})
-"""What the archive needs; a --conf of the same key would take it away."""
+"""The configuration that the archive needs. A --conf with one of these keys would override it."""
 
 MOST_RETRIES = 9
-"""EMR makes 10 attempts at most, the first one among them."""
+"""EMR makes at most 10 attempts, including the first one."""
 MOST_BATCH_MINUTES = 10_080
-"""7 days. 0, for never, is for streaming alone: "no longer supported for BATCH mode job runs" (the API's model)."""
+"""7 days. 0, for never, is only for streaming: "no longer supported for BATCH mode job runs" (the API's model)."""
 MODES = ("batch", "streaming")
 _DEFAULT_MINUTES = {"batch": 720, "streaming": 0}
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What is to be submitted.
+    """A job run to submit.
 
     Attributes:
-        entry: the job, "load_table".
-        arguments: the job's own.
-        archive, script: where the archive and the entrypoint are (or will be) in S3.
-        conf: Spark's configuration, beside what the archive needs.
-        logs: where in S3 the logs go, "s3://bucket/prefix"; empty for nowhere.
-        log_key: the ARN of the KMS key that encrypts the logs, wherever they go.
+        entry: The job, "load_table".
+        arguments: The job's own arguments.
+        archive, script: The S3 URIs of the archive and the entrypoint, before or after the upload.
+        conf: Spark's configuration, in addition to what the archive needs.
+        logs: The S3 location of the logs, "s3://bucket/prefix"; empty for none.
+        log_key: The ARN of the KMS key that encrypts the logs, wherever they are stored.
         log_group: CloudWatch's log group; empty for EMR's own, /aws/emr-serverless.
-        managed_logs: whether EMR keeps the logs, too; the Spark UI shows them.
-        prometheus: the URL of a remote write endpoint.
-        retries: attempts after the first one; in streaming mode, after the first one of an hour.
-        timeout_minutes: when EMR ends the run; None for 12 hours in batch mode, never in streaming mode.
-        idempotent: whether whoever submits declares that the job may run twice.
-        unchecked_secrets: whether nothing is to be taken for a password.
-        again: whether it is to be a run of its own, though an equal submission had one.
+        managed_logs: Whether EMR also stores the logs; the Spark UI shows them.
+        prometheus: The URL of a remote write endpoint.
+        retries: Attempts after the first one; in streaming mode, after the first one within an hour.
+        timeout_minutes: When EMR ends the run; None for 12 hours in batch mode, and never in streaming mode.
+        idempotent: Whether the submitter declares that the job may run twice.
+        unchecked_secrets: Whether the check for passwords is skipped.
+        again: Whether to start a new run even if an equal submission had one.
     """
 
     entry: str
@@ -86,14 +86,16 @@ class Submission:
 
 
 def build_request(submission: Submission) -> dict[str, Any]:
-    """The request. It states its client token only where the same submission is to be the same run.
+    """Build the request. It contains a client token only if an equal submission is to be the same run.
 
-    That is where a load id says what is loaded. Whatever else is submitted twice is meant twice: a nightly extract has
-    the same arguments each night. Such a request has no token, and whoever sends it makes one.
+    That is the case if a load id names what is loaded. Any other submission that is repeated is meant as a new run: a
+    nightly
+    extract has the same arguments each night. Such a request has no token; the caller of StartJobRun chooses one.
 
     Raises:
-        DeployError: it would be refused, or should be: it shows a password, retries a job that would load twice, or
-            takes from the archive what it needs.
+        DeployError: The request would be refused, or should be: it shows a password, retries a job that would load
+            twice, or
+            overrides what the archive needs.
     """
     refuse_secrets(submission)
     refuse_blind_retries(submission)
@@ -127,9 +129,9 @@ def build_request(submission: Submission) -> dict[str, Any]:
 
 
 def retry_policy(submission: Submission) -> dict[str, int]:
-    """How often EMR may try; the first attempt counts, too.
+    """Return how often EMR may try. The first attempt counts.
 
-    A streaming run is tried five times an hour unless it is told otherwise, so it always is.
+    EMR tries a streaming run five times an hour by default, so the policy is always set.
     https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-resiliency.html
     """
     if submission.mode == "streaming":
@@ -138,10 +140,10 @@ def retry_policy(submission: Submission) -> dict[str, int]:
 
 
 def timeout_of(submission: Submission) -> int:
-    """The minutes after which EMR ends the run; 0 for never.
+    """Return the minutes after which EMR ends the run; 0 for never.
 
     Raises:
-        DeployError: a batch run may not take that long.
+        DeployError: A batch run may not take that long.
     """
     minutes = submission.timeout_minutes
     if minutes is None:
@@ -155,13 +157,13 @@ def timeout_of(submission: Submission) -> int:
 
 
 def spark_parameters(submission: Submission) -> str:
-    """The --conf flags, as a shell would read them; quoted only where one would have to."""
+    """Return the --conf flags as shell words, quoted only where a shell requires it."""
     conf = {"spark.archives": f"{submission.archive}#{ENVIRONMENT}", **PYTHON_CONF, **submission.conf}
     return " ".join(f"--conf {_quoted(f'{key}={value}')}" for key, value in conf.items())
 
 
 def _quoted(word: str) -> str:
-    """shlex.quote, but for the # of spark.archives: AWS's own examples have it bare."""
+    """Quote like shlex.quote, except for the # of spark.archives, which AWS's own examples do not quote."""
     return word if re.fullmatch(r"[\w@%+=:,./#-]+", word, re.ASCII) else shlex.quote(word)
 
 
@@ -185,15 +187,15 @@ def _monitoring(submission: Submission) -> dict[str, Any]:
 
 
 def client_token(request: Mapping[str, Any], after: str = "") -> str:
-    """A token from the request itself; `after` names the run whose failure makes it another one."""
+    """Return a token derived from the request. `after` names a run whose failure makes it another token."""
     return hashlib.sha256((json.dumps(request, sort_keys=True) + after).encode()).hexdigest()
 
 
 def refuse_secrets(submission: Submission) -> None:
-    """Refuse a password: GetJobRun, Spark's UI and the event log would show it to many.
+    """Refuse a password, because GetJobRun, Spark's UI and the event log would show it.
 
     Raises:
-        DeployError: names the places, and not what they hold.
+        DeployError: Names the places, but not their values.
     """
     if submission.unchecked_secrets:
         return
@@ -211,10 +213,10 @@ def refuse_secrets(submission: Submission) -> None:
 
 
 def refuse_blind_retries(submission: Submission) -> None:
-    """Refuse to retry a job that would not notice that it had been done.
+    """Refuse to retry a job that would not detect that it has been done.
 
     Raises:
-        DeployError: says what is missing.
+        DeployError: The message says what is missing.
     """
     if not 0 <= submission.retries <= MOST_RETRIES:
         raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
@@ -235,16 +237,16 @@ def refuse_blind_retries(submission: Submission) -> None:
 
 LOAD = "load_table"
 EXTRACT = "extract_table"
-"""The job whose files are there after its end only, so that it may be tried again without an id."""
+"""The job that commits its files only at its end, so that it may be retried without an id."""
 
 
 def load_id(arguments: Sequence[str]) -> str:
-    """The load id among a job's arguments, or an empty text."""
+    """Return the load id among a job's arguments, or an empty text."""
     return argument(arguments, "--load-id")
 
 
 def argument(arguments: Sequence[str], wanted: str) -> str:
-    """What follows a flag among a job's arguments, or an empty text."""
+    """Return the value of a flag among a job's arguments, or an empty text."""
     for flag, following in zip(arguments, [*arguments[1:], ""]):
         name, equals, value = flag.partition("=")
         if name == wanted:
@@ -253,10 +255,10 @@ def argument(arguments: Sequence[str], wanted: str) -> str:
 
 
 def refuse_reserved_conf(submission: Submission) -> None:
-    """Refuse configuration that would take the archive away from driver or executors.
+    """Refuse configuration that would make the driver or the executors not use the archive.
 
     Raises:
-        DeployError: names the keys.
+        DeployError: Names the keys.
     """
     taken = sorted(RESERVED & set(submission.conf))
     if taken:
@@ -264,10 +266,10 @@ def refuse_reserved_conf(submission: Submission) -> None:
 
 
 def check_entry(entry: str, names: Sequence[str]) -> str:
-    """The entrypoint's path in the archive.
+    """Return the entrypoint's path in the archive.
 
     Raises:
-        DeployError: it is not there; with those that are.
+        DeployError: It does not exist. The message lists the existing ones.
     """
     jobs = sorted(
         found[1]

@@ -1,7 +1,7 @@
-"""Finds passwords in what a submission would show: GetJobRun, Spark's UI and the event log show it all to many.
+"""Finds passwords in a submission: GetJobRun, Spark's UI and the event log would show them.
 
-Names and values are judged. A name is a secret's where its last word is one: `--db-password`, `PGPASS`,
-`fs.s3a.secret.key`. It is not where that word names something else: `--password-secret-id`, `credentials.provider`.
+Names and values are judged. A name is that of a secret if its last word says so: `--db-password`, `PGPASS`,
+`fs.s3a.secret.key`. It is not if the last word names something else: `--password-secret-id`, `credentials.provider`.
 A value is a secret by its form: a URL with a password, `password=x` within a longer text, a private key, a signature.
 """
 
@@ -14,15 +14,15 @@ from itertools import zip_longest
 _SECRET_WORD = re.compile(
     r"\w*(password|passwd|passphrase|pwd|secret|token|credentials?|apikey|signature)|pass|pw|pgpass", re.IGNORECASE
 )
-"""The last word of a name. `pass` alone: a bypass and a compass are none."""
+"""The last word of a name. `pass` must be a whole word, unlike in bypass and compass."""
 
 _KINDS_OF_KEY = {"secret", "private", "api", "signing"}
-"""Words before `key`, two at most, that make it a secret: AWS_SECRET_ACCESS_KEY, fs.s3a.secret.key."""
+"""At most two words before `key` that make it a secret: AWS_SECRET_ACCESS_KEY, fs.s3a.secret.key."""
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 _FORMS = (
-    # A URL's user and password. A port and a path (h:80/a@b) are no password.
+    # A URL's user and password. A port and a path (h:80/a@b) are not a password.
     ("a URL", re.compile(r"://[^/\s:@]*:(?!\d*(/|$))[^\s@]+@")),
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     ("an authorization", re.compile(r"\bAuthorization[\"']?\s*[:=]\s*\S", re.IGNORECASE)),
@@ -37,7 +37,7 @@ _PAIR = re.compile(
 _CONNINFO = re.compile(r"\s*=\s*")
 
 _REFERENCE = re.compile(r"EMR\.secret@.+|arn:aws[\w-]*:(secretsmanager|ssm|kms|iam):.+")
-"""How EMR resolves a secret by its name, and AWS's names of things: they show none."""
+"""EMR's reference to a secret by its name, and AWS's names of resources. These show no secret."""
 
 _SWITCH = re.compile(r"true|false|\d?", re.IGNORECASE)
 _PATH = re.compile(r"(/|\./|s3a?://|file:)\S*")
@@ -45,11 +45,12 @@ _OFTEN_A_FILE = re.compile(r"(\w*(credentials?|token)|key)", re.IGNORECASE)
 
 
 def secret_places(arguments: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
-    """The places that seem to hold a secret; never what they hold.
+    """Return the places that seem to contain a secret; never their values.
 
     Args:
-        arguments: the job's own.
-        values: what else is shown, by place: {"--conf spark.x": "..."}; a place's last word is the value's name.
+        arguments: The job's own arguments.
+        values: The other visible values, by place: {"--conf spark.x": "..."}. The last word of a place is the value's
+            name.
     """
     for number, (text, following) in enumerate(zip_longest(arguments, arguments[1:], fillvalue=""), 1):
         if text.startswith("-") and "=" not in text and not _is_flag(following) and _is_secret(text, following):
@@ -63,12 +64,12 @@ def secret_places(arguments: Sequence[str], values: Mapping[str, str]) -> Iterat
 
 
 def _is_flag(text: str) -> bool:
-    """Whether an argument is the next flag, so that the one before has no value."""
+    """Return whether an argument is the next flag, so that the one before has no value."""
     return re.fullmatch(r"--[A-Za-z][\w-]*(=.*)?|-[A-Za-z]|", text, re.DOTALL) is not None
 
 
 def _secret_in(text: str) -> str:
-    """What in a text is a secret by its form: "a URL", or the name of a value; empty where nothing is."""
+    """Return what in a text is a secret by its form: "a URL", or the name of a value; empty if nothing is."""
     for said, form in _FORMS:
         if form.search(text):
             return said
@@ -79,12 +80,12 @@ def _secret_in(text: str) -> str:
 
 
 def _is_conninfo(text: str) -> bool:
-    """Whether a text is libpq's key = value key = value, where blanks around = are allowed. SQL is not."""
+    """Return whether a text is libpq's key = value key = value, with optional blanks around =. SQL is not."""
     return re.fullmatch(r"(\s*\w+\s*=\s*('[^']*'|\S+))+\s*", text) is not None
 
 
 def _is_secret(name: str, value: str) -> bool:
-    """Whether a value is a secret because of its name."""
+    """Return whether a value is a secret because of its name."""
     word = _secret_word(name)
     if not word or _SWITCH.fullmatch(value) or _REFERENCE.fullmatch(value):
         return False
@@ -92,7 +93,7 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _secret_word(name: str) -> str:
-    """The last word of a name where it says that the value is a secret; else an empty text."""
+    """Return the last word of a name if it says that the value is a secret; otherwise an empty text."""
     words = _WORDS.findall(name)
     if not words:
         return ""

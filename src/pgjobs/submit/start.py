@@ -1,4 +1,4 @@
-"""From options to a started run: the request, the objects it refers to, and StartJobRun itself."""
+"""From options to a started run: the request, the objects that it refers to, and StartJobRun itself."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MARGIN = timedelta(seconds=10)
 
 
 def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
-    """The request, and the objects that it refers to; nothing is called.
+    """Build the request, and the objects that it refers to, without any call.
 
     Args:
-        options: as add_submission has them.
+        options: The options that add_submission defines.
 
     Raises:
-        DeployError: it cannot be right.
+        DeployError: The submission is wrong.
     """
     payload = read_payload(options.archive, options.entry, options.code)
     submission = Submission(
@@ -61,10 +61,10 @@ def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
 
 
 def pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
-    """`key=value` as a mapping; of a key that is there twice, the last one counts.
+    """Return `key=value` texts as a mapping. Of a repeated key, the last value counts.
 
     Raises:
-        DeployError: one is not of that form.
+        DeployError: A text does not have this form.
     """
     found = [text.partition("=") for text in texts]
     if not all(key and equals for key, equals, _ in found):
@@ -74,10 +74,10 @@ def pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Started:
-    """A submission's run.
+    """The run of a submission.
 
     Attributes:
-        earlier: whether an equal submission had started it before.
+        earlier: Whether an equal submission had started it before.
     """
 
     run: Run
@@ -85,13 +85,14 @@ class Started:
 
 
 def start(clients: Clients, request: Mapping[str, Any], payload: Payload, console: Console) -> Started:
-    """Upload what is not there yet, and start the run.
+    """Upload the objects that do not exist yet, and start the run.
 
-    A request that states its token gives the run that it gave before, unless that has ended without success: then it
-    is tried again, by a token that the run's id makes another one. Two who try at once still start one run.
+    A request with a token returns the run that it returned before, unless that run has ended without success. Then it
+    is
+    tried again, with a token derived from that run's id. Two submitters who try at the same time still start one run.
 
     Raises:
-        DeployError: AWS refuses, or something else is where the archive is to be.
+        DeployError: AWS refuses a call, or another object exists under the archive's key.
     """
     try:
         for item in payload:
@@ -108,10 +109,10 @@ def start(clients: Clients, request: Mapping[str, Any], payload: Payload, consol
 
 
 def try_again(clients: Clients, request: Mapping[str, Any], console: Console) -> Started:
-    """Start the run, and again after the failures of earlier submissions.
+    """Start the run. Start it again after the failures of earlier submissions.
 
     Raises:
-        AwsError: AWS refuses, or does not answer.
+        AwsError: AWS refuses the call, or does not answer.
     """
     if "clientToken" not in request:
         return replace(start_once(clients, {"clientToken": uuid4().hex, **request}), earlier=False)
@@ -124,10 +125,10 @@ def try_again(clients: Clients, request: Mapping[str, Any], console: Console) ->
 
 
 def start_once(clients: Clients, request: Mapping[str, Any]) -> Started:
-    """Start a run, or get the one that this token has started before.
+    """Start a run, or return the one that this token has started before.
 
     Raises:
-        AwsError: AWS refuses, or does not answer.
+        AwsError: AWS refuses the call, or does not answer.
     """
     began = time.monotonic()
     with aws_errors():
@@ -135,30 +136,30 @@ def start_once(clients: Clients, request: Mapping[str, Any]) -> Started:
     took = timedelta(seconds=time.monotonic() - began)
     try:
         run = get_run(clients, answer["applicationId"], answer["jobRunId"])
-    except AwsError:  # it was started, and that counts: not everybody who may start runs may look at them
+    except AwsError:  # the run was started; a user who may start runs may not be allowed to read them
         run = Run(answer["applicationId"], answer["jobRunId"], "SUBMITTED", region=region_of(answer["arn"]))
     return Started(run, is_earlier(run.created, answered_at(answer), took))
 
 
 def answered_at(answer: Mapping[str, Any]) -> datetime | None:
-    """AWS's time in an answer: the laptop's clock may be wrong."""
+    """Return AWS's time in an answer, because the clock of this machine may be wrong."""
     date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
     return parsedate_to_datetime(date) if date else None
 
 
 def is_earlier(created: datetime | None, answered: datetime | None, took: timedelta) -> bool:
-    """Whether a run is older than the call that was to start it: StartJobRun knew its token.
+    """Return whether a run is older than the call that was to start it, because StartJobRun had its token.
 
     Args:
-        created: when the run was.
-        answered: when the call was, by AWS's clock.
-        took: how long the call took, with botocore's own repetitions.
+        created: When the run was created.
+        answered: When the call was answered, by AWS's clock.
+        took: How long the call took, including botocore's own retries.
     """
     return created is not None and answered is not None and answered - created > took + MARGIN
 
 
 def describe(started: Started, now: datetime | None = None) -> str:
-    """What to tell of a started run."""
+    """Return the message about a started run."""
     run = started.run
     if not started.earlier:
         return f"submitted {run.run_id}\n  {command('status', run)}\n  {command('logs --follow', run)}"

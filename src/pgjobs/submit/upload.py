@@ -1,4 +1,4 @@
-"""Uploads to keys that are written once: what is there is compared and kept, and never overwritten."""
+"""Uploads to keys that are written once: an existing object is compared and kept, and never overwritten."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _LOST_RACE = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 
 
 def upload(objects: Objects, item: Item, tell: Callable[[str], None]) -> None:
-    """Make sure that an object is there, with its content.
+    """Make sure that an object exists with its content.
 
     Args:
-        objects: S3.
-        item: the object.
-        tell: is told, in a line, what was done.
+        objects: The S3 client.
+        item: The object.
+        tell: Is called with a line about what was done.
 
     Raises:
-        DeployError: something else is there, or S3 refuses.
+        DeployError: Another object exists there, or S3 refuses the call.
     """
     with aws_errors():
         if _is_there(objects, item) or not _put(objects, item):
@@ -36,16 +36,16 @@ def upload(objects: Objects, item: Item, tell: Callable[[str], None]) -> None:
 
 
 def _is_there(objects: Objects, item: Item) -> bool:
-    """Whether the object is there already.
+    """Return whether the object exists.
 
     Raises:
-        DeployError: it is, with another content.
+        DeployError: It exists with another content.
     """
     bucket, key = split_uri(item.uri)
     try:
         found = objects.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except ClientError as error:
-        # Without s3:ListBucket, S3 does not tell what is missing from what is forbidden: the PUT will find out.
+        # Without s3:ListBucket, S3 does not distinguish missing from forbidden. The PUT shows it.
         if code_of(error) in (*_MISSING, *_NOT_TOLD):
             return False
         raise
@@ -57,10 +57,10 @@ def _is_there(objects: Objects, item: Item) -> bool:
 
 
 def _put(objects: Objects, item: Item) -> bool:
-    """Write the object; whether nobody was faster.
+    """Write the object. Returns False if another process has written it meanwhile.
 
     Raises:
-        DeployError: somebody was, with another content.
+        DeployError: Another process has written another content.
     """
     bucket, key = split_uri(item.uri)
     try:
@@ -81,5 +81,5 @@ def _put(objects: Objects, item: Item) -> bool:
 
 
 def checksum(content: bytes) -> str:
-    """The SHA-256, as S3 writes it."""
+    """Return the SHA-256 in S3's notation."""
     return base64.b64encode(hashlib.sha256(content).digest()).decode()
