@@ -126,7 +126,7 @@ def parameters(target: Target, extras: Extras) -> dict[str, object]:
 
 
 def lay_out(tree: Path, target: Target) -> Path:
-    """Make an empty venv for the target's interpreter, unless that is carried; the folder of its packages."""
+    """Create an empty venv for the target's interpreter, unless it is included. Returns the packages' folder."""
     site = tree / "lib" / f"python{target.version}" / "site-packages"
     site.mkdir(parents=True)
     if target.carried:

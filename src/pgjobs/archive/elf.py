@@ -52,12 +52,12 @@ def _glibc_versions(elf: ELFFile) -> Iterator[tuple[int, int]]:
 
 
 def library_faults(content: bytes, folder: PurePosixPath, names: Container[str]) -> Iterator[str]:
-    """An interpreter's file must find its libraries on the image, or in the archive by a path from where it lies.
+    """Yield the libraries that an interpreter's file finds neither on the image nor, by relative path, in the archive.
 
     Args:
-        content: the file.
-        folder: where it lies in the archive.
-        names: everything in the archive.
+        content: The file.
+        folder: Its folder in the archive.
+        names: All names in the archive.
     """
     wanted, paths = _libraries(content)
     folders = [normpath(path.replace("$ORIGIN", str(folder))) for path in paths if path.startswith("$ORIGIN")]

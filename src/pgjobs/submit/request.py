@@ -168,7 +168,7 @@ def _quoted(word: str) -> str:
 
 
 def _monitoring(submission: Submission) -> dict[str, Any]:
-    """Where the logs go. What is left out is as the application, else EMR, has it: managed storage for 30 days."""
+    """Return the configuration of logs. Omitted settings are the application's or EMR's: managed for 30 days."""
     key = {"encryptionKeyArn": submission.log_key} if submission.log_key else {}
     monitoring: dict[str, Any] = {}
     if submission.logs:
