@@ -1,6 +1,7 @@
-"""PostgreSQL by pg8000 and the standard library alone.
+"""Access to PostgreSQL, using only pg8000 and the standard library.
 
-`conninfo` says what a connection needs, and `network` opens the socket and speaks the protocol. The door is
-`postgres_connectivity`: it opens every connection, as a `session`. On one, `catalog` asks what a table is, `load`
-stages and publishes rows, and `extract` reads them as of one snapshot; `locks` and `table_locks` keep runs apart.
+`conninfo` determines the parameters of a connection, and `network` opens the socket and speaks the protocol.
+`postgres_connectivity` opens every connection, as a `session`. With a session, `catalog` describes tables, `load`
+stages
+and publishes rows, and `extract` reads them in one snapshot. `locks` and `table_locks` keep concurrent runs apart.
 """

@@ -1,1 +1,1 @@
-"""What the server tells of itself: its tables, the columns of a query, and the connections that it has left."""
+"""What the server knows: its tables, the columns of a query, and its free connections."""

@@ -1,4 +1,4 @@
-"""How many connections a load may use: what the server has free, and what is left to others."""
+"""How many connections a load may use: which are free on the server, and which remain for others."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from jobs.dbaccess.session import Session
 
 MOST = 16
-"""More connections than this rarely copy faster, for they wait for the same disk and log."""
+"""More connections rarely copy faster, because they wait for the same disk and WAL."""
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the server allows.
+    """The server's connections.
 
     Attributes:
-        allowed: connections of ordinary users, at most.
-        free: how many of them nobody uses now.
+        allowed: The maximum for ordinary users.
+        free: How many of them are currently unused.
     """
 
     allowed: int
     free: int
 
     def share(self) -> int:
-        """The connections that a load takes by itself: half of what is free, so that others go on."""
+        """Return the default number of connections of a load: half of the free ones, so that others can connect."""
         return max(1, min(MOST, self.free // 2))
 
 
 def capacity(session: Session) -> Capacity:
-    """Ask the server; the limits of role and database count, too, each beside the connections that it is about."""
+    """Read the capacity from the server. Limits of the role and the database count, each for its own connections."""
     [[allowed, used, *limits]] = session.run(_CAPACITY)
     tightest = min([(allowed - used, allowed), *_limited(*limits)])
     return Capacity(tightest[1], max(0, tightest[0]))
@@ -46,6 +46,6 @@ SELECT current_setting('max_connections')::int - current_setting('superuser_rese
 
 
 def _limited(of_role: int, by_role: int, of_database: int, in_database: int) -> list[tuple[int, int]]:
-    """What is free and what is allowed, for each limit that there is (-1 stands for none)."""
+    """Return the free and the allowed connections for each limit that is set (-1 means no limit)."""
     limits = [(of_role, by_role), (of_database, in_database)]
     return [(limit - used, limit) for limit, used in limits if limit >= 0]

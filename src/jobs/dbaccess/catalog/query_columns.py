@@ -1,4 +1,4 @@
-"""What a query returns: its columns with their types, seen through domains and arrays."""
+"""The columns of a query's result and their types, with domains and arrays resolved."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jobs.dbaccess.session import Session
 
 @dataclass(frozen=True)
 class Kind:
-    """A type below any domain.
+    """A type, with domains resolved.
 
     Attributes:
         base: pg_type's own name: "varchar", "numeric".
-        modifier: the type's modifier (length, precision and scale), or -1.
+        modifier: The type modifier (length, precision and scale), or -1.
     """
 
     base: str
@@ -22,7 +22,7 @@ class Kind:
 
     @property
     def precision_and_scale(self) -> tuple[int, int] | None:
-        """Of numeric; None where it is not bounded.
+        """Return precision and scale of a numeric; None if they are not declared.
 
         https://github.com/postgres/postgres/blob/master/src/backend/utils/adt/numeric.c (numeric_typmod_scale)
         """
@@ -37,9 +37,9 @@ class SourceColumn:
     """A column of a result.
 
     Attributes:
-        type_name: as SQL writes it.
-        kind: its type, or that of an array's elements.
-        dimensions: of an array; 0 for what is none.
+        type_name: The type as SQL writes it.
+        kind: The column's type, or that of the elements of an array.
+        dimensions: The dimensions of an array; 0 for other types.
     """
 
     name: str
@@ -48,8 +48,9 @@ class SourceColumn:
     dimensions: int = 0
 
 
-# A type, then what it is made of: a domain's base, an array's element. The modifier of an array is its elements'.
-# Arrays within an array stand in it as a domain, each a value of its own.
+# A type, then what it is derived from: the base type of a domain, the element type of an array. An array has the
+# modifier of its elements. A domain over an array, as the element of another array, is not resolved: each is a value of
+# its own.
 _TYPES = """
 WITH RECURSIVE wanted AS (
     SELECT * FROM unnest(%s::int[], %s::oid[], %s::int[]) AS wanted (place, type, modifier)
@@ -70,12 +71,12 @@ ORDER BY place, depth DESC
 
 
 def describe(session: Session, query: str, dimensions: Mapping[str, int] | None = None) -> tuple[SourceColumn, ...]:
-    """The columns of a query's result.
+    """Return the columns of a query's result.
 
     Args:
-        session: where to ask.
-        query: a SELECT without LIMIT.
-        dimensions: of arrays, by column, where the catalogue knows more than one.
+        session: The session that describes the query.
+        query: A SELECT without LIMIT.
+        dimensions: The dimensions of arrays, by column, if the catalog declares more than one.
     """
     found = session.describe(query)
     types = session.run(

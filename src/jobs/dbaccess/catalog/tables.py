@@ -1,4 +1,4 @@
-"""What the server's catalogue says of a table."""
+"""Tables and their columns, as in the server's catalog."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ class Column:
     """A column of a table.
 
     Attributes:
-        type_name: as SQL writes it, with its length or precision: "character varying(10)".
-        base_type: pg_type's own name below any domain: "varchar", "int4", "_int4" for an array.
-        category: pg_type's typcategory ("S" for every kind of text, also an extension's).
-        required: a row must bring it: NOT NULL (of the column or its domain) and filled by no default (of either),
-            identity or expression; nor, maybe, by a trigger that runs before an insert.
-        element, element_category: of an array's elements, below any domain; empty for what is no array.
-        generated: the server alone gives its value (an expression, or GENERATED ALWAYS AS IDENTITY).
+        type_name: The type as SQL writes it, with its length or precision: "character varying(10)".
+        base_type: pg_type's own name, with domains resolved: "varchar", "int4", "_int4" for an array.
+        category: pg_type's typcategory ("S" for every kind of text, including an extension's).
+        required: Whether each row must contain a value: the column or its domain is NOT NULL, and no default of either,
+            no
+            identity or expression, and no BEFORE INSERT trigger can supply one.
+        element, element_category: The same for the elements of an array; empty for other types.
+        generated: Whether only the server sets the value (an expression, or GENERATED ALWAYS AS IDENTITY).
     """
 
     name: str
@@ -39,7 +40,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table or view that exists, under its full name.
+    """An existing table or view, under its full name.
 
     Attributes:
         kind: pg_class's relkind: "r" table, "p" partitioned table, "v" view, "f" foreign table.
@@ -85,11 +86,11 @@ ORDER BY a.attnum
 """
 
 
-# Of pg_trigger's tgtype, 7 are the bits of FOR EACH ROW, BEFORE and INSERT.
+# In pg_trigger's tgtype, 7 are the bits of FOR EACH ROW, BEFORE and INSERT.
 
 
 def find_table(session: Session, name: TableName) -> Table | None:
-    """The table of that name (by search_path where it has no schema), or None."""
+    """Return the table with a name (looked up in search_path if it has no schema), or None."""
     with session.users_path():
         [[oid]] = session.run("SELECT pg_catalog.to_regclass(%s)::pg_catalog.oid", name.quoted)
     if oid is None:
@@ -104,9 +105,9 @@ def find_table(session: Session, name: TableName) -> Table | None:
 
 
 def full_name(session: Session, name: TableName) -> TableName:
-    """The name with its schema: that of the table which it leads to, else the one where the table would be made.
+    """Return the name with its schema: that of the existing table, else that in which the table would be created.
 
-    Without a schema in the name and in search_path there is none in the answer.
+    If neither the name nor search_path has a schema, neither has the result.
     """
     found = session.run(
         "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
@@ -120,7 +121,7 @@ def full_name(session: Session, name: TableName) -> TableName:
 
 
 def name_for_new_table(session: Session, name: TableName) -> TableName:
-    """The full name that a new table gets: in the named schema, else in the first of search_path that exists."""
+    """Return the full name that a new table gets: in the given schema, else in the first existing of search_path."""
     if name.schema is not None:
         return name
     with session.users_path():
@@ -129,16 +130,16 @@ def name_for_new_table(session: Session, name: TableName) -> TableName:
 
 
 def schema_exists(session: Session, schema: str) -> bool:
-    """Whether there is a schema of that name."""
+    """Return whether a schema of that name exists."""
     return bool(session.run("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema))
 
 
 PARTITIONED, VIEW, FOREIGN = "p", "v", "f"
-"""pg_class's relkinds."""
+"""The relkinds in pg_class."""
 
 
 def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) -> bool:
-    """Whether ON CONFLICT can use these keys: a unique index on exactly them, whole and checked at once."""
+    """Return whether ON CONFLICT can use these keys: a unique index on exactly them, neither partial nor deferrable."""
     indexes = session.run(
         "SELECT array_agg(a.attname::text) FROM pg_index i "
         "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) "
@@ -150,7 +151,7 @@ def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) ->
 
 
 def nullable_keys(session: Session, table: TableName, keys: Sequence[str]) -> list[str]:
-    """Those of the keys that may be NULL, and then match no row."""
+    """Return the keys that may be NULL. A NULL key matches no row."""
     nullable = session.run(
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attnotnull",
         table.quoted,
@@ -159,7 +160,7 @@ def nullable_keys(session: Session, table: TableName, keys: Sequence[str]) -> li
 
 
 def primary_key(session: Session, table: TableName) -> list[str]:
-    """The columns of a table's primary key; none where it has none."""
+    """Return the columns of a table's primary key; empty if it has none."""
     found = session.run(
         "SELECT attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) "
         "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY attnum",
@@ -169,7 +170,7 @@ def primary_key(session: Session, table: TableName) -> list[str]:
 
 
 def array_dimensions(session: Session, table: TableName) -> dict[str, int]:
-    """As many as the columns that are arrays were declared with; PostgreSQL itself holds nobody to that."""
+    """Return the declared dimensions of columns that are arrays. PostgreSQL itself does not enforce them."""
     found = session.run(
         "SELECT attname, greatest(attndims, typndims)::int FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid "
         "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND greatest(attndims, typndims) > 0",
@@ -179,7 +180,7 @@ def array_dimensions(session: Session, table: TableName) -> dict[str, int]:
 
 
 def publications_of(session: Session, table: TableName) -> list[str]:
-    """The publications of logical replication that have a table's rows: by its name, its schema, or as all tables."""
+    """Return the publications that include a table: by its name, by its schema, or because they include all tables."""
     found = session.run(
         "SELECT pubname FROM pg_publication_tables WHERE schemaname = %s AND tablename = %s "
         "AND current_setting('wal_level') = 'logical' ORDER BY 1",
@@ -190,7 +191,7 @@ def publications_of(session: Session, table: TableName) -> list[str]:
 
 
 def tell_subscribers(session: Session, table: TableName) -> None:
-    """Tell of a table that was just made and is published: a subscriber that lacks it stops at its first row."""
+    """Warn that a new table is published: a subscriber that lacks the table stops at its first row."""
     publications = publications_of(session, table)
     if publications:
         logger.warning(
@@ -202,12 +203,12 @@ def tell_subscribers(session: Session, table: TableName) -> None:
 
 
 def find_own(session: Session, name: str) -> TableName | None:
-    """A table of ours, the first of that name on the user's search_path whose owner is to be trusted.
+    """Return a table of ours: the first of that name on the user's search_path with a trusted owner.
 
-    Who may create tables there could have made one before us, whose triggers would run as this user.
+    Somebody who may create tables there could have created one, whose triggers would run as this user.
 
     Raises:
-        UsageError: there is one alone, of an owner who is not to be trusted.
+        UsageError: There is only one with an owner who is not trusted.
     """
     with session.users_path():
         [[schemas]] = session.run("SELECT pg_catalog.current_schemas(true)")
@@ -224,10 +225,10 @@ def find_own(session: Session, name: str) -> TableName | None:
 
 
 def make_own(session: Session, name: str, columns: str) -> None:
-    """Make a table of ours where it is missing.
+    """Create a table of ours if it is missing.
 
     Raises:
-        UsageError: there is one of an owner who is not to be trusted, or no schema for one.
+        UsageError: There is one with an owner who is not trusted, or no schema for a new one.
     """
     if find_own(session, name) is not None:
         return
@@ -235,13 +236,13 @@ def make_own(session: Session, name: str, columns: str) -> None:
     if table.schema is None:
         raise UsageError(f"There is no schema for the table {name}.", "Create one, and have search_path name it.")
     with session.transaction():
-        # IF NOT EXISTS alone fails when two sessions create the table at the same moment.
+        # IF NOT EXISTS alone fails if two sessions create the table at the same time.
         session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {name}")
         session.run(f"CREATE TABLE IF NOT EXISTS {table.quoted} ({columns})")
     tell_subscribers(session, table)
 
 
-# A superuser is taken for a member of every role, and so membership tells nothing of one.
+# A superuser counts as a member of every role, so membership does not help here.
 _OWN = """
 SELECT n.nspname, o.rolname, o.rolsuper OR o.oid = d.datdba OR o.oid = me.oid
     OR NOT me.rolsuper AND pg_has_role(o.oid, 'USAGE')
@@ -253,7 +254,7 @@ WHERE c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'f') ORDER BY place
 
 
 def takes_every_row(session: Session, table: TableName) -> bool:
-    """Whether each row that is inserted or updated is so: no trigger, rule or other server may leave some out."""
+    """Return whether every inserted or updated row is stored: no trigger, rule or foreign server may suppress any."""
     found = session.run(
         "WITH RECURSIVE tree (oid) AS (SELECT to_regclass(%s)::oid UNION "
         "SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid) "
@@ -270,7 +271,7 @@ _BEFORE_EACH_ROW = 3
 
 
 def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:
-    """Of key columns, the operators by which a unique index of the table compares them, qualified."""
+    """Return the operators, qualified, by which a unique index of the table compares the key columns."""
     found = session.run(
         "SELECT a.attname, n.nspname, o.oprname FROM pg_index i "
         "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass) "

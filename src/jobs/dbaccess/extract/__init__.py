@@ -1,4 +1,4 @@
-"""An extract in the database: what is selected, cut into parts, and read by many sessions as of one snapshot.
+"""The database's side of an extract: what is selected, its parts, and the snapshot that all sessions share.
 
-`watermark` says how far an incremental extract has come, and `attachments` which partitions were attached since.
+`watermark` records the progress of an incremental extract, and `attachments` finds partitions attached since.
 """

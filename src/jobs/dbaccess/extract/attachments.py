@@ -1,7 +1,7 @@
-"""Partitions and heirs that a table was given: their rows are new when they were attached, whoever wrote them before.
+"""Partitions and child tables that were attached to a table. Their rows are new then, whoever wrote them before.
 
-A row of a partition is in the window of the later one of two transactions: that which wrote it, and that which attached
-its partition. pg_inherits knows the latter: ATTACH and INHERIT insert a row there, and DETACH deletes it.
+A row of a partition belongs to the window of the later one of two transactions: the one that wrote it, and the one that
+attached its partition. pg_inherits shows the latter: ATTACH and INHERIT insert a row there, and DETACH deletes it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from jobs.dbaccess.extract.watermark import XIDS, Window
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
-# Of each table below another one: by which transactions it, and what it is below of, was attached. With several
-# parents, there is a line for each.
+# For each descendant of a table: the transactions that attached it and its ancestors. A table with several parents has
+# one line for each.
 _CHAINS = """
 WITH RECURSIVE tree (oid, attached) AS (
     SELECT %s::regclass::oid, '{}'::bigint[]
@@ -26,28 +26,28 @@ SELECT oid::bigint, attached FROM tree WHERE attached <> '{}'
 
 
 def table_oid(session: Session, table: TableName) -> int:
-    """The table's own id, which another table of its name does not have."""
+    """Return the oid of a table, which identifies it even if another table gets its name."""
     [[oid]] = session.run("SELECT %s::regclass::oid::bigint", table.quoted)
     return int(oid)
 
 
 def attached(session: Session, table: TableName, window: Window) -> Window:
-    """The window with what was attached to a table in it, or later.
+    """Add to a window the tables that were attached in it, or later.
 
     Args:
-        session: sees the snapshot that the window is of.
-        table: of any kind.
-        window: of transactions.
+        session: A session that sees the snapshot of the window.
+        table: A table of any kind.
+        window: The window of transactions.
     """
     return sorted_by_window(window, session.run(_CHAINS, table.quoted))
 
 
 def sorted_by_window(window: Window, chains: Iterable[Sequence[object]]) -> Window:
-    """The window with the tables of these chains: an oid, and the transactions that attached it and those above it."""
+    """Add tables to a window. A chain is an oid, and the transactions that attached the table and its ancestors."""
     known, later = -1, XIDS
     ages: dict[int, int] = {}
     for oid, xids in chains:
-        assert isinstance(oid, int) and isinstance(xids, list)  # noqa: S101, PT018 - as the query has it
+        assert isinstance(oid, int) and isinstance(xids, list)  # noqa: S101, PT018 - the types of the query's columns
         age = known
         for xid in xids:
             if (xid - window.below) % XIDS < window.after - window.below:

@@ -1,6 +1,7 @@
-"""How a relation is cut into parts that are read side by side: by physical blocks, or by ranges of a key.
+"""How a relation is split into parts that are read in parallel: by physical blocks, or by ranges of a key.
 
-A part is a list of SELECTs. All parts are read in one snapshot, in which a row has one place: each is in one part.
+A part is a list of SELECTs. All parts are read in one snapshot, in which a row has one place, so each row is in one
+part.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from jobs.dbaccess.sql import TableName, quote_name
 
 @dataclass(frozen=True)
 class Leaf:
-    """A table with rows of its own: a plain one, a partition, a materialised view.
+    """A table with rows of its own: a plain table, a partition, a materialized view.
 
     Attributes:
-        blocks: its size; 0 for what has no blocks to tell, a foreign table.
+        blocks: Its size; 0 for a relation without blocks, such as a foreign table.
     """
 
     name: TableName
@@ -29,8 +30,8 @@ class Range:
     """A piece of what is read.
 
     Attributes:
-        relation: as FROM takes it.
-        condition: which of its rows; empty for all.
+        relation: The relation as written in FROM.
+        condition: The condition on its rows; empty for all.
     """
 
     relation: str
@@ -41,16 +42,16 @@ Part = tuple[Range, ...]
 
 
 def by_blocks(leaves: Sequence[Leaf], parts: int) -> tuple[Part, ...]:
-    """Cut leaves into parts of the same number of blocks; a part may hold pieces of several leaves.
+    """Split leaves into parts with the same number of blocks. A part may contain pieces of several leaves.
 
-    PostgreSQL 14 and newer read a range of ctid by reading its blocks alone. A leaf's last range has no end.
+    PostgreSQL 14 and newer reads a range of ctid by reading only its blocks. The last range of a leaf has no upper end.
     """
     made: list[list[Range]] = [[] for _ in range(parts)]
     total = sum(max(leaf.blocks, 1) for leaf in leaves)
     before = 0
     for leaf in leaves:
         blocks = max(leaf.blocks, 1)
-        # The borders of parts that lie within this leaf, as blocks of its own.
+        # The boundaries of parts within this leaf, as its own block numbers.
         borders = {0} | {
             border - before for part in range(parts) if 0 < (border := total * part // parts) - before < blocks
         }
@@ -65,13 +66,13 @@ def by_blocks(leaves: Sequence[Leaf], parts: int) -> tuple[Part, ...]:
 
 
 def by_key(relation: str, key: str, bounds: Sequence[str], schema: str = "pg_catalog") -> tuple[Part, ...]:
-    """Cut a relation where a key reaches each of these bounds.
+    """Split a relation at these bounds of a key.
 
     Args:
-        relation: as FROM takes it.
-        key: a column.
+        relation: The relation as written in FROM.
+        key: A column.
         bounds: SQL literals, ascending.
-        schema: of the operators that compare the key.
+        schema: The schema of the operators that compare the key.
     """
     name = quote_name(key)
     starts, ends = [None, *bounds], [*bounds, None]
@@ -93,13 +94,14 @@ def _between(what: str, start: str | None, end: str | None, schema: str) -> str:
 
 
 def key_bounds(session: Session, relation: str, key: str, condition: str, parts: int) -> list[str]:
-    """The values of a key that cut the rows into parts of about the same number, as SQL literals, ascending.
+    """Return the key values that split the rows into parts of about the same size, as SQL literals, ascending.
 
-    It reads the key of every row, and sorts it. Nothing is bound: a condition may hold what pg8000 takes for a place
-    of a value (`%`). A type goes by its name with modifier -1, for `'abc'::character` is `a`.
+    This reads and sorts the key of every row. No values are bound, because a condition may contain what pg8000 treats
+    as a
+    placeholder (`%`). The type is written by name with modifier -1, because `'abc'::character` is `a`.
 
     Raises:
-        DatabaseError: the key's type has no order.
+        DatabaseError: The key's type has no order.
     """
     name = quote_name(key)
     fractions = ",".join(str(part / parts) for part in range(1, parts))
@@ -114,7 +116,7 @@ def key_bounds(session: Session, relation: str, key: str, condition: str, parts:
 
 
 def comparing_schema(session: Session, relation: str, key: str) -> str:
-    """The schema of the operators that compare a key: a type's own that is not the server's, else pg_catalog."""
+    """Return the schema of the operators that compare a key: that of an extension's type, else pg_catalog."""
     [column] = session.describe(f"SELECT {quote_name(key)} FROM {relation}")
     found = session.run(
         "WITH RECURSIVE base AS (SELECT oid, typnamespace, typtype, typbasetype FROM pg_type WHERE oid = %s::oid "
@@ -127,7 +129,7 @@ def comparing_schema(session: Session, relation: str, key: str) -> str:
     return str(found[0][0]) if found else "pg_catalog"
 
 
-# A table, and all that inherit from it: each keeps its own rows.
+# A table and all of its descendants. Each stores its own rows.
 _TREE = """
 WITH RECURSIVE tree (oid) AS (
     SELECT %s::regclass::oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid
@@ -144,10 +146,11 @@ WHERE relkind IN ('r', 'm', 'p', 'f') ORDER BY nspname, relname
 
 
 def leaves_of(session: Session, table: TableName) -> tuple[Leaf, ...]:
-    """The tables that hold a table's rows; none where it must be read as a whole.
+    """Return the tables that store a table's rows; empty if it must be read as a whole.
 
-    That is so of a view; of a table of whose parts this user may not read one by itself; and where policies of row
-    security hide rows of the whole, which a part would not.
+    This is the case for a view; if the user may not read one of the leaves by itself; and if policies of row-level
+    security
+    on the whole hide rows that reading a leaf would show.
     """
     found = session.run(_LEAVES, table.quoted)
     if not all(readable and not policies for *_, readable, policies in found):
@@ -156,6 +159,6 @@ def leaves_of(session: Session, table: TableName) -> tuple[Leaf, ...]:
 
 
 def has_foreign_leaf(session: Session, table: TableName) -> bool:
-    """Whether some of a table's rows are another server's."""
+    """Return whether some rows of a table are stored on another server."""
     query = f"{_TREE} SELECT 1 FROM tree JOIN pg_class USING (oid) WHERE relkind = 'f'"
     return bool(session.run(query, table.quoted))

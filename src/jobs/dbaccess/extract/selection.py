@@ -1,4 +1,4 @@
-"""What an extract selects: a relation, columns, a filter; as text, and checked by the server before it is trusted."""
+"""What an extract selects: a relation, columns and a filter, as text that the server has checked."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from jobs.dbaccess.sql import TableName
 
 @dataclass(frozen=True)
 class Selection:
-    """A relation and which of its rows.
+    """A relation and a condition on its rows.
 
     Attributes:
-        relation: as FROM takes it.
-        condition: parenthesised; empty for all rows.
+        relation: The relation as written in FROM.
+        condition: In parentheses; empty for all rows.
     """
 
     relation: str
@@ -25,42 +25,43 @@ class Selection:
 
     @classmethod
     def of_table(cls, table: TableName) -> Selection:
-        """All rows of a table."""
+        """Select all rows of a table."""
         return cls(table.quoted)
 
     @classmethod
     def of_query(cls, query: str) -> Selection:
-        """All rows of a query. A line of its own keeps a comment at its end from what follows."""
+        """Select all rows of a query. A line break keeps a comment at its end from swallowing what follows."""
         return cls(f"(\n{query.strip().rstrip(';')}\n) AS query")
 
     def where(self, condition: str) -> Selection:
-        """The same with one more condition."""
+        """Return the selection with one more condition."""
         return Selection(self.relation, conjunction(self.condition, f"({condition})"))
 
     def select(self, expressions: Sequence[str]) -> str:
-        """The whole as one SELECT."""
+        """Return the whole selection as one SELECT."""
         return select(expressions, Range(self.relation), self.condition)
 
 
 def select(expressions: Sequence[str], piece: Range, condition: str) -> str:
-    """A piece of a selection as a SELECT."""
+    """Return a part of a selection as a SELECT."""
     both = conjunction(piece.condition, condition)
     return f"SELECT {', '.join(expressions)} FROM {piece.relation}" + (f" WHERE {both}" if both else "")
 
 
 def conjunction(*conditions: str) -> str:
-    """All of the conditions; empty ones count for nothing."""
+    """Return the conjunction of conditions. Empty ones are ignored."""
     return " AND ".join(condition for condition in conditions if condition)
 
 
 def filtered(session: Session, selection: Selection, condition: str) -> Selection:
-    """The selection with a user's filter, which must be one boolean expression.
+    """Return the selection with a user's filter, which must be one boolean expression.
 
-    The text goes into our statements, between parentheses. One that closes them, and opens others (`a) OR (b`), would
-    still be a statement; but not between brackets. So the server parses it in both.
+    The text becomes part of our statements, in parentheses. A text that closes them and opens others (`a) OR (b`) would
+    still
+    be a valid statement, but not within brackets. So the server parses it in both.
 
     Raises:
-        UsageError: it is not one boolean expression over the columns; with the server's reason.
+        UsageError: It is not one boolean expression over the columns. The message contains the server's reason.
     """
     own_line = f"\n{condition}\n"
     try:
@@ -78,10 +79,10 @@ def filtered(session: Session, selection: Selection, condition: str) -> Selectio
 
 
 def check_query(session: Session, query: str) -> None:
-    """Check that a query is one statement that can stand in FROM.
+    """Check that a query is a single statement that can appear in FROM.
 
     Raises:
-        UsageError: it is not; with the server's reason.
+        UsageError: It is not. The message contains the server's reason.
     """
     try:
         session.describe(Selection.of_query(query).select(["*"]))

@@ -1,4 +1,4 @@
-"""One moment of the database for many connections: a session exports its snapshot, others adopt it.
+"""One snapshot for many connections: a session exports its snapshot, and others adopt it.
 
 https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-SYNCHRONIZATION
 """
@@ -13,8 +13,8 @@ from jobs.dbaccess import table_locks
 from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.session import Session
 
-# What decides how a value is written, so that its text can be read again; and nothing ends a transaction that is idle
-# or takes long, for the snapshot lives as long as its transaction. Expressions of views and filters see these, too: so
+# These settings determine how a value is written, so that its text can be parsed. And no timeout may end the
+# transaction, since the snapshot lives as long as it. Expressions of views and filters see these settings, too. So
 # TimeZone, xmlbinary and standard_conforming_strings stay the role's, and DateStyle keeps the role's order of day and
 # month. https://www.postgresql.org/docs/current/runtime-config-client.html
 _SETTINGS = {
@@ -24,34 +24,38 @@ _SETTINGS = {
     "extra_float_digits": "1",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
-    "transaction_timeout": "0",  # from PostgreSQL 17 on
-    "tcp_user_timeout": "0",  # whoever reads may pause: then the server has rows that nobody takes
+    "transaction_timeout": "0",  # since PostgreSQL 17
+    "tcp_user_timeout": "0",  # a reader may pause, and the server then has unacknowledged rows
 }
 
 _LOST = {"22023", "42704", "55000", "58P01"}
-"""SQLSTATEs of an identifier of which the server knows no snapshot, or none any more."""
+"""SQLSTATEs of an identifier for which the server has no snapshot, or no longer has one."""
 
 
 class SnapshotLost(DatabaseError):
-    """The transaction that held the snapshot has ended, so that no other session can see that moment any more."""
+    """The transaction that held the snapshot has ended, so no other session can adopt it any more."""
 
 
 WAIT = 600
-"""Seconds that whoever takes a snapshot waits for each lock: a reload of the table may have to end first."""
+"""Seconds to wait for each lock before taking a snapshot: a reload of the table may have to finish first."""
 
 READERS_WAIT = 60
-"""Seconds that those who adopt it wait. The table is locked for them already, so they only ever wait behind somebody
-who waits for the extract to end, which it cannot: PostgreSQL lets no reader past a waiting ACCESS EXCLUSIVE."""
+"""Seconds to wait for each lock after adopting a snapshot.
+
+The holder has locked the table already, so a reader only waits behind a session that itself waits for the extract to
+end:
+PostgreSQL queues readers behind a waiting ACCESS EXCLUSIVE.
+"""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A moment of the database.
+    """An exported snapshot.
 
     Attributes:
-        id: by which other sessions adopt it. After a restart the server gives the same ids again.
-        seen: what it sees, as PostgreSQL's pg_snapshot: `xmin:xmax:running`; empty on a standby.
-        holder: the server's process that holds it, by its id and start.
+        id: The identifier by which other sessions adopt it. After a restart, the server uses the same ids again.
+        seen: What it sees, as PostgreSQL's pg_snapshot: `xmin:xmax:running`; empty on a standby.
+        holder: The server process that holds it, by its id and start time.
     """
 
     id: str
@@ -60,26 +64,29 @@ class Snapshot:
 
 
 HOLDER = "pid || to_char(backend_start AT TIME ZONE 'UTC', '@YYYYMMDDHH24MISSUS')"
-"""Of a session in pg_stat_activity: what no other session of a server ever is, whether it was restarted or not."""
+"""Identifies a session in pg_stat_activity uniquely, also across restarts of the server."""
 
 
 def export(session: Session, probe: str) -> Snapshot:
-    """Lock what is to be read, take a snapshot then, and hold both until the session ends or `release`s them.
+    """Lock what is to be read, then take a snapshot, and hold both until the session ends or `release`s them.
 
-    A snapshot that is older than a TRUNCATE, a rewrite or a swap of a table finds no rows there. So each relation is
-    locked before the snapshot is taken: the probe's plan locks what it reads (partitions, views and their tables among
-    it), and locks nothing else when it is planned again after the snapshot. Where it does, a name leads elsewhere or a
-    partition was attached meanwhile, and a newer snapshot is taken.
+    A snapshot older than a TRUNCATE, a rewrite or a swap of a table finds no rows in it. So each relation is locked
+    before
+    the snapshot is taken: planning the probe locks everything that it reads, including partitions, and views with their
+    tables. After the snapshot, the probe is planned again. If this takes another lock, a name was redirected or a
+    partition
+    was attached meanwhile, and a newer snapshot is taken.
 
-    The session is in READ COMMITTED, whose transactions export as many snapshots as they like: it does not see that
-    moment itself. It can only read from now on.
+    The session uses READ COMMITTED, in which a transaction can export any number of snapshots. It does not use the
+    snapshot
+    itself. From now on it can only read.
 
     Args:
-        session: holds the locks and the snapshot.
-        probe: a SELECT of all that will be read, without LIMIT.
+        session: The session that holds the locks and the snapshot.
+        probe: A SELECT of everything that will be read, without LIMIT.
 
     Raises:
-        TransientError: a lock was not granted within `WAIT` seconds.
+        TransientError: A lock was not granted within `WAIT` seconds.
     """
     with table_locks.awaited(session, WAIT):
         _begin(session, "READ COMMITTED")
@@ -87,7 +94,7 @@ def export(session: Session, probe: str) -> Snapshot:
 
 
 def export_another(session: Session, probe: str) -> Snapshot:
-    """Take a newer snapshot in the transaction that holds others; as `export`."""
+    """Take a newer snapshot in the transaction that holds others, like `export`."""
     with table_locks.awaited(session, WAIT):
         return _locked_and_exported(session, probe)
 
@@ -117,18 +124,18 @@ def release(session: Session) -> None:
 
 @contextmanager
 def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
-    """See the snapshot's moment in the block.
+    """Adopt the snapshot for the block.
 
     Raises:
-        SnapshotLost: it is held no more.
-        TransientError: a lock was not granted within `READERS_WAIT` seconds.
+        SnapshotLost: The snapshot is no longer held.
+        TransientError: A lock was not granted within `READERS_WAIT` seconds.
     """
     with table_locks.awaited(session, READERS_WAIT):
         _begin(session, "REPEATABLE READ")
         try:
             session.run(
                 f"SET TRANSACTION SNAPSHOT '{snapshot.id}'"
-            )  # it takes no bound value; the server made this one
+            )  # this statement takes no bound value; the server generated the id
         except DatabaseError as error:
             if error.sqlstate not in _LOST:
                 raise
@@ -136,7 +143,7 @@ def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
         [[is_held]] = session.run(
             f"SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE {HOLDER} = %s)", snapshot.holder
         )
-        if not is_held:  # another extract's snapshot has this id, after a restart
+        if not is_held:  # after a restart, another extract's snapshot has this id
             raise _lost()
         yield
         session.run("COMMIT")
@@ -152,7 +159,7 @@ def _lost() -> SnapshotLost:
 
 
 def _begin(session: Session, isolation: str) -> None:
-    """Begin a transaction whose settings are ours, whatever the role's or the database's are."""
+    """Begin a transaction with our own settings, whatever those of the role or the database are."""
     session.run(
         "SELECT set_config(pg_settings.name, wanted.value, false) FROM pg_settings JOIN unnest(%s::text[], %s::text[]) "
         "AS wanted (name, value) ON lower(pg_settings.name) = lower(wanted.name)",

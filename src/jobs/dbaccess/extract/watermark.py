@@ -1,9 +1,12 @@
-"""How far an incremental extract has come: a window of transactions, and where that is written down.
+"""The progress of an incremental extract: a window of transactions, and where it is recorded.
 
-Order of ordinals is not order of commits: a transaction that still runs may commit a lower ordinal than one that was
-read. So a run takes the row versions of a window of transactions, from where the last window ended up to the oldest
-transaction that still runs (a snapshot's xmin): below that, nothing can appear any more. Each version is in one window.
-A subtransaction's id is greater than that of its transaction, so that it, too, is below only when all has ended.
+The order of ordinals is not the order of commits: a transaction that is still running may commit a lower ordinal than
+one
+that was read. So a run reads the row versions of a window of transactions, from the end of the last window up to the
+oldest transaction that is still running (a snapshot's xmin). No row version with a lower transaction id can appear
+after
+that. Each version is in one window. The id of a subtransaction is greater than that of its transaction, so it, too, is
+lower than xmin only after the whole transaction has ended.
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT-PARTS
 """
 
@@ -27,23 +30,23 @@ _COLUMNS = (
 )
 
 _LATER = {"table_oid": "bigint", "columns": "text[]", "filter": "text", "folder": "text", "begun": "bigint[]"}
-"""Columns that came later. They are NULL for a watermark of before; its folders go on as `run=N`."""
+"""Columns that were added later. They are NULL for an older watermark, whose folders continue as `run=N`."""
 
 XIDS = 1 << 32
-"""A row version knows the lower 32 bits of its transaction's id alone."""
+"""A row version stores only the lower 32 bits of its transaction id."""
 
 _MOST_APART = 1 << 31
-"""Ids further apart cannot be told from each other by these."""
+"""Ids that are further apart cannot be distinguished by these bits."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What a watermark is of: its runs add up to one table's rows only while this stays the same.
+    """What a watermark extracts. Its runs add up to the rows of one table only while this stays the same.
 
     Attributes:
-        source: as the user names it.
-        oid: the table's own id.
-        columns: those that were asked for; none for all.
+        source: The table as the user names it.
+        oid: The oid of the table.
+        columns: The columns that were requested; None for all.
     """
 
     source: str
@@ -54,17 +57,18 @@ class Definition:
 
 @dataclass(frozen=True)
 class Watermark:
-    """What has been taken.
+    """What has been extracted.
 
     Attributes:
-        definition: None where the watermark is older than definitions.
-        runs: the number of the run that has moved it last.
-        below: all transactions with a lower id have been taken; 0 for none.
-        ordinal: the greatest that was taken, as text; None for none.
-        folder: what the names of its runs' folders begin with, below the target.
-        begun: the numbers of runs that began and may have left files. What a run finds here it removes when it has
-            moved the watermark, and the next one once more: somebody may have written there meanwhile, who did not
-            know yet that another run was faster.
+        definition: None if the watermark is older than definitions.
+        runs: The number of the run that moved it last.
+        below: All transactions with a lower id have been extracted; 0 for none.
+        ordinal: The greatest extracted ordinal, as text; None for none.
+        folder: The prefix of the names of its runs' folders, below the target.
+        begun: The numbers of runs that began and may have left files. A run removes these files after it has moved the
+            watermark, and the next run removes them once more: a run that did not know yet that another one was faster
+            may
+            have written meanwhile.
     """
 
     source: str
@@ -76,10 +80,10 @@ class Watermark:
     begun: tuple[int, ...] = ()
 
     def check(self, definition: Definition) -> None:
-        """Check that runs of a definition go on with this.
+        """Check that runs of a definition can continue this watermark.
 
         Raises:
-            UsageError: it is of another definition; it says what differs.
+            UsageError: It has another definition. The message names the difference.
         """
         if not self.below:
             return
@@ -103,11 +107,12 @@ _ANOTHER = "Give another --watermark-id, or --restart-watermark to take all rows
 
 @dataclass(frozen=True)
 class Window:
-    """Transactions: from `start` (None for the first of all) to before `below`; `after` is the first not begun yet.
+    """A range of transactions: from `start` (None for the first of all) up to, but not including, `below`.
 
     Attributes:
-        whole: tables whose older rows are new, too, by oid, with how far after the start they were attached.
-        later: tables none of whose rows are new yet.
+        after: The first transaction id that had not been assigned when the snapshot was taken.
+        whole: Tables whose older rows are new, too: oid -> how far after the start they were attached.
+        later: Tables none of whose rows are new yet.
     """
 
     start: int | None
@@ -118,7 +123,7 @@ class Window:
 
     @property
     def condition(self) -> str:
-        """Of row versions, as SQL."""
+        """Return the condition on row versions, as SQL."""
         ended = f"{_distance(self.below)} OPERATOR(pg_catalog.>=) {self.after - self.below}"
         new = (
             ended if self.start is None else f"{_distance(self.start)} OPERATOR(pg_catalog.<) {self.below - self.start}"
@@ -128,7 +133,7 @@ class Window:
         return f"({new} AND NOT {_is_of(self.later)})" if self.later else f"({new})"
 
     def distance(self, start: int) -> str:
-        """How far after a start a row became new, as SQL."""
+        """Return how far after a start a row became new, as SQL."""
         written = _distance(start)
         if not self.whole:
             return written
@@ -138,26 +143,26 @@ class Window:
 
 
 def _is_of(oids: Iterable[int]) -> str:
-    """Whether a row is of one of these tables, as SQL."""
+    """Return whether a row belongs to one of these tables, as SQL."""
     listed = ", ".join(map(str, oids))
     return f"tableoid OPERATOR(pg_catalog.=) ANY ('{{{listed}}}'::pg_catalog.oid[])"
 
 
 def _distance(xid: int) -> str:
-    """How many ids after another one that of a row version is, around the circle of 32 bits."""
+    """Return how many ids a row version's transaction is after another one, modulo 2^32."""
     ids = f"xmin::pg_catalog.text::bigint OPERATOR(pg_catalog.-) {xid % XIDS} OPERATOR(pg_catalog.+) {XIDS}"
     return f"pg_catalog.mod({ids}, {XIDS})"
 
 
 def window(seen: str, taken: int) -> Window:
-    """What is new in a snapshot.
+    """Return the window of what is new in a snapshot.
 
     Args:
-        seen: the snapshot, as PostgreSQL's pg_snapshot.
-        taken: all transactions with a lower id have been taken; 0 for none.
+        seen: The snapshot, as PostgreSQL's pg_snapshot.
+        taken: All transactions with a lower id have been extracted; 0 for none.
 
     Raises:
-        ExtractError: that is not of this server's history.
+        ExtractError: `taken` cannot belong to this server's history.
     """
     below, after = (int(part) for part in seen.split(":")[:2])
     if not taken:
@@ -172,15 +177,16 @@ def window(seen: str, taken: int) -> Window:
 
 
 def reached(session: Session, selection: Selection, window: Window, most: int | None) -> int | None:
-    """How far of a window is to be taken in one go: the end as in `Window.below`; None where there is nothing in it.
+    """Return how much of a window to extract at once: its end, as in `Window.below`; None if the window is empty.
 
-    It reads the window's rows once.
+    This reads the rows of the window once.
 
     Args:
-        session: sees the snapshot that the window is of.
-        selection: the rows of the window.
-        window: of transactions.
-        most: rows after which to stop; a transaction is taken whole, so that there may be more. None for no end.
+        session: A session that sees the snapshot of the window.
+        selection: The rows of the window.
+        window: The window of transactions.
+        most: The number of rows after which to stop. Transactions are not split, so there may be more. None for no
+            limit.
     """
     if most is None:
         return window.below if session.query(selection.select(["1"]) + " LIMIT 1") else None
@@ -197,11 +203,12 @@ def reached(session: Session, selection: Selection, window: Window, most: int | 
 
 
 def ensure(session: Session) -> None:
-    """Make the table of watermarks where it is missing.
+    """Create the table of watermarks if it is missing.
 
     Raises:
-        UsageError: the server is a standby. It could not tell which transactions run, either.
-            Or the table is a stranger's.
+        UsageError: The server is a standby, which does not know the running transactions. Or the table has an owner who
+            is
+            not trusted.
     """
     [[standby]] = session.run("SELECT pg_is_in_recovery()")
     if standby:
@@ -220,22 +227,22 @@ def ensure(session: Session) -> None:
 
 
 def _table(session: Session) -> str:
-    """The table of watermarks, for a statement."""
+    """Return the name of the table of watermarks, for a statement."""
     found = tables.find_own(session, TABLE)
     return (found or TableName(TABLE)).quoted
 
 
 def hold(session: Session, watermark_id: str) -> None:
-    """Hold the watermark until the session ends; waits for another run that holds it.
+    """Lock the watermark until the session ends. Waits for another run that holds it.
 
     Raises:
-        TransientError: that run did not end in time; the message tells who it is.
+        TransientError: That run did not end in time. The message names its session.
     """
     locks.wait(session, f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
 
 
 def read(session: Session, watermark_id: str) -> Watermark | None:
-    """The watermark, or None before its first run begins."""
+    """Return the watermark, or None before its first run begins."""
     found = session.run(
         "SELECT source, runs, below::text::bigint, ordinal, table_oid, columns, filter, coalesce(folder, 'run='), "
         f"coalesce(begun, '{{}}') FROM {_table(session)} WHERE watermark_id = %s",
@@ -249,14 +256,14 @@ def read(session: Session, watermark_id: str) -> Watermark | None:
 
 
 def begin(session: Session, watermark_id: str, definition: Definition, folder: str, number: int) -> None:
-    """Write down that a run begins, before it leaves any file.
+    """Record that a run begins, before it writes any file.
 
     Args:
-        session: that may write.
-        watermark_id: names it.
-        definition: of the run.
-        folder: as in `Watermark`, for a watermark that is new.
-        number: the run's own: no other one had it, or will.
+        session: A session that may write.
+        watermark_id: The id of the watermark.
+        definition: The definition of the run.
+        folder: As in `Watermark`, for a new watermark.
+        number: The number of the run. No other run has had it, or will have it.
     """
     session.change(
         f"INSERT INTO {_table(session)} AS w "
@@ -274,16 +281,16 @@ def begin(session: Session, watermark_id: str, definition: Definition, folder: s
 
 
 def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
-    """Write down that a run's rows are safe. To say so twice is the same as once.
+    """Record that a run's rows are committed. Recording it again has no effect.
 
     Args:
-        session: that may write.
-        watermark_id: names it.
-        last: the number of the run that had moved it when this one began.
-        to: where it is to stand.
+        session: A session that may write.
+        watermark_id: The id of the watermark.
+        last: The number of the run that had moved it when this run began.
+        to: The new state.
 
     Raises:
-        ExtractError: another run has moved it meanwhile.
+        ExtractError: Another run has moved it meanwhile.
     """
     assert to.definition is not None  # noqa: S101 - a run has one
     moved = session.change(
