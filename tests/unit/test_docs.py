@@ -1,4 +1,4 @@
-"""The examples of the docs print what they say, with the secret that the docs describe. The links of each page lead somewhere."""
+"""The examples of the docs print what they say, with the secret that they describe. All links lead somewhere."""
 
 from __future__ import annotations
 
