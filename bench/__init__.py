@@ -1,1 +1,1 @@
-"""`make bench`: TPC-H's lineitem into PostgreSQL by pgjobs and by what people use instead, measured in one run."""
+"""`make bench`: loads TPC-H's lineitem into PostgreSQL with pgjobs and alternatives, and measures them in one run."""

@@ -1,4 +1,4 @@
-"""Run all ways to load and to read TPC-H's lineitem, as often as wanted, and compare them.
+"""Run all ways to load and to read TPC-H's lineitem, repeatedly if requested, and compare them.
 
 Run by `make bench`. The report is printed, and written as JSON to build/bench/.
 """
@@ -31,7 +31,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 
 
 def main() -> int:
-    """Run the benchmark; return the exit status, which a target that was missed does not change."""
+    """Run the benchmark. Return the exit status, which a missed goal does not change."""
     parser = argparse.ArgumentParser(
         prog="bench", description="Load and read TPC-H's lineitem in every way, and compare."
     )
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def run(scale: float, repeats: int) -> None:
-    """Make the data, run the ways, tell."""
+    """Generate the data, run the ways, and report."""
     load_before = os.getloadavg()
     folder = FOLDER / f"scale-{scale:g}"
     print(f"bench: lineitem of scale {scale:g} in {folder}", flush=True)
@@ -69,7 +69,7 @@ def run(scale: float, repeats: int) -> None:
 
 
 def measure_all(ways: Sequence[Way], repeats: int, setting: measure.Setting) -> dict[Way, list[Figures]]:
-    """Run the ways in turn, round after round, so that a bad minute of the machine does not hit one way alone."""
+    """Run the ways in turn, round after round, so that a slow minute of the machine does not affect only one."""
     runs: dict[Way, list[Figures]] = defaultdict(list)
     for number in range(repeats):
         for way in ways:
@@ -81,7 +81,7 @@ def measure_all(ways: Sequence[Way], repeats: int, setting: measure.Setting) -> 
 
 
 def tell(runs: dict[Way, list[Figures]], about: dict[str, object], rows: int) -> None:
-    """Print the report, and write it."""
+    """Print the report, and write it to a file."""
     medians = {way: median(of_way) for way, of_way in runs.items()}
     print(f"\n{report.text(medians, about, rows)}\n")
     path = FOLDER / f"{datetime.now().astimezone():%Y-%m-%dT%H%M%S}.json"

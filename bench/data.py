@@ -20,7 +20,7 @@ TEXT = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="non
 
 
 class Totals(NamedTuple):
-    """What tells that a table holds the data."""
+    """Totals by which to recognize that a table contains the data."""
 
     rows: int
     price: Decimal
@@ -28,7 +28,7 @@ class Totals(NamedTuple):
 
 
 def make(folder: Path, scale: float) -> Totals:
-    """Make what is missing of the data, and return its totals."""
+    """Generate the missing parts of the data, and return the totals."""
     if not (folder / "complete").exists():
         generator = Path(sys.prefix, "bin", "tpchgen-cli")
         options = ["--scale-factor", f"{scale:g}", "--tables", TABLE, "--output-dir", str(folder), "--overwrite"]
@@ -40,7 +40,7 @@ def make(folder: Path, scale: float) -> Totals:
 
 
 def write_texts(folder: Path) -> None:
-    """Write the Parquet file's rows as text, as COPY reads it: no value of TPC-H needs an escape."""
+    """Write the rows of the Parquet file as COPY text. No value of TPC-H needs an escape."""
     file = ParquetFile(folder / PARQUET)
     schema = without_views(file.schema_arrow)
     for number, text in enumerate(TEXTS):
@@ -50,21 +50,21 @@ def write_texts(folder: Path) -> None:
 
 
 def without_views(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with plain strings: PyArrow writes no others as text."""
+    """Return the schema with plain strings: PyArrow cannot write other ones as text."""
     return pa.schema([(one.name, pa.string() if one.type == pa.string_view() else one.type) for one in schema])
 
 
 def write_sample(parquet: Path, folder: Path) -> None:
-    """Write the first rows in the same forms, for the load that warms up."""
+    """Write the first rows in the same formats, for the warm-up."""
     folder.mkdir(exist_ok=True)
     rows = next(ParquetFile(parquet).iter_batches(batch_size=SAMPLE_ROWS))
-    # Two groups, for two connections.
+    # Two row groups, for two connections.
     write_table(pa.Table.from_batches([rows]), folder / PARQUET, row_group_size=SAMPLE_ROWS // 2)
     write_texts(folder)
 
 
 def totals(parquet: Path) -> Totals:
-    """Add up the Parquet file."""
+    """Compute the totals of the Parquet file."""
     columns = read_table(parquet, columns=["l_extendedprice", "l_orderkey"])
     price, keys = (pc.sum(column).as_py() for column in columns.columns)
     return Totals(columns.num_rows, price, keys)

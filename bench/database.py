@@ -1,4 +1,4 @@
-"""The server, and what is asked of it before and after a load."""
+"""The server, and the statements before and after a load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jobs.dbaccess.session import Session
 
-# Beyond PostgreSQL's defaults: no checkpoint comes into the middle of one load and not of another.
+# Differs from PostgreSQL's defaults, so that no checkpoint falls into one load and not into another.
 SERVER_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
 
 # TPC-H's own types (4.1 of its specification: identifiers are wide), and no index.
@@ -37,8 +37,8 @@ COLUMNS = """
 
 @contextlib.contextmanager
 def server() -> Iterator[Manager]:
-    """Run a PostgreSQL of the benchmark's own."""
-    # Not under the clone, which other users may not reach: as root, the server runs as another user.
+    """Run a PostgreSQL for the benchmark."""
+    # Not below the clone, which other users may not be able to enter: as root, the server runs as another user.
     directory = tempfile.mkdtemp(prefix="pgjobs-bench-")
     Path(directory).chmod(0o755)
     try:
@@ -57,7 +57,7 @@ def session(address: Server) -> Iterator[Session]:
 
 
 def prepare(address: Server, *, make_tables: bool) -> None:
-    """Remove what the load before left, and make the tables if they are to be there."""
+    """Remove what the previous load left, and create the tables if they are to exist."""
     with session(address) as opened:
         for table in (TABLE, WARM_UP_TABLE):
             opened.run(f"DROP TABLE IF EXISTS {table}")
@@ -68,7 +68,7 @@ def prepare(address: Server, *, make_tables: bool) -> None:
 
 
 def settle(address: Server) -> None:
-    """Have the rows as they are after a while: no reader is to write hint bits, nor to wait for a checkpoint."""
+    """Bring the rows to a steady state: a reader shall neither write hint bits nor wait for a checkpoint."""
     with session(address) as opened:
         for table in (TABLE, WARM_UP_TABLE):
             opened.run(f"VACUUM ANALYZE {table}")
@@ -77,7 +77,7 @@ def settle(address: Server) -> None:
 
 
 def check(address: Server, expected: Totals) -> None:
-    """Check that the table holds the data.
+    """Check that the table contains the data.
 
     Raises:
         BenchError: It does not.

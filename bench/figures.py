@@ -1,4 +1,4 @@
-"""What is measured, as values: from samples of a run to its figures, from several runs to their median."""
+"""The measurements, as values: from the samples of a run to its figures, from several runs to their median."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PAUSE = 1.0
-"""Seconds of silence before and after a load: several samples, so that CPU counters are read when nothing moves."""
+"""Seconds of rest before and after a load: several samples, so that CPU counters are read while they do not change."""
 
 DISTURBED = 0.25
-"""Cores that others may take beside a load. The benchmark's own measuring takes some 0.1."""
+"""Cores that other processes may use during a load. The benchmark's own measuring uses about 0.1."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at the processes: CPU seconds since their start, bytes of memory now.
+    """One sample of the processes: CPU seconds since their start, and current memory in bytes.
 
     Attributes:
-        at: seconds on the monotonic clock.
-        jvm_memory: of the biggest JVM, 0 without one.
-        worker_memory: of the biggest Python process that Spark started for rows, 0 without one.
+        at: Seconds on the monotonic clock.
+        jvm_memory: Of the largest JVM; 0 without one.
+        worker_memory: Of the largest Python process that Spark started for rows; 0 without one.
     """
 
     at: float
@@ -39,13 +39,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a load took.
+    """The figures of a load.
 
     Attributes:
-        seconds: from reading the Parquet file to the last commit.
-        wall: of the process, with start, warm-up and end.
-        other_cpu: what neither server nor client took; much of it means that the load was disturbed.
-        phases: seconds of parts of the load, where the way knows them.
+        seconds: From reading the Parquet file to the last commit.
+        wall: Of the process, including start, warm-up and end.
+        other_cpu: What neither the server nor the client used. A large value means that the load was disturbed.
+        phases: Seconds of parts of the load, if the way reports them.
     """
 
     seconds: float
@@ -60,19 +60,19 @@ class Figures:
 
     @property
     def disturbance(self) -> float:
-        """How many cores were busy with neither server nor client."""
+        """Return how many cores were busy with neither the server nor the client."""
         return self.other_cpu / self.seconds
 
 
 def figures(
     samples: Sequence[Sample], start: float, end: float, *, wall: float, phases: Mapping[str, float]
 ) -> Figures:
-    """Take the CPU from pause to pause, and the most memory of all samples in between.
+    """Compute the CPU from rest to rest, and the maximum memory of all samples in between.
 
-    Of a pause the largest counter is taken: a process that just ends may be missed by one sample.
+    Within a rest, the largest counter counts: a sample may miss a process that just ends.
 
     Raises:
-        BenchError: There is no sample in a pause.
+        BenchError: A rest has no sample.
     """
     before = [sample for sample in samples if start - PAUSE <= sample.at <= start]
     after = [sample for sample in samples if end <= sample.at <= end + PAUSE]

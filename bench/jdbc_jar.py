@@ -1,4 +1,4 @@
-"""PostgreSQL's JDBC driver, as Debian packages it; this project itself never needs it."""
+"""PostgreSQL's JDBC driver, as Debian packages it. This project itself does not need it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from setup_system import SetupError, apt_install, may_apt, step
 
 PACKAGE = "libpostgresql-jdbc-java"
-JAR = Path("/usr/share/java/postgresql.jar")  # where the package puts it
+JAR = Path("/usr/share/java/postgresql.jar")  # the package installs it here
 
 
 def find_jar() -> Path | None:
-    """Return the driver's jar, installed where there is none and apt-get may be used; None where it is not had."""
+    """Return the driver's jar, installing it if apt-get may be used; None if it is not available."""
     before = None if JAR.exists() else may_apt()
     if before is not None:
         with contextlib.suppress(SetupError), step(f"{PACKAGE} by apt-get"):

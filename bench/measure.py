@@ -1,4 +1,4 @@
-"""Measure one way: a database that is made ready, a process of its own, its figures, and whether all rows are there."""
+"""Measures one way: prepares a database, runs a process, computes its figures, and checks that all rows are there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN_ONCE = str(ROOT / "bench" / "run_once.py")
-ATTEMPTS = 2  # at a load without disturbance
+ATTEMPTS = 2  # to measure a load without disturbance
 PACKAGES = ("pyspark", "pyarrow", "pg8000", "psycopg", "adbc-driver-postgresql")
 
 
@@ -35,9 +35,9 @@ class Setting:
     """What all ways have in common.
 
     Attributes:
-        folder: of the data.
-        rows: what the table must hold.
-        jar: of JDBC's driver, if there is one.
+        folder: The folder of the data.
+        rows: The rows that the table must have.
+        jar: The jar of the JDBC driver, if there is one.
     """
 
     manager: Manager
@@ -47,11 +47,11 @@ class Setting:
 
     @property
     def server(self) -> Server:
-        """Where the database is."""
+        """Return the address of the database."""
         return Server(self.manager.host, self.manager.port, self.manager.user, "postgres")
 
     def about(self) -> dict[str, object]:
-        """Tell what the figures depend on."""
+        """Return what the figures depend on."""
         return {
             "server": {**database.SERVER_SETTINGS, "all else": "default"},
             "Spark": {"options": SPARK_OPTIONS, "all else": "default"},
@@ -64,10 +64,10 @@ class Setting:
 
 
 def measure_quietly(way: Way, setting: Setting) -> Figures:
-    """Run a way until nothing disturbs it, but not for ever; the figures are of the run that was disturbed least.
+    """Run a way until it is undisturbed, at most ATTEMPTS times. The least disturbed run counts.
 
     Raises:
-        BenchError: The way failed, or the table does not hold the data.
+        BenchError: The way failed, or the table does not contain the data.
     """
     tried = [measure(way, setting)]
     while tried[-1].disturbance > DISTURBED and len(tried) < ATTEMPTS:
@@ -79,7 +79,7 @@ def measure(way: Way, setting: Setting) -> Figures:
     """Run a way once.
 
     Raises:
-        BenchError: The way failed, or the table does not hold the data.
+        BenchError: The way failed, or the table does not contain the data.
     """
     server_process = setting.manager.process
     if server_process is None:
@@ -110,6 +110,6 @@ def command(way: Way, setting: Setting, result: Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a way: the caller's, without what would lead libpq elsewhere."""
+    """Return the environment of a way: the caller's, without variables that would redirect libpq."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, "PYTHONPATH": str(ROOT)}

@@ -1,4 +1,4 @@
-"""What is compared: the ways, and what a way's process is told."""
+"""What is compared: the ways, and the task of a way's process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PARQUET = f"{TABLE}.parquet"
 TEXTS = ("part-0.txt", "part-1.txt")  # one for each of psql's connections
 CONNECTIONS = len(TEXTS)  # of psql and ADBC: as many as Spark has cores
 SPARK_OPTIONS = ("--master", f"local[{CONNECTIONS}]", "--conf", "spark.ui.enabled=false")
-JDBC_BATCH = 10_000  # rows; above it JDBC got no faster, and its memory grows. Likewise where it reads.
+JDBC_BATCH = 10_000  # rows; with more, JDBC got no faster and used more memory. The same applies to its reads.
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Way:
     """A way to load the table, or to read it.
 
     Attributes:
-        label: its name in the report.
-        module: what does it, in bench.ways.
-        makes_table: the load makes the table; else it is there, empty.
-        arrow: pgjobs' reading only: decode by PyArrow, else in pure Python.
-        reads: it reads the table, which a load before has filled.
-        verify: pgjobs' loads only: compare the table with what Spark meant, before the commit.
+        label: Its name in the report.
+        module: The module in bench.ways that implements it.
+        makes_table: Whether the load creates the table; otherwise it exists and is empty.
+        arrow: Only for reads by pgjobs: whether to decode by PyArrow, otherwise in pure Python.
+        reads: Whether it reads the table, which a previous load has filled.
+        verify: Only for loads by pgjobs: whether to verify the table before the commit.
     """
 
     label: str
@@ -57,7 +57,7 @@ NEED_JAR = (JDBC, READ_JDBC)
 
 @dataclass(frozen=True)
 class Server:
-    """Where the database is; no password is asked for."""
+    """The address of the database, which requires no password."""
 
     host: str
     port: int
@@ -67,11 +67,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Task:
-    """What a way's process is to load, and where to; or what it is to read.
+    """What a way's process loads, and into which database; or what it reads.
 
     Attributes:
-        folder: of the data: PARQUET and TEXTS.
-        psql: the program.
+        folder: The folder of the data: PARQUET and TEXTS.
+        psql: The path of the program.
     """
 
     server: Server
@@ -83,5 +83,5 @@ class Task:
 
     @property
     def parquet(self) -> str:
-        """The rows as a Parquet file."""
+        """Return the path of the rows as a Parquet file."""
         return f"{self.folder}/{PARQUET}"

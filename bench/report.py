@@ -1,4 +1,4 @@
-"""What the benchmark tells: figures beside those of JDBC, and what was to be reached. Values in, text out."""
+"""The report of the benchmark: figures beside those of JDBC, and the goals. Values in, text out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.plan import Way
 
 TIME_OF_EXISTING, SERVER_CPU_OF_EXISTING = 0.75, 0.65  # x JDBC's
-TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # likewise
+TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # x JDBC's
 TIME_OF_VERIFYING = 1.15  # x the same load without it
 WORKER_MEMORY = 300  # MB
 TIME_OF_READING, SERVER_CPU_OF_READING, TIME_OF_PURE_READING = 1.2, 1.0, 2.2  # x JDBC's
@@ -31,7 +31,7 @@ processes of the client together (shared pages count in each)."""
 
 
 class Goal(NamedTuple):
-    """What is to be reached, at most; reached is None where it was not measured."""
+    """The maximum that a figure should reach, and its value; None if it was not measured."""
 
     name: str
     target: float
@@ -39,7 +39,7 @@ class Goal(NamedTuple):
 
 
 def text(medians: Mapping[Way, Figures], about: Mapping[str, object], rows: int) -> str:
-    """Show everything."""
+    """Return the whole report."""
     circumstances = "\n".join(f"{name}: {shown(value)}" for name, value in about.items())
     loads = {way: one for way, one in medians.items() if not way.reads}
     reads = {way: one for way, one in medians.items() if way.reads}
@@ -49,7 +49,7 @@ def text(medians: Mapping[Way, Figures], about: Mapping[str, object], rows: int)
 
 
 def as_json(runs: Mapping[Way, Sequence[Figures]], about: Mapping[str, object]) -> dict[str, object]:
-    """Give everything as JSON has it: the medians, and each run."""
+    """Return everything as JSON: the medians, and each run."""
     medians = {way: median(of_way) for way, of_way in runs.items()}
     return {
         **about,
@@ -59,7 +59,7 @@ def as_json(runs: Mapping[Way, Sequence[Figures]], about: Mapping[str, object]) 
 
 
 def shown(value: object) -> str:
-    """Show a circumstance, whatever it is."""
+    """Return a circumstance as text."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {shown(part)}" for name, part in value.items())
     if isinstance(value, (list, tuple)):
@@ -68,7 +68,7 @@ def shown(value: object) -> str:
 
 
 def table(medians: Mapping[Way, Figures], rows: int, jdbc: Way) -> str:
-    """Show the figures of each way, and their ratios to JDBC's."""
+    """Return a table of the figures of each way, and their ratios to JDBC's."""
     time = {way: one.seconds for way, one in medians.items()}
     cpu = {way: one.server_cpu for way, one in medians.items()}
     headings = ("way", "seconds", "rows/s", "x JDBC", "server CPU s", "x JDBC", "client CPU s", "other CPU s")
@@ -83,20 +83,20 @@ def table(medians: Mapping[Way, Figures], rows: int, jdbc: Way) -> str:
 
 
 def phases(medians: Mapping[Way, Figures]) -> str:
-    """Show the phases of those ways that have some."""
+    """Return the phases of the ways that report any."""
     names = list(dict.fromkeys(name for one in medians.values() for name in one.phases))
     lines = [(way.label, *(f"{one.phases[name]:.1f}" for name in names)) for way, one in medians.items() if one.phases]
     return aligned([("seconds of phases", *names), *lines])
 
 
 def disturbed(medians: Mapping[Way, Figures]) -> str:
-    """Name the ways beside which the machine did something else; nothing where it kept still."""
+    """Return the names of the ways that were disturbed; nothing if the machine was otherwise idle."""
     names = [way.label for way, one in medians.items() if one.disturbance > DISTURBED]
     return f"Disturbed, the machine had other work meanwhile: {'; '.join(names)}." if names else ""
 
 
 def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
-    """Compare with what is to be reached."""
+    """Return the goals with the values reached."""
     time = {way: one.seconds for way, one in medians.items()}
     cpu = {way: one.server_cpu for way, one in medians.items()}
     ours = (plan.LOAD.module, plan.READ_ARROW.module)
@@ -117,7 +117,7 @@ def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
 
 
 def verdicts(goals: Sequence[Goal]) -> str:
-    """Show target and reached of each goal."""
+    """Return the goals as text."""
     return aligned([("goal of pgjobs", "target", "reached", ""), *map(_verdict, goals)])
 
 
@@ -129,15 +129,15 @@ def _verdict(goal: Goal) -> tuple[str, str, str, str]:
 
 
 def ratio(figures: Mapping[Way, float], way: Way, to: Way) -> float | None:
-    """Return a way's figure as a multiple of another's, None where one was not measured."""
+    """Return a way's figure as a multiple of another's, None if one was not measured."""
     return figures[way] / figures[to] if way in figures and to in figures else None
 
 
 def factor(ratio: float | None) -> str:
-    """Show a ratio, if there is one."""
+    """Return a ratio as text, if there is one."""
     return "" if ratio is None else f"{ratio:.2f}"
 
 
 def megabytes(size: float) -> str:
-    """Show bytes; nothing for 0."""
+    """Return bytes in MB; nothing for 0."""
     return f"{size / 1e6:,.0f}" if size else ""

@@ -1,8 +1,8 @@
-"""The process of one way: warm up, do it once, tell from when to when.
+"""The process of one way: warms up, runs once, and reports start and end.
 
     spark-submit bench/run_once.py MODULE TASK RESULT
 
-The clock starts after a thousand rows by the same way, so that no way pays for the start of Spark or Python.
+The clock starts after a thousand rows in the same way, so that the start of Spark or Python does not count.
 """
 
 from __future__ import annotations

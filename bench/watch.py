@@ -1,4 +1,4 @@
-"""Run a command, and sample the processes of server and client meanwhile."""
+"""Runs a command, and samples the processes of server and client meanwhile."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-PERIOD = 0.05  # seconds between two samples, each of which takes some 4 ms of one core
-LOG_LINES = 30  # of a command that failed
-QUIET_FOR, PATIENCE = 3.0, 30.0  # seconds to be quiet for, and to wait for that
-WORKER = "pyspark.daemon"  # the module that Spark's Python workers are forks of
-IDLE = ("idle", "iowait")  # states of a core that does nothing
+PERIOD = 0.05  # seconds between two samples, each of which takes about 4 ms of one core
+LOG_LINES = 30  # shown if a command fails
+QUIET_FOR, PATIENCE = 3.0, 30.0  # seconds of rest to wait for, and the maximum wait
+WORKER = "pyspark.daemon"  # the module of which Spark's Python workers are forks
+IDLE = ("idle", "iowait")  # states of an unused core
 
 
 class Look(NamedTuple):
-    """One process at one moment: CPU in seconds, memory (what is resident) in bytes."""
+    """One process at one time: CPU in seconds, resident memory in bytes."""
 
     program: str
     arguments: tuple[str, ...]
@@ -34,7 +34,7 @@ class Look(NamedTuple):
 
 
 def run(command: Sequence[str], environ: Mapping[str, str], log: Path, server_pid: int) -> list[Sample]:
-    """Run a command to its end; its output goes to the log.
+    """Run a command to its end. Its output goes to the log.
 
     Raises:
         BenchError: It failed.
@@ -49,7 +49,7 @@ def run(command: Sequence[str], environ: Mapping[str, str], log: Path, server_pi
                 samples.append(sample(server_pid, process.pid))
                 time.sleep(PERIOD)
         finally:
-            process.terminate()  # one that ended is let be; one that is interrupted would go on
+            process.terminate()  # has no effect if it has ended; if interrupted, it would continue
     if process.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
         raise BenchError(f"{command[0]} ended with status {process.returncode}:\n\n{tail}")
@@ -57,7 +57,7 @@ def run(command: Sequence[str], environ: Mapping[str, str], log: Path, server_pi
 
 
 def wait_for_quiet() -> None:
-    """Wait until the machine does nothing, but not for ever: the report tells which loads were disturbed."""
+    """Wait until the machine is idle, for a limited time. The report names the loads that were disturbed."""
     deadline = time.monotonic() + PATIENCE
     while others() > DISTURBED and time.monotonic() < deadline:
         pass
@@ -70,7 +70,7 @@ def others() -> float:
 
 
 def sample(server_pid: int, client_pid: int) -> Sample:
-    """Look at the processes now."""
+    """Sample the processes now."""
     server, client = list(family(server_pid)), list(family(client_pid))
     machine = psutil.cpu_times()._asdict()
     jvm = [one.memory for one in client if one.program.endswith("/java")]
@@ -87,7 +87,7 @@ def sample(server_pid: int, client_pid: int) -> Sample:
 
 
 def family(pid: int) -> Iterator[Look]:
-    """Look at a process and all that descend from it; one that ended before counts in the CPU of its parent."""
+    """Sample a process and all of its descendants. An ended one counts in the CPU of its parent."""
     with contextlib.suppress(psutil.Error):
         root = psutil.Process(pid)
         for process in [root, *root.children(recursive=True)]:
@@ -96,8 +96,8 @@ def family(pid: int) -> Iterator[Look]:
 
 
 def look(process: psutil.Process) -> Look:
-    """Look at one process."""
+    """Sample one process."""
     with process.oneshot():
         program, *arguments = process.cmdline() or [""]
-        # user, system, and both of the children that ended and were waited for
+        # user, system, and both of the child processes that ended and were waited for
         return Look(program, tuple(arguments), sum(process.cpu_times()[:4]), process.memory_info().rss)

@@ -1,6 +1,6 @@
-"""The tests on every PostgreSQL, PySpark and Python that pgjobs is for, and a table of what came out.
+"""Runs the tests on every supported PostgreSQL, PySpark and Python, and keeps a table of the results.
 
-`make matrix` runs it. What is tried is decided in plan.py; servers come from npm (servers.py), the rest from the lock
-files of requirements (environments.py). The table in docs/versions.md is its memory, too: what was tried on a commit
-is not tried again.
+`make matrix` runs it. plan.py decides what to run; servers come from npm (servers.py), everything else from the lock
+files
+(environments.py). The table in docs/versions.md also serves as memory: what was run on a commit is not run again on it.
 """

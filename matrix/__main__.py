@@ -1,4 +1,4 @@
-"""Run the tests on each pair of versions that is not settled on this commit, and keep what came out in the docs.
+"""Run the tests on each pair of versions without a result for this commit, and write the results to the docs.
 
 python -m matrix [--pairs 'core-*python-3.9'...] [--tests tests/unit/test_uri.py...] [--show]
                  [--python 3.9=/path/to/python3.9]...
@@ -23,7 +23,7 @@ BUILD = ROOT / "build" / "matrix"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is chosen; the exit status is 1 where a test failed, or a version could not be had."""
+    """Run the chosen trials. The exit status is 1 if a test failed, or a version is not available."""
     options = parser().parse_args(arguments)
     try:
         trials = plan.choose(options.pairs, plan.trials())
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def attempt(trial: plan.Trial, commit: str, options: argparse.Namespace) -> bool:
-    """Run one trial, tell of it, and keep it where it was run whole; whether all of it passed."""
+    """Run one trial, print its result, and store it if the trial was run completely. Return whether it passed."""
     try:
         programs = servers.programs(trial.postgres, BUILD / "servers")
         venv = environment(trial, BUILD, dict(options.pythons))
@@ -70,14 +70,14 @@ def attempt(trial: plan.Trial, commit: str, options: argparse.Namespace) -> bool
 
 
 def code_commit() -> str:
-    """The last commit that changed more than documents, with "+" where the work tree differs from it."""
+    """Return the last commit that changed more than documents, with "+" if the work tree differs from it."""
     code = ("--", ".", ":(exclude)docs", ":(exclude)*.md")
     changed = git("status", "--porcelain", *code)
     return git("log", "-1", "--format=%h", "--abbrev=10", *code) + ("+" if changed else "")
 
 
 def git(*arguments: str) -> str:
-    """What git answers."""
+    """Return the output of git."""
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise MatrixError(f"git does not tell the commit: {done.stderr.strip()}")
@@ -85,7 +85,7 @@ def git(*arguments: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="python -m matrix", description=__doc__.partition("\n")[0])
     made.add_argument("--pairs", nargs="*", default=[], metavar="PATTERN", help="those of such a name; default: all")
     made.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="run these instead, and keep no result")
@@ -104,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def interpreter(text: str) -> tuple[str, Path]:
-    """Read 3.9=/path/to/python3.9."""
+    """Parse 3.9=/path/to/python3.9."""
     version, equals, path = text.partition("=")
     if not equals or version not in plan.PYTHONS:
         raise argparse.ArgumentTypeError(f"{text!r} is not VERSION=PATH, of a version among {', '.join(plan.PYTHONS)}")

@@ -1,4 +1,4 @@
-"""Which Python, and an environment of it with a PySpark, by scripts/setup.py."""
+"""Finds a Python, and creates its environment with a PySpark, by scripts/setup.py."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def environment(trial: Trial, folder: Path, named: Mapping[str, Path]) -> Path:
-    """The environment of a trial, made or brought up to date.
+    """Return the environment of a trial, created or updated.
 
     Args:
-        trial: the Python and the PySpark.
-        folder: where environments are kept.
-        named: interpreters that the user names, by version.
+        trial: The Python and the PySpark.
+        folder: The folder of all environments.
+        named: The interpreters that the user names, by version.
 
     Raises:
-        MatrixError: there is no such Python, or the environment cannot be made.
+        MatrixError: There is no such Python, or the environment cannot be created.
     """
     python = named.get(trial.python) or find(trial.python, candidates(trial.python))
     venv = folder / trial.environment
@@ -35,7 +35,7 @@ def environment(trial: Trial, folder: Path, named: Mapping[str, Path]) -> Path:
 
 
 def candidates(version: str) -> list[Path]:
-    """Where a Python of a version may be: the one that runs this, pyenv's, PATH's."""
+    """Return where a Python of a version may be: the one that runs this, those of pyenv, and PATH."""
     home = Path.home() / ".pyenv" / "versions"
     own = [Path(sys.executable).resolve()] if sys.version_info[:2] == tuple(map(int, version.split("."))) else []
     on_path = shutil.which(f"python{version}")
@@ -43,10 +43,10 @@ def candidates(version: str) -> list[Path]:
 
 
 def find(version: str, among: Iterable[Path]) -> Path:
-    """The first interpreter that answers with the version. pyenv's shims are there for versions that are not.
+    """Return the first interpreter with the version. pyenv has shims also for versions that are not installed.
 
     Raises:
-        MatrixError: none does.
+        MatrixError: None has it.
     """
     for python in among:
         if answer(python) == version:
@@ -55,7 +55,7 @@ def find(version: str, among: Iterable[Path]) -> Path:
 
 
 def answer(python: Path) -> str:
-    """The version that an interpreter tells, "3.12"; empty where it does not run."""
+    """Return the version that an interpreter reports, "3.12"; empty if it does not run."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

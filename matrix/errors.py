@@ -1,5 +1,5 @@
-"""What can go wrong before a test is run."""
+"""The error before a test is run."""
 
 
 class MatrixError(Exception):
-    """A version cannot be had here; the text says why, and what to do."""
+    """A version is not available here. The message says why, and what to do."""

@@ -1,4 +1,4 @@
-"""What pytest's report in JUnit's form says."""
+"""Parses pytest's report in JUnit's format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matrix.table import Counts
 
 
 def counts(report: Element) -> Counts:
-    """How many tests passed, failed and were skipped, of a report's root."""
+    """Return how many tests passed, failed and were skipped, from the root of a report."""
     suites = list(report.iter("testsuite"))
     total, failures, errors, skipped = (
         sum(int(suite.get(name, "0")) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
@@ -19,7 +19,7 @@ def counts(report: Element) -> Counts:
 
 
 def failures(report: Element) -> list[str]:
-    """The tests that failed, as file::name."""
+    """Return the failed tests, as file::name."""
     return [
         f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
         for case in report.iter("testcase")

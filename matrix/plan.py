@@ -1,4 +1,4 @@
-"""Which versions are tried together, and with which tests: values in, values out."""
+"""Decides which versions are tested together, and with which tests: values in, values out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPARKS = {
     "4.0": ("3.9", "3.10", "3.11", "3.12", "3.13"),
     "4.1": ("3.10", "3.11", "3.12", "3.13"),
 }
-"""The Pythons of each PySpark, as its package says: of 3.5 by its classifiers (its cloudpickle does not know 3.12)."""
+"""The Pythons of each PySpark, as its package declares (3.5: in its classifiers; its cloudpickle lacks 3.12)."""
 
 CORE = (
     "tests/unit",
@@ -23,15 +23,15 @@ CORE = (
     "tests/spark/test_pgcopy_write.py",
     "tests/spark/test_pgcopy_read.py",
 )
-"""All that needs no server, and a way through each flow of Spark's."""
+"""All tests that need no server, and one path through each flow of Spark's."""
 
 RELEASES = {"3.5": ("3.9", "14"), "4.0": ("3.11", "16"), "4.1": ("3.11", "18")}
-"""Python and PostgreSQL of each PySpark's whole suite: Python as EMR has it, servers from the oldest to the newest."""
+"""Python and PostgreSQL for each PySpark's whole suite: Python as in EMR, servers from the oldest to the newest."""
 
 
 @dataclass(frozen=True, order=True)
 class Trial:
-    """Versions that are tried together.
+    """Versions that are tested together.
 
     Attributes:
         tests: "postgres" (all of tests/postgres), "core" (CORE) or "whole" (the whole suite).
@@ -44,25 +44,25 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """What it is chosen by: core-postgres-18-spark-3.5-python-3.9."""
+        """Return the name by which it is chosen: core-postgres-18-spark-3.5-python-3.9."""
         return f"{self.tests}-postgres-{self.postgres}-spark-{self.spark}-python-{self.python}"
 
     @property
     def environment(self) -> str:
-        """The folder of its Python environment, which others may share."""
+        """Return the folder of its Python environment, which trials may share."""
         return f"python-{self.python}-spark-{self.spark}"
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """What pytest is given; nothing means all."""
+        """Return the paths for pytest; empty for all."""
         return {"postgres": ("tests/postgres",), "core": CORE, "whole": ()}[self.tests]
 
 
 def trials() -> list[Trial]:
-    """All that is tried: what is quick comes first.
+    """Return all trials, quick ones first.
 
-    Each PostgreSQL goes with a Python of its own, so that five runs cover both, and with the newest Spark that this
-    Python has (tests/postgres start none). Each Spark goes with each of its Pythons, on the newest PostgreSQL.
+    Each PostgreSQL is paired with a Python of its own, so that five runs cover both, and with the newest Spark for this
+    Python (tests/postgres starts none). Each Spark is paired with each of its Pythons, on the newest PostgreSQL.
     """
     servers = [
         Trial("postgres", postgres, newest_spark(python), python) for postgres, python in zip(POSTGRESES, PYTHONS)
@@ -73,15 +73,15 @@ def trials() -> list[Trial]:
 
 
 def newest_spark(python: str) -> str:
-    """The newest PySpark for a Python."""
+    """Return the newest PySpark for a Python."""
     return [spark for spark, pythons in SPARKS.items() if python in pythons][-1]
 
 
 def choose(patterns: Sequence[str], among: Sequence[Trial]) -> list[Trial]:
-    """The trials whose name one of the patterns describes, as a shell would: `core-*python-3.9`. No pattern: all.
+    """Return the trials whose names match one of the patterns, as in a shell: `core-*python-3.9`. No pattern means all.
 
     Raises:
-        ValueError: a pattern describes none.
+        ValueError: A pattern matches none.
     """
     for pattern in patterns:
         if not any(fnmatchcase(trial.name, pattern) for trial in among):

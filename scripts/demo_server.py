@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOST = "127.0.0.1"
-READY = "PostgreSQL is ready: "  # what servermgr.postgres prints then
-START_TIMEOUT = 60.0  # seconds: a slow disk takes ten for initdb
-STOP_TIMEOUT = 30.0  # seconds: a fast shutdown writes what is in memory
-POLL = 0.1  # seconds between two looks
+READY = "PostgreSQL is ready: "  # servermgr.postgres prints this
+START_TIMEOUT = 60.0  # seconds: on a slow disk, initdb takes ten
+STOP_TIMEOUT = 30.0  # seconds: a fast shutdown writes a checkpoint
+POLL = 0.1  # seconds between checks
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says why."""
+    """The demo cannot continue. The message says why."""
 
 
 def data_folder(state: Path) -> Path:
-    """Return where the data are: in the clone, or below /var/tmp where PostgreSQL's user cannot enter the clone."""
+    """Return the data folder: in the clone, or below /var/tmp if PostgreSQL's user cannot enter the clone."""
     account = stepdown.account_to_use(os.geteuid())
     if account is None or not stepdown.first_blocked([*reversed(state.parents), state], account):
         return state / "postgres"
@@ -39,7 +39,7 @@ def data_folder(state: Path) -> Path:
 
 
 def outside(state: Path) -> Path:
-    """Return the folder of this clone below /var/tmp, made where it is missing and trusted only if it is ours."""
+    """Return this clone's folder below /var/tmp. It is created if it is missing, and used only if it is ours."""
     name = hashlib.sha256(str(state).encode()).hexdigest()[:12]
     folder = Path(f"/var/tmp/pgjobs-demo-{os.geteuid()}-{name}")  # noqa: S108 - its owner is checked below
     folder.mkdir(exist_ok=True)
@@ -50,13 +50,13 @@ def outside(state: Path) -> Path:
 
 
 def is_running(data: Path) -> bool:
-    """Tell whether the process that a demo started still runs the server."""
+    """Return whether the process that a demo started still runs the server."""
     owner = leftovers.owner_of(data)
     return owner is not None and owner.lives()
 
 
 def start(state: Path, data: Path) -> int:
-    """Start the server where it does not run yet; return its port, which stays the same while it is free."""
+    """Start the server if it does not run. Return its port, which stays the same as long as it is free."""
     remembered = state / "port"
     port = int(remembered.read_text()) if remembered.exists() else 0
     if is_running(data):
@@ -71,7 +71,7 @@ def start(state: Path, data: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C ends the demo, not its server
+            start_new_session=True,  # Ctrl-C ends the demo, but not its server
         )
     wait_until(lambda: READY in log.read_text() or process.poll() is not None, START_TIMEOUT)
     if process.poll() is not None or READY not in log.read_text():
@@ -81,14 +81,14 @@ def start(state: Path, data: Path) -> int:
 
 
 def command(data: Path, port: int) -> list[str]:
-    """Return the command of the server: data that exist go on with the version they were made by."""
+    """Return the command of the server. Existing data keep the version that created them."""
     made_by = data / "PG_VERSION"
     version = ["-v", made_by.read_text().strip()] if made_by.exists() else []
     return [sys.executable, "-m", "servermgr.postgres", "-d", str(data), "-p", str(port), "-i", *version]
 
 
 def stop(data: Path) -> bool:
-    """Stop the server; tell whether it ran."""
+    """Stop the server. Return whether it ran."""
     owner = leftovers.owner_of(data)
     if owner is None or not owner.lives():
         return False
@@ -99,7 +99,7 @@ def stop(data: Path) -> bool:
 
 
 def remove(state: Path, data: Path) -> None:
-    """Remove the data of a server that is stopped, and all else the demo made."""
+    """Remove the data of a stopped server, and everything else that the demo made."""
     for folder in (data, state):
         shutil.rmtree(folder, ignore_errors=True)
     if data.parent != state:
@@ -107,13 +107,13 @@ def remove(state: Path, data: Path) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on the port at this moment."""
+    """Return whether the port is currently free."""
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) != 0
 
 
 def wait_until(condition: Callable[[], bool], timeout: float) -> bool:
-    """Wait until the condition holds; tell whether it did in time."""
+    """Wait until the condition holds. Return whether it did in time."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

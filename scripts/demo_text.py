@@ -1,4 +1,4 @@
-"""What the demo asks for and how it tells the answer, apart from what it does: values in, text out."""
+"""The pure part of the demo: its load ids, commands and output, as values in and text out."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ LIMIT 5
 
 
 def load_id(table: str) -> str:
-    """Name the load of a table: a second run with this name does nothing."""
+    """Return the load id of a table: a second run with this id does nothing."""
     return f"nycflights13/{table}"
 
 
 def not_loaded(done: Collection[str]) -> list[str]:
-    """Return the tables whose load ids are not among those done."""
+    """Return the tables whose load ids have not been published."""
     return [table for table in TABLES if load_id(table) not in done]
 
 
 def submit_command(submit: str, job: str, *, source: str, table: str, url: str, report: str) -> list[str]:
-    """Return the spark-submit that loads one CSV file, just as one would type it."""
+    """Return the spark-submit command that loads one CSV file, as a user would type it."""
     spark = ["--master", "local[*]", "--conf", "spark.log.level=WARN", "--conf", "spark.ui.enabled=false"]
-    # A header, the columns' types by looking at them, and NA for what is not known.
+    # The file has a header, inferred types, and NA for NULL.
     csv = ["--format", "csv"]
     for option in ("header=true", "inferSchema=true", "nullValue=NA"):
         csv += ["--option", option]
@@ -42,7 +42,7 @@ def submit_command(submit: str, job: str, *, source: str, table: str, url: str, 
 
 
 def loads_table(rows: Mapping[str, int], seconds: Mapping[str, float]) -> str:
-    """Show the tables: how many rows each holds, and for those loaded just now, how fast that went."""
+    """Return a table of the tables: the rows of each, and the speed of new loads."""
     lines = [("table", "rows", "seconds", "rows a second")]
     for table, count in rows.items():
         taken = seconds.get(table)
@@ -63,7 +63,7 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def bars(answer: Sequence[tuple[str, float]], unit: str) -> str:
-    """Show names and numbers, each number as a bar in proportion to the largest."""
+    """Return names and numbers, each number as a bar in proportion to the largest."""
     name_width = max(len(name) for name, _ in answer)
     largest = max(number for _, number in answer)
     return "\n".join(
@@ -73,5 +73,5 @@ def bars(answer: Sequence[tuple[str, float]], unit: str) -> str:
 
 
 def tail(text: str, lines: int) -> str:
-    """Return the last lines of what a command printed."""
+    """Return the last lines of a command's output."""
     return "\n".join(text.splitlines()[-lines:])

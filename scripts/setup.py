@@ -1,6 +1,6 @@
-"""Make a virtual environment from the lock files, and make Spark work in it.
+"""Create a virtual environment from the lock files, and configure Spark in it.
 
-Run by `make setup`. Needs Python 3.9 or newer and nothing else; running it again does only what is missing.
+Run by `make setup`. Needs only Python 3.9 or newer. A second run installs only what is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REQUIREMENTS = ROOT / "requirements"
 
 
 def main() -> int:
-    """Run the set-up and return the exit status."""
+    """Run the setup and return the exit status."""
     parser = argparse.ArgumentParser(description="Make a virtual environment with everything this project needs.")
     parser.add_argument("--venv", default=".venv", help="its folder in the clone (default: %(default)s)")
     parser.add_argument("--keep-python", action="store_true", help="go on with the Python that made it, if any did")
@@ -41,21 +41,21 @@ def main() -> int:
 
 
 def go_on_with_python_of(venv: Path) -> None:
-    """Run this script by the interpreter that made the environment, unless it does so already, or is gone."""
+    """Run this script with the interpreter that made the environment, unless that is so or it no longer exists."""
     config = venv / "pyvenv.cfg"
     python = rules.base_python(config.read_text()) if config.exists() else None
     if python and Path(python).exists():
         is_it = sys.prefix == sys.base_prefix and Path(python).samefile(sys.executable)
         if not is_it:
-            os.execv(python, [python, __file__, "--venv", str(venv)])  # noqa: S606 - this very script
+            os.execv(python, [python, __file__, "--venv", str(venv)])  # noqa: S606 - this script itself
 
 
 def set_up(venv: Path, spark: str | None) -> None:
-    """Bring the environment to what the lock files say; what can fail at once comes before what is slow.
+    """Bring the environment to the state of the lock files. Steps that can fail at once come before slow ones.
 
     Args:
-        venv: its folder.
-        spark: the PySpark to have, "3.5"; None for the one in dev.lock.
+        venv: The folder of the environment.
+        spark: The PySpark to install, "3.5"; None for the one in dev.lock.
     """
     blanks = rules.blanks_advice(str(ROOT))
     if blanks:
@@ -79,7 +79,7 @@ def set_up(venv: Path, spark: str | None) -> None:
 
 
 def read_stamp(path: Path) -> dict[str, str] | None:
-    """Return what the last finished set-up wrote, None where there is nothing to be read."""
+    """Return what the last completed setup wrote, None if it cannot be read."""
     try:
         return dict(json.loads(path.read_text()))
     except (OSError, ValueError):
@@ -87,7 +87,7 @@ def read_stamp(path: Path) -> dict[str, str] | None:
 
 
 def install(venv: Path, steps: tuple[str, ...], spark: str | None) -> None:
-    """Do those steps that are missing."""
+    """Execute the missing steps."""
     if "venv" in steps:
         require_ensurepip()
         with step(f"a new {venv.name}"):
@@ -107,7 +107,7 @@ def install(venv: Path, steps: tuple[str, ...], spark: str | None) -> None:
 
 
 def packages(venv: Path, spark: str | None) -> list[Path]:
-    """Return the lock files of a developer's packages: dev.lock, without its Spark where another one is wanted."""
+    """Return the lock files of a developer's packages: dev.lock, without its Spark if another one is requested."""
     dev = REQUIREMENTS / "dev.lock"
     if spark is None:
         return [dev]
@@ -117,7 +117,7 @@ def packages(venv: Path, spark: str | None) -> list[Path]:
 
 
 def pip_install(venv: Path, *what: str | Path) -> None:
-    """Install exactly this: what the lock files hold is complete, and built by what they hold."""
+    """Install exactly what the lock files pin, including what builds it."""
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     run(
         [*pip, "--no-deps", "--no-build-isolation", *what],
@@ -126,7 +126,7 @@ def pip_install(venv: Path, *what: str | Path) -> None:
 
 
 def configure_spark(venv: Path, java: rules.Java) -> None:
-    """Tell Spark of its Java and Python, so that neither an activated venv nor JAVA_HOME is needed."""
+    """Configure Spark's Java and Python, so that neither an activated venv nor JAVA_HOME is needed."""
     spark_home = next(venv.glob("lib/python3*/site-packages/pyspark"))
     (spark_home / "conf").mkdir(exist_ok=True)
     python = str(venv / "bin" / "python")

@@ -1,4 +1,4 @@
-"""What the set-up decides, apart from what it does: values in, values out."""
+"""The decisions of the setup, as pure functions: values in, values out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# Where a Java home is looked for after JAVA_HOME and PATH: Linux, macOS, Homebrew (ARM and Intel), SDKMAN.
+# Where to look for a Java home after JAVA_HOME and PATH: Linux, macOS, Homebrew (ARM and Intel), SDKMAN.
 JAVA_HOMES = (
     "/usr/lib/jvm/*",
     "/Library/Java/JavaVirtualMachines/*/Contents/Home",
@@ -21,13 +21,13 @@ JAVA_HOMES = (
 )
 
 SPARKS = ("3.5", "4.0", "4.1")
-"""The PySparks that have a lock file of their own."""
+"""The PySpark versions that have a lock file of their own."""
 OF_SPARK = ("pyspark", "py4j")
-"""What such a lock file pins, in place of what dev.lock pins."""
+"""What such a lock file pins, in place of dev.lock."""
 
 
 class Java(NamedTuple):
-    """A Java that answered: its home and its major version."""
+    """A working Java: its home and its major version."""
 
     home: str
     major: int
@@ -39,36 +39,36 @@ def default_spark(python: tuple[int, int]) -> str:
 
 
 def spark_javas(spark: str) -> tuple[int, ...]:
-    """Return the Java majors that a Spark runs on, best first."""
+    """Return the Java major versions that a Spark supports, best first."""
     return (17,) if spark == "3.5" else (17, 21)
 
 
 def spark_lock(spark: str) -> str:
-    """Name the lock file of a Spark: spark-3.5.lock."""
+    """Return the name of a Spark's lock file: spark-3.5.lock."""
     return f"spark-{spark}.lock"
 
 
 def locks(spark: str | None) -> tuple[str, ...]:
-    """Name the lock files that an environment is made of; the others' changes do not concern it."""
+    """Return the names of an environment's lock files. Changes of other lock files do not affect it."""
     return ("build.lock", "dev.lock", "demo.lock", *([spark_lock(spark)] if spark else []))
 
 
 def without(lock: str, names: Iterable[str]) -> str:
-    """Leave some packages out of a lock file's text: their lines, and the indented ones that belong to them."""
+    """Remove packages from the text of a lock file: their lines, and the indented lines that belong to them."""
     left_out = tuple(f"{name}==" for name in names)
     requirements = re.split(r"^(?=[^\s#])", lock, flags=re.MULTILINE)
     return "".join(requirement for requirement in requirements if not requirement.startswith(left_out))
 
 
 def parse_java(output: str) -> Java | None:
-    """Read the home and the version from what `java -XshowSettings:properties -version` prints."""
+    """Parse the home and the version from the output of `java -XshowSettings:properties -version`."""
     home = re.search(r"^\s*java\.home = (.+)$", output, re.MULTILINE)
     version = re.search(r'version "(?:1\.)?(\d+)', output)
     return Java(home[1].strip(), int(version[1])) if home and version else None
 
 
 def choose_java(javas: Iterable[Java], majors: Sequence[int]) -> Java | None:
-    """Return the first Java of the best major there is; stop looking once nothing better can come."""
+    """Return the first Java of the best available major version. Stop as soon as no better one can come."""
     best: Java | None = None
     for java in javas:
         if java.major == majors[0]:
@@ -79,7 +79,7 @@ def choose_java(javas: Iterable[Java], majors: Sequence[int]) -> Java | None:
 
 
 def java_advice(system: str, os_id: str, majors: Sequence[int]) -> str:
-    """Say what to run on this system to have a Java that Spark runs on."""
+    """Return what to run on this system to install a Java that Spark supports."""
     wanted = " or ".join(str(major) for major in majors)
     others = "".join(f"    # or openjdk-{major}-jre-headless" for major in majors[1:])
     apt = f"sudo apt-get update && sudo apt-get install -y openjdk-{majors[0]}-jre-headless{others}"
@@ -96,12 +96,12 @@ def java_advice(system: str, os_id: str, majors: Sequence[int]) -> str:
 
 
 def venv_package(python: tuple[int, int]) -> str:
-    """Name the package of Debian and Ubuntu that lets this Python make virtual environments."""
+    """Return the package of Debian and Ubuntu with which this Python can create virtual environments."""
     return f"python{python[0]}.{python[1]}-venv"
 
 
 def venv_advice(package: str, *, debian: bool) -> str:
-    """Say what to do where this Python cannot make virtual environments."""
+    """Return what to do if this Python cannot create virtual environments."""
     if debian:
         command = f"sudo apt-get update && sudo apt-get install -y {package}"
         return f"This Python cannot make virtual environments. Run\n\n    {command}\n\nthen make again."
@@ -109,27 +109,27 @@ def venv_advice(package: str, *, debian: bool) -> str:
 
 
 def os_id(os_release: str) -> str:
-    """Read the distribution's name, such as debian or amzn, from the text of /etc/os-release."""
+    """Return the distribution's name, such as debian or amzn, from the text of /etc/os-release."""
     match = re.search(r'^ID="?([\w.-]+)"?$', os_release, re.MULTILINE)
     return match[1] if match else ""
 
 
 def blanks_advice(folder: str) -> str | None:
-    """Say what to do where Spark's shell scripts could not run from the folder, None where they can."""
+    """Return what to do if Spark's shell scripts could not run from the folder, None if they can."""
     if any(letter.isspace() for letter in folder):
         return f"Spark cannot run from a folder with a blank in its name: move the clone away from {folder!r}."
     return None
 
 
 def base_python(pyvenv_cfg: str) -> str | None:
-    """Read from a venv's pyvenv.cfg which interpreter it was made by."""
+    """Return the interpreter that created a venv, from its pyvenv.cfg."""
     home = re.search(r"^home = (.+)$", pyvenv_cfg, re.MULTILINE)
     version = re.search(r"^version = (\d+\.\d+)", pyvenv_cfg, re.MULTILINE)
     return f"{home[1].strip()}/python{version[1]}" if home and version else None
 
 
 def stamp(python: str, venv: str, locks: Mapping[str, bytes], project: bytes) -> dict[str, str]:
-    """Describe the environment that is wanted; one that was finished carries the same description."""
+    """Describe the wanted environment. A completed one contains the same description."""
     digest = hashlib.sha256(b"".join(name.encode() + text for name, text in sorted(locks.items())))
     return {
         "python": python,
@@ -140,7 +140,7 @@ def stamp(python: str, venv: str, locks: Mapping[str, bytes], project: bytes) ->
 
 
 def missing_steps(found: Mapping[str, str] | None, wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the steps from the environment found (None: unfinished) to the one wanted.
+    """Return the steps from the existing environment (None: incomplete) to the wanted one.
 
     A venv is never changed in place: other packages, another Python or another folder make a new one.
     """
@@ -164,7 +164,7 @@ def spark_env(java_home: str, python: str) -> str:
 
 
 def launcher(spark_home: str) -> str:
-    """Return the text of bin/spark-submit: pip's own asks the system's Python where Spark is, in vain."""
+    """Return the text of bin/spark-submit. pip's own script looks for Spark in the system's Python, in vain."""
     return (
         "#!/bin/sh\n"
         "# Written by scripts/setup.py.\n"

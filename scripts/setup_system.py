@@ -1,4 +1,4 @@
-"""What the set-up asks of the machine: running commands, apt-get, and a Java for Spark."""
+"""The actions of the setup: running commands, apt-get, and finding a Java for Spark."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import setup_rules as rules
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-# pip and apt-get are long-winded; the cause is in their last lines.
+# pip and apt-get print much; the cause is in their last lines.
 LINES_OF_A_FAILURE = 15
-# A fresh Ubuntu updates itself behind one's back: 300 s to wait for its lock.
+# A new Ubuntu updates itself in the background: wait up to 300 s for its lock.
 APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300")
 
 
 class SetupError(Exception):
-    """The set-up cannot go on; the message says what to do."""
+    """The setup cannot continue. The message says what to do."""
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def step(what: str) -> Iterator[None]:
 
 
 def run(command: Sequence[str | Path], advice: str) -> None:
-    """Run a command quietly; where it fails, show its last lines and what to do."""
+    """Run a command without output. If it fails, show its last lines and what to do."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-LINES_OF_A_FAILURE:])
@@ -48,7 +48,7 @@ def run(command: Sequence[str | Path], advice: str) -> None:
 
 
 def may_apt() -> list[str] | None:
-    """Return what goes before apt-get: nothing for root, sudo where it asks no password; None: not here."""
+    """Return the prefix of apt-get: nothing for root, sudo if it needs no password; None if apt-get cannot be used."""
     if shutil.which("apt-get") is None:
         return None
     if os.geteuid() == 0:
@@ -59,7 +59,7 @@ def may_apt() -> list[str] | None:
 
 
 def apt_install(before: Sequence[str], packages: Sequence[str]) -> None:
-    """Install the first of these packages that is to be had."""
+    """Install the first available of these packages."""
     apt = [*before, *APT_GET]
     run([*apt, "update"], "Does this machine reach its package mirror?")
     for package in packages:
@@ -69,7 +69,7 @@ def apt_install(before: Sequence[str], packages: Sequence[str]) -> None:
 
 
 def require_ensurepip() -> None:
-    """Make sure that this Python can make a virtual environment: Debian and Ubuntu package that apart."""
+    """Make sure that this Python can create a virtual environment: Debian and Ubuntu package this separately."""
     check = [sys.executable, "-c", "import ensurepip, venv"]
     if not subprocess.run(check, capture_output=True, check=False).returncode:
         return
@@ -82,7 +82,7 @@ def require_ensurepip() -> None:
 
 
 def require_java(majors: Sequence[int]) -> rules.Java:
-    """Return a Java that Spark runs on, installed on Debian and Ubuntu where there is none."""
+    """Return a Java that Spark supports. On Debian and Ubuntu, it is installed if there is none."""
     java = find_java(majors)
     before = None if java else may_apt()
     if before is not None:
@@ -97,14 +97,14 @@ def require_java(majors: Sequence[int]) -> rules.Java:
 
 
 def find_java(majors: Sequence[int]) -> rules.Java | None:
-    """Return JAVA_HOME's where Spark runs on it, else the best Java of this machine."""
+    """Return the Java of JAVA_HOME if Spark supports it, else the best Java of this machine."""
     home = os.environ.get("JAVA_HOME")
     chosen = [Path(home, "bin", "java")] if home else []
     return rules.choose_java(ask_javas(chosen), majors) or rules.choose_java(ask_javas(java_commands()), majors)
 
 
 def java_commands() -> Iterator[Path]:
-    """Yield every `java` there is, that of PATH first."""
+    """Yield every `java` of this machine, beginning with PATH."""
     on_path = shutil.which("java")
     if on_path:
         yield Path(on_path)
@@ -114,7 +114,7 @@ def java_commands() -> Iterator[Path]:
 
 
 def ask_javas(commands: Iterable[Path]) -> Iterator[rules.Java]:
-    """Yield what those that run say of themselves."""
+    """Yield home and version of each `java` that runs."""
     for command in commands:
         with contextlib.suppress(OSError):
             question = [str(command), "-XshowSettings:properties", "-version"]

@@ -1,1 +1,1 @@
-"""The ways: each module's `load(task)` reads the data, returns after the last commit, and tells its phases, if any."""
+"""The ways. Each module's `load(task)` reads the data, returns after the last commit, and returns its phases."""

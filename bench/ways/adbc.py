@@ -1,4 +1,4 @@
-"""ADBC: Arrow batches, encoded as binary COPY in C++; without Spark."""
+"""ADBC: Arrow batches, encoded as binary COPY in C++, without Spark."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Load, each connection its share of the file's row groups; there are no phases."""
+    """Load, with each connection copying its share of the file's row groups. It reports no phases."""
     groups = range(ParquetFile(task.parquet).num_row_groups)
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for _ in pool.map(partial(_copy, task), [groups[first::CONNECTIONS] for first in range(CONNECTIONS)]):

@@ -1,4 +1,4 @@
-"""Spark's own JDBC writer, set up as fast as it gets."""
+"""Spark's own JDBC writer, in its fastest configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Load; there are no phases."""
+    """Load. It reports no phases."""
     server = task.server
     url = f"jdbc:postgresql://{server.host}:{server.port}/{server.dbname}?reWriteBatchedInserts=true"
     properties = {"user": server.user, "driver": "org.postgresql.Driver", "batchsize": str(JDBC_BATCH)}

@@ -1,4 +1,4 @@
-"""Spark's own JDBC reader, set up as fast as it gets. Each of its partitions sees another moment of the table."""
+"""Spark's own JDBC reader, in its fastest configuration. Each of its partitions sees another snapshot of the table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Read; there are no phases."""
+    """Read. It reports no phases."""
     server = task.server
     url = f"jdbc:postgresql://{server.host}:{server.port}/{server.dbname}"
     properties = {"user": server.user, "driver": "org.postgresql.Driver", "fetchsize": str(JDBC_BATCH)}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Read; there are no phases."""
+    """Read. It reports no phases."""
     server = {name: str(value) for name, value in asdict(task.server).items()}
     settings = resolve(Given(server), {}).settings
     wanted = Wanted(TableName.parse(task.table), parallelism=CONNECTIONS)

@@ -1,4 +1,4 @@
-"""The floor: psql sends text that lies ready, so that nothing is left but PostgreSQL's own work."""
+"""The lower bound: psql sends ready-made text, so that only PostgreSQL's own work remains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Load, each file by a psql of its own; there are no phases."""
+    """Load each file by a psql of its own. It reports no phases."""
     with ThreadPoolExecutor(len(TEXTS)) as pool:
         for _ in pool.map(partial(_copy, task), TEXTS):
             pass

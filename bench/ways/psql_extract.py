@@ -1,4 +1,4 @@
-"""The floor of reading: psql takes text, and does nothing with it."""
+"""The lower bound of reading: psql receives text and discards it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Read, each psql its share of the keys; there are no phases."""
+    """Read, with each psql reading its share of the keys. It reports no phases."""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for _ in pool.map(partial(_copy, task), range(CONNECTIONS)):
             pass

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Load; there are no phases."""
+    """Load. It reports no phases."""
     SparkSession.builder.getOrCreate().read.parquet(task.parquet).foreachPartition(partial(_copy, task))
     return {}
 

@@ -1,4 +1,4 @@
-"""What ends every reading by Spark: all rows are made and added up; their count tells that all came."""
+"""The last step of every read by Spark: all rows are produced and added up; their count shows that all arrived."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.plan import PARQUET, Task
 
 
 def drain(rows: DataFrame, task: Task) -> None:
-    """Have Spark make all rows.
+    """Have Spark produce all rows.
 
     Raises:
-        BenchError: They are not as many as those of the data.
+        BenchError: Their number is not that of the data.
     """
     seen = Observation()
     sums = (f.count("*").alias("rows"), f.sum("l_extendedprice").alias("price"), f.sum("l_orderkey").alias("keys"))

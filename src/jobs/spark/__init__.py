@@ -1,5 +1,5 @@
-"""What executors run, and what is asked of Spark: `load_tasks` copy parts in, and `extract_tasks` copy them out.
+"""The code that executors run, and queries of Spark's state. `load_tasks` copy parts in; `extract_tasks` copy them out.
 
-`scheduling` runs parts as jobs, `lineage` tells whether Spark computed one anew, and `workers` what Python there has.
-`row_forms` and `row_hash` make the hashes that a verified load compares.
+`scheduling` runs parts as jobs, `lineage` detects whether Spark recomputed one, and `workers` detects what their Python
+has. `row_forms` and `row_hash` build the hashes that a verified load compares.
 """

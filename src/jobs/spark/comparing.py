@@ -1,6 +1,6 @@
-"""Compare two DataFrames by key, with little data moved: sums of row hashes by bucket first, rows where sums differ.
+"""Compares two DataFrames by key and transfers little data: first sums of row hashes by bucket, then differing rows.
 
-Both sides go through the same expressions, so that equal values have equal hashes whatever their types were.
+Both sides use the same expressions, so that equal values have equal hashes, whatever their types were.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from jobs.copyformat.encode_spark import backquoted
 from jobs.copyformat.write_types import innermost, is_string
 
 BUCKETS = 4096
-"""Groups of keys whose sums are compared. One changed cell among n rows costs reading n / BUCKETS rows of each side."""
+"""Groups of keys whose sums are compared. One changed value among n rows costs reading n / BUCKETS rows per side."""
 
 MISSING, EXTRA, DIFFERENT, REPEATED = "missing", "extra", "different", "repeated"
-"""Of a key: the table lacks it, the source lacks it, a column differs, or it stands more than once on one side."""
+"""A key is missing in the table, or in the source; a column differs; or one side has the key more than once."""
 
 DIFFERENCE, COLUMNS = "difference", "columns"
-"""The columns of the result beside the key's."""
+"""The columns of the result in addition to those of the key."""
 
 SAMPLE_STEPS = 1_000_000
-"""Into how many steps the keys are divided for a sample."""
+"""The number of steps into which keys are divided for a sample."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Compared:
     """A column on both sides.
 
     Attributes:
-        name: in the table, and in the result.
-        source: its name in the source.
-        spark_type: what an extract makes of it; the source is cast to that.
-        padded: char(n), which the server fills with blanks.
-        number_as_text: numeric without precision, which an extract reads as text.
+        name: Its name in the table, and in the result.
+        source: Its name in the source.
+        spark_type: The type that an extract gives it. The source is cast to that type.
+        padded: Whether it is char(n), which the server pads with blanks.
+        number_as_text: Whether it is numeric without a precision, which an extract reads as text.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Compared:
 
 
 def aligned(df: DataFrame, columns: Sequence[Compared], *, is_source: bool) -> DataFrame:
-    """One side with the columns that are compared, under the table's names, each in the form that both sides share."""
+    """Return one side with the compared columns, under the table's names, each in the form that both sides share."""
     return df.select([_canonical(df, column, is_source=is_source).alias(column.name) for column in columns])
 
 
@@ -63,7 +63,7 @@ def _canonical(df: DataFrame, column: Compared, *, is_source: bool) -> Column:
 
 
 def row_hash(columns: Sequence[Compared]) -> Column:
-    """A row's hash. A NULL leaves Spark's hash as it is, so that where the NULLs stand is hashed, too."""
+    """Return a row's hash. Spark's hash skips NULLs, so the positions of the NULLs are hashed, too."""
     parts: list[Column] = []
     for column in columns:
         value = f.col(backquoted(column.name))
@@ -73,7 +73,7 @@ def row_hash(columns: Sequence[Compared]) -> Column:
 
 
 def bucket_sums(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared]) -> DataFrame:
-    """Of each bucket of keys: how many rows there are, and two sums of their hashes that no overflow ends."""
+    """Return for each bucket of keys the number of rows, and two sums of their hashes that cannot overflow."""
     hashed = df.select(bucket(keys).alias("bucket"), row_hash(columns).alias("hash"))
     return hashed.groupBy("bucket").agg(
         f.count("*").alias("rows"),
@@ -84,29 +84,29 @@ def bucket_sums(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compa
 
 
 def bucket(keys: Sequence[Compared]) -> Column:
-    """The bucket of a row's key."""
+    """Return the bucket of a row's key."""
     return f.pmod(row_hash(keys), f.lit(BUCKETS))
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What `bucket_sums` gave, on the driver: for each bucket its sums."""
+    """The result of `bucket_sums` on the driver: the sums of each bucket."""
 
     by_bucket: dict[int, tuple[int, ...]]
 
     @classmethod
     def of(cls, df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared]) -> Sums:
-        """Compute them."""
+        """Compute the sums."""
         rows = bucket_sums(df, keys, columns).collect()
         return cls({row["bucket"]: (row["rows"], row["xor"], row["low"], row["high"]) for row in rows})
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         return sum(sums[0] for sums in self.by_bucket.values())
 
     def unlike(self, other: Sums) -> list[int]:
-        """The buckets whose sums differ."""
+        """Return the buckets whose sums differ."""
         buckets = self.by_bucket.keys() | other.by_bucket.keys()
         return sorted(number for number in buckets if self.by_bucket.get(number) != other.by_bucket.get(number))
 
@@ -119,7 +119,7 @@ def differences(
     columns: Sequence[Compared],
     buckets: Sequence[int],
 ) -> DataFrame:
-    """The keys of some buckets that differ: the key, how, and which columns do."""
+    """Return the keys of some buckets that differ: the key, the kind of difference, and the columns."""
     sides = (_by_key(source, keys, columns, buckets), _by_key(table, keys, columns, buckets))
     left, right = sides[0].alias("source"), sides[1].alias("table")
     same_key = [_of("source", key.name).eqNullSafe(_of("table", key.name)) for key in keys]
@@ -150,7 +150,7 @@ def _of(side: str, name: str) -> Column:
 
 
 def _by_key(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared], buckets: Sequence[int]) -> DataFrame:
-    """A row for each key: how many rows have it, their hashes in order, and the first one's values."""
+    """Return one row for each key: how many rows have it, their hashes in order, and the values of the first one."""
     some = df.where(bucket(keys).isin(list(buckets))).withColumn("_hash", row_hash(columns))
     others = [column for column in columns if column not in keys]
     return some.groupBy([f.col(backquoted(key.name)) for key in keys]).agg(
@@ -161,13 +161,13 @@ def _by_key(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared]
 
 
 def sampled(df: DataFrame, key: Compared, steps: int) -> DataFrame:
-    """The rows whose key falls into the first steps of `SAMPLE_STEPS`: the same keys that `sample_condition` takes."""
+    """Return the rows whose key is in the first steps of `SAMPLE_STEPS`: the same keys as in `sample_condition`."""
     digits = f.substring(f.md5(f.col(backquoted(key.name)).cast("string")), 1, 8)
     return df.where(f.conv(digits, 16, 10).cast("bigint") % SAMPLE_STEPS < steps)
 
 
 def can_be_compared(source: t.DataType, table: t.DataType) -> bool:
-    """Whether a value of the source, cast to what an extract makes of the table's column, is what was loaded."""
+    """Return whether a source value, cast to the type that an extract gives the table's column, is the value loaded."""
     nested = (t.ArrayType, t.MapType, t.StructType)
     if source == table:
         return True
@@ -178,5 +178,5 @@ def can_be_compared(source: t.DataType, table: t.DataType) -> bool:
 
 
 def can_be_sampled(spark_type: t.DataType) -> bool:
-    """Whether Spark and PostgreSQL write a key of this type alike."""
+    """Return whether Spark and PostgreSQL write a key of this type alike."""
     return is_string(spark_type) or isinstance(spark_type, (t.ShortType, t.IntegerType, t.LongType, t.DateType))

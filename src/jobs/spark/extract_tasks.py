@@ -1,4 +1,4 @@
-"""What executors run to read: a part's blocks by COPY, in the snapshot that the driver holds, decoded in bulk."""
+"""What executors run to read: the blocks of a part by COPY, in the driver's snapshot, decoded in bulk."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fetching:
-    """What a task must know to read a part.
+    """What a task needs in order to read a part.
 
     Attributes:
-        parts: of each, its SELECTs.
-        readings: the columns, in the order of the SELECTs.
-        label: for pg_stat_activity.
+        parts: The SELECTs of each part.
+        readings: The columns, in the order of the SELECTs.
+        label: The application_name, for pg_stat_activity.
     """
 
     settings: Settings
@@ -42,16 +42,16 @@ class Fetching:
 
 
 class PartTally(AccumulatorParam[dict[int, tuple[int, int]]]):
-    """Rows and bytes of each part. A part that is read anew is the same again, so that it counts once."""
+    """Rows and bytes of each part. A part that is read again is the same, so it counts once."""
 
     def zero(self, value: dict[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:  # noqa: ARG002 - PySpark's
-        """Nothing was read."""
+        """Return the initial value: nothing was read."""
         return {}
 
     def addInPlace(  # noqa: N802 - PySpark's name
         self, value1: dict[int, tuple[int, int]], value2: dict[int, tuple[int, int]]
     ) -> dict[int, tuple[int, int]]:
-        """Both."""
+        """Return both values combined."""
         value1.update(value2)
         return value1
 
@@ -60,18 +60,18 @@ Tally = Accumulator[dict[int, tuple[int, int]]]
 
 
 def new_tally(context: SparkContext) -> Tally:
-    """A tally of what will be read."""
+    """Return a new, empty tally."""
     return context.accumulator({}, PartTally())
 
 
 def fetch(spark: SparkSession, fetching: Fetching, arrow: bool, tally: Tally) -> DataFrame:
-    """A DataFrame with a partition for each part.
+    """Return a DataFrame with one partition for each part.
 
     Args:
-        spark: the session.
-        fetching: what to read.
-        arrow: decode by PyArrow on the workers; else by Spark's own expressions.
-        tally: counts what was read.
+        spark: The session.
+        fetching: What to read.
+        arrow: Whether to decode by PyArrow on the workers; otherwise by Spark's expressions.
+        tally: Counts what was read.
     """
     cells = _by_arrow(spark, fetching, tally) if arrow else _by_text(spark, fetching, tally)
     carried = {field.name: field.dataType for field in cells.schema}
@@ -94,7 +94,7 @@ def _cell_name(place: int) -> str:
 
 
 def _by_arrow(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame:
-    """Columns of their own types, or of text."""
+    """Return columns of their own types, or of text."""
     from jobs.copyformat import decode_arrow
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -113,7 +113,7 @@ def _by_arrow(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFram
 
 
 def _by_text(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame:
-    """Columns of text, cut out of blocks by the JVM: Python hands over blocks alone."""
+    """Return columns of text, split from blocks by the JVM: Python only transfers blocks."""
     parts = len(fetching.parts)
     numbers = spark.sparkContext.parallelize(range(parts), parts)
     blocks = numbers.flatMap(lambda part: ((block[:-1],) for block in _blocks(fetching, part, tally)))
@@ -127,7 +127,7 @@ def _by_text(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame
 
 
 def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:
-    """The blocks of a part, counted at its end."""
+    """Yield the blocks of a part, which are counted at its end."""
     rows = size = 0
     label = f"{fetching.label} part {part}"
     for block in read_part(fetching.settings, fetching.snapshot, fetching.parts[part], label):
@@ -138,12 +138,12 @@ def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:
 
 
 def read_part(settings: Settings, moment: Snapshot, queries: Iterable[str], label: str) -> Iterator[bytes]:
-    """The blocks of a part's SELECTs, over a connection of its own."""
+    """Yield the blocks of a part's SELECTs, over a connection of its own."""
     with connect_pinned(settings, label) as session, snapshot.adopted(session, moment):
         yield from copied(session, queries)
 
 
 def copied(session: Session, queries: Iterable[str]) -> Iterator[bytes]:
-    """The rows of SELECTs, in blocks of whole lines."""
+    """Yield the rows of SELECTs, in blocks of whole lines."""
     for query in queries:
         yield from session.copy_out(f"COPY ({query}) TO STDOUT")

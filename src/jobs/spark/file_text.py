@@ -1,4 +1,4 @@
-"""Rows as CSV and JSON can hold them: what Spark would write in a form that loses something, or not at all."""
+"""Prepares rows for CSV and JSON: values that Spark would write with a loss, or not at all."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _TOLD = re.compile(r"pgjobs<<(.*?)>>", re.DOTALL)
 
 
 def for_text_files(df: DataFrame, null_rows: bool) -> DataFrame:
-    r"""The rows with binary as PostgreSQL's `\x0a1b`, and an error in place of what the files could not give back.
+    r"""Return the rows with binary as PostgreSQL's `\x0a1b`, and an error for values that files could not reproduce.
 
     Args:
-        df: the rows.
-        null_rows: whether a row of NULLs alone can be written; in a CSV of one column it is an empty line, which Spark
+        df: The rows.
+        null_rows: Whether a row of only NULLs can be written. In a CSV of one column it is an empty line, which Spark
             neither writes nor reads.
     """
     refused = None if null_rows or len(df.columns) > 1 else "holds NULL, which a CSV of one column cannot"
@@ -34,7 +34,7 @@ def for_text_files(df: DataFrame, null_rows: bool) -> DataFrame:
 
 
 def refusal(message: str) -> str | None:
-    """What an error of Spark's says of a column that cannot be written; None for other errors."""
+    """Return the text about a column that cannot be written, from an error of Spark; None for other errors."""
     found = _TOLD.search(message)
     return found.group(1) if found else None
 
@@ -52,6 +52,6 @@ def _written(value: Column, kind: t.DataType, name: str) -> Column:
 
 
 def _refusal(name: str, reason: str, instead_of: Column) -> Column:
-    """An error of the type of a value."""
+    """Return an expression that raises an error, with the type of a value."""
     told = f.raise_error(f.lit(f"pgjobs<<The column {name} {reason}.>>"))
     return f.when(told.cast("string").isNotNull(), instead_of)

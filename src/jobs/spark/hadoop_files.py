@@ -1,4 +1,4 @@
-"""Files below a path of any file system that Spark knows."""
+"""Files below a path, in any file system that Spark supports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pyspark.sql import SparkSession
 
 
 def below(spark: SparkSession, path: str) -> list[str]:
-    """The files of data below a path, at any depth; none where there is no such path.
+    """Return the data files below a path, at any depth; empty if the path does not exist.
 
-    Files whose names begin with an underscore are marks, which a later write of the same name replaces.
+    Files whose names begin with an underscore are markers, which a later write replaces.
     """
     root, system = _open(spark, path)
     if not system.exists(root):
@@ -33,19 +33,19 @@ def remove(spark: SparkSession, paths: Sequence[str]) -> None:
 
 
 def exists(spark: SparkSession, path: str) -> bool:
-    """Whether there is a file or a folder."""
+    """Return whether a file or a folder exists."""
     root, system = _open(spark, path)
     return bool(system.exists(root))
 
 
 def remove_folder(spark: SparkSession, path: str) -> None:
-    """Remove a folder and all that is in it, if it is there."""
+    """Remove a folder with its contents, if it exists."""
     root, system = _open(spark, path)
     system.delete(root, True)
 
 
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    """A path and its file system, as Hadoop has them. PySpark has no public way there."""
+    """Return a path and its file system as Hadoop's objects. PySpark has no public access to them."""
     jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - see above
     made = jvm.org.apache.hadoop.fs.Path(path)
     return made, made.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())  # noqa: SLF001 - see above

@@ -1,13 +1,14 @@
-"""Whether parts of a job can have seen different outcomes of one shuffle.
+"""Detects whether parts of a job may have read different results of the same shuffle.
 
-Spark computes lost outputs of a shuffle anew, and only those. Of an input that depends on chance or on the order in
-which rows arrive (rand, limit, dropDuplicates, row_number with ties), they may then deal rows out in another way, so
-that what was read before and what is read later do not fit together: rows are lost or doubled. Spark itself notices
-that for few inputs, and within a job only.
+Spark recomputes lost outputs of a shuffle, and only those. If the input depends on randomness or on the order in which
+rows arrive (rand, limit, dropDuplicates, row_number with ties), the recomputed outputs may distribute rows differently,
+so that what was read before and after does not fit together: rows are lost or duplicated. Spark itself detects this for
+few inputs, and only within a job.
 
-The scheduler's own table of map outputs tells, by the numbers that it gave the tasks which wrote them. Numbers grow,
-and a task starts only when all outputs are there that it reads. So an output with a higher number than a task that
-reads the shuffle was computed anew after that task began.
+The scheduler's table of map outputs shows it, by the ids of the tasks that wrote them. Ids increase, and a task starts
+only when all outputs that it reads exist. So an output with a higher id than a task that reads the shuffle was
+recomputed
+after that task had begun.
 """
 
 from __future__ import annotations
@@ -21,30 +22,30 @@ from pyspark import RDD
 
 @dataclass(frozen=True)
 class Tasks:
-    """The numbers of the first and the last of some tasks: those whose outputs count."""
+    """The first and the last id of a set of tasks: those whose outputs count."""
 
     first: int
     last: int
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> Tasks | None:
-        """None of no tasks."""
+        """Return the range of the ids; None if there are none."""
         found = list(numbers)
         return cls(min(found), max(found)) if found else None
 
 
 Shuffles = dict[int, "tuple[Tasks | None, frozenset[int]]"]
-"""By number: the tasks whose outputs a shuffle holds, and the shuffles that they read."""
+"""By id of the shuffle: the tasks whose outputs it holds, and the shuffles that they read."""
 
 
 def was_recomputed(rdd: RDD[Any], attempts: Iterable[int]) -> bool:
-    """Whether a shuffle that the RDD is made of was computed anew after a task that counts had begun to read it.
+    """Return whether a shuffle below the RDD was recomputed after a counting task had begun to read it.
 
     Args:
-        rdd: what was computed.
-        attempts: the numbers of the tasks that made its partitions.
+        rdd: The computed RDD.
+        attempts: The ids of the tasks that computed its partitions.
     """
-    # PySpark has no public way to an RDD's lineage, nor to the outputs of its shuffles.
+    # PySpark has no public access to an RDD's lineage, or to the outputs of its shuffles.
     jvm_rdd: Any = rdd._jrdd.rdd()  # noqa: SLF001 - see above
     tracker: Any = rdd.context._jsc.sc().env().mapOutputTracker()  # noqa: SLF001 - see above
     shuffles: Shuffles = {}
@@ -53,7 +54,7 @@ def was_recomputed(rdd: RDD[Any], attempts: Iterable[int]) -> bool:
 
 
 def is_torn(readers: Tasks | None, read: frozenset[int], shuffles: Shuffles) -> bool:
-    """Whether one of these tasks, or of those whose outputs they read, began before the outputs that it reads."""
+    """Return whether one of these tasks, or of those whose outputs they read, began before outputs that it reads."""
     return _began_before(readers, read, shuffles) or any(
         _began_before(tasks, below, shuffles) for tasks, below in shuffles.values()
     )
@@ -65,7 +66,7 @@ def _began_before(readers: Tasks | None, read: frozenset[int], shuffles: Shuffle
 
 
 def _explore(rdd: Any, tracker: Any, shuffles: Shuffles) -> frozenset[int]:  # noqa: ANN401 - the JVM's objects
-    """The shuffles that an RDD reads; they, and those below, are noted."""
+    """Return the shuffles that an RDD reads. They, and those below them, are added to `shuffles`."""
     read: set[int] = set()
     seen: set[int] = set()
     waiting = [rdd]
@@ -86,7 +87,7 @@ def _explore(rdd: Any, tracker: Any, shuffles: Shuffles) -> frozenset[int]:  # n
 
 
 def _writers(tracker: Any, shuffle: int) -> Iterator[int]:  # noqa: ANN401 - the JVM's object
-    """The numbers of the tasks that wrote a shuffle's outputs; of an output that is lost since, too."""
+    """Yield the ids of the tasks that wrote a shuffle's outputs, including outputs that were lost since."""
     found = tracker.shuffleStatuses().get(shuffle)
     if found.isDefined():
         outputs, lost = found.get().mapStatuses(), found.get().mapStatusesDeleted()

@@ -1,4 +1,4 @@
-"""Which columns hold what PostgreSQL refuses without saying where: NUL characters, and bytes that are not UTF-8."""
+"""Finds columns with values that PostgreSQL refuses without naming the column: NULs, and bytes that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from jobs.copyformat.write_types import innermost, is_string
 
 
 def may_hold(kind: t.DataType) -> bool:
-    """Whether values of a type are text, or arrays of it."""
+    """Return whether values of a type are text, or arrays of text."""
     return is_string(innermost(kind))
 
 
 def columns_not_utf8(df: DataFrame, names: Sequence[str]) -> list[str]:
-    """Those of the columns in which some value holds bytes that are not UTF-8. It reads the data once more."""
+    """Return the columns in which a value contains bytes that are not UTF-8. This reads the data once more."""
     return _columns_where(df, names, lambda value: ~is_utf8(value.cast(t.StringType())))
 
 
 def columns_with_nul(df: DataFrame, names: Sequence[str]) -> list[str]:
-    """Those of the columns in which some value holds a NUL. It reads the data once more."""
+    """Return the columns in which a value contains a NUL. This reads the data once more."""
     return _columns_where(df, names, lambda value: f.instr(value.cast(t.StringType()), "\0") > 0)
 
 

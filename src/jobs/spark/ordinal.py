@@ -1,4 +1,4 @@
-"""The greatest value of a column, seen while its rows pass by."""
+"""The maximum of a column, observed while its rows are processed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from jobs.copyformat.encode_spark import backquoted
 
 
 class Greatest:
-    """Observes a column of an integer or a timestamp.
+    """Observes a column of an integer or timestamp type.
 
     Args:
-        column: its name; empty to observe nothing.
+        column: Its name; empty to observe nothing.
     """
 
     def __init__(self, column: str) -> None:
@@ -21,7 +21,7 @@ class Greatest:
         self._observation = Observation()
 
     def observed(self, df: DataFrame) -> DataFrame:
-        """The same rows. The first action on them is what counts."""
+        """Return the same rows. The first action on them determines the result."""
         if not self._column:
             return df
         greatest = f.max(df[backquoted(self._column)])
@@ -30,5 +30,5 @@ class Greatest:
         return df.observe(self._observation, greatest.cast(t.StringType()).alias("greatest"))
 
     def text(self) -> str | None:
-        """The greatest, as text; None where there were no rows, or nothing is observed."""
+        """Return the maximum as text; None if there were no rows, or nothing is observed."""
         return self._observation.get["greatest"] if self._column else None

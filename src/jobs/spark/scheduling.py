@@ -1,7 +1,8 @@
-"""Run an RDD's partitions as Spark jobs, a bounded number at once.
+"""Runs the partitions of an RDD as Spark jobs, a limited number at a time.
 
-Bounding is done by the driver, which submits a job for each partition as another one ends: no partition is merged
-with another (as coalesce would), and no task waits in an executor with a core.
+The driver submits a job for each partition when another one ends. So no partitions are merged (as coalesce would), and
+no
+task occupies an executor's core while it waits.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ T = TypeVar("T")
 
 @contextmanager
 def job_group(context: SparkContext, name: str, description: str) -> Iterator[None]:
-    """Name the jobs that the block submits, and cancel those that still run when it raises.
+    """Name the jobs that the block submits, and cancel those that still run if it raises.
 
-    Afterwards the thread's jobs are the caller's again, in the group that it has chosen.
+    After the block, the thread's jobs belong to the caller's own job group again.
     """
     before = {name: context.getLocalProperty(name) for name in _GROUP_PROPERTIES}
     context.setJobGroup(name, description, interruptOnCancel=True)
@@ -35,17 +36,17 @@ def job_group(context: SparkContext, name: str, description: str) -> Iterator[No
 
 
 _GROUP_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel")
-"""What setJobGroup sets: the caller may have a group of its own."""
+"""The properties that setJobGroup sets. The caller may have a job group of its own."""
 
 
 def run_partitions(rdd: RDD[T], partitions: int, at_once: int, group: str) -> list[T]:
-    """Compute every partition of an RDD, at most so many at once.
+    """Compute every partition of an RDD, at most so many at a time.
 
     Returns:
-        What the attempts gave that Spark accepted: one for each partition.
+        The results of the attempts that Spark accepted, one for each partition.
 
     Raises:
-        Exception: as Spark has it, of the first partition that fails; the others are cancelled.
+        Exception: Spark's error for the first partition that fails. The others are cancelled.
     """
     if partitions <= at_once:
         return rdd.collect()

@@ -1,4 +1,4 @@
-"""What Python workers have."""
+"""What Python workers have installed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 
 def workers_have_arrow(spark: SparkSession) -> bool:
-    """Whether PyArrow is there, on this driver to plan with (Spark's mapInArrow wants pandas, too) and on a worker."""
+    """Return whether PyArrow is available, on the driver (Spark's mapInArrow also needs pandas) and on a worker."""
     return _has_arrow() and bool(spark.sparkContext.parallelize([0], 1).map(lambda _: _has_arrow()).first())
 
 
