@@ -1,4 +1,4 @@
-"""Break real jobs at random, from a seed, and say what was lost.
+"""Break real jobs at random, from a seed, and report what was lost.
 
 Run by `make chaos`; `SEED=7 TIMES=1 make chaos` repeats one trial.
 """
@@ -25,7 +25,7 @@ from servermgr.errors import DatabaseException, WorkerError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the trials; the exit status is 1 where one of them found something."""
+    """Run the trials. The exit status is 1 if one of them found something."""
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the first trial, or of each; default: 1")
     parser.add_argument("--times", type=int, default=1, help="trials from each seed on; default: 1")
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def tell(trials: Sequence[plan.Trial], lacking: Mapping[str, str]) -> int:
-    """Run the trials, a line for each, and sum up, also where they are interrupted."""
+    """Run the trials, print a line for each, and a summary, also if interrupted."""
     start = time.monotonic()
     verdicts: list[Verdict] = []
     try:
@@ -69,7 +69,7 @@ def tell(trials: Sequence[plan.Trial], lacking: Mapping[str, str]) -> int:
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """A server, a way to it, and drivers as they are needed; all gone afterwards."""
+    """Provide a server, a proxy, and drivers on demand. All are ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="pgjobs-chaos-") as folder, server.server() as postgres:
         wire = Wire((postgres.manager.host, postgres.manager.port))
         with wire.listening() as port:

@@ -1,7 +1,7 @@
-"""A clock of the server's that can jump: libfaketime between the server and its machine, where there is one.
+"""A clock of the server that can jump: libfaketime between the server and its machine, if it is installed.
 
-The server's alone. Python's `time.sleep` fails under libfaketime, and so does a driver. What the jobs measure, they
-measure by a clock that does not jump (`time.monotonic`).
+Only the server uses it. Python's `time.sleep` fails under libfaketime, and so would a driver. Jobs measure time by a
+clock that does not jump (`time.monotonic`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 _PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
 _CACHED = 1
-"""Seconds for which a process of the server's keeps the offset."""
+"""Seconds for which a server process caches the offset."""
 
 JUMPS = (-86_400, -3_600, -90, 90, 3_600, 86_400)
 """Seconds."""
 
 
 def library() -> Path | None:
-    """Where libfaketime is: apt install libfaketime."""
+    """Return the path of libfaketime, if it is installed (apt install libfaketime)."""
     for place in _PLACES:
         for path in Path("/").glob(place[1:]):
             return path
@@ -29,10 +29,10 @@ def library() -> Path | None:
 
 
 class Clock:
-    """How far the server's clock is off.
+    """The offset of the server's clock.
 
     Args:
-        file: keeps it.
+        file: The file that stores it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -40,16 +40,16 @@ class Clock:
         self.right()
 
     def jump(self, choose: random.Random) -> None:
-        """Be wrong from now on."""
+        """Set a wrong time."""
         self._file.write_text(f"{choose.choice(JUMPS):+d}\n")
 
     def right(self) -> None:
-        """Be right again."""
+        """Set the right time."""
         self._file.write_text("+0\n")
 
     @contextlib.contextmanager
     def for_children(self) -> Iterator[None]:
-        """Processes that are started meanwhile have this clock, where it can be had."""
+        """Give this clock to processes that the block starts, if libfaketime is installed."""
         found = library()
         if found is None:
             yield

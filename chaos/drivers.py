@@ -29,7 +29,7 @@ _CONF = {
     "spark.eventLog.enabled": "true",
     "spark.eventLog.compress": "false",
     "spark.eventLog.rolling.enabled": "false",
-    # Jobs are short: what is compiled best is compiled for nobody.
+    # Jobs are short: the optimizing compiler would take longer than it saves.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.python.daemon.module": "chaos.spark_daemon",
@@ -59,8 +59,8 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        status: its exit status; None where its driver was killed.
-        out, err: what it printed.
+        status: Its exit status; None if its driver was killed.
+        out, err: Its output.
     """
 
     status: int | None
@@ -69,7 +69,7 @@ class Outcome:
 
     @property
     def last_line(self) -> str:
-        """The last of what it complained."""
+        """Return the last line of its error output."""
         lines = self.err.strip().splitlines()
         return lines[-1] if lines else "nothing"
 
@@ -79,8 +79,8 @@ class Driver:
 
     Args:
         master: Spark's master: `local-cluster[2,1,640]` has executors as processes.
-        folder: for all that it writes.
-        password: of the jobs' role.
+        folder: The folder for everything that it writes.
+        password: The password of the jobs' role.
     """
 
     def __init__(self, master: str, folder: Path, password: str) -> None:
@@ -125,24 +125,24 @@ class Driver:
         self._answers.put(None)
 
     def ask(self, job: Mapping[str, Any]) -> None:
-        """Begin a job."""
+        """Start a job."""
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        with contextlib.suppress(BrokenPipeError):  # it has died: its outcome says so
+        with contextlib.suppress(BrokenPipeError):  # it has died, which its outcome shows
             self._process.stdin.write(json.dumps(job).encode() + b"\n")
             self._process.stdin.flush()
 
     def await_outcome(self, patience: float) -> Outcome:
-        """Wait for the end of what was asked.
+        """Wait for the end of the job.
 
         Raises:
-            ChaosError: it does not end in time.
+            ChaosError: It does not end in time.
         """
         try:
             line = self._answers.get(timeout=patience)
         except queue.Empty:
             raise ChaosError(f"a job did not end within {patience:.0f} s") from None
         if line is None:
-            self._answers.put(None)  # it stays so
+            self._answers.put(None)  # later calls get the same
             self._process.wait()
             return Outcome(None)
         told = json.loads(line)
@@ -150,16 +150,16 @@ class Driver:
 
     @property
     def left(self) -> list[str]:
-        """Processes of it, where it has ended: all that it ever started has its session."""
+        """Return the driver's remaining processes after its end: everything that it started is in its session."""
         return [] if self.runs else [_command(one)[-100:] for one in _of_session(self._process.pid)]
 
     @property
     def runs(self) -> bool:
-        """Whether it has not ended."""
+        """Return whether it still runs."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """Kill the driver: its Python, then its JVM. Executors are left to notice by themselves."""
+        """Kill the driver: its Python, then its JVM. Executors have to notice by themselves."""
         below = self._family()
         self._process.kill()
         for process in below:
@@ -168,7 +168,7 @@ class Driver:
         self._process.wait()
 
     def close(self) -> None:
-        """End it with all that is below it."""
+        """End it, with all processes below it."""
         below = self._family()
         self._process.kill()
         self._process.wait()
@@ -177,7 +177,7 @@ class Driver:
         self._log.close()
 
     def kill_task(self) -> None:
-        """Have Spark kill a task that runs."""
+        """Have Spark kill a running task."""
         self._kill_request.touch()
 
     def kill_worker(self, choose: random.Random) -> None:
@@ -185,7 +185,7 @@ class Driver:
         _kill_one(choose, [process for process in self._family() if _is_worker(process)])
 
     def kill_executor(self, choose: random.Random) -> None:
-        """Kill an executor's JVM."""
+        """Kill the JVM of an executor."""
         _kill_one(choose, [process for process in self._family() if _is_executor(process)])
 
     def _family(self) -> list[psutil.Process]:
@@ -197,7 +197,7 @@ class Driver:
 
 
 def _of_session(number: int) -> list[psutil.Process]:
-    """The processes of a session, also those whose parents have died."""
+    """Return the processes of a session, including those whose parents have died."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
@@ -207,7 +207,7 @@ def _of_session(number: int) -> list[psutil.Process]:
 
 
 def _spark_home(folder: Path) -> Path:
-    """Spark, as it is installed, in a folder of ours: a local cluster's workers write below it."""
+    """Copy the installed Spark into a folder of ours, because the workers of a local cluster write below it."""
     if not folder.exists():
         folder.mkdir()
         installed = Path(pyspark.__file__).parent
@@ -229,7 +229,7 @@ def _is_executor(process: psutil.Process) -> bool:
 
 
 def _is_worker(process: psutil.Process) -> bool:
-    return "-m chaos.spark_daemon" in _command(process)  # the JVM names the module, too, among its settings
+    return "-m chaos.spark_daemon" in _command(process)  # the JVM's settings name this module, too
 
 
 def _is_driver_jvm(process: psutil.Process) -> bool:

@@ -1,7 +1,7 @@
-"""What ends the trials themselves; what they find is no error of theirs."""
+"""The error that ends the trials. Their findings are not errors of this kind."""
 
 from __future__ import annotations
 
 
 class ChaosError(Exception):
-    """The trials cannot go on."""
+    """The trials cannot continue."""

@@ -1,4 +1,4 @@
-"""What breaks: each fault does one thing when its moment has come, and heals what would not heal by itself."""
+"""The faults. Each disturbs one thing when it is triggered, and repairs what would not recover by itself."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from chaos.wire import Link
 
 @dataclass
 class Scene:
-    """What a fault can get at.
+    """What a fault can disturb.
 
     Attributes:
-        beside: what must end before the trial is judged: threads of faults that pass.
+        beside: What must end before the trial is judged: threads of temporary faults.
     """
 
     trial: Trial
@@ -37,12 +37,12 @@ class Scene:
     failures: list[str] = field(default_factory=list)
 
     def meanwhile(self, work: Callable[[], None]) -> None:
-        """Do something while the job goes on."""
+        """Do something while the job continues."""
 
         def run() -> None:
             try:
                 work()
-            except Exception as error:  # noqa: BLE001 - to be told by `settle`, whatever it is
+            except Exception as error:  # noqa: BLE001 - `settle` reports it, whatever it is
                 self.failures.append(f"{self.trial.fault}: {error}")
 
         thread = threading.Thread(target=run, daemon=True)
@@ -50,10 +50,10 @@ class Scene:
         thread.start()
 
     def settle(self) -> bool:
-        """Wait until what goes on beside the job has ended; whether all of it was done.
+        """Wait until everything beside the job has ended. Return whether all of it was done.
 
         Raises:
-            ChaosError: a fault could not be made, or not be mended.
+            ChaosError: A fault could not be caused or repaired.
         """
         for thread in self.beside:
             thread.join(60)
@@ -149,10 +149,10 @@ FAULTS: dict[str, Fault] = {
     "lock target": _lock,
     **dict.fromkeys(tables.NEIGHBOURS, _somebody_else),
 }
-"""By name. Those of a trial that are not here lie in its input, its role, or another job beside it."""
+"""The faults by name. The others are caused by a trial's input, its role, or another job beside it."""
 
 
 def springing(scene: Scene) -> Spring | None:
-    """What an ambush does; None where the fault needs none."""
+    """Return the action of an ambush; None if the fault needs none."""
     fault = FAULTS.get(scene.trial.fault)
     return None if fault is None else lambda link: fault(scene, link)

@@ -1,4 +1,4 @@
-"""What this machine has, and what it lacks."""
+"""Which of the needed programs this machine has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PGCOPY_SINCE = 4
 
 
 def lacking() -> dict[str, str]:
-    """The jobs and faults that cannot be had here, each with the reason."""
+    """Return the jobs and faults that are impossible here, each with the reason."""
     missing = {}
     if int(pyspark.__version__.partition(".")[0]) < _PGCOPY_SINCE:
         missing.update({flow: "Spark 3.5 has no data sources in Python" for flow in FLOWS if flow.startswith("pgcopy")})
@@ -30,7 +30,7 @@ def lacking() -> dict[str, str]:
 
 
 def versions() -> str:
-    """What is tried."""
+    """Return the versions that are tested."""
     postgres = binaries.find().bin / "postgres"
     told = subprocess.run([str(postgres), "--version"], capture_output=True, text=True, check=True).stdout
     server = " ".join(told.split()[1:3]).replace("(PostgreSQL)", "PostgreSQL")

@@ -1,4 +1,4 @@
-"""A trial's job as its driver is asked for it: command lines and options, as a user writes them."""
+"""A trial's job as a request to its driver: command lines and options, as a user writes them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Place:
     """Where a job works.
 
     Attributes:
-        port: of the way to the server.
-        database: its name.
-        folder: for files.
+        port: The port of the proxy.
+        database: The name of the database.
+        folder: The folder for files.
     """
 
     port: int
@@ -29,42 +29,42 @@ class Place:
 
     @property
     def source(self) -> Path:
-        """The folder of a load's input."""
+        """Return the folder of a load's input."""
         return self.folder / "source"
 
     @property
     def lake(self) -> Path:
-        """The folder of an extract's output."""
+        """Return the folder of an extract's output."""
         return self.folder / "lake"
 
     def flags(self) -> list[str]:
-        """The connection, for a command line."""
+        """Return the connection as flags of a command line."""
         flags = ["--host", "127.0.0.1", "--port", str(self.port), "--dbname", self.database, "--user", LOADER]
         return [*flags, "--sslmode", "disable", "--connect-deadline", "15"]
 
     def options(self) -> dict[str, str]:
-        """The connection, for `pgcopy`."""
+        """Return the connection as options of `pgcopy`."""
         where = {"host": "127.0.0.1", "port": str(self.port), "dbname": self.database, "user": LOADER}
         return {**where, "sslmode": "disable", "connectDeadline": "15"}
 
 
 def load_id(trial: Trial) -> str:
-    """Names the trial's load."""
+    """Return the trial's load id."""
     return f"chaos/{trial.seed}"
 
 
 def keys(trial: Trial) -> str:
-    """The key columns of its mode; none for modes without."""
+    """Return the key columns of its mode; empty for modes without keys."""
     return "id" if trial.mode in ("upsert", "ignore") else ""
 
 
 def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
-    """The job.
+    """Return the request for the job.
 
     Args:
-        trial: whose.
-        place: where.
-        identity: the load id, where it is not the trial's own.
+        trial: The trial.
+        place: Where the job works.
+        identity: The load id, if it is not the trial's own.
     """
     identity = identity or load_id(trial)
     if trial.flow == "load":
@@ -122,7 +122,7 @@ def _extract_arguments(trial: Trial, place: Place) -> list[str]:
 
 
 def _select(trial: Trial) -> str:
-    """The rows of the input, by a query that fails, is slow or shuffles as the trial has it."""
+    """Return the query of the input rows, which fails, is slow or shuffles as the trial requires."""
     once = _is_null(f"java_method('java.lang.System', 'setProperty', 'chaos-{trial.seed}', 'x')")
     here = f"id = {trial.moment.at * 7919 % ROWS} AND {once}"
     identifier = "id"
@@ -136,5 +136,5 @@ def _select(trial: Trial) -> str:
 
 
 def _is_null(call: str) -> str:
-    """Whether Java returned null: `java_method` makes a text of everything."""
+    """Return a condition for Java's null: `java_method` converts everything to text."""
     return f"coalesce({call}, 'null') = 'null'"

@@ -1,4 +1,4 @@
-"""Says what is there after a job, by psql and PyArrow, and what is wrong with it. Nothing here is the product's."""
+"""Determines the state after a job, by psql and PyArrow, and what is wrong with it. It uses no code of the product."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from chaos.rows import AS_JSON
 from chaos.server import Database
 
 PATIENCE = 20.0
-"""Seconds after a job's end until everything of it must have ended: an executor of a dead driver needs a while."""
+"""Seconds after a job's end until all of its processes must have ended. An executor of a killed driver is slow."""
 
 
 def marker(database: Database, load_id: str) -> bool:
-    """Whether the ledger has a load."""
+    """Return whether the ledger contains a load."""
     if not database.run("SELECT to_regclass('public.table_updates')").strip():
         return False
     return bool(database.run(f"SELECT 1 FROM public.table_updates WHERE update_id = '{load_id}'").strip())
 
 
 def table(database: Database, name: str) -> list[list[Any]]:
-    """The rows of a table of the shop's, as `rows.as_json` has them; none where there is no such table."""
+    """Return the rows of a table, as `rows.as_json` prints them; empty if the table does not exist."""
     if not database.run(f"SELECT to_regclass('shop.{name}')").strip():
         return []
     return database.as_json(f"SELECT {AS_JSON} FROM shop.{name} ORDER BY id")
 
 
 def difference(found: Sequence[Any], expected: Sequence[Any]) -> str:
-    """What tells two lists of rows apart, in a few words; empty where they are equal."""
+    """Return the difference between two lists of rows in a few words; empty if they are equal."""
     if list(found) == list(expected):
         return ""
     extra, missing = Counter(map(repr, found)), Counter(map(repr, expected))
@@ -49,7 +49,7 @@ def difference(found: Sequence[Any], expected: Sequence[Any]) -> str:
 
 
 def source(database: Database) -> list[tuple[Any, ...]]:
-    """The rows of a table that is read."""
+    """Return the rows of a table that is read."""
     return [
         tuple(row)
         for row in database.as_json("SELECT json_build_array(id, version, text) FROM shop.target ORDER BY id")
@@ -57,7 +57,7 @@ def source(database: Database) -> list[tuple[Any, ...]]:
 
 
 def lake(folder: Path) -> list[tuple[Any, ...]]:
-    """The rows of a folder of Parquet files: of those that a stream has committed, or of all that are not hidden."""
+    """Return the rows of a folder of Parquet files: those that a stream has committed, or all that are not hidden."""
     files = _committed(folder) if (folder / "_spark_metadata").exists() else _shown(folder)
     if not files:
         return []
@@ -74,19 +74,19 @@ def _shown(folder: Path) -> list[str]:
 
 
 def _committed(folder: Path) -> list[str]:
-    """The files that the log of a stream's batches names: each batch a file, its first line a version."""
+    """Return the files that the log of a stream's batches names: a file per batch, whose first line is a version."""
     batches = [path for path in (folder / "_spark_metadata").iterdir() if not path.name.startswith(".")]
     lines = [json.loads(line) for batch in batches for line in batch.read_text().splitlines()[1:]]
     return sorted({unquote(urlsplit(line["path"]).path) for line in lines})
 
 
 def newest(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Of each id, the row with the highest version."""
+    """Return the row with the highest version of each id."""
     return sorted({row[0]: row for row in sorted(rows, key=lambda row: row[1])}.values())
 
 
 def left_in(database: Database, ended: Sequence[Driver]) -> list[str]:
-    """What is left, after it had time to end: staging tables, sessions, advisory locks, processes of dead drivers."""
+    """Return what is left after a while: staging tables, sessions, advisory locks, processes of killed drivers."""
     return _until_none(lambda: _left_now(database) + [f"process {left}" for driver in ended for left in driver.left])
 
 
@@ -109,7 +109,7 @@ def _until_none(look: Callable[[], list[str]]) -> list[str]:
     while True:
         try:
             left = look()
-        except ChaosError as error:  # the server may be on its way up
+        except ChaosError as error:  # the server may be restarting
             left = [str(error)]
         if not left or time.monotonic() > deadline:
             return left

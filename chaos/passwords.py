@@ -16,12 +16,12 @@ _ITERATIONS = 4096
 
 
 def plant() -> str:
-    """A password that is nowhere by chance."""
+    """Return a password that occurs nowhere by chance."""
     return f"planted-{secrets.token_hex(12)}"
 
 
 def verifier(password: str) -> str:
-    """What the server keeps of a password, for CREATE ROLE: the password itself must not reach the server's log.
+    """Return the server's verifier of a password, for CREATE ROLE: the password itself must not reach the server's log.
 
     https://www.postgresql.org/docs/current/catalog-pg-authid.html
     """
@@ -38,11 +38,11 @@ def _only_grows(path: Path) -> bool:
 
 
 class Search:
-    """Looks for a password in files, of each only what is new since the last time.
+    """Searches files for a password. In each file, only what is new since the last search is read.
 
     Args:
-        password: what must not be found.
-        folders: everything that is written lies in these.
+        password: The password that must not be found.
+        folders: The folders that contain everything that is written.
     """
 
     def __init__(self, password: str, *folders: Path) -> None:
@@ -51,10 +51,10 @@ class Search:
         self._read: dict[Path, tuple[float, int]] = {}
 
     def in_files(self) -> Iterator[str]:
-        """The files that hold it."""
+        """Return the files that contain it."""
         for folder in self._folders:
             for path in folder.rglob("*"):
-                with contextlib.suppress(OSError):  # it has gone meanwhile
+                with contextlib.suppress(OSError):  # the file was removed meanwhile
                     if path.is_file() and not path.is_symlink() and self._is_in(path):
                         yield f"the password is in {path.relative_to(folder)}"
 
@@ -70,13 +70,13 @@ class Search:
             return self._secret in file.read()
 
     def in_texts(self, texts: Iterable[tuple[str, str]]) -> Iterator[str]:
-        """The texts that hold it, by what they are."""
+        """Return the names of the texts that contain it."""
         for what, text in texts:
             if self._secret.decode() in text:
                 yield f"the password is in {what}"
 
     def in_command_lines(self) -> Iterator[str]:
-        """The processes below this one that show it to everybody."""
+        """Return the processes below this one that show it in their command lines."""
         for process in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 yield from self.in_texts([(f"the command line of {process.name()}", " ".join(process.cmdline()))])

@@ -1,6 +1,6 @@
-"""What a trial does: all of it follows from the trial's seed.
+"""The plan of a trial, which follows entirely from its seed.
 
-Seeds 1 to `len(DECK)` run each job with each fault that makes sense for it, once; later seeds draw among these.
+Seeds 1 to `len(DECK)` combine each job with each of its faults once; later seeds draw among these combinations.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ ROWS = 12_000
 """Rows of a load's input."""
 
 VERIFIED = 2
-"""Of so many loads one verifies what it publishes."""
+"""One in so many loads uses --verify."""
 
 OVERLAP = 500
-"""Rows that a table has before, of which, in keyed modes, as many again have the keys of loaded rows."""
+"""Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
 
 FLOWS = {
     "load": 10,
@@ -44,7 +44,7 @@ TARGETS = {
     "upsert": ("new", "indexed", "partitioned"),
     "ignore": ("new", "indexed", "partitioned"),
 }
-"""The modes of a write, each with the kinds of table that it works on."""
+"""The modes of a write, each with the kinds of tables for which it works."""
 
 STATEMENTS = {
     "load": 90,
@@ -55,7 +55,7 @@ STATEMENTS = {
     "pgcopy read": 60,
     "pgcopy stream read": 70,
 }
-"""About as many statements as an undisturbed job sends; a fault's moment is drawn among them."""
+"""The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
 WIRE_FAULTS = ("cut", "lose answer", "stall", "slow down", "half-close", "vanish")
 PROCESS_FAULTS = ("kill worker", "kill executor", "kill driver", "kill task")
@@ -77,7 +77,7 @@ FAULTS = {
     "incremental": (*_COMMON, *NEIGHBOURS_OF_NEWER, "same id"),
     "pgcopy stream read": (*_COMMON, *NEIGHBOURS_OF_NEWER[:-1]),
 }
-"""The faults that make sense for each job."""
+"""The faults that are meaningful for each job."""
 
 _PARTITIONS_CHANGE = ("detach and attach", "attach partition", "detach partition")
 _FILES_ONLY = ("fail upstream", "slow twin")
@@ -88,9 +88,10 @@ class Moment:
     """When a fault strikes.
 
     Attributes:
-        unit: "statement" or "byte" (of COPY), counted over all of the job's connections, or a step's name.
-        at: at which of them.
-        answered: once the server has done it, before the job is told; else before the server hears of it.
+        unit: "statement" or "byte" (of COPY), counted over all connections of the job, or the name of a step.
+        at: The number of the statement, byte or step.
+        answered: Whether it strikes after the server has executed the statement and before the job gets the answer;
+            otherwise before the server gets the statement.
     """
 
     unit: str
@@ -107,14 +108,14 @@ class Trial:
     """One job, one fault.
 
     Attributes:
-        flow: which job runs.
-        mode: of a load; a job that reads has none.
-        target: the kind of table.
-        input: where a load's rows come from.
-        fault: what breaks.
-        moment: when.
-        seconds: how long a fault lasts that passes.
-        verify: a load verifies what it publishes.
+        flow: The job.
+        mode: The mode of a load; a job that reads has none.
+        target: The kind of table.
+        input: The source of a load's rows.
+        fault: What breaks.
+        moment: When it breaks.
+        seconds: How long a temporary fault lasts.
+        verify: Whether a load uses --verify.
     """
 
     seed: int
@@ -135,7 +136,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Case:
-    """A job, where it works, and what breaks; the moment is drawn for each trial."""
+    """A job, its table, and what breaks. The point in time is drawn for each trial."""
 
     flow: str
     fault: str
@@ -144,7 +145,7 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Each job with each of its faults; modes and tables of writes take turns."""
+    """Return each job with each of its faults. Modes and tables of writes alternate."""
     kinds = cycle([(mode, target) for mode, targets in TARGETS.items() for target in targets])
     for flow, faults in FAULTS.items():
         for fault in faults:
@@ -163,11 +164,11 @@ DECK = _shuffled(list(cases()))
 
 
 def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
-    """The trial of a seed.
+    """Return the trial of a seed.
 
     Args:
-        seed: from 1 on.
-        lacking: flows and faults that cannot be had here; others take their place.
+        seed: The seed, from 1 on.
+        lacking: Flows and faults that are impossible here. Others replace them.
     """
     choose = random.Random(seed)  # noqa: S311 - a repeatable draw, and no secret
     case = DECK[seed - 1] if 0 < seed <= len(DECK) else _any(choose)

@@ -1,4 +1,4 @@
-"""PgBouncer between the wire and the server, where there is one: apt install pgbouncer."""
+"""PgBouncer between the proxy and the server, if it is installed (apt install pgbouncer)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from servermgr import address
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 _START = 10.0
-"""Seconds until it must listen."""
+"""Seconds within which it must listen."""
 
 
 @dataclass
 class Pooler:
-    """A PgBouncer that may die and come back.
+    """A PgBouncer that can be killed and restarted.
 
     Attributes:
-        folder: of its settings, which hold a password: nobody searches there.
-        port: it listens there.
+        folder: The folder of its settings, which contain a password and are not searched.
+        port: The port on which it listens.
     """
 
     folder: Path
@@ -36,13 +36,13 @@ class Pooler:
     _process: subprocess.Popen[bytes] | None = field(default=None)
 
     def start(self) -> None:
-        """Run it.
+        """Start it.
 
         Raises:
-            ChaosError: it does not start.
+            ChaosError: It does not start.
         """
         command = [str(PROGRAM), "-q", str(self.folder / "pgbouncer.ini")]
-        if os.geteuid() == 0:  # it does not run as root
+        if os.geteuid() == 0:  # it refuses to run as root
             command += ["--user", "nobody"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -53,7 +53,7 @@ class Pooler:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -67,13 +67,13 @@ def _listens(port: int) -> bool:
 
 @contextlib.contextmanager
 def pooler(host: str, port: int, user: str, password: str, mode: str) -> Iterator[Pooler]:
-    """Run one before a server.
+    """Run one in front of a server.
 
     Args:
-        host: of the server.
-        port: of the server.
-        user: whom the server knows.
-        password: the user's.
+        host: The host of the server.
+        port: The port of the server.
+        user: The user of the connections.
+        password: The user's password.
         mode: "session" or "transaction".
     """
     with tempfile.TemporaryDirectory(prefix="pgjobs-pooler-") as name:

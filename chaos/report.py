@@ -1,4 +1,4 @@
-"""What is printed of trials: a line for each, and a summary."""
+"""The output about trials: a line for each, and a summary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chaos.verdict import Verdict
 
 
 def line(verdict: Verdict) -> str:
-    """A trial, how its job ended, and what was wrong."""
+    """Return a line about a trial: how its job ended, and what was wrong."""
     status = verdict.first.status
     ended = {None: "killed", 0: "done"}.get(status, f"failed ({status}), {verdict.first.last_line[:160]}")
     struck = "" if verdict.struck is not None else ", fault did not strike"
@@ -25,13 +25,13 @@ def line(verdict: Verdict) -> str:
 
 
 def summary(verdicts: Sequence[Verdict], seconds: float, versions: str, lacking: Mapping[str, str]) -> str:
-    """How many of each fault, how they ended, where the time went, and how many found something.
+    """Return a summary: trials by fault, their outcomes, the time spent, and how many found something.
 
     Args:
-        verdicts: of the trials.
-        seconds: that they took.
-        versions: what was tried.
-        lacking: jobs and faults that could not be had, each with the reason.
+        verdicts: The verdicts of the trials.
+        seconds: The total time.
+        versions: What was tested.
+        lacking: Jobs and faults that were impossible, each with the reason.
     """
     struck = [verdict for verdict in verdicts if verdict.struck is not None]
     found = [verdict for verdict in verdicts if verdict.complaints]

@@ -1,4 +1,4 @@
-"""The rows of a trial: as a load's Parquet files, and as the judge is to find them in the table."""
+"""The rows of a trial: as a load's Parquet files, and as the judge expects them in the table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AS_JSON = (
     "json_build_array(id, day, name, amount::text, (extract(epoch FROM at) * 1000000)::bigint, "
     "encode(data, 'hex'), tags)"
 )
-"""A row as psql is to print it: one line, every value exact."""
+"""A row as psql prints it: one line, every value exact."""
 
 Row = tuple[Any, ...]
 
@@ -55,7 +55,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def loaded(trial: Trial, count: int = ROWS) -> list[Row]:
-    """The rows of a load's input."""
+    """Return the rows of a load's input."""
     choose = random.Random(trial.seed)  # noqa: S311 - repeatable values, and no secret
     return [_row(choose, number) for number in range(count)]
 
@@ -86,12 +86,12 @@ def write(folder: Path, rows: list[Row]) -> None:
 
 
 def first_old(trial: Trial) -> int:
-    """The lowest id of the rows that a table has before. Those of an append have no loaded row's key."""
+    """Return the lowest id of the rows that a table has before. Those of an append have no key of a loaded row."""
     return ROWS if trial.mode == "append" else ROWS - OVERLAP
 
 
 def insert_old(trial: Trial) -> str:
-    """SQL that fills a table with the rows that it has before."""
+    """Return the SQL that inserts the rows that a table has before."""
     first = first_old(trial)
     return (
         "INSERT INTO target SELECT id, DATE '2020-01-01', 'old ' || id, 1.50, to_timestamp(id), '\\x00', '{old}' "
@@ -100,7 +100,7 @@ def insert_old(trial: Trial) -> str:
 
 
 def old(trial: Trial) -> list[Row]:
-    """The same rows."""
+    """Return the same rows."""
     if trial.target == "new":
         return []
     return [
@@ -110,12 +110,12 @@ def old(trial: Trial) -> list[Row]:
 
 
 def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
-    """What a table holds once the load has been published.
+    """Return the rows of a table after the load was published.
 
     Args:
-        trial: whose.
-        rows: of the load.
-        before: of the table.
+        trial: The trial.
+        rows: The rows of the load.
+        before: The rows of the table.
     """
     if trial.mode == "overwrite":
         return rows
@@ -128,7 +128,7 @@ def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
 
 
 def as_json(rows: Iterable[Row]) -> list[list[Any]]:
-    """Rows as `AS_JSON` prints them, in the order of their ids."""
+    """Return rows as `AS_JSON` prints them, ordered by id."""
     microsecond = timedelta(microseconds=1)
     return [
         [

@@ -1,4 +1,4 @@
-"""The PostgreSQL that is tried: its databases and roles, what psql reads from it, and what breaks it."""
+"""The PostgreSQL under test: its databases and roles, what psql reads from it, and ways to break it."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ SETTINGS = {
 }
 
 LOADER = "loader"
-"""The role of the jobs: no superuser, so that its settings and its limits count."""
+"""The role of the jobs. It is no superuser, so that its settings and limits apply."""
 
 _FULL = 1 << 20
-"""Bytes that a file may have while the disk is full."""
+"""The maximum bytes of a file while the disk is full."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """A trial's database, as psql reaches it: not through the wire."""
+    """A trial's database, as psql reaches it: without the proxy."""
 
     server: Manager
     name: str
     psql: Path
 
     def run(self, *statements: str) -> str:
-        """Run statements as the superuser, each in a transaction of its own, and return what they print."""
+        """Run statements as the superuser, each in a transaction of its own. Return their output."""
         command = [str(self.psql), "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1"]
         for statement in statements:
             command += ["-c", statement]
@@ -61,30 +61,30 @@ class Database:
         return done.stdout
 
     def shown(self) -> list[tuple[str, str]]:
-        """What anybody, or any reader of these tables, may see of the jobs right now."""
+        """Return what anybody, or any reader of these tables, can currently see of the jobs."""
         shown = [("pg_stat_activity", self.run("SELECT application_name, query FROM pg_stat_activity"))]
         kept = "SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relname ~ '^pgjobs_|^table_updates$'"
         for table in self.run(kept).split():
-            with contextlib.suppress(ChaosError):  # it is locked, or gone
+            with contextlib.suppress(ChaosError):  # it is locked, or no longer exists
                 shown.append((table, self.run("SET lock_timeout = '50ms'", f"SELECT t FROM {table} AS t")))
         return shown
 
     def as_json(self, query: str) -> list[list[Any]]:
-        """The rows of a query with one column of JSON."""
+        """Return the rows of a query with one column of JSON."""
         return [json.loads(line) for line in self.run(query).split("\n") if line]
 
     def start_in_background(self, statements: str) -> subprocess.Popen[bytes]:
-        """Run statements in a session that goes on by itself."""
+        """Run statements in a session in the background."""
         command = [str(self.psql), "--no-psqlrc", "-q", "-c", statements, self.server.url(self.name)]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class PostgresUnderTrial:
-    """A server of the trials' own.
+    """A server for the trials.
 
     Args:
-        manager: It, running.
-        clock: its own.
+        manager: The running server.
+        clock: Its clock.
     """
 
     def __init__(self, manager: Manager, clock: Clock) -> None:
@@ -98,7 +98,7 @@ class PostgresUnderTrial:
 
     @contextlib.contextmanager
     def database(self, name: str) -> Iterator[Database]:
-        """A database of the loader's, dropped afterwards."""
+        """Provide a database of the jobs' role, which is dropped afterwards."""
         self.reset_role()
         admin = Database(self.manager, "postgres", self.psql)
         admin.run(f"CREATE DATABASE {name} OWNER {LOADER}")
@@ -109,12 +109,12 @@ class PostgresUnderTrial:
             admin.run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def reset_role(self) -> None:
-        """Have the jobs' role as it was made."""
+        """Reset the jobs' role to its original settings."""
         admin = Database(self.manager, "postgres", self.psql)
         admin.run(f"ALTER ROLE {LOADER} RESET ALL", f"ALTER ROLE {LOADER} CONNECTION LIMIT -1")
 
     def restart(self) -> None:
-        """Stop the server as a crash does, and start it again on the same port."""
+        """Stop the server as in a crash, and start it again on the same port."""
         with self._restarting:
             process = self.manager.process
             assert process is not None  # noqa: S101 - it was started
@@ -125,15 +125,15 @@ class PostgresUnderTrial:
                 self.manager.start(timeout=60.0)
 
     def await_restart(self) -> None:
-        """Wait until a restart that has begun has ended."""
+        """Wait for the end of a restart that has begun."""
         with self._restarting:
             pass
 
     @contextlib.contextmanager
     def full_disk(self) -> Iterator[None]:
-        """Have all writes beyond the first bytes of a file fail, in every process of the server's.
+        """Make all writes beyond the first bytes of a file fail, in every process of the server.
 
-        Where its log of changes is among these, the server ends itself, and perhaps for good: then it is started again.
+        If this affects WAL, the server stops, possibly for good. Then it is started again.
         """
         self._limit(str(_FULL))
         try:
@@ -149,7 +149,7 @@ class PostgresUnderTrial:
                 self.manager.ready_wait(60.0)
 
     def _limit(self, size: str) -> None:
-        """By a process of the server's user, whom alone its processes let that be done by."""
+        """Set the limit from a process of the server's user, since only that user may change it."""
         process = self.manager.process
         if process is None or process.poll() is not None:
             return
@@ -163,7 +163,7 @@ class PostgresUnderTrial:
                 raise ChaosError(f"prlimit: {told}")
 
     def _keep_log(self) -> None:
-        log = self.manager.log_path  # the next start would begin it anew
+        log = self.manager.log_path  # the next start begins a new log
         log.rename(log.with_name(f"{time.monotonic_ns()}.log"))
 
 
@@ -174,7 +174,7 @@ def _ask_for_passwords(rules: Path) -> None:
 @contextlib.contextmanager
 def server() -> Iterator[PostgresUnderTrial]:
     """Run a PostgreSQL for the trials."""
-    # Not under the clone, which other users may not reach: as root, the server runs as another user.
+    # Not below the clone, which other users may not be able to enter: as root, the server runs as another user.
     directory = tempfile.mkdtemp(prefix="pgjobs-chaos-")
     Path(directory).chmod(0o755)
     try:

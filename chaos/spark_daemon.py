@@ -1,4 +1,4 @@
-"""PySpark's daemon, which has imported what its workers will want: each of them would else import it anew.
+"""PySpark's daemon with the modules that its workers need. Otherwise each worker would import them again.
 
 https://spark.apache.org/docs/latest/configuration.html: spark.python.daemon.module
 """
@@ -13,8 +13,8 @@ from pyspark import daemon
 import jobs.spark.extract_tasks
 import jobs.spark.load_tasks
 
-with contextlib.suppress(ImportError):  # Spark 3.5 has no data sources in Python
+with contextlib.suppress(ImportError):  # Spark 3.5 has no Python data sources
     import jobs.pgcopy.datasource  # noqa: F401 - for the workers
 
 if __name__ == "__main__":
-    daemon.manager()  # type: ignore[no-untyped-call] # PySpark says nothing of it
+    daemon.manager()  # type: ignore[no-untyped-call] # PySpark has no type for it

@@ -1,4 +1,4 @@
-"""A Spark driver that runs one job after another, told by lines of JSON. `drivers` starts it, and may kill it.
+"""A Spark driver that runs one job after another, controlled by lines of JSON. `drivers` starts it, and may kill it.
 
 The jobs are the real ones: the entrypoints' own `main` with a command line, and Spark's own calls for `pgcopy`.
 """
@@ -22,7 +22,7 @@ from jobs.cli.run import run_job
 
 
 def main() -> None:
-    """Start Spark, say so, and run what is asked for until standard input ends."""
+    """Start Spark, report that, and run the requested jobs until standard input ends."""
     answers = os.fdopen(int(sys.argv[1]), "w")
     spark = SparkSession.builder.appName("pgjobs chaos").getOrCreate()
     threading.Thread(target=_kill_tasks_on_demand, args=(spark, sys.argv[2]), daemon=True).start()
@@ -118,11 +118,11 @@ _JOBS: dict[str, Callable[[SparkSession, Mapping[str, Any]], int]] = {
 
 
 def _kill_tasks_on_demand(spark: SparkSession, request: str) -> None:
-    """Kill a task that runs, when the file of that name appears."""
-    scheduler: Any = spark.sparkContext._jsc.sc()  # noqa: SLF001 - PySpark has no public way to kill a task
+    """Kill a running task when the file of that name appears."""
+    scheduler: Any = spark.sparkContext._jsc.sc()  # noqa: SLF001 - PySpark has no public function for killing a task
     while True:
         time.sleep(0.02)
-        if os.path.exists(request):  # noqa: PTH110 - many times a second
+        if os.path.exists(request):  # noqa: PTH110 - many times per second
             os.unlink(request)  # noqa: PTH108 - see above
             with contextlib.suppress(Exception):
                 _kill_one(scheduler)

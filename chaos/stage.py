@@ -1,4 +1,4 @@
-"""What trials share: a server, the way to it, and Spark drivers."""
+"""What trials share: a server, the proxy, and Spark drivers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ RIVAL = "local[1]"
 
 @dataclass
 class Stage:
-    """It.
+    """The shared resources.
 
     Attributes:
-        server: it runs.
-        wire: the way.
-        port: the wire's.
-        folder: for everything that is written.
-        search: for the password.
-        bound: seconds in which every job must end, whatever broke.
-        ended: drivers that were killed.
+        server: The running server.
+        wire: The proxy.
+        port: The port of the proxy.
+        folder: The folder for everything that is written.
+        search: The search for the password.
+        bound: Seconds within which every job must end, whatever broke.
+        ended: Drivers that were killed.
     """
 
     server: PostgresUnderTrial
@@ -38,7 +38,7 @@ class Stage:
     _drivers: dict[str, Driver] = field(default_factory=dict)
 
     def driver(self, master: str) -> Driver:
-        """A driver that runs; a new one where the last was killed."""
+        """Return a running driver; a new one if the last one was killed."""
         known = self._drivers.get(master)
         if known is not None and known.runs:
             return known

@@ -1,6 +1,6 @@
-"""What a write's tables may hold, whatever broke: the load is there whole or not at all.
+"""What the tables of a write may contain, whatever broke: the load is complete or not there at all.
 
-What a neighbour did to the table meanwhile was done before the load, or after it.
+What another session did to the table meanwhile happened either before or after the load.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ State = tuple[list[Row], list[Row]]
 
 
 def possible(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) -> list[State]:
-    """The states that may be found after the disturbed job.
+    """Return the valid states after the disturbed job.
 
     Args:
-        trial: whose.
-        loaded: the rows of its input.
-        published: the load's marker is there.
-        neighbour: somebody else's work on the table was committed, before the load or after it.
+        trial: The trial.
+        loaded: The rows of its input.
+        published: Whether the load's marker exists.
+        neighbour: Whether another session's change of the table was committed, before or after the load.
     """
     before: list[Row] = rows.old(trial)
     done = rows.after(trial, loaded, before)
@@ -36,7 +36,7 @@ def possible(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) 
 
 
 def final(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) -> list[State]:
-    """The states that may be found after the rerun: it loads what was not published, and nothing twice."""
+    """Return the valid states after the rerun, which loads what was not published, and nothing twice."""
     if published:
         found = possible(trial, loaded, published, neighbour)
     else:

@@ -1,4 +1,4 @@
-"""The steps of a job, as the wire sees them: told by the statement, and by what its transaction did before."""
+"""The steps of a job, as the proxy sees them: recognized by the statement, and by those before in its transaction."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ STEPS = {
     "incremental": (*_READ, "begin run", "move watermark", "commit watermark"),
     "pgcopy stream read": _READ,
 }
-"""By job, in their order."""
+"""The steps of each job, in order."""
 
 SOME_TIMES = 4
-"""How often a step of a part is done, about; so is each step of a stream, once for a batch."""
+"""How often the step of a part occurs, approximately; so does each step of a stream, once for a batch."""
 
 OF_PARTS = ("claim part", "copy part", "count part", "commit part", "adopt snapshot", "copy out")
 
@@ -43,7 +43,7 @@ COMMITS = {
     "pgcopy stream write": "commit publish",
     "incremental": "commit watermark",
 }
-"""The step that makes a job's work last."""
+"""The step that commits the result of a job."""
 
 _BY_STATEMENT = (
     ("take load id", r"SELECT pg_try_advisory_lock"),
@@ -76,11 +76,11 @@ _BY_COMMIT = {
 
 
 def step_of(statement: str, done: Collection[str]) -> str:
-    """The step that a statement is; empty where it is none.
+    """Return the step that a statement belongs to; empty if none.
 
     Args:
-        statement: its beginning.
-        done: the steps that its connection has done since its last BEGIN.
+        statement: Its beginning.
+        done: The steps of its connection since the last BEGIN.
     """
     if statement.startswith("COMMIT"):
         return next((commit for step, commit in _BY_COMMIT.items() if step in done), "")

@@ -1,4 +1,4 @@
-"""A trial's table before its job: made, filled and, for jobs that read, changed by others."""
+"""The table of a trial before its job: created, filled and, for jobs that read, changed by other sessions."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ HOSTILE = (
     "lock_timeout = '30s'",
     "idle_in_transaction_session_timeout = '60s'",
 )
-"""Settings that a role may have. Of two with one name, the later counts."""
+"""Settings that a role may have. If a name occurs twice, the later one counts."""
 
 AT_ONCE = 7
 """How many of these a hostile role has."""
 
 _CUT = ROWS * 2 // 3
-"""Ids of a partition of a target."""
+"""The ids in a partition of a target."""
 
 SOURCE_ROWS = 6_000
 """Rows of a table that is read."""
 
 
 def make(trial: Trial, database: Database) -> None:
-    """Make the table of a trial, and the roles' rights."""
+    """Create the table of a trial, and grant the privileges."""
     database.run(
         f"CREATE SCHEMA shop AUTHORIZATION {LOADER}",
         f"GRANT CREATE ON SCHEMA public TO {LOADER}",
@@ -91,7 +91,7 @@ def _partitions(table: str, limit: int) -> list[str]:
 
 
 def fill(version: int, table: str = "target", first: int = 0, end: int = SOURCE_ROWS) -> str:
-    """SQL that fills a table that is read."""
+    """Return the SQL that fills a table that is read."""
     text = f"md5(id || ' ' || {version}) || repeat('x', 200)"
     return f"INSERT INTO {table} SELECT id, {version}, {text} FROM generate_series({first}, {end - 1}) AS id"
 
@@ -103,7 +103,7 @@ def _as_loader(database: Database, *statements: str) -> None:
 _BECOME_LOADER = f"SET ROLE {LOADER}; SET search_path = shop"
 
 
-# What others do to a table while it is read; each is one transaction that takes a while.
+# What other sessions do to a table while it is read. Each is one transaction that takes a while.
 _OF_READS = {
     "truncate and reload": f"TRUNCATE target; {fill(2)}; SELECT pg_sleep(1.5)",
     "swap by rename": (
@@ -139,14 +139,14 @@ _OF_WRITES = {
     ),
 }
 _GIVES_UP = 5
-"""Seconds that somebody waits for a table that is read: who waits without end makes an extract fail."""
+"""Seconds that another session waits for a table that is read. One that waits without limit makes an extract fail."""
 
 NEIGHBOURS = (*_OF_READS, *_OF_WRITES)
-"""What others do to a table, by name."""
+"""What other sessions do to a table, by name."""
 
 
 def meanwhile(trial: Trial) -> str:
-    """SQL of what somebody else does."""
+    """Return the SQL of what another session does."""
     if trial.flow in WRITES:
         return f"{_BECOME_LOADER}; BEGIN; {_OF_WRITES[trial.fault]}; COMMIT"
     return f"{_BECOME_LOADER}; SET lock_timeout = '{_GIVES_UP}s'; BEGIN; {_OF_READS[trial.fault]}; COMMIT"

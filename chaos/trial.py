@@ -21,11 +21,11 @@ from chaos.verdict import Court, Verdict
 from chaos.wire import Ambush, Link
 
 RERUNS = 2
-"""How often a job may fail once nothing is broken any more: one may still meet what the fault left running."""
+"""How often a job may fail after the fault has ended: it may still meet what the fault left running."""
 
 
 def run(trial: Trial, stage: Stage) -> Verdict:
-    """Do it all, and say what was wrong."""
+    """Run the whole trial, and report what was wrong."""
     verdict = Verdict(trial)
     start = time.monotonic()
     folder = stage.folder / f"trial-{trial.seed}"
@@ -98,7 +98,7 @@ class _Run:
             self.place.folder.mkdir(parents=True)
 
     def _disturbed(self) -> bool:
-        """Run the job while something breaks, and mend that; whether somebody else did something to its table."""
+        """Run the job while something breaks, and repair that. Return whether another session changed its table."""
         driver = self.stage.driver(CLUSTER)
         with self._pooler() as between:
             choose = random.Random(self.trial.seed)  # noqa: S311 - no secret
@@ -132,7 +132,7 @@ class _Run:
                 wire.backend = direct
 
     def _looking(self, spring: faults.Spring) -> faults.Spring:
-        """Look for the password where it would be seen in passing, before something breaks."""
+        """Look for the password where it would be visible only for a while, before something breaks."""
 
         def look_and_spring(link: Link) -> None:
             search = self.stage.search

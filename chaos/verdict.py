@@ -16,13 +16,13 @@ from chaos.server import LOADER, Database
 
 @dataclass
 class Verdict:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
-        first: how the disturbed job ended.
-        struck: what was said on the wire when the fault struck; None where it never did.
-        complaints: what was wrong.
-        phases: where its seconds went.
+        first: How the disturbed job ended.
+        struck: The statement on the wire when the fault struck; None if it never did.
+        complaints: What was wrong.
+        phases: How its time was spent.
     """
 
     trial: Trial
@@ -37,7 +37,7 @@ class Court:
     """Judges one trial: after its disturbed run, and after the rerun.
 
     Args:
-        loaded: the rows of its input.
+        loaded: The rows of its input.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class Court:
         self.published = False
 
     def complain(self, complaint: str) -> None:
-        """Note what is wrong."""
+        """Record what is wrong."""
         self.verdict.complaints.append(complaint)
 
     def judge_first(self, neighbour: bool) -> None:
-        """After the disturbed run.
+        """Judge the state after the disturbed run.
 
         Args:
-            neighbour: somebody else's work on the table was committed.
+            neighbour: Whether another session's change of the table was committed.
         """
         self.neighbour = neighbour
         outcome = self.verdict.first
@@ -94,7 +94,7 @@ class Court:
         )
 
     def judge_last(self) -> None:
-        """After the rerun."""
+        """Judge the state after the rerun."""
         if self.trial.flow in WRITES:
             self._compare_tables("at the end", states.final(self.trial, self.loaded, self.published, self.neighbour))
         elif self.trial.flow in NEWER:
@@ -107,7 +107,7 @@ class Court:
         self.database.run(f"SET ROLE {LOADER}; UPDATE shop.target SET version = 3, text = 'new' WHERE id % 5 = 0")
 
     def judge_lake(self, what: str) -> None:
-        """The newest versions are the table, and no version is there twice."""
+        """Check that the newest versions equal the table, and that no version occurs twice."""
         found = judge.lake(self.place.lake)
         self._compare(what, judge.newest(found), judge.source(self.database))
         twice = sum(count > 1 for count in Counter(found).values())
@@ -115,11 +115,11 @@ class Court:
             self.complain(f"{what} has {twice} row versions twice")
 
     def judge_leftovers(self, driver: Driver, ended: Sequence[Driver]) -> None:
-        """Tables, sessions, locks, files and processes that should have gone.
+        """Check for tables, sessions, locks, files and processes that should not exist any more.
 
         Args:
-            driver: it lives, and has nothing to do.
-            ended: drivers that were killed.
+            driver: An idle driver.
+            ended: Drivers that were killed.
         """
         lake = self.place.lake
         files = [path.name for path in lake.rglob("_temporary*")] if lake.exists() else []
@@ -159,8 +159,8 @@ _PASSES_FOR_ALL = (
 
 
 def passes(flow: str, fault: str) -> bool:
-    """Whether a job must outlive a fault: it ends within the job's own patience, or Spark tries again.
+    """Return whether a job must survive a fault: it is shorter than the job's timeouts, or Spark retries.
 
-    Of pgcopy, Spark plans in Python workers of the driver's, which it does not try again.
+    For pgcopy, Spark plans in Python workers of the driver, which it does not retry.
     """
     return fault in _PASSES_FOR_ALL or (fault == "kill worker" and flow in ("load", "extract", "incremental"))

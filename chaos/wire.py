@@ -1,4 +1,4 @@
-"""Stands between a job and the server: counts what the job says, and lets an ambush spring at its moment.
+"""A proxy between a job and the server: counts what the job sends, and triggers an ambush at the planned point.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -22,15 +22,15 @@ _PIECE = 1 << 16
 _PARSE, _QUERY, _EXECUTE, _COPY_DATA = b"P", b"Q", b"E", b"d"
 _READY = b"Z"
 _SLOW = 0.05
-"""Seconds that a slowed connection waits before each piece."""
+"""Seconds that a slow connection waits before each piece."""
 
 
 @dataclass
 class Ambush:
-    """Something that happens at a moment, once, on the connection that came to it.
+    """An action that happens once, at a planned point, on the connection that reaches it.
 
     Attributes:
-        sprung: the statement, or its beginning, at which it happened; None before.
+        sprung: The statement, or its beginning, at which it happened; None before.
     """
 
     moment: Moment
@@ -39,11 +39,11 @@ class Ambush:
 
 
 class Link:
-    """One connection of a job's, from the job to the wire and from there to the server.
+    """One connection of a job, from the job to the proxy and from there to the server.
 
     Args:
-        client: the job's half.
-        server: the server's.
+        client: The job's half.
+        server: The server's half.
     """
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
@@ -63,30 +63,30 @@ class Link:
             _shut(half)
 
     def half_close(self) -> None:
-        """End the server's direction alone: the job reads an end, and what it writes still arrives."""
+        """End only the server's direction: the job reads an end of file, and what it writes still arrives."""
         self.deaf = True
         _shut(self.client, socket.SHUT_WR)
 
     def vanish(self) -> None:
-        """Break the job's half. The server is not told: as if the job's machine had lost its power."""
+        """Break the job's half without telling the server, as if the job's machine had lost power."""
         self.lost = True
         _shut(self.client)
 
     def slow_down(self) -> None:
-        """Let pieces pass slowly from now on."""
+        """Delay all further pieces."""
         self.delay = _SLOW
 
 
 @dataclass
 class Wire:
-    """A way to the server for jobs.
+    """The proxy to the server, for jobs.
 
     Attributes:
-        backend: the server's host and port.
-        statements: how many were sent since the last `reset`.
-        copied: bytes of COPY since then, in either direction.
-        steps: how often each step was begun.
-        said: the statements themselves, shortened.
+        backend: The server's host and port.
+        statements: How many were sent since the last `reset`.
+        copied: Bytes of COPY since then, in either direction.
+        steps: How often each step was begun.
+        said: The statements themselves, shortened.
     """
 
     backend: tuple[str, int]
@@ -100,7 +100,7 @@ class Wire:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[int]:
-        """Take connections meanwhile, on the port that this gives."""
+        """Accept connections during the block, on the port that it yields."""
         with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
             threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
             try:
@@ -110,14 +110,14 @@ class Wire:
                 self.hang_up()
 
     def reset(self, ambush: Ambush | None = None) -> None:
-        """Count from zero; lay an ambush."""
+        """Count from zero, and set an ambush."""
         with self._lock:
             self.statements = self.copied = 0
             self.steps, self.said = Counter(), []
             self._ambush = ambush
 
     def hang_up(self) -> None:
-        """End what is left of all connections, half-closed ones among them."""
+        """Close all remaining connections, including half-closed ones."""
         with self._lock:
             links, self._links = self._links, []
         for link in links:
@@ -138,7 +138,7 @@ class Wire:
             client.close()
             return
         server.settimeout(None)
-        # A message is on its way at once. Else each one waits for the other side's late acknowledgement.
+        # A message is sent at once. Otherwise each one would wait for the other side's delayed acknowledgement.
         for half in (client, server):
             half.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link = Link(client, server)
@@ -151,10 +151,10 @@ class Wire:
             _shut(server)
 
     def _forwards(self, link: Link) -> None:
-        """From the job to the server, message by message."""
+        """Forward from the job to the server, message by message."""
         source = link.client.makefile("rb", _PIECE)
         size = source.read(4)
-        if len(size) < 4:  # noqa: PLR2004 - the first message has a length and no kind
+        if len(size) < 4:  # noqa: PLR2004 - the first message has a length and no type
             return
         link.server.sendall(size + source.read(struct.unpack("!i", size)[0] - 4))
         while True:
@@ -176,7 +176,7 @@ class Wire:
                 rest -= len(piece)
 
     def _watch(self, link: Link, kind: bytes, piece: bytes, size: int) -> None:
-        """Count a message that is about to pass."""
+        """Count a message before it is forwarded."""
         if link.delay:
             time.sleep(link.delay)
         if kind in (_PARSE, _QUERY) and piece:
@@ -200,7 +200,7 @@ class Wire:
             return
         if not ambush.moment.answered:
             ambush.spring(link)
-        elif kind == _PARSE:  # the answer to what it does, not to its being understood
+        elif kind == _PARSE:  # the answer to its execution, not to its parsing
             link.on_execute = ambush
         else:
             link.on_answer = ambush
@@ -221,14 +221,14 @@ class Wire:
         return ambush
 
     def _backwards(self, link: Link) -> None:
-        """From the server to the job."""
+        """Forward from the server to the job."""
         with contextlib.suppress(OSError):
             while True:
                 data = link.server.recv(_PIECE)
                 if not data:
                     break
                 ambush = link.on_answer
-                if ambush is not None and data[-6:-5] == _READY:  # ReadyForQuery: a kind, a length of 5, a state
+                if ambush is not None and data[-6:-5] == _READY:  # ReadyForQuery: a type, a length of 5, a state
                     link.on_answer = None
                     ambush.spring(link)
                 if "copy out" in link.done:

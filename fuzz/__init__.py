@@ -1,7 +1,7 @@
-"""Feeds every parser and COPY's encoders and decoders with what nobody would write, and asks an oracle what is right.
+"""Runs generated input through every parser and through COPY's encoders and decoders, and compares with an oracle.
 
-A target is a strategy of Hypothesis' and a check. `make test` tries each with the same values every time
-(tests/unit/test_fuzz.py, tests/postgres/test_fuzz.py), `make fuzz` for as long as it is told, by Atheris where that is
-installed: it looks which values reach new code. A check fails where an error is not one of ours, shows a secret, or
-where the oracle disagrees: the inverse function, libpq, or a server.
+A target is a Hypothesis strategy and a check. `make test` tries each with the same values every time
+(tests/unit/test_fuzz.py, tests/postgres/test_fuzz.py). `make fuzz` runs for a given time, with Atheris if that is
+installed, which searches for values that reach new code. A check fails if an error is not one of ours, if it shows a
+secret, or if the oracle disagrees: the inverse function, libpq, or a server.
 """

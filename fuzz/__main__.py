@@ -1,7 +1,8 @@
 """Fuzz all targets, or one, each for some seconds.
 
-Run by `make fuzz`; `SECONDS=600 TARGET=uri make fuzz` stays with one of them. Atheris is used where it is installed,
-and Hypothesis alone elsewhere. What failed is tried first by the next run, and told in its simplest form.
+Run by `make fuzz`; `SECONDS=600 TARGET=uri make fuzz` runs one of them. Atheris is used if it is installed, otherwise
+only
+Hypothesis. Input that failed is tried first by the next run, and printed in its simplest form.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from fuzz.targets import TARGETS
 from servermgr.postgres import Manager
 
 GRACE = 60
-"""Seconds that a target may take beside its own, to begin and to simplify what it found."""
+"""Additional seconds for a target to start, and to simplify what it found."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Fuzz; the exit status is 1 where something was found."""
+    """Fuzz. The exit status is 1 if something was found."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60, help="for each target; default: 60")
     parser.add_argument("--target", default="", help="one target alone, by its name; default: all")
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def a_server() -> Iterator[str]:
-    """The URL of the server to ask: TEST_DATABASE_URL, else one of our own."""
+    """Yield the URL of the server to use: TEST_DATABASE_URL, or else a server of our own."""
     if os.environ.get(SERVER):
         yield os.environ[SERVER]
         return
@@ -58,7 +59,7 @@ def a_server() -> Iterator[str]:
 
 
 def goes_well(name: str, seconds: int, url: str) -> bool:
-    """Whether a target does, in a process of its own: Atheris ends it, and so may what is found."""
+    """Run a target in a process of its own, which Atheris ends, and a finding may. Return whether nothing was found."""
     FOUND.mkdir(parents=True, exist_ok=True)
     log = FOUND / f"{name}.log"
     command = [sys.executable, "-m", "fuzz.explore", name, str(seconds)]

