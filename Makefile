@@ -77,7 +77,7 @@ test-docker: setup ## run the tests that need a database on the image postgres:$
 	trap '$(COMPOSE) down --volumes' EXIT; trap 'exit 130' INT TERM; \
 		$(COMPOSE) up --detach --wait && \
 		TEST_DATABASE_URL="postgresql://postgres:postgres@$$($(COMPOSE) port postgres 5432)/postgres" \
-		$(BIN)/pytest tests/postgres tests/spark
+		$(BIN)/pytest tests/postgres tests/spark tests/guarantees
 
 test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 	@if test -z "$(EMR7_PYTHON)"; then echo "test-emr7: skipped, no python3.9 on PATH nor under ~/.pyenv"; else \
@@ -97,7 +97,7 @@ audit: package .venv-audit/complete ## pack, write the SBOM of the archive, ask 
 	touch $@
 
 verify-bare: setup $(BARE)/complete ## run the archive in a bare Debian 12 (wants debootstrap, and root or sudo)
-	$(BIN)/pytest tests/aws/test_archive_elsewhere.py
+	$(BIN)/pytest tests/guarantees/test_archive_elsewhere.py
 
 $(BARE)/complete:
 	@command -v debootstrap >/dev/null || { echo >&2 "Not verified: no debootstrap here. On Debian: apt install debootstrap"; exit 1; }

@@ -15,13 +15,28 @@ SPARKS = {
 }
 """The Pythons of each PySpark, as its package declares (3.5: in its classifiers; its cloudpickle lacks 3.12)."""
 
+POSTGRES = (
+    "tests/postgres",
+    "tests/guarantees/test_docs_database.py",
+    "tests/guarantees/test_failover.py",
+    "tests/guarantees/test_hostile_wire.py",
+    "tests/guarantees/test_memory.py",
+    "tests/guarantees/test_replication.py",
+    "tests/guarantees/test_rotation.py",
+)
+"""All that needs a server and no Spark."""
+
 CORE = (
     "tests/unit",
-    "tests/spark/test_load.py",
-    "tests/spark/test_round_trip.py",
-    "tests/spark/test_extract.py",
-    "tests/spark/test_pgcopy_write.py",
-    "tests/spark/test_pgcopy_read.py",
+    "tests/guarantees/test_docs_examples.py",
+    "tests/guarantees/test_fuzz_findings.py",
+    "tests/guarantees/test_hostile_server.py",
+    "tests/guarantees/test_protocol.py",
+    "tests/spark/test_load_job.py",
+    "tests/guarantees/test_round_trip.py",
+    "tests/spark/test_extract_job.py",
+    "tests/spark/test_pgcopy_writer.py",
+    "tests/spark/test_pgcopy_reader.py",
 )
 """All tests that need no server, and one path through each flow of Spark's."""
 
@@ -34,7 +49,7 @@ class Trial:
     """Versions that are tested together.
 
     Attributes:
-        tests: "postgres" (all of tests/postgres), "core" (CORE) or "whole" (the whole suite).
+        tests: "postgres" (POSTGRES), "core" (CORE) or "whole" (the whole suite).
     """
 
     tests: str
@@ -55,7 +70,7 @@ class Trial:
     @property
     def paths(self) -> tuple[str, ...]:
         """Return the paths for pytest; empty for all."""
-        return {"postgres": ("tests/postgres",), "core": CORE, "whole": ()}[self.tests]
+        return {"postgres": POSTGRES, "core": CORE, "whole": ()}[self.tests]
 
 
 def trials() -> list[Trial]:

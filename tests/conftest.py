@@ -1,6 +1,7 @@
-"""One PostgreSQL server for the test run, and a database of its own for each test that wants one.
+"""One PostgreSQL server and one Spark for the test run, each started when a test asks for it.
 
-TEST_DATABASE_URL points the same tests at any other server; its user must be allowed to create databases.
+Each test that wants one has a database of its own. TEST_DATABASE_URL points the same tests at any other server; its
+user must be allowed to create databases.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import jvm
 import pytest
 from cloud import moto_server
 from hypothesis import HealthCheck
@@ -29,6 +33,9 @@ from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
 from servermgr.postgres import Manager
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # A run fails for what was changed, not by chance or for a busy machine. HYPOTHESIS_PROFILE=explore looks further.
 _PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -101,6 +108,53 @@ def session(database: Settings) -> Iterator[Session]:
     """A session on a fresh database."""
     with connect(database, "pgjobs tests") as opened:
         yield opened
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """PySpark leaves its sockets to the garbage collector. Ours are counted by the `database` fixture instead."""
+    with_spark = {item.path for item in items if "spark" in getattr(item, "fixturenames", ())}
+    for item in items:
+        if item.path in with_spark:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+            # PySpark 3.5 compares versions by distutils, and hides that warning itself, but not from pytest.
+            item.add_marker(pytest.mark.filterwarnings("ignore:distutils Version classes:DeprecationWarning"))
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A Spark with Python workers as processes of their own.
+
+    Its time zone has daylight saving time, so that no test passes for want of one.
+    """
+    from pyspark.sql import SparkSession
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    session = (
+        SparkSession.builder.master("local[2,4]")
+        .appName("pgjobs tests")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.extraJavaOptions", jvm.FLAGS)
+        .config("spark.log.level", "ERROR")
+        .config("spark.sql.session.timeZone", "America/New_York")
+        .config("spark.sql.shuffle.partitions", "2")
+        # Where a shuffle's files are lost (test_faults_of_writes), Spark removes its only executor. It runs on, but it
+        # cannot register again, so that its heartbeats fail from then on: after 60 of them it would end the JVM.
+        .config("spark.executor.heartbeat.maxFailures", "1000000")
+        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
+        .getOrCreate()
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def spark_submit() -> list[str]:
+    """The beginning of a command that submits a job as a user does."""
+    launcher = Path(sys.executable).with_name("spark-submit")
+    conf = {**jvm.CONF, "spark.ui.enabled": "false"}
+    return [str(launcher), "--master", "local[2]", *(word for key in conf for word in ("--conf", f"{key}={conf[key]}"))]
 
 
 @pytest.fixture(scope="session")

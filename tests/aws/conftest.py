@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import boto3
 import pytest
 from emr_runs import CREDENTIALS, REGION, Client
 from moto import mock_aws
-
-from pgjobs.archive.build import build
-from pgjobs.archive.target import target_for
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive for the default release, with its manifest; not to be written to."""
-    return build(target_for("emr-spark-8.1.0", "x86_64"), tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture

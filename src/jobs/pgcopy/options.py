@@ -38,7 +38,7 @@ _READ = (
 )
 _WRITE = ("table", "mode", "keys", "dedupeOrder", "create", "loadId", "streamId")
 _PUSH_FILTERS = "pushfilters"
-"""An option that was, until a test told that Spark does not keep to it: tests/spark/test_spark_pushdown.py."""
+"""An option that was, until a test told that Spark does not keep to it: tests/guarantees/test_spark_pushdown.py."""
 
 _SPARKS = ("path", "checkpointLocation", "queryName")
 """What Spark itself may add."""
