@@ -8,7 +8,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore import exceptions
 from emr_runs import (
     APPLICATION,
     CREATED,
@@ -28,10 +27,10 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.emrserverless.models import emrserverless_backends
 
 from pgjobs.__main__ import main
-from pgjobs.aws import Clients, aws_errors, connect
+from pgjobs.aws import Clients
 from pgjobs.cli.commands import run
 from pgjobs.cli.options import parse
-from pgjobs.errors import FAILED, OK, WRONG_USAGE, AwsError, DeployError, PassingError
+from pgjobs.errors import FAILED, OK, WRONG_USAGE
 from pgjobs.submit.request import client_token
 from pgjobs.submit.start import describe, prepare, start
 
@@ -304,47 +303,6 @@ def test_an_executors_logs_can_be_printed(s3: Client) -> None:
     stubber.add_response("get_job_run", job_run("RUNNING"))
     put_log(s3, "SPARK_EXECUTOR/2/stdout", "from executor 2, unfinished")
     assert stubbed(["logs", RUN, "--executor", "2"], client, s3) == (OK, "from executor 2, unfinished")
-
-
-def refused(code: str, message: str = "no", status: int = 400, call: str = "GetJobRun") -> exceptions.ClientError:
-    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return exceptions.ClientError(answer, call)
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "told"),
-    [
-        (exceptions.NoRegionError(), DeployError, "Give --region"),
-        (exceptions.NoCredentialsError(), DeployError, "aws sso login"),
-        (exceptions.UnauthorizedSSOTokenError(), DeployError, "aws sso login"),
-        (exceptions.ProfileNotFound(profile="x"), DeployError, "aws configure list-profiles"),
-        (exceptions.SSLError(endpoint_url="x", error="y"), DeployError, "AWS_CA_BUNDLE"),
-        (exceptions.EndpointConnectionError(endpoint_url="https://x"), PassingError, "Check the network"),
-        (exceptions.ConnectTimeoutError(endpoint_url="https://x"), PassingError, "Check the network"),
-        (exceptions.ReadTimeoutError(endpoint_url="https://x"), PassingError, "Check the network"),
-        (refused("ExpiredTokenException"), AwsError, "credentials have expired. Log in"),
-        (refused("UnrecognizedClientException"), AwsError, "does not know these credentials"),
-        (refused("AccessDeniedException"), AwsError, "Grant emr-serverless:GetJobRun."),
-        (refused("AccessDenied", call="ListObjectsV2"), AwsError, "Grant s3:ListBucket."),
-        (refused("AccessDeniedException", call="StartJobRun"), AwsError, "iam:PassRole"),
-        (refused("NoSuchBucket", call="PutObject"), AwsError, "Check the bucket's name"),
-        (refused("ServiceQuotaExceededException", status=402), AwsError, "higher quota"),
-        (refused("ValidationException", "memory overhead"), AwsError, "AWS refuses GetJobRun: memory overhead."),
-        (refused("ThrottlingException", status=429), PassingError, "Try again"),
-        (refused("InternalServerException", status=500), PassingError, "Try again"),
-    ],
-)
-def test_botocores_errors_say_what_to_do(error: Exception, kind: type[DeployError], told: str) -> None:
-    with pytest.raises(DeployError) as caught, aws_errors():
-        raise error
-    assert type(caught.value) is kind
-    assert told in str(caught.value)
-
-
-@pytest.mark.usefixtures("account")
-def test_a_profile_that_is_not_there_is_told() -> None:
-    with pytest.raises(DeployError, match=r"The config profile \(nope\) could not be found"):
-        connect(None, "nope")
 
 
 def test_no_credentials_are_told_without_waiting(submission: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.dbaccess.catalog.tables import array_dimensions
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import TransientError
 from jobs.dbaccess.extract import partitioning
 from jobs.dbaccess.extract.partitioning import Part, by_blocks, by_key, key_bounds, leaves_of
 from jobs.dbaccess.extract.selection import select
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract.plan import Wanted, find_source, settle_source
 
 T = TableName("t", "public")
 
@@ -182,22 +179,3 @@ def test_ranges_of_a_key_hold_about_as_many_rows(session: Session) -> None:
         500,
         501,
     }
-
-
-def test_an_array_is_as_deep_as_its_table_or_its_domain_declares(session: Session) -> None:
-    session.run("CREATE DOMAIN grid AS int[][]; CREATE TABLE t (a int[], b int[][], c grid, d int)")
-    assert array_dimensions(session, T) == {"a": 1, "b": 2, "c": 2}
-
-
-def test_nobody_takes_a_leaf_away_while_the_snapshot_is_held(session: Session, database: Settings) -> None:
-    """TRUNCATE would empty it for older snapshots, too, and VACUUM FULL would move its rows to other blocks."""
-    session.run("CREATE TABLE t (id int) PARTITION BY LIST (id); CREATE TABLE leaf PARTITION OF t DEFAULT")
-    with connect(database, "holder") as holder:
-        holder.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        wanted = Wanted(T)
-        settle_source(holder, wanted, find_source(holder, wanted))
-        session.run("SET lock_timeout = '50ms'")
-        for statement in ("TRUNCATE leaf", "VACUUM FULL leaf", "DROP TABLE leaf"):
-            with pytest.raises(TransientError, match="lock timeout"):
-                session.run(statement)
-        session.run("INSERT INTO t VALUES (1)")

@@ -1,4 +1,4 @@
-"""Connecting and staying connected: deadlines, retries, several servers, keep-alive, server settings, a pool."""
+"""Connecting and staying connected: deadlines, retries, several servers, keep-alive, server settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -17,7 +16,6 @@ from pg8000 import dbapi
 from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, ConnectionFailed, DatabaseError, TransientError
 from jobs.dbaccess.network import sockets
-from jobs.dbaccess.pool import SessionPool
 from jobs.dbaccess.postgres_connectivity import Clock, connect
 
 ONCE = Patience(connect_timeout=2, deadline=0)
@@ -194,39 +192,3 @@ def test_connecting_adds_at_most_5_ms_to_the_drivers_own_time(database: Settings
     # The quickest of each: what else the machine does only makes a connection slower.
     ours_ms, drivers_ms = zip(*((milliseconds(ours), milliseconds(drivers)) for _ in range(30)))
     assert min(ours_ms) - min(drivers_ms) < 5
-
-
-@pytest.fixture
-def pool(database: Settings) -> Iterator[SessionPool]:
-    made = SessionPool(database, "pooled", size=2, patience=0.2)
-    yield made
-    made.close()
-
-
-def test_a_pool_lends_the_same_session_again(pool: SessionPool) -> None:
-    with pool.session() as first:
-        pid = first.run("SELECT pg_backend_pid()")
-    with pool.session() as second:
-        assert second.run("SELECT pg_backend_pid()") == pid
-
-
-def test_a_pool_is_bounded_and_says_so(pool: SessionPool) -> None:
-    in_use = "All connections of the pool are in use"
-    with pool.session(), pool.session(), pytest.raises(TransientError, match=in_use), pool.session():
-        pass
-
-
-def test_a_pool_replaces_a_session_that_died_while_idle(pool: SessionPool, database: Settings) -> None:
-    with pool.session() as session:
-        [[pid]] = session.run("SELECT pg_backend_pid()")
-    with connect(database, "t") as other:
-        other.run("SELECT pg_terminate_backend(%s)", pid)
-    with pool.session() as session:
-        assert session.run("SELECT 1") == [[1]]
-
-
-def test_a_pool_does_not_lend_a_session_again_that_broke_in_use(pool: SessionPool) -> None:
-    with pytest.raises(DatabaseError), pool.session() as session:
-        session.run("SELECT pg_terminate_backend(pg_backend_pid())")
-    with pool.session() as session:
-        assert session.run("SELECT 1") == [[1]]

@@ -1,53 +1,21 @@
-"""Staging: what attempts leave there; publish: all or nothing."""
+"""Staging: what attempts leave there, and what a later load sweeps."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from publishing import AB, T
+from stages import TARGET, attempt, stuck_copy, tables
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import DatabaseError, DataRejected, LoadError, TransientError
-from jobs.dbaccess.load import ledger, staging
-from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.publish import Publication, publish
-from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.errors import DatabaseError, DataRejected, LoadError
+from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.staging import Counted, Staging, Tally
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-
-TARGET = TableName("t", "public")
-
-
-@pytest.fixture
-def beside(session: Session) -> Staging:
-    """Staging for a table that exists."""
-    session.run("CREATE TABLE t (a int NOT NULL, b text, c int DEFAULT 7)")
-    names = staging.plan_staging(TARGET, ["a", "b"])
-    staging.create_beside(session, names, TARGET)
-    return names
-
-
-def lines(*numbers: int) -> list[Counted]:
-    return [Counted(f"{number}\tx\n".encode(), 1) for number in numbers]
-
-
-def attempt(session: Session, names: Staging, part: int, number: int, *numbers: int) -> Receipt:
-    assert staging.begin_attempt(session, names, part, number)
-    staging.copy_part(session, names, part, number, lines(*numbers))
-    return Receipt(part, number)
-
-
-def publication(names: Staging, *receipts: Receipt, is_new: bool = False) -> Publication:
-    return Publication("load-1", TARGET, names, receipts, Move("append", names.columns), is_new)
-
-
-def tables(session: Session) -> list[str]:
-    return [row[0] for row in session.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
 
 
 def test_a_part_is_copied_and_claimed_together(session: Session, beside: Staging) -> None:
@@ -103,61 +71,6 @@ def test_an_attempt_copies_whatever_others_have_claimed(session: Session, beside
     assert session.run(f"SELECT count(*) FROM {beside.rows.quoted}") == [[4]]
 
 
-@contextmanager
-def stuck_copy(database: Settings, names: Staging, part: int, number: int) -> Iterator[list[TransientError]]:
-    """An attempt that hangs in mid-COPY while the block runs, and then goes on; what it raised."""
-    hangs, go_on = threading.Event(), threading.Event()
-    raised: list[TransientError] = []
-
-    def blocks() -> Iterator[Counted]:
-        yield from lines(*range(10))
-        hangs.set()
-        go_on.wait(60)
-        yield from lines(*range(10))
-
-    def run() -> None:
-        with connect(database, "stuck") as stuck:
-            staging.begin_attempt(stuck, names, part, number)
-            try:
-                staging.copy_part(stuck, names, part, number, blocks())
-            except TransientError as error:
-                raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        assert hangs.wait(10)
-        yield raised
-    finally:
-        go_on.set()
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-def test_publishing_ends_an_attempt_that_hangs_and_has_lost(
-    session: Session, beside: Staging, database: Settings
-) -> None:
-    with stuck_copy(database, beside, 0, 100) as raised:
-        accepted = attempt(session, beside, 0, 101, 1, 2)
-        assert publish(session, publication(beside, accepted)).inserted == 2
-    assert len(raised) == 1
-    assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2]]
-    assert tables(session) == ["t", "table_updates"]
-
-
-def test_publishing_ends_nobody_else(session: Session, beside: Staging, database: Settings) -> None:
-    """Writers into the target, and attempts of other loads."""
-    other = staging.plan_staging(TARGET, ["a", "b"])
-    staging.create_beside(session, other, TARGET)
-    accepted = attempt(session, beside, 0, 100, 1, 2)
-    with connect(database, "writer") as writer, writer.transaction(), stuck_copy(database, other, 0, 101) as raised:
-        writer.run("INSERT INTO t VALUES (0)")
-        publish(session, publication(beside, accepted))
-    assert raised == []
-    assert staging.tally(session, other).rows == 20
-    assert session.run("SELECT a FROM t ORDER BY a") == [[0], [1], [2]]
-
-
 def test_discarding_a_load_ends_the_attempts_that_still_run(
     session: Session, beside: Staging, database: Settings
 ) -> None:
@@ -204,82 +117,6 @@ def test_the_server_tells_of_a_copy_under_way(session: Session, beside: Staging,
     assert staging.under_way(session, beside) == (0, 0)
 
 
-def test_publishing_appends_marks_and_clears_up(session: Session, beside: Staging) -> None:
-    session.run("INSERT INTO t VALUES (0, 'old', 1)")
-    accepted = [attempt(session, beside, 0, 100, 1), attempt(session, beside, 1, 101, 2, 3)]
-    published = publish(session, publication(beside, *accepted))
-    assert (published.staged.rows, published.inserted, published.ignored) == (3, 3, 0)
-    assert session.run("SELECT a, b, c FROM t ORDER BY a") == [[0, "old", 1], [1, "x", 7], [2, "x", 7], [3, "x", 7]]
-    assert ledger.recorded_target(session, "load-1") == "public.t"
-    assert tables(session) == ["t", "table_updates"]
-
-
-def test_publishing_with_a_part_missing_changes_nothing(session: Session, beside: Staging) -> None:
-    accepted = attempt(session, beside, 0, 100, 1)
-    with pytest.raises(LoadError, match=r"1 of 2 parts are staged, .* the server crashed"):
-        publish(session, publication(beside, accepted, Receipt(1, 101)))
-    assert session.run("SELECT * FROM t") == []
-    assert ledger.recorded_target(session, "load-1") is None
-
-
-def test_publishing_an_id_that_was_recorded_meanwhile_changes_nothing(session: Session, beside: Staging) -> None:
-    accepted = attempt(session, beside, 0, 100, 1)
-    ledger.record(session, "load-1", "public.t")
-    with pytest.raises(LoadError, match="recorded by someone else"):
-        publish(session, publication(beside, accepted))
-    assert session.run("SELECT * FROM t") == []
-
-
-def test_publishing_what_the_table_refuses_changes_nothing(session: Session, beside: Staging) -> None:
-    session.run("ALTER TABLE t ADD CHECK (a < 2)")
-    accepted = attempt(session, beside, 0, 100, 1, 2)
-    with pytest.raises(Exception, match="t_a_check"):
-        publish(session, publication(beside, accepted))
-    assert session.run("SELECT * FROM t") == []
-    assert ledger.recorded_target(session, "load-1") is None
-
-
-def test_staging_that_a_crash_emptied_is_not_published(session: Session, beside: Staging) -> None:
-    """A crash empties unlogged tables and keeps the claims; TRUNCATE leaves the same."""
-    accepted = attempt(session, beside, 0, 100, 1, 2)
-    session.run(f"TRUNCATE {beside.rows.quoted}")
-    with pytest.raises(LoadError, match="2 rows were staged, but 0 are left"):
-        publish(session, publication(beside, accepted))
-    assert ledger.recorded_target(session, "load-1") is None
-
-
-def test_a_trigger_that_keeps_rows_out_has_its_way(session: Session, beside: Staging) -> None:
-    session.run(
-        "CREATE FUNCTION skip_odd() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$BEGIN IF NEW.a % 2 = 1 THEN RETURN NULL; END IF; RETURN NEW; END$$"
-    )
-    session.run("CREATE TRIGGER skip_odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip_odd()")
-    accepted = attempt(session, beside, 0, 100, 1, 2)
-    published = publish(session, publication(beside, accepted))
-    assert (published.staged.rows, published.inserted, published.ignored) == (2, 1, 1)
-
-
-def test_a_new_table_is_the_staged_one_renamed(session: Session) -> None:
-    names = staging.plan_staging(TARGET, ["a", 'weird " name'])
-    staging.create_for_new(session, names, ["integer", "text"], logged=True)
-    accepted = attempt(session, names, 0, 100, 1, 2)
-    assert publish(session, publication(names, accepted, is_new=True)).inserted == 2
-    assert session.run('SELECT a, "weird "" name" FROM t ORDER BY a') == [[1, "x"], [2, "x"]]
-    assert session.run("SELECT relpersistence::text, reloptions FROM pg_class WHERE relname = 't'") == [["p", None]]
-    assert tables(session) == ["t", "table_updates"]
-
-
-def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session) -> None:
-    names = staging.plan_staging(TARGET, ["a", "b"])
-    staging.create_for_new(session, names, ["integer", "text"], logged=True)
-    accepted = attempt(session, names, 0, 100, 1)
-    session.run("CREATE TABLE t (a int, b text)")
-    session.run("INSERT INTO t VALUES (0, 'theirs')")
-    publish(session, publication(names, accepted, is_new=True))
-    assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "theirs"], [1, "x"]]
-    assert tables(session) == ["t", "table_updates"]
-
-
 def test_a_discarded_load_leaves_no_table(session: Session, beside: Staging) -> None:
     attempt(session, beside, 0, 100, 1)
     staging.discard(session, beside)
@@ -306,3 +143,78 @@ def test_a_refused_cell_is_told_as_a_refused_row(session: Session, beside: Stagi
     with pytest.raises(DataRejected) as caught:
         staging.copy_part(session, beside, 0, 1, [Counted(b"bad\tx\n", 1)])
     assert staging.told(caught.value).startswith('The server refused a row: column "a": invalid input syntax')
+
+
+def test_leftovers_of_a_dead_driver_are_swept_and_those_of_a_live_one_are_not(
+    session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    dead, alive = staging.plan_staging(T, AB), staging.plan_staging(T, AB)
+    with connect(database, "dead") as driver:
+        staging.hold(driver, dead)
+        staging.create_beside(driver, dead, T)
+    with connect(database, "alive") as driver:
+        staging.hold(driver, alive)
+        staging.create_beside(driver, alive, T)
+        wait_for_end_of(session, "dead")
+        assert staging.sweep(session) == sorted([dead.parts.name, dead.rows.name])
+        tables = [name for [name] in session.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+        assert set(tables) == {"t", "table_updates", alive.rows.name, alive.parts.name}
+
+
+def wait_for_end_of(session: Session, name: str) -> None:
+    """Until the server has seen the end of the session of that name."""
+    while session.run("SELECT 1 FROM pg_stat_activity WHERE application_name = %s", name):
+        pass
+
+
+def test_leftovers_that_cannot_be_dropped_are_told_and_end_no_load(
+    session: Session, database: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A view is on one, and the schema of another is closed to its owner by now."""
+    session.run("CREATE TABLE t (a int)")
+    session.run("CREATE SCHEMA closed")
+    session.run("CREATE TABLE closed.t (a int)")
+    viewed = staging.plan_staging(T, ["a"])
+    hidden = staging.plan_staging(TableName("t", "closed"), ["a"])
+    for names, target in ((viewed, T), (hidden, TableName("t", "closed"))):
+        staging.create_beside(session, names, target)
+    session.run(f"CREATE VIEW v AS SELECT * FROM {viewed.rows.quoted}")
+    role = f"sweeper_{database.dbname}"
+    session.run(f"CREATE ROLE {role}")
+    try:
+        for names in (viewed, hidden):
+            for table in (names.rows, names.parts):
+                session.run(f"ALTER TABLE {table.quoted} OWNER TO {role}")
+        session.run(f"SET ROLE {role}")
+        assert staging.sweep(session) == [viewed.parts.name]
+    finally:
+        session.run("RESET ROLE")
+        session.run(f"DROP OWNED BY {role} CASCADE")
+        session.run(f"DROP ROLE {role}")
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3
+    assert all("left behind by a load, cannot be dropped" in message for message in told)
+
+
+def test_leftovers_into_which_a_task_still_copies_are_left_to_the_next_sweep(
+    session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    dead = staging.plan_staging(T, AB)
+    staging.create_beside(session, dead, T)
+    with connect(database, "task") as task:
+        task.run("BEGIN")
+        task.run(f"INSERT INTO {dead.rows.quoted} VALUES (1, 'x')")
+        assert staging.sweep(session) == [dead.parts.name]
+        task.run("ROLLBACK")
+    assert staging.sweep(session) == [dead.rows.name]
+
+
+def test_a_streams_leftovers_are_told_from_others(session: Session) -> None:
+    session.run("CREATE TABLE t (a int)")
+    target = TableName("t", "public")
+    ours, theirs = (staging.plan_staging(target, ["a"], stream) for stream in ("ours", "theirs"))
+    for names in (ours, theirs):
+        staging.create_beside(session, names, target)
+    assert [left.parts for left in staging.left_by_stream(session, target, "ours")] == [ours.parts]

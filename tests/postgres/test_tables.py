@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.catalog.tables import Column
+from jobs.dbaccess.catalog.tables import Column, array_dimensions
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -103,3 +103,11 @@ def test_a_table_is_found_by_search_path_and_a_new_one_goes_to_its_first_schema(
 def test_whether_a_schema_exists(session: Session) -> None:
     assert tables.schema_exists(session, "public")
     assert not tables.schema_exists(session, "nosuch")
+
+
+T = TableName("t", "public")
+
+
+def test_an_array_is_as_deep_as_its_table_or_its_domain_declares(session: Session) -> None:
+    session.run("CREATE DOMAIN grid AS int[][]; CREATE TABLE t (a int[], b int[][], c grid, d int)")
+    assert array_dimensions(session, T) == {"a": 1, "b": 2, "c": 2}

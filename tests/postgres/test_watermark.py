@@ -264,3 +264,21 @@ def test_a_batch_ends_before_a_partition_that_was_attached_later(session: Sessio
             batches.append([row[0] for row in reader.run(table.where(batch.condition).select(["ordinal"]))])
             start = below
     assert [sorted(batch) for batch in batches] == [[1, 2], [11, 12], [3]]
+
+
+def test_windows_end_between_transactions_and_cover_each_row_once(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE events (id int)")
+    for first in range(0, 12, 4):
+        session.run("INSERT INTO events SELECT generate_series(%s::int, %s::int)", first, first + 3)
+    table = Selection.of_table(TableName("events"))
+    taken: list[list[int]] = []
+    last = 0
+    for _ in range(2):
+        with connect(database, "reader") as reader:
+            window = watermark.window(snapshot.export(reader, "SELECT 1").seen, last)
+            below = watermark.reached(reader, table.where(window.condition), window, most=5)
+            assert below is not None
+            part = watermark.Window(window.start, below, window.after)
+            taken.append([number for [number] in reader.run(table.where(part.condition).select(["id"]))])
+            last = below
+    assert taken == [list(range(8)), list(range(8, 12))]

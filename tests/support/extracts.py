@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -11,7 +12,11 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting
+from jobs.flows.extract.job import ExtractReport
 from jobs.flows.extract.plan import Wanted
+
+Target = Callable[..., ExtractReport]
+"""Extracts the table t into a folder."""
 
 
 @contextmanager
@@ -22,3 +27,7 @@ def extracted(
     what = Wanted(TableName.parse(wanted)) if isinstance(wanted, str) else wanted
     with connect(database, "holder") as session, extracting(spark, session, database, what, arrow) as extraction:
         yield extraction.df
+
+
+def ids(spark: SparkSession, folder: Path) -> list[int]:
+    return sorted(row.id for row in spark.read.parquet(str(folder)).collect())

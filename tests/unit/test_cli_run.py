@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.cli.flags import connection_of
 from jobs.cli.run import interrupt, run_job
-from jobs.dbaccess.conninfo.settings import Server
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.load_table import build_parser, parse
 
 
 def raising(error: BaseException) -> None:
@@ -87,34 +84,3 @@ def test_an_interruption_is_told_when_it_comes_and_not_again_on_the_way_out(capf
 def test_the_stack_trace_comes_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
     run_job(lambda: raising(LoadError("Lost.")), verbose=True)
     assert "Traceback" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["--source", "x"],
-        ["--source", "x", "--table", "t", "--mode", "bogus"],
-        ["--source", "x", "--table", "t", "--format", "bogus"],
-        ["--source", "x", "--table", "t", "--parallelism", "0"],
-        ["--source", "x", "--table", "t", "--bogus"],
-    ],
-)
-def test_wrong_flags_have_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        parse(arguments)
-    assert caught.value.code == 2
-    assert "usage: load_table.py" in capsys.readouterr().err
-
-
-def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        build_parser().parse_args(["--help"])
-    assert caught.value.code == 0
-    assert "spark-submit load_table.py --source s3://" in capsys.readouterr().out
-
-
-def test_flags_and_environment_become_settings() -> None:
-    options = build_parser().parse_args(["--source", "x", "--table", "t", "--host", "h", "--dbname", "d"])
-    settings = connection_of(options, {"PGUSER": "u", "PGHOST": "other"}).settings
-    assert (settings.servers, settings.dbname, settings.user) == ((Server("h"),), "d", "u")

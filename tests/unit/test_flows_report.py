@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import pytest
-
 from jobs.dbaccess.load.verify import Verified
-from jobs.flows.load.progress import progress_line
 from jobs.flows.report import LoadReport, Stopwatch, plural
 
 DONE = LoadReport(
@@ -66,14 +63,6 @@ def test_what_was_verified_is_told_and_what_was_not() -> None:
 def test_the_summary_of_a_load_done_before_says_so() -> None:
     report = LoadReport("orders/1", "public.orders", "append", already_loaded=True)
     assert report.summary() == "already loaded: public.orders holds the load 'orders/1'. Nothing was copied."
-
-
-@pytest.mark.parametrize(
-    ("parts", "all_parts", "bar"), [(0, 4, "...................."), (1, 4, "#####..............."), (0, 0, "#" * 20)]
-)
-def test_the_progress_line_fills_its_bar_by_parts(parts: int, all_parts: int, bar: str) -> None:
-    line = progress_line(parts, all_parts, 1500, 3_000_000, 2.0)
-    assert line == f"copy [{bar}] {parts}/{all_parts} parts, 1,500 rows, 1.5 MB/s"
 
 
 def test_a_phase_that_comes_twice_is_added_up() -> None:

@@ -174,3 +174,39 @@ def test_no_room_is_crowded() -> None:
         if count > 15  # more than one sees at a glance
     }
     assert crowded == {}
+
+
+# Where tests stand. A folder tells what its tests need; in `guarantees`, scenarios cross modules.
+TESTS = SOURCE.parent / "tests"
+FOLDERS = {"unit", "postgres", "spark", "archive", "aws", "interop", "guarantees"}
+HARNESSES, SCRIPTS = ("bench", "chaos", "fuzz", "matrix"), ("scripts", "examples")
+NO_MODULES = {"layers", "infra_template", "infra_endpoints", "infra_permissions", "examples_step_functions"}
+"""What else is tested: the layout itself, and files that are not Python's."""
+
+
+def names_for_tests() -> dict[str, list[str]]:
+    """Name of a test file, without test_ -> the modules that it could mean.
+
+    A name is the end of a module's, as long as it takes to mean one; a harness's has the harness in it.
+    """
+    found: dict[str, list[str]] = {}
+    for module in MODULES:
+        parts = [part.strip("_") for part in module.split(".")]
+        for start in range(len(parts)):
+            found.setdefault("_".join(parts[start:]), []).append(module)
+    for folder in (*HARNESSES, *SCRIPTS):
+        for path in (SOURCE.parent / folder).glob("*.py"):
+            name = path.stem.strip("_")
+            found.setdefault(f"{folder}_{name}" if folder in HARNESSES else name, []).append(f"{folder}.{name}")
+    return found
+
+
+NAMES_FOR_TESTS = names_for_tests()
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_a_test_file_bears_the_name_of_one_module(path: Path) -> None:
+    folder, name = path.parent.name, path.stem.partition("_")[2]
+    assert folder in FOLDERS
+    if folder != "guarantees" and name not in NO_MODULES:
+        assert len(NAMES_FOR_TESTS.get(name, [])) == 1, NAMES_FOR_TESTS.get(name, "no module has that name")
