@@ -1,4 +1,4 @@
-"""infra/template.yaml: clean for cfn-lint; its buckets, roles and groups. Permissions: tests/aws/test_infra_permissions.py."""
+"""infra/template.yaml: clean for cfn-lint; its buckets, roles and groups. Permissions: tests/aws."""
 
 from __future__ import annotations
 
