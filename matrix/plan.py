@@ -77,7 +77,7 @@ def trials() -> list[Trial]:
     """Return all trials, quick ones first.
 
     Each PostgreSQL is paired with a Python of its own, so that five runs cover both, and with the newest Spark for this
-    Python (tests/postgres starts none). Each Spark is paired with each of its Pythons, on the newest PostgreSQL.
+    Python (these tests start none). Each Spark is paired with each of its Pythons, on the newest PostgreSQL.
     """
     servers = [
         Trial("postgres", postgres, newest_spark(python), python) for postgres, python in zip(POSTGRESES, PYTHONS)
