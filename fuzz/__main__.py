@@ -1,8 +1,7 @@
 """Fuzz all targets, or one, each for some seconds.
 
 Run by `make fuzz`; `SECONDS=600 TARGET=uri make fuzz` runs one of them. Atheris is used if it is installed, otherwise
-only
-Hypothesis. Input that failed is tried first by the next run, and printed in its simplest form.
+only Hypothesis. Input that failed is tried first by the next run, and printed in its simplest form.
 """
 
 from __future__ import annotations

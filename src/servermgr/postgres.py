@@ -42,8 +42,7 @@ class Manager:
     """A PostgreSQL server: with a superuser without a password, reachable by TCP from this machine.
 
     As a context manager, it starts and stops the server. Otherwise `stop()` stops it, at the latest when the
-    interpreter
-    exits. If this process is killed, a guardian process stops it.
+    interpreter exits. If this process is killed, a guardian process stops it.
 
     Args:
         host: The interface to listen on.
@@ -51,8 +50,7 @@ class Manager:
         db_dir: The data directory.
         initialize: Initialize the data directory if it does not exist or is empty.
         pg_version: The version of PostgreSQL to run, `15`. The default is POSTGRES_VERSION in the environment, then the
-            highest
-            version that the system has installed, then that of a Python wheel.
+            highest version that the system has installed, then that of a Python wheel.
         settings: Server settings in addition to those of the data directory, `{"fsync": "off", "max_connections": 50}`.
         auth: The authentication method of a directory that is initialized here, as in initdb's `--auth`.
         user: The name of the superuser of a directory that is initialized here.
@@ -153,8 +151,7 @@ class Manager:
 
         Raises:
             WorkerError: There is no server process, it ended, or it is not ready in time. The message contains the last
-                lines of
-                its log.
+                lines of its log.
         """
         deadline = time.monotonic() + timeout
         server = self._started()

@@ -58,8 +58,7 @@ def serves(command: Command, data_dir: Path) -> bool:
     """Return whether a command line is that of the postmaster of a data directory.
 
     A postmaster whose command line names no directory counts as one of this directory. A false positive is an error
-    that a
-    person can resolve, while removing the lock file of a running server destroys a database.
+    that a person can resolve, while removing the lock file of a running server destroys a database.
     """
     if PurePath(command.program).name not in {"postgres", "postmaster"}:
         return False

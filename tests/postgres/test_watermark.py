@@ -33,12 +33,12 @@ class Reader:
             watermark.ensure(session)
             last = watermark.read(session, "w") or Watermark(SOURCE)
             definition = Definition(SOURCE, table_oid(session, T))
-            taken = watermark.window(snapshot.export(session, "SELECT 1 FROM t").seen, last.below)
+            taken = watermark.window(snapshot.export(session, "SELECT 1 FROM t").seen, last.xmin)
             taken = attached(session, T, taken)
             rows = session.run(f"SELECT ordinal FROM t WHERE {taken.condition} ORDER BY ordinal")
             snapshot.release(session)
             watermark.begin(session, "w", definition, "run=", last.runs + 1)
-            watermark.move(session, "w", last.runs, Watermark(SOURCE, last.runs + 1, taken.below, None, definition))
+            watermark.move(session, "w", last.runs, Watermark(SOURCE, last.runs + 1, taken.xmin, None, definition))
             return [row[0] for row in rows]
 
 
@@ -247,7 +247,7 @@ def test_a_batch_ends_before_a_partition_that_was_attached_later(session: Sessio
     session.run("CREATE TABLE p2 (ordinal int); INSERT INTO p2 VALUES (11), (12)")
     session.run("CREATE TABLE p1 PARTITION OF t FOR VALUES FROM (0) TO (10)")
     with connect(database, "reader") as reader:
-        start = watermark.window(snapshot.export(reader, "SELECT 1 FROM t").seen, 0).below
+        start = watermark.window(snapshot.export(reader, "SELECT 1 FROM t").seen, 0).xmin
         snapshot.release(reader)
         session.run("INSERT INTO t VALUES (1), (2)")
         session.run(ATTACH)
@@ -257,12 +257,12 @@ def test_a_batch_ends_before_a_partition_that_was_attached_later(session: Sessio
         table = Selection.of_table(T)
         for _ in range(4):
             rest = attached(reader, T, watermark.window(seen, start))
-            below = watermark.reached(reader, table.where(rest.condition), rest, most=1)
-            if below is None:
+            xmin = watermark.reached(reader, table.where(rest.condition), rest, most=1)
+            if xmin is None:
                 break
-            batch = attached(reader, T, Window(start, below, rest.after))
+            batch = attached(reader, T, Window(start, xmin, rest.xmax))
             batches.append([row[0] for row in reader.run(table.where(batch.condition).select(["ordinal"]))])
-            start = below
+            start = xmin
     assert [sorted(batch) for batch in batches] == [[1, 2], [11, 12], [3]]
 
 
@@ -276,9 +276,9 @@ def test_windows_end_between_transactions_and_cover_each_row_once(session: Sessi
     for _ in range(2):
         with connect(database, "reader") as reader:
             window = watermark.window(snapshot.export(reader, "SELECT 1").seen, last)
-            below = watermark.reached(reader, table.where(window.condition), window, most=5)
-            assert below is not None
-            part = watermark.Window(window.start, below, window.after)
+            xmin = watermark.reached(reader, table.where(window.condition), window, most=5)
+            assert xmin is not None
+            part = watermark.Window(window.start, xmin, window.xmax)
             taken.append([number for [number] in reader.run(table.where(part.condition).select(["id"]))])
-            last = below
+            last = xmin
     assert taken == [list(range(8)), list(range(8, 12))]

@@ -26,23 +26,23 @@ def holds(taken: Window, xid: int) -> bool:
 def test_a_row_version_is_new_where_its_transaction_is_in_the_window(
     start: int, length: int, data: st.DataObject
 ) -> None:
-    below = start + length
+    xmin = start + length
     written = data.draw(st.integers(max(FIRST_XID, start - 2**30), start + 2**30))
-    taken = window(f"{below}:{below + 5}:", start)
-    assert holds(taken, written) == (start <= written < below)
+    taken = window(f"{xmin}:{xmin + 5}:", start)
+    assert holds(taken, written) == (start <= written < xmin)
 
 
-@given(below=XIDS, running=st.integers(1, 10**6), data=st.data())
-def test_the_first_run_takes_all_but_what_may_still_be_running(below: int, running: int, data: st.DataObject) -> None:
-    after = below + running
-    written = data.draw(st.integers(max(FIRST_XID, below - 2**31), after - 1))
-    assert holds(window(f"{below}:{after}:", 0), written) == (written < below)
+@given(xmin=XIDS, running=st.integers(1, 10**6), data=st.data())
+def test_the_first_run_takes_all_but_what_may_still_be_running(xmin: int, running: int, data: st.DataObject) -> None:
+    xmax = xmin + running
+    written = data.draw(st.integers(max(FIRST_XID, xmin - 2**31), xmax - 1))
+    assert holds(window(f"{xmin}:{xmax}:", 0), written) == (written < xmin)
 
 
 def test_a_run_begins_where_the_last_one_ended() -> None:
     first = window("100:120:105,110", 0)
-    second = window("110:130:", first.below)
-    assert (first.start, first.below, second.start, second.below) == (None, 100, 100, 110)
+    second = window("110:130:", first.xmin)
+    assert (first.start, first.xmin, second.start, second.xmin) == (None, 100, 100, 110)
 
 
 @pytest.mark.parametrize(("stands", "oldest"), [(100, 99), (100, 100 + (1 << 31))])

@@ -60,12 +60,12 @@ class StreamReader(DataSourceStreamReader):
             table = self._table(session)
             oid = self._same_table(session, table, self._taken)
             window = self._window(moment.seen)
-            if window.below == self._taken["below"]:  # none has ended since: the table need not be read to see that
+            if window.xmin == self._taken["below"]:  # none has ended since: the table need not be read to see that
                 return self._taken
             window = attached(session, table.name, window)
             selection, _ = settle_readings(session, reach.wanted, table, window.condition)
-            below = watermark.reached(session, selection, window, self.most)
-        return self._taken if below is None else {"below": below, "table": oid}
+            xmin = watermark.reached(session, selection, window, self.most)
+        return self._taken if xmin is None else {"below": xmin, "table": oid}
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[Part]:
         """The parts of a batch, in a snapshot that is held until the batch is done.
@@ -80,8 +80,8 @@ class StreamReader(DataSourceStreamReader):
         with ExitStack() as stack:
             session = stack.enter_context(connect_pinned(reach.settings, f"{reach.label} snapshot"))
             moment = hold_source(session, reach.wanted)
-            after = self._window(moment.seen).after
-            window = Window(start["below"] or None, end["below"], after)
+            xmax = self._window(moment.seen).xmax
+            window = Window(start["below"] or None, end["below"], xmax)
             there = reach.settings.at(session.server)
             with connect_pinned(there, f"{reach.label} plan") as planner, snapshot.adopted(planner, moment):
                 table = self._table(planner)

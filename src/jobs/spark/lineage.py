@@ -7,8 +7,7 @@ few inputs, and only within a job.
 
 The scheduler's table of map outputs shows it, by the ids of the tasks that wrote them. Ids increase, and a task starts
 only when all outputs that it reads exist. So an output with a higher id than a task that reads the shuffle was
-recomputed
-after that task had begun.
+recomputed after that task had begun.
 """
 
 from __future__ import annotations

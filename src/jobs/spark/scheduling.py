@@ -1,8 +1,7 @@
 """Runs the partitions of an RDD as Spark jobs, a limited number at a time.
 
 The driver submits a job for each partition when another one ends. So no partitions are merged (as coalesce would), and
-no
-task occupies an executor's core while it waits.
+no task occupies an executor's core while it waits.
 """
 
 from __future__ import annotations

@@ -2,10 +2,8 @@
 
 A venv is little more than a folder: bin/python is a link to the image's interpreter, pyvenv.cfg describes it, and
 site-packages holds wheels, which are fetched for the *target's* Python and platform. The image's packages (boto3,
-pandas,
-PyArrow) stay visible through include-system-site-packages. The same inputs give the same bytes. A self-contained
-archive
-contains an interpreter instead, and sees none of the image's packages.
+pandas, PyArrow) stay visible through include-system-site-packages. The same inputs give the same bytes. A
+self-contained archive contains an interpreter instead, and sees none of the image's packages.
 """
 
 from __future__ import annotations

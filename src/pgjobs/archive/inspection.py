@@ -135,8 +135,7 @@ def _inspect_import(file: Path, target: Target) -> list[Finding]:
     """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
 
     The archive's own interpreter does this if it runs on this machine, otherwise this one. A Python older than the
-    target's
-    cannot check this: packages for a newer one may use its syntax.
+    target's cannot check this: packages for a newer one may use its syntax.
     """
     this, wanted = sys.version_info[:2], tuple(map(int, target.version.split(".")))
     here = (sys.platform, platform.machine()) == ("linux", target.machine)

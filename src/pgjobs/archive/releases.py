@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/release-versions.html
 
 AWS documents the Spark version of each release. The interpreters are those of the release guide, which is for EMR on
-EC2.
-For emr-7.0 to 7.13, the standard image is known to have Python 3.9. `--python` names another interpreter of an image.
+EC2. For emr-7.0 to 7.13, the standard image is known to have Python 3.9. `--python` names another interpreter of an
+image.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Which files of this project go into the archive, and under which version: those that git tracks.
 
 Other files beside them (a .env, notes, data, a module that was not added) are left out and listed. Without git, the
-files
-are those that pyproject.toml declares as the package: modules, and its package-data.
+files are those that pyproject.toml declares as the package: modules, and its package-data.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The contents of an archive as a CycloneDX bill of materials (SBOM), for scanners.
 
 It is built only from the archive and its manifest, and contains no time: the same archive gives the same text. Its
-serial
-number is derived from the archive's hash.
+serial number is derived from the archive's hash.
 
 https://cyclonedx.org/docs/1.6/json/
 """

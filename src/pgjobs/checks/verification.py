@@ -1,8 +1,7 @@
 """Checks that an archive is what its manifest says, and has the origin that its manifest names.
 
 A difference is a finding and fails. What cannot be compared here (the clone of another commit, another lock file) is
-only
-reported.
+only reported.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@
 
 An entrypoint may leave stopping Spark to the end of its process. On local-cluster, the supervisors of the executors end
 at the same time, treat the executors as lost, and start new ones until they give up: a successful run then logs
-hundreds
-of lines. This file is sent alone, so it uses only the standard library and Python 3.9 syntax.
+hundreds of lines. This file is sent alone, so it uses only the standard library and Python 3.9 syntax.
 """
 
 from __future__ import annotations

@@ -55,8 +55,7 @@ def run_local(
 
     Raises:
         DeployError: A file is missing, this machine lacks the archive's interpreter, or the driver or an executor does
-            not
-            run on it.
+            not run on it.
         KeyboardInterrupt: Ctrl-C. Spark has ended.
     """
     spark = request["jobDriver"]["sparkSubmit"]

@@ -64,8 +64,7 @@ class Follower:
     Args:
         read: Reads the run.
         show: Shows what is new in the logs of the run's attempt, and returns whether there was anything. The flag marks
-            the
-            last read of an attempt.
+            the last read of an attempt.
         tell: Prints one line.
         settling: How often to look for the last of the logs after the end; 0 if there are no logs.
         clock: Time and randomness.

@@ -1,10 +1,8 @@
 """Has the packed job check its own arguments, before a run is paid for.
 
 A job supports this with a function `check_arguments(arguments)` in its entrypoint's module. The function raises what
-the
-job would raise: SystemExit, as argparse does, or an error with a readable message. The module must be importable
-without
-Spark. A module without the function is not imported.
+the job would raise: SystemExit, as argparse does, or an error with a readable message. The module must be importable
+without Spark. A module without the function is not imported.
 """
 
 from __future__ import annotations

@@ -30,8 +30,7 @@ class Item:
 
     Attributes:
         settled: Whether the key determines the content. Two commits may produce the same archive; the manifest is then
-            that
-            of the first one.
+            that of the first one.
     """
 
     uri: str

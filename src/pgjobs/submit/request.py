@@ -89,13 +89,12 @@ def build_request(submission: Submission) -> dict[str, Any]:
     """Build the request. It contains a client token only if an equal submission is to be the same run.
 
     That is the case if a load id names what is loaded. Any other submission that is repeated is meant as a new run: a
-    nightly
-    extract has the same arguments each night. Such a request has no token; the caller of StartJobRun chooses one.
+    nightly extract has the same arguments each night. Such a request has no token; the caller of StartJobRun chooses
+    one.
 
     Raises:
         DeployError: The request would be refused, or should be: it shows a password, retries a job that would load
-            twice, or
-            overrides what the archive needs.
+            twice, or overrides what the archive needs.
     """
     refuse_secrets(submission)
     refuse_blind_retries(submission)

@@ -88,8 +88,8 @@ def start(clients: Clients, request: Mapping[str, Any], payload: Payload, consol
     """Upload the objects that do not exist yet, and start the run.
 
     A request with a token returns the run that it returned before, unless that run has ended without success. Then it
-    is
-    tried again, with a token derived from that run's id. Two submitters who try at the same time still start one run.
+    is tried again, with a token derived from that run's id. Two submitters who try at the same time still start one
+    run.
 
     Raises:
         DeployError: AWS refuses a call, or another object exists under the archive's key.

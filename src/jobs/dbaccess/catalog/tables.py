@@ -22,8 +22,7 @@ class Column:
         base_type: pg_type's own name, with domains resolved: "varchar", "int4", "_int4" for an array.
         category: pg_type's typcategory ("S" for every kind of text, including an extension's).
         required: Whether each row must contain a value: the column or its domain is NOT NULL, and no default of either,
-            no
-            identity or expression, and no BEFORE INSERT trigger can supply one.
+            no identity or expression, and no BEFORE INSERT trigger can supply one.
         element, element_category: The same for the elements of an array; empty for other types.
         generated: Whether only the server sets the value (an expression, or GENERATED ALWAYS AS IDENTITY).
     """

@@ -50,9 +50,9 @@ def sorted_by_window(window: Window, chains: Iterable[Sequence[object]]) -> Wind
         assert isinstance(oid, int) and isinstance(xids, list)  # noqa: S101, PT018 - the types of the query's columns
         age = known
         for xid in xids:
-            if (xid - window.below) % XIDS < window.after - window.below:
+            if (xid - window.xmin) % XIDS < window.xmax - window.xmin:
                 age = later
-            elif window.start is not None and (distance := (xid - window.start) % XIDS) < window.below - window.start:
+            elif window.start is not None and (distance := (xid - window.start) % XIDS) < window.xmin - window.start:
                 age = max(age, distance)
         ages[oid] = min(ages.get(oid, later), age)
     return replace(

@@ -97,8 +97,7 @@ def key_bounds(session: Session, relation: str, key: str, condition: str, parts:
     """Return the key values that split the rows into parts of about the same size, as SQL literals, ascending.
 
     This reads and sorts the key of every row. No values are bound, because a condition may contain what pg8000 treats
-    as a
-    placeholder (`%`). The type is written by name with modifier -1, because `'abc'::character` is `a`.
+    as a placeholder (`%`). The type is written by name with modifier -1, because `'abc'::character` is `a`.
 
     Raises:
         DatabaseError: The key's type has no order.
@@ -149,8 +148,7 @@ def leaves_of(session: Session, table: TableName) -> tuple[Leaf, ...]:
     """Return the tables that store a table's rows; empty if it must be read as a whole.
 
     This is the case for a view; if the user may not read one of the leaves by itself; and if policies of row-level
-    security
-    on the whole hide rows that reading a leaf would show.
+    security on the whole hide rows that reading a leaf would show.
     """
     found = session.run(_LEAVES, table.quoted)
     if not all(readable and not policies for *_, readable, policies in found):

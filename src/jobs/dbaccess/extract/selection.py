@@ -57,8 +57,7 @@ def filtered(session: Session, selection: Selection, condition: str) -> Selectio
     """Return the selection with a user's filter, which must be one boolean expression.
 
     The text becomes part of our statements, in parentheses. A text that closes them and opens others (`a) OR (b`) would
-    still
-    be a valid statement, but not within brackets. So the server parses it in both.
+    still be a valid statement, but not within brackets. So the server parses it in both.
 
     Raises:
         UsageError: It is not one boolean expression over the columns. The message contains the server's reason.

@@ -43,8 +43,7 @@ READERS_WAIT = 60
 """Seconds to wait for each lock after adopting a snapshot.
 
 The holder has locked the table already, so a reader only waits behind a session that itself waits for the extract to
-end:
-PostgreSQL queues readers behind a waiting ACCESS EXCLUSIVE.
+end: PostgreSQL queues readers behind a waiting ACCESS EXCLUSIVE.
 """
 
 
@@ -71,15 +70,12 @@ def export(session: Session, probe: str) -> Snapshot:
     """Lock what is to be read, then take a snapshot, and hold both until the session ends or `release`s them.
 
     A snapshot older than a TRUNCATE, a rewrite or a swap of a table finds no rows in it. So each relation is locked
-    before
-    the snapshot is taken: planning the probe locks everything that it reads, including partitions, and views with their
-    tables. After the snapshot, the probe is planned again. If this takes another lock, a name was redirected or a
-    partition
-    was attached meanwhile, and a newer snapshot is taken.
+    before the snapshot is taken: planning the probe locks everything that it reads, including partitions, and views
+    with their tables. After the snapshot, the probe is planned again. If this takes another lock, a name was redirected
+    or a partition was attached meanwhile, and a newer snapshot is taken.
 
     The session uses READ COMMITTED, in which a transaction can export any number of snapshots. It does not use the
-    snapshot
-    itself. From now on it can only read.
+    snapshot itself. From now on it can only read.
 
     Args:
         session: The session that holds the locks and the snapshot.

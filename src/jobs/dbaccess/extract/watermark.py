@@ -1,12 +1,10 @@
 """The progress of an incremental extract: a window of transactions, and where it is recorded.
 
 The order of ordinals is not the order of commits: a transaction that is still running may commit a lower ordinal than
-one
-that was read. So a run reads the row versions of a window of transactions, from the end of the last window up to the
-oldest transaction that is still running (a snapshot's xmin). No row version with a lower transaction id can appear
-after
-that. Each version is in one window. The id of a subtransaction is greater than that of its transaction, so it, too, is
-lower than xmin only after the whole transaction has ended.
+one that was read. So a run reads the row versions of a window of transactions, from the end of the last window up to
+the oldest transaction that is still running (a snapshot's xmin). No row version with a lower transaction id can appear
+after that. Each version is in one window. The id of a subtransaction is greater than that of its transaction, so it,
+too, is lower than xmin only after the whole transaction has ended.
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT-PARTS
 """
 
@@ -62,18 +60,17 @@ class Watermark:
     Attributes:
         definition: None if the watermark is older than definitions.
         runs: The number of the run that moved it last.
-        below: All transactions with a lower id have been extracted; 0 for none.
+        xmin: All transactions with a lower id have been extracted; 0 for none.
         ordinal: The greatest extracted ordinal, as text; None for none.
         folder: The prefix of the names of its runs' folders, below the target.
         begun: The numbers of runs that began and may have left files. A run removes these files after it has moved the
             watermark, and the next run removes them once more: a run that did not know yet that another one was faster
-            may
-            have written meanwhile.
+            may have written meanwhile.
     """
 
     source: str
     runs: int = 0
-    below: int = 0
+    xmin: int = 0
     ordinal: str | None = None
     definition: Definition | None = None
     folder: str = ""
@@ -85,7 +82,7 @@ class Watermark:
         Raises:
             UsageError: It has another definition. The message names the difference.
         """
-        if not self.below:
+        if not self.xmin:
             return
         was = self.definition
         if was is None and self.source != definition.source:
@@ -107,26 +104,26 @@ _ANOTHER = "Give another --watermark-id, or --restart-watermark to take all rows
 
 @dataclass(frozen=True)
 class Window:
-    """A range of transactions: from `start` (None for the first of all) up to, but not including, `below`.
+    """A range of transactions: from `start` (None for the first of all) up to, but not including, `xmin`.
 
     Attributes:
-        after: The first transaction id that had not been assigned when the snapshot was taken.
+        xmax: The first transaction id that had not been assigned when the snapshot was taken.
         whole: Tables whose older rows are new, too: oid -> how far after the start they were attached.
         later: Tables none of whose rows are new yet.
     """
 
     start: int | None
-    below: int
-    after: int
+    xmin: int
+    xmax: int
     whole: tuple[tuple[int, int], ...] = ()
     later: tuple[int, ...] = ()
 
     @property
     def condition(self) -> str:
         """Return the condition on row versions, as SQL."""
-        ended = f"{_distance(self.below)} OPERATOR(pg_catalog.>=) {self.after - self.below}"
+        ended = f"{_distance(self.xmin)} OPERATOR(pg_catalog.>=) {self.xmax - self.xmin}"
         new = (
-            ended if self.start is None else f"{_distance(self.start)} OPERATOR(pg_catalog.<) {self.below - self.start}"
+            ended if self.start is None else f"{_distance(self.start)} OPERATOR(pg_catalog.<) {self.xmin - self.start}"
         )
         if self.whole:
             new = f"({new} OR {_is_of(oid for oid, _ in self.whole)} AND {ended})"
@@ -138,7 +135,7 @@ class Window:
         if not self.whole:
             return written
         attached = " ".join(f"WHEN {_is_of([oid])} THEN {distance}" for oid, distance in self.whole)
-        is_new = f"{written} OPERATOR(pg_catalog.<) {self.below - start}"
+        is_new = f"{written} OPERATOR(pg_catalog.<) {self.xmin - start}"
         return f"greatest(CASE WHEN {is_new} THEN {written} ELSE 0 END, CASE {attached} ELSE 0 END)::bigint"
 
 
@@ -164,20 +161,20 @@ def window(seen: str, taken: int) -> Window:
     Raises:
         ExtractError: `taken` cannot belong to this server's history.
     """
-    below, after = (int(part) for part in seen.split(":")[:2])
+    xmin, xmax = (int(part) for part in seen.split(":")[:2])
     if not taken:
-        return Window(None, below, after)
-    if taken > below or below - taken >= _MOST_APART:
+        return Window(None, xmin, xmax)
+    if taken > xmin or xmin - taken >= _MOST_APART:
         raise ExtractError(
-            f"The watermark stands at transaction {taken:,}, and the server's oldest is {below:,}: the database "
+            f"The watermark stands at transaction {taken:,}, and the server's oldest is {xmin:,}: the database "
             "was restored elsewhere, or two billion transactions have passed.",
             "Take all rows anew: under another --watermark-id, or with --restart-watermark.",
         )
-    return Window(taken, below, after)
+    return Window(taken, xmin, xmax)
 
 
 def reached(session: Session, selection: Selection, window: Window, most: int | None) -> int | None:
-    """Return how much of a window to extract at once: its end, as in `Window.below`; None if the window is empty.
+    """Return how much of a window to extract at once: its end, as in `Window.xmin`; None if the window is empty.
 
     This reads the rows of the window once.
 
@@ -189,8 +186,8 @@ def reached(session: Session, selection: Selection, window: Window, most: int | 
             limit.
     """
     if most is None:
-        return window.below if session.query(selection.select(["1"]) + " LIMIT 1") else None
-    start = window.start or window.after - _MOST_APART
+        return window.xmin if session.query(selection.select(["1"]) + " LIMIT 1") else None
+    start = window.start or window.xmax - _MOST_APART
     versions = selection.select([f"{window.distance(start)} AS distance"])
     counted = session.query(
         f"SELECT distance, pg_catalog.sum(pg_catalog.count(*)) OVER (ORDER BY distance)::bigint "
@@ -199,7 +196,7 @@ def reached(session: Session, selection: Selection, window: Window, most: int | 
     if not counted:
         return None
     last = next((distance for distance, rows in counted if rows >= most), None)
-    return window.below if last is None else min(start + last + 1, window.below)
+    return window.xmin if last is None else min(start + last + 1, window.xmin)
 
 
 def ensure(session: Session) -> None:
@@ -207,8 +204,7 @@ def ensure(session: Session) -> None:
 
     Raises:
         UsageError: The server is a standby, which does not know the running transactions. Or the table has an owner who
-            is
-            not trusted.
+            is not trusted.
     """
     [[standby]] = session.run("SELECT pg_is_in_recovery()")
     if standby:
@@ -250,9 +246,9 @@ def read(session: Session, watermark_id: str) -> Watermark | None:
     )
     if not found:
         return None
-    [[source, runs, below, ordinal, oid, columns, condition, folder, begun]] = found
+    [[source, runs, xmin, ordinal, oid, columns, condition, folder, begun]] = found
     definition = None if oid is None else Definition(source, oid, tuple(columns), condition)
-    return Watermark(source, runs, below, ordinal, definition, folder, tuple(begun))
+    return Watermark(source, runs, xmin, ordinal, definition, folder, tuple(begun))
 
 
 def begin(session: Session, watermark_id: str, definition: Definition, folder: str, number: int) -> None:
@@ -300,7 +296,7 @@ def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
         "WHERE watermark_id = %s AND runs IN (%s, %s)",
         to.source,
         to.runs,
-        to.below,
+        to.xmin,
         to.ordinal,
         to.definition.oid,
         list(to.definition.columns),

@@ -57,8 +57,8 @@ class Turn:
     def moved(self, ordinal: str | None) -> Watermark:
         """The watermark when this run's rows are safe."""
         ordinal = ordinal or self.mark.ordinal
-        source, below, folder = self.definition.source, self.window.below, self.mark.folder
-        return Watermark(source, self.number, below, ordinal, self.definition, folder)
+        source, xmin, folder = self.definition.source, self.window.xmin, self.mark.folder
+        return Watermark(source, self.number, xmin, ordinal, self.definition, folder)
 
 
 def take(session: Session, watermark_id: str, restart: bool) -> Watermark:
@@ -68,7 +68,7 @@ def take(session: Session, watermark_id: str, restart: bool) -> Watermark:
     mark = watermark.read(session, watermark_id)
     if mark is None:
         return Watermark("", folder=f"pgjobs_watermark={_escaped(watermark_id)}/pgjobs_run=")
-    return replace(mark, below=0, ordinal=None) if restart else mark
+    return replace(mark, xmin=0, ordinal=None) if restart else mark
 
 
 def _escaped(text: str) -> str:
@@ -113,7 +113,7 @@ def plan(session: Session, wanted: Wanted, table: Table, mark: Watermark, seen: 
             if mark.folder == "run="
             else "Leave it out (--columns), or rename it.",
         )
-    return definition, attached(session, table.name, watermark.window(seen, mark.below))
+    return definition, attached(session, table.name, watermark.window(seen, mark.xmin))
 
 
 def begin(session: Session, spark: SparkSession, turn: Turn) -> Turn:
