@@ -1,7 +1,7 @@
-"""A pool of sessions for jobs with many short statements: SQLAlchemy's QueuePool over our own door.
+"""A pool of sessions for jobs with many short statements: SQLAlchemy's QueuePool of this package's sessions.
 
-A load needs none: each of its tasks holds one connection for its whole life. SQLAlchemy is not in the archive unless
-asked for (`pip install pgjobs[pool]`).
+A load does not need one: each of its tasks holds one connection throughout. SQLAlchemy is not in the archive unless it
+is requested (`pip install pgjobs[pool]`).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from jobs.dbaccess.session import Session
 
 
 class SessionPool:
-    """At most `size` sessions, opened when they are first wanted and each checked before it is lent again.
+    """At most `size` sessions, which are opened on demand, and checked each time before they are lent.
 
     Args:
-        settings: where, as whom and how.
-        application_name: what `pg_stat_activity` shows of them.
-        size: the most connections at once.
-        patience: seconds to wait for a session while all are lent.
+        settings: Where to connect, as whom, and how.
+        application_name: The name shown in `pg_stat_activity`.
+        size: The maximum number of connections.
+        patience: Seconds to wait for a session while all are lent.
     """
 
     def __init__(self, settings: Settings, application_name: str, size: int, patience: float = 30.0) -> None:
@@ -37,18 +37,18 @@ class SessionPool:
             pool_size=size,
             max_overflow=0,
             timeout=patience,
-            reset_on_return=None,  # a Session is in autocommit mode, and a transaction of its ends with its block
-            use_lifo=True,  # so that sessions which are not needed fall idle
+            reset_on_return=None,  # a Session is in autocommit mode, and each transaction ends with its block
+            use_lifo=True,  # so that unneeded sessions become idle
         )
         event.listen(self._pool, "checkout", _check)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Lend a session for the block; one that broke there is not lent again.
+        """Lend a session for the block. If it broke there, it is not lent again.
 
         Raises:
-            TransientError: all are lent, and none came back in time.
-            DatabaseError: no server can be reached.
+            TransientError: All sessions are lent, and none was returned in time.
+            DatabaseError: No server can be reached.
         """
         try:
             lent = self._pool.connect()
@@ -69,8 +69,8 @@ class SessionPool:
         self._pool.dispose()
 
 
-def _check(session: Any, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's word for our Session
-    """Let the pool replace a session that broke while it was idle."""
+def _check(session: Any, *_: object) -> None:  # noqa: ANN401 - SQLAlchemy's type for our Session
+    """Have the pool replace a session that broke while it was idle."""
     try:
         session.run("SELECT 1")
     except DatabaseError:

@@ -1,7 +1,7 @@
-"""Poolers between us and the server: in session mode they may stay, in transaction mode they are refused.
+"""Detection of connection poolers: session mode is accepted, transaction mode is refused.
 
-In transaction mode a session's statements go to whichever process of the server is free. Locks, settings and
-prepared statements of a session then belong to everybody, and nothing that a load or an extract promises holds.
+In transaction mode, each statement of a session goes to whichever server process is free. Locks, settings and prepared
+statements of a session then affect everybody, and no promise of a load or an extract holds.
 https://www.pgbouncer.org/features.html
 """
 
@@ -15,7 +15,7 @@ from jobs.dbaccess.errors import ConnectionFailed, UsageError
 from jobs.dbaccess.session import Session
 
 ROUNDS = 3
-"""How often two sessions are asked in turn. Another client's statement in between may hide the pooler's mode once."""
+"""How often two sessions ask in turn. A statement of another client in between may hide the pooler's mode once."""
 
 _known: set[tuple[Server, str]] = set()
 """Servers and databases that this process has found to be behind a pooler in session mode."""
@@ -24,17 +24,17 @@ logger = logging.getLogger(__name__)
 
 
 def check(session: Session, connect: Callable[[], Session]) -> None:
-    """Refuse a pooler that does not give a session a process of its own.
+    """Refuse a pooler that does not reserve a server process for each session.
 
-    Two sessions that are open at once show it: in transaction mode each statement goes to the process that became
-    free last, so that both are served by the same one.
+    Two sessions that are open at the same time show it: in transaction mode, each statement goes to the process that
+    became free last, so the same process serves both.
 
     Args:
-        session: behind a pooler.
-        connect: opens another one.
+        session: A session behind a pooler.
+        connect: Opens another session.
 
     Raises:
-        UsageError: says what to connect to instead.
+        UsageError: The message says what to connect to instead.
     """
     [[database]] = session.run("SELECT pg_catalog.current_database()")
     place = (session.server, str(database))
@@ -47,7 +47,7 @@ def check(session: Session, connect: Callable[[], Session]) -> None:
                 mine.add(_process(session))
                 others.add(_process(other))
     except ConnectionFailed as error:
-        # In transaction mode a process is free, for the first session does nothing: this pool has sessions' own.
+        # In transaction mode a process would be free, since the first session is idle: this pool reserves processes.
         logger.warning("%s That was a second connection, to learn the pooler's mode.", error.message)
         return
     if len(mine) > 1 or len(others) > 1 or mine & others:

@@ -1,4 +1,4 @@
-"""The door: opens every connection, and is the only module that constructs one of the driver's."""
+"""Opens every connection. This is the only module that constructs a connection of the driver."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from jobs.dbaccess.session import Backend, Session
 from jobs.dbaccess.sql import is_text
 
 MAX_APPLICATION_NAME = 63
-"""PostgreSQL cuts a longer application_name (NAMEDATALEN - 1)."""
+"""PostgreSQL truncates a longer application_name (NAMEDATALEN - 1)."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
-"""Seconds between rounds of attempts. They double, and chance shortens each, lest all tasks return in step."""
+"""Seconds between rounds of attempts. They double, and are randomly shortened, so that tasks do not retry in step."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 def get_connection_params(
     db_host: str, db_port: int | str, db_name: str, db_user: str, db_password: str
 ) -> dict[str, Any]:
-    """Get connection parameters for pg8000, under pg8000's own names (`database`, not `dbname`)."""
+    """Return connection parameters for pg8000, under pg8000's own names (`database`, not `dbname`)."""
     return {
         "host": db_host,
         "port": int(db_port),
@@ -51,11 +51,11 @@ def get_connection_params(
     }
 
 
-def create_connection(**conn_params: Any) -> dbapi.Connection:  # noqa: ANN401 - whatever pg8000 takes
-    """Create a database connection (DB-API 2.0) by pg8000.
+def create_connection(**conn_params: Any) -> dbapi.Connection:  # noqa: ANN401 - whatever pg8000 accepts
+    """Create a database connection (DB-API 2.0) with pg8000.
 
     Raises:
-        DatabaseError: the server did not let us in, or could not be reached.
+        DatabaseError: The server rejected the login, or could not be reached.
     """
     with driver_errors_translated():
         return dbapi.connect(**conn_params)
@@ -71,18 +71,18 @@ class Clock:
 
 
 def connect(settings: Settings, application_name: str, clock: Clock = Clock()) -> Session:
-    """Open a session on the first server that serves.
+    """Open a session on the first available server.
 
-    What may pass (starting up, too many connections, refused, reset, no route yet, no server of the wanted kind) is
-    tried again until the settings' deadline; what cannot pass, a wrong password above all, is not.
+    Temporary failures (starting up, too many connections, refused, reset, no route yet, no server with the wanted role)
+    are retried until the settings' deadline. Permanent ones, above all a wrong password, are not.
 
     Args:
-        settings: where, as whom and how.
-        application_name: what `pg_stat_activity` shows of this connection, unless the settings state another.
-        clock: for tests.
+        settings: Where to connect, as whom, and how.
+        application_name: The name shown in `pg_stat_activity`, unless the settings contain one.
+        clock: The clock, for tests.
 
     Raises:
-        DatabaseError: as the last round of attempts had it; the message tells what every server answered.
+        DatabaseError: The error of the last round of attempts. The message contains the answer of every server.
     """
     deadline = clock.now() + settings.patience.deadline
     pause = FIRST_PAUSE
@@ -99,10 +99,10 @@ def connect(settings: Settings, application_name: str, clock: Clock = Clock()) -
 
 
 def connect_pinned(settings: Settings, application_name: str) -> Session:
-    """Open a session for our own statements: none of them runs what others have created on the user's search_path.
+    """Open a session for our own statements: none of them can call what others have created on the user's search_path.
 
     Raises:
-        DatabaseError: as `connect`.
+        DatabaseError: As for `connect`.
     """
     session = connect(settings, application_name)
     try:
@@ -114,7 +114,7 @@ def connect_pinned(settings: Settings, application_name: str) -> Session:
 
 
 def _first_that_serves(settings: Settings, application_name: str) -> Session:
-    """One round over all servers; with prefer-standby a second one, for any."""
+    """Try all servers once; with prefer-standby, a second time for any role."""
     failures: list[DatabaseError] = []
     wanted = settings.target_session_attrs
     for attrs in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
@@ -133,7 +133,7 @@ def _first_that_serves(settings: Settings, application_name: str) -> Session:
 
 
 def _open_wanted(settings: Settings, server: Server, application_name: str, attrs: str) -> Session:
-    """A session on this server, if it is of the wanted kind."""
+    """Open a session on this server, if it has the wanted role."""
     session = _open(settings, server, application_name)
     try:
         if session.backend.pooled:
@@ -162,7 +162,7 @@ def _check_kind(session: Session, server: Server, attrs: str) -> None:
 
 
 def _open(settings: Settings, server: Server, application_name: str) -> Session:
-    """Log in; where the password is refused and its source has another one by now, once more."""
+    """Log in. If the password is rejected and its source has another one by now, log in once more."""
     password = _password(settings, server)
     try:
         try:
@@ -178,10 +178,10 @@ def _open(settings: Settings, server: Server, application_name: str) -> Session:
 
 
 def _password(settings: Settings, server: Server) -> str | None:
-    """The password for a server, asked for now.
+    """Return the password for a server, read now.
 
     Raises:
-        UsageError: it cannot be sent.
+        UsageError: It cannot be sent.
     """
     if settings.password is None:
         return None
@@ -195,9 +195,9 @@ _HOW_TO_GIVE_ONE = "No password was given: set PGPASSWORD, or add a line to ~/.p
 
 
 def _log_in(settings: Settings, server: Server, application_name: str, password: str | None) -> Session:
-    """Try each kind of transport that sslmode allows, and tell of the last one's failure."""
+    """Try each kind of transport that sslmode allows, and raise the last one's failure."""
     params = get_connection_params(server.host, server.port, settings.dbname, settings.user, password or "")
-    # The COPY stream is UTF-8 whatever the database's own encoding is.
+    # The COPY stream is UTF-8, whatever the database's own encoding is.
     params["startup_params"] = {**dict(settings.startup), "client_encoding": "UTF8"}
     params["application_name"] = (settings.application_name or application_name)[:MAX_APPLICATION_NAME]
     *others, last = sockets.transports(server, settings.tls, settings.patience)
@@ -213,11 +213,11 @@ def _log_in(settings: Settings, server: Server, application_name: str, password:
 
 
 _NOT_BY_THIS_TRANSPORT = "28000"
-"""pg_hba.conf has no entry for this user under this transport (hostssl, hostnossl)."""
+"""pg_hba.conf has no entry for this user with this transport (hostssl, hostnossl)."""
 
 
 def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: Server, patience: Patience) -> Session:
-    """Log in over a socket, have the server's side watch it, too, and end the timeout of connecting."""
+    """Log in over a socket, make the server monitor the connection, too, and end the connect timeout."""
     try:
         connection = create_connection(sock=sock, ssl_context=False, **params)
         for oid, read in READERS.items():
@@ -231,16 +231,16 @@ def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: 
         sockets.abandon(sock)
         raise
     sockets.settle(sock)
-    key = connection._backend_key_data or bytes(4)  # noqa: SLF001 - pg8000 has it nowhere else; a proxy may have none
+    key = connection._backend_key_data or bytes(4)  # noqa: SLF001 - not public; a proxy may have none
     [told] = struct.unpack_from("!i", key)
     return Session(connection, sock, sockets.reached(sock, server), Backend(pid, started, label, told != pid))
 
 
 def _identity(found: Sequence[Sequence[object]]) -> tuple[int, str, str]:
-    """What the server answered to `_IDENTIFY`.
+    """Return the server's answer to `_IDENTIFY`.
 
     Raises:
-        ProtocolBroken: something else than what was asked.
+        ProtocolBroken: It is not the expected answer.
     """
     [row] = found if len(found) == 1 else [()]
     if [type(value) for value in row] != [int, str, str]:
@@ -256,9 +256,9 @@ _IDENTIFY = (
 
 
 def _watching(patience: Patience) -> list[str]:
-    """Statements for the server to notice that we are gone: till then it keeps what the session has locked.
+    """Return statements by which the server detects that we are gone: until then it keeps the session's locks.
 
-    They do not go with the login, for poolers refuse it then. On a Unix socket they mean nothing, and do no harm.
+    They are not sent with the login, because poolers would refuse it. On a Unix socket they have no effect.
     """
     settings = {"tcp_user_timeout": int(patience.user_timeout * 1000)}
     if patience.keepalive:

@@ -1,4 +1,4 @@
-"""One open connection: statements, transactions and COPY, with every error in the project's own words."""
+"""An open connection: statements, transactions and COPY. All errors are those of this project."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from jobs.dbaccess.network.sockets import WireSocket
 from jobs.dbaccess.sql import check_texts
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
-"""A role or database may have other defaults. What waits for a lock must then see what its holder committed."""
+"""Overrides defaults of a role or database. After waiting for a lock, a statement must see the holder's commits."""
 
 _PIN = "SET search_path = pg_catalog, pg_temp"
-"""Temporary tables come last: without being named, they would come first."""
+"""Temporary tables come last. If they are not named, they come first."""
 
 
 @dataclass(frozen=True)
 class ResultColumn:
-    """A column of a query's result: its type by pg_type's oid, and that type's modifier (-1 for none)."""
+    """A column of a query's result: its type by pg_type's oid, and its type modifier (-1 for none)."""
 
     name: str
     type_oid: int
@@ -42,13 +42,13 @@ class ResultColumn:
 
 @dataclass(frozen=True)
 class Backend:
-    """The server's process of a session.
+    """The server process of a session.
 
     Attributes:
-        pid: its id, which the server gives to another one some day, or at once after a crash.
-        started: when, in seconds since 1970, as text.
-        label: its application_name: a pooler hands the process of a session that has ended to others.
-        pooled: whether a pooler stands between: it told another id of the process than the server.
+        pid: Its id, which the server reuses some day, or at once after a crash.
+        started: Its start time, in seconds since 1970, as text.
+        label: Its application_name: a pooler gives the process of a session that has ended to others.
+        pooled: Whether a pooler is in between, since the login reported another process id than the server.
     """
 
     pid: int
@@ -58,14 +58,14 @@ class Backend:
 
 
 class Session:
-    """A connection in autocommit mode; `transaction()` makes a transaction of what it encloses.
+    """A connection in autocommit mode. `transaction()` makes a transaction of its block.
 
-    It is used by one thread at a time. As a context manager it closes the connection at the end.
+    It is used by one thread at a time. As a context manager, it closes the connection at the end.
 
     Attributes:
-        server: the one that it reached, by its address: a name may lead to several.
-        backend: the server's process.
-        closed: whether it is of no use any more. One that broke is found out by the next statement.
+        server: The server that it reached, by its address: a name may resolve to several.
+        backend: The server process.
+        closed: Whether it can no longer be used. The next statement detects a broken connection.
     """
 
     def __init__(self, connection: dbapi.Connection, sock: WireSocket, server: Server, backend: Backend) -> None:
@@ -79,14 +79,14 @@ class Session:
         self._pinned = False
 
     def run(self, statement: str, *values: object) -> list[list[Any]]:
-        """Run one statement and return its rows (none for a statement that returns none).
+        """Run one statement and return its rows (empty for a statement that returns none).
 
         Args:
             statement: SQL with a %s for each value.
-            values: bound by the server, never put into the text.
+            values: Bound by the server, never inserted into the text.
 
         Raises:
-            DatabaseError: as the server or the wire has it.
+            DatabaseError: The error of the server or the connection.
         """
         cursor = self._execute(statement, values)
         return [list(row) for row in cursor.fetchall()] if cursor.description else []
@@ -94,7 +94,7 @@ class Session:
     def change(self, statement: str, *values: object) -> int:
         """Run one statement that changes rows, and return how many it changed.
 
-        Outside of `transaction()` it is a transaction of its own.
+        Outside of `transaction()`, it is a transaction of its own.
         """
         if not self._in_transaction:
             with self.transaction():
@@ -102,11 +102,11 @@ class Session:
         return int(self._execute(statement, values).rowcount)
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> dbapi.Cursor:
-        """Run a statement. What cannot be sent is refused before, for the driver would stop in the middle of sending.
+        """Run a statement. Text that cannot be sent is refused first: the driver would stop in the middle of sending.
 
         Raises:
-            UsageError: a text holds what PostgreSQL's do not.
-            DatabaseError: as the server or the wire has it.
+            UsageError: A text contains what PostgreSQL's text cannot.
+            DatabaseError: The error of the server or the connection.
         """
         check_texts((statement, *values))
         with self._conversation():
@@ -116,10 +116,11 @@ class Session:
 
     @contextmanager
     def transaction(self, **server_settings: str) -> Iterator[None]:
-        """Commit at the end of the block; roll back, and raise on, when it raises.
+        """Commit at the end of the block. If the block raises, roll back and re-raise.
 
         Args:
-            server_settings: what the block depends on, for this transaction alone: names and values that are ours.
+            server_settings: Settings that the block depends on, for this transaction only. Names and values are our
+                own.
         """
         stated = [f"SET LOCAL {name} = '{value}'" for name, value in server_settings.items()]
         self._in_transaction = True
@@ -128,7 +129,7 @@ class Session:
             self._check_state(b"T")
             yield
         except BaseException:
-            with suppress(JobError):  # the block's own error tells more than a broken connection here
+            with suppress(JobError):  # the block's own error is more informative than a broken connection here
                 self.run("ROLLBACK")
             raise
         finally:
@@ -137,10 +138,10 @@ class Session:
         self._check_state(b"I", b"COMMIT")
 
     def _check_state(self, state: bytes, tag: bytes | None = None) -> None:
-        """See that the last statement has begun or ended a transaction. COMMIT of one that failed rolls it back.
+        """Check that the last statement has begun or ended a transaction. COMMIT of a failed transaction rolls it back.
 
         Raises:
-            ProtocolBroken: it has not.
+            ProtocolBroken: It has not.
         """
         file = self._sock.drivers_file
         if file.state != state or file.tag != (file.tag if tag is None else tag):
@@ -148,19 +149,20 @@ class Session:
             raise broken_protocol("it did not begin or end a transaction when it was told to")
 
     def pin(self) -> None:
-        """Resolve names in pg_catalog alone from now on, but for what runs in `users_path`.
+        """From now on, look up names only in pg_catalog, except within `users_path`.
 
-        Functions, operators and types that a statement does not qualify are found by search_path, and of several the
-        best match wins, wherever it is. Who may create some in a schema of that path could have them run as this user.
+        Functions, operators and types that a statement does not qualify are looked up in search_path, and the best
+        match wins, in whichever schema it is. Somebody who may create objects in a schema of that path could have them
+        run as this user.
         """
         self.run(_PIN)
         self._pinned = True
 
     @contextmanager
     def users_path(self) -> Iterator[None]:
-        """Resolve names in the block as the user's sessions do, for code of theirs: triggers, checks, filters, queries.
+        """Within the block, look up names as the user's own sessions do, for triggers, checks, filters and queries.
 
-        What is ours in a statement of the block is to be qualified, each function, operator and type.
+        Our own part of a statement in the block must qualify each function, operator and type.
         """
         if not self._pinned:
             yield
@@ -170,22 +172,22 @@ class Session:
         try:
             yield
         finally:
-            with suppress(JobError):  # a transaction that has failed forgets the path, too, when it is rolled back
+            with suppress(JobError):  # rolling back a failed transaction resets the path, too
                 self.run(_PIN)
             self._pinned = True
 
     def query(self, statement: str) -> list[list[Any]]:
-        """Run a query that is in part the user's, on their path; nothing is bound."""
+        """Run a query that is partly the user's, on the user's path. No values are bound."""
         with self.users_path():
             return self.run(statement)
 
     def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
-        """Send blocks to `COPY ... FROM STDIN` and return the rows that the server counted.
+        """Send blocks to `COPY ... FROM STDIN`, and return the number of rows that the server reports.
 
-        When the blocks' own source raises, the server undoes the COPY, and the session goes on.
+        If the source of the blocks raises, the server rolls the COPY back, and the session remains usable.
 
         Raises:
-            DatabaseError: as soon as the server has refused a row; the blocks are then not read on.
+            DatabaseError: As soon as the server has rejected a row. The remaining blocks are not read.
         """
         check_texts([statement])
         copying = CopyIn(self._sock)
@@ -199,12 +201,12 @@ class Session:
                 self.close()
 
     def copy_out(self, statement: str) -> Iterator[bytes]:
-        """The rows of `COPY ... TO STDOUT` in text format, in blocks of whole lines.
+        """Yield the rows of `COPY ... TO STDOUT` in text format, in blocks of whole lines.
 
-        When the blocks are not read to their end, the connection is closed, for the rest would still come.
+        If the blocks are not read to the end, the connection is closed, because the rest would still arrive.
 
         Raises:
-            DatabaseError: the statement failed, maybe after some rows.
+            DatabaseError: The statement failed, possibly after some rows.
         """
         check_texts([statement])
         done = False
@@ -215,30 +217,30 @@ class Session:
         except ConnectionFailed:
             raise
         except DatabaseError:
-            done = True  # the server has said why, and is ready for the next statement
+            done = True  # the server has reported the reason, and is ready for the next statement
             raise
         finally:
             if not done:
                 self.close()
 
     def describe(self, statement: str) -> list[ResultColumn]:
-        """The columns that a query of the user's returns. It is asked for no row, and locks what reading it would."""
+        """Return the columns of a user's query. No rows are fetched, and the locks are those of reading them."""
         check_texts([statement])
         with self.users_path(), self._conversation():
             context = self._connection.execute_unnamed(f"{statement} LIMIT 0")
             return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in context.columns]
 
     def close(self) -> None:
-        """Close the connection; one that is closed already stays so."""
+        """Close the connection. Closing it again has no effect."""
         self.closed = True
-        # The driver leaves its file open, and that the socket: a server that still sends rows would never notice.
+        # The driver leaves its file open, and the file the socket: a server that still sends rows would not notice.
         for close in (self._connection.close, self._sock.file.close):
-            with suppress(DriverError, OSError):  # a connection that broke is closed as it is
+            with suppress(DriverError, OSError):  # a broken connection is just closed
                 close()
 
     @contextmanager
     def _conversation(self) -> Iterator[None]:
-        """Translate the driver's errors. What interrupts (Ctrl-C) ends the session: half an answer is still to come."""
+        """Translate the driver's errors. An interrupt (Ctrl-C) ends the session: part of an answer is yet to arrive."""
         try:
             with driver_errors_translated():
                 yield

@@ -1,4 +1,4 @@
-"""Names and statements as values: every name is quoted here, every value is bound elsewhere."""
+"""Quoting of names and checks of text. Every name is quoted here; every value is bound elsewhere."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from jobs.dbaccess.errors import UsageError
 
 MAX_NAME_BYTES = 63
-"""PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
+"""PostgreSQL truncates longer names without an error (NAMEDATALEN - 1)."""
 
 _PLAIN = re.compile(r'[^".]+')
 _PART = re.compile(rf'"(?:[^"]|"")+"|{_PLAIN.pattern}')
 
 
 def is_text(text: str) -> bool:
-    """Whether PostgreSQL can be told a text: no NUL, nor lone surrogates, signs for bytes that are no UTF-8."""
+    """Return whether PostgreSQL can store a text: no NUL, and no lone surrogates, which stand for invalid UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -25,10 +25,10 @@ def is_text(text: str) -> bool:
 
 
 def check_texts(values: Iterable[object]) -> None:
-    """Refuse texts, among values and in lists of them, that PostgreSQL cannot be told.
+    """Refuse texts, among values and in lists of values, that PostgreSQL cannot store.
 
     Raises:
-        UsageError: one holds NUL, or bytes that are no UTF-8.
+        UsageError: A text contains NUL, or bytes that are not UTF-8.
     """
     for value in values:
         if isinstance(value, str) and not is_text(value):
@@ -38,10 +38,10 @@ def check_texts(values: Iterable[object]) -> None:
 
 
 def quote_name(name: str) -> str:
-    """Quote one identifier, so that it means itself whatever it holds.
+    """Quote one identifier, so that it stands for itself, whatever it contains.
 
     Raises:
-        UsageError: the name is empty, holds NUL or what is no UTF-8, or is longer than PostgreSQL's 63 bytes.
+        UsageError: The name is empty, contains NUL or invalid UTF-8, or is longer than PostgreSQL's 63 bytes.
     """
     size = len(name.encode(errors="replace"))
     if not name or not is_text(name) or size > MAX_NAME_BYTES:
@@ -53,25 +53,25 @@ def quote_name(name: str) -> str:
 
 
 def quote_names(names: Iterable[str]) -> str:
-    """A list of identifiers, quoted and separated by commas."""
+    """Return a list of identifiers, quoted and separated by commas."""
     return ", ".join(map(quote_name, names))
 
 
 @dataclass(frozen=True)
 class TableName:
-    """A table's name, with its schema where that was said."""
+    """The name of a table, with its schema if that is given."""
 
     name: str
     schema: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> TableName:
-        """Read `[schema.]table`, names as written: nothing is folded to lower case.
+        """Parse `[schema.]table`. Names are taken as written, without folding to lower case.
 
-        A name that holds a dot stands in double quotes, as in SQL.
+        A name that contains a dot must be in double quotes, as in SQL.
 
         Raises:
-            UsageError: the text is not one or two names.
+            UsageError: The text is not one or two names.
         """
         parts = _PART.findall(text)
         if ".".join(parts) != text or len(parts) not in (1, 2):
@@ -84,14 +84,14 @@ class TableName:
 
     @property
     def quoted(self) -> str:
-        """The name as it stands in a statement."""
+        """Return the name for use in a statement."""
         return ".".join(quote_name(part) for part in (self.schema, self.name) if part is not None)
 
     def sibling(self, name: str) -> TableName:
-        """Another table of the same schema."""
+        """Return the name of another table in the same schema."""
         return TableName(name, self.schema)
 
     def __str__(self) -> str:
-        """The inverse of `parse`: a part that holds a dot or a quote stands in double quotes, any other as it is."""
+        """Return the inverse of `parse`: a part with a dot or a quote is in double quotes, any other is unchanged."""
         parts = [part for part in (self.schema, self.name) if part is not None]
         return ".".join(part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"' for part in parts)
