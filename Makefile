@@ -21,6 +21,7 @@ REPEATS ?= 1
 SEED ?= 1
 VENV ?= .venv
 TIMES ?= 200
+LANES ?= 2
 SECONDS ?= 60
 BARE := build/bare
 RELEASE ?= emr-spark-8.1.0
@@ -119,8 +120,8 @@ test-interop: setup .venv-interop/complete ## read what a real Airflow writes, a
 	echo '*' > .venv-interop/.gitignore
 	touch $@
 
-bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows) and REPEATS=1
-	PYTHONPATH=scripts .venv-bench/bin/python -m bench --scale $(SCALE) --repeats $(REPEATS)
+bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows), REPEATS=1, ONLY=compare
+	PYTHONPATH=scripts .venv-bench/bin/python -m bench --scale $(SCALE) --repeats $(REPEATS) $(ONLY:%=--only '%')
 
 .venv-bench/complete: requirements/dev.lock requirements/build.lock requirements/bench.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo >&2 "No Python 3.9 or newer on PATH: say make bench PYTHON=/path/to/python3"; exit 1; }
@@ -128,9 +129,9 @@ bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,
 	.venv-bench/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/bench.lock
 	touch $@
 
-chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200 VENV=.venv-emr7
+chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200 LANES=2 VENV=.venv-emr7
 	@test "$(VENV)" != .venv-emr7 || "$(or $(EMR7_PYTHON),python3.9)" scripts/setup.py --venv .venv-emr7
-	$(VENV)/bin/python -m chaos --seed $(SEED) --times $(TIMES)
+	$(VENV)/bin/python -m chaos --seed $(SEED) --times $(TIMES) --lanes $(LANES)
 
 fuzz: setup build/atheris/complete ## feed parsers, the wire and COPY with what nobody would write; SECONDS=60 each, TARGET=uri
 	PYTHONPATH=build/atheris $(BIN)/python -m fuzz --seconds $(SECONDS) $(TARGET:%=--target %)

@@ -20,7 +20,7 @@ from bench import data, database, measure, report
 from bench.errors import BenchError
 from bench.figures import Figures, median
 from bench.jdbc_jar import PACKAGE, find_jar
-from bench.plan import NEED_JAR, WAYS, Way
+from bench.plan import NEED_JAR, Way, choose
 from jobs.dbaccess.errors import JobError
 from servermgr.errors import DatabaseException
 
@@ -36,11 +36,12 @@ def main() -> int:
         prog="bench", description="Load and read TPC-H's lineitem in every way, and compare."
     )
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H's scale factor; 1 is 6,001,215 rows")
+    parser.add_argument("--only", metavar="TEXT", default="", help="ways whose name contains this; default: all")
     parser.add_argument("--repeats", type=int, default=1, help="rounds through all ways; the median counts")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     try:
-        run(options.scale, options.repeats)
+        run(options.scale, options.repeats, options.only)
     except (BenchError, DatabaseException, JobError, OSError, subprocess.CalledProcessError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -50,8 +51,8 @@ def main() -> int:
     return 0
 
 
-def run(scale: float, repeats: int) -> None:
-    """Generate the data, run the ways, and report."""
+def run(scale: float, repeats: int, only: str = "") -> None:
+    """Generate the data, run the ways whose name contains a text, and report."""
     load_before = os.getloadavg()
     folder = FOLDER / f"scale-{scale:g}"
     print(f"bench: lineitem of scale {scale:g} in {folder}", flush=True)
@@ -59,7 +60,7 @@ def run(scale: float, repeats: int) -> None:
     jar = find_jar()
     if jar is None:
         print(f"bench: skipped, all by JDBC: there is no jar, and {PACKAGE} could not be installed")
-    ways = [way for way in WAYS if way not in NEED_JAR or jar is not None]
+    ways = [way for way in choose(only) if way not in NEED_JAR or jar is not None]
     with database.server() as manager:
         setting = measure.Setting(manager, folder, rows, jar)
         about = {"data": {"scale": scale, "rows": rows.rows, "repeats": repeats}, **setting.about()}

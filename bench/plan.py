@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.errors import BenchError
+
 TABLE = "lineitem"
 WARM_UP_TABLE = "warm_up"
 PARQUET = f"{TABLE}.parquet"
@@ -49,10 +51,24 @@ READ_ARROW = Way("pgjobs extract, PyArrow", "pgjobs_extract", arrow=True, reads=
 READ_PURE = Way("pgjobs extract, pure Python", "pgjobs_extract", reads=True)
 READ_JDBC = Way(f"Spark JDBC, {CONNECTIONS} partitions", "jdbc_extract", reads=True)
 READ_PSQL = Way(f"psql, {CONNECTIONS} connections, no Spark", "psql_extract", spark=False, reads=True)
-READS = (READ_ARROW, READ_PURE, READ_JDBC, READ_PSQL)
+READ_FILES = Way("pgjobs extract_table, to Parquet", "pgjobs_extract_files", reads=True)
+COMPARE = Way("pgjobs compare_table, one cell changed", "pgjobs_compare", reads=True)
+READS = (READ_ARROW, READ_PURE, READ_JDBC, READ_PSQL, READ_FILES, COMPARE)
 
 WAYS = (*LOADS, *READS)
 NEED_JAR = (JDBC, READ_JDBC)
+
+
+def choose(text: str) -> tuple[Way, ...]:
+    """The ways whose name contains a text; a load before them where they read what a load has left.
+
+    Raises:
+        BenchError: there are none.
+    """
+    ways = tuple(way for way in WAYS if text in way.label)
+    if not ways:
+        raise BenchError(f"No way's name contains {text!r}: {'; '.join(way.label for way in WAYS)}")
+    return (LOAD, *ways) if all(way.reads for way in ways) else ways
 
 
 @dataclass(frozen=True)

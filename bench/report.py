@@ -20,6 +20,7 @@ TIME_OF_EXISTING, SERVER_CPU_OF_EXISTING = 0.75, 0.65  # x JDBC's
 TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # x JDBC's
 TIME_OF_VERIFYING = 1.15  # x the same load without it
 WORKER_MEMORY = 300  # MB
+TIME_OF_COMPARING = 1.2  # x an extract to Parquet
 TIME_OF_READING, SERVER_CPU_OF_READING, TIME_OF_PURE_READING = 1.2, 1.0, 2.2  # x JDBC's
 
 NOTES = """\
@@ -112,6 +113,9 @@ def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
         Goal("extract: time, x JDBC", TIME_OF_READING, ratio(time, plan.READ_ARROW, plan.READ_JDBC)),
         Goal("extract: server CPU, x JDBC", SERVER_CPU_OF_READING, ratio(cpu, plan.READ_ARROW, plan.READ_JDBC)),
         Goal("extract: time of pure Python, x JDBC", TIME_OF_PURE_READING, ratio(time, plan.READ_PURE, plan.READ_JDBC)),
+        Goal(
+            "compare: time, x extract_table to Parquet", TIME_OF_COMPARING, ratio(time, plan.COMPARE, plan.READ_FILES)
+        ),
         Goal("biggest Python worker, MB", WORKER_MEMORY, max(workers, default=None)),
     ]
 

@@ -8,19 +8,12 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from chaos import coverage, here, plan, report, server
+from chaos import coverage, here, lanes, plan, report
 from chaos.errors import ChaosError
-from chaos.passwords import Search
-from chaos.stage import Stage
-from chaos.trial import run
 from chaos.verdict import Verdict
-from chaos.wire import Wire
 from servermgr.errors import DatabaseException, WorkerError
 
 
@@ -29,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the first trial, or of each; default: 1")
     parser.add_argument("--times", type=int, default=1, help="trials from each seed on; default: 1")
+    parser.add_argument("--lanes", type=int, default=1, help="trials at once, each on a server of its own; default: 1")
     parser.add_argument("--show", action="store_true", help="print what would be tried, and end")
     parser.add_argument("--coverage", action="store_true", help="print how often each job meets each fault, and end")
     options = parser.parse_args(arguments)
@@ -43,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers and drivers are ended
     try:
-        return tell(trials, lacking)
+        return tell(trials, lacking, options.lanes)
     except (ChaosError, DatabaseException, WorkerError, OSError) as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 1
@@ -52,33 +46,18 @@ def main(arguments: Sequence[str]) -> int:
         return 130
 
 
-def tell(trials: Sequence[plan.Trial], lacking: Mapping[str, str]) -> int:
-    """Run the trials, print a line for each, and a summary, also if interrupted."""
+def tell(trials: Sequence[plan.Trial], lacking: Mapping[str, str], count: int) -> int:
+    """Run the trials in `count` lanes, print a line for each, and a summary, also if interrupted."""
     start = time.monotonic()
     verdicts: list[Verdict] = []
     try:
-        with stage() as shared:
-            for trial in trials:
-                verdicts.append(run(trial, shared))
-                print(report.line(verdicts[-1]), flush=True)
+        for verdict in lanes.run_all(trials, count):
+            verdicts.append(verdict)
+            print(report.line(verdict), flush=True)
     finally:
         if verdicts:
             print(report.summary(verdicts, time.monotonic() - start, here.versions(), lacking), flush=True)
     return 1 if any(verdict.complaints for verdict in verdicts) else 0
-
-
-@contextmanager
-def stage() -> Iterator[Stage]:
-    """Provide a server, a proxy, and drivers on demand. All are ended afterwards."""
-    with tempfile.TemporaryDirectory(prefix="pgjobs-chaos-") as folder, server.server() as postgres:
-        wire = Wire((postgres.manager.host, postgres.manager.port))
-        with wire.listening() as port:
-            search = Search(postgres.password, Path(folder), postgres.manager.db_dir)
-            shared = Stage(postgres, wire, port, Path(folder), search)
-            try:
-                yield shared
-            finally:
-                shared.close()
 
 
 if __name__ == "__main__":

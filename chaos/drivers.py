@@ -158,6 +158,11 @@ class Driver:
         """Return whether it still runs."""
         return self._process.poll() is None
 
+    @property
+    def serves(self) -> bool:
+        """Whether it can run another job: its Python and its JVM both live."""
+        return self.runs and any(map(_is_driver_jvm, self._family()))
+
     def kill(self) -> None:
         """Kill the driver: its Python, then its JVM. Executors have to notice by themselves."""
         below = self._family()

@@ -38,11 +38,12 @@ class Stage:
     _drivers: dict[str, Driver] = field(default_factory=dict)
 
     def driver(self, master: str) -> Driver:
-        """Return a running driver; a new one if the last one was killed."""
+        """Return a running driver; a new one if the last one was killed, or lost its JVM."""
         known = self._drivers.get(master)
-        if known is not None and known.runs:
+        if known is not None and known.serves:
             return known
         if known is not None:
+            known.kill()
             self.ended.append(known)
         self._drivers[master] = Driver(master, self.folder, self.server.password)
         return self._drivers[master]

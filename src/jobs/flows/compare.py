@@ -17,12 +17,13 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
-from jobs.flows.extract.dataframe import extracting
+from jobs.dbaccess.sql import TableName
+from jobs.flows.extract.dataframe import extracting, reading_snapshot
 from jobs.flows.extract.plan import Wanted, find_source
 from jobs.flows.report import Stopwatch, plural
-from jobs.spark import comparing
+from jobs.spark import comparing, key_buckets
 from jobs.spark.comparing import Compared, Sums
+from jobs.spark.key_buckets import Key
 
 logger = logging.getLogger(__name__)
 
@@ -124,25 +125,33 @@ def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[C
         ExtractError: the table could not be read.
     """
     job.check()
+    spark = source.sparkSession
     table = find_source(session, Wanted(job.table))
     assert table is not None  # noqa: S101 - a table is wanted, and find_source refuses one that is missing
     names = _matched(source, table, job.keys)
     conditions = [f"({job.filter})"] if job.filter else []
     if job.sample < 1:
-        conditions.append(_sample_condition(job.keys[0], _steps(job)))
+        conditions.append(key_buckets.sample_condition(job.keys[0], _steps(job)))
     wanted = Wanted(job.table, None, tuple(names), " AND ".join(conditions), parallelism=job.parallelism)
-    with extracting(source.sparkSession, session, job.settings, wanted) as extraction:
+    with extracting(spark, session, job.settings, wanted) as extraction:
         columns = _columns(source, extraction.df, table, names)
         keys = [column for name in job.keys for column in columns if column.name == name]
         left = comparing.aligned(source, columns, is_source=True)
         right = comparing.aligned(extraction.df, columns, is_source=False)
         if job.sample < 1:
-            left = _sampled(left, keys[0], _steps(job))
+            left = _sampled(left, keys[0].key, _steps(job))
         sums = Sums.of(left, keys, columns), Sums.of(right, keys, columns)
         buckets = sums[0].unlike(sums[1])
-        logger.info("%d of %d buckets of keys differ.", len(buckets), comparing.BUCKETS)
-        found = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
-        yield Comparison(sums[0].rows, sums[1].rows, found if buckets else found.where(f.lit(False)))
+        logger.info("%d of %d buckets of keys differ.", len(buckets), key_buckets.BUCKETS)
+        # The server knows these buckets by itself, where it can, and sends no others' rows again.
+        some_rows = key_buckets.bucket_condition([column.key for column in keys], buckets)
+        server = job.settings.at(session.server)
+        with reading_snapshot(spark, server, wanted, extraction.moment, some_rows) as again:
+            right = comparing.aligned(again.df, columns, is_source=False)
+            found = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
+            # Computed once, and now: each action would read both sides, and need the snapshot.
+            found = (found if buckets else found.where(f.lit(False))).localCheckpoint(eager=True)
+        yield Comparison(sums[0].rows, sums[1].rows, found)
 
 
 def compare_dataframe(
@@ -174,7 +183,7 @@ def compare_dataframe(
     """
     job = CompareJob(TableName.parse(table), settings, tuple(keys), filter, sample, parallelism)
     with connect_pinned(settings, f"pgjobs compare_table {table}") as session, compared(df, session, job) as comparison:
-        return comparison.differences.localCheckpoint(eager=True)
+        return comparison.differences
 
 
 def report(comparison: Comparison, job: CompareJob, watch: Stopwatch) -> CompareReport:
@@ -228,28 +237,20 @@ def _columns(source: DataFrame, df: DataFrame, table: Table, names: dict[str, st
             name,
             theirs,
             kinds[name],
-            padded=bases[name] == "bpchar",
-            number_as_text=bases[name] == "numeric" and kinds[name].typeName() == "string",
+            bases[name],
         )
         for name, theirs in names.items()
     ]
 
 
 def _steps(job: CompareJob) -> int:
-    return max(1, round(job.sample * comparing.SAMPLE_STEPS))
+    return max(1, round(job.sample * key_buckets.SAMPLE_STEPS))
 
 
-def _sample_condition(key: str, steps: int) -> str:
-    """The server's side of `comparing.sampled`."""
-    digits = f"pg_catalog.substr(pg_catalog.md5({quote_name(key)}::pg_catalog.text), 1, 8)"
-    number = f"('x' OPERATOR(pg_catalog.||) {digits})::pg_catalog.bit(32)::pg_catalog.int8"
-    return f"{number} OPERATOR(pg_catalog.%) {comparing.SAMPLE_STEPS} OPERATOR(pg_catalog.<) {steps}"
-
-
-def _sampled(df: DataFrame, key: Compared, steps: int) -> DataFrame:
-    if not comparing.can_be_sampled(key.spark_type):
+def _sampled(df: DataFrame, key: Key, steps: int) -> DataFrame:
+    if not key.can_be_sampled:
         raise UsageError(
             f"Keys of the type {key.spark_type.simpleString()} cannot be sampled.",
             "Put a key that is an integer, a date or text first, or leave --sample out.",
         )
-    return comparing.sampled(df, key, steps)
+    return df.where(key_buckets.is_sampled(key, steps))

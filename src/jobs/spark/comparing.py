@@ -13,19 +13,15 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.encode_spark import backquoted
-from jobs.copyformat.write_types import innermost, is_string
-
-BUCKETS = 4096
-"""Groups of keys whose sums are compared. One changed value among n rows costs reading n / BUCKETS rows per side."""
+from jobs.copyformat.write_types import innermost
+from jobs.spark import key_buckets
+from jobs.spark.key_buckets import BUCKETS, Key
 
 MISSING, EXTRA, DIFFERENT, REPEATED = "missing", "extra", "different", "repeated"
 """A key is missing in the table, or in the source; a column differs; or one side has the key more than once."""
 
 DIFFERENCE, COLUMNS = "difference", "columns"
 """The columns of the result in addition to those of the key."""
-
-SAMPLE_STEPS = 1_000_000
-"""The number of steps into which keys are divided for a sample."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +32,28 @@ class Compared:
         name: Its name in the table, and in the result.
         source: Its name in the source.
         spark_type: The type that an extract gives it. The source is cast to that type.
-        padded: Whether it is char(n), which the server pads with blanks.
-        number_as_text: Whether it is numeric without a precision, which an extract reads as text.
+        base_type: Its type in the table.
     """
 
     name: str
     source: str
     spark_type: t.DataType
-    padded: bool = False
-    number_as_text: bool = False
+    base_type: str
+
+    @property
+    def key(self) -> Key:
+        """Return the column as a key column."""
+        return Key(self.name, self.spark_type, self.base_type)
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether it is char(n), which the server pads with blanks."""
+        return self.base_type == "bpchar"
+
+    @property
+    def is_number_as_text(self) -> bool:
+        """Whether it is numeric without a precision, which an extract reads as text."""
+        return self.base_type == "numeric" and isinstance(self.spark_type, t.StringType)
 
 
 def aligned(df: DataFrame, columns: Sequence[Compared], *, is_source: bool) -> DataFrame:
@@ -56,10 +65,10 @@ def _canonical(df: DataFrame, column: Compared, *, is_source: bool) -> Column:
     value = df[backquoted(column.source if is_source else column.name)]
     if is_source and df.schema[column.source].dataType != column.spark_type:
         value = f.expr(f"try_cast({backquoted(column.source)} AS {column.spark_type.simpleString()})")
-    if column.number_as_text:
+    if column.is_number_as_text:
         fraction = f.regexp_replace(value, r"(\.\d*?)0+$", "$1")
         return f.regexp_replace(fraction, r"\.$", "")
-    return f.rtrim(value) if column.padded else value
+    return f.rtrim(value) if column.is_padded else value
 
 
 def row_hash(columns: Sequence[Compared]) -> Column:
@@ -84,8 +93,9 @@ def bucket_sums(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compa
 
 
 def bucket(keys: Sequence[Compared]) -> Column:
-    """Return the bucket of a row's key."""
-    return f.pmod(row_hash(keys), f.lit(BUCKETS))
+    """Return the bucket of a row's key. If possible, the server can compute it, too."""
+    shared = key_buckets.bucket([column.key for column in keys])
+    return f.pmod(row_hash(keys), f.lit(BUCKETS)) if shared is None else shared
 
 
 @dataclass(frozen=True)
@@ -160,12 +170,6 @@ def _by_key(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared]
     )
 
 
-def sampled(df: DataFrame, key: Compared, steps: int) -> DataFrame:
-    """Return the rows whose key is in the first steps of `SAMPLE_STEPS`: the same keys as in `sample_condition`."""
-    digits = f.substring(f.md5(f.col(backquoted(key.name)).cast("string")), 1, 8)
-    return df.where(f.conv(digits, 16, 10).cast("bigint") % SAMPLE_STEPS < steps)
-
-
 def can_be_compared(source: t.DataType, table: t.DataType) -> bool:
     """Return whether a source value, cast to the type that an extract gives the table's column, is the value loaded."""
     nested = (t.ArrayType, t.MapType, t.StructType)
@@ -175,8 +179,3 @@ def can_be_compared(source: t.DataType, table: t.DataType) -> bool:
         alike = isinstance(source, t.ArrayType) and isinstance(table, t.ArrayType)
         return alike and can_be_compared(innermost(source), innermost(table))
     return isinstance(source, t.BinaryType) == isinstance(table, t.BinaryType)
-
-
-def can_be_sampled(spark_type: t.DataType) -> bool:
-    """Return whether Spark and PostgreSQL write a key of this type alike."""
-    return is_string(spark_type) or isinstance(spark_type, (t.ShortType, t.IntegerType, t.LongType, t.DateType))

@@ -127,12 +127,35 @@ def extracting(
         ExtractError: what Spark raised is about a value, or about the snapshot.
     """
     moment = hold_source(session, wanted)
-    there = settings.at(session.server)
-    with connect_pinned(there, f"pgjobs extract {wanted} plan") as planner, snapshot.adopted(planner, moment):
-        source = settle_source(planner, wanted, find_source(planner, wanted))
-    with reading(spark, there, wanted, source, moment, arrow=arrow) as extraction:
+    with reading_snapshot(spark, settings.at(session.server), wanted, moment, arrow=arrow) as extraction:
         yield extraction
     snapshot.release(session)
+
+
+@contextmanager
+def reading_snapshot(
+    spark: SparkSession,
+    settings: Settings,
+    wanted: Wanted,
+    moment: Snapshot,
+    condition: str = "",
+    *,
+    arrow: bool | None = None,
+) -> Iterator[Extraction]:
+    """Give a DataFrame that reads a snapshot which somebody holds.
+
+    Args:
+        spark: the session.
+        settings: of the server that has the snapshot.
+        wanted: what is to be read.
+        moment: the snapshot.
+        condition: one more, of our own making.
+        arrow: as for `extracting`.
+    """
+    with connect_pinned(settings, f"pgjobs extract {wanted} plan") as planner, snapshot.adopted(planner, moment):
+        source = settle_source(planner, wanted, find_source(planner, wanted), condition)
+    with reading(spark, settings, wanted, source, moment, arrow=arrow) as extraction:
+        yield extraction
 
 
 @contextmanager
