@@ -192,11 +192,11 @@ def test_the_projects_own_files_are_compared_with_the_commit(archive: Path, clon
     compared = compare(archive, clone, OURS)
     assert compared.findings == []
     assert [line for line in compared.told if line.startswith(f"Its sources are compared with {commit}: ")]
-    (clone / "src/jobs/errors.py").write_text("other = 1\n")
+    (clone / "src/jobs/errors/__init__.py").write_text("other = 1\n")
     git(clone, "commit", "-qam", "another")
     other = git(clone, "rev-parse", "HEAD")
     rewrite(archive, source_is(other, clean=True))
-    assert faults(archive, clone) == [f"src/jobs/errors.py: is not as in {other}"]
+    assert faults(archive, clone) == [f"src/jobs/errors/__init__.py: is not as in {other}"]
 
 
 @pytest.mark.parametrize(

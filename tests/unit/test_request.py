@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -181,10 +182,18 @@ def test_what_the_api_or_the_rows_would_suffer_from_is_refused(change: dict[str,
 
 def test_an_entry_must_be_in_the_archive() -> None:
     site = "lib/python3.11/site-packages/jobs"
-    names = [f"{site}/{name}.py" for name in ("__init__", "errors", "options", "load_table", "flows/load")]
+    names = [f"{site}/{name}.py" for name in ("__init__", "errors/__init__", "load_table", "flows/load/job", "my_job")]
     assert check_entry("load_table", names) == f"{site}/load_table.py"
-    with pytest.raises(DeployError, match="no job 'extract': it has load_table"):
-        check_entry("extract", names)
+    with pytest.raises(DeployError, match=r"no job 'job': it has load_table, my_job\.$"):
+        check_entry("job", names)
+
+
+def test_each_module_of_jobs_is_an_entrypoint() -> None:
+    modules = [path for path in (Path(__file__).parents[2] / "src" / "jobs").glob("*.py") if path.stem != "__init__"]
+    assert modules
+    assert {module.stem: 'if __name__ == "__main__":' in module.read_text() for module in modules} == {
+        module.stem: True for module in modules
+    }
 
 
 def test_the_request_is_plain_data() -> None:

@@ -75,7 +75,7 @@ def find_sources(root: Path, folders: Sequence[str], environ: Mapping[str, str] 
 
 
 def copy_sources(sources: Sources, root: Path, site: Path) -> None:
-    """Copy the files to a folder of packages: src/jobs/errors.py becomes jobs/errors.py."""
+    """Copy the files to a folder of packages: src/jobs/load_table.py becomes jobs/load_table.py."""
     for name in sources.files:
         target = site.joinpath(*Path(name).parts[1:])
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -270,13 +270,12 @@ def check_entry(entry: str, names: Sequence[str]) -> str:
     Raises:
         DeployError: It does not exist. The message lists the existing ones.
     """
-    jobs = sorted(
-        found[1]
-        for name in names
-        for found in [re.fullmatch(r"lib/python[\d.]+/site-packages/jobs/(\w+)\.py", name)]
-        if found
-    )
-    entries = [job for job in jobs if job not in ("__init__", "errors", "options")]
-    if entry not in entries:
-        raise DeployError(f"The archive has no job {entry!r}: it has {', '.join(entries)}.")
-    return next(name for name in names if name.endswith(f"/site-packages/jobs/{entry}.py"))
+    paths = {
+        module[1]: name
+        for name in sorted(names)
+        for module in [re.fullmatch(r"lib/python[\d.]+/site-packages/jobs/([A-Za-z]\w*)\.py", name)]
+        if module
+    }
+    if entry not in paths:
+        raise DeployError(f"The archive has no job {entry!r}: it has {', '.join(paths)}.")
+    return paths[entry]

@@ -1,4 +1,7 @@
-"""The root of all errors that a job tells a person of. It lies below dbaccess and aws, which do not see each other."""
+"""The root of the error tree. It lies below `dbaccess` and `aws`, which do not import each other.
+
+`jobs.dbaccess.errors` shows the whole tree.
+"""
 
 from __future__ import annotations
 
@@ -21,4 +24,4 @@ class JobError(Exception):
 
 
 class UsageError(JobError):
-    """What the job was told cannot be right; nothing was done."""
+    """The job was given something that cannot be right. Nothing was done."""
