@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 from pg8000.exceptions import DatabaseError as DriverDatabaseError
 from pg8000.exceptions import InterfaceError as DriverInterfaceError
 
+import jobs
+from jobs.dbaccess import errors
 from jobs.dbaccess.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -113,3 +118,42 @@ def test_a_broken_connection_tells_the_innermost_reason() -> None:
             raise ConnectionResetError("reset by peer")
         except OSError as error:
             raise DriverInterfaceError("network error") from error
+
+
+def bases_in_the_code() -> dict[str, str]:
+    """Each error of a job's, wherever it is defined, and the one that it derives from."""
+    folder = Path(jobs.__file__).parent
+    trees = [ast.parse(path.read_text()) for path in folder.rglob("*.py")]
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    bases = {"JobError": ""}
+    while new := {
+        node.name: ast.unparse(node.bases[0])
+        for node in classes
+        if node.name not in bases and node.bases and ast.unparse(node.bases[0]) in bases
+    }:
+        bases.update(new)
+    return bases
+
+
+def bases_in_the_docstring() -> dict[str, str]:
+    """Each error of the tree that the module shows, and the one above it."""
+    bases: dict[str, str] = {}
+    path: list[tuple[int, str]] = []
+    for branch, name in re.findall(r"^    ((?:[| ]   )*(?:\+-- )?)([A-Z]\w+) ", errors.__doc__ or "", re.MULTILINE):
+        path = [(depth, above) for depth, above in path if depth < len(branch)]
+        bases[name] = path[-1][1] if path else ""
+        path.append((len(branch), name))
+    return bases
+
+
+def test_the_tree_that_is_shown_is_the_tree() -> None:
+    assert bases_in_the_docstring() == bases_in_the_code()
+
+
+def test_all_that_the_module_defines_is_exported() -> None:
+    defined = {
+        name
+        for name, value in vars(errors).items()
+        if not name.startswith("_") and (getattr(value, "__module__", "") == errors.__name__ or isinstance(value, str))
+    }
+    assert set(errors.__all__) == defined | {"JobError", "UsageError"}

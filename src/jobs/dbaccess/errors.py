@@ -1,22 +1,29 @@
-"""What can go wrong, as one tree; and the one boundary where the driver's errors become it.
+"""All errors that a job reports, as one tree; and the one place where the driver's errors become them.
 
-    JobError                      a message that says what happened, a hint that says what to do; `transient`
-    +-- UsageError                what we were told cannot be right: flags, settings, columns   (exit status 2)
-    +-- LoadError                 the load itself: parts that do not add up, an id used elsewhere
-    +-- ExtractError              the extract itself: a value that Spark cannot hold, a watermark of another server
-    +-- DatabaseError             what the server or the wire said; `sqlstate`, `column`
-        +-- TransientError        not now: deadlock, shutting down, too many connections
-        |   +-- ConnectionFailed  no connection, or it broke
+    JobError                        a message that says what happened, a hint that says what to do; `transient`
+    +-- UsageError                  the job was given something that cannot be right   (exit status 2)
+    +-- LoadError                   the load itself: parts that do not add up, an id that another table has
+    |   +-- VerificationFailed      what the table would hold is not what Spark wrote
+    |   +-- RowsMayDiffer           Spark computed parts anew, so that they need not fit together
+    +-- ExtractError                the extract itself: a value that Spark cannot hold, a watermark of another server
+    +-- AwsError                    AWS, or the way to it, did not give what was asked for
+    |   +-- AwsUnavailable          it did not answer, or had no time
+    |   +-- NotThere                there is nothing of this name
+    +-- DatabaseError               what the server or the wire said; `sqlstate`, `column`
+        +-- SnapshotLost            the snapshot is held no more
+        +-- TransientError          not now: deadlock, shutting down, too many connections
+        |   +-- ConnectionFailed    no connection, or it broke
         |       +-- ProtocolBroken  what answers does not speak the protocol: no use to try again
-        +-- TlsFailed             no TLS, or not with a certificate that satisfies us
-        +-- AuthenticationFailed  wrong password, unknown role, no pg_hba.conf entry
-        +-- DataRejected          a value that the server does not take: `column` names where
-        +-- ConstraintViolated    a row that a constraint does not allow
+        |       +-- CommitUncertain the connection broke in COMMIT, before the answer
+        +-- TlsFailed               no TLS, or not with a certificate that satisfies us
+        +-- AuthenticationFailed    wrong password, unknown role, no pg_hba.conf entry
+        +-- DataRejected            a value that the server does not take: `column` names where
+        +-- ConstraintViolated      a row that a constraint does not allow
 
-The first two are of jobs.errors, for jobs.aws has errors of its own below JobError.
+JobError and UsageError are defined in `jobs.errors`; the leaves that only one module raises, in that module.
 
-No message shows a cell's value: PostgreSQL quotes values in the messages of class 22 and in every DETAIL,
-and the CONTEXT of COPY holds the cell, so these are cut (see `_without_values`).
+No message shows a cell's value. PostgreSQL quotes values in the messages of class 22 and in every DETAIL, and the
+CONTEXT of COPY holds the cell, so these are cut (see `_without_values`).
 """
 
 from __future__ import annotations
@@ -32,7 +39,7 @@ from scramp import ScramException
 
 from jobs.errors import JobError, UsageError
 
-__all__ = [  # what is defined elsewhere is exported by name
+__all__ = [  # JobError and UsageError are defined elsewhere, and exported by name
     "NOT_UTF8",
     "UNTRANSLATABLE",
     "AuthenticationFailed",
@@ -40,6 +47,7 @@ __all__ = [  # what is defined elsewhere is exported by name
     "ConstraintViolated",
     "DataRejected",
     "DatabaseError",
+    "ExtractError",
     "JobError",
     "LoadError",
     "ProtocolBroken",
