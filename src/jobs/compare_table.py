@@ -98,12 +98,12 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
         sys.stdout.write(connection.table())
         return []
     job = CompareJob(
-        TableName.parse(options.table),
-        connection.settings,
-        tuple(options.keys.split(",")),
-        options.filter,
-        options.sample,
-        options.parallelism,
+        table=TableName.parse(options.table),
+        settings=connection.settings,
+        keys=tuple(options.keys.split(",")),
+        filter=options.filter,
+        sample=options.sample,
+        parallelism=options.parallelism,
     )
     job.check()
     if options.source is not None:

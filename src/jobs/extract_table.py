@@ -124,26 +124,26 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         sys.stdout.write(connection.table())
         return
     wanted = Wanted(
-        TableName.parse(options.table) if options.table else None,
-        options.query,
-        options.columns,
-        options.filter,
-        options.split_by,
-        options.text_columns,
-        options.unbounded_numeric,
-        options.require_primary_key,
-        options.parallelism,
+        table=TableName.parse(options.table) if options.table else None,
+        query=options.query,
+        columns=options.columns,
+        filter=options.filter,
+        split_by=options.split_by,
+        text_columns=options.text_columns,
+        unbounded=options.unbounded_numeric,
+        require_primary_key=options.require_primary_key,
+        parallelism=options.parallelism,
     )
     job = FilesJob(
-        wanted,
-        connection.settings,
-        options.target,
-        options.format,
-        options.write_mode,
-        parse_options(options.option, options.format),
-        options.ordinal_column,
-        options.watermark_id,
-        options.restart_watermark,
+        wanted=wanted,
+        settings=connection.settings,
+        target=options.target,
+        file_format=options.format,
+        write_mode=options.write_mode,
+        writer_options=parse_options(options.option, options.format),
+        ordinal_column=options.ordinal_column,
+        watermark_id=options.watermark_id,
+        restart_watermark=options.restart_watermark,
     )
     report = run(job, lambda: start_spark(f"pgjobs extract_table {wanted}", options.verbose))
     if options.report is not None:

@@ -136,16 +136,16 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         sys.stdout.write(connection.table())
         return
     job = LoadJob(
-        TableName.parse(options.table),
-        connection.settings,
-        options.mode,
-        new_load_id() if options.load_id is None else options.load_id,
-        tuple(options.keys.split(",")) if options.keys else (),
-        parse_order(options.dedupe_order) if options.dedupe_order else (),
-        options.create,
-        Copying(options.parallelism, strip_nul=options.nul == "strip"),
-        options.wait_for_load,
-        options.verify,
+        table=TableName.parse(options.table),
+        settings=connection.settings,
+        mode=options.mode,
+        load_id=new_load_id() if options.load_id is None else options.load_id,
+        keys=tuple(options.keys.split(",")) if options.keys else (),
+        order=parse_order(options.dedupe_order) if options.dedupe_order else (),
+        create=options.create,
+        copying=Copying(options.parallelism, strip_nul=options.nul == "strip"),
+        wait_for_load=options.wait_for_load,
+        verify=options.verify,
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))

@@ -160,6 +160,20 @@ def test_jobs_open_sessions_whose_names_are_pinned() -> None:
     assert opening == ["jobs.dbaccess.pool"]  # whose sessions are a user's own
 
 
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_class_that_takes_many_values_gets_them_by_name(module: str) -> None:
+    """Of more than seven in a row, nobody sees which is which."""
+    by_place = [
+        f"line {node.lineno}: {ast.unparse(node.func)}"
+        for node in ast.walk(ast.parse(MODULES[module].read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id[:1].isupper()
+        and len(node.args) > 7
+    ]
+    assert by_place == []
+
+
 def test_contributings_picture_of_the_house_shows_each_room() -> None:
     picture = (SOURCE.parent / "CONTRIBUTING.md").read_text().partition("## Structure")[2].partition("## Rules")[0]
     rooms = {path.parent.name for path in SOURCE.rglob("__init__.py")}

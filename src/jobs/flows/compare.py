@@ -181,16 +181,27 @@ def compare_dataframe(
         UsageError: the two have not got the same columns, or there are no such keys.
         JobError: the table could not be read.
     """
-    job = CompareJob(TableName.parse(table), settings, tuple(keys), filter, sample, parallelism)
+    job = CompareJob(
+        table=TableName.parse(table),
+        settings=settings,
+        keys=tuple(keys),
+        filter=filter,
+        sample=sample,
+        parallelism=parallelism,
+    )
     with connect_pinned(settings, f"pgjobs compare_table {table}") as session, compared(df, session, job) as comparison:
         return comparison.differences
 
 
 def report(comparison: Comparison, job: CompareJob, watch: Stopwatch) -> CompareReport:
     """What a comparison came to."""
-    keys = comparison.keys()
     return CompareReport(
-        str(job.table), comparison.rows_source, comparison.rows_table, job.sample, keys, watch.seconds()
+        table=str(job.table),
+        rows_source=comparison.rows_source,
+        rows_table=comparison.rows_table,
+        sample=job.sample,
+        keys=comparison.keys(),
+        seconds=watch.seconds(),
     )
 
 

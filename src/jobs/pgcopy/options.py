@@ -180,15 +180,15 @@ class Options:
             UsageError: an option cannot be right.
         """
         wanted = Wanted(
-            self.table() if self.text("table") else None,
-            self.text("query") or None,
-            self.names("columns"),
-            self.text("filter"),
-            self.text("splitBy"),
-            self.names("textColumns"),
-            self.text("unboundedNumeric") or "text",
-            self.flag("requirePrimaryKey"),
-            self.number("parallelism"),
+            table=self.table() if self.text("table") else None,
+            query=self.text("query") or None,
+            columns=self.names("columns"),
+            filter=self.text("filter"),
+            split_by=self.text("splitBy"),
+            text_columns=self.names("textColumns"),
+            unbounded=self.text("unboundedNumeric") or "text",
+            require_primary_key=self.flag("requirePrimaryKey"),
+            parallelism=self.number("parallelism"),
         )
         return with_ordinal(wanted, self.text("ordinalColumn"))
 

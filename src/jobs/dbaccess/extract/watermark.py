@@ -248,7 +248,15 @@ def read(session: Session, watermark_id: str) -> Watermark | None:
         return None
     [[source, runs, xmin, ordinal, oid, columns, condition, folder, begun]] = found
     definition = None if oid is None else Definition(source, oid, tuple(columns), condition)
-    return Watermark(source, runs, xmin, ordinal, definition, folder, tuple(begun))
+    return Watermark(
+        source=source,
+        runs=runs,
+        xmin=xmin,
+        ordinal=ordinal,
+        definition=definition,
+        folder=folder,
+        begun=tuple(begun),
+    )
 
 
 def begin(session: Session, watermark_id: str, definition: Definition, folder: str, number: int) -> None:

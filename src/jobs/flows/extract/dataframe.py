@@ -93,15 +93,15 @@ def extract_dataframe(
         DatabaseError: the server refuses.
     """
     wanted = Wanted(
-        TableName.parse(table) if table else None,
-        query,
-        tuple(columns),
-        filter,
-        split_by,
-        tuple(text_columns),
-        unbounded_numeric,
-        require_primary_key,
-        parallelism,
+        table=TableName.parse(table) if table else None,
+        query=query,
+        columns=tuple(columns),
+        filter=filter,
+        split_by=split_by,
+        text_columns=tuple(text_columns),
+        unbounded=unbounded_numeric,
+        require_primary_key=require_primary_key,
+        parallelism=parallelism,
     )
     with ExitStack() as stack:
         session = stack.enter_context(connect_pinned(settings, f"pgjobs extract {wanted}"))

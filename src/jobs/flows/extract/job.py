@@ -143,15 +143,15 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
             snapshot.release(session)
         moved = watermark_runs.end(session, job.settings, spark, turn, greatest.text()) if turn else None
     return ExtractReport(
-        str(job.wanted),
-        target,
-        extraction.rows,
-        extraction.bytes,
-        len(source.parts),
-        moment.seen,
-        mark.ordinal if mark else None,
-        moved.ordinal if moved else None,
-        watch.seconds(),
+        source=str(job.wanted),
+        target=target,
+        rows=extraction.rows,
+        bytes=extraction.bytes,
+        parts=len(source.parts),
+        snapshot=moment.seen,
+        watermark_from=mark.ordinal if mark else None,
+        watermark_to=moved.ordinal if moved else None,
+        seconds=watch.seconds(),
     )
 
 

@@ -57,8 +57,14 @@ class Turn:
     def moved(self, ordinal: str | None) -> Watermark:
         """The watermark when this run's rows are safe."""
         ordinal = ordinal or self.mark.ordinal
-        source, xmin, folder = self.definition.source, self.window.xmin, self.mark.folder
-        return Watermark(source, self.number, xmin, ordinal, self.definition, folder)
+        return Watermark(
+            source=self.definition.source,
+            runs=self.number,
+            xmin=self.window.xmin,
+            ordinal=ordinal,
+            definition=self.definition,
+            folder=self.mark.folder,
+        )
 
 
 def take(session: Session, watermark_id: str, restart: bool) -> Watermark:

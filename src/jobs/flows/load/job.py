@@ -103,11 +103,18 @@ def load_dataframe(
         UsageError: the data does not fit the table, or the arguments cannot be right; nothing was copied.
         JobError: the load failed; nothing of it is in the table.
     """
-    order = parse_order(dedupe_order) if dedupe_order else ()
-    copying = Copying(parallelism, strip_nul=strip_nul)
-    name = TableName.parse(table)
-    load_id = new_load_id() if load_id is None else load_id
-    job = LoadJob(name, settings, mode, load_id, tuple(keys), order, create, copying, wait_for_load, verify)
+    job = LoadJob(
+        table=TableName.parse(table),
+        settings=settings,
+        mode=mode,
+        load_id=new_load_id() if load_id is None else load_id,
+        keys=tuple(keys),
+        order=parse_order(dedupe_order) if dedupe_order else (),
+        create=create,
+        copying=Copying(parallelism, strip_nul=strip_nul),
+        wait_for_load=wait_for_load,
+        verify=verify,
+    )
     return run(job, lambda: df)
 
 
