@@ -139,7 +139,7 @@ TARGETS = [
         "settings",
         st.tuples(
             texts.mapping(PARAMETERS, VALUES).map(lambda values: {"dbname": "d", "user": "u", **values}),
-            texts.mapping([*keywords.ENVIRONMENT.values()], VALUES),
+            texts.mapping([*keywords.VARIABLES.values()], VALUES),
             st.none() | URIS,
         ),
         resolve_all,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cloud import REGION
 
-from jobs.aws.clients import ATTEMPTS, CONNECT_TIMEOUT, READ_TIMEOUT, client, find_region, region_of_arn, region_of_host
+from jobs.aws.clients import ATTEMPTS, CONNECT_TIMEOUT, READ_TIMEOUT, client, find_region, region_of_arn
 from jobs.errors import UsageError
 from jobs.load_table import main
 
@@ -72,22 +72,6 @@ def test_jobs_that_ask_nothing_of_aws_do_without_boto3(
 )
 def test_an_arn_tells_its_region(name: str, region: str) -> None:
     assert region_of_arn(name) == region
-
-
-@pytest.mark.parametrize(
-    ("host", "region"),
-    [
-        (HOST, "eu-west-1"),
-        ("shop.cluster-abc.us-gov-west-1.rds.amazonaws.com", "us-gov-west-1"),
-        ("shop.proxy-abc.ap-southeast-2.rds.amazonaws.com", "ap-southeast-2"),
-        ("shop.abc.cn-north-1.rds.amazonaws.com.cn", "cn-north-1"),
-        ("SHOP.ABC.EU-WEST-1.RDS.AMAZONAWS.COM", "eu-west-1"),
-        (f"{HOST}.example.com", ""),
-        ("db.example.com", ""),
-    ],
-)
-def test_a_host_of_rds_tells_its_region(host: str, region: str) -> None:
-    assert region_of_host(host) == region
 
 
 def test_the_region_is_the_named_one_then_the_environments_then_the_config_files(

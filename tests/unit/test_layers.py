@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pgjobs.local": {"pgjobs.local.driver", "pgjobs.archive.probe", "pgjobs.submit", "pgjobs.archive", "pgjobs.errors"},
     "pgjobs.local.driver": set(),  # sent alone to where the job runs
     "pgjobs.submit": {
-        *{"pgjobs.runs", "pgjobs.archive", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
+        *{"pgjobs.runs", "pgjobs.archive", "pgjobs.archive.probe", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
         *{"boto3", "botocore"},
     },
     "pgjobs.runs": {"pgjobs.aws", "pgjobs.console", "pgjobs.errors", "botocore"},

@@ -78,7 +78,7 @@ def test_what_is_missing_says_what_was_tried() -> None:
         resolve(Given(), {})
     assert str(caught.value) == (
         "There is no dbname and no user to connect with. Tried: --dbname, --user, --database-url, --connection, "
-        "--service, DATABASE_URL, PGDATABASE, PGUSER."
+        "--service, DATABASE_URL, PGSERVICE, PGDATABASE, PGUSER."
     )
     with pytest.raises(
         UsageError, match=r"no dbname .*Tried: --dbname, DATABASE_URL \(does not state it\), PGDATABASE"

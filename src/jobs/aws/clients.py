@@ -17,7 +17,6 @@ ATTEMPTS = 3
 """All in all: where nothing answers, that is told after some 20 seconds, and after some 35 where it only connects."""
 
 _ARN = re.compile(r"arn:[\w-]+:[\w-]+:([\w-]+):")
-_RDS_HOST = re.compile(r".*\.([a-z]+(?:-[a-z]+)+-\d+)\.rds\.amazonaws\.com(?:\.cn)?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=8)  # to make one takes longer than to ask it
@@ -33,14 +32,8 @@ def client(service: str, region: str) -> Any:  # noqa: ANN401 - boto3 makes its 
 
 def region_of_arn(name: str) -> str:
     """The region that an ARN names; empty for a plain name."""
-    found = _ARN.match(name)
-    return found[1] if found else ""
-
-
-def region_of_host(host: str) -> str:
-    """The region in the name of an endpoint of RDS; empty for other hosts."""
-    found = _RDS_HOST.fullmatch(host)
-    return found[1].lower() if found else ""
+    arn = _ARN.match(name)
+    return arn[1] if arn else ""
 
 
 def find_region(named: str, environ: Mapping[str, str]) -> str:

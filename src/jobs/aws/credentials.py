@@ -1,6 +1,6 @@
-"""Secrets, parameters and tokens as callables that travel: asked for each connection, where it is opened.
+"""Secrets, parameters and tokens as picklable callables. They are called for each connection, where it is opened.
 
-What such a text states is not known here, nor what a login is beyond three names: that is jobs.dbaccess's.
+What a secret's text states, and what a connection is, `jobs.dbaccess` knows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jobs.aws.clients import client, region_of_host
+from jobs.aws.clients import client
 from jobs.aws.errors import AwsError, NotThere, Wish, aws_errors_translated
 from jobs.errors import UsageError
 
@@ -71,8 +71,8 @@ class Parameter:
             yield read_parameter(client("ssm", self.region), self.name)
 
 
-class Login(Protocol):
-    """What a token is made out to."""
+class TokenSubject(Protocol):
+    """Whom a token is for, and where it is good."""
 
     @property
     def host(self) -> str:
@@ -86,6 +86,10 @@ class Login(Protocol):
     def user(self) -> str:
         """The database's user."""
 
+    @property
+    def region(self) -> str:
+        """The AWS region that the endpoint's name states; may be empty."""
+
 
 @dataclass(frozen=True)
 class RdsToken:
@@ -95,27 +99,27 @@ class RdsToken:
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
 
     Attributes:
-        region: of the database; may be empty where the host's name tells it.
+        region: of the database; may be empty where the endpoint's name states it.
     """
 
     region: str = ""
 
-    def __call__(self, login: Login) -> str:
-        """Sign a token for one login.
+    def __call__(self, subject: TokenSubject) -> str:
+        """Sign a token.
 
         Raises:
             AwsError: there are no credentials to sign it with.
             UsageError: the region is not known.
         """
-        region = self.region or region_of_host(login.host)
+        region = self.region or subject.region
         if not region:
             raise UsageError(
-                f"The host {login.host} does not tell its AWS region.",
+                f"The host {subject.host} does not tell its AWS region.",
                 "Name the endpoint as RDS does (tokens are for no other name), or give --aws-region.",
             )
-        failure = f"A token for {login.user} at {login.host} cannot be signed"
+        failure = f"A token for {subject.user} at {subject.host} cannot be signed"
         with aws_errors_translated(Wish(failure, "rds", "rds-db:connect", region)):
-            return mint_token(client("rds", region), login, region)
+            return mint_token(client("rds", region), subject, region)
 
 
 def read_secret(secretsmanager: Any, name: str, stage: str) -> str:  # noqa: ANN401 - a client of boto3
@@ -135,6 +139,7 @@ def read_parameter(ssm: Any, name: str) -> str:  # noqa: ANN401 - a client of bo
     return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
 
 
-def mint_token(rds: Any, login: Login, region: str) -> str:  # noqa: ANN401 - a client of boto3
-    """A token for a login."""
-    return str(rds.generate_db_auth_token(DBHostname=login.host, Port=login.port, DBUsername=login.user, Region=region))
+def mint_token(rds: Any, subject: TokenSubject, region: str) -> str:  # noqa: ANN401 - a client of boto3
+    """A token."""
+    endpoint = {"DBHostname": subject.host, "Port": subject.port}
+    return str(rds.generate_db_auth_token(**endpoint, DBUsername=subject.user, Region=region))

@@ -5,18 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from jobs.dbaccess.conninfo.resolve import Resolved, resolve
+from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.conninfo.settings import SSL_MODES
-from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.conninfo.uri import states_password
-from jobs.flows.connection import chosen
-
-if TYPE_CHECKING:
-    pass
+from jobs.flows.connection import resolve_connection
 
 FORMATS = ("parquet", "csv", "json", "orc")
 """Of files that jobs read and write."""
@@ -76,19 +70,23 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
         UsageError: a value is missing or cannot be right.
         JobError: AWS did not give the password.
     """
-    values = {name: getattr(options, name) for name in _SINGLE_VALUES if getattr(options, name) is not None}
-    credentials = chosen(options.secret_id, options.ssm_parameter, options.iam_auth, options.aws_region, environ)
-    given = Given(values, options.database_url, options.connection, options.service, credentials)
     if options.database_url is not None and states_password(options.database_url):
         logger.warning(
             "--database-url holds a password, which a job's arguments show to many. Safer: leave it out, and set "
             "PGPASSWORD, or use --connection or ~/.pgpass."
         )
-    resolved = resolve(given, environ)
-    if options.connect_deadline is None:
-        return resolved
-    patience = replace(resolved.settings.patience, deadline=options.connect_deadline)
-    return replace(resolved, settings=replace(resolved.settings, patience=patience))
+    return resolve_connection(
+        environ,
+        values={name: getattr(options, name) for name in _SINGLE_VALUES if getattr(options, name) is not None},
+        database_url=options.database_url,
+        connection=options.connection,
+        service=options.service,
+        secret_id=options.secret_id,
+        ssm_parameter=options.ssm_parameter,
+        iam_auth=options.iam_auth,
+        aws_region=options.aws_region,
+        connect_deadline=options.connect_deadline,
+    )
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

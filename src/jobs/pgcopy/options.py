@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jobs.dbaccess.conninfo.keywords import whole_number
-from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import ledger
 from jobs.dbaccess.load.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
-from jobs.flows.connection import chosen
+from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import Wanted
 
@@ -124,7 +122,7 @@ class Options:
         except ValueError:
             raise UsageError(f"The option {name} is {text!r}.", "Give a number of at least 1.") from None
 
-    def seconds(self, name: str, default: float) -> float:
+    def seconds(self, name: str, default: float = 0.0) -> float:
         """A time.
 
         Raises:
@@ -160,18 +158,18 @@ class Options:
             UsageError: a value is missing or cannot be right.
             JobError: AWS did not give the password.
         """
-        credentials = chosen(
-            self.texts.get("secretid"),
-            self.texts.get("ssmparameter"),
-            self.flag("iamAuth"),
-            self.text("awsRegion"),
+        return resolve_connection(
             environ,
-        )
-        values = {name: self.text(name) for name in _VALUES if self.text(name)}
-        url, connection, service = (self.text(name) or None for name in ("databaseUrl", "connection", "service"))
-        settings = resolve(Given(values, url, connection, service, credentials), environ).settings
-        deadline = self.seconds("connectDeadline", settings.patience.deadline)
-        return replace(settings, patience=replace(settings.patience, deadline=deadline))
+            values={name: self.text(name) for name in _VALUES if self.text(name)},
+            database_url=self.text("databaseUrl") or None,
+            connection=self.text("connection") or None,
+            service=self.text("service") or None,
+            secret_id=self.texts.get("secretid"),
+            ssm_parameter=self.texts.get("ssmparameter"),
+            iam_auth=self.flag("iamAuth"),
+            aws_region=self.text("awsRegion"),
+            connect_deadline=self.seconds("connectDeadline") if self.text("connectDeadline") else None,
+        ).settings
 
     def wanted(self) -> Wanted:
         """What is to be read.

@@ -21,7 +21,6 @@ from pgjobs.archive.tarball import unpack
 from pgjobs.errors import DeployError
 from pgjobs.local import driver
 from pgjobs.local.process_group import run_to_end
-from pgjobs.submit.request import ENVIRONMENT
 
 EXECUTORS = 2
 MASTER = f"local-cluster[{EXECUTORS},1,1024]"
@@ -62,7 +61,7 @@ def run_local(
     conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
     home = folder / "home"
     home.mkdir()
-    unpack_for_driver(Path(conf["spark.archives"].rpartition("#")[0]), home / ENVIRONMENT)
+    unpack_for_driver(Path(conf["spark.archives"].rpartition("#")[0]), home / probe.ENVIRONMENT)
     seen = environment(conf, environ, folder)
     prove_interpreters(spark_submit(conf), home, seen)
     job = [str(caller), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
@@ -119,7 +118,7 @@ def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, 
 def describe_interpreter(seen: Mapping[str, Any]) -> str:
     """Return a line that describes the interpreter: its path in the archive, and the target of the link."""
     packages = ", ".join(f"{name} {found['version']}" for name, found in seen["packages"].items() if found["version"])
-    return f"./{ENVIRONMENT}/bin/python: Python {seen['python']}, {packages}"
+    return f"./{probe.ENVIRONMENT}/bin/python: Python {seen['python']}, {packages}"
 
 
 def sized_for_here(conf: Mapping[str, str]) -> dict[str, str]:

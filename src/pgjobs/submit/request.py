@@ -13,13 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pgjobs.archive.probe import ENVIRONMENT
 from pgjobs.aws import split_uri
 from pgjobs.errors import DeployError
 from pgjobs.submit.api_model import refuse_what_the_model_forbids
 from pgjobs.submit.secrets import secret_places
-
-ENVIRONMENT = "environment"
-"""The folder into which Spark unpacks the archive, in the working directory of driver and executors."""
 
 PYTHON = f"./{ENVIRONMENT}/bin/python"
 

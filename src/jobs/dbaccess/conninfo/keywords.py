@@ -15,7 +15,7 @@ T = TypeVar("T")
 Parser = Callable[[str], T]
 
 # Parameter -> libpq's environment variable for it.
-ENVIRONMENT: Mapping[str, str] = {
+VARIABLES: Mapping[str, str] = {
     "host": "PGHOST",
     "hostaddr": "PGHOSTADDR",
     "port": "PGPORT",
@@ -35,7 +35,7 @@ ENVIRONMENT: Mapping[str, str] = {
 
 SUPPORTED = frozenset(
     {
-        *ENVIRONMENT,
+        *VARIABLES,
         "sslpassword",
         "keepalives",
         "keepalives_idle",

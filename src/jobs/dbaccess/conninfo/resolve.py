@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobs.dbaccess.conninfo import keywords, libpq_files, sources
+from jobs.dbaccess.conninfo.rds_hosts import is_rds
 from jobs.dbaccess.conninfo.settings import (
     DEFAULT_PORT,
     SYSTEM_ROOTS,
@@ -19,7 +20,6 @@ from jobs.dbaccess.conninfo.settings import (
     Settings,
     StaticPassword,
     Tls,
-    is_rds,
 )
 from jobs.dbaccess.conninfo.sources import Given, Value
 from jobs.dbaccess.errors import UsageError

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from jobs.dbaccess.conninfo.rds_hosts import region_of_host
+
 DEFAULT_PORT = 5432
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 SESSION_ATTRS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
@@ -44,6 +46,11 @@ class Login:
     port: int
     user: str
     dbname: str
+
+    @property
+    def region(self) -> str:
+        """The AWS region of the host; empty for a host that is not one of RDS or Aurora."""
+        return region_of_host(self.host)
 
 
 PasswordSource = Callable[[Login], str]
@@ -160,12 +167,3 @@ class Settings:
     def address(self) -> str:
         """The database's identity for logs and errors: no user, no password."""
         return f"{','.join(map(str, self.servers))}/{self.dbname}"
-
-
-RDS_SUFFIXES = (".rds.amazonaws.com", ".rds.amazonaws.com.cn")
-"""Hosts of RDS and Aurora. Their certificate authorities are Amazon's own, and no system has them."""
-
-
-def is_rds(host: str) -> bool:
-    """Whether a host is one of RDS or Aurora."""
-    return host.lower().endswith(RDS_SUFFIXES)

@@ -14,7 +14,7 @@ Of 2, one connection counts: those that are not chosen are not even read, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,10 +30,10 @@ SECRETS = ("password", "sslpassword")
 
 @dataclass(frozen=True)
 class Credentials:
-    """A password that is fetched or made for each connection, and what its keeper states beside it.
+    """A password that is read or signed for each connection, and what its secret store states beside it.
 
     Attributes:
-        origin: who keeps it.
+        origin: the flag or the stored text that it comes from.
         stated: other parameters, under libpq's names; None where there is nothing that might state them.
         hint: what to check when the server refuses the login.
         needs_tls: whether the password must not travel in plain text, whatever the server is.
@@ -85,75 +85,119 @@ def gather(given: Given, environ: Mapping[str, str]) -> dict[str, Value]:
         UsageError: a source is missing or cannot be read, or two whole connections were given.
     """
     gathered: dict[str, Value] = {}
-    for origin, stated in _sources(given, environ):
-        for name, text in keywords.check_names(stated, origin).items():
-            if not is_text(text) and ("\0" in text or name not in _PATHS):
-                raise UsageError(f"{name} (from {origin}) holds NUL, or bytes that are not UTF-8.", "Correct it there.")
-            gathered.setdefault(name, Value(text, origin))
+    for source in _precedence(given, environ):
+        for origin, stated in source.read():
+            for name, text in keywords.check_names(stated, origin).items():
+                _check_text(name, text, origin)
+                gathered.setdefault(name, Value(text, origin))
     return gathered
 
 
+def tried(given: Given, environ: Mapping[str, str], names: Sequence[str]) -> str:
+    """The sources that were read for values that are missing, for the error."""
+    return ", ".join(place for source in _precedence(given, environ) for place in source.places(names))
+
+
+def _check_text(name: str, text: str, origin: str) -> None:
+    if not is_text(text) and ("\0" in text or name not in _PATHS):
+        raise UsageError(f"{name} (from {origin}) holds NUL, or bytes that are not UTF-8.", "Correct it there.")
+
+
 _PATHS = ("passfile", "sslrootcert", "sslcert", "sslkey")
-"""What names files, by whatever bytes."""
+"""Parameters that name files, whose names may be any bytes."""
+
+Stated = tuple[str, Mapping[str, str]]
+"""An origin, and the parameters that it states."""
 
 
-def _sources(given: Given, environ: Mapping[str, str]) -> Iterable[tuple[str, Mapping[str, str]]]:
-    """The sources, strongest first, each with its name."""
-    for name, text in given.values.items():
-        yield f"--{name}", {name: text}
-    yield from _whole_connection(given, environ)
-    for name, variable in keywords.ENVIRONMENT.items():
-        if environ.get(variable):
-            yield variable, {name: environ[variable]}
-    if given.credentials is not None and given.credentials.stated is not None:
-        yield given.credentials.origin, given.credentials.stated
+@dataclass(frozen=True)
+class _Source:
+    """A step of the precedence.
+
+    Attributes:
+        read: gives what is stated there.
+        places: where values of these names were looked for.
+    """
+
+    read: Callable[[], Iterable[Stated]]
+    places: Callable[[Sequence[str]], Iterable[str]]
 
 
-def _whole_connection(given: Given, environ: Mapping[str, str]) -> Iterable[tuple[str, Mapping[str, str]]]:
-    named = {"--database-url": given.url, "--connection": given.connection, "--service": given.service}
-    chosen = [flag for flag, text in named.items() if text is not None]
-    if len(chosen) > 1:
-        raise UsageError(f"{' and '.join(chosen)} were given.", "Give one of them.")
-    if given.url is not None:
-        yield "--database-url", uri.read_uri(given.url, "--database-url")
-    elif given.connection is not None:
-        variable = airflow.variable_of(given.connection)
+def _precedence(given: Given, environ: Mapping[str, str]) -> Iterator[_Source]:
+    """The sources, the strongest first."""
+    yield _Source(
+        lambda: ((f"--{name}", {name: text}) for name, text in given.values.items()),
+        lambda names: (f"--{name}" for name in names),
+    )
+    yield _whole_connection(given, environ)
+    yield _Source(
+        lambda: (
+            (variable, {name: environ[variable]})
+            for name, variable in keywords.VARIABLES.items()
+            if environ.get(variable)
+        ),
+        lambda names: (keywords.VARIABLES[name] for name in names),
+    )
+    stored = given.credentials
+    if stored is not None and stored.stated is not None:
+        stated = (stored.origin, stored.stated)
+        yield _Source(lambda: [stated], lambda _: [f"{stored.origin} (does not state it)"])
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A way to name one whole connection.
+
+    Attributes:
+        flag: the flag or variable.
+        named: what was given there; None where nothing was.
+        read: gives what the connection of that name states.
+    """
+
+    flag: str
+    named: str | None
+    read: Callable[[str], Stated]
+
+    def source(self, named: str) -> _Source:
+        """The connection of that name. A URL is not shown, for it may hold a password."""
+        place = f"{self.flag} {named}" if self.flag in ("--connection", "--service") else self.flag
+        return _Source(lambda: [self.read(named)], lambda _: [f"{place} (does not state it)"])
+
+
+def _whole_connection(given: Given, environ: Mapping[str, str]) -> _Source:
+    """The one connection that counts: of a flag, else of a variable.
+
+    Raises:
+        UsageError: two flags name one each.
+    """
+
+    def of_variable(connection_id: str) -> Stated:
+        variable = airflow.variable_of(connection_id)
         if not environ.get(variable, "").strip():
             raise UsageError(
-                f"There is no connection {given.connection!r}: {variable} is not set.", "Set it, or name another."
+                f"There is no connection {connection_id!r}: {variable} is not set.", "Set it, or name another."
             )
-        yield variable, airflow.read_connection(environ[variable], variable)
-    elif given.service is not None or (not environ.get(DATABASE_URL) and environ.get("PGSERVICE")):
-        name = given.service or environ["PGSERVICE"]
+        return variable, airflow.read_connection(environ[variable], variable)
+
+    def of_service(name: str) -> Stated:
         stated, path = libpq_files.find_service(name, libpq_files.service_files(environ))
-        yield f"service {name} in {libpq_files.shown(path, environ)}", stated
-    elif environ.get(DATABASE_URL):
-        yield DATABASE_URL, uri.read_uri(environ[DATABASE_URL], DATABASE_URL)
+        return f"service {name} in {libpq_files.shown(path, environ)}", stated
 
+    def of_url(origin: str) -> Callable[[str], Stated]:
+        return lambda url: (origin, uri.read_uri(url, origin))
 
-def tried(given: Given, environ: Mapping[str, str], names: Iterable[str]) -> str:
-    """What was looked at for values that are missing, for the error."""
-    whole = next(
-        (
-            source
-            for source, there in {
-                "--database-url": given.url,
-                f"--connection {given.connection}": given.connection,
-                f"--service {given.service}": given.service,
-                DATABASE_URL: environ.get(DATABASE_URL),
-                "PGSERVICE": environ.get("PGSERVICE"),
-            }.items()
-            if there
-        ),
-        "",
+    ways = (
+        _Whole("--database-url", given.url, of_url("--database-url")),
+        _Whole("--connection", given.connection, of_variable),
+        _Whole("--service", given.service, of_service),
+        _Whole(DATABASE_URL, environ.get(DATABASE_URL) or None, of_url(DATABASE_URL)),
+        _Whole("PGSERVICE", environ.get("PGSERVICE") or None, of_service),
     )
-    wholes = (
-        [f"{whole} (does not state it)"] if whole else ["--database-url", "--connection", "--service", DATABASE_URL]
-    )
-    singles = [item for name in names for item in (f"--{name}", keywords.ENVIRONMENT[name])]
-    keeper = given.credentials
-    kept = [f"{keeper.origin} (does not state it)"] if keeper is not None and keeper.stated is not None else []
-    return ", ".join([*singles[::2], *wholes, *singles[1::2], *kept])
+    flags = [way.flag for way in ways[:3] if way.named is not None]
+    if len(flags) > 1:
+        raise UsageError(f"{' and '.join(flags)} were given.", "Give one of them.")
+    nothing = _Source(lambda: [], lambda _: [way.flag for way in ways])
+    return next((way.source(way.named) for way in ways if way.named is not None), nothing)
 
 
 def passfile_text(gathered: Mapping[str, Value], environ: Mapping[str, str]) -> tuple[str, str]:

@@ -18,7 +18,8 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from importlib.resources import files
 
-from jobs.dbaccess.conninfo.settings import SYSTEM_ROOTS, Pem, Tls, is_rds
+from jobs.dbaccess.conninfo.rds_hosts import is_rds
+from jobs.dbaccess.conninfo.settings import SYSTEM_ROOTS, Pem, Tls
 from jobs.dbaccess.errors import TlsFailed, UsageError
 
 RDS_BUNDLE = "rds-global-bundle.pem"
