@@ -1,1 +1,84 @@
-"""PySpark jobs that move data between Spark and PostgreSQL by COPY, exactly once, with nothing to compile."""
+"""PySpark jobs that move data between Spark and PostgreSQL by COPY, exactly once, with nothing to compile.
+
+What a job of your own needs is imported from here: `from jobs import connection, load_dataframe`. A name is imported
+when it is first used (PEP 562), so that `import jobs` imports neither PySpark nor pg8000 nor boto3.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobs.cli.flags import (
+        add_common_options as add_common_options,
+        add_connection_options as add_connection_options,
+        connection_of as connection_of,
+    )
+    from jobs.cli.run import run_job as run_job, start_spark as start_spark
+    from jobs.dbaccess.conninfo.settings import Settings as Settings
+    from jobs.dbaccess.errors import (
+        AuthenticationFailed as AuthenticationFailed,
+        ConnectionFailed as ConnectionFailed,
+        ConstraintViolated as ConstraintViolated,
+        DataRejected as DataRejected,
+        DatabaseError as DatabaseError,
+        ExtractError as ExtractError,
+        JobError as JobError,
+        LoadError as LoadError,
+        TlsFailed as TlsFailed,
+        TransientError as TransientError,
+        UsageError as UsageError,
+    )
+    from jobs.dbaccess.postgres_connectivity import connect as connect
+    from jobs.dbaccess.session import Session as Session
+    from jobs.flows.compare import CompareReport as CompareReport, compare_dataframe as compare_dataframe
+    from jobs.flows.connection import connection as connection
+    from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
+    from jobs.flows.extract.job import ExtractReport as ExtractReport
+    from jobs.flows.load.job import load_dataframe as load_dataframe
+    from jobs.flows.report import LoadReport as LoadReport
+
+_MODULES = {
+    "jobs.cli.flags": ("add_common_options", "add_connection_options", "connection_of"),
+    "jobs.cli.run": ("run_job", "start_spark"),
+    "jobs.dbaccess.conninfo.settings": ("Settings",),
+    "jobs.dbaccess.errors": (
+        "AuthenticationFailed",
+        "ConnectionFailed",
+        "ConstraintViolated",
+        "DataRejected",
+        "DatabaseError",
+        "ExtractError",
+        "JobError",
+        "LoadError",
+        "TlsFailed",
+        "TransientError",
+        "UsageError",
+    ),
+    "jobs.dbaccess.postgres_connectivity": ("connect",),
+    "jobs.dbaccess.session": ("Session",),
+    "jobs.flows.compare": ("CompareReport", "compare_dataframe"),
+    "jobs.flows.connection": ("connection",),
+    "jobs.flows.extract.dataframe": ("extract_dataframe",),
+    "jobs.flows.extract.job": ("ExtractReport",),
+    "jobs.flows.load.job": ("load_dataframe",),
+    "jobs.flows.report": ("LoadReport",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)
+
+if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is an error
+
+    def __getattr__(name):
+        """Import a public name when it is first asked for."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_MODULE_OF[name]), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        """The names of the module, the public ones among them."""
+        return sorted({*globals(), *__all__})

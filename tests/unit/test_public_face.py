@@ -1,0 +1,55 @@
+"""`from jobs import ...`: what a job of one's own needs, imported when it is used."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jobs
+
+LOOK = """
+import sys, jobs
+assert {"connection", "load_dataframe", "extract_dataframe"} <= set(dir(jobs))
+print(*{"pyspark", "pg8000", "boto3", "pyarrow"} & set(sys.modules))
+from jobs import JobError, connection
+print(*{"pyspark", "boto3", "pyarrow"} & set(sys.modules))
+"""
+
+
+def test_what_is_not_used_is_not_imported() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK],
+        cwd=Path(jobs.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n\n"
+
+
+@pytest.mark.parametrize("name", jobs.__all__)
+def test_a_public_name_is_there_and_documented(name: str) -> None:
+    assert getattr(jobs, name).__doc__
+
+
+def test_a_name_that_is_not_public_is_none() -> None:
+    assert not hasattr(jobs, "nothing")
+    assert importlib.import_module("jobs.load_table") is jobs.load_table
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse(Path(jobs.__file__).read_text())
+    [branch] = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    seen = {
+        imported.asname: node.module
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for imported in node.names
+    }
+    assert sorted(name for name in seen if name) == jobs.__all__
+    assert all(getattr(importlib.import_module(module or ""), name or "") for name, module in seen.items())
