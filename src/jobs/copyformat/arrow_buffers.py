@@ -1,4 +1,4 @@
-"""An Arrow column of strings as the bytes that it holds: they lie end to end in its data buffer.
+"""Arrow columns of variable length by their buffers: values lie end to end, and offsets say where each ends.
 
 https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-layout
 """
@@ -8,14 +8,44 @@ from __future__ import annotations
 import struct
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
-def joined(texts: pa.Array) -> memoryview:
-    """The bytes of all strings, one after the other, without a copy."""
-    _, offsets, data = texts.buffers()
-    if data is None or not len(texts):  # of no strings, there may be no offsets either
+def joined(values: pa.Array) -> memoryview:
+    """The bytes of all strings or binary values, one after the other, without a copy."""
+    _, offsets, data = values.buffers()
+    if data is None or not len(values):  # of no values, there may be no offsets either
         return memoryview(b"")
-    offset = struct.Struct("q" if pa.types.is_large_string(texts.type) else "i")
-    [start] = offset.unpack_from(offsets, texts.offset * offset.size)
-    [end] = offset.unpack_from(offsets, (texts.offset + len(texts)) * offset.size)
+    offset = struct.Struct("q" if pa.types.is_large_string(values.type) else "i")
+    [start] = offset.unpack_from(offsets, values.offset * offset.size)
+    [end] = offset.unpack_from(offsets, (values.offset + len(values)) * offset.size)
     return memoryview(data)[start:end]
+
+
+def divided(data: bytes, lengths: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    """The inverse of `joined`: values of a type, cut from bytes. NULL where the length is NULL."""
+    return pa.Array.from_buffers(arrow_type, len(lengths), [*_layout(lengths), pa.py_buffer(data)])
+
+
+def lists(items: pa.Array, lengths: pa.Array) -> pa.Array:
+    """Lists of items that lie one after the other. NULL where the length is NULL."""
+    return pa.Array.from_buffers(pa.list_(items.type), len(lengths), _layout(lengths), children=[items])
+
+
+def with_items(values: pa.Array, items: pa.Array) -> pa.Array:
+    """The same lists of other items."""
+    return pa.Array.from_buffers(
+        pa.list_(items.type),
+        len(values),
+        values.buffers()[:2],
+        null_count=values.null_count,
+        offset=values.offset,
+        children=[items],
+    )
+
+
+def _layout(lengths: pa.Array) -> list[pa.Buffer]:
+    """Which values are there, and where each ends."""
+    ends = pc.cumulative_sum(pc.fill_null(lengths, 0)).cast(pa.int32())
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    return [pa.array(lengths.is_valid()).buffers()[1], offsets.buffers()[1]]

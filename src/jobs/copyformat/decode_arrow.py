@@ -13,7 +13,8 @@ from pyarrow import csv
 from pyspark.sql import types as t
 
 from jobs.copyformat import iso_dates
-from jobs.copyformat.decode_spark import BACKSLASH, ESCAPES, NULL, PLACEHOLDER, refusal
+from jobs.copyformat.copy_text import NULL, load
+from jobs.copyformat.decode_spark import refusal
 from jobs.copyformat.read_types import Reading
 from jobs.dbaccess.errors import ExtractError
 
@@ -96,9 +97,7 @@ def _unescaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Resolve COPY's escapes, if the column holds any."""
     if not pc.any(pc.match_substring(column, "\\")).as_py():
         return column
-    for escape, character in ((BACKSLASH[0], PLACEHOLDER), *ESCAPES, (PLACEHOLDER, BACKSLASH[1])):
-        column = pc.replace_substring(column, escape, character)
-    return column
+    return load(column, pc.replace_substring)
 
 
 def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:

@@ -41,11 +41,8 @@ def _finished(texts: pa.Array, reading: Reading) -> pa.Array:
 def _binary(texts: pa.Array) -> pa.Array:
     r"""`\x0a1b`: without the prefixes, the digits of all values lie end to end, and so do the bytes they stand for."""
     digits = pc.utf8_slice_codeunits(texts, 2)
-    lengths = pc.fill_null(pc.divide(pc.binary_length(digits), 2), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
-    present = pa.array(digits.is_valid()).buffers()[1]
-    octets = pa.py_buffer(unhexlify(arrow_buffers.joined(digits)))
-    return pa.Array.from_buffers(pa.binary(), len(digits), [present, offsets.buffers()[1], octets])
+    lengths = pc.divide(pc.binary_length(digits), 2)
+    return arrow_buffers.divided(unhexlify(arrow_buffers.joined(digits)), lengths, pa.binary())
 
 
 def _arrays(texts: pa.Array, reading: Reading) -> pa.Array:
@@ -69,10 +66,7 @@ def _below(values: pa.Array, reading: Reading) -> pa.Array:
     """The same lists around converted elements."""
     if not pa.types.is_list(values.type):
         return _elements(values, reading)
-    inner = _below(values.values, reading)
-    return pa.Array.from_buffers(
-        pa.list_(inner.type), len(values), values.buffers()[:2], values.null_count, values.offset, [inner]
-    )
+    return arrow_buffers.with_items(values, _below(values.values, reading))
 
 
 def _elements(texts: pa.Array, reading: Reading) -> pa.Array:

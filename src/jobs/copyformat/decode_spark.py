@@ -12,16 +12,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
+from jobs.copyformat.copy_text import NULL, load, replace_by_spark
 from jobs.copyformat.read_types import WRONG_SHAPE, Reading
-
-NULL = "\\N"
-
-# What COPY TO writes in place of these characters, beside the backslash itself.
-# https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
-ESCAPES = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"), ("\\f", "\f"), ("\\v", "\v"))
-BACKSLASH = ("\\\\", "\\")
-PLACEHOLDER = "\0"
-"""Stands for a backslash while the other escapes are resolved. PostgreSQL's text never holds it."""
 
 _REFUSED = "pgjobs refused column "
 _FOUND = re.compile(_REFUSED + r"(\d+)")
@@ -47,10 +39,7 @@ def cell(raw: Column, reading: Reading) -> Column:
     if not reading.dimensions and not isinstance(reading.element, (t.StringType, t.BinaryType)):
         # Numbers, dates and the like hold nothing to escape. (Spark 3.5's nullif fails of a column that is computed.)
         return f.when(raw != NULL, raw)
-    resolved = f.replace(raw, f.lit(BACKSLASH[0]), f.lit(PLACEHOLDER))
-    for escape, character in (*ESCAPES, (PLACEHOLDER, BACKSLASH[1])):
-        resolved = f.replace(resolved, f.lit(escape), f.lit(character))
-    return f.when(raw == NULL, None).when(raw.contains("\\"), resolved).otherwise(raw)
+    return f.when(raw == NULL, None).when(raw.contains("\\"), load(raw, replace_by_spark)).otherwise(raw)
 
 
 def value(text: str, reading: Reading, place: int) -> str:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pyspark.sql import types as t
 
 from jobs.copyformat import arrow_buffers
-from jobs.copyformat.encode_spark import ARRAY_ESCAPES, COPY_ESCAPES, NULL
+from jobs.copyformat.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL, dump
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.timestamp_text import BEFORE_JULIAN_DAYS, JULIAN_DAY_OF_1970
 from jobs.copyformat.write_types import JSON, innermost, is_string
@@ -120,10 +120,13 @@ def _may_need_escapes(kind: t.DataType) -> bool:
 
 def _replaced(texts: pa.Array, escapes: Sequence[tuple[str, str]]) -> pa.Array:
     """Escape each character, where any value holds it."""
-    for character, escape in escapes:
-        if pc.any(pc.match_substring(texts, character)).as_py():
-            texts = pc.replace_substring(texts, character, escape)
-    return texts
+
+    def replace(values: pa.Array, character: str, escape: str) -> pa.Array:
+        if not pc.any(pc.match_substring(values, character)).as_py():
+            return values
+        return pc.replace_substring(values, character, escape)
+
+    return dump(texts, replace, escapes)
 
 
 def _text(values: pa.Array, kind: t.DataType) -> pa.Array:
@@ -141,11 +144,8 @@ def _text(values: pa.Array, kind: t.DataType) -> pa.Array:
 
 def _hex(values: pa.Array) -> pa.Array:
     r"""`\x0a1b`: the digits of all values lie end to end, twice as many as bytes."""
-    lengths = pc.multiply(pc.fill_null(pc.binary_length(values), 0), 2)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
-    present = pa.array(values.is_valid()).buffers()[1]
-    digits = pa.py_buffer(arrow_buffers.joined(values).hex().encode())
-    texts = pa.Array.from_buffers(pa.string(), len(values), [present, offsets.buffers()[1], digits])
+    digits = arrow_buffers.joined(values).hex().encode()
+    texts = arrow_buffers.divided(digits, pc.multiply(pc.binary_length(values), 2), pa.string())
     return pc.binary_join_element_wise("\\x", texts, "")
 
 
@@ -184,10 +184,5 @@ def _array(values: pa.Array, kind: t.DataType) -> pa.Array:
         texts = _text(inner, kind)
         if _may_need_escapes(kind):
             texts = pc.binary_join_element_wise('"', _replaced(texts, ARRAY_ESCAPES), '"', "")
-    lengths = pc.fill_null(pc.list_value_length(values), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths).cast(pa.int32())])
-    present = pa.array(values.is_valid()).buffers()[1]
-    listed = pa.Array.from_buffers(
-        pa.list_(pa.string()), len(values), [present, offsets.buffers()[1]], children=[pc.fill_null(texts, "NULL")]
-    )
+    listed = arrow_buffers.lists(pc.fill_null(texts, "NULL"), pc.list_value_length(values))
     return pc.binary_join_element_wise("{", pc.binary_join(listed, ","), "}", "")
