@@ -1,4 +1,4 @@
-"""Compare files, or a table of another server, with a PostgreSQL table by key: what is missing, extra or different."""
+"""Compare files, or another server's table, with a PostgreSQL table by key: find missing, extra and different rows."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ DIFFERENT = 3
 
 EXAMPLES = """
 examples:
-  Was a day of files loaded as it is?
+  Does the table hold a day of files?
     spark-submit compare_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders --keys id \\
       --filter "day = '2026-11-20'" --service shop
 
-  A table of one server with its copy on another, one key in a hundred, and what differs into files:
+  A table of one server with its copy on another, one key in a hundred, with the differences in files:
     spark-submit compare_table.py --source-url postgresql://me@old/shop --table sales.orders --keys id \\
       --sample 0.01 --differences differences/ --database-url postgresql://me@new/shop
 
@@ -40,15 +40,15 @@ exit status: 0 equal; 3 keys differ; 2 wrong usage; 1 anything else
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the job; its exit status."""
+    """Run the job, and return its exit status."""
     options = parse(arguments)
     reports: list[CompareReport] = []
     status = run_job(lambda: reports.extend(compare(options, environ)), options.verbose)
-    return DIFFERENT if any(not done.equal for done in reports) else status
+    return DIFFERENT if any(not finished.equal for finished in reports) else status
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options; a wrong command line ends the process with status 2."""
+    """Parse the command line. A wrong one ends the process with status 2."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     if not options.show_connection:
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = parser.add_argument_group("what the table is to hold")
+    source = parser.add_argument_group("source: the rows that the table should hold")
     what = source.add_mutually_exclusive_group()
     what.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
     what.add_argument("--source-url", metavar="URL", help="another server's table: postgresql://user@host/dbname")
@@ -80,19 +80,19 @@ def build_parser() -> argparse.ArgumentParser:
     table = parser.add_argument_group("the table")
     table.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     table.add_argument("--keys", metavar="A,B", help="the columns that identify a row")
-    table.add_argument("--filter", metavar="SQL", default="", help="only these rows of the table; put into statements")
-    table.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="of the keys, such as 0.01")
+    table.add_argument("--filter", metavar="SQL", default="", help="compare only the rows for which this expression is true; it becomes part of statements")
+    table.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="compare this share of the keys, such as 0.01")
     table.add_argument("--parallelism", type=at_least_one, metavar="N", help="connections at once; default: by size")
-    told = parser.add_argument_group("what differs")
-    told.add_argument("--differences", metavar="PATH", help="write each key that differs to this folder, as Parquet")
-    told.add_argument("--show", type=int, default=10, metavar="N", help="print so many of the keys; default: 10")
+    output = parser.add_argument_group("differences")
+    output.add_argument("--differences", metavar="PATH", help="write each key that differs to this folder, as Parquet")
+    output.add_argument("--show", type=int, default=10, metavar="N", help="print at most this many of the keys; default: 10")
     add_connection_options(parser)
     add_common_options(parser)
     return parser
 
 
 def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[CompareReport]:
-    """Do what the options say, and print what came of it; no report where there was nothing to compare."""
+    """Compare, and print the report. --show-connection compares nothing, and gives no report."""
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
@@ -114,18 +114,18 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
         spark = start_spark(f"pgjobs compare_table {job.table}", options.verbose)
         source = _source(options, environ, spark, stack)
         comparison = stack.enter_context(compared(source, session, job))
-        found = _tell(comparison, options)
-        done = report(comparison, job, watch)
+        lines = _show(comparison, options)
+        finished = report(comparison, job, watch)
     if options.report is not None:
-        options.report.write_text(done.to_json())
-    sys.stdout.write("\n".join([done.summary(), *found]) + "\n")
-    return [done]
+        options.report.write_text(finished.to_json())
+    sys.stdout.write("\n".join([finished.summary(), *lines]) + "\n")
+    return [finished]
 
 
 def _source(
     options: argparse.Namespace, environ: Mapping[str, str], spark: SparkSession, stack: ExitStack
 ) -> DataFrame:
-    """The rows that the table is to hold; of another server's table, in one snapshot until the stack ends."""
+    """The rows that the table should hold. Another server's table is read in one snapshot, held until the stack ends."""
     if options.source is not None:
         return read(spark, _files(options)).df
     settings = resolve(Given(url=options.source_url), environ).settings
@@ -139,8 +139,8 @@ def _files(options: argparse.Namespace) -> Files:
     return Files(options.source, options.format, options.option, options.schema, options.select or "")
 
 
-def _tell(comparison: Comparison, options: argparse.Namespace) -> list[str]:
-    """Write the keys that differ where that is wanted, and give some of them as lines."""
+def _show(comparison: Comparison, options: argparse.Namespace) -> list[str]:
+    """Write the keys that differ if --differences asks for it, and return --show of them as lines."""
     if options.differences is not None:
         comparison.differences.write.mode("errorifexists").parquet(options.differences)
     lines = []

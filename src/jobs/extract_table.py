@@ -1,4 +1,4 @@
-"""Extract a PostgreSQL table or query into files: in parallel, all parts as of one moment, or what is new only."""
+"""Extract a PostgreSQL table or query into files: in parallel and from one snapshot, all rows or the new ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from jobs.flows.file_options import parse_options
 
 EXAMPLES = """
 examples:
-  A table as Parquet, read over eight connections in one moment:
+  A table as Parquet, read over eight connections from one snapshot:
     spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/2026-11-20/ \\
       --parallelism 8 --host db.example.com --dbname shop --user reader
 
-  A query, cut into parts by a key:
+  A query, divided into parts by a key:
     spark-submit extract_table.py --query "SELECT id, total FROM sales.orders WHERE total > 100" --split-by id \\
       --target orders.csv --format csv --option header=true --write-mode overwrite --service shop
 
-  What is new since the last run, each run in a folder of its own:
+  The rows that are new since the last run, each run in a folder of its own:
     spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/ --write-mode append \\
       --ordinal-column updated_at --watermark-id orders-lake --service shop
 
@@ -31,17 +31,17 @@ exit status: 0 extracted; 2 wrong usage; 1 anything else
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the job; its exit status."""
+    """Run the job, and return its exit status."""
     options = parse(arguments)
     return run_job(lambda: extract(options, environ), options.verbose)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Refuse what the job would refuse, without Spark and without a database: `submit` asks before it starts a run.
+    """Check the arguments without Spark and without a database. `pgjobs submit` does so before it starts a run.
 
     Raises:
         SystemExit: the command line is wrong, or asks for help.
-        UsageError: a value cannot be right.
+        UsageError: an argument has a value that cannot be right.
     """
     options = parse(arguments)
     parse_options(options.option, options.format)
@@ -50,7 +50,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options; a wrong command line ends the process with status 2."""
+    """Parse the command line. A wrong one ends the process with status 2."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     if not options.show_connection:
@@ -69,35 +69,35 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = parser.add_argument_group("what to extract")
+    source = parser.add_argument_group("source")
     what = source.add_mutually_exclusive_group()
     what.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     what.add_argument("--query", metavar="SQL", help="one SELECT")
-    source.add_argument("--columns", type=_names, default=(), metavar="A,B", help="these only")
-    source.add_argument("--filter", metavar="SQL", default="", help="a boolean expression; it is put into statements")
+    source.add_argument("--columns", type=_names, default=(), metavar="A,B", help="extract these columns only")
+    source.add_argument("--filter", metavar="SQL", default="", help="extract only the rows for which this expression is true; it becomes part of statements")
     source.add_argument(
-        "--require-primary-key", action="store_true", help="refuse a table without one; its columns always come along"
+        "--require-primary-key", action="store_true", help="refuse a table without a primary key; extract the key's columns in any case"
     )
-    source.add_argument("--split-by", default="", metavar="COLUMN", help="cut into parts by ranges of a column")
+    source.add_argument("--split-by", default="", metavar="COLUMN", help="divide into parts by ranges of this column")
     source.add_argument(
-        "--parallelism", type=at_least_one, metavar="N", help="parts, and so connections; default: by size"
+        "--parallelism", type=at_least_one, metavar="N", help="the number of parts, and so of connections; default: by size"
     )
-    source.add_argument("--text-columns", type=_names, default=(), metavar="A,B", help="read as PostgreSQL writes them")
+    source.add_argument("--text-columns", type=_names, default=(), metavar="A,B", help="extract these columns as PostgreSQL's text")
     source.add_argument(
         "--unbounded-numeric",
         default="text",
         metavar="AS",
         help="numeric without precision: text (default), fit, or decimal(P,S)",
     )
-    newer = parser.add_argument_group("what is new only")
-    newer.add_argument("--ordinal-column", default="", metavar="C", help="an integer or timestamp that updates raise")
-    newer.add_argument("--watermark-id", default="", metavar="ID", help="names what has been taken already")
+    newer = parser.add_argument_group("incremental extracts")
+    newer.add_argument("--ordinal-column", default="", metavar="C", help="an integer or timestamp that each update increases")
+    newer.add_argument("--watermark-id", default="", metavar="ID", help="names the watermark: what earlier runs have extracted")
     newer.add_argument(
         "--restart-watermark",
         action="store_true",
-        help="take all rows anew: the table, its columns or the filter are others than they were",
+        help="extract all rows again, for example because the table, --columns or --filter changed",
     )
-    target = parser.add_argument_group("where to")
+    target = parser.add_argument_group("target")
     target.add_argument("--target", metavar="PATH", help="a folder or s3:// prefix")
     target.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
     target.add_argument(
@@ -115,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    """Do what the options say, and print what came of it."""
+    """Extract, and print the report."""
     from jobs.flows.extract.job import FilesJob, run  # it imports Spark, which check_arguments does without
     from jobs.flows.extract.plan import Wanted
 
@@ -154,7 +154,7 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if "" in names:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of names: A,B")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names: A,B")
     return names
 
 

@@ -35,17 +35,17 @@ exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the job; its exit status."""
+    """Run the job, and return its exit status."""
     options = parse(arguments)
     return run_job(lambda: load(options, environ), options.verbose)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Refuse what the job would refuse, without Spark and without a database: `submit` asks before it starts a run.
+    """Check the arguments without Spark and without a database. `pgjobs submit` does so before it starts a run.
 
     Raises:
         SystemExit: the command line is wrong, or asks for help.
-        UsageError: a value cannot be right.
+        UsageError: an argument has a value that cannot be right.
     """
     options = parse(arguments)
     mode_of(parse_options(options.option, options.format))
@@ -56,7 +56,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options; a wrong command line ends the process with status 2."""
+    """Parse the command line. A wrong one ends the process with status 2."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     missing = [flag for flag in ("source", "table") if getattr(options, flag) is None]
@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = parser.add_argument_group("what to load")
+    source = parser.add_argument_group("source")
     source.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
     source.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
     source.add_argument(
@@ -87,29 +87,29 @@ def build_parser() -> argparse.ArgumentParser:
         "--schema", metavar="DDL", default="", help="columns and types of csv and json: 'id INT, name STRING'"
     )
     source.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
-    target = parser.add_argument_group("where to")
+    target = parser.add_argument_group("target")
     target.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     target.add_argument("--mode", choices=MODES, default="append", help="default: append")
-    target.add_argument("--keys", metavar="A,B", help="the columns that tell a row, for upsert and ignore")
+    target.add_argument("--keys", metavar="A,B", help="the columns that identify a row, for upsert and ignore")
     target.add_argument(
-        "--dedupe-order", metavar="ORDER", help="of rows with the same keys keep the first: 'updated_at desc'"
+        "--dedupe-order", metavar="ORDER", help="keep the first of the rows with the same keys: 'updated_at desc'"
     )
     target.add_argument(
         "--create",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="make the table where it is missing",
+        help="create the table if it does not exist",
     )
-    target.add_argument("--load-id", metavar="ID", help="names this load: the second run with an id does nothing")
+    target.add_argument("--load-id", metavar="ID", help="names this load; a second run with the same id does nothing")
     target.add_argument(
         "--wait-for-load",
         type=at_least_one,
         default=locks.PATIENCE,
         metavar="SECONDS",
-        help="how long to wait for another run with this load id; default: %(default)s",
+        help="how long to wait for another run with the same load id; default: %(default)s",
     )
     target.add_argument(
-        "--parallelism", type=at_least_one, metavar="N", help="the most connections at once; default: half of the free"
+        "--parallelism", type=at_least_one, metavar="N", help="the maximum number of connections at once; default: half of the free ones"
     )
     target.add_argument(
         "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
@@ -117,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     target.add_argument(
         "--verify",
         action="store_true",
-        help="before the commit, compare the table's rows with Spark's by sums of hashes; a load that differs fails",
+        help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
     )
     add_connection_options(parser)
     add_common_options(parser)
@@ -125,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    """Do what the options say, and print what came of it."""
+    """Load, and print the report."""
     from jobs.flows.load.files import Files  # it imports Spark, which check_arguments does without
     from jobs.flows.load.files import load as load_files
     from jobs.flows.load.job import LoadJob, new_load_id

@@ -1,1 +1,1 @@
-"""The command line of the jobs: `flags` are those that all of them share, and `run` is how a job starts and ends."""
+"""The jobs' command line: `flags` has the flags that all jobs share, and `run` starts and ends a job."""

@@ -1,4 +1,4 @@
-"""The flags that all jobs share, and how they become settings."""
+"""The flags that all jobs share, and the settings that they give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs.dbaccess.conninfo.uri import states_password
 from jobs.flows.connection import resolve_connection
 
 FORMATS = ("parquet", "csv", "json", "orc")
-"""Of files that jobs read and write."""
+"""Formats of the files that jobs read and write."""
 
 # Flags that state one value each; the flag is libpq's name for it.
 _SINGLE_VALUES = {
@@ -34,7 +34,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where the database is."""
     group = parser.add_argument_group(
         "connection",
-        "One whole connection, single values, or both; PG* variables fill in. The password: PGPASSWORD, or from AWS.",
+        "A whole connection, single values, or both; PG* variables supply the rest. The password: PGPASSWORD, or from AWS.",
     )
     whole = group.add_mutually_exclusive_group()
     whole.add_argument("--database-url", metavar="URL", help="postgresql://user@host:5432/dbname?sslmode=verify-full")
@@ -47,20 +47,20 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
         "--connect-deadline",
         type=seconds,
         metavar="SECONDS",
-        help="how long to try while no server serves; default: 60",
+        help="how long to try to connect; default: 60",
     )
-    group.add_argument("--show-connection", action="store_true", help="print each value and its origin, and end")
+    group.add_argument("--show-connection", action="store_true", help="print each value and its origin, and exit")
 
 
 def _add_aws_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the password, from AWS", "Read or signed anew for each connection.")
-    keeper = group.add_mutually_exclusive_group()
-    keeper.add_argument(
-        "--secret-id", metavar="ID", help="a secret's name or ARN; it may state host, port, dbname and user, too"
+    group = parser.add_argument_group("the password, from AWS", "Read or signed for each connection.")
+    store = group.add_mutually_exclusive_group()
+    store.add_argument(
+        "--secret-id", metavar="ID", help="name or ARN of a secret; it may also state host, port, dbname and user"
     )
-    keeper.add_argument("--ssm-parameter", metavar="NAME", help="likewise, a SecureString of Parameter Store")
-    keeper.add_argument("--iam-auth", action="store_true", help="no password: tokens of RDS, by the job's role")
-    group.add_argument("--aws-region", metavar="REGION", default="", help="where ARN, host and environment do not tell")
+    store.add_argument("--ssm-parameter", metavar="NAME", help="likewise, the name of a SecureString in Parameter Store")
+    store.add_argument("--iam-auth", action="store_true", help="no password: IAM authentication tokens of RDS, signed with the job's role")
+    group.add_argument("--aws-region", metavar="REGION", default="", help="the region, if neither ARN, host nor environment states it")
 
 
 def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Resolved:
@@ -72,8 +72,8 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
     """
     if options.database_url is not None and states_password(options.database_url):
         logger.warning(
-            "--database-url holds a password, which a job's arguments show to many. Safer: leave it out, and set "
-            "PGPASSWORD, or use --connection or ~/.pgpass."
+            "--database-url holds a password. Many can see a job's arguments. Leave it out, and set PGPASSWORD, or use "
+            "--connection or ~/.pgpass."
         )
     return resolve_connection(
         environ,
@@ -90,7 +90,7 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of every job that concern how it tells what it does."""
+    """Add every job's flags for its report and its log."""
     parser.add_argument("--report", metavar="PATH", type=Path, help="write a JSON report to this file")
     parser.add_argument("--verbose", action="store_true", help="show Spark's log, and stack traces of errors")
 

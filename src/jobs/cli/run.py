@@ -1,4 +1,4 @@
-"""How a job starts and ends: Spark when it is needed; one line and an exit status, whatever happens."""
+"""How a job starts and ends: Spark starts when it is needed, and any error becomes one line and an exit status."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ logger = logging.getLogger(__name__)
 
 
 def start_spark(name: str, verbose: bool) -> SparkSession:
-    """A session whose log is quiet, unless it is wanted, and which Ctrl-C and SIGTERM end."""
+    """Start Spark, with a quiet log unless `verbose`. Ctrl-C and SIGTERM end the job."""
     from pyspark.sql import SparkSession  # flags are checked without Spark, too
 
     builder = SparkSession.builder.appName(name)
     spark = (builder if verbose else builder.config("spark.log.level", "ERROR")).getOrCreate()
-    # PySpark's own handler asks the JVM from within a reading of its answer, and dies of that; ours ends the job.
-    # Without one for SIGTERM (`timeout`, systemd, schedulers), the process would end with its staging left behind.
+    # PySpark's own handler calls the JVM while another call waits for its answer, and fails. Without a handler for
+    # SIGTERM (`timeout`, systemd, schedulers), the process would end and leave its staging tables behind.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, interrupt)
     return spark
 
 
-class _ToldInterrupt(KeyboardInterrupt):
-    """An interruption that was told when it came."""
+class _ReportedInterrupt(KeyboardInterrupt):
+    """An interruption that was reported when it came."""
 
 
 def interrupt(*_: object) -> None:
-    """Tell it at once, then end the job. Ctrl-C ends spark-submit's JVM, too, which passes on what this process writes.
+    """Report the interruption at once, and end the job. Ctrl-C also ends spark-submit's JVM, which prints our output.
 
     Raises:
-        KeyboardInterrupt: always; `run_job` does not tell it again.
+        KeyboardInterrupt: always; `run_job` does not report it again.
     """
-    clear = "\r\x1b[K" if os.isatty(_STDERR) else ""  # the progress that stands there
+    clear = "\r\x1b[K" if os.isatty(_STDERR) else ""  # a line of progress
     os.write(_STDERR, f"{clear}error: {_INTERRUPTED}\n".encode())  # sys.stderr may be in the middle of a write
-    raise _ToldInterrupt
+    raise _ReportedInterrupt
 
 
 _STDERR = 2
 
 
 def run_job(job: Callable[[], None], verbose: bool) -> int:
-    """Run a job to its exit status; an error becomes one line on stderr (its stack trace only when verbose)."""
+    """Run a job, and return its exit status. An error becomes one line on stderr; `verbose` adds its stack trace."""
     from pyspark.errors import AnalysisException, ParseException
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
@@ -69,10 +69,10 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
         return _fail_interrupted(error, verbose)
     except JobError as error:
         return _fail(str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED, verbose)
-    except (AnalysisException, ParseException) as error:  # a path, a column or a query that cannot be right
+    except (AnalysisException, ParseException) as error:  # a path, a column or a query is wrong
         return _fail(_first_line(error), WRONG_USAGE, verbose)
-    except Exception as error:  # noqa: BLE001 - the last boundary: whatever it is becomes a line and a status
-        # Ctrl-C ends the JVM, too, and PySpark's way out then fails for want of one.
+    except Exception as error:  # noqa: BLE001 - the last boundary: any error becomes a line and a status
+        # Ctrl-C also ends the JVM, and PySpark then fails to call it.
         if any(isinstance(cause, KeyboardInterrupt) for cause in _chain(error)):
             return _fail_interrupted(error, verbose)
         return _fail(_first_line(error), FAILED, verbose)
@@ -83,14 +83,14 @@ _INTERRUPTED = "interrupted. A job is done whole or not at all: run it again to 
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that it came of."""
+    """An error, and the errors that led to it."""
     while error is not None:
         yield error
         error = error.__context__
 
 
 def _fail_interrupted(error: BaseException, verbose: bool) -> int:
-    if not any(isinstance(cause, _ToldInterrupt) for cause in _chain(error)):
+    if not any(isinstance(cause, _ReportedInterrupt) for cause in _chain(error)):
         return _fail(_INTERRUPTED, FAILED, verbose)
     if verbose:
         traceback.print_exc()
@@ -105,7 +105,7 @@ def _fail(message: str, status: int, verbose: bool) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    """What tells most: of what the JVM raised, its innermost cause's first line; of what a worker raised, its own."""
+    """The first line of an error: of the JVM's, its innermost cause's; of a worker's, that of the error raised there."""
     cause = getattr(error, "java_exception", None)
     while cause is not None and cause.getCause() is not None:
         cause = cause.getCause()
