@@ -12,27 +12,53 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jobs.cli.flags import (
         add_common_options as add_common_options,
+    )
+    from jobs.cli.flags import (
         add_connection_options as add_connection_options,
+    )
+    from jobs.cli.flags import (
         connection_of as connection_of,
     )
-    from jobs.cli.run import run_job as run_job, start_spark as start_spark
+    from jobs.cli.run import run_job as run_job
+    from jobs.cli.run import start_spark as start_spark
     from jobs.dbaccess.conninfo.settings import Settings as Settings
     from jobs.dbaccess.errors import (
         AuthenticationFailed as AuthenticationFailed,
+    )
+    from jobs.dbaccess.errors import (
         ConnectionFailed as ConnectionFailed,
+    )
+    from jobs.dbaccess.errors import (
         ConstraintViolated as ConstraintViolated,
-        DataRejected as DataRejected,
+    )
+    from jobs.dbaccess.errors import (
         DatabaseError as DatabaseError,
+    )
+    from jobs.dbaccess.errors import (
+        DataRejected as DataRejected,
+    )
+    from jobs.dbaccess.errors import (
         ExtractError as ExtractError,
+    )
+    from jobs.dbaccess.errors import (
         JobError as JobError,
+    )
+    from jobs.dbaccess.errors import (
         LoadError as LoadError,
+    )
+    from jobs.dbaccess.errors import (
         TlsFailed as TlsFailed,
+    )
+    from jobs.dbaccess.errors import (
         TransientError as TransientError,
+    )
+    from jobs.dbaccess.errors import (
         UsageError as UsageError,
     )
     from jobs.dbaccess.postgres_connectivity import connect as connect
     from jobs.dbaccess.session import Session as Session
-    from jobs.flows.compare import CompareReport as CompareReport, compare_dataframe as compare_dataframe
+    from jobs.flows.compare import CompareReport as CompareReport
+    from jobs.flows.compare import compare_dataframe as compare_dataframe
     from jobs.flows.connection import connection as connection
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
     from jobs.flows.extract.job import ExtractReport as ExtractReport
@@ -67,11 +93,11 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = sorted(_MODULE_OF)
+__all__ = list(_MODULE_OF)
 
 if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is an error
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         """Import a public name when it is first asked for."""
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -79,6 +105,6 @@ if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is
         globals()[name] = value
         return value
 
-    def __dir__():
+    def __dir__() -> list[str]:
         """The names of the module, the public ones among them."""
         return sorted({*globals(), *__all__})

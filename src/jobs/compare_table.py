@@ -80,12 +80,21 @@ def build_parser() -> argparse.ArgumentParser:
     table = parser.add_argument_group("the table")
     table.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     table.add_argument("--keys", metavar="A,B", help="the columns that identify a row")
-    table.add_argument("--filter", metavar="SQL", default="", help="compare only the rows for which this expression is true; it becomes part of statements")
-    table.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="compare this share of the keys, such as 0.01")
+    table.add_argument(
+        "--filter",
+        metavar="SQL",
+        default="",
+        help="compare only the rows for which this expression is true; it becomes part of statements",
+    )
+    table.add_argument(
+        "--sample", type=float, default=1.0, metavar="SHARE", help="compare this share of the keys, such as 0.01"
+    )
     table.add_argument("--parallelism", type=at_least_one, metavar="N", help="connections at once; default: by size")
     output = parser.add_argument_group("differences")
     output.add_argument("--differences", metavar="PATH", help="write each key that differs to this folder, as Parquet")
-    output.add_argument("--show", type=int, default=10, metavar="N", help="print at most this many of the keys; default: 10")
+    output.add_argument(
+        "--show", type=int, default=10, metavar="N", help="print at most this many of the keys; default: 10"
+    )
     add_connection_options(parser)
     add_common_options(parser)
     return parser
@@ -125,7 +134,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
 def _source(
     options: argparse.Namespace, environ: Mapping[str, str], spark: SparkSession, stack: ExitStack
 ) -> DataFrame:
-    """The rows that the table should hold. Another server's table is read in one snapshot, held until the stack ends."""
+    """The rows that the table should hold. The stack holds the snapshot of another server's table."""
     if options.source is not None:
         return read(spark, _files(options)).df
     settings = resolve(Given(url=options.source_url), environ).settings

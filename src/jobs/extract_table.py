@@ -74,15 +74,27 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     what.add_argument("--query", metavar="SQL", help="one SELECT")
     source.add_argument("--columns", type=_names, default=(), metavar="A,B", help="extract these columns only")
-    source.add_argument("--filter", metavar="SQL", default="", help="extract only the rows for which this expression is true; it becomes part of statements")
     source.add_argument(
-        "--require-primary-key", action="store_true", help="refuse a table without a primary key; extract the key's columns in any case"
+        "--filter",
+        metavar="SQL",
+        default="",
+        help="extract only the rows for which this expression is true; it becomes part of statements",
+    )
+    source.add_argument(
+        "--require-primary-key",
+        action="store_true",
+        help="refuse a table without a primary key; extract the key's columns in any case",
     )
     source.add_argument("--split-by", default="", metavar="COLUMN", help="divide into parts by ranges of this column")
     source.add_argument(
-        "--parallelism", type=at_least_one, metavar="N", help="the number of parts, and so of connections; default: by size"
+        "--parallelism",
+        type=at_least_one,
+        metavar="N",
+        help="the number of parts, and so of connections; default: by size",
     )
-    source.add_argument("--text-columns", type=_names, default=(), metavar="A,B", help="extract these columns as PostgreSQL's text")
+    source.add_argument(
+        "--text-columns", type=_names, default=(), metavar="A,B", help="extract these columns as PostgreSQL's text"
+    )
     source.add_argument(
         "--unbounded-numeric",
         default="text",
@@ -90,8 +102,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="numeric without precision: text (default), fit, or decimal(P,S)",
     )
     newer = parser.add_argument_group("incremental extracts")
-    newer.add_argument("--ordinal-column", default="", metavar="C", help="an integer or timestamp that each update increases")
-    newer.add_argument("--watermark-id", default="", metavar="ID", help="names the watermark: what earlier runs have extracted")
+    newer.add_argument(
+        "--ordinal-column", default="", metavar="C", help="an integer or timestamp that each update increases"
+    )
+    newer.add_argument(
+        "--watermark-id", default="", metavar="ID", help="names the watermark: what earlier runs have extracted"
+    )
     newer.add_argument(
         "--restart-watermark",
         action="store_true",

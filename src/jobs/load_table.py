@@ -109,7 +109,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="how long to wait for another run with the same load id; default: %(default)s",
     )
     target.add_argument(
-        "--parallelism", type=at_least_one, metavar="N", help="the maximum number of connections at once; default: half of the free ones"
+        "--parallelism",
+        type=at_least_one,
+        metavar="N",
+        help="the maximum number of connections at once; default: half of the free ones",
     )
     target.add_argument(
         "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"

@@ -157,7 +157,7 @@ def test_jobs_open_sessions_whose_names_are_pinned() -> None:
         and node.module == "jobs.dbaccess.postgres_connectivity"
         and any(imported.name == "connect" for imported in node.names)
     ]
-    assert opening == ["jobs.dbaccess.pool"]  # whose sessions are a user's own
+    assert sorted(opening) == ["jobs", "jobs.dbaccess.pool"]  # what they open is for a user's own statements
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

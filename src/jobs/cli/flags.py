@@ -34,7 +34,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where the database is."""
     group = parser.add_argument_group(
         "connection",
-        "A whole connection, single values, or both; PG* variables supply the rest. The password: PGPASSWORD, or from AWS.",
+        "A whole connection, single values, or both; PG* variables fill in. PGPASSWORD or AWS has the password.",
     )
     whole = group.add_mutually_exclusive_group()
     whole.add_argument("--database-url", metavar="URL", help="postgresql://user@host:5432/dbname?sslmode=verify-full")
@@ -58,9 +58,17 @@ def _add_aws_options(parser: argparse.ArgumentParser) -> None:
     store.add_argument(
         "--secret-id", metavar="ID", help="name or ARN of a secret; it may also state host, port, dbname and user"
     )
-    store.add_argument("--ssm-parameter", metavar="NAME", help="likewise, the name of a SecureString in Parameter Store")
-    store.add_argument("--iam-auth", action="store_true", help="no password: IAM authentication tokens of RDS, signed with the job's role")
-    group.add_argument("--aws-region", metavar="REGION", default="", help="the region, if neither ARN, host nor environment states it")
+    store.add_argument(
+        "--ssm-parameter", metavar="NAME", help="likewise, the name of a SecureString in Parameter Store"
+    )
+    store.add_argument(
+        "--iam-auth",
+        action="store_true",
+        help="no password: IAM authentication tokens of RDS, signed with the job's role",
+    )
+    group.add_argument(
+        "--aws-region", metavar="REGION", default="", help="the region, if neither ARN, host nor environment states it"
+    )
 
 
 def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Resolved:

@@ -105,7 +105,7 @@ def _fail(message: str, status: int, verbose: bool) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of an error: of the JVM's, its innermost cause's; of a worker's, that of the error raised there."""
+    """The first line of an error: of the JVM's, its innermost cause's; of a worker's, that of its own error."""
     cause = getattr(error, "java_exception", None)
     while cause is not None and cause.getCause() is not None:
         cause = cause.getCause()

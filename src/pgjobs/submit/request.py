@@ -263,7 +263,7 @@ def refuse_reserved_conf(submission: Submission) -> None:
 
 
 def check_entry(entry: str, names: Sequence[str]) -> str:
-    """Return the entrypoint's path in the archive.
+    """Return the entrypoint's path in the archive. Each module in `jobs` is an entrypoint.
 
     Raises:
         DeployError: It does not exist. The message lists the existing ones.

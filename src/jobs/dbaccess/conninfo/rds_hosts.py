@@ -10,7 +10,7 @@ _HOST_WITH_REGION = re.compile(rf".*\.([a-z]+(?:-[a-z]+)+-\d+){_SUFFIX}", re.IGN
 
 
 def is_rds(host: str) -> bool:
-    """Whether a host is one of RDS or Aurora. Their certificate authorities are Amazon's own, and no system has them."""
+    """Whether a host is one of RDS or Aurora. Their certificate authorities are Amazon's, and in no system."""
     return _HOST.fullmatch(host) is not None
 
 

@@ -196,7 +196,7 @@ def _whole_connection(given: Given, environ: Mapping[str, str]) -> _Source:
     flags = [way.flag for way in ways[:3] if way.named is not None]
     if len(flags) > 1:
         raise UsageError(f"{' and '.join(flags)} were given.", "Give one of them.")
-    nothing = _Source(lambda: [], lambda _: [way.flag for way in ways])
+    nothing = _Source(list, lambda _: [way.flag for way in ways])
     return next((way.source(way.named) for way in ways if way.named is not None), nothing)
 
 
