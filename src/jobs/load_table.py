@@ -104,7 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     target.add_argument(
         "--wait-for-load",
         type=at_least_one,
-        default=locks.PATIENCE,
+        default=locks.LONGEST_WAIT,
         metavar="SECONDS",
         help="how long to wait for another run with the same load id; default: %(default)s",
     )

@@ -8,6 +8,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import TransientError
 from jobs.dbaccess.load import ledger
+from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.load import publish
@@ -25,15 +26,16 @@ def test_waiting_for_a_load_id_ends_and_tells_who_holds_it(session: Session, dat
 
 def test_a_watermark_is_not_waited_for_without_bound(session: Session, database: Settings) -> None:
     with connect(database, "other run") as other:
-        locks.wait(other, "pgjobs watermark w", "w")
+        locks.wait(other, locks.watermark("w"))
         with pytest.raises(TransientError, match=r"The watermark 'w' is held by .*\(other run\)"):
-            locks.wait(session, "pgjobs watermark w", "The watermark 'w'", seconds=0)
+            locks.wait(session, locks.watermark("w"), seconds=0)
 
 
 def test_a_lock_that_was_waited_for_is_held(session: Session, database: Settings) -> None:
     other = connect(database, "other run")
-    assert locks.take(other, "a")
+    lock = Lock("a", "a")
+    assert locks.take(other, lock)
     other.close()
-    locks.wait(session, "a", "a", seconds=10)
+    locks.wait(session, lock, seconds=10)
     with connect(database, "third") as third:
-        assert not locks.take(third, "a")
+        assert not locks.take(third, lock)

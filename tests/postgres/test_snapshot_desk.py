@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from pgcopies import end_keepers, keepers, until
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import SnapshotLost
@@ -113,7 +114,7 @@ def test_the_moment_of_a_dataframe_waits_for_its_first_task(session: Session, da
     with connect(database, "desk") as holder:
         held.take(holder)
         with connect(database, "planner") as planner:
-            planner.run("SELECT pg_advisory_lock_shared(%s::int, %s::int)", KEY, snapshot_desk.new_number())
+            locks.read_at_desk(planner, KEY, snapshot_desk.new_number())
             held.wanted(holder)
             planner.run("SELECT pg_advisory_unlock_all()")
         held.wanted(holder)  # when it becomes quiet

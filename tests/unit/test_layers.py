@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
     "jobs.dbaccess.pool": BASE | {"jobs.dbaccess.postgres_connectivity", "sqlalchemy"},  # optional: not in the archive
     "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.network", "pg8000"},
-    "jobs.dbaccess.catalog": BASE - {"jobs.dbaccess.conninfo"},
+    "jobs.dbaccess.catalog": BASE - {"jobs.dbaccess.conninfo"} | {"jobs.dbaccess"},
     "jobs.dbaccess": BASE,  # locks, other sessions, poolers
     "jobs.dbaccess.session": BASE | {"jobs.dbaccess.network", "pg8000"},
     "jobs.dbaccess.network": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pg8000"},

@@ -1,64 +1,166 @@
-"""Advisory locks by name: taken for a session, waited for within bounds, and told of: who holds one."""
+"""Advisory locks: all that pgjobs takes, by name.
+
+    lock             its name              protects                              held by                    until
+    load             pgjobs load ID        a load id: one run of it at a time    the load's driver, or      session ends
+                                                                                 pgcopy's sidecar
+    staging          pgjobs_rows_TOKEN     staging tables that are in use from   the same                   session ends
+                                           being dropped as leftovers
+    publish          pgjobs publish TABLE  rows of a target: loads that update   the session that           transaction ends
+                                           them would deadlock                   publishes
+    own_table        pgjobs TABLE          the creation of a table of pgjobs'    the session that creates   transaction ends
+                                           own                                   it
+    watermark        pgjobs watermark ID   a watermark: one run at a time        the extract's driver       session ends
+    snapshot desk    KEY, 0                a source: one desk at a time          pgcopy's sidecar           session ends
+    snapshot reader  KEY, NUMBER (shared)  snapshot NUMBER of the desk KEY from  the planner or task that   session ends
+                                           being released                        reads in it
+
+A name is hashed to one 64-bit key; the desk's locks have two 32-bit keys, for who looks at pg_locks is to read the
+numbers there. The server keeps these two kinds apart. Names are the same in all versions so far, so that two versions
+exclude each other while an upgrade is rolled out. Locks are of one database.
+https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from jobs.dbaccess.errors import TransientError
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
 
-PATIENCE = 600
-"""Seconds to wait for a lock. The server notices a holder whose machine is gone after two minutes (`Patience`)."""
+LONGEST_WAIT = 600
+"""Seconds to wait for a lock. The server notices after two minutes (`Patience`) that a holder's machine is gone."""
 
 _LOCK_TIMEOUT = "55P03"
 
 _KEY = "hashtextextended(%s, 0)"
 
 
-def take(session: Session, name: str) -> bool:
-    """Hold a lock until the session ends, unless another session holds it; whether it is held now."""
-    [[held]] = session.run(f"SELECT pg_try_advisory_lock({_KEY})", name)
-    return bool(held)
+@dataclass(frozen=True)
+class Lock:
+    """A lock that sessions of one database exclude each other by.
+
+    Attributes:
+        name: as in the table above.
+        what: it protects, in words.
+    """
+
+    name: str
+    what: str
 
 
-def wait(session: Session, name: str, what: str, seconds: int = PATIENCE) -> None:
-    """Hold a lock until the session ends; wait for another session that holds it.
+def load(load_id: str) -> Lock:
+    """The lock of a load id."""
+    return Lock(f"pgjobs load {load_id}", f"The load id {load_id!r}")
+
+
+def staging(rows: TableName) -> Lock:
+    """The lock of a load's staging tables.
 
     Args:
-        session: that is to hold it.
-        name: of the lock.
-        what: it stands for, in words.
+        rows: the one that holds the rows.
+    """
+    return Lock(rows.name, f"The staging table {rows}")
+
+
+def publish(target: TableName) -> Lock:
+    """The lock of publishing into a table."""
+    return Lock(f"pgjobs publish {target}", f"Publishing into {target}")
+
+
+def own_table(name: str) -> Lock:
+    """The lock of creating a table of pgjobs' own."""
+    return Lock(f"pgjobs {name}", f"The creation of {name}")
+
+
+def watermark(watermark_id: str) -> Lock:
+    """The lock of a watermark."""
+    return Lock(f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
+
+
+def take(session: Session, lock: Lock) -> bool:
+    """Hold a lock until the session ends, unless another session holds it; whether this session holds it now."""
+    [[is_held]] = session.run(f"SELECT pg_try_advisory_lock({_KEY})", lock.name)
+    return bool(is_held)
+
+
+def take_in_transaction(session: Session, lock: Lock) -> bool:
+    """The same until the transaction ends that is open."""
+    [[is_held]] = session.run(f"SELECT pg_try_advisory_xact_lock({_KEY})", lock.name)
+    return bool(is_held)
+
+
+def wait_in_transaction(session: Session, lock: Lock) -> None:
+    """Wait until no other session holds a lock; hold it until the transaction ends that is open."""
+    session.run(f"SELECT pg_advisory_xact_lock({_KEY})", lock.name)
+
+
+def wait(session: Session, lock: Lock, seconds: int = LONGEST_WAIT) -> None:
+    """Wait until no other session holds a lock; hold it until the session ends.
+
+    Args:
+        session: that is to hold it; no transaction is open.
+        lock: to hold.
         seconds: to wait at most.
 
     Raises:
-        TransientError: it was not free in time; the message tells who holds it.
+        TransientError: the lock was not free in time; the message says who holds it.
     """
-    if take(session, name):
+    if take(session, lock):
         return
     try:
         with session.transaction(lock_timeout=f"{max(seconds * 1000, 1)}ms", statement_timeout="0"):
-            session.run(f"SELECT pg_advisory_lock({_KEY})", name)
+            session.run(f"SELECT pg_advisory_lock({_KEY})", lock.name)
     except TransientError as error:
         if error.sqlstate != _LOCK_TIMEOUT:
             raise
         raise TransientError(
-            f"{what} is held by {holder(session, name)}, which did not end within {seconds} s.",
+            f"{lock.what} is held by {holder(session, lock)}, which did not end within {seconds} s.",
             "Wait for its end, or end it: SELECT pg_terminate_backend(process).",
             _LOCK_TIMEOUT,
         ) from None
 
 
-def holder(session: Session, name: str) -> str:
-    """Who holds a lock, in words."""
-    found = session.run(
+def holder(session: Session, lock: Lock) -> str:
+    """The session that holds a lock, in words."""
+    holders = session.run(
         "SELECT l.pid, a.application_name, host(a.client_addr), date_trunc('second', a.backend_start)::text "
         "FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
-        "AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-        f"AND (l.classid::bigint << 32 | l.objid::bigint) = {_KEY}",
-        name,
+        f"AND l.objsubid = 1 AND {_THIS_DATABASE} AND (l.classid::bigint << 32 | l.objid::bigint) = {_KEY}",
+        lock.name,
     )
-    if not found:
+    if not holders:
         return "a session that has just ended"
-    pid, label, address, since = found[0]
+    pid, label, address, since = holders[0]
     return (
         f"process {pid} of the server ({label or 'whose name this user may not see'}), "
         f"connected {f'from {address} ' if address else ''}since {since or 'an unknown time'}"
     )
+
+
+_THIS_DATABASE = "l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+
+_OF_DESK = (
+    "pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted "
+    f"AND {_THIS_DATABASE} AND l.classid = %s::bigint::oid"
+)
+
+DESK_PROCESS = f"SELECT l.pid FROM {_OF_DESK} AND l.objid = 0 AND l.mode = 'ExclusiveLock'"
+"""A query for the server's process that holds a desk's lock, if any does; its value is the desk's key."""
+
+
+def take_desk(session: Session, key: int) -> bool:
+    """Hold a snapshot desk's lock until the session ends, unless another session holds it; whether it does now."""
+    [[is_held]] = session.run("SELECT pg_try_advisory_lock(%s::int, 0)", key)
+    return bool(is_held)
+
+
+def read_at_desk(session: Session, key: int, number: int) -> None:
+    """Hold a reader's lock until the session ends. It is shared by all readers of the number."""
+    session.run("SELECT pg_advisory_lock_shared(%s::int, %s::int)", key, number)
+
+
+def read_numbers(session: Session, key: int) -> list[int]:
+    """The numbers of a desk whose locks readers hold, in ascending order."""
+    numbers = session.run(f"SELECT DISTINCT l.objid::bigint FROM {_OF_DESK} AND l.objid <> 0 ORDER BY 1", key)
+    return [number for [number] in numbers]

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.session import Session
@@ -39,12 +40,6 @@ _IDLE, _YIELDED = "idle", "yielded"
 """In place of a snapshot: why it is held no more."""
 
 _ANSWER = re.compile(r"pgjobs snapshot (\d+)=(\S+)")
-
-_LOCKS = (
-    "pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted "
-    "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.classid = %s::bigint::oid"
-)
-
 
 # Who holds a table for hours without reading is not to keep out those who change it, and all readers behind them.
 _WAITED_FOR = (
@@ -74,7 +69,7 @@ def key_of(*parts: object) -> int:
 
 def is_open(session: Session, key: int) -> bool:
     """Whether there is a desk."""
-    return bool(session.run(f"SELECT 1 FROM {_LOCKS} AND l.objid = 0 AND l.mode = 'ExclusiveLock'", key))
+    return bool(session.run(locks.DESK_PROCESS, key))
 
 
 def ask(session: Session, key: int, number: int, idle: float) -> Snapshot:
@@ -89,11 +84,10 @@ def ask(session: Session, key: int, number: int, idle: float) -> Snapshot:
     Raises:
         SnapshotLost: it is held no more.
     """
-    session.run("SELECT pg_advisory_lock_shared(%s::int, %s::int)", key, number)
+    locks.read_at_desk(session, key, number)
     while True:
         found = session.run(
-            f"SELECT a.application_name, {snapshot.HOLDER} FROM pg_stat_activity a WHERE a.pid = "
-            f"(SELECT l.pid FROM {_LOCKS} AND l.objid = 0 AND l.mode = 'ExclusiveLock')",
+            f"SELECT application_name, {snapshot.HOLDER} FROM pg_stat_activity WHERE pid = ({locks.DESK_PROCESS})",
             key,
         )
         if not found:
@@ -156,14 +150,14 @@ class Desk:
 
     def take(self, session: Session) -> bool:
         """Open the desk, unless another session has it open."""
-        [[self._opened]] = session.run("SELECT pg_try_advisory_lock(%s::int, 0)", self.key)
+        self._opened = locks.take_desk(session, self.key)
         return self._opened
 
     def wanted(self, session: Session) -> bool:
         """Serve who asks. The desk stays open as long as the driver lives."""
         if not self._opened:
             return False
-        asked = self._asked(session)
+        asked = locks.read_numbers(session, self.key)
         if asked:
             self._serve(session, next((number for number in asked if number > self._shown), asked[0]))
             self._until = self.now() + max(self.idle, self._patience)
@@ -179,10 +173,6 @@ class Desk:
             self._let_go(session, _YIELDED)
         self.period = BUSY if asked else QUIET
         return True
-
-    def _asked(self, session: Session) -> list[int]:
-        found = session.run(f"SELECT DISTINCT l.objid::bigint FROM {_LOCKS} AND l.objid <> 0 ORDER BY 1", self.key)
-        return [number for [number] in found]
 
     def leave(self, session: Session) -> None:
         """Let go of all."""

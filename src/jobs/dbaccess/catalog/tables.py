@@ -201,57 +201,6 @@ def tell_subscribers(session: Session, table: TableName) -> None:
         )
 
 
-def find_own(session: Session, name: str) -> TableName | None:
-    """Return a table of ours: the first of that name on the user's search_path with a trusted owner.
-
-    Somebody who may create tables there could have created one, whose triggers would run as this user.
-
-    Raises:
-        UsageError: There is only one with an owner who is not trusted.
-    """
-    with session.users_path():
-        [[schemas]] = session.run("SELECT pg_catalog.current_schemas(true)")
-    found = session.run(_OWN, schemas, name)
-    trusted = next((schema for schema, _, is_trusted in found if is_trusted), None)
-    if trusted is None and found:
-        table, owner = TableName(name, found[0][0]), found[0][1]
-        raise UsageError(
-            f"{table} belongs to {owner}, who is neither this user, the database's owner nor a superuser: triggers "
-            "there would run as this user.",
-            f"Have it given to a role that is trusted: ALTER TABLE {table.quoted} OWNER TO ...",
-        )
-    return TableName(name, trusted) if trusted is not None else None
-
-
-def make_own(session: Session, name: str, columns: str) -> None:
-    """Create a table of ours if it is missing.
-
-    Raises:
-        UsageError: There is one with an owner who is not trusted, or no schema for a new one.
-    """
-    if find_own(session, name) is not None:
-        return
-    table = name_for_new_table(session, TableName(name))
-    if table.schema is None:
-        raise UsageError(f"There is no schema for the table {name}.", "Create one, and have search_path name it.")
-    with session.transaction():
-        # IF NOT EXISTS alone fails if two sessions create the table at the same time.
-        session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {name}")
-        session.run(f"CREATE TABLE IF NOT EXISTS {table.quoted} ({columns})")
-    tell_subscribers(session, table)
-
-
-# A superuser counts as a member of every role, so membership does not help here.
-_OWN = """
-SELECT n.nspname, o.rolname, o.rolsuper OR o.oid = d.datdba OR o.oid = me.oid
-    OR NOT me.rolsuper AND pg_has_role(o.oid, 'USAGE')
-FROM unnest(%s::text[]) WITH ORDINALITY AS path (schema, place) JOIN pg_namespace n ON n.nspname = path.schema
-JOIN pg_class c ON c.relnamespace = n.oid JOIN pg_roles o ON o.oid = c.relowner
-JOIN pg_roles me ON me.rolname = current_user JOIN pg_database d ON d.datname = current_database()
-WHERE c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'f') ORDER BY place
-"""
-
-
 def takes_every_row(session: Session, table: TableName) -> bool:
     """Return whether every inserted or updated row is stored: no trigger, rule or foreign server may suppress any."""
     found = session.run(

@@ -14,21 +14,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.extract.selection import Selection
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName
 
 TABLE = "pgjobs_watermarks"
 
-_COLUMNS = (
+_WATERMARKS = OwnTable(
+    TABLE,
     "watermark_id text PRIMARY KEY, source text NOT NULL, runs bigint NOT NULL, below xid8 NOT NULL, "
-    "ordinal text, moved timestamptz NOT NULL DEFAULT now()"
+    "ordinal text, moved timestamptz NOT NULL DEFAULT now()",
+    # NULL for an older watermark, whose folders continue as `run=N`.
+    added={"table_oid": "bigint", "columns": "text[]", "filter": "text", "folder": "text", "begun": "bigint[]"},
 )
-
-_LATER = {"table_oid": "bigint", "columns": "text[]", "filter": "text", "folder": "text", "begun": "bigint[]"}
-"""Columns that were added later. They are NULL for an older watermark, whose folders continue as `run=N`."""
 
 XIDS = 1 << 32
 """A row version stores only the lower 32 bits of its transaction id."""
@@ -211,21 +210,7 @@ def ensure(session: Session) -> None:
         raise UsageError(
             f"A watermark is kept in the table {TABLE}, and a standby cannot write.", "Connect to the primary."
         )
-    tables.make_own(session, TABLE, _COLUMNS)
-    table = _table(session)
-    columns = session.run("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0", table)
-    if all([name] in columns for name in _LATER):
-        return
-    with session.transaction():
-        session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs {TABLE}")
-        added = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in _LATER.items())
-        session.run(f"ALTER TABLE {table} {added}")
-
-
-def _table(session: Session) -> str:
-    """Return the name of the table of watermarks, for a statement."""
-    found = tables.find_own(session, TABLE)
-    return (found or TableName(TABLE)).quoted
+    _WATERMARKS.ensure(session)
 
 
 def hold(session: Session, watermark_id: str) -> None:
@@ -234,14 +219,14 @@ def hold(session: Session, watermark_id: str) -> None:
     Raises:
         TransientError: That run did not end in time. The message names its session.
     """
-    locks.wait(session, f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
+    locks.wait(session, locks.watermark(watermark_id))
 
 
 def read(session: Session, watermark_id: str) -> Watermark | None:
     """Return the watermark, or None before its first run begins."""
     found = session.run(
         "SELECT source, runs, below::text::bigint, ordinal, table_oid, columns, filter, coalesce(folder, 'run='), "
-        f"coalesce(begun, '{{}}') FROM {_table(session)} WHERE watermark_id = %s",
+        f"coalesce(begun, '{{}}') FROM {_WATERMARKS.quoted(session)} WHERE watermark_id = %s",
         watermark_id,
     )
     if not found:
@@ -270,7 +255,7 @@ def begin(session: Session, watermark_id: str, definition: Definition, folder: s
         number: The number of the run. No other run has had it, or will have it.
     """
     session.change(
-        f"INSERT INTO {_table(session)} AS w "
+        f"INSERT INTO {_WATERMARKS.quoted(session)} AS w "
         "(watermark_id, source, runs, below, table_oid, columns, filter, folder, begun) "
         "VALUES (%s, %s, 0, '0'::xid8, %s, %s::text[], %s, %s, ARRAY[%s::bigint]) "
         "ON CONFLICT (watermark_id) DO UPDATE SET begun = coalesce(w.begun, '{}') || excluded.begun",
@@ -298,7 +283,7 @@ def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
     """
     assert to.definition is not None  # noqa: S101 - a run has one
     moved = session.change(
-        f"UPDATE {_table(session)} SET source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
+        f"UPDATE {_WATERMARKS.quoted(session)} SET source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
         "table_oid = %s, columns = %s::text[], filter = %s, folder = %s, "
         "begun = ARRAY(SELECT number FROM unnest(begun) AS number WHERE number > %s AND number <> %s) "
         "WHERE watermark_id = %s AND runs IN (%s, %s)",

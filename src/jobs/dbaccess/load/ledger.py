@@ -7,7 +7,7 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 from __future__ import annotations
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, is_text
@@ -18,7 +18,7 @@ MAX_ID_BYTES = 2692
 """The longest id that the marker table's index takes: a B-tree's entry is at most 2,704 bytes, and 12 are its headers.
 https://github.com/postgres/postgres/blob/master/src/include/access/nbtree.h (BTMaxItemSize)"""
 
-_COLUMNS = "update_id TEXT PRIMARY KEY, target_table TEXT, inserted TIMESTAMP DEFAULT NOW()"
+_MARKERS = OwnTable(MARKER_TABLE, "update_id TEXT PRIMARY KEY, target_table TEXT, inserted TIMESTAMP DEFAULT NOW()")
 
 
 def ensure(session: Session) -> None:
@@ -27,13 +27,7 @@ def ensure(session: Session) -> None:
     Raises:
         UsageError: there is one whose owner is not to be trusted, or no schema for one.
     """
-    tables.make_own(session, MARKER_TABLE, _COLUMNS)
-
-
-def _table(session: Session) -> str:
-    """The marker table, for a statement."""
-    found = tables.find_own(session, MARKER_TABLE)
-    return (found or TableName(MARKER_TABLE)).quoted
+    _MARKERS.ensure(session)
 
 
 def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None:
@@ -105,7 +99,7 @@ def _parsed(recorded: str) -> TableName | None:
 
 def recorded_target(session: Session, load_id: str) -> str | None:
     """What the marker of an id names: a table, or whatever another program wrote; None where there is no marker."""
-    found = session.run(f"SELECT target_table FROM {_table(session)} WHERE update_id = %s", load_id)
+    found = session.run(f"SELECT target_table FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id)
     return str(found[0][0] or "") if found else None
 
 
@@ -113,7 +107,7 @@ def record(session: Session, load_id: str, target: str) -> bool:
     """Write the marker in the transaction that is open; False where the id is there already."""
     return bool(
         session.change(
-            f"INSERT INTO {_table(session)} (update_id, target_table) VALUES (%s, %s) "
+            f"INSERT INTO {_MARKERS.quoted(session)} (update_id, target_table) VALUES (%s, %s) "
             "ON CONFLICT (update_id) DO NOTHING",
             load_id,
             target,
@@ -122,24 +116,19 @@ def record(session: Session, load_id: str, target: str) -> bool:
 
 
 def claim_load(session: Session, load_id: str) -> bool:
-    """Hold the load id until this session ends, unless another session holds it; whether it is held now."""
-    return locks.take(session, _lock_name(load_id))
+    """Hold the load id until this session ends, unless another session holds it; whether this one holds it now."""
+    return locks.take(session, locks.load(load_id))
 
 
-def await_load(session: Session, load_id: str, seconds: int = locks.PATIENCE) -> None:
+def await_load(session: Session, load_id: str, seconds: int = locks.LONGEST_WAIT) -> None:
     """Wait until the session that holds the load id has ended, then hold it.
 
     Raises:
-        TransientError: it did not end in so many seconds; the message tells who holds it.
+        TransientError: it did not end within so many seconds; the message says who holds it.
     """
-    locks.wait(session, _lock_name(load_id), f"The load id {load_id!r}", seconds)
+    locks.wait(session, locks.load(load_id), seconds)
 
 
 def holder(session: Session, load_id: str) -> str:
-    """Who holds the load id, in words."""
-    return locks.holder(session, _lock_name(load_id))
-
-
-def _lock_name(load_id: str) -> str:
-    """What is hashed to the 64-bit key of the advisory lock."""
-    return f"pgjobs load {load_id}"
+    """The session that holds the load id, in words."""
+    return locks.holder(session, locks.load(load_id))

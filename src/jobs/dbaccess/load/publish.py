@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load import ledger, overwrite, receipts, staging, verify
@@ -180,7 +181,7 @@ def _move(session: Session, publication: Publication) -> tuple[int, int]:
     target, staged, move = publication.target, publication.staging.rows, publication.move
     if move.mode != "append":
         # Loads of the same table in turn: two that meet the same rows in another order would deadlock.
-        session.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", f"pgjobs publish {target}")
+        locks.wait_in_transaction(session, locks.publish(target))
     if move.mode == "overwrite":
         return overwrite.replace_rows(session, move, target, staged), 0
     if move.mode == "upsert":

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, DataRejected, JobError, LoadError, TransientError
 from jobs.dbaccess.network.copy_in import Block
@@ -101,7 +102,7 @@ def exists(session: Session, staging: Staging) -> bool:
 
 def hold(session: Session, staging: Staging) -> None:
     """Hold the tables until this session ends: what nobody holds is swept."""
-    session.run("SELECT pg_advisory_lock(hashtextextended(%s, 0))", staging.rows.name)
+    locks.wait(session, locks.staging(staging.rows))
 
 
 def sweep(session: Session) -> list[str]:
@@ -120,7 +121,7 @@ def sweep(session: Session) -> list[str]:
         table = TableName(name, schema)
         try:
             with session.transaction(lock_timeout="1s"):
-                if _is_free(session, name):
+                if _is_free(session, table):
                     session.run(f"DROP TABLE IF EXISTS {table.quoted}")
                     dropped.append(name)
         except TransientError:
@@ -130,11 +131,10 @@ def sweep(session: Session) -> list[str]:
     return dropped
 
 
-def _is_free(session: Session, name: str) -> bool:
-    """Whether no load holds one of its tables; then nobody else takes it before the transaction ends."""
-    owner = _ROWS + name.rpartition("_")[2]
-    [[free]] = session.run("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", owner)
-    return bool(free)
+def _is_free(session: Session, table: TableName) -> bool:
+    """Whether no load holds a staging table; then no other session takes it before the transaction ends."""
+    rows = table.sibling(_ROWS + table.name.rpartition("_")[2])
+    return locks.take_in_transaction(session, locks.staging(rows))
 
 
 def create_beside(session: Session, staging: Staging, target: TableName) -> None:

@@ -56,7 +56,7 @@ class LoadJob:
     order: tuple[OrderBy, ...] = ()
     create: bool = True
     copying: Copying = field(default_factory=Copying)
-    wait_for_load: int = locks.PATIENCE
+    wait_for_load: int = locks.LONGEST_WAIT
     verify: bool = False
 
     @property
@@ -77,7 +77,7 @@ def load_dataframe(
     create: bool = True,
     parallelism: int | None = None,
     strip_nul: bool = False,
-    wait_for_load: int = locks.PATIENCE,
+    wait_for_load: int = locks.LONGEST_WAIT,
     verify: bool = False,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
