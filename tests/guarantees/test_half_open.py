@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from faults import Cut, cuts_on_the_way_to
 
 from jobs.dbaccess.conninfo.settings import Patience, Settings
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.errors import ConnectionFailed
+from jobs.dbaccess.load import ledger, parts, staging
 from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.publish import Publication
+from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.publish import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Counted, Staging
+from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load import publish
-from jobs.spark.load_tasks import Delivery
+from jobs.flows.load.publish import Driver, publish_once, taken_over
 
 TARGET = TableName("t", "public")
 
@@ -29,9 +31,17 @@ def names(session: Session) -> Staging:
     session.run("CREATE TABLE t (a int)")
     names = staging.plan_staging(TARGET, ["a"])
     staging.create_beside(session, names, TARGET)
-    staging.begin_attempt(session, names, 0, 1)
-    staging.copy_part(session, names, 0, 1, [Counted(b"1\n", 1)])
+    parts.begin_attempt(session, names, 0, 1)
+    parts.copy_part(session, names, 0, 1, [Counted(b"1\n", 1)])
     return names
+
+
+def driver(settings: Settings, *, has_sidecar: bool = False) -> Driver:
+    return Driver(settings, "pgjobs load_table x", has_sidecar)
+
+
+def plan(names: Staging) -> PublishPlan:
+    return PublishPlan("x", TARGET, names, (Receipt(0, 1),), Move("append", ("a",)), is_new=False)
 
 
 @contextmanager
@@ -61,31 +71,67 @@ def test_the_server_watches_the_connection_as_we_do(database: Settings) -> None:
 def test_a_driver_whose_connection_is_half_open_goes_on_with_what_it_held(
     session: Session, database: Settings, names: Staging
 ) -> None:
-    with half_open_at(database, b"SELECT 1") as way, publish.connected(way, "x") as lost:
+    with half_open_at(database, b"SELECT 1") as way, driver(way).connect() as lost:
         assert ledger.claim_load(lost, "x")
-        with publish.alive(lost, Delivery(way, names, "x")) as again:
-            assert again is not lost
+        with pytest.raises(ConnectionFailed):
+            lost.run("SELECT 1")
+        with taken_over(driver(way), lost, plan(names)) as replacement:
+            assert replacement is not lost
             assert not is_there(session, lost.backend.pid)
             assert not ledger.claim_load(session, "x")
+            assert staging.sweep(session) == []
 
 
+@pytest.mark.parametrize("has_sidecar", [False, True])
+@pytest.mark.parametrize("at", [b"BEGIN", b"LOCK TABLE", b"COMMIT"])
 def test_a_publish_whose_connection_is_half_open_is_done_over_another_one(
-    session: Session, database: Settings, names: Staging
+    session: Session, database: Settings, names: Staging, at: bytes, has_sidecar: bool
 ) -> None:
     """Its former session has locked the staging tables, and would for hours."""
-    publication = Publication("x", TARGET, names, (Receipt(0, 1),), Move("append", ("a",)), is_new=False)
-    with half_open_at(database, b"COMMIT", after=b"DROP TABLE") as way, publish.connected(way, "x") as lost:
-        assert ledger.claim_load(lost, "x")
-        assert publish.publish_surely(lost, way, publication).inserted == 1
+    after = b"DROP TABLE" if at == b"COMMIT" else b""
+    with half_open_at(database, at, after) as way, driver(way, has_sidecar=has_sidecar).connect() as lost:
+        published = publish_once(driver(way, has_sidecar=has_sidecar), lost, plan(names))
+    assert published is not None
+    assert published.inserted == 1
     assert session.run("SELECT a FROM t") == [[1]]
 
 
+@pytest.mark.parametrize("has_sidecar", [False, True])
 def test_a_commit_that_was_done_before_the_connection_was_half_open_is_not_repeated(
+    session: Session, database: Settings, names: Staging, has_sidecar: bool
+) -> None:
+    cut = Cut("pgjobs load_table", b"COMMIT", b"DROP TABLE", answered=True, half=True)
+    with cuts_on_the_way_to(database, cut) as way, driver(way, has_sidecar=has_sidecar).connect() as lost:
+        published = publish_once(driver(way, has_sidecar=has_sidecar), lost, plan(names))
+    assert published is not None
+    assert published.inserted == 1
+    assert session.run("SELECT a FROM t") == [[1]]
+
+
+def test_a_load_that_another_run_published_meanwhile_is_not_published_and_its_staging_is_dropped(
     session: Session, database: Settings, names: Staging
 ) -> None:
-    publication = Publication("x", TARGET, names, (Receipt(0, 1),), Move("append", ("a",)), is_new=False)
-    cut = Cut("pgjobs load_table", b"COMMIT", b"DROP TABLE", answered=True, half=True)
-    with cuts_on_the_way_to(database, cut) as way, publish.connected(way, "x") as lost:
-        assert ledger.claim_load(lost, "x")
-        assert publish.publish_surely(lost, way, publication).inserted == 1
-    assert session.run("SELECT a FROM t") == [[1]]
+    ledger.record(session, "x", "public.t")
+    with driver(database).connect() as own:
+        assert publish_once(driver(database), own, plan(names)) is None
+    assert session.run("SELECT a FROM t") == []
+    assert not staging.exists(session, names)
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_a_publish_waits_for_a_transaction_of_its_load_id_that_is_still_open(
+    session: Session, database: Settings, names: Staging, end: str
+) -> None:
+    """As a former session's may be, which nobody could terminate."""
+    with connect(database, "former") as former, ThreadPoolExecutor() as pool:
+        former.run("BEGIN")
+        former.run("INSERT INTO table_updates (update_id, target_table) VALUES ('x', 'public.t')")
+        with driver(database).connect() as own:
+            publishing = pool.submit(publish_once, driver(database), own, plan(names))
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'transactionid'"
+            while not session.run(waiting, own.backend.pid):
+                assert not publishing.done()
+            former.run(end)
+            published = publishing.result()
+    assert (published is None) == (end == "COMMIT")
+    assert session.run("SELECT a FROM t") == ([] if end == "COMMIT" else [[1]])

@@ -7,17 +7,17 @@ from stages import TARGET, attempt, stuck_copy, tables
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load import ledger, parts, staging
 from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.publish import Publication, publish
+from jobs.dbaccess.load.publish import PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 
 
-def publication(names: Staging, *receipts: Receipt, is_new: bool = False) -> Publication:
-    return Publication("load-1", TARGET, names, receipts, Move("append", names.columns), is_new)
+def plan(names: Staging, *receipts: Receipt, is_new: bool = False) -> PublishPlan:
+    return PublishPlan("load-1", TARGET, names, receipts, Move("append", names.columns), is_new)
 
 
 def test_publishing_ends_an_attempt_that_hangs_and_has_lost(
@@ -25,7 +25,7 @@ def test_publishing_ends_an_attempt_that_hangs_and_has_lost(
 ) -> None:
     with stuck_copy(database, beside, 0, 100) as raised:
         accepted = attempt(session, beside, 0, 101, 1, 2)
-        assert publish(session, publication(beside, accepted)).inserted == 2
+        assert publish(session, plan(beside, accepted)).inserted == 2
     assert len(raised) == 1
     assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2]]
     assert tables(session) == ["t", "table_updates"]
@@ -38,16 +38,16 @@ def test_publishing_ends_nobody_else(session: Session, beside: Staging, database
     accepted = attempt(session, beside, 0, 100, 1, 2)
     with connect(database, "writer") as writer, writer.transaction(), stuck_copy(database, other, 0, 101) as raised:
         writer.run("INSERT INTO t VALUES (0)")
-        publish(session, publication(beside, accepted))
+        publish(session, plan(beside, accepted))
     assert raised == []
-    assert staging.tally(session, other).rows == 20
+    assert parts.tally(session, other).rows == 20
     assert session.run("SELECT a FROM t ORDER BY a") == [[0], [1], [2]]
 
 
 def test_publishing_appends_marks_and_clears_up(session: Session, beside: Staging) -> None:
     session.run("INSERT INTO t VALUES (0, 'old', 1)")
     accepted = [attempt(session, beside, 0, 100, 1), attempt(session, beside, 1, 101, 2, 3)]
-    published = publish(session, publication(beside, *accepted))
+    published = publish(session, plan(beside, *accepted))
     assert (published.staged.rows, published.inserted, published.ignored) == (3, 3, 0)
     assert session.run("SELECT a, b, c FROM t ORDER BY a") == [[0, "old", 1], [1, "x", 7], [2, "x", 7], [3, "x", 7]]
     assert ledger.recorded_target(session, "load-1") == "public.t"
@@ -57,7 +57,7 @@ def test_publishing_appends_marks_and_clears_up(session: Session, beside: Stagin
 def test_publishing_with_a_part_missing_changes_nothing(session: Session, beside: Staging) -> None:
     accepted = attempt(session, beside, 0, 100, 1)
     with pytest.raises(LoadError, match=r"1 of 2 parts are staged, .* the server crashed"):
-        publish(session, publication(beside, accepted, Receipt(1, 101)))
+        publish(session, plan(beside, accepted, Receipt(1, 101)))
     assert session.run("SELECT * FROM t") == []
     assert ledger.recorded_target(session, "load-1") is None
 
@@ -66,7 +66,7 @@ def test_publishing_an_id_that_was_recorded_meanwhile_changes_nothing(session: S
     accepted = attempt(session, beside, 0, 100, 1)
     ledger.record(session, "load-1", "public.t")
     with pytest.raises(LoadError, match="recorded by someone else"):
-        publish(session, publication(beside, accepted))
+        publish(session, plan(beside, accepted))
     assert session.run("SELECT * FROM t") == []
 
 
@@ -74,7 +74,7 @@ def test_publishing_what_the_table_refuses_changes_nothing(session: Session, bes
     session.run("ALTER TABLE t ADD CHECK (a < 2)")
     accepted = attempt(session, beside, 0, 100, 1, 2)
     with pytest.raises(Exception, match="t_a_check"):
-        publish(session, publication(beside, accepted))
+        publish(session, plan(beside, accepted))
     assert session.run("SELECT * FROM t") == []
     assert ledger.recorded_target(session, "load-1") is None
 
@@ -84,7 +84,7 @@ def test_staging_that_a_crash_emptied_is_not_published(session: Session, beside:
     accepted = attempt(session, beside, 0, 100, 1, 2)
     session.run(f"TRUNCATE {beside.rows.quoted}")
     with pytest.raises(LoadError, match="2 rows were staged, but 0 are left"):
-        publish(session, publication(beside, accepted))
+        publish(session, plan(beside, accepted))
     assert ledger.recorded_target(session, "load-1") is None
 
 
@@ -95,7 +95,7 @@ def test_a_trigger_that_keeps_rows_out_has_its_way(session: Session, beside: Sta
     )
     session.run("CREATE TRIGGER skip_odd BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION skip_odd()")
     accepted = attempt(session, beside, 0, 100, 1, 2)
-    published = publish(session, publication(beside, accepted))
+    published = publish(session, plan(beside, accepted))
     assert (published.staged.rows, published.inserted, published.ignored) == (2, 1, 1)
 
 
@@ -103,7 +103,7 @@ def test_a_new_table_is_the_staged_one_renamed(session: Session) -> None:
     names = staging.plan_staging(TARGET, ["a", 'weird " name'])
     staging.create_for_new(session, names, ["integer", "text"], logged=True)
     accepted = attempt(session, names, 0, 100, 1, 2)
-    assert publish(session, publication(names, accepted, is_new=True)).inserted == 2
+    assert publish(session, plan(names, accepted, is_new=True)).inserted == 2
     assert session.run('SELECT a, "weird "" name" FROM t ORDER BY a') == [[1, "x"], [2, "x"]]
     assert session.run("SELECT relpersistence::text, reloptions FROM pg_class WHERE relname = 't'") == [["p", None]]
     assert tables(session) == ["t", "table_updates"]
@@ -115,6 +115,6 @@ def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session
     accepted = attempt(session, names, 0, 100, 1)
     session.run("CREATE TABLE t (a int, b text)")
     session.run("INSERT INTO t VALUES (0, 'theirs')")
-    publish(session, publication(names, accepted, is_new=True))
+    publish(session, plan(names, accepted, is_new=True))
     assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "theirs"], [1, "x"]]
     assert tables(session) == ["t", "table_updates"]

@@ -11,11 +11,10 @@ from jobs.dbaccess.load import ledger
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.flows.load import publish
 
 
 def test_waiting_for_a_load_id_ends_and_tells_who_holds_it(session: Session, database: Settings) -> None:
-    with publish.connected(database, "x") as other:
+    with connect(database, "pgjobs load_table x") as other:
         assert ledger.claim_load(other, "x")
         who = rf"'x' is held by process {other.backend.pid} of the server \(pgjobs load_table x\), connected from 127"
         with pytest.raises(TransientError, match=who) as caught:

@@ -10,11 +10,11 @@ from publishing import AB, Rows, T, counts, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, LoadError
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load import ledger, parts, staging
 from jobs.dbaccess.load.modes import Move, parse_order
-from jobs.dbaccess.load.publish import Publication, publish
+from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.publish import PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Counted
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -113,11 +113,11 @@ def test_ignore_with_keys_still_refuses_other_conflicts(session: Session) -> Non
 def test_ignore_notices_staging_that_a_crash_emptied(keyed: Session) -> None:
     names = staging.plan_staging(T, AB)
     staging.create_beside(keyed, names, T)
-    staging.begin_attempt(keyed, names, 0, 0)
-    staging.copy_part(keyed, names, 0, 0, [Counted(b"5\tx\n", 1)])
+    parts.begin_attempt(keyed, names, 0, 0)
+    parts.copy_part(keyed, names, 0, 0, [Counted(b"5\tx\n", 1)])
     keyed.run(f"TRUNCATE {names.rows.quoted}")
     with pytest.raises(LoadError, match="the server crashed meanwhile"):
-        publish(keyed, Publication("x", T, names, (Receipt(0, 0),), Move("ignore", AB), is_new=False))
+        publish(keyed, PublishPlan("x", T, names, (Receipt(0, 0),), Move("ignore", AB), is_new=False))
     assert ledger.recorded_target(keyed, "x") is None
 
 
@@ -283,10 +283,10 @@ def test_two_loads_that_make_the_same_table_at_once_are_both_right(session: Sess
     with connect(database, "other") as other:
         for opened, staged in zip((session, other), names):
             staging.create_for_new(opened, staged, ("integer", "text"), logged=True)
-            staging.begin_attempt(opened, staged, 0, 0)
-            staging.copy_part(opened, staged, 0, 0, [Counted(b"1\tx\n", 1)])
+            parts.begin_attempt(opened, staged, 0, 0)
+            parts.copy_part(opened, staged, 0, 0, [Counted(b"1\tx\n", 1)])
         for opened, staged in zip((session, other), names):
-            publish(opened, Publication(staged.rows.name, T, staged, (Receipt(0, 0),), Move("append", AB), is_new=True))
+            publish(opened, PublishPlan(staged.rows.name, T, staged, (Receipt(0, 0),), Move("append", AB), is_new=True))
     assert rows_of(session) == [[1, "x"], [1, "x"]]
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load import ledger, parts, staging
 from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.publish import Publication, Published, publish
+from jobs.dbaccess.load.parts import Counted, Tally
+from jobs.dbaccess.load.publish import Published, PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Counted, Staging, Tally
+from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -35,14 +36,14 @@ def staged(session: Session, mode: str) -> tuple[Staging, Move]:
 
 
 def attempt(session: Session, names: Staging, receipt: Receipt, rows: Sequence[int]) -> Receipt:
-    assert staging.begin_attempt(session, names, receipt.part, receipt.attempt)
+    assert parts.begin_attempt(session, names, receipt.part, receipt.attempt)
     blocks = [Counted("".join(f"{row}\n" for row in rows).encode(), len(rows))]
-    staging.copy_part(session, names, receipt.part, receipt.attempt, blocks)
+    parts.copy_part(session, names, receipt.part, receipt.attempt, blocks)
     return receipt
 
 
 def published(session: Session, names: Staging, move: Move, *receipts: Receipt, is_new: bool = False) -> Published:
-    return publish(session, Publication("x", TARGET, names, receipts, move, is_new))
+    return publish(session, PublishPlan("x", TARGET, names, receipts, move, is_new))
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite", "upsert", "ignore", "new"])
@@ -53,7 +54,7 @@ def test_of_several_claims_of_a_part_the_one_that_spark_accepted_is_published(se
     attempt(session, names, Receipt(0, 11), [1])
     accepted = [attempt(session, names, Receipt(0, 12), [1, 2, 3]), attempt(session, names, Receipt(1, 13), [4, 5])]
     attempt(session, names, Receipt(0, 14), [1, 2, 3])
-    assert staging.begin_attempt(session, names, 1, 15)
+    assert parts.begin_attempt(session, names, 1, 15)
     told = published(session, names, move, *accepted, is_new=mode == "new")
     assert told == Published(Tally(parts=2, rows=5, bytes=10, discarded=4, failure=None), inserted=5)
     assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2], [3], [4], [5]]
@@ -85,7 +86,7 @@ def test_what_spark_accepted_and_is_not_there_fails_the_load(
     names, move = staged(session, "append")
     for number, receipt in enumerate([Receipt(0, 1), Receipt(0, 2), Receipt(1, 3)]):
         attempt(session, names, receipt, [number])
-    staging.begin_attempt(session, names, 1, 4)
+    parts.begin_attempt(session, names, 1, 4)
     with pytest.raises(LoadError, match=words):
         published(session, names, move, *receipts)
     assert session.run("SELECT a FROM t") == []
@@ -106,8 +107,8 @@ def test_a_crash_that_took_what_was_to_be_deleted_fails_the_load(session: Sessio
 def test_an_attempt_that_notes_a_failure_fails_the_load_whatever_the_receipts_say(session: Session) -> None:
     names, move = staged(session, "append")
     accepted = attempt(session, names, Receipt(0, 1), [1])
-    staging.begin_attempt(session, names, 1, 2)
-    staging.record_failure(session, names, 1, 2, "why")
+    parts.begin_attempt(session, names, 1, 2)
+    parts.record_failure(session, names, 1, 2, "why")
     with pytest.raises(LoadError, match="why"):
         published(session, names, move, accepted, Receipt(1, 2))
 
@@ -118,7 +119,7 @@ def test_a_claim_that_is_committed_while_publish_waits_for_the_tables_is_seen(
     """A late attempt that cannot be ended, as it runs under a role that this user may not end."""
     names, move = staged(session, "append")
     accepted = attempt(session, names, Receipt(0, 1), [1, 2])
-    staging.begin_attempt(session, names, 0, 2)
+    parts.begin_attempt(session, names, 0, 2)
     session.run("SET default_transaction_isolation = 'repeatable read'")
     session.run("CREATE ROLE pgjobs_weak; GRANT ALL ON SCHEMA public TO pgjobs_weak")
     session.run(f"GRANT ALL ON {names.rows.quoted}, {names.parts.quoted}, t, table_updates TO pgjobs_weak")

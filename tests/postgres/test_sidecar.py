@@ -1,4 +1,4 @@
-"""The keeper: it holds while that is wanted, and never outlives the driver."""
+"""The sidecar: it holds while that is wanted, and never outlives the driver."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.load import ledger, staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.pgcopy.sidecar import keep
+from jobs.pgcopy.sidecar import hold_in_sidecar
 from jobs.pgcopy.sidecar_holds import HeldStaging
 
 NAMES = staging.plan_staging(TableName("t", "public"), ["a"])
 
 
 def holding(load_id: str = "") -> HeldStaging:
-    return HeldStaging(NAMES, TableName("t", "public"), ("int",), logged=True, load_id=load_id)
+    return HeldStaging(NAMES, TableName("t", "public"), ("int",), load_id=load_id)
 
 
 def test_staging_is_held_until_it_is_gone(session: Session, database: Settings) -> None:
-    assert keep(database, "pgjobs pgcopy t staging", holding()) is None
+    assert hold_in_sidecar(database, "pgjobs pgcopy t staging", holding())
     assert staging.sweep(session) == []
     assert keepers(session) == 1
     staging.drop(session, NAMES)
     assert until(lambda: keepers(session) == 0)
 
 
-def test_with_the_driver_the_keeper_ends_and_its_tables_go(session: Session, database: Settings) -> None:
+def test_with_the_driver_the_sidecar_ends_and_its_tables_go(session: Session, database: Settings) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as driver:
-        keep(database, "pgjobs pgcopy t staging", holding(), driver.pid)
+        hold_in_sidecar(database, "pgjobs pgcopy t staging", holding(), driver.pid)
         assert keepers(session) == 1
         driver.kill()
     assert until(lambda: keepers(session) == 0)
@@ -42,12 +42,12 @@ def test_with_the_driver_the_keeper_ends_and_its_tables_go(session: Session, dat
 
 def test_of_a_load_that_has_finished_nothing_is_held(session: Session, database: Settings) -> None:
     ledger.record(session, "x", "public.t")
-    assert keep(database, "pgjobs pgcopy t staging", holding("x")) == "public.t"
+    assert not hold_in_sidecar(database, "pgjobs pgcopy t staging", holding("x"))
     assert until(lambda: keepers(session) == 0)
     assert not staging.exists(session, NAMES)
 
 
 def test_why_nothing_can_be_held_is_told(database: Settings) -> None:
-    held = HeldStaging(NAMES, TableName("nowhere"), (), logged=False)
+    held = HeldStaging(NAMES, TableName("nowhere"))
     with pytest.raises(DatabaseError, match='relation "nowhere" does not exist'):
-        keep(database, "pgjobs pgcopy t staging", held)
+        hold_in_sidecar(database, "pgjobs pgcopy t staging", held)

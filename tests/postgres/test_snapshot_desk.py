@@ -17,7 +17,7 @@ from jobs.dbaccess.extract.snapshot import SnapshotLost
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.pgcopy import snapshot_desk
-from jobs.pgcopy.sidecar import keep
+from jobs.pgcopy.sidecar import hold_in_sidecar
 from jobs.pgcopy.snapshot_desk import Desk
 
 KEY = 4711
@@ -32,7 +32,7 @@ def table(session: Session) -> Iterator[None]:
 
 
 def open_desk(database: Settings, idle: float, grace: float = 60.0) -> bool:
-    return bool(keep(database, "pgjobs pgcopy t snapshot", Desk(KEY, "SELECT 1 FROM t", "t", idle, grace)))
+    return bool(hold_in_sidecar(database, "pgjobs pgcopy t snapshot", Desk(KEY, "SELECT 1 FROM t", "t", idle, grace)))
 
 
 @contextmanager

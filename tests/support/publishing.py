@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import count
 
-from jobs.dbaccess.load import staging
+from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.publish import Publication, Published, check_target, publish
+from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.publish import Published, PublishPlan, check_target, publish
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Counted
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -39,13 +39,13 @@ def load(
         check_target(session, T, move)
         staging.create_beside(session, names, T)
     lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
-    staging.begin_attempt(session, names, 0, 0)
-    staging.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
+    parts.begin_attempt(session, names, 0, 0)
+    parts.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
     load_id = load_id or f"load-{next(IDS)}"
-    publication = Publication(load_id, T, names, (Receipt(0, 0),), move, bool(types), verification)
+    plan = PublishPlan(load_id, T, names, (Receipt(0, 0),), move, bool(types), verification)
     meanwhile()
     try:
-        return publish(session, publication)
+        return publish(session, plan)
     except BaseException:
         staging.discard(session, names)
         raise

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import TransientError
-from jobs.dbaccess.load import staging
+from jobs.dbaccess.load import parts
+from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Counted, Staging
+from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -23,8 +24,8 @@ def lines(*numbers: int) -> list[Counted]:
 
 
 def attempt(session: Session, names: Staging, part: int, number: int, *numbers: int) -> Receipt:
-    assert staging.begin_attempt(session, names, part, number)
-    staging.copy_part(session, names, part, number, lines(*numbers))
+    assert parts.begin_attempt(session, names, part, number)
+    parts.copy_part(session, names, part, number, lines(*numbers))
     return Receipt(part, number)
 
 
@@ -46,9 +47,9 @@ def stuck_copy(database: Settings, names: Staging, part: int, number: int) -> It
 
     def run() -> None:
         with connect(database, "stuck") as stuck:
-            staging.begin_attempt(stuck, names, part, number)
+            parts.begin_attempt(stuck, names, part, number)
             try:
-                staging.copy_part(stuck, names, part, number, blocks())
+                parts.copy_part(stuck, names, part, number, blocks())
             except TransientError as error:
                 raised.append(error)
 

@@ -1,22 +1,21 @@
 """Advisory locks: all that pgjobs takes, by name.
 
-    lock             its name              protects                              held by                    until
-    load             pgjobs load ID        a load id: one run of it at a time    the load's driver, or      session ends
-                                                                                 pgcopy's sidecar
-    staging          pgjobs_rows_TOKEN     staging tables that are in use from   the same                   session ends
-                                           being dropped as leftovers
-    publish          pgjobs publish TABLE  rows of a target: loads that update   the session that           transaction ends
-                                           them would deadlock                   publishes
-    own_table        pgjobs TABLE          the creation of a table of pgjobs'    the session that creates   transaction ends
-                                           own                                   it
-    watermark        pgjobs watermark ID   a watermark: one run at a time        the extract's driver       session ends
-    snapshot desk    KEY, 0                a source: one desk at a time          pgcopy's sidecar           session ends
-    snapshot reader  KEY, NUMBER (shared)  snapshot NUMBER of the desk KEY from  the planner or task that   session ends
-                                           being released                        reads in it
+    lock             name                  what it protects                          held by            until the end of
+    load             pgjobs load ID        a load id: one run at a time              driver or sidecar  the session
+    staging          pgjobs_rows_TOKEN     staging tables in use from being dropped  driver or sidecar  the session
+    publish          pgjobs publish TABLE  loads that update a table from deadlocks  driver             the transaction
+    own_table        pgjobs TABLE          the creation of a table of pgjobs' own    driver             the transaction
+    watermark        pgjobs watermark ID   a watermark: one run at a time            driver             the session
+    snapshot desk    KEY, 0                a source: one desk at a time              sidecar            the session
+    snapshot reader  KEY, NUMBER (shared)  a desk's snapshot from being released     planner or task    the session
 
-A name is hashed to one 64-bit key; the desk's locks have two 32-bit keys, for who looks at pg_locks is to read the
-numbers there. The server keeps these two kinds apart. Names are the same in all versions so far, so that two versions
-exclude each other while an upgrade is rolled out. Locks are of one database.
+A load's driver holds its id and its staging tables. pgcopy's planners end before its tasks do, so a sidecar process
+holds them there. The load id of a stream's batch is not locked: it is known only when the batch is published, and then
+the primary key of the ledger excludes others.
+
+A name is hashed to one 64-bit key. The locks of a snapshot desk have two 32-bit keys, because the desk reads the
+numbers of its readers in pg_locks. The server keeps the two kinds apart, and the locks of each database. All versions
+so far use the same names, so that two versions exclude each other while an upgrade is rolled out.
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
 

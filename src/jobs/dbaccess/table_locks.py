@@ -1,6 +1,6 @@
-"""Locks on tables: which ones a session holds, and a bounded wait for them that ends by naming who is in the way.
+"""Locks on tables: which ones a session holds, and a bounded wait for one that names the sessions in the way.
 
-Reading takes ACCESS SHARE, with which ACCESS EXCLUSIVE alone conflicts: TRUNCATE, DROP, most of ALTER TABLE.
+Reading takes ACCESS SHARE, which conflicts with ACCESS EXCLUSIVE alone: TRUNCATE, DROP, most of ALTER TABLE.
 https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 """
 
@@ -15,7 +15,7 @@ from jobs.dbaccess.session import Session
 LOCK_TIMEOUT = "55P03"
 """The SQLSTATE of a lock that was not granted in time."""
 
-# Relations with rows of their own or of others. The system's own, whose oids are lower, are nobody's to swap.
+# Relations that hold or show rows. The system's own have lower oids, and are never swapped.
 _LOCKED = (
     "pg_locks l JOIN pg_class c ON c.oid = l.relation LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
     "WHERE l.locktype = 'relation' "
@@ -26,16 +26,16 @@ _LOCKED = (
 
 def held_relations(session: Session) -> frozenset[int]:
     """The oids of the tables and views that the session's transaction has locked in any mode."""
-    found = session.run(f"SELECT l.relation::bigint FROM {_LOCKED} AND l.granted AND l.pid = pg_backend_pid()")
-    return frozenset(oid for [oid] in found)
+    oids = session.run(f"SELECT l.relation::bigint FROM {_LOCKED} AND l.granted AND l.pid = pg_backend_pid()")
+    return frozenset(oid for [oid] in oids)
 
 
 @contextmanager
 def awaited(session: Session, seconds: int) -> Iterator[None]:
-    """Wait no longer than this for each lock in the block; by the session's lock_timeout, which stays.
+    """Limit the wait for each lock in the block. This sets the session's lock_timeout, which stays set.
 
     Raises:
-        TransientError: a lock was not granted in time. It names the sessions that are in the way.
+        TransientError: a lock was not granted in time. The message names the sessions in the way.
     """
     session.run("SELECT set_config('lock_timeout', %s, false)", f"{seconds}s")
     try:
@@ -47,20 +47,20 @@ def awaited(session: Session, seconds: int) -> Iterator[None]:
 
 
 def _in_the_way(session: Session, seconds: int) -> TransientError:
-    """The error that tells who has locked a table so that nobody can read it, or waits to."""
+    """The error that names the sessions that hold, or wait for, a lock that keeps readers out."""
     session.run("ROLLBACK")
-    found = session.run(
+    sessions = session.run(
         f"SELECT c.oid::regclass::text, l.granted, l.pid, a.usename, a.application_name FROM {_LOCKED} "
         "AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid() ORDER BY l.granted DESC, l.pid LIMIT 3"
     )
     others = "; ".join(
         f"session {pid} (user {user!r}, application {application!r}) {'has locked' if granted else 'waits to lock'} "
         f"{table}"
-        for table, granted, pid, user, application in found
+        for table, granted, pid, user, application in sessions
     )
     return TransientError(
-        f"Waited {seconds} s in vain for a table's lock: {others or 'whoever held it has let go of it since'}.",
-        "TRUNCATE, DROP, ALTER TABLE and the like keep all readers out, as soon as they wait. "
+        f"Waited {seconds} s in vain for a table's lock: {others or 'its holder has released it since'}.",
+        "TRUNCATE, DROP, ALTER TABLE and the like keep all readers out as soon as they wait. "
         "Run this again when that session's transaction has ended.",
         LOCK_TIMEOUT,
     )

@@ -19,7 +19,7 @@ from jobs.pgcopy import snapshot_desk
 from jobs.pgcopy.options import LONGEST_BATCH, Options
 from jobs.pgcopy.reader import BatchReader, Reach, discover
 from jobs.pgcopy.stream_reader import StreamReader
-from jobs.pgcopy.writer import BatchWriter, Goal
+from jobs.pgcopy.writer import BatchWriter, Destination
 
 
 class PostgresCopyDataSource(DataSource):
@@ -67,7 +67,7 @@ class PostgresCopyDataSource(DataSource):
         """Writes all rows or none."""
         options = self._options()
         load_id = options.identity("loadId") or new_load_id()
-        return BatchWriter(self._goal(options, overwrite), schema, load_id)
+        return BatchWriter(self._destination(options, overwrite), schema, load_id)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802 - Spark's name
         """Writes each batch once.
@@ -88,13 +88,13 @@ class PostgresCopyDataSource(DataSource):
                 "A stream into a table needs a name of its own, by which a batch that comes again is known.",
                 "Give the option streamId, the same after each restart from the same checkpoint.",
             )
-        goal = self._goal(options, overwrite)
-        return StreamCommitter(goal, stream) if self.travelled else StreamWriter(goal, schema, stream)
+        destination = self._destination(options, overwrite)
+        return StreamCommitter(destination, stream) if self.travelled else StreamWriter(destination, schema, stream)
 
     def _options(self) -> Options:
         return Options.parse(self.options)
 
     @staticmethod
-    def _goal(options: Options, overwrite: bool) -> Goal:
+    def _destination(options: Options, overwrite: bool) -> Destination:
         settings = options.settings(os.environ)
-        return Goal(settings, options.table(), options.move(overwrite), options.flag("create", default=True))
+        return Destination(settings, options.table(), options.move(overwrite), options.flag("create", default=True))

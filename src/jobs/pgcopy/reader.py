@@ -25,7 +25,7 @@ from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.plan import Source, Wanted, find_source, selected, settle_readings, settle_source
 from jobs.pgcopy import snapshot_desk
-from jobs.pgcopy.sidecar import keep
+from jobs.pgcopy.sidecar import hold_in_sidecar
 from jobs.pgcopy.snapshot_desk import Desk
 from jobs.spark.extract_tasks import copied
 
@@ -204,7 +204,9 @@ class BatchReader(DataSourceReader):
         driver = (socket.gethostname(), os.getppid())
         key = snapshot_desk.key_of(driver, session.server, settings.dbname, settings.user, selection, self.idle)
         if not snapshot_desk.is_open(session, key):
-            keep(settings, f"{self.reach.label} snapshot", Desk(key, selection.select(["1"]), label, self.idle))
+            hold_in_sidecar(
+                settings, f"{self.reach.label} snapshot", Desk(key, selection.select(["1"]), label, self.idle)
+            )
         return key
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,8 @@
-"""A process on the driver that holds a session while executors work.
+"""A process beside the driver that holds a session while executors work.
 
-Spark plans in Python processes that end when they have planned, and so would their connections. A keeper goes on:
-until what it holds is wanted no more, its connection breaks, or the driver is gone. What it is to do comes by its
-standard input, secrets among it; what it took is told by its standard output.
+Spark plans in Python processes that end when they have planned, and their connections end with them. A sidecar goes on
+until what it holds is no longer wanted, its connection breaks, or the driver has ended. It reads its assignment, which
+may include secrets, from standard input, and writes to standard output what it took.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from jobs.dbaccess.session import Session
 
 
 class Holding(Protocol):
-    """What a keeper holds. It is pickled before it is taken."""
+    """What a sidecar holds. It is pickled before it is taken."""
 
     @property
     def period(self) -> float:
-        """Seconds until the next look at whether to go on."""
+        """Seconds between two calls of `wanted`."""
 
-    def take(self, session: Session) -> Any:  # noqa: ANN401 - whatever the holding tells of itself
-        """Take hold, and tell what is held."""
+    def take(self, session: Session) -> Any:  # noqa: ANN401 - whatever the holding returns
+        """Take hold, and return what was taken."""
 
     def wanted(self, session: Session) -> bool:
         """Whether to go on holding."""
 
     def leave(self, session: Session) -> None:
-        """Let go."""
+        """Release it."""
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """What a keeper is told.
+class Assignment:
+    """What a sidecar is to do.
 
     Attributes:
         label: for pg_stat_activity.
@@ -55,69 +55,70 @@ class Keeping:
     driver: int
 
 
-def keep(settings: Settings, label: str, holding: Holding, driver: int | None = None) -> Any:  # noqa: ANN401 - see take
-    """Have a process of its own hold something, and return what it took.
+def hold_in_sidecar(settings: Settings, label: str, holding: Holding, driver: int | None = None) -> Any:  # noqa: ANN401 - whatever `take` returns
+    """Start a sidecar, and return what it took.
 
     Args:
         settings: for its connection.
         label: for pg_stat_activity.
-        holding: what to take, how long and how to leave it.
-        driver: the id of the process without which nothing is wanted; by default the parent of this one: that of
-            Spark's planners is the driver's JVM, or its daemon.
+        holding: what to take, for how long, and how to release it.
+        driver: the id of the process after whose end nothing is wanted; by default the parent of this process, which
+            for Spark's planners is the driver's JVM or its daemon.
 
     Raises:
         JobError: it could not be taken.
     """
-    keeping = Keeping(settings, label, holding, driver or os.getppid())
-    done = subprocess.run(
+    assignment = Assignment(settings, label, holding, driver or os.getppid())
+    sidecar = subprocess.run(
         [sys.executable, "-m", "jobs.pgcopy.sidecar"],
-        input=pickle.dumps(keeping),
+        input=pickle.dumps(assignment),
         capture_output=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        start_new_session=True,  # what a terminal sends is for the driver: its end is noticed
+        start_new_session=True,  # a terminal's signals are for the driver: the sidecar notices its end
         check=False,
     )
-    if not done.stdout:
-        raise JobError(f"The process that was to hold {label} ended: {done.stderr.decode(errors='replace').strip()}")
-    told = pickle.loads(done.stdout)  # noqa: S301 - our own child's
-    if isinstance(told, JobError):
-        raise told
-    return told
+    if not sidecar.stdout:
+        reason = sidecar.stderr.decode(errors="replace").strip()
+        raise JobError(f"The process that was to hold {label} ended: {reason}")
+    answer = pickle.loads(sidecar.stdout)  # noqa: S301 - our own child's
+    if isinstance(answer, JobError):
+        raise answer
+    return answer
 
 
 def main() -> None:
-    """Take hold; go on in the background, so that whoever waits for this process is told when it holds."""
-    keeping: Keeping = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent's
+    """Take hold, answer, and go on in the background: the parent waits for this process to end, and has its answer."""
+    assignment: Assignment = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent's
     try:
-        session = connect_pinned(keeping.settings, keeping.label)
-        told = keeping.holding.take(session)
+        session = connect_pinned(assignment.settings, assignment.label)
+        taken = assignment.holding.take(session)
     except JobError as error:
-        _tell(error)
+        _answer(error)
         return
-    _tell(told)
+    _answer(taken)
     if os.fork():
-        os._exit(0)  # the session is the child's: it is not to be closed here
-    with Path(os.devnull).open("r+b") as nowhere, session:
+        os._exit(0)  # the session is the child's, and must not be closed here
+    with Path(os.devnull).open("r+b") as devnull, session:
         for stream in (0, 1, 2):
-            os.dup2(nowhere.fileno(), stream)
-        watch(session, keeping.holding, keeping.driver)
+            os.dup2(devnull.fileno(), stream)
+        watch(session, assignment.holding, assignment.driver)
 
 
-def _tell(told: object) -> None:
-    sys.stdout.buffer.write(pickle.dumps(told))
+def _answer(answer: object) -> None:
+    sys.stdout.buffer.write(pickle.dumps(answer))
     sys.stdout.buffer.flush()
 
 
 def watch(session: Session, holding: Holding, driver: int) -> None:
-    """Hold until it is wanted no more, the connection breaks, or the driver has ended."""
+    """Hold until it is no longer wanted, the connection breaks, or the driver has ended."""
     with suppress(JobError):
-        while _runs(driver) and holding.wanted(session):
+        while _is_running(driver) and holding.wanted(session):
             time.sleep(holding.period)
         holding.leave(session)
 
 
-def _runs(process: int) -> bool:
-    """Whether a process is there. Ids are given anew only after all others, which takes longer than a period."""
+def _is_running(process: int) -> bool:
+    """Whether a process exists. A system reuses an id only after all others, which takes longer than a period."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What a keeper holds for a write: a load's staging tables, until they are published."""
+"""What a sidecar holds for a write: a load's id and its staging tables, until they are published."""
 
 from __future__ import annotations
 
@@ -12,40 +12,36 @@ from jobs.dbaccess.sql import TableName
 
 @dataclass(frozen=True)
 class HeldStaging:
-    """A load's staging tables; until they were published or discarded.
+    """A load's staging tables, until they are published or discarded.
 
     Attributes:
-        types: of the columns of a target that is to be made; none for one that is there.
-        logged: whether the rows' table is to become the target.
-        load_id: held along with the tables; empty for none.
+        types: of the columns, where the load creates the target; none for a target that exists.
+        keys: of the target.
+        load_id: held along with the tables; empty where it is not known yet.
     """
 
     names: Staging
     target: TableName
-    types: tuple[str, ...]
-    logged: bool
+    types: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     load_id: str = ""
     period: float = 0.5
 
-    def take(self, session: Session) -> str | None:
-        """Make the tables. The table that a finished load of this id went into, if there is one: then nothing is made.
+    def take(self, session: Session) -> bool:
+        """Wait for another run of the load id, and create the tables; False where a load of this id has finished.
 
-        Waits for another run of this id.
+        Raises:
+            UsageError: the load id is taken by another table.
         """
         if self.load_id:
             ledger.await_load(session, self.load_id)
-            recorded = ledger.recorded_target(session, self.load_id)
-            if recorded is not None:
-                return recorded
-        staging.hold(session, self.names)
-        if self.types:
-            staging.create_for_new(session, self.names, self.types, self.logged)
-        else:
-            staging.create_beside(session, self.names, self.target)
-        return None
+            if ledger.is_recorded(session, self.load_id, self.target):
+                return False
+        staging.create(session, self.names, self.target, self.types, self.keys)
+        return True
 
     def wanted(self, session: Session) -> bool:
-        """Whether the tables are there."""
+        """Whether the tables still exist."""
         return staging.exists(session, self.names)
 
     def leave(self, session: Session) -> None:

@@ -1,4 +1,4 @@
-"""What executors run: carry a part's COPY lines, in blocks, from the JVM to the server. Rows are never touched.
+"""What executors run: copy a part's COPY lines from the JVM to the server, in blocks, without touching a row.
 
 The JVM's length-prefixed strings are read from its socket and joined by C code.
 """
@@ -18,9 +18,10 @@ from pyspark.sql import DataFrame
 from jobs.copyformat.encode_spark import LINE
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.load import staging
+from jobs.dbaccess.load import parts
+from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Counted, Staging
+from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a task must know to bring a part into staging."""
+    """What a task must know to copy a part into staging."""
 
     settings: Settings
     staging: Staging
@@ -38,105 +39,110 @@ class Delivery:
 
 
 def plan_parts(lines: DataFrame, delivery: Delivery, *, hashed: bool = False) -> RDD[Receipt]:
-    """An RDD with a partition for each part of the load; to collect it is to copy all parts into staging.
+    """An RDD with a partition for each part of the load. Collecting it copies all parts into staging.
 
-    One RDD serves for counting the parts and for copying them: two DataFrame actions could be planned differently.
+    One RDD both counts the parts and copies them: two DataFrame actions could be planned differently.
 
     Args:
         lines: finished COPY lines, in one string column.
         delivery: where they go.
-        hashed: before each line stands its row's hash.
+        hashed: the hash of its row precedes each line.
     """
-    carrier = HashedDeserializer() if hashed else BlockDeserializer()
-    return _strings(lines, carrier).mapPartitions(lambda blocks: _carry_blocks(delivery, blocks))
+    deserializer = HashedDeserializer() if hashed else BlockDeserializer()
+    return _strings(lines, deserializer).mapPartitions(lambda blocks: _deliver_blocks(delivery, blocks))
 
 
 def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
-    """Bring one part into staging, whatever other attempts at it do or have done.
+    """Copy one part into staging, whatever other attempts at it do or have done.
 
-    What trying again cannot mend is noted for the driver and not raised: Spark would only repeat it.
+    A failure that another attempt would meet, too, is noted for the driver and not raised: Spark would only retry.
 
     Raises:
-        JobError: a transient one, for Spark to run the task again.
+        JobError: a transient failure. Spark runs the task again.
     """
-    with connect_pinned(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}") as session:
-        if not staging.begin_attempt(session, delivery.staging, part, attempt):
+    with _connect(delivery, part) as session:
+        if not parts.begin_attempt(session, delivery.staging, part, attempt):
             return
         try:
-            staging.copy_part(session, delivery.staging, part, attempt, blocks)
+            parts.copy_part(session, delivery.staging, part, attempt, blocks)
         except JobError as error:
             if error.transient:
                 raise
-            _record_failure(session, delivery, part, attempt, staging.told(error))
+            _record_failure(session, delivery, part, attempt, parts.reason(error))
 
 
 def _record_failure(session: Session, delivery: Delivery, part: int, attempt: int, reason: str) -> None:
-    """Note it, over another connection where the rows' source failed: this one was left in mid-copy."""
+    """Note a failure; over another connection where this one was closed in the middle of its COPY."""
     if not session.closed:
-        staging.record_failure(session, delivery.staging, part, attempt, reason)
+        parts.record_failure(session, delivery.staging, part, attempt, reason)
         return
-    with connect_pinned(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}") as again:
-        staging.record_failure(again, delivery.staging, part, attempt, reason)
+    with _connect(delivery, part) as replacement:
+        parts.record_failure(replacement, delivery.staging, part, attempt, reason)
+
+
+def _connect(delivery: Delivery, part: int) -> Session:
+    return connect_pinned(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}")
 
 
 def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> Receipt:
-    """Deliver the part that this task is for.
+    """Deliver the part of this task.
 
     Returns:
-        A receipt, to go to the driver as the task's result: there it says that Spark accepted this very attempt.
+        A receipt. As the task's result it tells the driver that Spark accepted this very attempt.
     """
     task = TaskContext.get()
     if task is None:
         raise RuntimeError("this runs inside a Spark task only")
-    part, attempt, meant = task.partitionId(), task.taskAttemptId(), _Meant()
-    deliver(delivery, part, attempt, meant.of(blocks))
-    return Receipt(part, attempt, meant.rows, meant.hashes)
+    part, attempt, passed = task.partitionId(), task.taskAttemptId(), _Passed()
+    deliver(delivery, part, attempt, passed.counting(blocks))
+    return Receipt(part, attempt, passed.rows, passed.hashes)
 
 
-class _Meant:
-    """What Spark says of the rows that pass."""
+class _Passed:
+    """The rows that have passed: how many, and the sum of their hashes."""
 
     rows, hashes = 0, 0
 
-    def of(self, blocks: Iterable[Counted]) -> Iterator[Counted]:
+    def counting(self, blocks: Iterable[Counted]) -> Iterator[Counted]:
+        """Pass blocks on, and count their rows."""
         for counted in blocks:
             self.rows += counted.rows
             self.hashes += counted.hashes
             yield counted
 
 
-def _carry_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[Receipt]:
+def _deliver_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[Receipt]:
     yield deliver_task(delivery, blocks)
 
 
-def _strings(lines: DataFrame, carrier: Serializer) -> RDD[Counted]:
-    """The lines as an RDD of blocks, read by the carrier; made as PySpark's own DataFrame.toJSON is.
+def _strings(lines: DataFrame, deserializer: Serializer) -> RDD[Counted]:
+    """The lines as an RDD of blocks, in the way of PySpark's own DataFrame.toJSON.
 
-    As binary: the JVM would decode strings, and put U+FFFD in place of bytes that are not UTF-8. The server
-    refuses them.
+    They leave the JVM as binary: it would decode strings, and put U+FFFD in place of bytes that are not UTF-8. The
+    server refuses these.
     """
     context = lines.sparkSession.sparkContext
     octets = lines.select(lines[LINE].cast("binary").alias(LINE))
     # PySpark has no public way to a Dataset's strings as they are.
     jvm: Any = context._jvm  # noqa: SLF001 - see above
     dataset = getattr(octets._jdf, "as")(jvm.org.apache.spark.sql.Encoders.BINARY())  # noqa: SLF001 - see above
-    return RDD(dataset.toJavaRDD(), context, carrier)
+    return RDD(dataset.toJavaRDD(), context, deserializer)
 
 
 class BlockDeserializer(Serializer):
     """Reads the JVM's stream of strings (each a 4-byte length and its UTF-8) as blocks of COPY lines.
 
-    Each string ends in its only newline, so that one regular expression, run by C code, finds all that are whole
-    in the reader's buffer. A length begins with a byte below 0x80; the marks between sections (PySpark's
-    SpecialLengths) do not. What is left of the buffer matches the second branch, as an empty line: without it
-    the search would begin again at each of its bytes.
+    Each string ends in its only newline, so one regular expression, run by C code, finds all complete strings in the
+    reader's buffer. A length begins with a byte below 0x80; the marks between sections (PySpark's SpecialLengths) do
+    not. The rest of the buffer matches the second branch, as an empty line: without it the search would start again at
+    each of its bytes.
     """
 
     _FRAME = re.compile(rb"[\x00-\x7f](?s:...)([^\n]*\n)|(?s:.)+")
     _HEADER = struct.Struct("!i")
 
     def load_stream(self, stream: BufferedReader[Any]) -> Iterator[Counted]:
-        """Yield blocks until the section ends; never read beyond it, for there the next message begins."""
+        """Yield blocks until the section ends. Never read beyond it, because the next message begins there."""
         while True:
             lines = self._FRAME.findall(stream.peek())
             if lines and not lines[-1]:
@@ -152,19 +158,19 @@ class BlockDeserializer(Serializer):
             yield Counted(line, 1)
 
     def _read_one(self, stream: BufferedReader[Any]) -> bytes | None:
-        """One line, which the buffer holds in part or not at all; None at the section's end."""
+        """One line that is not yet complete in the buffer; None at the section's end."""
         [length] = self._HEADER.unpack(stream.read(self._HEADER.size))
         return None if length == SpecialLengths.END_OF_DATA_SECTION else stream.read(length)
 
 
 class HashedDeserializer(BlockDeserializer):
-    """Reads the same where 8 bytes stand before each line: the row's hash, which is summed, and goes no further."""
+    """Reads the same where 8 bytes precede each line: its row's hash. The hashes are summed, and not passed on."""
 
     _FRAME = re.compile(rb"[\x00-\x7f](?s:...)((?s:.{8}))([^\n]*\n)|(?s:.)+")
     _HASH = 8
 
     def load_stream(self, stream: BufferedReader[Any]) -> Iterator[Counted]:
-        """Yield blocks until the section ends; never read beyond it, for there the next message begins."""
+        """Yield blocks until the section ends. Never read beyond it, because the next message begins there."""
         while True:
             frames = self._FRAME.findall(stream.peek())
             if frames and not frames[-1][1]:

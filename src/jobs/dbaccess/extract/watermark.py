@@ -283,7 +283,8 @@ def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
     """
     assert to.definition is not None  # noqa: S101 - a run has one
     moved = session.change(
-        f"UPDATE {_WATERMARKS.quoted(session)} SET source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
+        f"UPDATE {_WATERMARKS.quoted(session)} SET "
+        "source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
         "table_oid = %s, columns = %s::text[], filter = %s, folder = %s, "
         "begun = ARRAY(SELECT number FROM unnest(begun) AS number WHERE number > %s AND number <> %s) "
         "WHERE watermark_id = %s AND runs IN (%s, %s)",

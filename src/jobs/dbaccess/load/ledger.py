@@ -22,10 +22,10 @@ _MARKERS = OwnTable(MARKER_TABLE, "update_id TEXT PRIMARY KEY, target_table TEXT
 
 
 def ensure(session: Session) -> None:
-    """Make the marker table where it is missing. A user who may not create tables needs it made once by another.
+    """Create the marker table where it is missing. For a user who may not create tables, another one creates it once.
 
     Raises:
-        UsageError: there is one whose owner is not to be trusted, or no schema for one.
+        UsageError: the table's owner is not trusted, or there is no schema to create it in.
     """
     _MARKERS.ensure(session)
 
@@ -69,7 +69,7 @@ def is_recorded(session: Session, load_id: str, target: TableName) -> bool:
 
 
 def check_same_table(load_id: str, recorded: str, target: TableName) -> None:
-    """Check that a marker is of a table. It is where it has the table's full name; Luigi writes what its task has.
+    """Check that a marker names a table, in full. Luigi writes whatever name its task has.
 
     Args:
         load_id: of the marker.
@@ -77,7 +77,7 @@ def check_same_table(load_id: str, recorded: str, target: TableName) -> None:
         target: the table under its full name.
 
     Raises:
-        UsageError: the marker is of another table, or does not tell.
+        UsageError: the marker names another table, or none.
     """
     unquoted = f"{target.schema}.{target.name}"  # markers were written like this before names in them were quoted
     if recorded == unquoted or _parsed(recorded) == target:
@@ -99,12 +99,15 @@ def _parsed(recorded: str) -> TableName | None:
 
 def recorded_target(session: Session, load_id: str) -> str | None:
     """What the marker of an id names: a table, or whatever another program wrote; None where there is no marker."""
-    found = session.run(f"SELECT target_table FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id)
-    return str(found[0][0] or "") if found else None
+    markers = session.run(f"SELECT target_table FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id)
+    return str(markers[0][0] or "") if markers else None
 
 
 def record(session: Session, load_id: str, target: str) -> bool:
-    """Write the marker in the transaction that is open; False where the id is there already."""
+    """Write the marker in the transaction that is open; False where the id has one already.
+
+    Another transaction that has written a marker of this id, and is still open, is waited for.
+    """
     return bool(
         session.change(
             f"INSERT INTO {_MARKERS.quoted(session)} (update_id, target_table) VALUES (%s, %s) "

@@ -66,7 +66,7 @@ class Move:
     Attributes:
         mode: one of MODES.
         columns: of the target, that the data has.
-        keys: which of them tell a row; for upsert and, where wanted, for ignore.
+        keys: which of them identify a row; for upsert and, where wanted, for ignore.
         order: of several staged rows with the same keys the first in this order counts; without it, they are an error.
     """
 
@@ -77,7 +77,7 @@ class Move:
 
     @property
     def may_leave_out(self) -> bool:
-        """Whether staged rows need not become rows of the target: for a conflict, or for another row with their key."""
+        """Whether staged rows may be left out: because of a conflict, or of another row with the same key."""
         return (
             self.mode == "ignore" or bool(self.order) or (self.mode == "upsert" and set(self.columns) <= set(self.keys))
         )
@@ -93,9 +93,9 @@ class Move:
         if self.keys and self.mode not in KEYED:
             raise UsageError(f"The mode {self.mode!r} takes no keys.", "Leave them out, or choose upsert or ignore.")
         if self.mode == "upsert" and not self.keys:
-            raise UsageError("The mode 'upsert' needs keys.", "Give --keys, the columns that tell a row.")
+            raise UsageError("The mode 'upsert' needs keys.", "Give --keys, the columns that identify a row.")
         if self.order and not self.keys:
-            raise UsageError("--dedupe-order needs keys.", "Give --keys, the columns that tell a row.")
+            raise UsageError("--dedupe-order needs keys.", "Give --keys, the columns that identify a row.")
 
     def check_columns(self) -> None:
         """Refuse keys and an order that name what the data does not have.
@@ -138,7 +138,7 @@ class Move:
     def counted(self, target: TableName, staged: TableName) -> str:
         """The upsert, answering how many rows it inserted and how many it updated.
 
-        A row that was inserted has no xmax. (A partitioned table does not tell: `matching` counts there.)
+        A row that was inserted has no xmax. (A partitioned table does not return xmax: `matching` counts there.)
         """
         return (
             f"WITH moved AS ({self.insert(target, staged)} RETURNING xmax OPERATOR(pg_catalog.=) 0 AS is_new) "

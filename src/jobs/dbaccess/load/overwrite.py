@@ -1,7 +1,7 @@
-"""Overwrite: what deleting all rows of a table would do besides, and how they are replaced.
+"""Overwrite: what else deleting all rows of a table would do, and how the rows are replaced.
 
-The server itself says from which tables a DELETE takes rows: its plan names partitions, heirs, the tables of views and
-those of rules.
+The server itself says from which tables a DELETE takes rows: its plan names partitions, child tables, and the tables of
+views and rules.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Reference:
     """A foreign key to a table from which rows are deleted.
 
     Attributes:
-        table: whose rows point there.
-        inside: all rows of that table are deleted, too.
+        table: the referencing table.
+        inside: all rows of the referencing table are deleted, too.
         action: pg_constraint's confdeltype.
     """
 
@@ -44,39 +44,39 @@ class Deletion:
 
     Attributes:
         references: every foreign key that it can fire.
-        is_watched: triggers, rules, a view or another server have a say in it.
+        is_watched: triggers, rules, a view or another server can change its effect.
     """
 
     references: tuple[Reference, ...]
     is_watched: bool
 
     @property
-    def followers(self) -> list[str]:
-        """Tables of which other rows would go or change."""
+    def changed_tables(self) -> list[str]:
+        """Referencing tables of which rows would be deleted or changed that are not overwritten."""
         return sorted({r.table for r in self.references if not r.inside and r.action in _CHANGES_ROWS})
 
     @property
     def is_one_statement(self) -> bool:
         """Whether DELETE and INSERT are to be one statement, at whose end foreign keys are checked.
 
-        It lets a row that others point to be replaced by one with the same key. But what the table's own foreign keys
-        do ON DELETE would be done to the new rows, too.
+        Then a referenced row can be replaced by one with the same key. But the table's own foreign keys would act ON
+        DELETE on the new rows, too.
         """
         fires_inside = any(r.inside and r.action != _NO_ACTION for r in self.references)
         return not fires_inside and any(not r.inside for r in self.references)
 
 
 def check(session: Session, target: TableName) -> Deletion:
-    """Refuse to overwrite what would leave rows, or take other tables' rows along. A transaction must be open.
+    """Refuse to overwrite where rows would stay, or rows of other tables would change. A transaction must be open.
 
     Raises:
-        LoadError: says which.
+        LoadError: names these tables.
         DatabaseError: the user may not delete.
     """
     deletion = _foresee(session, target)
-    if deletion.followers:
+    if deletion.changed_tables:
         raise LoadError(
-            f"Overwriting {target} would change or delete rows of {', '.join(deletion.followers)}: "
+            f"Overwriting {target} would change or delete rows of {', '.join(deletion.changed_tables)}: "
             "their foreign keys say so (ON DELETE).",
             "Use the mode upsert, or change these foreign keys.",
         )
@@ -87,9 +87,9 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     """Delete all rows and insert the staged ones, in the transaction that is open; how many were inserted.
 
     Raises:
-        LoadError: it would leave rows, or take other tables' rows along.
+        LoadError: rows would stay, or rows of other tables would change.
     """
-    # No other writer from here to the commit, nor a new foreign key, trigger or policy; readers read on.
+    # Excludes other writers, new foreign keys, triggers and policies until the commit. Readers are not blocked.
     session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
     deletion = check(session, target)
     with session.users_path():
@@ -99,16 +99,16 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
             session.run(f"DELETE FROM {target.quoted}")
             inserted = session.change(move.insert(target, staged))
     if deletion.is_watched:
-        _check_holds(session, target, inserted)
+        _check_count(session, target, inserted)
     return inserted
 
 
-def _check_holds(session: Session, target: TableName, inserted: int) -> None:
+def _check_count(session: Session, target: TableName, inserted: int) -> None:
     [[present]] = session.run(f"SELECT count(*) FROM {target.quoted}")
     if present != inserted:
         raise LoadError(
             f"Overwriting {target} failed: {present} rows are there, and not the {inserted} that were inserted.",
-            "Triggers or rules keep, add or delete rows, or a view does not show those that it takes. "
+            "Triggers or rules keep, add or delete rows, or a view does not show rows that it accepts. "
             "Nothing was changed. Use another mode, or change these.",
         )
 
@@ -126,7 +126,7 @@ def _foresee(session: Session, target: TableName) -> Deletion:
         tables,
         tables,
     )
-    meddled = session.run(
+    triggers_or_foreign = session.run(
         "SELECT 1 FROM pg_trigger WHERE tgrelid = ANY (%s::regclass[]) AND NOT tgisinternal AND tgenabled <> 'D' "
         f"AND tgtype & {_ON_DELETE} <> 0 UNION ALL "
         "SELECT 1 FROM pg_class WHERE oid = ANY (%s::regclass[]) AND relkind = %s LIMIT 1",
@@ -134,8 +134,10 @@ def _foresee(session: Session, target: TableName) -> Deletion:
         tables,
         FOREIGN,
     )
-    found = tuple(Reference(table, inside and bool(is_whole), action) for table, inside, action in references)
-    return Deletion(found, is_watched=bool(meddled) or not is_whole)
+    return Deletion(
+        tuple(Reference(table, inside and bool(is_whole), action) for table, inside, action in references),
+        is_watched=bool(triggers_or_foreign) or not is_whole,
+    )
 
 
 _ON_DELETE = 8
@@ -143,9 +145,9 @@ _ON_DELETE = 8
 
 
 def _plans(session: Session, target: TableName) -> list[dict[str, Any]]:
-    """How the server would delete all rows, policies aside; one plan, unless rules say otherwise.
+    """How the server would delete all rows, disregarding policies; one plan, unless rules say otherwise.
 
-    With row_security off, a policy is an error. pg_dump, too, asks so that no row is left out.
+    With row_security off, a policy that would hide rows raises an error. pg_dump does the same.
 
     Raises:
         LoadError: row-level security may hide rows.

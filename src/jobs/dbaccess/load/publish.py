@@ -1,4 +1,4 @@
-"""Publish: one transaction that makes a load's staged rows part of the target and writes its marker."""
+"""Publish: one transaction that records a load in the ledger and makes its staged rows part of the target."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load import ledger, overwrite, receipts, staging, verify
 from jobs.dbaccess.load.modes import KEYED, Move
+from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Staging, Tally
+from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.verify import Moved, Verification, Verified
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
@@ -20,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishPlan:
     """What to publish.
 
     Attributes:
         receipts: of the attempts that count, as Spark reported them: one for each part.
-        is_new: the load makes the table.
-        verification: what the table's rows are compared with before the commit, if they are to be.
+        is_new: the load creates the table.
+        verification: what the table's rows are compared with before the commit; None to compare nothing.
     """
 
     load_id: str
@@ -36,11 +37,6 @@ class Publication:
     move: Move
     is_new: bool
     verification: Verification | None = None
-
-    @property
-    def becomes_target(self) -> bool:
-        """Whether the staged table may be renamed to the target: that saves the server a second write of every row."""
-        return self.is_new and not self.move.keys
 
 
 @dataclass(frozen=True)
@@ -54,15 +50,19 @@ class Published:
 
     @property
     def ignored(self) -> int:
-        """Staged rows that neither became rows nor changed one: the mode or a trigger had them left out."""
+        """Staged rows that were neither inserted nor changed a row: the mode or a trigger left them out."""
         return self.staged.rows - self.inserted - self.updated
 
 
+class AlreadyRecorded(LoadError):
+    """The ledger has the load's id already, for the same table. Nothing was published now."""
+
+
 class CommitUncertain(ConnectionFailed):
-    """The connection broke before the answer to COMMIT came: the load's marker tells whether it was done.
+    """The connection broke before COMMIT was answered: the ledger says whether the transaction was committed.
 
     Attributes:
-        published: what was, if it was.
+        published: by the transaction, if it was committed.
     """
 
     def __init__(self, error: ConnectionFailed, published: Published) -> None:
@@ -70,25 +70,27 @@ class CommitUncertain(ConnectionFailed):
         self.published = published
 
 
-def publish(session: Session, publication: Publication) -> Published:
-    """Make the staged rows part of the target: all of them, or, when this raises, none.
+def publish(session: Session, plan: PublishPlan) -> Published:
+    """Make the staged rows part of the target: all of them, or none when this raises.
 
     Raises:
-        CommitUncertain: nobody knows yet whether it was done.
-        LoadError: the parts do not add up, a key is staged twice, or the load's id was recorded meanwhile.
+        CommitUncertain: it is unknown whether the rows were published.
+        AlreadyRecorded: a transaction with the same load id was committed before.
+        LoadError: the parts do not add up, or a key is staged twice.
         DatabaseError: the target does not take the rows.
+        UsageError: the load id is taken by another table.
     """
     published = None
     try:
         with session.transaction():
-            published = _publish(session, publication)
+            published = _publish(session, plan)
     except ConnectionFailed as error:
         if published is not None:
             raise CommitUncertain(error, published) from None
         raise
     except DatabaseError as error:
-        if error.sqlstate == _SAME_ROW_TWICE or (publication.is_new and isinstance(error, ConstraintViolated)):
-            _tell_of_repeated_keys(session, publication)
+        if error.sqlstate == _SAME_ROW_TWICE or (plan.is_new and isinstance(error, ConstraintViolated)):
+            _report_repeated_keys(session, plan)
         raise
     return published
 
@@ -97,53 +99,65 @@ _SAME_ROW_TWICE = "21000"
 """ON CONFLICT DO UPDATE command cannot affect row a second time"""
 
 
-def _publish(session: Session, publication: Publication) -> Published:
-    staged = _close_staging(session, publication)
-    if not ledger.record(session, publication.load_id, str(publication.target)):
-        ledger.is_recorded(session, publication.load_id, publication.target)  # tells of another table's
-        raise LoadError(f"The load id {publication.load_id!r} was recorded by someone else meanwhile.")
-    missing = publication.is_new and tables.find_table(session, publication.target) is None
-    renamed = missing and publication.becomes_target and staging.is_logged(session, publication.staging)
-    blocks = verify.blocks(session, publication.target) if publication.verification and not missing else 0
+def _publish(session: Session, plan: PublishPlan) -> Published:
+    _record(session, plan)
+    staged = _close_staging(session, plan)
+    missing = plan.is_new and tables.find_table(session, plan.target) is None
+    renamed = missing and staging.is_logged(session, plan.staging)
+    blocks = verify.blocks(session, plan.target) if plan.verification and not missing else 0
     if renamed:
-        _become_target(session, publication)
+        _rename_to_target(session, plan)
         published = Published(staged, staged.rows)
     else:
         if missing:
-            _make_target(session, publication)
-            tables.tell_subscribers(session, publication.target)
-        published = Published(staged, *_move(session, publication))
+            _create_target(session, plan)
+            tables.tell_subscribers(session, plan.target)
+        published = Published(staged, *_move(session, plan))
         if published.ignored:
             # The mode or a trigger left rows out, or a crash emptied staging.
-            receipts.check_all_there(session, publication.staging, staged.rows)
-            _check_counts(session, publication, published)
-    if publication.verification is not None:
-        moved = _moved(publication, published, missing=missing, renamed=renamed, blocks=blocks)
-        published = replace(published, verified=verify.verify(session, publication.verification, moved))
-    staging.drop(session, publication.staging)
+            receipts.check_all_there(session, plan.staging, staged.rows)
+            _check_counts(session, plan, published)
+    if plan.verification is not None:
+        moved = _moved(plan, published, missing=missing, renamed=renamed, blocks=blocks)
+        published = replace(published, verified=verify.verify(session, plan.verification, moved))
+    staging.drop(session, plan.staging)
     return published
 
 
-def _check_counts(session: Session, publication: Publication, published: Published) -> None:
-    """See that rows may have been left out, by the mode or by something in the table.
+def _record(session: Session, plan: PublishPlan) -> None:
+    """Record the load, before anything else: by the ledger's primary key, publishes of one load id take turns.
+
+    A session whose connection broke may still be publishing. Then this waits until its transaction has ended.
 
     Raises:
-        LoadError: the server counted others than it was given.
+        AlreadyRecorded: the load id was recorded by a transaction that has been committed.
+        UsageError: the load id is taken by another table.
     """
-    if publication.move.mode in {"append", "overwrite"} and tables.takes_every_row(session, publication.target):
+    if not ledger.record(session, plan.load_id, str(plan.target)):
+        ledger.is_recorded(session, plan.load_id, plan.target)  # raises where it is another table's
+        raise AlreadyRecorded(f"The load id {plan.load_id!r} was recorded by someone else meanwhile.")
+
+
+def _check_counts(session: Session, plan: PublishPlan, published: Published) -> None:
+    """Check that the mode or something in the table may have left rows out.
+
+    Raises:
+        LoadError: nothing may have, so the server counted wrongly.
+    """
+    if plan.move.mode in {"append", "overwrite"} and tables.takes_every_row(session, plan.target):
         raise LoadError(
             f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
-            f"inserted, though nothing in {publication.target} leaves rows out.",
+            f"inserted, though nothing in {plan.target} leaves rows out.",
             "Nothing was loaded. Look what stands between this job and the server, and run the load again.",
         )
 
 
-def _moved(publication: Publication, published: Published, *, missing: bool, renamed: bool, blocks: int) -> Moved:
+def _moved(plan: PublishPlan, published: Published, *, missing: bool, renamed: bool, blocks: int) -> Moved:
     """What is to be verified."""
-    move = publication.move
+    move = plan.move
     return Moved(
-        publication.target,
-        None if renamed else publication.staging.rows,
+        plan.target,
+        None if renamed else plan.staging.rows,
         is_whole=missing or move.mode == "overwrite",
         leaves_out=move.may_leave_out,
         changed=published.inserted + published.updated,
@@ -151,48 +165,48 @@ def _moved(publication: Publication, published: Published, *, missing: bool, ren
     )
 
 
-def _close_staging(session: Session, publication: Publication) -> Tally:
-    """Let no late attempt in any more, then settle which of the staged rows count.
+def _close_staging(session: Session, plan: PublishPlan) -> Tally:
+    """Keep late attempts out, then settle which of the staged rows count.
 
-    Spark has its results, so attempts that still run have lost, and nothing waits for them: they are ended. Only when
-    the tables are locked are the claims read, for one may have been committed until then.
+    Spark has all its results. COPYs still running can no longer claim a part, so their sessions are terminated. The
+    claims are read once the tables are locked, because one may have been committed until then.
     """
-    names = publication.staging
-    for pid in staging.end_attempts(session, names):
-        logger.info("Ended a copy that another attempt at its part outran (process %d of the server).", pid)
-    session.run(f"LOCK TABLE {names.rows.quoted}, {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
-    return receipts.accept(session, names, publication.receipts)
+    for pid in staging.end_writers(session, plan.staging):
+        logger.info("Terminated a COPY that another attempt at its part outran (process %d of the server).", pid)
+    session.run(f"LOCK TABLE {plan.staging.rows.quoted}, {plan.staging.parts.quoted} IN ACCESS EXCLUSIVE MODE")
+    return receipts.accept(session, plan.staging, plan.receipts)
 
 
-def _become_target(session: Session, publication: Publication) -> None:
-    rows = publication.staging.rows.quoted
+def _rename_to_target(session: Session, plan: PublishPlan) -> None:
+    """Make the staged table the target, which saves the server writing every row a second time."""
+    rows = plan.staging.rows.quoted
     session.run(f"ALTER TABLE {rows} RESET (autovacuum_enabled)")
-    session.run(f"ALTER TABLE {rows} RENAME TO {quote_name(publication.target.name)}")
+    session.run(f"ALTER TABLE {rows} RENAME TO {quote_name(plan.target.name)}")
 
 
-def _make_target(session: Session, publication: Publication) -> None:
-    """Make the table, with its keys, if any, as primary key."""
-    keys = f", PRIMARY KEY ({quote_names(publication.move.keys)})" if publication.move.keys else ""
-    session.run(f"CREATE TABLE {publication.target.quoted} (LIKE {publication.staging.rows.quoted}{keys})")
+def _create_target(session: Session, plan: PublishPlan) -> None:
+    """Create the table, with its keys, if any, as primary key."""
+    keys = f", PRIMARY KEY ({quote_names(plan.move.keys)})" if plan.move.keys else ""
+    session.run(f"CREATE TABLE {plan.target.quoted} (LIKE {plan.staging.rows.quoted}{keys})")
 
 
-def _move(session: Session, publication: Publication) -> tuple[int, int]:
+def _move(session: Session, plan: PublishPlan) -> tuple[int, int]:
     """Move the rows; how many were inserted, and how many updated."""
-    target, staged, move = publication.target, publication.staging.rows, publication.move
+    target, staged, move = plan.target, plan.staging.rows, plan.move
     if move.mode != "append":
-        # Loads of the same table in turn: two that meet the same rows in another order would deadlock.
+        # Loads of one table take turns: two that update the same rows in different orders would deadlock.
         locks.wait_in_transaction(session, locks.publish(target))
     if move.mode == "overwrite":
         return overwrite.replace_rows(session, move, target, staged), 0
     if move.mode == "upsert":
-        return _upsert(session, publication)
+        return _upsert(session, plan)
     with session.users_path():
         return session.change(move.insert(target, staged)), 0
 
 
-def _upsert(session: Session, publication: Publication) -> tuple[int, int]:
-    target, staged, move = publication.target, publication.staging.rows, publication.move
-    _check_keys_are_there(session, publication)
+def _upsert(session: Session, plan: PublishPlan) -> tuple[int, int]:
+    target, staged, move = plan.target, plan.staging.rows, plan.move
+    _check_keys_not_null(session, plan)
     table = tables.find_table(session, target)
     if table is not None and table.kind == tables.PARTITIONED:
         equalities = tables.equalities(session, target, move.keys)
@@ -204,11 +218,11 @@ def _upsert(session: Session, publication: Publication) -> tuple[int, int]:
     return inserted, updated
 
 
-def _check_keys_are_there(session: Session, publication: Publication) -> None:
-    """A key that is NULL matches no row, so that each load of the same data would add it again."""
-    nullable = tables.nullable_keys(session, publication.target, publication.move.keys)
+def _check_keys_not_null(session: Session, plan: PublishPlan) -> None:
+    """Refuse rows with NULL in a key: they match no row, so that each load of the same data would add them again."""
+    nullable = tables.nullable_keys(session, plan.target, plan.move.keys)
     if nullable:
-        [[missing]] = session.run(publication.move.missing_keys(publication.staging.rows, nullable))
+        [[missing]] = session.run(plan.move.missing_keys(plan.staging.rows, nullable))
         if missing:
             raise LoadError(
                 f"{missing} rows have NULL in a key ({', '.join(nullable)}), which matches no row.",
@@ -216,13 +230,13 @@ def _check_keys_are_there(session: Session, publication: Publication) -> None:
             )
 
 
-def _tell_of_repeated_keys(session: Session, publication: Publication) -> None:
+def _report_repeated_keys(session: Session, plan: PublishPlan) -> None:
     """Raise an error that counts the keys which are staged more than once, if there are any."""
-    if publication.move.keys:
-        [[keys, rows]] = session.run(publication.move.repeated_keys(publication.staging.rows))
+    if plan.move.keys:
+        [[keys, rows]] = session.run(plan.move.repeated_keys(plan.staging.rows))
         if keys:
             raise LoadError(
-                f"{keys} keys ({', '.join(publication.move.keys)}) stand more than once in the data, in {rows} rows.",
+                f"{keys} keys ({', '.join(plan.move.keys)}) stand more than once in the data, in {rows} rows.",
                 "Give --dedupe-order 'column desc' to keep the first of each.",
             )
 

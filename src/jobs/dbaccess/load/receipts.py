@@ -1,10 +1,10 @@
-"""Receipts: which attempts at parts count. Spark says so on the driver; what all others staged is deleted.
+"""Receipts: which attempts at parts count. Spark's driver says so; the rows of all other attempts are deleted.
 
-An attempt cannot know whether its input was whole, for Spark shuts a worker's input when the task fails or is killed,
-and that looks like its end. So each attempt that comes to an end claims what it copied, and those count which Spark
-reports as successful. The rows of an attempt and its claim are of one transaction, and so have the same xmin: by it
-the rows of the others are told from them. Freezing keeps it, and that no other attempt of the load has the same one is
-seen by the counts.
+An attempt cannot know whether it read all of its input: when a task fails or is killed, Spark closes its worker's
+input, and that looks like the end of the input. So each attempt that reaches an end claims what it copied, and those
+attempts count that Spark reports as successful. An attempt's rows and its claim belong to one transaction, so their
+xmin is the same: it distinguishes these rows from those of other attempts. Freezing keeps xmin. That no other attempt
+of the load has the same one is checked by the counts.
 """
 
 from __future__ import annotations
@@ -13,16 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.staging import Staging, Tally
+from jobs.dbaccess.load.parts import Tally
+from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
+
+
+class PartFailed(LoadError):
+    """An attempt noted why its part, and so the load, cannot succeed."""
 
 
 @dataclass(frozen=True, order=True)
 class Receipt:
-    """What a successful task hands to Spark, for the driver: the part that it brought, and which attempt it was.
+    """What a successful task returns to Spark's driver: the part that it copied, and which attempt it was.
 
     Attributes:
-        rows, hashes: where the load is verified, how many rows Spark meant, and the sum of their hashes.
+        rows, hashes: how many rows Spark meant, and the sum of their hashes (0 unless the load is verified).
     """
 
     part: int
@@ -33,29 +38,32 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Claim:
-    """What an attempt says that it copied."""
+    """What an attempt copied, by its own account."""
 
     rows: int
     bytes: int
 
 
 def accept(session: Session, staging: Staging, receipts: Sequence[Receipt]) -> Tally:
-    """Delete the rows of attempts without receipt, and tell what is staged then.
+    """Delete the rows of attempts without a receipt, and return what remains staged.
 
-    To be called in the transaction that publishes, when the tables are locked: no claim comes later than this looks.
+    To be called in the publishing transaction, once the tables are locked: no claim can be committed after that.
 
     Raises:
-        LoadError: a part is missing or there twice, a receipt has no claim, or rows are.
+        PartFailed: an attempt noted a reason.
+        LoadError: a part is missing or occurs twice, a receipt has no claim, or rows are missing.
     """
-    found = session.run(f"SELECT part, attempt, rows, bytes, failure FROM {staging.parts.quoted}")
-    failure = next((row[4] for row in found if row[4] is not None), None)
+    attempts = session.run(f"SELECT part, attempt, rows, bytes, failure FROM {staging.parts.quoted}")
+    failure = next((failure for *_, failure in attempts if failure is not None), None)
     if failure is not None:
-        raise LoadError(failure, "Nothing was loaded.")
-    claims = {Receipt(part, attempt): Claim(rows, size) for part, attempt, rows, size, _ in found if rows is not None}
+        raise PartFailed(failure, "Nothing was loaded.")
+    claims = {
+        Receipt(part, attempt): Claim(rows, size) for part, attempt, rows, size, _ in attempts if rows is not None
+    }
     check(claims, receipts)
     accepted = [claims[receipt] for receipt in receipts]
     rows, size = sum(claim.rows for claim in accepted), sum(claim.bytes for claim in accepted)
-    tally = Tally(len(receipts), rows, size, len(found) - len(receipts), None)
+    tally = Tally(len(receipts), rows, size, len(attempts) - len(receipts), None)
     others = sorted(claims.keys() - set(receipts))
     if others:
         _delete(session, staging, others, sum(claims[other].rows for other in others))
@@ -64,10 +72,10 @@ def accept(session: Session, staging: Staging, receipts: Sequence[Receipt]) -> T
 
 
 def check(claims: Mapping[Receipt, Claim], receipts: Sequence[Receipt]) -> None:
-    """See that there is one receipt for each part, and a claim for each receipt: a crash empties unlogged tables.
+    """Check that each part has one receipt, and each receipt a claim: a crash empties unlogged tables.
 
     Raises:
-        LoadError: there is not.
+        LoadError: a part or a claim is missing.
     """
     if sorted(receipt.part for receipt in receipts) != list(range(len(receipts))):
         raise LoadError("Spark reported a part twice, or not at all.", "Nothing was loaded. Run the load again.")
@@ -81,7 +89,7 @@ def check(claims: Mapping[Receipt, Claim], receipts: Sequence[Receipt]) -> None:
 
 
 def _delete(session: Session, staging: Staging, others: Sequence[Receipt], rows: int) -> None:
-    """Delete what these attempts copied."""
+    """Delete the rows that these attempts copied."""
     deleted = session.change(
         f"DELETE FROM {staging.rows.quoted} WHERE xmin = ANY (ARRAY("
         f"SELECT claim.xmin FROM {staging.parts.quoted} AS claim "
@@ -98,10 +106,10 @@ def _delete(session: Session, staging: Staging, others: Sequence[Receipt], rows:
 
 
 def check_all_there(session: Session, staging: Staging, rows: int) -> None:
-    """See that staging holds as many rows as were claimed: a crash empties unlogged tables.
+    """Check that staging holds as many rows as were claimed: a crash empties unlogged tables.
 
     Raises:
-        LoadError: it does not.
+        LoadError: it holds another number of rows.
     """
     [[present]] = session.run(f"SELECT count(*) FROM {staging.rows.quoted}")
     if present != rows:

@@ -1,4 +1,4 @@
-"""The planner's statistics after a load: what is worth an ANALYZE, which is not to cost more than the load."""
+"""The planner's statistics after a load: what to ANALYZE, at a cost that is small beside the load's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 SHARE = 0.1
-"""Of a partitioned table's rows that a load must have changed for all of it to be read: autovacuum's own default."""
+"""The share of a partitioned table's rows from which on a load has all of it analyzed: autovacuum's own default."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Partition:
 
 
 def refresh(session: Session, table: TableName, changed: int | None) -> None:
-    """Have the server look at what a load changed.
+    """Analyze what a load changed.
 
     Args:
         session: where the table is.
@@ -37,9 +37,9 @@ def refresh(session: Session, table: TableName, changed: int | None) -> None:
 
 
 def worth_reading(table: TableName, partitions: Sequence[Partition], changed: int | None) -> list[TableName]:
-    """All of a partitioned table where much of it changed; else those partitions that never were looked at.
+    """All of a partitioned table where much of it changed; else the partitions that were never analyzed.
 
-    The others are autovacuum's, which knows of each how much has changed.
+    The others are left to autovacuum, which knows for each how much has changed.
     """
     known = sum(max(partition.rows, 0) for partition in partitions)
     if changed is None or changed >= SHARE * known:
@@ -48,10 +48,10 @@ def worth_reading(table: TableName, partitions: Sequence[Partition], changed: in
 
 
 def _partitions(session: Session, table: TableName) -> list[Partition]:
-    found = session.run(
+    leaves = session.run(
         "SELECT n.nspname, c.relname, c.reltuples::float8, pg_relation_size(c.oid) = 0 "
         "FROM pg_partition_tree(to_regclass(%s)) AS tree JOIN pg_class c ON c.oid = tree.relid "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE tree.isleaf AND c.relkind = 'r' ORDER BY 1, 2",
         table.quoted,
     )
-    return [Partition(TableName(name, schema), rows, is_empty) for schema, name, rows, is_empty in found]
+    return [Partition(TableName(name, schema), rows, is_empty) for schema, name, rows, is_empty in leaves]

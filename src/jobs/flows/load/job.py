@@ -13,23 +13,21 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.load import ledger, staging, statistics, verify
+from jobs.dbaccess.load import ledger, staging, verify
 from jobs.dbaccess.load.modes import Move, OrderBy, parse_order
-from jobs.dbaccess.load.publish import Publication, Published
+from jobs.dbaccess.load.publish import Published
 from jobs.dbaccess.load.row_text import RowText
-from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load import publish
-from jobs.flows.load.stage import Copying, RowsMayDiffer, copy, raise_failure
+from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
+from jobs.flows.load.stage import Copying, RowsMayDiffer, copy, failures_explained
 from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.spark.load_tasks import Delivery
 from jobs.spark.row_forms import form_of
 
 FRESH_STARTS = 2
-"""How often a load starts over when Spark computed a shuffle anew under parts that were copied."""
+"""How often a load starts over because Spark computed a shuffle again while parts were copied from it."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +38,11 @@ class LoadJob:
 
     Attributes:
         load_id: names this load for ever: a second one of the same id does nothing.
-        keys: the columns that tell a row, for upsert and ignore.
+        keys: the columns that identify a row, for upsert and ignore.
         order: which of several rows with the same keys counts.
-        create: make the table where it is missing.
+        create: create the table where it is missing.
         copying: how rows are copied.
-        wait_for_load: seconds to wait at most for another run that holds the load's id.
+        wait_for_load: seconds to wait at most for another run of the load id.
         verify: compare what the table holds with what Spark meant, before the commit.
     """
 
@@ -87,16 +85,16 @@ def load_dataframe(
         table: `[schema.]table`.
         settings: where the database is.
         mode: "append", "overwrite" (replace all rows), "upsert" (insert, or update the row with the same keys) or
-            "ignore" (insert what is not there).
-        keys: the columns that tell a row, for upsert and ignore.
+            "ignore" (insert rows whose keys are not in the table).
+        keys: the columns that identify a row, for upsert and ignore.
         load_id: names this load: once one of this id has been published, another does nothing.
             Without it, each call is a load of its own.
         dedupe_order: such as "updated_at desc": of several rows with the same keys the first counts.
             Without it they are an error.
-        create: make the table where it is missing; keys become its primary key.
+        create: create the table where it is missing; keys become its primary key.
         parallelism: the most connections at once; by default half of what the server has free.
         strip_nul: leave NUL characters out of text, instead of refusing them.
-        wait_for_load: seconds to wait at most for another run that holds this load id.
+        wait_for_load: seconds to wait at most for another run of this load id.
         verify: compare what the table holds with what Spark meant, by sums of hashes, before the commit.
 
     Raises:
@@ -124,7 +122,7 @@ def new_load_id() -> str:
 
 
 def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
-    """Do the load. The input is not even looked at when the load's id is there already.
+    """Do the load. The input is not read where a load of this id has finished.
 
     Args:
         job: what is asked for.
@@ -133,29 +131,29 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     watch = Stopwatch()
     job.move.check_arguments()
     ledger.check_id(job.load_id)
-    with publish.connected(job.settings, job.load_id) as session:
+    driver = Driver(job.settings, f"pgjobs load_table {job.load_id}")
+    with driver.connect() as session:
         with watch.phase("prepare"):
             ledger.ensure(session)
             job = replace(job, table=tables.full_name(session, job.table))
             if _take_load_id(session, job):
                 return _already_loaded(job, watch)
-            for name in staging.sweep(session):
-                logger.info("Dropped %s, left behind by a load whose driver died.", name)
+            staging.sweep(session)
             table = find_table(session, job.table, job.create)
             df = read()
             target = settle_target(session, job.table, table, df.schema, job.move)
             if job.verify:
                 target = replace(target, row=_row_text(session, table, target))
-        published = _stage_and_publish(session, job, df, target, watch)
+        published = _stage_and_publish(driver, session, job, df, target, watch=watch)
         if published is None:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
-            _analyze(session, job, target.name, published)
+            analyze(driver, session, target.name, job.mode, published)
     return _report(job, target, published, watch)
 
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:
-    """Take the load's id, waiting for whoever has it; whether this load has finished before."""
+    """Take the load id, waiting for another run that holds it; whether this load has finished before."""
     if not ledger.claim_load(session, job.load_id):
         who = ledger.holder(session, job.load_id)
         logger.warning(
@@ -180,47 +178,26 @@ def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
 
 
 def _stage_and_publish(
-    session: Session, job: LoadJob, df: DataFrame, target: Target, watch: Stopwatch
+    driver: Driver, session: Session, job: LoadJob, df: DataFrame, target: Target, *, watch: Stopwatch
 ) -> Published | None:
     """Copy into staging and publish; start over in a new staging where parts need not fit together.
 
     Returns:
-        None where another run published this load while this one's connection, and so its load id, was lost.
+        None where another run published this load id meanwhile.
     """
     for start in range(FRESH_STARTS + 1):
         names = staging.plan_staging(target.name, target.columns)
         delivery = Delivery(job.settings, names, job.load_id)
         try:
-            with publish.staging_tables(session, delivery, target):
+            with staging_tables(driver, session, names, target):
                 receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
-                with watch.phase("publish"), publish.alive(session, delivery) as alive:
-                    if alive is not session and ledger.is_recorded(alive, job.load_id, job.table):
-                        staging.discard(alive, names)
-                        return None
-                    raise_failure(alive, names, df, target)
-                    checked = Verification(target.row, verify.meant_by(receipts)) if target.row else None
-                    publication = Publication(
-                        job.load_id, target.name, names, receipts, target.move, target.is_new, checked
-                    )
-                    return publish.publish_surely(alive, job.settings, publication)
+                with watch.phase("publish"), failures_explained(df, target):
+                    return publish_once(driver, session, target.plan(job.load_id, names, receipts))
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:
                 raise
             logger.warning("%s Starting over.", error.message)
     raise AssertionError("the last start returns or raises")
-
-
-def _analyze(session: Session, job: LoadJob, table: TableName, published: Published) -> None:
-    """Refresh the planner's statistics; a load that is done does not fail for them."""
-    changed = None if job.mode == "overwrite" else published.inserted + published.updated
-    try:
-        if not session.closed:
-            statistics.refresh(session, table, changed)
-            return
-        with publish.connected(job.settings, job.load_id) as again:
-            statistics.refresh(again, table, changed)
-    except JobError as error:
-        logger.warning("The rows are loaded, but ANALYZE %s failed: %s", table, error.message)
 
 
 def _already_loaded(job: LoadJob, watch: Stopwatch) -> LoadReport:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.load import staging
+from jobs.dbaccess.load import parts
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.flows.report import megabytes
@@ -56,8 +56,8 @@ class Progress:
                 self._show()
 
     def _show(self) -> None:
-        claimed = staging.tally(self._session, self._names)
-        rows, size = staging.under_way(self._session, self._names)
+        claimed = parts.tally(self._session, self._names)
+        rows, size = parts.in_progress(self._session, self._names)
         line = progress_line(
             claimed.parts,
             self._parts,

@@ -1,4 +1,4 @@
-"""Copy a DataFrame into staging: encode, choose connections, run, and notice what Spark computed anew."""
+"""Copy a DataFrame into staging: encode, choose connections, run, and notice what Spark computed again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from pyspark.sql.types import ArrayType, MapType, StructType
 from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.errors import NOT_UTF8, LoadError
-from jobs.dbaccess.load import staging
-from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.load.receipts import PartFailed, Receipt
 from jobs.dbaccess.session import Session
 from jobs.flows.load.progress import Progress
 from jobs.flows.load.target import Target
@@ -35,8 +33,8 @@ class Copying:
     """How to copy.
 
     Attributes:
-        parallelism: the most connections at once, or None to choose by what the server has free.
-        strip_nul: leave NUL characters out of text, instead of refusing them.
+        parallelism: the most connections at once; None to choose by how many the server has free.
+        strip_nul: leave NUL characters out of text instead of refusing them.
     """
 
     parallelism: int | None = None
@@ -44,11 +42,11 @@ class Copying:
 
 
 class RowsMayDiffer(LoadError):
-    """Spark computed a shuffle anew, and parts may have seen different outcomes of it: staging cannot be trusted."""
+    """Spark computed a shuffle again, and parts may have read different outcomes of it: staging cannot be trusted."""
 
     def __init__(self) -> None:
         super().__init__(
-            "Spark lost data of a shuffle and computed it anew: parts that were copied before and after "
+            "Spark lost data of a shuffle and computed it again: parts that were copied before and after "
             "need not fit together.",
             "Where executors are often lost, write the input to files first, and load those.",
         )
@@ -70,7 +68,7 @@ def copy(
             copies = load_tasks.plan_parts(lines, delivery, hashed=target.row is not None)
             parts = copies.getNumPartitions()
             at_once = how.parallelism or choose_connections(session, parts)
-        with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_told():
+        with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_translated():
             receipts = tuple(run_partitions(copies, parts, at_once, group))
     if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
         raise RowsMayDiffer
@@ -78,15 +76,15 @@ def copy(
 
 
 def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Column] | None:
-    """What makes a row's hash of its values, where the load is to be verified."""
+    """The function from a row's values to its hash, where the load is to be verified; else None."""
     if target.row is None:
         return None
     return partial(row_hash, matches=target.matches, forms=target.row.forms, strip_nul=how.strip_nul)
 
 
 @contextmanager
-def _indeterminacy_told() -> Iterator[None]:
-    """Spark gives a job up itself where it knows that the input is not determinate."""
+def _indeterminacy_translated() -> Iterator[None]:
+    """Raise RowsMayDiffer where Spark itself gives a job up, because it knows that the input is indeterminate."""
     try:
         yield
     except Exception as error:
@@ -96,7 +94,7 @@ def _indeterminacy_told() -> Iterator[None]:
 
 
 def choose_connections(session: Session, parts: int) -> int:
-    """The number of connections that the server's free ones allow, told where it bounds the load."""
+    """The number of connections that the server's free ones allow. It is logged where it bounds the load."""
     server = capacity(session)
     chosen = server.share()
     if chosen < parts:
@@ -110,28 +108,34 @@ def choose_connections(session: Session, parts: int) -> int:
     return chosen
 
 
-def raise_failure(session: Session, names: Staging, df: DataFrame, target: Target) -> None:
-    """Raise what a task noted as the reason why the load cannot succeed.
+@contextmanager
+def failures_explained(df: DataFrame, target: Target) -> Iterator[None]:
+    """Where a part failed for text that PostgreSQL does not take, name the columns: the server does not.
 
     Raises:
-        LoadError: the server refused a row; the message names the column.
+        LoadError: a part failed.
     """
-    failure = staging.tally(session, names).failure
-    if failure is None:
-        return
-    if NOT_UTF8 in failure:
-        strings = [match.source for match in target.matches if nul.may_hold(match.spark_type)]
-        culprits = nul.columns_with_nul(df, strings)
-        if culprits:
-            raise LoadError(
-                f"PostgreSQL's text holds no NUL character, and there are some in {', '.join(culprits)}.",
-                "Nothing was loaded. Clean the column, or give --nul strip to leave them out.",
-            )
-        nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
-        culprits = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))
-        if culprits:
-            raise LoadError(
-                f"Text in {', '.join(culprits)} holds bytes that are not UTF-8.",
-                "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
-            )
-    raise LoadError(failure, "Nothing was loaded.")
+    try:
+        yield
+    except PartFailed as failure:
+        if NOT_UTF8 in failure.message:
+            _raise_not_utf8(df, target)
+        raise
+
+
+def _raise_not_utf8(df: DataFrame, target: Target) -> None:
+    """Raise an error that names the columns in which text holds NUL, or bytes that are not UTF-8, if there are any."""
+    strings = [match.source for match in target.matches if nul.may_hold(match.spark_type)]
+    columns = nul.columns_with_nul(df, strings)
+    if columns:
+        raise LoadError(
+            f"PostgreSQL's text holds no NUL character, and there are some in {', '.join(columns)}.",
+            "Nothing was loaded. Clean the column, or give --nul strip to leave them out.",
+        ) from None
+    nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
+    columns = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))
+    if columns:
+        raise LoadError(
+            f"Text in {', '.join(columns)} holds bytes that are not UTF-8.",
+            "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
+        ) from None

@@ -1,7 +1,8 @@
-"""Where a load's rows go: the table, or the one to be made, and which column takes which."""
+"""Where a load's rows go: a table that exists or is to be created, and which column takes which."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql.types import StructType
@@ -10,9 +11,13 @@ from jobs.copyformat.match_columns import Match, match_existing, match_new
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load import verify
 from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.publish import check_target
+from jobs.dbaccess.load.publish import PublishPlan, check_target
+from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import RowText
+from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -22,7 +27,8 @@ class Target:
     """The table under its full name, the columns that match, and how rows are moved there.
 
     Attributes:
-        row: how rows are written for their hashes, where the load is to be verified.
+        is_new: the load creates the table.
+        row: how rows are written for their hashes, where the load is to be verified; else None.
     """
 
     name: TableName
@@ -37,16 +43,27 @@ class Target:
         return tuple(match.target.name for match in self.matches)
 
     @property
-    def types(self) -> tuple[str, ...]:
-        """Their types, as SQL writes them."""
-        return tuple(match.target.type_name for match in self.matches)
+    def new_types(self) -> tuple[str, ...]:
+        """Their types, as SQL writes them, where the load creates the table; none for a table that exists."""
+        return tuple(match.target.type_name for match in self.matches) if self.is_new else ()
+
+    def plan(self, load_id: str, staging: Staging, receipts: Sequence[Receipt]) -> PublishPlan:
+        """What to publish when all parts are staged.
+
+        Args:
+            load_id: names the load for ever.
+            staging: where its rows are.
+            receipts: of the attempts that Spark accepted.
+        """
+        verification = Verification(self.row, verify.meant_by(receipts)) if self.row else None
+        return PublishPlan(load_id, self.name, staging, tuple(receipts), self.move, self.is_new, verification)
 
 
 def find_table(session: Session, name: TableName, create: bool) -> Table | None:
-    """The table, or None where it is to be made; that it can be is settled before the input is read.
+    """The table, or None where the load creates it. Whether it can be created is checked before the input is read.
 
     Raises:
-        UsageError: it is neither there nor to be made, or takes no rows, or its schema is missing.
+        UsageError: the table does not exist and is not to be created, takes no rows, or its schema is missing.
     """
     table = tables.find_table(session, name)
     if table is not None and table.kind not in _TAKES_ROWS:
@@ -75,12 +92,12 @@ _OTHER_KINDS = {
 
 
 def settle_target(session: Session, name: TableName, table: Table | None, schema: StructType, move: Move) -> Target:
-    """Match the data with the table, or with the one to be made, and check that the mode suits it.
+    """Match the data with the table, existing or new, and check that the mode suits it.
 
     Args:
         session: where the table is.
         name: of the table.
-        table: what the catalogue says of it, or None where it is to be made.
+        table: what the catalogue says of it, or None where the load creates it.
         schema: of the data.
         move: the mode, its keys and order; its columns are settled here.
 

@@ -1,0 +1,139 @@
+"""Parts: attempts copy them into staging, and claim them.
+
+An attempt copies its rows and claims its part in one transaction. Several attempts at a part may do so; which of them
+counts is not decided here, but by Spark's driver (see receipts.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from jobs.dbaccess.errors import ConstraintViolated, DataRejected, JobError, LoadError
+from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.network.copy_in import Block
+from jobs.dbaccess.session import Session
+
+COPY_SETTINGS: Mapping[str, str] = {"array_nulls": "on"}
+"""What the meaning of a COPY line depends on: with array_nulls off, a NULL among an array's elements is the text NULL.
+
+The line's own forms of numbers, dates, instants and bytes are the same in every DateStyle, IntervalStyle and TimeZone.
+client_encoding is set when connecting. Other settings are the user's: they decide how the server reads text that the
+data brings for a column of another type (01/02/2026 for a date), and which limits, triggers and tablespaces apply.
+"""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A block of a COPY stream, the number of lines that end in it, and the sum of their rows' hashes, if any."""
+
+    block: Block
+    rows: int
+    hashes: int = 0
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What is staged of a load.
+
+    Attributes:
+        discarded: attempts whose rows are not counted.
+        failure: why the load cannot succeed; None where no attempt has noted a reason.
+    """
+
+    parts: int
+    rows: int
+    bytes: int
+    discarded: int
+    failure: str | None
+
+
+def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -> bool:
+    """Note that an attempt at a part begins; False where the load has failed, so that there is no need for it.
+
+    An attempt begins also where another one has claimed the part: that one may not be the one that counts.
+    """
+    parts = staging.parts.quoted
+    return bool(
+        session.change(
+            f"INSERT INTO {parts} (part, attempt) SELECT %s::integer, %s::bigint "
+            f"WHERE NOT EXISTS (SELECT FROM {parts} WHERE failure IS NOT NULL)",
+            part,
+            attempt,
+        )
+    )
+
+
+def copy_part(session: Session, staging: Staging, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
+    """Copy a part's lines and claim the part, in one transaction.
+
+    Raises:
+        LoadError: the server counted a different number of rows than was sent.
+        DatabaseError: from the server or the connection. Nothing of this attempt remains.
+    """
+    meter = Meter(blocks)
+    with session.transaction(**COPY_SETTINGS):
+        with session.users_path():  # domains' checks are the user's
+            copied = session.copy_in(staging.copy_statement, meter)
+        if copied != meter.rows:
+            raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
+        session.run(
+            f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s WHERE part = %s AND attempt = %s",
+            meter.rows,
+            meter.bytes,
+            part,
+            attempt,
+        )
+
+
+class Meter:
+    """Counts the rows and bytes of a part's blocks as they pass."""
+
+    def __init__(self, blocks: Iterable[Counted]) -> None:
+        self._blocks = blocks
+        self.rows = 0
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        for counted in self._blocks:
+            self.rows += counted.rows
+            self.bytes += len(counted.block)
+            yield counted.block
+
+
+def reason(error: JobError) -> str:
+    """Why a part could not be copied, for `record_failure`. Not every error is about a row."""
+    is_row = isinstance(error, (DataRejected, ConstraintViolated))
+    return f"{'The server refused a row' if is_row else 'A part could not be copied'}: {error}"
+
+
+def record_failure(session: Session, staging: Staging, part: int, attempt: int, failure: str) -> None:
+    """Note why the load cannot succeed: later attempts end at once, and the driver reports the reason."""
+    session.change(
+        f"UPDATE {staging.parts.quoted} SET failure = %s WHERE part = %s AND attempt = %s",
+        failure,
+        part,
+        attempt,
+    )
+
+
+def tally(session: Session, staging: Staging) -> Tally:
+    """What is claimed so far, whether it will count or not. Of a part that was claimed repeatedly, the last claim."""
+    parts = staging.parts.quoted
+    [row] = session.run(
+        "SELECT count(*), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, "
+        f"(SELECT count(*) FROM {parts}) - count(*), (SELECT min(failure) FROM {parts}) "
+        f"FROM (SELECT DISTINCT ON (part) rows, bytes FROM {parts} "
+        "WHERE rows IS NOT NULL ORDER BY part, attempt DESC) AS claimed"
+    )
+    return Tally(*row)
+
+
+def in_progress(session: Session, staging: Staging) -> tuple[int, int]:
+    """Rows and bytes that running COPYs have sent and not claimed yet (PostgreSQL 14's pg_stat_progress_copy)."""
+    [[rows, size]] = session.run(
+        "SELECT coalesce(sum(tuples_processed), 0)::bigint, coalesce(sum(bytes_processed), 0)::bigint "
+        "FROM pg_stat_progress_copy WHERE relid = to_regclass(%s)",
+        staging.rows.quoted,
+    )
+    return rows, size
