@@ -2,8 +2,9 @@
 
 A state is a value, and `steps` gives all states that may follow it. The model assumes:
 
-- of PostgreSQL: a transaction is atomic and isolated; locks and advisory locks exclude, and end with their session;
-  a crash ends all sessions and empties unlogged tables;
+- of PostgreSQL: a transaction is atomic and isolated; locks and advisory locks exclude, and end with their session; who
+  inserts a row with the key of another transaction's waits until that has ended; a crash ends all sessions and empties
+  unlogged tables;
 - of Spark: it accepts at most one attempt at each part, and none whose input was cut; an attempt that it has given
   up may go on all the same.
 
@@ -28,18 +29,24 @@ class Protocol:
     lock_before_claims_are_read: bool = True
     counts_are_checked: bool = True
     load_id_is_locked: bool = True
+    marker_is_written_first: bool = True
     marker_in_the_same_transaction: bool = True
-    marker_is_read_after_a_lost_answer: bool = True
+    marker_is_heeded: bool = True
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much may happen."""
+    """How much may happen.
+
+    Attributes:
+        sidecar: another session than the one that publishes holds the load id, as in pgcopy, and may end at any moment.
+    """
 
     drivers: int
     parts: int
     attempts: int
     crashes: int = 1
+    sidecar: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -64,16 +71,25 @@ class Driver:
 
     Attributes:
         state: "waiting" for the load id, "copying", "publishing" (staging is locked), "checked" (the claims were
-            read), "unsure" (the answer to COMMIT was lost), "done", "failed", "refused" (the load was there already).
+            read), "unsure" (the connection broke at COMMIT), "done", "failed", "refused" (the load was there already).
         emptied: a crash emptied its staging.
+        dropped: a publish of its own has dropped its staging.
         counted, discarded: of the attempts, those whose claims publish counted, and those whose rows it deleted.
+        open: what the transaction of a session whose connection broke may still commit; None where it has ended.
     """
 
     state: str = "waiting"
     attempts: tuple[Attempt, ...] = ()
     emptied: bool = False
+    dropped: bool = False
     counted: tuple[Attempt, ...] = ()
     discarded: tuple[Attempt, ...] = ()
+    open: tuple[bool | None, ...] | None = None
+
+    @property
+    def has_written_the_marker(self) -> bool:
+        """Whether a transaction of its is open that has inserted the marker."""
+        return self.state in ("publishing", "checked") or self.open is not None
 
     def having(self, attempts: Iterable[Attempt]) -> Driver:
         """The same driver with these attempts, in an order that does not tell one from its equal."""
@@ -145,24 +161,47 @@ def _driver_goes_on(state: State, place: int, driver: Driver, protocol: Protocol
         yield _with(taken, place, replace(driver, state="copying")) if not state.marker else _end(taken, place, "done")
     if driver.state not in ("waiting", *_ENDED):
         yield _end(state, place, "failed")  # killed, or it gave up; what it held is free, what it staged is swept
-    if driver.state == "copying" and free and sum(attempt.accepted for attempt in driver.attempts) == bounds.parts:
-        taken = replace(state, holder=place)  # again, where a crash has ended the session that held it
-        publishing = _with(taken, place, replace(driver, state="publishing"))
-        yield _end(taken, place, "done") if state.marker and protocol.load_id_is_locked else publishing
+    if driver.open is not None:
+        yield from _former_session_ends(state, place, driver, driver.open)
+    if bounds.sidecar and state.holder == place:
+        yield replace(state, holder=None)  # the sidecar ends
+    if driver.state == "copying" and sum(attempt.accepted for attempt in driver.attempts) == bounds.parts:
+        yield from _begin_to_publish(state, place, driver, protocol, bounds)
+    if driver.state == "unsure" and driver.open is None:  # its transaction keeps staging and marker locked
+        unsettled = replace(driver, counted=(), discarded=())
+        yield from _begin_to_publish(state, place, unsettled, protocol, bounds)
     if driver.state == "publishing":
         yield from _read_claims(state, place, driver, protocol, bounds)
     if driver.state == "checked":
         yield from _commit(state, place, driver, protocol, bounds)
-    if driver.state == "unsure" and free:
-        again = replace(driver, state="publishing", counted=(), discarded=())
-        known = state.marker or not protocol.marker_is_read_after_a_lost_answer
-        retried = _with(replace(state, holder=place), place, again)
-        yield _end(state, place, "done") if known and protocol.marker_is_read_after_a_lost_answer else retried
+
+
+def _begin_to_publish(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
+    """Hold the load id, or rely on a sidecar; then write the marker, which waits for others that have written it."""
+    if not bounds.sidecar:
+        if protocol.load_id_is_locked and state.holder not in (None, place):
+            return
+        state = replace(state, holder=place)
+    if not protocol.marker_is_written_first:
+        yield _with(state, place, replace(driver, state="publishing"))
+    elif state.marker:
+        yield _end(state, place, "done" if protocol.marker_is_heeded else "refused")
+    elif not any(other.has_written_the_marker for other in state.drivers):
+        yield _with(state, place, replace(driver, state="publishing"))
+
+
+def _former_session_ends(state: State, place: int, driver: Driver, brought: tuple[bool | None, ...]) -> Iterator[State]:
+    """The transaction of a connection that broke is rolled back or committed, whatever its driver does meanwhile."""
+    released = replace(state, holder=None if state.holder == place else state.holder)
+    yield _with(released, place, replace(driver, open=None))
+    if not state.marker:
+        committed = _with(released, place, replace(driver, open=None, dropped=True))
+        yield replace(committed, published=(*state.published, brought), marker=True)
 
 
 def _end(state: State, place: int, how: str) -> State:
     released = replace(state, holder=None if state.holder == place else state.holder)
-    return _with(released, place, Driver(how))
+    return _with(released, place, Driver(how, open=state.drivers[place].open))
 
 
 def _read_claims(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
@@ -171,7 +210,9 @@ def _read_claims(state: State, place: int, driver: Driver, protocol: Protocol, b
         counted = tuple(attempt for attempt in claimed if attempt.accepted)
     else:  # one claim of each part, whichever
         counted = tuple({attempt.part: attempt for attempt in reversed(claimed)}.values())
-    if driver.emptied and protocol.counts_are_checked:
+    if driver.dropped:
+        yield _end(state, place, "refused")  # there are no tables to lock
+    elif driver.emptied and protocol.counts_are_checked:
         yield _end(state, place, "failed")
     elif len(counted) == bounds.parts:
         discarded = tuple((Counter(claimed) - Counter(counted)).elements())
@@ -181,19 +222,16 @@ def _read_claims(state: State, place: int, driver: Driver, protocol: Protocol, b
 
 
 def _commit(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
-    """The marker and the rows become visible at once; the answer comes, or is lost. Or nothing was committed."""
-    broken = replace(state, holder=None if state.holder == place else state.holder)
-    yield _with(broken, place, replace(driver, state="unsure"))  # the connection broke before the server heard of it
-    if state.marker:
-        yield _end(state, place, "refused")  # by the marker's primary key
+    """The marker and the rows become visible at once, or not at all. If the connection breaks, nobody knows which."""
+    brought = _brought(driver, protocol, bounds)
+    yield _with(state, place, replace(driver, state="unsure", open=brought))
+    if state.marker:  # its primary key is taken
+        yield _end(state, place, "done" if protocol.marker_is_heeded else "refused")
         return
-    rows = replace(state, published=(*state.published, _brought(driver, protocol, bounds)))
+    rows = replace(state, published=(*state.published, brought))
     if not protocol.marker_in_the_same_transaction:
         yield _end(rows, place, "failed")  # killed between the two
-    done = replace(rows, marker=True)
-    yield _end(done, place, "done")
-    lost = replace(done, holder=None if done.holder == place else done.holder)
-    yield _with(lost, place, replace(driver, state="unsure"))
+    yield _end(replace(rows, marker=True), place, "done")
 
 
 def _brought(driver: Driver, protocol: Protocol, bounds: Bounds) -> tuple[bool | None, ...]:
@@ -215,6 +253,7 @@ def _crash(state: State) -> State:
             driver,
             state="unsure" if driver.state in ("publishing", "checked") else driver.state,
             emptied=driver.emptied or bool(driver.attempts),
+            open=None,
             attempts=tuple(sorted(_crashed(attempt) for attempt in driver.attempts)),
         )
         for driver in state.drivers
@@ -260,9 +299,12 @@ def explore(protocol: Protocol, bounds: Bounds) -> tuple[int, set[str]]:
 
 ONE_DRIVER = Bounds(drivers=1, parts=2, attempts=3)
 TWO_DRIVERS = Bounds(drivers=2, parts=1, attempts=2)
+TWO_SIDECARS = Bounds(drivers=2, parts=1, attempts=2, sidecar=True)
 
 
-@pytest.mark.parametrize("bounds", [ONE_DRIVER, TWO_DRIVERS], ids=["one driver, three attempts", "two drivers"])
+@pytest.mark.parametrize(
+    "bounds", [ONE_DRIVER, TWO_DRIVERS, TWO_SIDECARS], ids=["one driver, three attempts", "two drivers", "two sidecars"]
+)
 def test_no_interleaving_loses_or_doubles_a_row(bounds: Bounds) -> None:
     states, complaints = explore(Protocol(), bounds)
     assert complaints == set()
@@ -275,11 +317,16 @@ def test_no_interleaving_loses_or_doubles_a_row(bounds: Bounds) -> None:
         ("only_accepted_attempts", ONE_DRIVER),
         ("lock_before_claims_are_read", ONE_DRIVER),
         ("counts_are_checked", ONE_DRIVER),
-        ("load_id_is_locked", TWO_DRIVERS),
+        ("marker_is_written_first", ONE_DRIVER),
         ("marker_in_the_same_transaction", TWO_DRIVERS),
-        ("marker_is_read_after_a_lost_answer", TWO_DRIVERS),
+        ("marker_is_heeded", TWO_DRIVERS),
     ],
 )
 def test_without_this_the_promise_is_broken(left_out: str, bounds: Bounds) -> None:
     _, complaints = explore(replace(Protocol(), **{left_out: False}), bounds)
     assert complaints
+
+
+def test_the_lock_of_the_load_id_saves_work_and_the_promise_does_not_rest_on_it() -> None:
+    _, complaints = explore(replace(Protocol(), load_id_is_locked=False), TWO_DRIVERS)
+    assert complaints == set()
