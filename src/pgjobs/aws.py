@@ -97,7 +97,7 @@ _LOG_IN = "Log in (aws sso login, aws configure), or name another --profile."
 # Errors that botocore raises before anything is sent -> what to do.
 _LOCAL_FAULTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((exceptions.NoRegionError, exceptions.InvalidRegionError), "Give --region, or set AWS_REGION."),
-    ((exceptions.ProfileNotFound,), "`aws configure list-profiles` lists those that are there."),
+    ((exceptions.ProfileNotFound,), "`aws configure list-profiles` lists the existing ones."),
     (
         (
             exceptions.NoCredentialsError,
@@ -108,7 +108,7 @@ _LOCAL_FAULTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         ),
         _LOG_IN,
     ),
-    ((exceptions.SSLError,), "A proxy between here and AWS? Name its authorities' file in AWS_CA_BUNDLE."),
+    ((exceptions.SSLError,), "For a proxy, set AWS_CA_BUNDLE to the file of its certificate authorities."),
 )
 _NETWORK_FAULTS = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.IncompleteReadError)
 
@@ -128,9 +128,9 @@ _CREDENTIAL_FAULTS: Mapping[str, str] = {
 _ADVICE: Mapping[str, str] = {
     "ResourceNotFoundException": "Check --application-id, the run's id and --region.",
     "NoSuchBucket": "Check the bucket's name.",
-    "ServiceQuotaExceededException": "Ask for a higher quota, or use less (see: Service Quotas, EMR Serverless).",
-    "PermanentRedirect": "The bucket is in another region: it must be in the application's (--region).",
-    "ConflictException": "Is the application started, or does it start by itself?",
+    "ServiceQuotaExceededException": "Request a higher quota, or use less (see Service Quotas, EMR Serverless).",
+    "PermanentRedirect": "The bucket must be in the region of the application (--region).",
+    "ConflictException": "Check that the application is started, or starts automatically.",
 }
 _DENIED = ("AccessDenied", "AccessDeniedException", "403")
 _THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestTimeout")

@@ -55,7 +55,7 @@ def test_what_the_job_would_refuse_is_refused_before_a_run_is_paid_for(
     archive: Path, entry: str, arguments: list[str], told: str
 ) -> None:
     options = parse(words(archive, entry, *arguments), {})
-    with pytest.raises(DeployError, match=f"^{entry} would not take its arguments: ") as caught:
+    with pytest.raises(DeployError, match=f"^{entry} refuses its arguments: ") as caught:
         run(options, no_aws, console()[0])  # type: ignore[arg-type] # it is not to be called
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -99,7 +99,7 @@ def checked(folder: Path, text: str, *arguments: str) -> tuple[str, list[str]]:
 def test_a_job_of_ones_own_is_asked_in_the_same_way(tmp_path: Path) -> None:
     text = f"{OWN}    if arguments != ['today']:\n        raise ValueError('give a day')\n"
     assert checked(tmp_path, text, "today") == ("", [])
-    with pytest.raises(DeployError, match=r"^report would not take its arguments: give a day\. "):
+    with pytest.raises(DeployError, match=r"^report refuses its arguments: give a day\. "):
         checked(tmp_path, text, "never")
 
 
@@ -114,6 +114,6 @@ def test_a_job_that_cannot_be_imported_here_is_told_and_submitted(tmp_path: Path
     printed, [told] = checked(tmp_path, f"import nosuch\n{OWN}    pass\n", "x")
     assert printed == ""
     assert told == (
-        "The arguments of report were not checked, for it cannot be imported here: "
+        "The arguments of report were not checked, because it cannot be imported here: "
         "ModuleNotFoundError: No module named 'nosuch'"
     )

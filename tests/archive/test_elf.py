@@ -21,4 +21,4 @@ def test_a_file_that_wants_a_newer_c_library_is_found() -> None:
         pytest.skip("not a Linux machine")
     machine = {62: "x86_64", 183: "arm64"}[struct.unpack_from("<H", content, 18)[0]]
     ancient = Target("x", "/usr/bin/python3.11", "3.11", machine, (2, 1))
-    assert any("wants glibc 2." in fault for fault in elf_faults(content, ancient))
+    assert any("needs glibc 2." in fault for fault in elf_faults(content, ancient))

@@ -22,7 +22,9 @@ def archive(made: Path) -> Path:
 
 def test_another_releases_archive_does_not_pass(archive: Path) -> None:
     faults = inspect_archive(archive, target_for("emr-7.13.0", "x86_64"), with_extras=False)
-    assert "bin/python: leads to /usr/bin/python3.11, neither inside nor the release's interpreter" in map(str, faults)
+    assert "bin/python: links to /usr/bin/python3.11, which is neither inside nor the release's interpreter" in map(
+        str, faults
+    )
 
 
 def tampered(archive: Path, tmp_path: Path, name: str, content: bytes = b"", link: str = "") -> Path:
@@ -51,9 +53,9 @@ SITE = "lib/python3.11/site-packages"
         (f"{SITE}/link", b"", "../../../../outside", "neither inside nor the release's interpreter"),
         (f"{SITE}/link", b"", "nowhere", "neither inside nor the release's interpreter"),
         (f"{SITE}/link", b"", "/usr/bin/python3.9", "neither inside nor the release's interpreter"),
-        ("../escape", b"x", "", "lies outside of the archive"),
+        ("../escape", b"x", "", "is outside of the archive"),
         ("bin/tool", b"#!/bin/sh", "", "is not executable"),
-        (f"{SITE}/pyspark/__init__.py", b"", "", "is Spark, which the image has"),
+        (f"{SITE}/pyspark/__init__.py", b"", "", "is Spark, which the image already has"),
         pytest.param(
             f"{SITE}/jobs/dbaccess/__init__.py",
             b"import nosuch",

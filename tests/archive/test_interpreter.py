@@ -70,7 +70,7 @@ def test_it_does_not_tell_where_it_was_built(archive: Path, interpreter: Path) -
 def test_it_is_checked_as_any_other(archive: Path) -> None:
     assert carried_version(archive) == VERSION
     faults = [str(fault) for fault in inspect_archive(archive, replace(this_machine(), glibc=(2, 1)), with_extras=True)]
-    assert any("wants glibc 2." in fault for fault in faults)
+    assert any("needs glibc 2." in fault for fault in faults)
 
 
 def test_a_library_that_the_target_lacks_is_found() -> None:
@@ -80,7 +80,7 @@ def test_a_library_that_the_target_lacks_is_found() -> None:
         pytest.skip("this machine's Python has its library inside")
     names = {f"lib/libpython{VERSION}.so.1.0"}
     [fault] = library_faults(program, PurePosixPath("bin"), names)
-    assert f"does not find libpython{VERSION}.so.1.0" in fault
+    assert f"needs libpython{VERSION}.so.1.0" in fault
 
 
 def test_the_version_to_carry_is_stated_as_a_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,7 @@ def test_what_comes_from_where_it_says_passes(archive: Path, capsys: pytest.Capt
 def test_an_archive_without_a_manifest_is_told(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     beside(archive).unlink()
     assert main(["verify", str(archive)]) == 0
-    assert "where the archive comes from was not checked" in capsys.readouterr().out
+    assert "the origin of the archive was not checked" in capsys.readouterr().out
 
 
 def change_wheel(content: Described) -> None:
@@ -106,7 +106,7 @@ def change_wheel(content: Described) -> None:
     [
         (lambda content: content.update(sha256="0" * 64), "describes another archive"),
         (lambda content: content["provenance"].update(subject=[]), "its provenance is another archive's"),
-        (lambda content: content["packages"].pop(), "six: version 1.17.0 is not as the manifest says"),
+        (lambda content: content["packages"].pop(), "six: version 1.17.0 differs from the manifest"),
         (lambda content: content["packages"].append({"name": "more"}), "more: is in the manifest, and not in"),
         (change_wheel, "has another hash than the lock files pin"),
         (lambda content: content.clear(), "is no manifest"),
@@ -128,8 +128,8 @@ def test_verify_fails_by_what_is_refused(archive: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        (f"{SITE}/pg8000/core.py", "pg8000/core.py: is not the file of its package"),
-        (f"{SITE}/planted.pth", "planted.pth: is of no package"),
+        (f"{SITE}/pg8000/core.py", "pg8000/core.py: differs from the file in its package"),
+        (f"{SITE}/planted.pth", "planted.pth: belongs to no package"),
     ],
 )
 def test_a_file_of_a_package_that_was_changed_or_added_is_found_also_by_a_manifest_made_to_fit(
@@ -191,12 +191,12 @@ def test_the_projects_own_files_are_compared_with_the_commit(archive: Path, clon
     rewrite(archive, source_is(commit, clean=True))
     compared = compare(archive, clone, OURS)
     assert compared.findings == []
-    assert [line for line in compared.told if line.startswith(f"Its sources are compared with {commit}: ")]
+    assert [line for line in compared.told if line.startswith(f"Its sources were compared with {commit}: ")]
     (clone / "src/jobs/errors/__init__.py").write_text("other = 1\n")
     git(clone, "commit", "-qam", "another")
     other = git(clone, "rev-parse", "HEAD")
     rewrite(archive, source_is(other, clean=True))
-    assert faults(archive, clone) == [f"src/jobs/errors/__init__.py: is not as in {other}"]
+    assert faults(archive, clone) == [f"src/jobs/errors/__init__.py: differs from {other}"]
 
 
 @pytest.mark.parametrize(
@@ -216,4 +216,4 @@ def test_wheels_are_not_compared_with_another_lock(archive: Path, tmp_path: Path
     rewrite(archive, change_wheel)
     compared = compare(archive, tmp_path, OURS)
     assert compared.findings == []
-    assert [line for line in compared.told if line.startswith("requirements/runtime.lock is not here as it was")]
+    assert [line for line in compared.told if line.startswith("requirements/runtime.lock is missing or has changed")]

@@ -58,7 +58,7 @@ def test_an_archive_for_the_application_fits(made: Made, changes: dict[str, Any]
         (
             Made("emr-spark-8.1.0", "x86_64", "3.12", carried=False),
             {},
-            "3.11 and 3.13: pack it without --python, or carry an interpreter (--self-contained).",
+            "3.11 and 3.13: pack it without --python, or include an interpreter (--self-contained).",
         ),
         (Made("emr-7.9.0", "x86_64", "3.9", carried=True), {}, "the application is emr-spark-8.1.0"),
         (MADE, {"type": "Hive"}, "The application is for Hive, and not for Spark"),

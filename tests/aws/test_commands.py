@@ -189,7 +189,7 @@ def test_who_may_start_runs_but_not_look_at_them_is_told_the_id(submission: list
         (["--retries", "10"], "--retries must be from 0 to 9"),
         (["--logs", "bucket"], "'bucket' is no S3 URI"),
         (["--tag", "a!=b"], "the key of --tag a! must look like"),
-        (["--conf", "spark.archives=x"], "--conf spark.archives belongs to the archive"),
+        (["--conf", "spark.archives=x"], "--conf spark.archives is set by the archive"),
         (["--archive", "none.tar.gz"], "There is no archive none.tar.gz: run make package."),
     ],
 )
@@ -228,8 +228,8 @@ class Interrupted:
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        ("put_object", "Nothing was submitted. What was uploaded stays, and is not sent again."),
-        ("start_job_run", "Whether the run was started is not known here; this tells: pgjobs list"),
+        ("put_object", "Nothing was submitted. Uploaded files stay, and are not sent again."),
+        ("start_job_run", "It is not known whether the run was started. To find out: pgjobs list"),
     ],
 )
 def test_ctrl_c_tells_what_was_submitted(submission: list[str], s3: Client, call: str, told: str) -> None:
@@ -254,7 +254,7 @@ def test_a_run_is_listed_shown_and_cancelled(submission: list[str], application:
     name = command([*submission, *of_it, "--name", "orders", *JOB])[1].strip()
     _, listed, _ = command(["list", *of_it])
     assert listed.splitlines()[1].split()[:2] == [name, "SUCCESS"]
-    assert command(["list", *of_it, "--state", "failed"])[1] == "There are no such runs.\n"
+    assert command(["list", *of_it, "--state", "failed"])[1] == "No runs found.\n"
     shown = command(["status", name, *of_it])[1]
     assert "name         orders" in shown
     assert "billed: not known yet" in shown

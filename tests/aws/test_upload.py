@@ -46,7 +46,7 @@ def test_what_is_no_archive_or_another_ones_manifest_is_refused(tmp_path: Path) 
     with pytest.raises(DeployError, match="no job 'extract': it has load_table"):
         read_payload(archive, "extract", "s3://code-bucket")
     manifest_of(archive, "another")
-    with pytest.raises(DeployError, match="describes another archive"):
+    with pytest.raises(DeployError, match="is the manifest of another archive"):
         read_payload(archive, "load_table", "s3://code-bucket")
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_s3_uri_is_refused(uri: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["s3://bucket/a b", "s3://bucket/a#b", "s3://bucket/a,b"])
 def test_a_prefix_that_spark_would_read_otherwise_is_refused(uri: str, tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="--code must be without blanks, commas and #"):
+    with pytest.raises(DeployError, match="--code must not contain blanks, commas or #"):
         read_payload(archive_with(tmp_path, load_table="1"), "load_table", uri)
 
 
@@ -75,7 +75,7 @@ def test_what_is_there_is_not_sent_again(s3: Client) -> None:
 def test_something_else_under_the_key_is_an_error_and_stays(s3: Client, other: bytes) -> None:
     place = {"Bucket": "code-bucket", "Key": "code/releases/abc/x.tar.gz"}
     s3.put_object(**place, Body=other, ChecksumAlgorithm="SHA256")
-    with pytest.raises(DeployError, match="holds something else than what is to be there"):
+    with pytest.raises(DeployError, match="already contains something else"):
         upload(s3, ITEM, print)
     assert s3.get_object(**place)["Body"].read() == other
 

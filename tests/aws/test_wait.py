@@ -91,7 +91,10 @@ def test_a_failure_is_told_reason_first_with_a_hint(s3: Client) -> None:
     terminal, _, err = console()
     assert wait(Clients(client, s3), started(), Patience(shown=()), terminal, on_time()[0]) == FAILED
     told = err.getvalue()
-    places = [told.index(words) for words in ("FAILED: Job failed", "  error: No server", "hint: No way to the data")]
+    places = [
+        told.index(words)
+        for words in ("FAILED: Job failed", "  error: No server", "hint: The database cannot be reached")
+    ]
     assert places == sorted(places)
 
 
@@ -135,7 +138,7 @@ def test_a_refusal_ends_the_wait_and_says_that_the_run_goes_on(s3: Client) -> No
     client, stubber = answering(job_run("RUNNING"))
     stubber.add_client_error("get_job_run", "ExpiredTokenException", "expired", 403)
     with pytest.raises(
-        AwsError, match=r"credentials have expired(.|\n)*The run goes on(.|\n)*pgjobs logs --follow 00run"
+        AwsError, match=r"credentials have expired(.|\n)*The run is still active(.|\n)*pgjobs logs --follow 00run"
     ):
         wait(Clients(client, s3), started(), Patience(), console()[0], on_time()[0])
 
@@ -160,7 +163,7 @@ def test_ctrl_c_without_a_yes_from_a_person_leaves_the_run_going(s3: Client, ans
     client, stubber = answering(job_run("RUNNING"))
     terminal, _, err = console(answers)
     assert wait(Clients(client, s3), started(), Patience(), terminal, on_time([interrupt])[0]) == INTERRUPTED
-    assert "The run goes on" in err.getvalue()
+    assert "The run is still active" in err.getvalue()
     stubber.assert_no_pending_responses()
 
 
@@ -196,7 +199,7 @@ def test_a_cancellation_that_is_refused_says_that_the_run_goes_on(s3: Client) ->
     client, stubber = answering(job_run("RUNNING"))
     stubber.add_client_error("cancel_job_run", "AccessDeniedException", "no", 403)
     clock, _ = on_time([interrupt])
-    with pytest.raises(AwsError, match=r"Grant emr-serverless:CancelJobRun\.\nThe run goes on\."):
+    with pytest.raises(AwsError, match=r"Grant emr-serverless:CancelJobRun\.\nThe run is still active\."):
         wait(Clients(client, s3), started(), Patience(), console(Terminal("y\n"))[0], clock)
 
 

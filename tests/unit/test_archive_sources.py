@@ -62,9 +62,7 @@ def test_ignored_files_stay_out_and_are_told_and_the_commit_is_clean(root: Path)
     found = find_sources(root, FOLDERS, ENVIRON)
     assert found.files == COMMITTED
     assert not found.commit.endswith("-dirty")
-    assert describe(found) == [
-        "Left out: src/jobs/.env, src/jobs/rows.parquet. What belongs to a job is packed after `git add`."
-    ]
+    assert describe(found) == ["Left out: src/jobs/.env, src/jobs/rows.parquet. To pack a file of a job, `git add` it."]
 
 
 @pytest.mark.parametrize("name", ["notes_dot_txt", "new_job_dot_py"])

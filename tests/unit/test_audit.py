@@ -33,7 +33,7 @@ def test_what_is_no_answer_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "told"),
     [
-        (None, 3, ["Not audited: the database of vulnerabilities gave no answer (timed out)."]),
+        (None, 3, ["Not audited: the vulnerability database did not answer (timed out)."]),
         (Answer((), (), 2), 0, ["No known vulnerability in 2 packages."]),
         (Answer((KNOWN,), ("six: gone",), 1), 1, ["Known vulnerabilities:", f"  {KNOWN}"]),
         (Answer((), ("six: gone",), 1), 3, ["Not audited: 1 of 2 packages.", "  six: gone"]),
@@ -49,5 +49,5 @@ def test_what_is_audited_is_exactly_what_was_packed() -> None:
     listed = [{"name": "x.whl", "uri": "pkg:pypi/python-dateutil@2.9.0", "digest": {"sha256": "a" * 64}}]
     manifest = {"provenance": {"predicate": {"buildDefinition": {"resolvedDependencies": listed}}}}
     assert requirements([package], manifest) == f"python-dateutil==2.9.0 --hash=sha256:{'a' * 64}\n"
-    with pytest.raises(DeployError, match=r"does not tell of which wheel Python_Dateutil is: run make package"):
+    with pytest.raises(DeployError, match=r"does not name the wheel of Python_Dateutil: run make package"):
         requirements([package], {})

@@ -83,8 +83,11 @@ def test_every_key_is_a_flag_of_submit() -> None:
             ["submit", "load_table", "--table", "t"],
             "unrecognized: --table t (the job's own arguments come last, after --)",
         ),
-        (["status", "00run", "--application-id", "00app", "--", "x"], "status has no use for a job's arguments"),
-        (["logs", "00run", "--application-id", "00app", "--follow", "--attempt", "1"], "--follow is for the driver"),
+        (["status", "00run", "--application-id", "00app", "--", "x"], "status accepts no arguments of a job"),
+        (
+            ["logs", "00run", "--application-id", "00app", "--follow", "--attempt", "1"],
+            "--follow shows all attempts of the driver",
+        ),
         (["logs", "00run", "--application-id", "00app", "--attempt", "0"], "--attempt must be at least 1"),
         (["logs", "00run", "--application-id", "00app", "--executor", "-1"], "--executor must be at least 0"),
         (["cancel", "00run", "--application-id", "00app", "--wait-minutes", "-5"], "--wait-minutes must be at least 0"),

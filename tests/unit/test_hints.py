@@ -12,7 +12,7 @@ JAVA = 'java.io.IOException: Cannot run program "./environment/bin/python": '
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ("error: No server answers at db:5432: timed out.", "No way to the database"),
+        ("error: No server answers at db:5432: timed out.", "The database cannot be reached"),
         (
             "botocore.exceptions.ConnectTimeoutError: Connect timeout on endpoint URL: https://secretsmanager",
             "endpoint",
@@ -22,9 +22,9 @@ JAVA = 'java.io.IOException: Cannot run program "./environment/bin/python": '
         (JAVA + "error=2, No such file or directory", "not on this release's image"),
         (JAVA + "error=13, Permission denied", "not executable"),
         ("PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different version", "different Pythons"),
-        ("ModuleNotFoundError: No module named 'jobs'", "packed for another Python"),
+        ("ModuleNotFoundError: No module named 'jobs'", "for another Python than"),
         ("ModuleNotFoundError: No module named 'shapely'", "--with PACKAGE"),
-        ("ImportError: /lib64/libc.so.6: version `GLIBC_2.38' not found", "of another system"),
+        ("ImportError: /lib64/libc.so.6: version `GLIBC_2.38' not found", "for another system"),
         ("AmazonS3Exception: Access Denied (Service: Amazon S3; Status Code: 403)", "s3:GetObject"),
         ("not authorized to perform: secretsmanager:GetSecretValue on resource", "may not read the secret"),
         ("not authorized to perform: kms:Decrypt on this resource", "may not use the key"),
@@ -37,7 +37,7 @@ JAVA = 'java.io.IOException: Cannot run program "./environment/bin/python": '
         ("OSError: No space left on device", "disk is full"),
         ("java.lang.ClassNotFoundException: org.postgresql.Driver", "pgjobs needs none"),
         ("java.lang.ClassNotFoundException: org.apache.iceberg.X", "jar is missing"),
-        ('password authentication failed for user "loader" (SQLSTATE 28P01).', "refuses the login"),
+        ('password authentication failed for user "loader" (SQLSTATE 28P01).', "rejected the login"),
         ("no pg_hba.conf entry for host 10.0.0.1", "not without TLS"),
         ("TLS with db:5432 failed: certificate verify failed", "--sslrootcert"),
         ("remaining connection slots are reserved", "--parallelism"),

@@ -22,10 +22,10 @@ def test_the_archives_own_interpreter_runs_the_probe_without_network_or_write_ac
 @pytest.mark.parametrize(
     ("status", "means", "says"),
     [
-        (0, OK, "The archive is good in image."),
+        (0, OK, "The archive runs in image."),
         (1, FAILED, "does not run in image"),
         (125, NOT_CHECKED, "Not checked"),
-        (126, FAILED, "image cannot run /usr/bin/python3.9. Name an interpreter that it has by --python, or carry one"),
+        (126, FAILED, "image cannot run /usr/bin/python3.9. Name an existing one with --python, or include one"),
         (127, FAILED, "image cannot run /usr/bin/python3.9"),
     ],
 )

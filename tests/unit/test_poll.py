@@ -18,7 +18,7 @@ GOING = Run(APPLICATION, RUN, "RUNNING")
 def test_an_unknown_state_is_taken_for_going_on_and_said_once() -> None:
     odd = replace(GOING, state="PREPARING")
     assert not odd.ended
-    assert changes(GOING, odd) == ["PREPARING: a state that this version of pgjobs does not know; waiting on"]
+    assert changes(GOING, odd) == ["PREPARING: a state unknown to this version of pgjobs; still waiting"]
     assert changes(odd, odd) == []
 
 

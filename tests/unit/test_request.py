@@ -93,7 +93,7 @@ def test_what_is_meant_twice_has_no_token_of_its_own(change: dict[str, Any]) -> 
 )
 def test_a_password_anywhere_is_refused_and_not_shown(change: dict[str, Any], place: str) -> None:
     submission = replace(SUBMISSION, retries=0, **change)
-    with pytest.raises(DeployError, match=f"{place} to hold a password.*--skip-secret-check") as caught:
+    with pytest.raises(DeployError, match=f"{place} to contain a password.*--skip-secret-check") as caught:
         build_request(submission)
     assert "s3cret" not in str(caught.value)
 
@@ -142,7 +142,7 @@ def test_logs_go_where_they_are_asked_to_under_one_key() -> None:
 
 @pytest.mark.parametrize("key", ["spark.archives", "spark.executorEnv.PYSPARK_PYTHON"])
 def test_what_the_archive_needs_cannot_be_taken_from_it(key: str) -> None:
-    with pytest.raises(DeployError, match=f"--conf {key} belongs to the archive: leave it out"):
+    with pytest.raises(DeployError, match=f"--conf {key} is set by the archive: omit it"):
         build_request(replace(SUBMISSION, conf={key: "x"}))
 
 

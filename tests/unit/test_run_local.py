@@ -36,5 +36,5 @@ def test_relative_paths_of_the_jvm_are_the_callers_beside_options_of_the_request
 
 
 def test_what_run_local_cannot_do_is_told() -> None:
-    with pytest.raises(DeployError, match="understands --conf key=value alone"):
+    with pytest.raises(DeployError, match="supports only --conf key=value"):
         read_parameters("--jars x.jar")

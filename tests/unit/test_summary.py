@@ -19,7 +19,7 @@ def test_a_failure_tells_the_reason_first_then_the_end_of_stderr_then_the_hint()
     assert shown[0] == "FAILED after 1 h 2 min 3 s, attempt 2 of 3: Job failed, exit code 1"
     assert shown[2:4] == ["the end of stderr:", "  INFO 31"]
     assert shown[22] == "  error: No server answers at db:5432: timed out."
-    assert shown[24].startswith("hint: No way to the database")
+    assert shown[24].startswith("hint: The database cannot be reached")
 
 
 def test_a_success_tells_the_cost_and_that_it_may_grow() -> None:
@@ -32,7 +32,7 @@ def test_a_success_tells_the_cost_and_that_it_may_grow() -> None:
         "vCPU-hours        1.250",
         "memory GB-hours   5.000",
         "storage GB-hours  0.500",
-        "(AWS may still be counting for some minutes after the end.)",
+        "(AWS may still add to this for some minutes after the end.)",
     ]
 
 

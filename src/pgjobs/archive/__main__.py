@@ -69,13 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="pack what it pins by hash",
+        help="also pack what this file pins by hash",
     )
     builder.add_argument(
-        "--self-contained", action="store_true", help="carry an interpreter; the image's packages are then not visible"
+        "--self-contained", action="store_true", help="include an interpreter; hides the image's packages"
     )
     builder.add_argument(
-        "--interpreter", type=Path, metavar="DIR", help="carry this one, a python-build-standalone for the target"
+        "--interpreter", type=Path, metavar="DIR", help="include this one, a python-build-standalone for the target"
     )
     builder.add_argument("--output", type=Path, default=Path("dist"), help="folder (default: dist)")
     verifier = commands.add_parser("verify", help="check an archive")
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (builder, verifier):
         command.add_argument("--release", default=DEFAULT_RELEASE, help=f"default: {DEFAULT_RELEASE}")
         command.add_argument("--arch", choices=ARCHITECTURES, default="x86_64", help="default: x86_64")
-        command.add_argument("--python", metavar="PYTHON", help="another interpreter of the image; to carry: 3.12, say")
+        command.add_argument("--python", metavar="PYTHON", help="another interpreter of the image; to include: 3.12")
     return made
 
 

@@ -152,8 +152,8 @@ def install(site: Path, target: Target, requirements: Sequence[Path]) -> None:
             *("--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"),
             *("--require-hashes", *files),
         ],
-        "The packages cannot be had for the target, as the requirements pin them (--with: remove its lock file to pin "
-        "anew)",
+        "The packages cannot be installed for the target as the requirements pin them (--with: remove the lock file to "
+        "pin them again)",
     )
     pins.forget_the_machine(site)
 

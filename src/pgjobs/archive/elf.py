@@ -37,7 +37,7 @@ def elf_faults(content: bytes, target: Target) -> Iterator[str]:
         yield f"is a broken ELF file: {error}"
         return
     if wanted > target.glibc:
-        yield f"wants glibc {wanted[0]}.{wanted[1]}, and the target has {target.glibc[0]}.{target.glibc[1]}"
+        yield f"needs glibc {wanted[0]}.{wanted[1]}, and the target has {target.glibc[0]}.{target.glibc[1]}"
 
 
 def _glibc_versions(elf: ELFFile) -> Iterator[tuple[int, int]]:
@@ -63,7 +63,7 @@ def library_faults(content: bytes, folder: PurePosixPath, names: Container[str])
     folders = [normpath(path.replace("$ORIGIN", str(folder))) for path in paths if path.startswith("$ORIGIN")]
     for library in wanted:
         if not _SYSTEM_LIBRARIES.fullmatch(library) and not any(f"{found}/{library}" in names for found in folders):
-            yield f"does not find {library}, neither on the image nor by $ORIGIN in the archive"
+            yield f"needs {library}, which is neither on the image nor found by $ORIGIN in the archive"
 
 
 def _libraries(content: bytes) -> tuple[list[str], list[str]]:

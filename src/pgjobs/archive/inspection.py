@@ -84,9 +84,9 @@ def _inspect_member(
 ) -> Iterator[Finding]:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
-        yield Finding(member.name, "lies outside of the archive")
+        yield Finding(member.name, "is outside of the archive")
     if member.issym() and not _leads_well(path, member.linkname, target, names):
-        yield Finding(member.name, f"leads to {member.linkname}, neither inside nor the release's interpreter")
+        yield Finding(member.name, f"links to {member.linkname}, which is neither inside nor the release's interpreter")
     if member.isfile():
         content = archive.extractfile(member)
         yield from _inspect_content(path, content.read() if content else b"", target, names)
@@ -120,7 +120,7 @@ def _inspect_layout(file: Path, target: Target) -> list[Finding]:
     with tarfile.open(file) as archive:
         names = set(archive.getnames())
     findings = [Finding(name, "is missing") for name in wanted if name not in names]
-    return findings + [Finding(name, "is Spark, which the image has") for name in _sparks(names, site)]
+    return findings + [Finding(name, "is Spark, which the image already has") for name in _sparks(names, site)]
 
 
 def _sparks(names: Iterable[str], site: str) -> list[str]:

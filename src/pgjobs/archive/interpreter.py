@@ -38,11 +38,11 @@ def fetch(target: Target, folder: Path) -> Path:
     install = ["python", "install", "--no-bin", "--install-dir", str(folder)]
     run_uv(
         [*install, f"cpython-{target.version}-{key}"],
-        f"uv has no Python {target.version} for {key} (out of reach? give its folder: --interpreter DIR)",
+        f"uv cannot install Python {target.version} for {key} (or give its folder: --interpreter DIR)",
     )
     found = [path for path in folder.glob(f"cpython-{target.version}.*-{key}") if not path.is_symlink()]
     if not found:
-        raise DeployError(f"uv said nothing, and there is no cpython-{target.version} in {folder}.")
+        raise DeployError(f"uv reported no error, but there is no cpython-{target.version} in {folder}.")
     return max(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])
 
 
@@ -77,6 +77,6 @@ def describe(folder: Path, target: Target) -> dict[str, str]:
     header = folder / "include" / f"python{target.version}" / "patchlevel.h"
     version = re.search(r'#define PY_VERSION\s+"(.+)"', header.read_text() if header.is_file() else "")
     if version is None:
-        raise DeployError(f"{header} does not tell which Python this is.")
+        raise DeployError(f"{header} does not contain the version of this Python.")
     program = folder / "bin" / f"python{target.version}"
     return {"version": version[1], "sha256": hashlib.sha256(program.read_bytes()).hexdigest()}

@@ -44,7 +44,7 @@ class Pins:
         if self.fresh is None:
             return ""
         shutil.copyfile(self.fresh, self.lock)
-        return f"Pinned what --with asks for in {self.lock}: commit it."
+        return f"Pinned the packages of --with in {self.lock}: commit this file."
 
 
 def pin(extras: Sequence[str], target: Target, ours: Path, folder: Path, scratch: Path) -> Pins:
@@ -80,7 +80,7 @@ def pin(extras: Sequence[str], target: Target, ours: Path, folder: Path, scratch
             *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", asked),
             *("--constraint", str(ours), *left_out, "--output-file", str(fresh), str(wanted)),
         ],
-        f"{' '.join(extras)} cannot be had for Python {target.version}",
+        f"{' '.join(extras)} cannot be resolved for Python {target.version}",
     )
     # uv notes who requires a package. For the requested ones, that is the name of our own file.
     fresh.write_text(

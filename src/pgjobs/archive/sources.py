@@ -86,13 +86,13 @@ def describe(sources: Sources) -> list[str]:
     """Return lines about what is packed."""
     lines = []
     if sources.reason:
-        lines.append(f"Packed without git ({sources.reason}): what pyproject.toml says belongs to a package.")
+        lines.append(f"Packed without git ({sources.reason}): what pyproject.toml declares as the package.")
     elif sources.commit.endswith(DIRTY):
         lines.append(f"The work tree differs from its commit; the archive's version is {sources.commit}.")
     if sources.left_out:
         shown = ", ".join(sources.left_out[:MOST_TOLD])
         more = f" and {len(sources.left_out) - MOST_TOLD} more" if len(sources.left_out) > MOST_TOLD else ""
-        wanted = "" if sources.reason else " What belongs to a job is packed after `git add`."
+        wanted = "" if sources.reason else " To pack a file of a job, `git add` it."
         lines.append(f"Left out: {shown}{more}.{wanted}")
     return lines
 

@@ -60,10 +60,10 @@ def target_for(release: str, architecture: str, python: str | None = None, *, ca
     if carried:
         wanted = python or found.pythons[0]
         if not re.fullmatch(r"3\.\d+", wanted):
-            raise DeployError(f"{python!r} is no minor version: of an interpreter to carry, give 3.12, for example.")
+            raise DeployError(f"{python!r} is not a minor version: to include an interpreter, give 3.12, for example.")
         return Target(found.label, f"bin/python{wanted}", wanted, architecture, found.glibc, carried=True)
     interpreter = python or found.python
     version = re.search(r"python(3\.\d+)$", interpreter)
     if version is None or not interpreter.startswith("/"):
-        raise DeployError(f"{interpreter!r} does not tell its version: give a path such as /usr/bin/python3.11.")
+        raise DeployError(f"{interpreter!r} does not contain its version: give a path such as /usr/bin/python3.11.")
     return Target(found.label, interpreter, version[1], architecture, found.glibc)

@@ -60,7 +60,7 @@ def suitable(requirements: Sequence[Path], target: Target, scratch: Path) -> lis
             *("--python-version", target.version, "--python-platform", target.platform, "--only-binary", ":all:"),
             *("--output-file", str(lock), *map(str, requirements)),
         ],
-        "The packages' wheels are not told",
+        "The wheels of the packages cannot be determined",
     )
     return read(tomllib.loads(lock.read_text(encoding="utf-8")))
 

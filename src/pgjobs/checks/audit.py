@@ -71,7 +71,7 @@ def verdict(answer: Answer | None, wanted: int, problem: str) -> tuple[int, list
         problem: What pip-audit printed to stderr.
     """
     if answer is None:
-        return NOT_AUDITED, [f"Not audited: the database of vulnerabilities gave no answer ({problem})."]
+        return NOT_AUDITED, [f"Not audited: the vulnerability database did not answer ({problem})."]
     if answer.known:
         return FAILED, ["Known vulnerabilities:", *(f"  {line}" for line in answer.known)]
     if answer.audited < wanted:
@@ -92,7 +92,7 @@ def requirements(packages: Sequence[sbom.Package], described: Mapping[str, objec
     for package in packages:
         digest = digests.get(package.url)
         if not isinstance(digest, dict):
-            raise DeployError(f"The manifest does not tell of which wheel {package.name} is: run make package again.")
+            raise DeployError(f"The manifest does not name the wheel of {package.name}: run make package again.")
         lines.append(f"{normalized(package.name)}=={package.version} --hash=sha256:{digest['sha256']}\n")
     return "".join(lines)
 

@@ -54,12 +54,12 @@ def run_command(docker: str, image: str, architecture: str, folder: Path) -> lis
 def verdict(status: int, image: str, interpreter: str) -> tuple[int, str]:
     """Return the exit status and the sentence for a status of docker run."""
     if status == 0:
-        return OK, f"The archive is good in {image}."
+        return OK, f"The archive runs in {image}."
     if status == _DOCKER_FAILED:
         return NOT_CHECKED, "Not checked: Docker could not start the container."
     if status in (_CANNOT_EXECUTE, _NOT_FOUND):
         return FAILED, (
-            f"{image} cannot run {interpreter}. Name an interpreter that it has by --python, or carry one: "
+            f"{image} cannot run {interpreter}. Name an existing one with --python, or include one: "
             "scripts/package_venv.sh --self-contained"
         )
     return FAILED, f"The archive does not run in {image}."

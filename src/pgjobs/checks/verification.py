@@ -46,14 +46,14 @@ def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
     """
     beside = manifest.beside(archive)
     if not beside.is_file():
-        return Comparison(told=[f"There is no manifest {beside}: where the archive comes from was not checked."])
+        return Comparison(told=[f"There is no manifest {beside}: the origin of the archive was not checked."])
     described = read(beside.read_bytes())
     if described is None:
         return Comparison([Finding(str(beside), "is no manifest")])
     result = Comparison(list(_subject(beside, described, archive.read_bytes())))
     listed = provenance.dependencies(described.get("provenance"))
     if not listed:
-        result.told.append(f"{beside} tells no provenance: it was made by an earlier version.")
+        result.told.append(f"{beside} contains no provenance: an earlier version made it.")
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         site = unpack_packages(archive, Path(scratch))
         result.findings += [*_packages(described, site), *_files(site, [Path(folder).name for folder in ours])]
@@ -93,7 +93,7 @@ def _packages(described: Mapping[str, object], site: Path) -> Iterator[Finding]:
         if name not in found:
             yield Finding(name, "is in the manifest, and not in the archive")
         elif found[name] != listed.get(name):
-            yield Finding(name, f"version {found[name]['version']} is not as the manifest says")
+            yield Finding(name, f"version {found[name]['version']} differs from the manifest")
 
 
 def _files(site: Path, ours: Sequence[str]) -> Iterator[Finding]:
@@ -105,11 +105,11 @@ def _files(site: Path, ours: Sequence[str]) -> Iterator[Finding]:
             if told and not (site / name).is_file():
                 yield Finding(name, "is missing")
             elif told and told != f"sha256={_of_record((site / name).read_bytes())}":
-                yield Finding(name, "is not the file of its package")
+                yield Finding(name, "differs from the file in its package")
     for path in sorted(path for path in site.rglob("*") if path.is_file()):
         place = path.relative_to(site)
         if place.parts[0] not in ours and place.as_posix() not in known:
-            yield Finding(str(place), "is of no package")
+            yield Finding(str(place), "belongs to no package")
 
 
 def _of_record(content: bytes) -> str:
@@ -125,7 +125,7 @@ def _compare_locks(
     told = described.get("packages")
     for entry in map(_mapping, told if isinstance(told, list) else []):
         if provenance.package_url(normalized(str(entry.get("name"))), str(entry.get("version"))) not in wheels:
-            result.told.append(f"Of {entry.get('name')} it is not known from which wheel it was installed.")
+            result.told.append(f"The wheel of {entry.get('name')} is not known.")
     allowed: dict[str, frozenset[str]] = {}
     for entry in listed:
         if entry.get("name") == provenance.SOURCE or "uri" in entry:
@@ -133,13 +133,13 @@ def _compare_locks(
         name, digest = str(entry.get("name")), _mapping(entry.get("digest")).get("sha256")
         content = (root / name).read_bytes() if (root / name).is_file() else b""
         if hashlib.sha256(content).hexdigest() != digest:
-            result.told.append(f"{name} is not here as it was when the archive was packed: wheels were not compared.")
+            result.told.append(f"{name} is missing or has changed since the build: wheels were not compared.")
             return
         allowed.update(hashes(content.decode()))
     for url, entry in wheels.items():
         pinned = allowed.get(url.removeprefix("pkg:pypi/").replace("@", "==").replace("%2B", "+"))
         if pinned is None:
-            result.told.append(f"{entry.get('name')} is pinned by no lock file: a wheel of one's own.")
+            result.told.append(f"{entry.get('name')} is pinned by no lock file: a local wheel.")
         elif _mapping(entry.get("digest")).get("sha256") not in pinned:
             result.findings.append(Finding(str(entry.get("name")), "has another hash than the lock files pin"))
 
@@ -163,8 +163,8 @@ def _compare_sources(
     packed = dict(_own_blobs(site, ours, sha256=len(str(commit)) > 40))  # noqa: PLR2004 - the length of a SHA-1
     for name in sorted(blobs.keys() | packed.keys()):
         if blobs.get(name) != packed.get(name):
-            result.findings.append(Finding(name, f"is not as in {commit}"))
-    result.told.append(f"Its sources are compared with {commit}: {len(packed)} files.")
+            result.findings.append(Finding(name, f"differs from {commit}"))
+    result.told.append(f"Its sources were compared with {commit}: {len(packed)} files.")
 
 
 def _blob(line: str) -> tuple[str, str]:

@@ -104,7 +104,7 @@ def show_logs(options: argparse.Namespace, connect: Connect, console: Console) -
     for stream in SHOWN[options.show]:
         console.show(stream, texts[stream])
     if not any(texts.values()):
-        console.tell(f"Nothing yet of {worker}, attempt {attempt}, in {found.log_uri}: S3 has new logs every 15 s.")
+        console.tell(f"No logs of {worker}, attempt {attempt}, in {found.log_uri} yet: S3 gets new logs every 15 s.")
     return OK
 
 
@@ -129,7 +129,7 @@ def list_runs(options: argparse.Namespace, connect: Connect, console: Console) -
     refuse_what_the_model_forbids("ListJobRuns", request)
     runs = connect().runs
     found = [read_run(item) for item in islice(pages(runs.list_job_runs, "jobRuns", request), options.limit)]
-    console.print(listing(found) if found else "There are no such runs.")
+    console.print(listing(found) if found else "No runs found.")
     return OK
 
 

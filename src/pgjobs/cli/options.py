@@ -22,8 +22,8 @@ examples:
   pgjobs submit load_table --application-id 00f1abc --role arn:aws:iam::123456789012:role/jobs \\
       --code s3://bucket/code --logs s3://bucket/logs --wait \\
       -- --source s3://bucket/orders/ --table orders --load-id orders/1
-  pgjobs submit load_table --dry-run -- ...     print the request, and call nothing
-  pgjobs run-local load_table -- ...            execute here what submit would execute there
+  pgjobs submit load_table --dry-run -- ...     print the request without calling AWS
+  pgjobs run-local load_table -- ...            execute the same on this machine
   pgjobs logs 00f2def --follow
 
 Flags have defaults in [tool.pgjobs.deploy] of ./pyproject.toml, and in variables such as PGJOBS_DEPLOY_ROLE.
@@ -57,7 +57,7 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
     if unknown:
         yield f"unrecognized: {' '.join(unknown)} (the job's own arguments come last, after --)"
     if options.arguments and not hasattr(options, "entry"):
-        yield f"{options.command} has no use for a job's arguments"
+        yield f"{options.command} accepts no arguments of a job"
     required = ("application-id", "role", "code") if options.command == "submit" else ("application-id",)
     missing = [flag for flag in required if not getattr(options, flag.replace("-", "_"))]
     if missing:
@@ -74,14 +74,14 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
     if grace and not SHORTEST_GRACE <= grace <= LONGEST_GRACE:
         yield f"--grace must be 0, or from {SHORTEST_GRACE} to {LONGEST_GRACE}"
     if getattr(options, "follow", False) and (options.attempt or options.executor is not None):
-        yield "--follow is for the driver, and for every attempt: leave out --attempt and --executor"
+        yield "--follow shows all attempts of the driver: omit --attempt and --executor"
 
 
 def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
     """Return the parser of the command line. The words after `--` belong to the job."""
     made = argparse.ArgumentParser(
         prog="pgjobs",
-        description="Submit jobs to EMR Serverless, follow them, and run the same submission here.",
+        description="Submit jobs to EMR Serverless, follow them, and run the same submission on this machine.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -108,15 +108,15 @@ def add_submitting(add: Add) -> None:
     """Add the commands that run a job: submit and run-local."""
     submit = add("submit", "Upload the archive and start a job run")
     add_submission(submit)
-    submit.add_argument("--again", action="store_true", help="another run, even where the same load id had one")
+    submit.add_argument("--again", action="store_true", help="start a new run even if the same load id had one")
     submit.add_argument(
         "--any-application",
         action="store_true",
         help="submit without comparing the archive's release, architecture and Python with the application's",
     )
-    submit.add_argument("--wait", action="store_true", help="until the run has ended; shows its logs")
+    submit.add_argument("--wait", action="store_true", help="wait until the run has ended, and show its logs")
     add_waiting(submit)
-    local = add("run-local", "Execute here what StartJobRun would execute there")
+    local = add("run-local", "Execute on this machine what StartJobRun would execute")
     local.set_defaults(
         application_id="local", role="arn:aws:iam::000000000000:role/local", code="s3://local", again=False
     )
@@ -138,9 +138,9 @@ def add_looking(add: Add) -> None:
         command.add_argument("--attempt", type=int, metavar="NUMBER", help="default: the newest")
     for command in (logs, cancel):
         add_waiting(command)
-    logs.add_argument("--follow", action="store_true", help="until the run has ended, as submit --wait does")
+    logs.add_argument("--follow", action="store_true", help="show new lines until the run has ended")
     logs.add_argument("--executor", type=int, metavar="NUMBER", help="an executor's logs instead of the driver's")
-    cancel.add_argument("--wait", action="store_true", help="until it is cancelled")
+    cancel.add_argument("--wait", action="store_true", help="wait until it is cancelled")
     listing.add_argument("--state", action="append", default=[], type=str.upper, metavar="STATE", help="only these")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="default: 20")
 
@@ -150,13 +150,13 @@ def add_submission(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("entry", metavar="ENTRY", help="the job, such as load_table")
     add("--application-id", metavar="ID", help="the EMR Serverless application")
-    add("--role", metavar="ARN", help="the role that the job has")
-    add("--code", metavar="S3_URI", help="archive and script go to releases/<sha256>/ below it")
+    add("--role", metavar="ARN", help="the job's role")
+    add("--code", metavar="S3_URI", help="upload archive and script to releases/<sha256>/ below it")
     add("--archive", type=Path, default=Path("dist") / NAME, metavar="FILE", help=f"default: dist/{NAME}")
     add("--name", default="", help="default: the entry's")
     add("--tag", action="append", default=[], metavar="K=V")
-    add("--conf", action="append", default=[], metavar="K=V", help="of Spark; the archive's own are refused")
-    add("--logs", default="", metavar="S3_URI", help="where the workers' logs go")
+    add("--conf", action="append", default=[], metavar="K=V", help="Spark configuration; not the archive's own keys")
+    add("--logs", default="", metavar="S3_URI", help="where to write the workers' logs")
     add("--log-key", default="", metavar="ARN", help="the KMS key that encrypts the logs")
     add("--cloudwatch", action=argparse.BooleanOptionalAction, default=False, help="logs to CloudWatch, too")
     add("--log-group", default="", metavar="NAME", help="default: /aws/emr-serverless")
@@ -166,12 +166,12 @@ def add_submission(command: argparse.ArgumentParser) -> None:
     add(
         "--skip-secret-check",
         action="store_true",
-        help="submit arguments, --conf and --tag as they are, though something in them looks like a password",
+        help="submit arguments, --conf and --tag unchecked, even if something looks like a password",
     )
-    add("--idempotent", action="store_true", help="the job may run twice: allows --retries without a load id")
+    add("--idempotent", action="store_true", help="declare that the job may run twice, for --retries")
     add("--timeout-minutes", type=int, metavar="N", help="1 to 10080, default: 720; streaming: default 0, for never")
     add("--mode", choices=MODES, default="batch", help="default: batch")
-    add("--dry-run", action="store_true", help="print the request, and call nothing")
+    add("--dry-run", action="store_true", help="print the request without calling AWS")
 
 
 def add_waiting(command: argparse.ArgumentParser) -> None:

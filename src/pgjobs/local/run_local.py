@@ -111,7 +111,7 @@ def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, 
     seen = json.loads(file.read_text())
     found = [fault for process in seen for fault in probe.faults(process)]
     if found:
-        raise DeployError("\n".join(["Not all processes run on the archive:", *found]))
+        raise DeployError("\n".join(["Not all processes use the archive:", *found]))
     print(f"run-local: driver and {len(seen) - 1} executors run on {describe_interpreter(seen[0])}", file=sys.stderr)
 
 
@@ -125,7 +125,7 @@ def sized_for_here(conf: Mapping[str, str]) -> dict[str, str]:
     """Return the configuration without the sizes of EMR's workers. What is omitted is printed."""
     left_out = [key for key in conf if _SIZES.fullmatch(key)]
     if left_out:
-        print(f"run-local: left out, for this machine has sizes of its own: {', '.join(left_out)}", file=sys.stderr)
+        print(f"run-local: omitted the sizes of EMR's workers: {', '.join(left_out)}", file=sys.stderr)
     return {key: value for key, value in conf.items() if key not in left_out}
 
 
@@ -138,7 +138,7 @@ def read_parameters(parameters: str) -> dict[str, str]:
     words = shlex.split(parameters)
     pairs = [word.partition("=") for flag, word in zip(words[::2], words[1::2]) if flag == "--conf"]
     if len(pairs) * 2 != len(words):
-        raise DeployError("run-local understands --conf key=value alone in sparkSubmitParameters.")
+        raise DeployError("run-local supports only --conf key=value in sparkSubmitParameters.")
     return {key: value for key, _, value in pairs}
 
 
@@ -160,8 +160,8 @@ def unpack_for_driver(archive: Path, target: Path) -> None:
     interpreter = target / "bin" / "python"
     if not interpreter.exists():
         raise DeployError(
-            f"The archive wants {interpreter.readlink()}, which this machine does not have. "
-            "Build one for an interpreter that is here: --python /usr/bin/python3.X, or carry one: --self-contained"
+            f"The archive needs {interpreter.readlink()}, which this machine does not have. "
+            "Pack it for an existing interpreter (--python /usr/bin/python3.X), or include one (--self-contained)"
         )
 
 
@@ -181,5 +181,5 @@ def spark_home() -> Path:
     """
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise DeployError("There is no Spark here: run make setup.")
+        raise DeployError("Spark is not installed: run make setup.")
     return Path(spec.origin).parent

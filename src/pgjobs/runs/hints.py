@@ -23,17 +23,17 @@ class Cause:
 CAUSES = (
     Cause(
         r"time-?out on endpoint URL|Could not connect to the endpoint URL",
-        "No way to the AWS service that is named: the VPC needs an endpoint for it, or NAT; and endpoints need a "
-        "security group that lets port 443 in.",
+        "The named AWS service cannot be reached: the VPC needs an endpoint for it, or NAT. An endpoint needs a "
+        "security group that admits port 443.",
     ),
     Cause(
         r"No server answers at .*timed out|connect(ion)? timed out|No route to host|Network is unreachable",
-        "No way to the database: does the application have subnets of its VPC, and does the database's security group "
-        "let port 5432 in from the application's? Without a VPC, EMR Serverless does not reach RDS at all.",
+        "The database cannot be reached: the application needs subnets of its VPC, and the database's security group "
+        "must admit port 5432 from the application's. Without a VPC, EMR Serverless cannot reach RDS.",
     ),
     Cause(
         r"No server answers at .*refused|Connection refused",
-        "Something answers at that address, and not PostgreSQL: check host and port, and that the server is up.",
+        "No PostgreSQL listens at that address: check host and port, and that the server is running.",
     ),
     Cause(
         r"There is no host |Name or service not known|could not translate host name|UnknownHostException",
@@ -42,11 +42,11 @@ CAUSES = (
     Cause(
         r'Cannot run program "\./environment/bin/python".*(error=2\b|No such file)',
         "The archive's interpreter is not on this release's image: pack the archive for the application's release "
-        "(make package, --release ...), or carry one (--self-contained).",
+        "(make package, --release ...), or include one (--self-contained).",
     ),
     Cause(
         r'Cannot run program "\./environment/bin/python".*(error=13\b|Permission denied)',
-        "The archive's interpreter is not executable: pack it by `make package`; other tools lose the exec bit.",
+        "The archive's interpreter is not executable: pack it with `make package`; other tools lose the exec bit.",
     ),
     Cause(
         r"Python in worker has different version|PYTHON_VERSION_MISMATCH",
@@ -54,21 +54,21 @@ CAUSES = (
     ),
     Cause(
         r"No module named '?(jobs|pg8000|scramp|asn1crypto)\b",
-        "The archive was packed for another Python than the image's: pack it for the application's release, and check "
-        "by `python -m pgjobs.archive verify FILE --release ...`.",
+        "The archive is for another Python than the image's: pack it for the application's release, and check it "
+        "with `python -m pgjobs.archive verify FILE --release ...`.",
     ),
     Cause(
         r"No module named (?!'?(jobs|pg8000|scramp|asn1crypto)\b)",
-        "The archive lacks a package: pack it along, --with PACKAGE.",
+        "The archive lacks a package: add it with --with PACKAGE.",
     ),
     Cause(
         r"GLIBC_[\d.]+'? not found|wrong ELF class|cannot open shared object file|invalid ELF header",
-        "A compiled package is of another system: pack for the application's release and architecture (--arch).",
+        "A compiled package is for another system: pack for the application's release and architecture (--arch).",
     ),
     Cause(
         r"(AmazonS3Exception|S3Exception|s3a?://|\bS3\b).*(Access ?Denied|403|Forbidden)|"
         r"(Access ?Denied|403|Forbidden).*(\bs3\b|s3a?://)|s3:(GetObject|PutObject|ListBucket)",
-        "S3 refuses the job: grant the execution role s3:GetObject and s3:ListBucket on code and data, and "
+        "S3 denies access to the job: grant the execution role s3:GetObject and s3:ListBucket on code and data, and "
         "s3:PutObject on the logs.",
     ),
     Cause(
@@ -79,22 +79,22 @@ CAUSES = (
     Cause(r"kms:\w+|KMS.*AccessDenied", "The execution role may not use the key: grant it kms:Decrypt on it."),
     Cause(
         r"rds-db:connect|PAM authentication failed",
-        "IAM is not let in by the database: grant the role rds-db:connect on this database user, and the user rds_iam.",
+        "The database rejected the token: grant the role rds-db:connect on this database user, and the user rds_iam.",
     ),
     Cause(r"ssm:\w+", "The execution role may not read the parameter: grant it ssm:GetParameter on it."),
     Cause(
         r"sts:AssumeRole|not authorized to perform: iam:PassRole|unable to assume",
-        "Check --role: it must trust emr-serverless.amazonaws.com, and whoever submits needs iam:PassRole on it.",
+        "Check --role: it must trust emr-serverless.amazonaws.com, and the submitter needs iam:PassRole on it.",
     ),
     Cause(
         r"vCPU|maximum ?capacity|ServiceQuota|exceeded .*(quota|limit)",
         "Not enough vCPU: the account's quota (new accounts have 16, which Spark's defaults use up: 4 + 3 x 4) or the "
-        "application's maximum capacity. Ask for more, or use less: --conf spark.executor.instances=1.",
+        "application's maximum capacity. Request more, or use less: --conf spark.executor.instances=1.",
     ),
     Cause(
         r"memory ?overhead|worker (size|configuration)|(memory|disk|cores?) .*(not supported|invalid|exceeds)",
-        "Worker sizes are 1, 2, 4, 8 or 16 cores with 2-8, 4-16, 8-30, 16-60 or 32-120 GB, and memory counts with "
-        "its overhead of 10 %: 54g is the most for 8 cores.",
+        "Worker sizes are 1, 2, 4, 8 or 16 cores with 2-8, 4-16, 8-30, 16-60 or 32-120 GB, and memory includes "
+        "an overhead of 10 %: 54g is the maximum for 8 cores.",
     ),
     Cause(
         r"OutOfMemoryError|exit(ed)? (code|status) ?:?=? ?137|Container killed",
@@ -103,7 +103,7 @@ CAUSES = (
     Cause(r"No space left on device", "A worker's disk is full: --conf spark.emr-serverless.executor.disk=100g."),
     Cause(
         r"ClassNotFoundException: org\.postgresql",
-        "The image has no JDBC driver. pgjobs needs none; other code gets one by --conf spark.jars=s3://...",
+        "The image has no JDBC driver. pgjobs needs none; for other code, add one with --conf spark.jars=s3://...",
     ),
     Cause(
         r"ClassNotFoundException: (?!org\.postgresql)",
@@ -111,17 +111,17 @@ CAUSES = (
     ),
     Cause(
         r"password authentication failed|SQLSTATE 28P01|No password was given",
-        "The database refuses the login: check the user, and where the job has its password from.",
+        "The database rejected the login: check the user, and the source of the password.",
     ),
-    Cause(r"no pg_hba\.conf entry", "The database lets this user not in from there, or not without TLS (sslmode)."),
+    Cause(r"no pg_hba\.conf entry", "The database does not accept this user from there, or not without TLS (sslmode)."),
     Cause(
         r"certificate verify failed|TLS with .* failed|SSL error|Hostname mismatch",
-        "TLS fails: use the host's name as in its certificate; authorities of one's own are given by --sslrootcert.",
+        "TLS failed: use the host name in the certificate, and --sslrootcert for a private certificate authority.",
     ),
-    Cause(r"remaining connection slots|too many (clients|connections)", "The database is full: lower --parallelism."),
+    Cause(r"remaining connection slots|too many (clients|connections)", "No connection is free: lower --parallelism."),
     Cause(
         r"Application .*(is stopped|not started)",
-        "The application is stopped: start it, or let it start by itself (autoStartConfiguration).",
+        "The application is stopped: start it, or let it start automatically (autoStartConfiguration).",
     ),
 )
 

@@ -55,7 +55,7 @@ def meaning(state: str) -> str:
     """Return an explanation of a state for somebody who waits; empty if its name explains it."""
     if state in GOING_ON or state in ENDED:
         return GOING_ON.get(state, "")
-    return "a state that this version of pgjobs does not know; waiting on"
+    return "a state unknown to this version of pgjobs; still waiting"
 
 
 class Follower:

@@ -15,7 +15,7 @@ from pgjobs.errors import CANCELLED, FAILED, OK, TIMED_OUT
 # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
 GOING_ON: Mapping[str, str] = {
     "SUBMITTED": "",
-    "QUEUED": "the application runs as many jobs as it may; this one waits its turn",
+    "QUEUED": "the application runs its maximum number of jobs; this one waits",
     "PENDING": "",
     "SCHEDULED": "workers are being started",
     "RUNNING": "",

@@ -49,9 +49,9 @@ def which_attempt(run: Run) -> str:
 def costs(run: Run) -> str:
     """Return the billed hours as a table."""
     if not run.billed:
-        return f"billed: not known yet. AWS counts some minutes after the end: {command('status', run)}"
+        return f"billed: not known yet. AWS reports it some minutes after the end: {command('status', run)}"
     rows = [(unit, f"{run.billed[name]:.3f}") for name, unit in _UNITS.items() if name in run.billed]
-    return table(("billed", "hours"), rows) + "\n(AWS may still be counting for some minutes after the end.)"
+    return table(("billed", "hours"), rows) + "\n(AWS may still add to this for some minutes after the end.)"
 
 
 def command(name: str, run: Run) -> str:

@@ -40,7 +40,7 @@ def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock
     try:
         return _wait(clients, run, patience, console, clock)
     except DeployError as error:
-        raise type(error)(f"{error}\nThe run goes on. {_what_next(run)}") from None
+        raise type(error)(f"{error}\nThe run is still active. {_what_next(run)}") from None
 
 
 def _wait(clients: Clients, run: Run, patience: Patience, console: Console, clock: Clock) -> int:
@@ -58,14 +58,14 @@ def _wait(clients: Clients, run: Run, patience: Patience, console: Console, cloc
         try:
             ended = follower.until_ended(deadline)
         except WaitedEnough:
-            console.tell(f"Waited for {patience.minutes} min; the run goes on. {_what_next(run)}")
+            console.tell(f"Waited for {patience.minutes} min; the run is still active. {_what_next(run)}")
             return STILL_GOING
         except KeyboardInterrupt:
             if cancelled:
                 console.tell("\nNot waiting for its end.")
                 return INTERRUPTED
             if not console.confirms("\nCancel the run?"):
-                console.tell(f"\nThe run goes on. {_what_next(run)}")
+                console.tell(f"\nThe run is still active. {_what_next(run)}")
                 return INTERRUPTED
             console.tell(cancel(clients, run, patience.grace))
             cancelled = True

@@ -55,7 +55,7 @@ def refuse_what_the_model_forbids(operation: str, request: Mapping[str, Any]) ->
     found = list(faults(request, shape, "the request"))
     report = ParamValidator().validate(request, shape)  # its messages are hard to read, so they come last
     if found or report.has_errors():
-        raise DeployError(f"{operation} would not take this: {' '.join(found) or report.generate_report()}")
+        raise DeployError(f"{operation} would refuse this: {' '.join(found) or report.generate_report()}")
 
 
 @lru_cache(maxsize=1)

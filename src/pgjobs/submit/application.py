@@ -14,7 +14,7 @@ from pgjobs.errors import AwsError, DeployError
 _DEFAULT_ARCHITECTURE = "X86_64"
 """The architecture of an application that names none (the API's reference, CreateApplication)."""
 
-_WAY_OUT = "If it runs there nevertheless: --any-application sends it without this comparison."
+_WAY_OUT = "--any-application skips this check."
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def misfits(made: Made, application: Mapping[str, Any]) -> Iterator[str]:
         if made.python not in pythons:
             yield (
                 f"The archive is for Python {made.python}, and the application's image, that of {release}, has "
-                f"{' and '.join(pythons)}: pack it without --python, or carry an interpreter (--self-contained)."
+                f"{' and '.join(pythons)}: pack it without --python, or include an interpreter (--self-contained)."
             )
 
 

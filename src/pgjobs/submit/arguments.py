@@ -78,10 +78,10 @@ def check_arguments(
             return ""
     last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     if done.returncode == _NOT_IMPORTED:
-        tell(f"The arguments of {entry} were not checked, for it cannot be imported here: {last}")
+        tell(f"The arguments of {entry} were not checked, because it cannot be imported here: {last}")
     elif done.returncode:
         said = last.partition("error: ")[2] or last
-        raise DeployError(f"{entry} would not take its arguments: {said.rstrip('.')}. (Its help: -- --help)")
+        raise DeployError(f"{entry} refuses its arguments: {said.rstrip('.')}. (For help: -- --help)")
     return done.stdout if done.returncode == 0 else ""
 
 

@@ -65,11 +65,11 @@ def read_payload(archive: Path, entry: str, code: str) -> Payload:
     """
     split_uri(code)
     if re.search(r"[\s#,]", code):
-        raise DeployError("--code must be without blanks, commas and #: they mean something in spark.archives.")
+        raise DeployError("--code must not contain blanks, commas or #, which have a meaning in spark.archives.")
     if not archive.is_file():
         raise DeployError(f"There is no archive {archive}: run make package.")
     if archive.stat().st_size > MOST_BYTES:
-        raise DeployError(f"{archive} has more than 5 GB, which S3 does not take at once, nor workers unpack.")
+        raise DeployError(f"{archive} is larger than 5 GB, the limit of S3 for one upload.")
     content = archive.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     prefix = f"{code.rstrip('/')}/releases/{digest}"
@@ -111,5 +111,5 @@ def read_manifest(archive: Path, digest: str) -> bytes | None:
     except (ValueError, KeyError, TypeError):
         described = ""
     if described != digest:
-        raise DeployError(f"{path} describes another archive than {archive}: run make package again.")
+        raise DeployError(f"{path} is the manifest of another archive than {archive}: run make package again.")
     return content

@@ -148,7 +148,7 @@ def timeout_of(submission: Submission) -> int:
     if submission.mode == "batch" and not 1 <= minutes <= MOST_BATCH_MINUTES:
         raise DeployError(
             f"--timeout-minutes must be from 1 to {MOST_BATCH_MINUTES} (7 days) in batch mode: EMR Serverless ends "
-            "every batch run. With --mode streaming, 0 is for never."
+            "every batch run. With --mode streaming, 0 means never."
         )
     return minutes
 
@@ -203,9 +203,9 @@ def refuse_secrets(submission: Submission) -> None:
     found = list(secret_places(submission.arguments, values))
     if found:
         raise DeployError(
-            f"{' and '.join(found)} seems to hold a password, which GetJobRun and Spark's UI would show to many. "
+            f"{' and '.join(found)} seems to contain a password, which GetJobRun and Spark's UI would show. "
             "Let the job read it from AWS (--secret-id, --ssm-parameter, --iam-auth), or set it on the application. "
-            "If it is none: --skip-secret-check submits everything as it is."
+            "If it is not a password, --skip-secret-check submits everything unchecked."
         )
 
 
@@ -259,7 +259,7 @@ def refuse_reserved_conf(submission: Submission) -> None:
     """
     taken = sorted(RESERVED & set(submission.conf))
     if taken:
-        raise DeployError(f"--conf {', '.join(taken)} belongs to the archive: leave it out.")
+        raise DeployError(f"--conf {', '.join(taken)} is set by the archive: omit it.")
 
 
 def check_entry(entry: str, names: Sequence[str]) -> str:

@@ -98,13 +98,13 @@ def start(clients: Clients, request: Mapping[str, Any], payload: Payload, consol
         for item in payload:
             upload(clients.objects, item, console.tell)
     except KeyboardInterrupt:
-        console.tell("\nNothing was submitted. What was uploaded stays, and is not sent again.")
+        console.tell("\nNothing was submitted. Uploaded files stay, and are not sent again.")
         raise
     try:
         return try_again(clients, request, console)
     except KeyboardInterrupt:
         listed = f"pgjobs list --application-id {request['applicationId']}"
-        console.tell(f"\nWhether the run was started is not known here; this tells: {listed}")
+        console.tell(f"\nIt is not known whether the run was started. To find out: {listed}")
         raise
 
 

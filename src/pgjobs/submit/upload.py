@@ -52,7 +52,7 @@ def _is_there(objects: Objects, item: Item) -> bool:
     same_size = found["ContentLength"] == len(item.content)
     same = same_size and found.get("ChecksumSHA256", checksum(item.content)) == checksum(item.content)
     if item.settled and not same:
-        raise DeployError(f"{item.uri} holds something else than what is to be there. Give another --code.")
+        raise DeployError(f"{item.uri} already contains something else. Give another --code.")
     return True
 
 
