@@ -157,12 +157,12 @@ def test_streams_run_nothing_that_is_planted(
         )
 
 
-@pytest.mark.parametrize("sample", [1.0, 0.5])
+@pytest.mark.parametrize(("key", "sample"), [("a", 1.0), ("a", 0.5), ("b", 1.0)])
 def test_no_comparison_runs_what_is_planted(
-    spark: SparkSession, session: Session, database: Settings, sample: float
+    spark: SparkSession, session: Session, database: Settings, key: str, sample: float
 ) -> None:
     session.run("INSERT INTO t SELECT n, n::text FROM pg_catalog.generate_series(0, 99) AS n")
     compared = compare_dataframe(
-        rows_of(spark), table="t", settings=database, keys=("a",), filter="a IS NOT NULL", sample=sample, parallelism=2
+        rows_of(spark), table="t", settings=database, keys=(key,), filter="a IS NOT NULL", sample=sample, parallelism=2
     )
     assert compared.collect() == []
