@@ -19,7 +19,7 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.plan import Wanted
-from jobs.flows.load.files import Files, check, malformed_told, read
+from jobs.flows.load.files import Files, check, malformed_translated, read
 from jobs.flows.report import Stopwatch
 
 DIFFERENT = 3
@@ -118,7 +118,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
     if options.source is not None:
         check(_files(options))
     watch = Stopwatch()
-    with malformed_told(), ExitStack() as stack:
+    with malformed_translated(), ExitStack() as stack:
         session = stack.enter_context(connect_pinned(job.settings, f"pgjobs compare_table {job.table}"))
         spark = start_spark(f"pgjobs compare_table {job.table}", options.verbose)
         source = _source(options, environ, spark, stack)

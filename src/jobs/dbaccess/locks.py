@@ -1,4 +1,4 @@
-"""Advisory locks: all that pgjobs takes, by name.
+"""Advisory locks: all that pgjobs takes, and their names.
 
     lock             name                  what it protects                          held by            until the end of
     load             pgjobs load ID        a load id: one run at a time              driver or sidecar  the session
@@ -28,7 +28,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 LONGEST_WAIT = 600
-"""Seconds to wait for a lock. The server notices after two minutes (`Patience`) that a holder's machine is gone."""
+"""Seconds to wait for a lock. The server takes up to two minutes (`Patience`) to notice that a machine vanished."""
 
 _LOCK_TIMEOUT = "55P03"
 
@@ -37,73 +37,73 @@ _KEY = "hashtextextended(%s, 0)"
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock that sessions of one database exclude each other by.
+    """A lock by which the sessions of one database exclude each other.
 
     Attributes:
-        name: as in the table above.
-        what: it protects, in words.
+        name: Its name, as in the table above.
+        subject: What it protects, in words, as the subject of a sentence.
     """
 
     name: str
-    what: str
+    subject: str
 
 
 def load(load_id: str) -> Lock:
-    """The lock of a load id."""
+    """Return the lock of a load id."""
     return Lock(f"pgjobs load {load_id}", f"The load id {load_id!r}")
 
 
 def staging(rows: TableName) -> Lock:
-    """The lock of a load's staging tables.
+    """Return the lock of a load's staging tables.
 
     Args:
-        rows: the one that holds the rows.
+        rows: The staging table that stores the rows.
     """
     return Lock(rows.name, f"The staging table {rows}")
 
 
 def publish(target: TableName) -> Lock:
-    """The lock of publishing into a table."""
+    """Return the lock of publishing into a table."""
     return Lock(f"pgjobs publish {target}", f"Publishing into {target}")
 
 
 def own_table(name: str) -> Lock:
-    """The lock of creating a table of pgjobs' own."""
+    """Return the lock of creating a table of pgjobs' own."""
     return Lock(f"pgjobs {name}", f"The creation of {name}")
 
 
 def watermark(watermark_id: str) -> Lock:
-    """The lock of a watermark."""
+    """Return the lock of a watermark."""
     return Lock(f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
 
 
 def take(session: Session, lock: Lock) -> bool:
-    """Hold a lock until the session ends, unless another session holds it; whether this session holds it now."""
+    """Take a lock until the session ends, unless another session holds it. Return whether this session holds it."""
     [[is_held]] = session.run(f"SELECT pg_try_advisory_lock({_KEY})", lock.name)
     return bool(is_held)
 
 
 def take_in_transaction(session: Session, lock: Lock) -> bool:
-    """The same until the transaction ends that is open."""
+    """Take a lock until the open transaction ends, unless another session holds it. Return whether it was taken."""
     [[is_held]] = session.run(f"SELECT pg_try_advisory_xact_lock({_KEY})", lock.name)
     return bool(is_held)
 
 
 def wait_in_transaction(session: Session, lock: Lock) -> None:
-    """Wait until no other session holds a lock; hold it until the transaction ends that is open."""
+    """Wait until no other session holds a lock, and take it until the open transaction ends."""
     session.run(f"SELECT pg_advisory_xact_lock({_KEY})", lock.name)
 
 
 def wait(session: Session, lock: Lock, seconds: int = LONGEST_WAIT) -> None:
-    """Wait until no other session holds a lock; hold it until the session ends.
+    """Wait until no other session holds a lock, and take it until the session ends.
 
     Args:
-        session: that is to hold it; no transaction is open.
-        lock: to hold.
-        seconds: to wait at most.
+        session: A session without an open transaction.
+        lock: The lock.
+        seconds: The longest time to wait.
 
     Raises:
-        TransientError: the lock was not free in time; the message says who holds it.
+        TransientError: The lock was not released in time. The message names the holder.
     """
     if take(session, lock):
         return
@@ -114,14 +114,14 @@ def wait(session: Session, lock: Lock, seconds: int = LONGEST_WAIT) -> None:
         if error.sqlstate != _LOCK_TIMEOUT:
             raise
         raise TransientError(
-            f"{lock.what} is held by {holder(session, lock)}, which did not end within {seconds} s.",
+            f"{lock.subject} is held by {holder(session, lock)}, which did not end within {seconds} s.",
             "Wait for its end, or end it: SELECT pg_terminate_backend(process).",
             _LOCK_TIMEOUT,
         ) from None
 
 
 def holder(session: Session, lock: Lock) -> str:
-    """The session that holds a lock, in words."""
+    """Return a description of the session that holds a lock."""
     holders = session.run(
         "SELECT l.pid, a.application_name, host(a.client_addr), date_trunc('second', a.backend_start)::text "
         "FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
@@ -145,21 +145,21 @@ _OF_DESK = (
 )
 
 DESK_PROCESS = f"SELECT l.pid FROM {_OF_DESK} AND l.objid = 0 AND l.mode = 'ExclusiveLock'"
-"""A query for the server's process that holds a desk's lock, if any does; its value is the desk's key."""
+"""A query for the server process that holds a desk's lock, if any does. Its parameter is the desk's key."""
 
 
 def take_desk(session: Session, key: int) -> bool:
-    """Hold a snapshot desk's lock until the session ends, unless another session holds it; whether it does now."""
+    """Take a snapshot desk's lock until the session ends, unless another session holds it. Return whether it did."""
     [[is_held]] = session.run("SELECT pg_try_advisory_lock(%s::int, 0)", key)
     return bool(is_held)
 
 
 def read_at_desk(session: Session, key: int, number: int) -> None:
-    """Hold a reader's lock until the session ends. It is shared by all readers of the number."""
+    """Take a reader's lock until the session ends. All readers of a number share it."""
     session.run("SELECT pg_advisory_lock_shared(%s::int, %s::int)", key, number)
 
 
 def read_numbers(session: Session, key: int) -> list[int]:
-    """The numbers of a desk whose locks readers hold, in ascending order."""
+    """Return the numbers of a desk whose locks readers hold, in ascending order."""
     numbers = session.run(f"SELECT DISTINCT l.objid::bigint FROM {_OF_DESK} AND l.objid <> 0 ORDER BY 1", key)
     return [number for [number] in numbers]

@@ -25,7 +25,7 @@ _LOCKED = (
 
 
 def held_relations(session: Session) -> frozenset[int]:
-    """The oids of the tables and views that the session's transaction has locked in any mode."""
+    """Return the oids of the tables and views that the session's transaction has locked, in any mode."""
     oids = session.run(f"SELECT l.relation::bigint FROM {_LOCKED} AND l.granted AND l.pid = pg_backend_pid()")
     return frozenset(oid for [oid] in oids)
 
@@ -35,7 +35,7 @@ def awaited(session: Session, seconds: int) -> Iterator[None]:
     """Limit the wait for each lock in the block. This sets the session's lock_timeout, which stays set.
 
     Raises:
-        TransientError: a lock was not granted in time. The message names the sessions in the way.
+        TransientError: A lock was not granted in time. The message names the sessions in the way.
     """
     session.run("SELECT set_config('lock_timeout', %s, false)", f"{seconds}s")
     try:
@@ -47,7 +47,7 @@ def awaited(session: Session, seconds: int) -> Iterator[None]:
 
 
 def _in_the_way(session: Session, seconds: int) -> TransientError:
-    """The error that names the sessions that hold, or wait for, a lock that keeps readers out."""
+    """Return an error that names the sessions that hold, or wait for, a lock that blocks readers."""
     session.run("ROLLBACK")
     sessions = session.run(
         f"SELECT c.oid::regclass::text, l.granted, l.pid, a.usename, a.application_name FROM {_LOCKED} "

@@ -1,8 +1,8 @@
-"""A process beside the driver that holds a session while executors work.
+"""Sidecar: a process beside the driver that keeps a session open while executors work.
 
-Spark plans in Python processes that end when they have planned, and their connections end with them. A sidecar goes on
-until what it holds is no longer wanted, its connection breaks, or the driver has ended. It reads its assignment, which
-may include secrets, from standard input, and writes to standard output what it took.
+Spark plans in Python processes that end after planning, and their connections end with them. A sidecar continues until
+what it holds is no longer wanted, its connection breaks, or the driver has ended. It reads its assignment, which may
+contain secrets, from standard input, and writes the result of taking hold to standard output.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from jobs.dbaccess.session import Session
 
 
 class Holding(Protocol):
-    """What a sidecar holds. It is pickled before it is taken."""
+    """What a sidecar holds. It is pickled before `take` is called."""
 
     @property
     def period(self) -> float:
-        """Seconds between two calls of `wanted`."""
+        """The seconds between two calls of `wanted`."""
 
     def take(self, session: Session) -> Any:  # noqa: ANN401 - whatever the holding returns
-        """Take hold, and return what was taken."""
+        """Take hold. Return what the process that started the sidecar needs to know."""
 
     def wanted(self, session: Session) -> bool:
-        """Whether to go on holding."""
+        """Return whether to continue."""
 
     def leave(self, session: Session) -> None:
         """Release it."""
@@ -45,8 +45,8 @@ class Assignment:
     """What a sidecar is to do.
 
     Attributes:
-        label: for pg_stat_activity.
-        driver: the id of a process that lives as long as the driver.
+        label: The application_name.
+        driver: The id of a process that lives as long as the driver.
     """
 
     settings: Settings
@@ -56,17 +56,17 @@ class Assignment:
 
 
 def hold_in_sidecar(settings: Settings, label: str, holding: Holding, driver: int | None = None) -> Any:  # noqa: ANN401 - whatever `take` returns
-    """Start a sidecar, and return what it took.
+    """Start a sidecar, and return what `holding.take` returned there.
 
     Args:
-        settings: for its connection.
-        label: for pg_stat_activity.
-        holding: what to take, for how long, and how to release it.
-        driver: the id of the process after whose end nothing is wanted; by default the parent of this process, which
+        settings: The settings of its connection.
+        label: The application_name.
+        holding: What to take, for how long, and how to release it.
+        driver: The id of the process whose end also ends the sidecar. The default is the parent of this process, which
             for Spark's planners is the driver's JVM or its daemon.
 
     Raises:
-        JobError: it could not be taken.
+        JobError: The sidecar could not take hold.
     """
     assignment = Assignment(settings, label, holding, driver or os.getppid())
     sidecar = subprocess.run(
@@ -87,7 +87,7 @@ def hold_in_sidecar(settings: Settings, label: str, holding: Holding, driver: in
 
 
 def main() -> None:
-    """Take hold, answer, and go on in the background: the parent waits for this process to end, and has its answer."""
+    """Take hold, write the answer, and continue in a child process: the caller waits for this one to end."""
     assignment: Assignment = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent's
     try:
         session = connect_pinned(assignment.settings, assignment.label)
@@ -110,7 +110,7 @@ def _answer(answer: object) -> None:
 
 
 def watch(session: Session, holding: Holding, driver: int) -> None:
-    """Hold until it is no longer wanted, the connection breaks, or the driver has ended."""
+    """Hold until that is no longer wanted, the connection breaks, or the driver has ended."""
     with suppress(JobError):
         while _is_running(driver) and holding.wanted(session):
             time.sleep(holding.period)
@@ -118,7 +118,7 @@ def watch(session: Session, holding: Holding, driver: int) -> None:
 
 
 def _is_running(process: int) -> bool:
-    """Whether a process exists. A system reuses an id only after all others, which takes longer than a period."""
+    """Return whether a process exists. Systems reuse an id only after all others, which takes longer than a period."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -15,9 +15,9 @@ class HeldStaging:
     """A load's staging tables, until they are published or discarded.
 
     Attributes:
-        types: of the columns, where the load creates the target; none for a target that exists.
-        keys: of the target.
-        load_id: held along with the tables; empty where it is not known yet.
+        types: The types of the columns if the load creates the target; empty for an existing target.
+        keys: The keys of the target.
+        load_id: The load id to hold, too; empty if it is not known yet.
     """
 
     names: Staging
@@ -28,10 +28,10 @@ class HeldStaging:
     period: float = 0.5
 
     def take(self, session: Session) -> bool:
-        """Wait for another run of the load id, and create the tables; False where a load of this id has finished.
+        """Wait for another run of the load id, and create the tables. Return False if a load of this id has finished.
 
         Raises:
-            UsageError: the load id is taken by another table.
+            UsageError: The load id is taken by another table.
         """
         if self.load_id:
             ledger.await_load(session, self.load_id)
@@ -41,7 +41,7 @@ class HeldStaging:
         return True
 
     def wanted(self, session: Session) -> bool:
-        """Whether the tables still exist."""
+        """Return whether the tables still exist."""
         return staging.exists(session, self.names)
 
     def leave(self, session: Session) -> None:

@@ -1,8 +1,9 @@
-"""A desk gives out moments of the database: one session holds their snapshots, and any other asks it for one.
+"""Snapshot desk: one session holds the snapshots of a source, and other sessions ask it for one, by number.
 
-They talk by the database alone, for executors may reach nothing else, and a standby or a role that may only read has no
-table to write to. Who wants a moment takes a shared advisory lock with its number, and keeps it while reading; the desk
-looks for such locks, and tells by its application_name which snapshot the number stands for. Numbers take turns.
+They communicate through the database only: executors may not reach anything else, and a standby, or a role that may
+only read, has no table to write to. A reader takes a shared advisory lock with the number of a snapshot, and keeps it
+while reading. The desk looks for such locks, and shows the snapshot of the number in its application_name, one number
+after the other.
 
 https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-ADVISORY-LOCKS
 """
@@ -22,26 +23,26 @@ from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.session import Session
 
 BUSY, QUIET = 0.1, 0.5
-"""Seconds between two looks of the desk: while it is asked, and else."""
+"""Seconds between two looks for readers: while there are some, and while there are none."""
 
 FIRST_READER = 60.0
-"""Seconds that a DataFrame's moment waits at least for its first task: executors may have to start before."""
+"""The seconds for which a DataFrame's snapshot waits at least for its first task: executors may have to start."""
 
 GRACE = 30.0
-"""Seconds for which an action may read nothing, between two of its stages, while somebody waits to change the table."""
+"""Seconds for which an action may pause between two of its stages, while another session waits to change the table."""
 
 _PAUSE = 0.03
-"""Seconds between two looks of who asks: shorter than an answer stands."""
+"""Seconds between two looks of a reader for its answer: less than the time for which the desk shows an answer."""
 
 _ACTIONS = 1 << 30
-"""Numbers of actions are below this one; those of DataFrames from here on."""
+"""The numbers of actions are lower than this; those of DataFrames are not."""
 
 _IDLE, _YIELDED = "idle", "yielded"
-"""In place of a snapshot: why it is held no more."""
+"""In place of a snapshot: why it was released."""
 
 _ANSWER = re.compile(r"pgjobs snapshot (\d+)=(\S+)")
 
-# Who holds a table for hours without reading is not to keep out those who change it, and all readers behind them.
+# A snapshot that nobody reads for hours must not block a session that changes the table, and all readers behind it.
 _WAITED_FOR = (
     "SELECT 1 FROM pg_locks held JOIN pg_locks waiting USING (database, relation) WHERE held.pid = pg_backend_pid() "
     "AND held.granted AND NOT waiting.granted AND waiting.mode = 'AccessExclusiveLock' LIMIT 1"
@@ -49,66 +50,66 @@ _WAITED_FOR = (
 
 
 def new_number() -> int:
-    """The number of a DataFrame's moment: no other has it."""
+    """Choose a unique number for a DataFrame's snapshot."""
     return _ACTIONS + secrets.randbelow(_ACTIONS)
 
 
 def number_of_action(execution: str) -> int:
-    """The number of the moment of one of Spark's actions.
+    """Return the number of the snapshot of one of Spark's actions.
 
     Args:
-        execution: Spark's number of it.
+        execution: Spark's number of the action.
     """
     return 1 + int(execution) % (_ACTIONS - 1)
 
 
 def key_of(*parts: object) -> int:
-    """The key of the desk for whatever these tell apart."""
+    """Return the key of the desk that these values identify."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "big") >> 1
 
 
 def is_open(session: Session, key: int) -> bool:
-    """Whether there is a desk."""
+    """Return whether a desk of this key exists."""
     return bool(session.run(locks.DESK_PROCESS, key))
 
 
 def ask(session: Session, key: int, number: int, idle: float) -> Snapshot:
-    """The moment that a number stands for. It is held at least until the session ends.
+    """Ask for the snapshot of a number. It is held at least until the session ends.
 
     Args:
-        session: of whoever wants to read.
-        key: of the desk.
-        number: of a DataFrame or an action; new ones get a new moment.
-        idle: the desk's, to be told.
+        session: The session that will read.
+        key: The key of the desk.
+        number: The number of a DataFrame or an action. A new number gets a new snapshot.
+        idle: The desk's own, for the error message.
 
     Raises:
-        SnapshotLost: it is held no more.
+        SnapshotLost: The snapshot was released.
     """
     locks.read_at_desk(session, key, number)
     while True:
-        found = session.run(
+        desks = session.run(
             f"SELECT application_name, {snapshot.HOLDER} FROM pg_stat_activity WHERE pid = ({locks.DESK_PROCESS})",
             key,
         )
-        if not found:
+        if not desks:
             raise SnapshotLost(
                 "The snapshot is lost: the process or the connection of the driver's that held it has ended.",
                 "Load the DataFrame anew. The server's log tells who ended the connection.",
             )
-        [[name, holder]] = found
+        [[name, holder]] = desks
         answer = _ANSWER.match(name or "")
         if answer and int(answer[1]) == number:
             if answer[2] in (_IDLE, _YIELDED):
-                raise _let_go(answer[2], idle)
+                raise _released(answer[2], idle)
             return Snapshot(answer[2], "", holder)
         time.sleep(_PAUSE)
 
 
-def _let_go(why: str, idle: float) -> SnapshotLost:
+def _released(why: str, idle: float) -> SnapshotLost:
     reason = (
         f"The snapshot idled out: nothing was read in it for {idle:g} s (snapshotIdle)."
         if why == _IDLE
-        else "The snapshot was let go: somebody waited to truncate or alter the table while nothing was read."
+        else "The snapshot was released: somebody waited to truncate or alter the table while nothing was read."
     )
     return SnapshotLost(
         reason,
@@ -119,18 +120,18 @@ def _let_go(why: str, idle: float) -> SnapshotLost:
 
 @dataclass
 class Desk:
-    """What a keeper holds: the snapshots of one source, in one transaction of one session.
+    """What a sidecar holds for readers: the snapshots of one source, in one transaction of one session.
 
-    PostgreSQL lets go of snapshots with their transaction alone. So it ends when no moment has been asked for for a
-    while: then the desk holds nothing but its own lock, until somebody asks for a new one.
+    PostgreSQL releases snapshots only with their transaction. So the transaction ends when nobody has asked for a
+    snapshot for a while. Then the desk holds only its own lock, until somebody asks for a new snapshot.
 
     Attributes:
-        key: one session of a database has it.
-        probe: a SELECT of what will be read, by which it is locked.
-        label: of the source, for pg_stat_activity.
-        idle: seconds that snapshots are held after somebody has read.
-        grace: the same where somebody waits to change the table.
-        now: the clock.
+        key: The key of the desk. One session of a database holds it.
+        probe: A SELECT of what will be read, whose plan locks the tables.
+        label: A name of the source, for the application_name.
+        idle: The seconds for which snapshots are held after the last read.
+        grace: The same while another session waits to change the table.
+        now: The clock, in seconds.
     """
 
     key: int
@@ -141,7 +142,7 @@ class Desk:
     now: Callable[[], float] = time.monotonic
     period: float = field(init=False, default=BUSY)
     _opened: bool = field(init=False, default=False)
-    _moments: dict[int, str] = field(init=False, default_factory=dict)
+    _snapshots: dict[int, str] = field(init=False, default_factory=dict)
     _shown: int = field(init=False, default=-1)
     _holds: bool = field(init=False, default=False)
     _until: float = field(init=False, default=0.0)
@@ -149,58 +150,57 @@ class Desk:
     _patience: float = field(init=False, default=0.0)
 
     def take(self, session: Session) -> bool:
-        """Open the desk, unless another session has it open."""
+        """Open the desk, unless another session has opened it. Return whether this one did."""
         self._opened = locks.take_desk(session, self.key)
         return self._opened
 
     def wanted(self, session: Session) -> bool:
-        """Serve who asks. The desk stays open as long as the driver lives."""
+        """Serve readers. Return True as long as the desk is open, which is until the driver ends."""
         if not self._opened:
             return False
-        asked = locks.read_numbers(session, self.key)
-        if asked:
-            self._serve(session, next((number for number in asked if number > self._shown), asked[0]))
+        numbers = locks.read_numbers(session, self.key)
+        if numbers:
+            self._serve(session, next((number for number in numbers if number > self._shown), numbers[0]))
             self._until = self.now() + max(self.idle, self._patience)
             self._free = self.now() + max(self.grace, self._patience)
-        elif (
-            self._shown >= 0
-        ):  # no answer stands while nobody asks: who asks next is to be seen, however short it reads
+        elif self._shown >= 0:
+            # Without an answer to find, even the shortest reader stays until the desk has seen it.
             self._show(session, "-")
             self._shown = -1
         elif self._holds and self.now() >= self._until:
-            self._let_go(session, _IDLE)
+            self._release(session, _IDLE)
         elif self._holds and self.now() >= self._free and session.run(_WAITED_FOR):
-            self._let_go(session, _YIELDED)
-        self.period = BUSY if asked else QUIET
+            self._release(session, _YIELDED)
+        self.period = BUSY if numbers else QUIET
         return True
 
     def leave(self, session: Session) -> None:
-        """Let go of all."""
+        """Release all snapshots."""
         if self._holds:
             snapshot.release(session)
 
     def _serve(self, session: Session, number: int) -> None:
-        if number not in self._moments:
-            self._moments[number] = self._export(session).id
+        if number not in self._snapshots:
+            self._snapshots[number] = self._export(session).id
             self._patience = FIRST_READER if number >= _ACTIONS else 0.0
-        elif self.period == QUIET:  # tasks have come, after the planner has gone
+        elif self.period == QUIET:  # the planner has gone, and tasks have come
             self._patience = 0.0
         if number != self._shown:
-            self._show(session, f"{number}={self._moments[number]}")
+            self._show(session, f"{number}={self._snapshots[number]}")
             self._shown = number
 
     def _export(self, session: Session) -> Snapshot:
         if self._holds:
             return snapshot.export_another(session, self.probe)
-        moment = snapshot.export(session, self.probe)
+        exported = snapshot.export(session, self.probe)
         self._holds = True
-        return moment
+        return exported
 
-    def _let_go(self, session: Session, why: str) -> None:
+    def _release(self, session: Session, why: str) -> None:
         snapshot.release(session)
         self._holds = False
-        self._moments = {
-            number: why if held not in (_IDLE, _YIELDED) else held for number, held in self._moments.items()
+        self._snapshots = {
+            number: why if held not in (_IDLE, _YIELDED) else held for number, held in self._snapshots.items()
         }
 
     def _show(self, session: Session, answer: str) -> None:

@@ -1,4 +1,4 @@
-"""Writes a stream: each batch all or none, and once, by its id in the ledger."""
+"""Writes a stream: each batch completely or not at all, and once, by its id in the ledger."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class StreamWriter(DataSourceStreamArrowWriter):
     """Copies a batch into staging tables. Spark creates it on the driver for each batch, without the batch's id.
 
     Args:
-        destination: where to.
-        schema: of the rows.
-        stream: names the stream for ever.
+        destination: The destination of the rows.
+        schema: The schema of the rows.
+        stream: The permanent name of the stream.
     """
 
     def __init__(self, destination: Destination, schema: StructType, stream: str) -> None:
@@ -27,7 +27,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         self.stream = stream
         with destination.driver.connect() as session:
             target = destination.settle(session, schema)
-            # An aborted batch without messages did not know its tables, and could not drop them.
+            # An aborted batch whose tasks sent no message could not drop its tables: only a message names them.
             for leftover in staging.left_by_stream(session, target.name, stream):
                 staging.discard(session, leftover)
         self.stage = destination.stage(target, stream=stream)
@@ -40,11 +40,11 @@ class StreamWriter(DataSourceStreamArrowWriter):
 
 
 class StreamCommitter(DataSourceStreamWriter):
-    """Publishes a batch, or discards it. It is created on the driver, and knows the stage by the parts' messages.
+    """Publishes a batch, or discards it. Spark creates it on the driver. The messages of the tasks name the stage.
 
     Args:
-        destination: where to.
-        stream: names the stream for ever.
+        destination: The destination of the rows.
+        stream: The permanent name of the stream.
     """
 
     def __init__(self, destination: Destination, stream: str) -> None:
@@ -52,11 +52,11 @@ class StreamCommitter(DataSourceStreamWriter):
         self.stream = stream
 
     def write(self, iterator: Iterator[object]) -> WriterCommitMessage:
-        """Not here."""
+        """Not supported: `StreamWriter` writes."""
         raise NotImplementedError
 
     def commit(self, messages: Sequence[WriterCommitMessage | None], batchId: int) -> None:  # noqa: N803 - Spark's name
-        """Publish the batch, unless it was published before. Autovacuum keeps the statistics of streams' tables."""
+        """Publish the batch, unless it was published before. Statistics are left to autovacuum."""
         stage = _stage_of(messages)
         if stage is None:
             raise LoadError("Spark commits a batch, and has no word of its parts.", "Nothing was written. Start again.")
@@ -70,5 +70,5 @@ class StreamCommitter(DataSourceStreamWriter):
 
 
 def _stage_of(messages: Sequence[WriterCommitMessage | None]) -> Stage | None:
-    """Where the parts are staged; None without a message of any part."""
+    """Return the stage of the parts, or None if no part sent a message."""
     return next((message.stage for message in messages if isinstance(message, Staged)), None)

@@ -1,7 +1,7 @@
 """Writes for Spark: executors copy parts into staging tables that a sidecar holds; the driver's commit publishes them.
 
-It is the load's own flow (`jobs.flows.load`) with two other ends: Arrow batches come in place of a DataFrame, and Spark
-calls for each step from a process of its own.
+This is the load's own flow (`jobs.flows.load`) with two other ends: the rows are Arrow batches, and Spark calls each
+step in a process of its own.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from jobs.spark.load_tasks import Delivery, deliver_task
 
 @dataclass(frozen=True)
 class Destination:
-    """Where rows are to be written, as the options say.
+    """Where rows are to be written, according to the options.
 
     Attributes:
-        create: create the table where it is missing.
+        create: Whether to create the table if it is missing.
     """
 
     settings: Settings
@@ -49,10 +49,10 @@ class Destination:
         return Driver(self.settings, f"pgjobs pgcopy {self.table}", has_sidecar=True)
 
     def settle(self, session: Session, schema: StructType) -> Target:
-        """Match the columns, by the load's own rules.
+        """Match the columns by the load's own rules.
 
         Raises:
-            UsageError: the data does not fit.
+            UsageError: The data does not fit.
         """
         ledger.ensure(session)
         staging.sweep(session)
@@ -62,10 +62,10 @@ class Destination:
         return target
 
     def stage(self, target: Target, load_id: str = "", stream: str = "") -> Stage | None:
-        """Have a sidecar create staging tables and hold them; None where a load of this id has finished.
+        """Have a sidecar create staging tables and hold them. Return None if a load of this id has finished.
 
         Raises:
-            UsageError: the load id is taken by another table.
+            UsageError: The load id is taken by another table.
         """
         names = staging.plan_staging(target.name, target.columns, stream)
         held = HeldStaging(names, target.name, target.new_types, target.move.keys, load_id)
@@ -75,13 +75,13 @@ class Destination:
 
 @dataclass(frozen=True)
 class Stage:
-    """The staging tables of a write, and where its rows go from there."""
+    """The staging tables of a write, and their target."""
 
     names: Staging
     target: Target
 
     def copy(self, destination: Destination, batches: Iterator[pa.RecordBatch], label: str) -> Staged:
-        """On an executor: copy a part, whatever other attempts do; the message for the driver."""
+        """On an executor: copy a part, whatever other attempts do. Return the message for the driver."""
         delivery = Delivery(destination.settings, self.names, label)
         matches = self.target.matches
         lines = (Counted(encode_arrow.lines(batch, matches), batch.num_rows) for batch in batches)
@@ -98,13 +98,13 @@ class Stage:
         """Make the staged rows part of the target, unless a load of this id has finished.
 
         Args:
-            destination: where to.
-            load_id: names this write for ever.
-            messages: of the tasks that Spark accepted; what other attempts staged does not count.
-            analyzed: refresh the planner's statistics, too.
+            destination: The destination of the write.
+            load_id: The permanent name of this write.
+            messages: The messages of the tasks that Spark accepted. What other attempts staged does not count.
+            analyzed: Whether to refresh the planner's statistics, too.
 
         Raises:
-            JobError: nothing is known to be published.
+            JobError: The rows were not published, or several connections broke, and a rerun shows what happened.
         """
         receipts = [message.receipt for message in messages if isinstance(message, Staged)]
         if len(receipts) != len(messages):
@@ -116,17 +116,17 @@ class Stage:
                 analyze(driver, session, self.target.name, destination.move.mode, published)
 
     def discard(self, destination: Destination) -> None:
-        """Drop what was staged, as far as that is possible now."""
+        """Drop the staging tables, if that is possible now."""
         with destination.driver.connect() as session:
             staging.discard(session, self.names)
 
 
 class Staged(WriterCommitMessage):
-    """A part was copied, or the reason noted why it cannot be.
+    """A part was copied, or an attempt recorded why it cannot be.
 
     Args:
-        stage: where.
-        receipt: of the attempt that did so.
+        stage: The staging tables of the part.
+        receipt: The receipt of the attempt.
     """
 
     def __init__(self, stage: Stage, receipt: Receipt) -> None:
@@ -135,12 +135,12 @@ class Staged(WriterCommitMessage):
 
 
 class BatchWriter(DataSourceArrowWriter):
-    """Writes a DataFrame: all of its rows or none, and once for a load id. It is created on the driver.
+    """Writes a DataFrame: all of its rows or none, and once for a load id. Spark creates it on the driver.
 
     Args:
-        destination: where to.
-        schema: of the rows.
-        load_id: names this write for ever.
+        destination: The destination of the rows.
+        schema: The schema of the rows.
+        load_id: The permanent name of this write.
     """
 
     def __init__(self, destination: Destination, schema: StructType, load_id: str) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a task must know to copy a part into staging."""
+    """What a task needs to copy a part into staging."""
 
     settings: Settings
     staging: Staging
@@ -39,14 +39,14 @@ class Delivery:
 
 
 def plan_parts(lines: DataFrame, delivery: Delivery, *, hashed: bool = False) -> RDD[Receipt]:
-    """An RDD with a partition for each part of the load. Collecting it copies all parts into staging.
+    """Return an RDD with a partition for each part of the load. Collecting it copies all parts into staging.
 
     One RDD both counts the parts and copies them: two DataFrame actions could be planned differently.
 
     Args:
-        lines: finished COPY lines, in one string column.
-        delivery: where they go.
-        hashed: the hash of its row precedes each line.
+        lines: Finished COPY lines, in one string column.
+        delivery: Their destination.
+        hashed: Whether each line is preceded by the hash of its row.
     """
     deserializer = HashedDeserializer() if hashed else BlockDeserializer()
     return _strings(lines, deserializer).mapPartitions(lambda blocks: _deliver_blocks(delivery, blocks))
@@ -55,10 +55,10 @@ def plan_parts(lines: DataFrame, delivery: Delivery, *, hashed: bool = False) ->
 def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
     """Copy one part into staging, whatever other attempts at it do or have done.
 
-    A failure that another attempt would meet, too, is noted for the driver and not raised: Spark would only retry.
+    A failure that would recur in another attempt is recorded for the driver, and not raised: Spark would only retry.
 
     Raises:
-        JobError: a transient failure. Spark runs the task again.
+        JobError: The failure is transient. Spark runs the task again.
     """
     with _connect(delivery, part) as session:
         if not parts.begin_attempt(session, delivery.staging, part, attempt):
@@ -72,7 +72,7 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
 
 
 def _record_failure(session: Session, delivery: Delivery, part: int, attempt: int, reason: str) -> None:
-    """Note a failure; over another connection where this one was closed in the middle of its COPY."""
+    """Record a failure, over another connection if this one was closed in the middle of its COPY."""
     if not session.closed:
         parts.record_failure(session, delivery.staging, part, attempt, reason)
         return
@@ -88,7 +88,7 @@ def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> Receipt:
     """Deliver the part of this task.
 
     Returns:
-        A receipt. As the task's result it tells the driver that Spark accepted this very attempt.
+        A receipt. As the task's result, it shows the driver that Spark accepted this very attempt.
     """
     task = TaskContext.get()
     if task is None:
@@ -104,7 +104,7 @@ class _Passed:
     rows, hashes = 0, 0
 
     def counting(self, blocks: Iterable[Counted]) -> Iterator[Counted]:
-        """Pass blocks on, and count their rows."""
+        """Yield the blocks, and count their rows."""
         for counted in blocks:
             self.rows += counted.rows
             self.hashes += counted.hashes
@@ -116,10 +116,10 @@ def _deliver_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[R
 
 
 def _strings(lines: DataFrame, deserializer: Serializer) -> RDD[Counted]:
-    """The lines as an RDD of blocks, in the way of PySpark's own DataFrame.toJSON.
+    """Return the lines as an RDD of blocks, in the same way as PySpark's own DataFrame.toJSON.
 
-    They leave the JVM as binary: it would decode strings, and put U+FFFD in place of bytes that are not UTF-8. The
-    server refuses these.
+    They leave the JVM as binary. It would decode strings, and replace bytes that are not UTF-8 with U+FFFD, whereas the
+    server rejects them.
     """
     context = lines.sparkSession.sparkContext
     octets = lines.select(lines[LINE].cast("binary").alias(LINE))
@@ -158,7 +158,7 @@ class BlockDeserializer(Serializer):
             yield Counted(line, 1)
 
     def _read_one(self, stream: BufferedReader[Any]) -> bytes | None:
-        """One line that is not yet complete in the buffer; None at the section's end."""
+        """Read a line that is not yet complete in the buffer. Return None at the end of the section."""
         [length] = self._HEADER.unpack(stream.read(self._HEADER.size))
         return None if length == SpecialLengths.END_OF_DATA_SECTION else stream.read(length)
 

@@ -1,4 +1,4 @@
-"""Tables of pgjobs' own in the user's database: found on the user's search_path, and created where they are missing."""
+"""Tables of pgjobs' own in the user's database: found on the user's search_path, and created if they are missing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class OwnTable:
     """A table of pgjobs' own.
 
     Attributes:
-        name: without a schema.
-        columns: as CREATE TABLE takes them.
-        added: columns that later versions added, with their types. They are NULL in rows of earlier versions.
+        name: The name without a schema.
+        columns: The columns, as in CREATE TABLE.
+        added: Columns that later versions added, with their types. They are NULL in rows of earlier versions.
     """
 
     name: str
@@ -27,20 +27,20 @@ class OwnTable:
     added: Mapping[str, str] = field(default_factory=dict)
 
     def quoted(self, session: Session) -> str:
-        """The table's name in a statement.
+        """Return the table's name for a statement.
 
         Raises:
-            UsageError: as `find`.
+            UsageError: As `find`.
         """
         return (self.find(session) or TableName(self.name)).quoted
 
     def find(self, session: Session) -> TableName | None:
-        """The first table of this name on the user's search_path whose owner is trusted; None where there is no table.
+        """Return the first table of this name on the user's search_path with a trusted owner, or None if there is none.
 
-        Others who may create tables there could have created one first, whose triggers would run as this user.
+        Somebody who may create tables there could have created one, whose triggers would run as this user.
 
         Raises:
-            UsageError: the owner of the only one is not trusted.
+            UsageError: There is only one with an owner who is not trusted.
         """
         with session.users_path():
             [[schemas]] = session.run("SELECT pg_catalog.current_schemas(true)")
@@ -56,10 +56,10 @@ class OwnTable:
         return TableName(self.name, trusted) if trusted is not None else None
 
     def ensure(self, session: Session) -> None:
-        """Create the table where it is missing, and the columns that an earlier version did not give it.
+        """Create the table if it is missing, and the columns that an earlier version did not create.
 
         Raises:
-            UsageError: the table's owner is not trusted, or there is no schema to create it in.
+            UsageError: The table's owner is not trusted, or there is no schema to create it in.
         """
         table = self.find(session)
         if table is None:
@@ -75,7 +75,7 @@ class OwnTable:
             )
         columns = ", ".join([self.columns, *(f"{name} {type_}" for name, type_ in self.added.items())])
         with session.transaction():
-            # IF NOT EXISTS alone fails when two sessions create the table at the same time.
+            # IF NOT EXISTS alone fails if two sessions create the table at the same time.
             locks.wait_in_transaction(session, locks.own_table(self.name))
             session.run(f"CREATE TABLE IF NOT EXISTS {table.quoted} ({columns})")
         tell_subscribers(session, table)

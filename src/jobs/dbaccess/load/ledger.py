@@ -22,10 +22,10 @@ _MARKERS = OwnTable(MARKER_TABLE, "update_id TEXT PRIMARY KEY, target_table TEXT
 
 
 def ensure(session: Session) -> None:
-    """Create the marker table where it is missing. For a user who may not create tables, another one creates it once.
+    """Create the marker table if it is missing. A user who may not create tables needs another user to create it once.
 
     Raises:
-        UsageError: the table's owner is not trusted, or there is no schema to create it in.
+        UsageError: The table's owner is not trusted, or there is no schema to create it in.
     """
     _MARKERS.ensure(session)
 
@@ -34,12 +34,12 @@ def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None
     """Check that an id can be recorded.
 
     Args:
-        load_id: names a load for ever.
-        name: what the caller calls it.
-        reserved: bytes that the caller will append.
+        load_id: The id.
+        name: What the caller calls it.
+        reserved: The number of bytes that the caller will append.
 
     Raises:
-        UsageError: it is blank, no text of PostgreSQL's, or too long.
+        UsageError: The id is blank or too long, or PostgreSQL cannot store it as text.
     """
     if not load_id.strip():
         raise UsageError(f"{name} is empty.", "Give an id, or check the variable that was to hold it.")
@@ -51,15 +51,15 @@ def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None
 
 
 def is_recorded(session: Session, load_id: str, target: TableName) -> bool:
-    """Whether a load of this id into this table has finished.
+    """Return whether a load of this id into this table has finished.
 
     Args:
-        session: where the ledger is.
-        load_id: of the load.
-        target: the table under its full name.
+        session: A session of the ledger's database.
+        load_id: The id of the load.
+        target: The table under its full name.
 
     Raises:
-        UsageError: the id is taken by something else.
+        UsageError: The id is taken by something else.
     """
     recorded = recorded_target(session, load_id)
     if recorded is None:
@@ -72,12 +72,12 @@ def check_same_table(load_id: str, recorded: str, target: TableName) -> None:
     """Check that a marker names a table, in full. Luigi writes whatever name its task has.
 
     Args:
-        load_id: of the marker.
-        recorded: the marker's target_table.
-        target: the table under its full name.
+        load_id: The id of the marker.
+        recorded: The marker's target_table.
+        target: The table under its full name.
 
     Raises:
-        UsageError: the marker names another table, or none.
+        UsageError: The marker names another table, or none.
     """
     unquoted = f"{target.schema}.{target.name}"  # markers were written like this before names in them were quoted
     if recorded == unquoted or _parsed(recorded) == target:
@@ -90,7 +90,7 @@ def check_same_table(load_id: str, recorded: str, target: TableName) -> None:
 
 
 def _parsed(recorded: str) -> TableName | None:
-    """The name in a marker; None where it holds none."""
+    """Return the name in a marker, or None if it contains none."""
     try:
         return TableName.parse(recorded)
     except UsageError:
@@ -98,15 +98,15 @@ def _parsed(recorded: str) -> TableName | None:
 
 
 def recorded_target(session: Session, load_id: str) -> str | None:
-    """What the marker of an id names: a table, or whatever another program wrote; None where there is no marker."""
+    """Return what the marker of an id names: a table, or whatever another program wrote. None if there is no marker."""
     markers = session.run(f"SELECT target_table FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id)
     return str(markers[0][0] or "") if markers else None
 
 
 def record(session: Session, load_id: str, target: str) -> bool:
-    """Write the marker in the transaction that is open; False where the id has one already.
+    """Write the marker in the open transaction. Return False if the id has one already.
 
-    Another transaction that has written a marker of this id, and is still open, is waited for.
+    If another transaction has written a marker of this id, this waits until that transaction ends.
     """
     return bool(
         session.change(
@@ -119,19 +119,19 @@ def record(session: Session, load_id: str, target: str) -> bool:
 
 
 def claim_load(session: Session, load_id: str) -> bool:
-    """Hold the load id until this session ends, unless another session holds it; whether this one holds it now."""
+    """Lock the load id until this session ends, unless another session holds it. Return whether this one holds it."""
     return locks.take(session, locks.load(load_id))
 
 
 def await_load(session: Session, load_id: str, seconds: int = locks.LONGEST_WAIT) -> None:
-    """Wait until the session that holds the load id has ended, then hold it.
+    """Wait until the session that holds the load id has ended, then lock the id.
 
     Raises:
-        TransientError: it did not end within so many seconds; the message says who holds it.
+        TransientError: That session did not end in time. The message names it.
     """
     locks.wait(session, locks.load(load_id), seconds)
 
 
 def holder(session: Session, load_id: str) -> str:
-    """The session that holds the load id, in words."""
+    """Return a description of the session that holds the load id."""
     return locks.holder(session, locks.load(load_id))

@@ -1,6 +1,6 @@
 """The modes of a load as SQL: how staged rows become rows of the target. Values in, statements out.
 
-append      INSERT: what the table refuses fails the load
+append      INSERT: a row that the table rejects fails the load
 overwrite   DELETE, then INSERT: readers see the old rows until the commit
 upsert      INSERT .. ON CONFLICT (keys) DO UPDATE
 ignore      INSERT .. ON CONFLICT [(keys)] DO NOTHING
@@ -35,16 +35,16 @@ class OrderBy:
 
     @property
     def quoted(self) -> str:
-        """As it stands in a statement."""
+        """The column and its direction, for a statement."""
         nulls = {None: "", True: " NULLS FIRST", False: " NULLS LAST"}[self.nulls_first]
         return quote_name(self.column) + (" DESC" if self.descending else "") + nulls
 
 
 def parse_order(text: str) -> tuple[OrderBy, ...]:
-    """Read `updated_at desc nulls last, "Weird Name"`.
+    """Parse an order such as `updated_at desc nulls last, "Weird Name"`.
 
     Raises:
-        UsageError: it is not a list of columns with their directions.
+        UsageError: The text is not a list of columns with their directions.
     """
     order: list[OrderBy] = []
     position = 0
@@ -64,10 +64,10 @@ class Move:
     """How staged rows are to become rows of the target.
 
     Attributes:
-        mode: one of MODES.
-        columns: of the target, that the data has.
-        keys: which of them identify a row; for upsert and, where wanted, for ignore.
-        order: of several staged rows with the same keys the first in this order counts; without it, they are an error.
+        mode: One of MODES.
+        columns: The columns of the target that the data has.
+        keys: The columns that identify a row; for upsert and, optionally, for ignore.
+        order: Of staged rows with the same keys, only the first in this order is moved. Without it, they are an error.
     """
 
     mode: str
@@ -77,16 +77,16 @@ class Move:
 
     @property
     def may_leave_out(self) -> bool:
-        """Whether staged rows may be left out: because of a conflict, or of another row with the same key."""
+        """Whether staged rows may be left out because of a conflict, or of another row with the same key."""
         return (
             self.mode == "ignore" or bool(self.order) or (self.mode == "upsert" and set(self.columns) <= set(self.keys))
         )
 
     def check_arguments(self) -> None:
-        """Refuse a mode, keys and an order that do not go together.
+        """Check that the mode, the keys and the order fit together.
 
         Raises:
-            UsageError: says why.
+            UsageError: They do not. The message says why.
         """
         if self.mode not in MODES:
             raise UsageError(f"There is no mode {self.mode!r}.", f"Modes: {', '.join(MODES)}.")
@@ -98,10 +98,10 @@ class Move:
             raise UsageError("--dedupe-order needs keys.", "Give --keys, the columns that identify a row.")
 
     def check_columns(self) -> None:
-        """Refuse keys and an order that name what the data does not have.
+        """Check that the data has the columns that the keys and the order name.
 
         Raises:
-            UsageError: names them.
+            UsageError: It lacks some. The message names them.
         """
         ordered = tuple(order.column for order in self.order)
         for role, names in (("key", self.keys), ("column of --dedupe-order", ordered)):
@@ -113,7 +113,7 @@ class Move:
                 )
 
     def source(self, staged: TableName) -> str:
-        """The rows to move: all that are staged, or one for each key."""
+        """Return a query for the rows to move: all staged rows, or one for each key."""
         columns = quote_names(self.columns)
         if not self.order:
             return f"SELECT {columns} FROM {staged.quoted}"
@@ -122,8 +122,8 @@ class Move:
         return f"SELECT DISTINCT ON ({keys}) {columns} FROM {staged.quoted} ORDER BY {keys}, {order}"
 
     def insert(self, target: TableName, staged: TableName) -> str:
-        """The statement that moves rows, in every mode; overwrite deletes before."""
-        # By another name, for in ON CONFLICT `excluded` is the row that is not inserted, and no table of that name.
+        """Return the statement that moves rows, in every mode. Overwrite deletes rows before."""
+        # The alias is for a table named `excluded`: in ON CONFLICT, that is the row that was not inserted.
         into = f"INSERT INTO {target.quoted} AS target ({quote_names(self.columns)}) {self.source(staged)}"
         if self.mode == "ignore":
             return f"{into} ON CONFLICT {f'({quote_names(self.keys)})' if self.keys else ''} DO NOTHING"
@@ -136,7 +136,7 @@ class Move:
         return "UPDATE SET " + ", ".join(f"{name} = EXCLUDED.{name}" for name in others) if others else "NOTHING"
 
     def counted(self, target: TableName, staged: TableName) -> str:
-        """The upsert, answering how many rows it inserted and how many it updated.
+        """Return the upsert, whose result is how many rows it inserted and how many it updated.
 
         A row that was inserted has no xmax. (A partitioned table does not return xmax: `matching` counts there.)
         """
@@ -146,7 +146,7 @@ class Move:
         )
 
     def matching(self, target: TableName, staged: TableName, equalities: Mapping[str, str]) -> str:
-        """How many rows of the target have a key that is staged; keys are equal by these operators."""
+        """Return a query for how many rows of the target have a staged key. Keys are compared by these operators."""
         same_keys = " AND ".join(f"t.{quote_name(key)} {equalities[key]} s.{quote_name(key)}" for key in self.keys)
         return (
             f"SELECT count(*) FROM {target.quoted} AS t WHERE EXISTS "
@@ -154,9 +154,9 @@ class Move:
         )
 
     def replaced(self, target: TableName, staged: TableName) -> str:
-        """Overwrite in one statement: foreign keys that point here are checked when it ends.
+        """Return overwrite as one statement: foreign keys that reference the table are checked at its end.
 
-        The condition is always true; it makes the DELETE come first.
+        The condition is always true. It causes the DELETE to be executed first.
         """
         return (
             f"WITH gone AS (DELETE FROM {target.quoted} RETURNING 1) {self.insert(target, staged)} "
@@ -164,14 +164,14 @@ class Move:
         )
 
     def repeated_keys(self, staged: TableName) -> str:
-        """How many keys are staged more than once, and how many rows have them."""
+        """Return a query for how many keys are staged more than once, and how many rows have them."""
         return (
             f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} "
             f"GROUP BY {quote_names(self.keys)} HAVING count(*) > 1) AS repeated"
         )
 
     def missing_keys(self, staged: TableName, keys: Iterable[str]) -> str:
-        """How many staged rows have no value in one of these keys."""
+        """Return a query for how many staged rows have NULL in one of these keys."""
         return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(
             f"{quote_name(key)} IS NULL" for key in keys
         )

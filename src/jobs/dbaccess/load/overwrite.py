@@ -28,9 +28,9 @@ class Reference:
     """A foreign key to a table from which rows are deleted.
 
     Attributes:
-        table: the referencing table.
-        inside: all rows of the referencing table are deleted, too.
-        action: pg_constraint's confdeltype.
+        table: The referencing table.
+        inside: Whether all rows of the referencing table are deleted, too.
+        action: The confdeltype in pg_constraint.
     """
 
     table: str
@@ -40,11 +40,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Deletion:
-    """What deleting all rows of a table does.
+    """The effects of deleting all rows of a table.
 
     Attributes:
-        references: every foreign key that it can fire.
-        is_watched: triggers, rules, a view or another server can change its effect.
+        references: The foreign keys whose actions the DELETE can cause.
+        is_watched: Whether triggers, rules, a view or a foreign server can change its effect.
     """
 
     references: tuple[Reference, ...]
@@ -52,7 +52,7 @@ class Deletion:
 
     @property
     def changed_tables(self) -> list[str]:
-        """Referencing tables of which rows would be deleted or changed that are not overwritten."""
+        """The referencing tables, outside of the overwritten one, whose rows would be deleted or changed."""
         return sorted({r.table for r in self.references if not r.inside and r.action in _CHANGES_ROWS})
 
     @property
@@ -67,11 +67,11 @@ class Deletion:
 
 
 def check(session: Session, target: TableName) -> Deletion:
-    """Refuse to overwrite where rows would stay, or rows of other tables would change. A transaction must be open.
+    """Check that overwrite would leave no rows, and change no rows of other tables. A transaction must be open.
 
     Raises:
-        LoadError: names these tables.
-        DatabaseError: the user may not delete.
+        LoadError: It would. The message names the tables.
+        DatabaseError: The user may not delete.
     """
     deletion = _foresee(session, target)
     if deletion.changed_tables:
@@ -84,10 +84,10 @@ def check(session: Session, target: TableName) -> Deletion:
 
 
 def replace_rows(session: Session, move: Move, target: TableName, staged: TableName) -> int:
-    """Delete all rows and insert the staged ones, in the transaction that is open; how many were inserted.
+    """Delete all rows and insert the staged ones, in the open transaction. Return how many were inserted.
 
     Raises:
-        LoadError: rows would stay, or rows of other tables would change.
+        LoadError: Rows would remain, or rows of other tables would change.
     """
     # Excludes other writers, new foreign keys, triggers and policies until the commit. Readers are not blocked.
     session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
@@ -145,12 +145,12 @@ _ON_DELETE = 8
 
 
 def _plans(session: Session, target: TableName) -> list[dict[str, Any]]:
-    """How the server would delete all rows, disregarding policies; one plan, unless rules say otherwise.
+    """Return the server's plans for deleting all rows: one, unless rules add others.
 
-    With row_security off, a policy that would hide rows raises an error. pg_dump does the same.
+    With row_security off, a policy that would hide rows raises an error. pg_dump uses the same setting.
 
     Raises:
-        LoadError: row-level security may hide rows.
+        LoadError: Row-level security may hide rows.
     """
     [[row_security, may_delete]] = session.run(
         "SELECT current_setting('row_security'), has_table_privilege(%s, 'DELETE')", target.quoted
@@ -170,7 +170,7 @@ def _plans(session: Session, target: TableName) -> list[dict[str, Any]]:
 
 
 def _deleted_from(node: object) -> Iterator[TableName]:
-    """The tables from which a plan deletes, from EXPLAIN's JSON."""
+    """Yield the tables from which a plan deletes, from the JSON of EXPLAIN."""
     if isinstance(node, list):
         for item in node:
             yield from _deleted_from(item)

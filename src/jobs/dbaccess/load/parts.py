@@ -37,8 +37,8 @@ class Tally:
     """What is staged of a load.
 
     Attributes:
-        discarded: attempts whose rows are not counted.
-        failure: why the load cannot succeed; None where no attempt has noted a reason.
+        discarded: The number of attempts whose rows are not counted.
+        failure: Why the load cannot succeed, or None if no attempt has recorded a reason.
     """
 
     parts: int
@@ -49,9 +49,9 @@ class Tally:
 
 
 def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -> bool:
-    """Note that an attempt at a part begins; False where the load has failed, so that there is no need for it.
+    """Record that an attempt at a part begins. Return False if the load has failed, so that it need not begin.
 
-    An attempt begins also where another one has claimed the part: that one may not be the one that counts.
+    An attempt also begins if another one has claimed the part, because Spark may not accept that one.
     """
     parts = staging.parts.quoted
     return bool(
@@ -68,8 +68,8 @@ def copy_part(session: Session, staging: Staging, part: int, attempt: int, block
     """Copy a part's lines and claim the part, in one transaction.
 
     Raises:
-        LoadError: the server counted a different number of rows than was sent.
-        DatabaseError: from the server or the connection. Nothing of this attempt remains.
+        LoadError: The server counted a different number of rows than was sent.
+        DatabaseError: The COPY failed. Nothing of this attempt remains.
     """
     meter = Meter(blocks)
     with session.transaction(**COPY_SETTINGS):
@@ -102,13 +102,13 @@ class Meter:
 
 
 def reason(error: JobError) -> str:
-    """Why a part could not be copied, for `record_failure`. Not every error is about a row."""
+    """Return why a part could not be copied, for `record_failure`. Not every error concerns a row."""
     is_row = isinstance(error, (DataRejected, ConstraintViolated))
     return f"{'The server refused a row' if is_row else 'A part could not be copied'}: {error}"
 
 
 def record_failure(session: Session, staging: Staging, part: int, attempt: int, failure: str) -> None:
-    """Note why the load cannot succeed: later attempts end at once, and the driver reports the reason."""
+    """Record why the load cannot succeed: later attempts end at once, and the driver reports the reason."""
     session.change(
         f"UPDATE {staging.parts.quoted} SET failure = %s WHERE part = %s AND attempt = %s",
         failure,
@@ -118,7 +118,7 @@ def record_failure(session: Session, staging: Staging, part: int, attempt: int, 
 
 
 def tally(session: Session, staging: Staging) -> Tally:
-    """What is claimed so far, whether it will count or not. Of a part that was claimed repeatedly, the last claim."""
+    """Return what is claimed so far, accepted or not. If a part was claimed repeatedly, the last claim counts."""
     parts = staging.parts.quoted
     [row] = session.run(
         "SELECT count(*), coalesce(sum(rows), 0)::bigint, coalesce(sum(bytes), 0)::bigint, "
@@ -130,7 +130,7 @@ def tally(session: Session, staging: Staging) -> Tally:
 
 
 def in_progress(session: Session, staging: Staging) -> tuple[int, int]:
-    """Rows and bytes that running COPYs have sent and not claimed yet (PostgreSQL 14's pg_stat_progress_copy)."""
+    """Return the rows and bytes that running COPYs have sent and not yet claimed (by pg_stat_progress_copy)."""
     [[rows, size]] = session.run(
         "SELECT coalesce(sum(tuples_processed), 0)::bigint, coalesce(sum(bytes_processed), 0)::bigint "
         "FROM pg_stat_progress_copy WHERE relid = to_regclass(%s)",

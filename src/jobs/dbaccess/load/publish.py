@@ -25,9 +25,9 @@ class PublishPlan:
     """What to publish.
 
     Attributes:
-        receipts: of the attempts that count, as Spark reported them: one for each part.
-        is_new: the load creates the table.
-        verification: what the table's rows are compared with before the commit; None to compare nothing.
+        receipts: The receipts of the attempts that count, as reported by Spark: one for each part.
+        is_new: Whether the load creates the table.
+        verification: What the table's rows are compared with before the commit, or None to compare nothing.
     """
 
     load_id: str
@@ -50,19 +50,19 @@ class Published:
 
     @property
     def ignored(self) -> int:
-        """Staged rows that were neither inserted nor changed a row: the mode or a trigger left them out."""
+        """How many staged rows were neither inserted nor changed a row, because the mode or a trigger skipped them."""
         return self.staged.rows - self.inserted - self.updated
 
 
 class AlreadyRecorded(LoadError):
-    """The ledger has the load's id already, for the same table. Nothing was published now."""
+    """The ledger already contains the load id, for the same table. Nothing was published."""
 
 
 class CommitUncertain(ConnectionFailed):
-    """The connection broke before COMMIT was answered: the ledger says whether the transaction was committed.
+    """The connection broke before the answer to COMMIT. The ledger shows whether the transaction was committed.
 
     Attributes:
-        published: by the transaction, if it was committed.
+        published: What the transaction published, if it was committed.
     """
 
     def __init__(self, error: ConnectionFailed, published: Published) -> None:
@@ -71,14 +71,14 @@ class CommitUncertain(ConnectionFailed):
 
 
 def publish(session: Session, plan: PublishPlan) -> Published:
-    """Make the staged rows part of the target: all of them, or none when this raises.
+    """Make the staged rows part of the target: all of them, or none if this raises.
 
     Raises:
-        CommitUncertain: it is unknown whether the rows were published.
-        AlreadyRecorded: a transaction with the same load id was committed before.
-        LoadError: the parts do not add up, or a key is staged twice.
-        DatabaseError: the target does not take the rows.
-        UsageError: the load id is taken by another table.
+        CommitUncertain: It is unknown whether the rows were published.
+        AlreadyRecorded: Another transaction has recorded the load id.
+        LoadError: The parts do not add up, or a key is staged twice.
+        DatabaseError: The target rejects the rows.
+        UsageError: The load id is taken by another table.
     """
     published = None
     try:
@@ -125,35 +125,35 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
 
 
 def _record(session: Session, plan: PublishPlan) -> None:
-    """Record the load, before anything else: by the ledger's primary key, publishes of one load id take turns.
+    """Record the load. This comes first: by the ledger's primary key, publishes of one load id wait for each other.
 
-    A session whose connection broke may still be publishing. Then this waits until its transaction has ended.
+    A session whose connection broke may still be publishing. This waits until its transaction ends.
 
     Raises:
-        AlreadyRecorded: the load id was recorded by a transaction that has been committed.
-        UsageError: the load id is taken by another table.
+        AlreadyRecorded: A committed transaction has recorded the load id.
+        UsageError: The load id is taken by another table.
     """
     if not ledger.record(session, plan.load_id, str(plan.target)):
-        ledger.is_recorded(session, plan.load_id, plan.target)  # raises where it is another table's
+        ledger.is_recorded(session, plan.load_id, plan.target)  # raises if the id is another table's
         raise AlreadyRecorded(f"The load id {plan.load_id!r} was recorded by someone else meanwhile.")
 
 
 def _check_counts(session: Session, plan: PublishPlan, published: Published) -> None:
-    """Check that the mode or something in the table may have left rows out.
+    """Check that the mode, or a trigger or rule of the table, can have skipped rows.
 
     Raises:
-        LoadError: nothing may have, so the server counted wrongly.
+        LoadError: Nothing can have, so the server's count is wrong.
     """
     if plan.move.mode in {"append", "overwrite"} and tables.takes_every_row(session, plan.target):
         raise LoadError(
             f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
             f"inserted, though nothing in {plan.target} leaves rows out.",
-            "Nothing was loaded. Look what stands between this job and the server, and run the load again.",
+            "Nothing was loaded. Check what stands between this job and the server, and run the load again.",
         )
 
 
 def _moved(plan: PublishPlan, published: Published, *, missing: bool, renamed: bool, blocks: int) -> Moved:
-    """What is to be verified."""
+    """Return what is to be verified."""
     move = plan.move
     return Moved(
         plan.target,
@@ -166,10 +166,10 @@ def _moved(plan: PublishPlan, published: Published, *, missing: bool, renamed: b
 
 
 def _close_staging(session: Session, plan: PublishPlan) -> Tally:
-    """Keep late attempts out, then settle which of the staged rows count.
+    """Lock out late attempts, then determine which of the staged rows count.
 
-    Spark has all its results. COPYs still running can no longer claim a part, so their sessions are terminated. The
-    claims are read once the tables are locked, because one may have been committed until then.
+    Spark has all of its results. COPYs still running can no longer claim a part, so their sessions are terminated. The
+    claims are read after the tables were locked, because one may be committed until then.
     """
     for pid in staging.end_writers(session, plan.staging):
         logger.info("Terminated a COPY that another attempt at its part outran (process %d of the server).", pid)
@@ -178,7 +178,7 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
 
 
 def _rename_to_target(session: Session, plan: PublishPlan) -> None:
-    """Make the staged table the target, which saves the server writing every row a second time."""
+    """Rename the staged table to the target, so that the server need not write every row a second time."""
     rows = plan.staging.rows.quoted
     session.run(f"ALTER TABLE {rows} RESET (autovacuum_enabled)")
     session.run(f"ALTER TABLE {rows} RENAME TO {quote_name(plan.target.name)}")
@@ -191,10 +191,10 @@ def _create_target(session: Session, plan: PublishPlan) -> None:
 
 
 def _move(session: Session, plan: PublishPlan) -> tuple[int, int]:
-    """Move the rows; how many were inserted, and how many updated."""
+    """Move the rows. Return how many were inserted, and how many updated."""
     target, staged, move = plan.target, plan.staging.rows, plan.move
     if move.mode != "append":
-        # Loads of one table take turns: two that update the same rows in different orders would deadlock.
+        # Loads into one table take turns: two that update the same rows in different orders would deadlock.
         locks.wait_in_transaction(session, locks.publish(target))
     if move.mode == "overwrite":
         return overwrite.replace_rows(session, move, target, staged), 0
@@ -219,7 +219,7 @@ def _upsert(session: Session, plan: PublishPlan) -> tuple[int, int]:
 
 
 def _check_keys_not_null(session: Session, plan: PublishPlan) -> None:
-    """Refuse rows with NULL in a key: they match no row, so that each load of the same data would add them again."""
+    """Check that no key is NULL. Such a row matches no other, so each load of the same data would add it again."""
     nullable = tables.nullable_keys(session, plan.target, plan.move.keys)
     if nullable:
         [[missing]] = session.run(plan.move.missing_keys(plan.staging.rows, nullable))
@@ -231,7 +231,7 @@ def _check_keys_not_null(session: Session, plan: PublishPlan) -> None:
 
 
 def _report_repeated_keys(session: Session, plan: PublishPlan) -> None:
-    """Raise an error that counts the keys which are staged more than once, if there are any."""
+    """Raise an error that counts the keys that are staged more than once, if there are any."""
     if plan.move.keys:
         [[keys, rows]] = session.run(plan.move.repeated_keys(plan.staging.rows))
         if keys:
@@ -242,10 +242,10 @@ def _report_repeated_keys(session: Session, plan: PublishPlan) -> None:
 
 
 def check_target(session: Session, target: TableName, move: Move) -> None:
-    """Refuse, before anything is copied, a mode that a table which exists cannot serve.
+    """Check that an existing table suits the mode, before anything is copied.
 
     Raises:
-        LoadError: a unique index on the keys is missing, or overwriting would leave rows or take other tables' along.
+        LoadError: A unique index on the keys is missing; or overwrite would leave rows, or change other tables' rows.
     """
     if move.mode in KEYED and move.keys and not tables.has_unique_index(session, target, move.keys):
         columns = quote_names(move.keys)

@@ -19,7 +19,7 @@ from jobs.dbaccess.session import Session
 
 
 class PartFailed(LoadError):
-    """An attempt noted why its part, and so the load, cannot succeed."""
+    """An attempt recorded why its part, and therefore the load, cannot succeed."""
 
 
 @dataclass(frozen=True, order=True)
@@ -27,7 +27,7 @@ class Receipt:
     """What a successful task returns to Spark's driver: the part that it copied, and which attempt it was.
 
     Attributes:
-        rows, hashes: how many rows Spark meant, and the sum of their hashes (0 unless the load is verified).
+        rows, hashes: The number of rows that Spark meant, and the sum of their hashes (0 unless the load is verified).
     """
 
     part: int
@@ -38,7 +38,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Claim:
-    """What an attempt copied, by its own account."""
+    """What an attempt reports to have copied."""
 
     rows: int
     bytes: int
@@ -47,11 +47,11 @@ class Claim:
 def accept(session: Session, staging: Staging, receipts: Sequence[Receipt]) -> Tally:
     """Delete the rows of attempts without a receipt, and return what remains staged.
 
-    To be called in the publishing transaction, once the tables are locked: no claim can be committed after that.
+    Call this in the publishing transaction, after the tables were locked, so that no claim can be committed later.
 
     Raises:
-        PartFailed: an attempt noted a reason.
-        LoadError: a part is missing or occurs twice, a receipt has no claim, or rows are missing.
+        PartFailed: An attempt recorded a reason.
+        LoadError: A part is missing or occurs twice, a receipt has no claim, or rows are missing.
     """
     attempts = session.run(f"SELECT part, attempt, rows, bytes, failure FROM {staging.parts.quoted}")
     failure = next((failure for *_, failure in attempts if failure is not None), None)
@@ -75,7 +75,7 @@ def check(claims: Mapping[Receipt, Claim], receipts: Sequence[Receipt]) -> None:
     """Check that each part has one receipt, and each receipt a claim: a crash empties unlogged tables.
 
     Raises:
-        LoadError: a part or a claim is missing.
+        LoadError: A part or a claim is missing.
     """
     if sorted(receipt.part for receipt in receipts) != list(range(len(receipts))):
         raise LoadError("Spark reported a part twice, or not at all.", "Nothing was loaded. Run the load again.")
@@ -109,7 +109,7 @@ def check_all_there(session: Session, staging: Staging, rows: int) -> None:
     """Check that staging holds as many rows as were claimed: a crash empties unlogged tables.
 
     Raises:
-        LoadError: it holds another number of rows.
+        LoadError: It holds another number of rows.
     """
     [[present]] = session.run(f"SELECT count(*) FROM {staging.rows.quoted}")
     if present != rows:

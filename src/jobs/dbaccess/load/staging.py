@@ -1,7 +1,7 @@
-"""Staging: the tables in which a load's rows wait until one transaction publishes them.
+"""Staging: the tables that store a load's rows until one transaction publishes them.
 
-A load has two tables in its target's schema: one holds the rows, the other (`parts`) a row for each attempt at a part.
-Whoever creates them holds their lock, so that other loads can tell them from leftovers.
+A load has two tables in its target's schema: one stores the rows, the other (`parts`) a row for each attempt at a part.
+The session that creates them holds their lock, so that other loads can distinguish them from leftovers.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from jobs.dbaccess.sql import TableName, quote_name, quote_names
 logger = logging.getLogger(__name__)
 
 CLEANUP_LOCK_TIMEOUT = "10s"
-"""How long dropping the tables of a failed load waits for whoever uses them."""
+"""How long a failed load waits for the sessions that use its tables, before it gives up dropping them."""
 
 _ROWS, _PARTS = "pgjobs_rows_", "pgjobs_parts_"
 
 
 @dataclass(frozen=True)
 class Staging:
-    """The names of a load's two tables, and the columns that a COPY line holds, in their order."""
+    """The names of a load's two tables, and the columns of a COPY line, in their order."""
 
     rows: TableName
     parts: TableName
@@ -37,12 +37,12 @@ class Staging:
 
     @property
     def copy_statement(self) -> str:
-        """COPY of lines in text format."""
+        """The COPY statement for lines in text format."""
         return f"COPY {self.rows.quoted} ({quote_names(self.columns)}) FROM STDIN"
 
 
 def plan_staging(target: TableName, columns: Iterable[str], stream: str = "") -> Staging:
-    """Choose names that no other load has, in the target's schema. Those of a stream have a common prefix."""
+    """Choose unique names in the target's schema. The names of one stream's tables have a common prefix."""
     token = (_stream_token(stream) + uuid.uuid4().hex)[:32]
     return _named(target, token, columns)
 
@@ -52,21 +52,21 @@ def _named(target: TableName, token: str, columns: Iterable[str] = ()) -> Stagin
 
 
 def _stream_token(stream: str) -> str:
-    """The first 16 of the 32 hexadecimal digits in the names of a stream's tables; empty for no stream."""
+    """Return the first 16 of the 32 hexadecimal digits in the names of a stream's tables; empty for no stream."""
     return hashlib.sha256(stream.encode()).hexdigest()[:16] if stream else ""
 
 
 def create(
     session: Session, staging: Staging, target: TableName, types: Sequence[str] = (), keys: Sequence[str] = ()
 ) -> None:
-    """Create both tables, and hold them until the session ends.
+    """Create both tables, and lock them until the session ends.
 
     Args:
-        session: that holds them.
-        staging: their names.
-        target: the table that the rows are for.
-        types: of the columns, where the load creates the target; none for a target that exists.
-        keys: of a new target. Without keys the staged table can become the target: see `create_for_new`.
+        session: The session that keeps the lock.
+        staging: Their names.
+        target: The table into which the rows will be loaded.
+        types: The types of the columns if the load creates the target; empty for an existing target.
+        keys: The keys of a new target. Without keys, the staged table can become the target (see `create_for_new`).
     """
     hold(session, staging)
     if types:
@@ -76,15 +76,15 @@ def create(
 
 
 def hold(session: Session, staging: Staging) -> None:
-    """Hold the tables until the session ends: `sweep` drops those that no session holds."""
+    """Lock the tables until the session ends. `sweep` drops tables that no session has locked."""
     locks.wait(session, locks.staging(staging.rows))
 
 
 def create_beside(session: Session, staging: Staging, target: TableName) -> None:
-    """Create both tables for a target that exists.
+    """Create both tables for an existing target.
 
-    The rows' table has the types of the target's columns and none of its constraints. It is unlogged: its rows are
-    written to the write-ahead log when they reach the target.
+    The table of rows has the column types of the target, and none of its constraints. It is unlogged: the rows are
+    written to the write-ahead log when they are moved to the target.
     """
     rows = (
         f"{staging.rows.quoted} WITH (autovacuum_enabled = false) AS "
@@ -97,18 +97,18 @@ def create_for_new(session: Session, staging: Staging, types: Iterable[str], log
     """Create both tables for a target that does not exist.
 
     Args:
-        session: creates them.
-        staging: their names.
-        types: of the columns.
-        logged: the rows' table may become the target. It is unlogged all the same where a publication of logical
-            replication includes it: subscribers are to see the rows under the target's name alone.
+        session: The session that creates them.
+        staging: Their names.
+        types: The types of the columns.
+        logged: Whether the table of rows may become the target. If a publication of logical replication includes it, it
+            is unlogged all the same: subscribers must see the rows under the target's name only.
     """
     columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
     _create(session, staging, f"{staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", logged=logged)
 
 
 def _create(session: Session, staging: Staging, rows: str, *, logged: bool) -> None:
-    """Create both tables in one transaction. A crash empties both or none, so that no rows are lost whose claim stays.
+    """Create both tables in one transaction. A crash empties both or neither, so no claim outlives its rows.
 
     Unlogged tables are not replicated.
     """
@@ -125,23 +125,22 @@ def _create(session: Session, staging: Staging, rows: str, *, logged: bool) -> N
 
 
 def exists(session: Session, staging: Staging) -> bool:
-    """Whether the tables exist: they were neither published nor discarded."""
+    """Return whether the tables exist: they were neither published nor discarded."""
     return bool(session.run("SELECT 1 WHERE to_regclass(%s) IS NOT NULL", staging.parts.quoted))
 
 
 def is_logged(session: Session, staging: Staging) -> bool:
-    """Whether the rows' table survives a crash, and so may become the target."""
+    """Return whether the table of rows survives a crash, and may therefore become the target."""
     query = "SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass(%s)"
     return session.run(query, staging.rows.quoted) == [["p"]]
 
 
 def end_writers(session: Session, staging: Staging) -> list[int]:
-    """Terminate the sessions that write into the tables, and return their process ids.
+    """Terminate the sessions that write to the tables, and return their process ids.
 
-    What they have not committed is rolled back. This is for when no attempt can be of use any more: one that hangs, or
-    whose machine is cut off, could keep its locks for hours. The locks show who writes, also behind a connection
-    pooler. A COPY that waits for its client heeds a termination, and no cancellation. Sessions that this user may not
-    terminate are left alone.
+    Call this when no attempt can be accepted any more: one that hangs, or whose machine is cut off, could keep its
+    locks for hours. The locks identify the writers, also behind a connection pooler. A COPY that waits for its client
+    reacts to a termination, but not to a cancellation. Sessions that this user may not terminate continue.
     """
     terminated = session.run(
         "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -160,7 +159,7 @@ def drop(session: Session, staging: Staging) -> None:
 
 
 def discard(session: Session, staging: Staging) -> None:
-    """Drop the tables of a load that failed, as far as that is possible now."""
+    """Drop the tables of a failed load, if that is possible now."""
     with suppress(JobError), session.transaction():  # the failure that led here is the one to report
         end_writers(session, staging)
         session.run(f"SET LOCAL lock_timeout = '{CLEANUP_LOCK_TIMEOUT}'")
@@ -168,7 +167,7 @@ def discard(session: Session, staging: Staging) -> None:
 
 
 def left_by_stream(session: Session, target: TableName, stream: str) -> list[Staging]:
-    """The tables of a stream's batches that ended without being published or discarded."""
+    """Return the tables of a stream's batches that ended without being published or discarded."""
     names = session.run(
         "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind = 'r' AND n.nspname = %s AND c.relname ~ %s ORDER BY 1",
@@ -179,10 +178,10 @@ def left_by_stream(session: Session, target: TableName, stream: str) -> list[Sta
 
 
 def sweep(session: Session) -> list[str]:
-    """Drop the tables of loads whose driver died, and return the names of those that were dropped.
+    """Drop the tables of loads whose driver died, and return the names of the dropped tables.
 
-    The tables of a running load are held. Tables of other users, and those that a task still copies into, are left to
-    the next sweep. A table that cannot be dropped, because a view depends on it, say, is reported and stays.
+    The tables of a running load are locked. Tables of other users, and those that a task still copies into, are left
+    to a later sweep. A table that cannot be dropped, for example because a view depends on it, is reported and remains.
     """
     leftovers = session.run(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -207,6 +206,6 @@ def sweep(session: Session) -> list[str]:
 
 
 def _is_free(session: Session, table: TableName) -> bool:
-    """Whether no load holds a staging table; then no other session takes it before the transaction ends."""
+    """Return whether no load holds a staging table. If so, this transaction holds its lock."""
     rows = table.sibling(_ROWS + table.name.rpartition("_")[2])
     return locks.take_in_transaction(session, locks.staging(rows))

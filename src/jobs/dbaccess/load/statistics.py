@@ -1,4 +1,4 @@
-"""The planner's statistics after a load: what to ANALYZE, at a cost that is small beside the load's."""
+"""The planner's statistics after a load: which tables to ANALYZE, at a cost that is small compared to the load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 SHARE = 0.1
-"""The share of a partitioned table's rows from which on a load has all of it analyzed: autovacuum's own default."""
+"""If a load changed this share of a partitioned table's rows, all of it is analyzed. It is autovacuum's default."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ def refresh(session: Session, table: TableName, changed: int | None) -> None:
     """Analyze what a load changed.
 
     Args:
-        session: where the table is.
-        table: that was loaded.
-        changed: rows, at least; None where all were.
+        session: A session of the table's database.
+        table: The table that was loaded.
+        changed: The least number of rows that were changed, or None for all rows.
     """
     [[kind]] = session.run("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", table.quoted)
     names = [table] if kind != PARTITIONED else worth_reading(table, _partitions(session, table), changed)
@@ -37,9 +37,9 @@ def refresh(session: Session, table: TableName, changed: int | None) -> None:
 
 
 def worth_reading(table: TableName, partitions: Sequence[Partition], changed: int | None) -> list[TableName]:
-    """All of a partitioned table where much of it changed; else the partitions that were never analyzed.
+    """Return a partitioned table if much of it changed, or else its partitions that were never analyzed.
 
-    The others are left to autovacuum, which knows for each how much has changed.
+    Other partitions are left to autovacuum, which knows how much of each has changed.
     """
     known = sum(max(partition.rows, 0) for partition in partitions)
     if changed is None or changed >= SHARE * known:

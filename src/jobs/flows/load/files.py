@@ -1,4 +1,4 @@
-"""Files as a load reads them: no record is read wrongly, left out or turned into NULLs without a word."""
+"""Files as a load reads them: no record is silently misread, skipped or replaced with NULLs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Files:
-    """What is to be read.
+    """The files to read.
 
     Attributes:
-        options: of Spark's reader, as they were given.
-        schema: columns and types as DDL; empty for those that Spark finds.
-        select: a query over the view `source`; empty for all of it.
+        options: The options of Spark's reader, as given.
+        schema: Columns and types as DDL; empty for those that Spark infers.
+        select: A query over the view `source`; empty for all rows.
     """
 
     paths: Sequence[str]
@@ -48,10 +48,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Rows:
-    """What was read.
+    """The rows of files.
 
     Attributes:
-        malformed: how many records Spark could not read as they are: left out, or NULL in part.
+        malformed: The number of records that Spark could not read: they are left out, or NULL in part.
     """
 
     df: DataFrame
@@ -62,7 +62,7 @@ def check(files: Files) -> None:
     """Check what can be checked without Spark.
 
     Raises:
-        UsageError: an option is unknown or stands twice, or --schema does not suit the format.
+        UsageError: An option is unknown or stands twice, or --schema does not suit the format.
     """
     file_options.mode_of(file_options.parse_options(files.options, files.file_format))
     if files.schema and files.file_format not in PARSED:
@@ -76,33 +76,33 @@ def load(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) ->
     """Load files.
 
     Args:
-        job: what is asked for.
-        files: what is to be read.
-        start_spark: gives the session; not asked for a load that is done already.
+        job: The load.
+        files: The files.
+        start_spark: A function that returns the session. It is not called if a load of this id has finished.
 
     Raises:
-        UsageError: what is asked for cannot be right; nothing was copied.
-        JobError: the load failed; nothing of it is in the table.
+        UsageError: The arguments are invalid. Nothing was copied.
+        JobError: The load failed. Nothing of it is in the table.
     """
     check(files)
     malformed = 0
 
     def rows() -> DataFrame:
         nonlocal malformed
-        found = read(start_spark(), files)
-        malformed = found.malformed
-        return found.df
+        rows_read = read(start_spark(), files)
+        malformed = rows_read.malformed
+        return rows_read.df
 
-    with malformed_told():
+    with malformed_translated():
         report = run(job, rows)
     return replace(report, records_malformed=malformed)
 
 
 def read(spark: SparkSession, files: Files) -> Rows:
-    """The rows of files.
+    """Read files.
 
     Raises:
-        UsageError: the schema or an option cannot be right.
+        UsageError: The schema or an option is invalid.
     """
     rows = _read(spark, files)
     if not files.select:
@@ -122,14 +122,14 @@ def _read(spark: SparkSession, files: Files) -> Rows:
         return Rows(reader.option("mode", mode).load(paths))
     name = file_options.value_of(stated, "columnNameOfCorruptRecord", MALFORMED)
     reader = reader.option("columnNameOfCorruptRecord", name)
-    # A malformed record is to be seen here, and not in Spark's error: that quotes it.
-    found = (
+    # A malformed record must be detected here, because Spark's own error quotes it.
+    inferred = (
         _with_schema(reader, files.schema).option("mode", PERMISSIVE if mode == FAILFAST else mode).load(paths).schema
     )
-    inferred_malformed = name in found.names and not files.schema
-    columns = [field for field in found if field.name != name]
+    inferred_malformed = name in inferred.names and not files.schema
+    columns = [field for field in inferred if field.name != name]
     if not columns:  # of no file, or of empty ones
-        return Rows(reader.schema(found).load(paths))
+        return Rows(reader.schema(inferred).load(paths))
     if files.file_format == "csv" and (files.schema or file_options.are_headers_own([field.name for field in columns])):
         reader = reader.options(**file_options.completed(stated, {"enforceSchema": "false"}))
     schema = t.StructType([*columns, t.StructField(name, t.StringType())])
@@ -141,7 +141,7 @@ def _read(spark: SparkSession, files: Files) -> Rows:
             "Spark could not read some records, and gave them a column of their own.",
             'Name the columns with --schema "id INT, name STRING", or give --option mode=DROPMALFORMED.',
         )
-    keep = name in found.names
+    keep = name in inferred.names
     malformed = 0 if mode == FAILFAST else _count(marked, name)
     if malformed:
         done = "left out" if mode == DROPMALFORMED else "NULL in what Spark could not read"
@@ -151,10 +151,10 @@ def _read(spark: SparkSession, files: Files) -> Rows:
 
 
 def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
-    """The reader with a schema, if any.
+    """Return the reader with a schema, if any.
 
     Raises:
-        UsageError: it is no list of columns.
+        UsageError: The schema is no list of columns.
     """
     if not schema:
         return reader
@@ -168,13 +168,13 @@ def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
 
 
 def _is_whole(df: DataFrame, name: str, mode: str, *, all_columns: bool) -> Column:
-    """Of each row, whether Spark could read its record; where records must not be malformed, an error for one that is.
+    """Return a column that is true for rows whose record Spark could read. With FAILFAST, others raise an error.
 
     Args:
-        df: the rows.
-        name: of the column of malformed records.
-        mode: what to do about them.
-        all_columns: have Spark read them all, for a value of a column that is not read is not found malformed.
+        df: The rows.
+        name: The name of the column of malformed records.
+        mode: What to do about malformed records.
+        all_columns: Whether to have Spark read all columns: it does not detect malformed values in others.
     """
     whole = _nulls(df, name) <= _MOST if all_columns else f.lit(True)
     refused = f.raise_error(f.concat(f.lit(_MARK), f.input_file_name())).cast("boolean")
@@ -182,39 +182,39 @@ def _is_whole(df: DataFrame, name: str, mode: str, *, all_columns: bool) -> Colu
 
 
 def _nulls(df: DataFrame, name: str) -> Column:
-    """A number that Spark cannot have without reading every column."""
+    """Return a number that Spark cannot compute without reading every column."""
     return f.hash(*[df[backquoted(column)].isNull() for column in df.columns if column != name])
 
 
 def _count(df: DataFrame, name: str) -> int:
-    """How many records are malformed. It reads them once more: accumulators count a task that is retried twice."""
+    """Count the malformed records. This reads all records again: accumulators count a retried task twice."""
     [row] = df.agg(f.count(f.when(df[backquoted(name)].isNotNull(), 1)), f.max(_nulls(df, name))).collect()
     return int(row[0])
 
 
 def _raise_first(df: DataFrame, name: str) -> None:
-    """Raise the error of a malformed record that is there."""
+    """Raise the error of a malformed record."""
     df.where(_is_whole(df, name, FAILFAST, all_columns=True)).agg(f.max(_nulls(df, name))).collect()
 
 
 @contextmanager
-def malformed_told() -> Iterator[None]:
-    """Raise our own errors in place of Spark's of records that it cannot read: its own quote the record.
+def malformed_translated() -> Iterator[None]:
+    """Raise our own errors in place of Spark's errors for malformed records, which quote the record.
 
     Raises:
-        LoadError: a record is malformed, or another header than expected.
+        LoadError: A record is malformed, or a header is not the expected one.
     """
     try:
         yield
     except Exception as error:
-        told = told_of(_messages(error))
-        if told is None:
+        translated = malformed_error(_messages(error))
+        if translated is None:
             raise
-        raise told from None
+        raise translated from None
 
 
 def _messages(error: Exception) -> str:
-    """All that an error and its causes say."""
+    """Return the messages of an error and its causes."""
     texts, cause = [str(error)], getattr(error, "java_exception", None)
     while cause is not None:
         texts.append(str(cause.toString()))
@@ -222,9 +222,9 @@ def _messages(error: Exception) -> str:
     return "\n".join(texts)
 
 
-def told_of(message: str) -> LoadError | None:
-    """What Spark's message says of a record, without its values; None where it is about something else."""
-    marked = re.search(rf"{_MARK}(\w+:/\S*)", message)  # a plan that Spark shows holds the mark, and no file
+def malformed_error(message: str) -> LoadError | None:
+    """Return what Spark's message says of a record, without its values, or None if it concerns something else."""
+    marked = re.search(rf"{_MARK}(\w+:/\S*)", message)  # a plan that Spark shows contains the mark, but no file
     file = re.search(r"(?:reading file|CSV file:) (\S+?)\.?(?:\s|$)", message)
     where = f" of {file.group(1)}" if file else ""
     if marked:

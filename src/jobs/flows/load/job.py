@@ -34,16 +34,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoadJob:
-    """What is asked for.
+    """A load to do.
 
     Attributes:
-        load_id: names this load for ever: a second one of the same id does nothing.
-        keys: the columns that identify a row, for upsert and ignore.
-        order: which of several rows with the same keys counts.
-        create: create the table where it is missing.
-        copying: how rows are copied.
-        wait_for_load: seconds to wait at most for another run of the load id.
-        verify: compare what the table holds with what Spark meant, before the commit.
+        load_id: The permanent name of this load: a second load of the same id does nothing.
+        keys: The columns that identify a row, for upsert and ignore.
+        order: Of rows with the same keys, only the first in this order is loaded.
+        create: Whether to create the table if it is missing.
+        copying: How rows are copied.
+        wait_for_load: The longest time to wait for another run of the load id, in seconds.
+        verify: Whether to compare the table's rows with what Spark meant, before the commit.
     """
 
     table: TableName
@@ -59,7 +59,7 @@ class LoadJob:
 
     @property
     def move(self) -> Move:
-        """How staged rows are moved; the columns are settled when the data is known."""
+        """How staged rows are moved. The columns are settled when the data is known."""
         return Move(self.mode, (), self.keys, self.order)
 
 
@@ -81,25 +81,25 @@ def load_dataframe(
     """Load a DataFrame into a table, all of its rows or none.
 
     Args:
-        df: the rows; columns are matched with the table's by name.
+        df: The rows. Their columns are matched with the table's by name.
         table: `[schema.]table`.
-        settings: where the database is.
+        settings: The settings of the connection.
         mode: "append", "overwrite" (replace all rows), "upsert" (insert, or update the row with the same keys) or
             "ignore" (insert rows whose keys are not in the table).
-        keys: the columns that identify a row, for upsert and ignore.
-        load_id: names this load: once one of this id has been published, another does nothing.
+        keys: The columns that identify a row, for upsert and ignore.
+        load_id: The name of this load: after a load of this id was published, another one does nothing.
             Without it, each call is a load of its own.
-        dedupe_order: such as "updated_at desc": of several rows with the same keys the first counts.
-            Without it they are an error.
-        create: create the table where it is missing; keys become its primary key.
-        parallelism: the most connections at once; by default half of what the server has free.
-        strip_nul: leave NUL characters out of text, instead of refusing them.
-        wait_for_load: seconds to wait at most for another run of this load id.
-        verify: compare what the table holds with what Spark meant, by sums of hashes, before the commit.
+        dedupe_order: For example "updated_at desc": of rows with the same keys, only the first is loaded.
+            Without it, they are an error.
+        create: Whether to create the table if it is missing. The keys become its primary key.
+        parallelism: The most connections at once; by default half of the server's free connections.
+        strip_nul: Whether to remove NUL characters from text instead of refusing them.
+        wait_for_load: The longest time to wait for another run of this load id, in seconds.
+        verify: Whether to compare the table's rows with what Spark meant, by sums of hashes, before the commit.
 
     Raises:
-        UsageError: the data does not fit the table, or the arguments cannot be right; nothing was copied.
-        JobError: the load failed; nothing of it is in the table.
+        UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
+        JobError: The load failed. Nothing of it is in the table.
     """
     job = LoadJob(
         table=TableName.parse(table),
@@ -117,16 +117,16 @@ def load_dataframe(
 
 
 def new_load_id() -> str:
-    """An id for a load that was given none."""
+    """Return an id for a load that was given none."""
     return f"pgjobs-{uuid.uuid4()}"
 
 
 def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
-    """Do the load. The input is not read where a load of this id has finished.
+    """Do the load. The input is not read if a load of this id has finished.
 
     Args:
-        job: what is asked for.
-        read: gives the rows.
+        job: The load.
+        read: A function that returns the rows.
     """
     watch = Stopwatch()
     job.move.check_arguments()
@@ -153,7 +153,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
 
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:
-    """Take the load id, waiting for another run that holds it; whether this load has finished before."""
+    """Lock the load id, after waiting for another run of it. Return whether a load of this id has finished."""
     if not ledger.claim_load(session, job.load_id):
         who = ledger.holder(session, job.load_id)
         logger.warning(
@@ -164,10 +164,10 @@ def _take_load_id(session: Session, job: LoadJob) -> bool:
 
 
 def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
-    """How rows are written for their hashes.
+    """Return how rows are written for their hashes.
 
     Raises:
-        UsageError: the table's rows cannot be read back.
+        UsageError: The table's rows cannot be read back.
     """
     if table is not None:
         verify.check_target(session, table)
@@ -180,10 +180,10 @@ def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
 def _stage_and_publish(
     driver: Driver, session: Session, job: LoadJob, df: DataFrame, target: Target, *, watch: Stopwatch
 ) -> Published | None:
-    """Copy into staging and publish; start over in a new staging where parts need not fit together.
+    """Copy into staging and publish. Start over in a new staging if parts need not fit together.
 
     Returns:
-        None where another run published this load id meanwhile.
+        What was published, or None if another run has published this load id.
     """
     for start in range(FRESH_STARTS + 1):
         names = staging.plan_staging(target.name, target.columns)

@@ -1,6 +1,6 @@
-"""Progress of a copy while it runs: what the server itself counts, asked on the driver's idle connection.
+"""Progress of a copy while it runs, from the server's own counts, over the driver's idle connection.
 
-Asking also keeps that connection from looking idle to whatever stands between.
+These queries also keep a firewall or proxy from closing the connection as idle.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ TERMINAL_PERIOD = 1.0
 """Seconds between two updates of the line on a terminal."""
 
 LOG_PERIOD = 10.0
-"""Seconds between two lines in a log: six a minute are enough to see that it moves."""
+"""Seconds between two lines in a log. Six a minute are enough to see progress."""
 
 
 class Progress:
     """As a context manager, shows a line of progress until its block ends.
 
-    The session belongs to this object's thread meanwhile.
+    Until then, this object's thread owns the session.
     """
 
     def __init__(self, session: Session, names: Staging, parts: int, out: TextIO | None = None) -> None:
@@ -51,7 +51,7 @@ class Progress:
 
     def _watch(self) -> None:
         period = TERMINAL_PERIOD if self._out.isatty() else LOG_PERIOD
-        with suppress(JobError):  # a broken connection is for the publish to find, not for a line of progress
+        with suppress(JobError):  # publish handles a broken connection
             while not self._done.wait(period):
                 self._show()
 
@@ -70,7 +70,7 @@ class Progress:
 
 
 def progress_line(parts: int, all_parts: int, rows: int, size: int, seconds: float) -> str:
-    """Parts done, rows and speed, in one line."""
+    """Return parts done, rows and speed as one line."""
     width = 20
     filled = width * parts // all_parts if all_parts else width
     bar = "#" * filled + "." * (width - filled)

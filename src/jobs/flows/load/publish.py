@@ -1,9 +1,11 @@
-"""The driver's part in a load's promise: staging tables that do not outlive it, and one publish whatever breaks.
+"""What the driver does for a load's promise: it drops staging tables on failure, and publishes once, whatever breaks.
 
-A driver may lose its connection at any moment, and the server may not notice that for minutes. Another session then
-takes the broken one's place: it terminates that session's server process, takes over what it held, and publishes. The
-ledger decides what a lost answer to COMMIT meant: a publish records the load id first, so that it waits for a
-transaction that is still at it, and finds the id where that was committed.
+A driver can lose its connection at any moment, and the server may take minutes to notice. Then another session replaces
+the broken one: it terminates that session's server process, takes its locks, and publishes. After a lost answer to
+COMMIT, the ledger shows what happened: each publish records the load id first, so it waits for a transaction of the
+same id that is still open, and finds the id if that transaction was committed.
+
+Jobs and `pgcopy` share this. They differ in who holds the locks: the driver's own session, or a sidecar.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.load.target import Target
 
 RECONNECTIONS = 2
-"""How often a publish goes on over another connection: one may have broken while rows were copied, one since."""
+"""How often a publish connects again: one connection may have broken while rows were copied, and one since."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,8 @@ class Driver:
     """How a load's driver connects.
 
     Attributes:
-        label: for pg_stat_activity.
-        has_sidecar: a sidecar process holds the load's id and its staging tables; else the driver's own session does.
+        label: The application_name.
+        has_sidecar: Whether a sidecar process holds the locks of the load, instead of the driver's own session.
     """
 
     settings: Settings
@@ -44,12 +46,12 @@ class Driver:
     has_sidecar: bool = False
 
     def connect(self) -> Session:
-        """A session of the driver's."""
+        """Open a session of the driver."""
         return connect_pinned(self.settings, self.label)
 
     @contextmanager
     def usable(self, session: Session) -> Iterator[Session]:
-        """The session, or, where its connection broke, another one in its place."""
+        """Yield the session, or another one in its place if its connection broke."""
         if not session.closed:
             yield session
             return
@@ -60,7 +62,7 @@ class Driver:
 
 @contextmanager
 def staging_tables(driver: Driver, session: Session, names: Staging, target: Target) -> Iterator[None]:
-    """Create staging tables for the block, which publishes them; drop them when it raises."""
+    """Create staging tables for the block, which publishes them. Drop them if it raises."""
     staging.create(session, names, target.name, target.new_types, target.move.keys)
     try:
         yield
@@ -74,7 +76,7 @@ def staging_tables(driver: Driver, session: Session, names: Staging, target: Tar
 
 @contextmanager
 def taken_over(driver: Driver, session: Session, plan: PublishPlan) -> Iterator[Session]:
-    """Another session in place of one whose connection broke, which holds what that one held."""
+    """Yield another session in place of one whose connection broke. It holds the locks that the broken one held."""
     with driver.usable(session) as replacement:
         if not driver.has_sidecar:
             ledger.await_load(replacement, plan.load_id)
@@ -83,19 +85,19 @@ def taken_over(driver: Driver, session: Session, plan: PublishPlan) -> Iterator[
 
 
 def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Published | None:
-    """Publish, also over a connection that has broken or breaks.
+    """Publish, over another connection if this one has broken or breaks.
 
     Args:
-        driver: connects again.
-        session: of the driver.
-        plan: what to publish.
+        driver: How to connect again.
+        session: The driver's session.
+        plan: What to publish.
 
     Returns:
-        What was published; None where another run has published this load id.
+        What was published, or None if another run has published this load id.
 
     Raises:
-        UsageError: the load id is taken by another table.
-        JobError: the staged rows cannot be published; or each connection broke, and a rerun tells.
+        UsageError: The load id is taken by another table.
+        JobError: The staged rows cannot be published; or several connections broke, and a rerun shows what happened.
     """
     published = None
     with ExitStack() as replacements:
@@ -116,7 +118,7 @@ def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Publish
 
 
 def analyze(driver: Driver, session: Session, target: TableName, mode: str, published: Published) -> None:
-    """Refresh the planner's statistics. A load that is published does not fail for want of them."""
+    """Refresh the planner's statistics. A failure is only logged, since the rows are loaded."""
     changed = None if mode == "overwrite" else published.inserted + published.updated
     try:
         with driver.usable(session) as usable:

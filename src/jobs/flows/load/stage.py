@@ -33,8 +33,8 @@ class Copying:
     """How to copy.
 
     Attributes:
-        parallelism: the most connections at once; None to choose by how many the server has free.
-        strip_nul: leave NUL characters out of text instead of refusing them.
+        parallelism: The most connections at once, or None to choose by the server's free connections.
+        strip_nul: Whether to remove NUL characters from text instead of refusing them.
     """
 
     parallelism: int | None = None
@@ -58,7 +58,7 @@ def copy(
     """Copy all rows into staging, and return the receipts of the attempts that Spark accepted, one for each part.
 
     Raises:
-        RowsMayDiffer: the load must start over, in a new staging.
+        RowsMayDiffer: The load must start over in a new staging.
     """
     names, context = delivery.staging, df.sparkSession.sparkContext
     group = names.rows.name
@@ -76,7 +76,7 @@ def copy(
 
 
 def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Column] | None:
-    """The function from a row's values to its hash, where the load is to be verified; else None."""
+    """Return a function from a row's values to its hash, or None if the load is not verified."""
     if target.row is None:
         return None
     return partial(row_hash, matches=target.matches, forms=target.row.forms, strip_nul=how.strip_nul)
@@ -84,7 +84,7 @@ def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Colum
 
 @contextmanager
 def _indeterminacy_translated() -> Iterator[None]:
-    """Raise RowsMayDiffer where Spark itself gives a job up, because it knows that the input is indeterminate."""
+    """Raise RowsMayDiffer if Spark itself aborts a job because it knows that the input is indeterminate."""
     try:
         yield
     except Exception as error:
@@ -94,7 +94,7 @@ def _indeterminacy_translated() -> Iterator[None]:
 
 
 def choose_connections(session: Session, parts: int) -> int:
-    """The number of connections that the server's free ones allow. It is logged where it bounds the load."""
+    """Return how many connections the server's free ones allow. If that limits the load, it is logged."""
     server = capacity(session)
     chosen = server.share()
     if chosen < parts:
@@ -110,10 +110,10 @@ def choose_connections(session: Session, parts: int) -> int:
 
 @contextmanager
 def failures_explained(df: DataFrame, target: Target) -> Iterator[None]:
-    """Where a part failed for text that PostgreSQL does not take, name the columns: the server does not.
+    """If a part fails because text is not UTF-8, name the columns in the error: the server does not.
 
     Raises:
-        LoadError: a part failed.
+        LoadError: A part failed.
     """
     try:
         yield
@@ -124,13 +124,13 @@ def failures_explained(df: DataFrame, target: Target) -> Iterator[None]:
 
 
 def _raise_not_utf8(df: DataFrame, target: Target) -> None:
-    """Raise an error that names the columns in which text holds NUL, or bytes that are not UTF-8, if there are any."""
+    """Raise an error that names the columns whose text contains NUL or is not UTF-8, if there are any."""
     strings = [match.source for match in target.matches if nul.may_hold(match.spark_type)]
     columns = nul.columns_with_nul(df, strings)
     if columns:
         raise LoadError(
             f"PostgreSQL's text holds no NUL character, and there are some in {', '.join(columns)}.",
-            "Nothing was loaded. Clean the column, or give --nul strip to leave them out.",
+            "Nothing was loaded. Clean the column, or give --nul strip to remove them.",
         ) from None
     nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
     columns = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))

@@ -27,8 +27,8 @@ class Target:
     """The table under its full name, the columns that match, and how rows are moved there.
 
     Attributes:
-        is_new: the load creates the table.
-        row: how rows are written for their hashes, where the load is to be verified; else None.
+        is_new: Whether the load creates the table.
+        row: How rows are written for their hashes, or None if the load is not verified.
     """
 
     name: TableName
@@ -44,26 +44,26 @@ class Target:
 
     @property
     def new_types(self) -> tuple[str, ...]:
-        """Their types, as SQL writes them, where the load creates the table; none for a table that exists."""
+        """Their types, as SQL writes them, if the load creates the table; empty for an existing table."""
         return tuple(match.target.type_name for match in self.matches) if self.is_new else ()
 
     def plan(self, load_id: str, staging: Staging, receipts: Sequence[Receipt]) -> PublishPlan:
-        """What to publish when all parts are staged.
+        """Return what to publish when all parts are staged.
 
         Args:
-            load_id: names the load for ever.
-            staging: where its rows are.
-            receipts: of the attempts that Spark accepted.
+            load_id: The id of the load.
+            staging: The staging tables.
+            receipts: The receipts of the attempts that Spark accepted.
         """
         verification = Verification(self.row, verify.meant_by(receipts)) if self.row else None
         return PublishPlan(load_id, self.name, staging, tuple(receipts), self.move, self.is_new, verification)
 
 
 def find_table(session: Session, name: TableName, create: bool) -> Table | None:
-    """The table, or None where the load creates it. Whether it can be created is checked before the input is read.
+    """Return the table, or None if the load is to create it. Whether it can is checked before the input is read.
 
     Raises:
-        UsageError: the table does not exist and is not to be created, takes no rows, or its schema is missing.
+        UsageError: The table does not exist and must not be created, or cannot store rows, or its schema is missing.
     """
     table = tables.find_table(session, name)
     if table is not None and table.kind not in _TAKES_ROWS:
@@ -79,7 +79,7 @@ def find_table(session: Session, name: TableName, create: bool) -> Table | None:
 
 
 _TAKES_ROWS = ("r", "p", "v", "f")
-"""pg_class's relkinds: table, partitioned table, view, foreign table."""
+"""The relkinds in pg_class of a table, partitioned table, view and foreign table."""
 
 _OTHER_KINDS = {
     "m": "a materialised view",
@@ -95,15 +95,15 @@ def settle_target(session: Session, name: TableName, table: Table | None, schema
     """Match the data with the table, existing or new, and check that the mode suits it.
 
     Args:
-        session: where the table is.
-        name: of the table.
-        table: what the catalogue says of it, or None where the load creates it.
-        schema: of the data.
-        move: the mode, its keys and order; its columns are settled here.
+        session: A session of the table's database.
+        name: The table's name.
+        table: The table in the catalog, or None if the load creates it.
+        schema: The schema of the data.
+        move: The mode, its keys and order. Its columns are settled here.
 
     Raises:
-        UsageError: the data does not fit.
-        LoadError: the table does not suit the mode.
+        UsageError: The data does not fit.
+        LoadError: The table does not suit the mode.
     """
     matches = match_existing(schema, table) if table else match_new(schema)
     move = replace(move, columns=tuple(match.target.name for match in matches))
