@@ -28,7 +28,7 @@ def library() -> Path | None:
     return None
 
 
-class Clock:
+class ServerClock:
     """The offset of the server's clock.
 
     Args:

@@ -124,7 +124,7 @@ def _extract_arguments(trial: Trial, place: Place) -> list[str]:
 def _select(trial: Trial) -> str:
     """Return the query of the input rows, which fails, is slow or shuffles as the trial requires."""
     once = _is_null(f"java_method('java.lang.System', 'setProperty', 'chaos-{trial.seed}', 'x')")
-    here = f"id = {trial.moment.at * 7919 % ROWS} AND {once}"
+    here = f"id = {trial.point.at * 7919 % ROWS} AND {once}"
     identifier = "id"
     if trial.fault == "fail upstream":
         identifier = f"IF({here}, raise_error('chaos'), id) AS id"

@@ -84,7 +84,7 @@ _FILES_ONLY = ("fail upstream", "slow twin")
 
 
 @dataclass(frozen=True)
-class Moment:
+class Point:
     """When a fault strikes.
 
     Attributes:
@@ -124,14 +124,14 @@ class Trial:
     target: str
     input: str
     fault: str
-    moment: Moment
+    point: Point
     seconds: float
     verify: bool = False
 
     def __str__(self) -> str:
         verified = "verified" if self.verify else ""
         what = " ".join(filter(None, (self.flow, verified, self.mode, self.target, self.input)))
-        return f"{what}: {self.fault} {self.moment}"
+        return f"{what}: {self.fault} {self.point}"
 
 
 @dataclass(frozen=True)
@@ -178,10 +178,10 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
     source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
     if case.fault == "lose shuffle":
         source = "shuffled"
-    moment = _moment(choose, case)
+    point = _point(choose, case)
     seconds = choose.uniform(1.0, 3.0)
     verify = case.flow == "load" and seed % VERIFIED == 0
-    return Trial(seed, case.flow, case.mode, target, source, case.fault, moment, seconds, verify)
+    return Trial(seed, case.flow, case.mode, target, source, case.fault, point, seconds, verify)
 
 
 def _any(choose: random.Random) -> Case:
@@ -199,15 +199,15 @@ def _target(choose: random.Random, case: Case) -> str:
     return case.target
 
 
-def _moment(choose: random.Random, case: Case) -> Moment:
+def _point(choose: random.Random, case: Case) -> Point:
     if case.fault == "lose answer to COMMIT":
-        return Moment(COMMITS[case.flow], 1, answered=True)
+        return Point(COMMITS[case.flow], 1, answered=True)
     unit = "byte" if case.fault == "lose shuffle" else choose.choice(("byte", "step", "step", "statement"))
     answered = case.fault == "lose answer" or (case.fault not in WIRE_FAULTS and choose.random() < 0.5)  # noqa: PLR2004
     if unit == "byte" and case.fault != "lose answer":
-        return Moment("byte", choose.randrange(1, ROWS * 100), answered=False)
+        return Point("byte", choose.randrange(1, ROWS * 100), answered=False)
     if unit == "step":
         step = choose.choice(STEPS[case.flow])
         often = step in OF_PARTS or case.flow == "pgcopy stream write"
-        return Moment(step, choose.randint(1, SOME_TIMES) if often else 1, answered)
-    return Moment("statement", choose.randrange(1, STATEMENTS[case.flow]), answered)
+        return Point(step, choose.randint(1, SOME_TIMES) if often else 1, answered)
+    return Point("statement", choose.randrange(1, STATEMENTS[case.flow]), answered)

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from chaos import passwords
-from chaos.clock import Clock
+from chaos.clock import ServerClock
 from chaos.errors import ChaosError
 from servermgr import binaries, stepdown
 from servermgr.postgres import Manager
@@ -87,7 +87,7 @@ class PostgresUnderTrial:
         clock: Its clock.
     """
 
-    def __init__(self, manager: Manager, clock: Clock) -> None:
+    def __init__(self, manager: Manager, clock: ServerClock) -> None:
         self.manager = manager
         self.clock = clock
         self.password = passwords.plant()
@@ -178,7 +178,7 @@ def server() -> Iterator[PostgresUnderTrial]:
     directory = tempfile.mkdtemp(prefix="pgjobs-chaos-")
     Path(directory).chmod(0o755)
     try:
-        clock = Clock(Path(directory) / "clock")
+        clock = ServerClock(Path(directory) / "clock")
         with clock.for_children():
             manager = Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SETTINGS)
             _ask_for_passwords(manager.db_dir / "pg_hba.conf")

@@ -104,7 +104,7 @@ class _Run:
             choose = random.Random(self.trial.seed)  # noqa: S311 - no secret
             scene = faults.Scene(self.trial, self.stage.server, self.database, driver, choose, between)
             spring = faults.springing(scene)
-            ambush = None if spring is None else Ambush(self.trial.moment, self._looking(spring))
+            ambush = None if spring is None else Ambush(self.trial.point, self._looking(spring))
             self.stage.wire.reset(ambush)
             rival = self._start_rival()
             self.verdict.first = self._run(CLUSTER)

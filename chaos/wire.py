@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from chaos.plan import Moment
+from chaos.plan import Point
 from chaos.steps import step_of
 
 _HEADER = struct.Struct("!ci")
@@ -33,7 +33,7 @@ class Ambush:
         sprung: The statement, or its beginning, at which it happened; None before.
     """
 
-    moment: Moment
+    point: Point
     spring: Callable[[Link], None]
     sprung: str | None = None
 
@@ -198,7 +198,7 @@ class Wire:
             ambush = self._sprung_by({"statement": self.statements, step: self.steps[step]})
         if ambush is None:
             return
-        if not ambush.moment.answered:
+        if not ambush.point.answered:
             ambush.spring(link)
         elif kind == _PARSE:  # the answer to its execution, not to its parsing
             link.on_execute = ambush
@@ -214,7 +214,7 @@ class Wire:
 
     def _sprung_by(self, reached: Mapping[str, int]) -> Ambush | None:
         ambush = self._ambush
-        if ambush is None or reached.get(ambush.moment.unit, 0) < ambush.moment.at:
+        if ambush is None or reached.get(ambush.point.unit, 0) < ambush.point.at:
             return None
         self._ambush = None
         ambush.sprung = self.said[-1] if self.said else ""

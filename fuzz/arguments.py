@@ -101,7 +101,7 @@ def pgcopy(given: dict[str, str]) -> None:
     moments = refused(options.moments)
     assert moments is None or not math.isnan(moments[1])
     settings = refused(lambda: options.settings({"HOME": "/nonexistent"}))
-    assert settings is None or settings.patience.deadline >= 0
+    assert settings is None or settings.timeouts.deadline >= 0
     for read in (
         options.wanted,
         options.table,

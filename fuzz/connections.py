@@ -106,7 +106,7 @@ def resolve_all(value: tuple[dict[str, str], dict[str, str], str | None]) -> Non
     resolved = refused(lambda: resolve(Given(values, url), {**environ, "PGPASSWORD": SECRET, "HOME": "/nonexistent"}))
     if resolved is not None:
         assert SECRET not in resolved.table() + repr(resolved)
-        assert resolved.settings.patience.connect_timeout > 0
+        assert resolved.settings.timeouts.connect_timeout > 0
         assert all(0 < server.port < 1 << 16 for server in resolved.settings.servers)
         assert "\0" not in resolved.settings.dbname + resolved.settings.user
         f"{resolved.settings.dbname} {resolved.settings.user} {resolved.settings.startup}".encode()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgjobs.archive.elf import elf_faults
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 
 
 def test_a_file_that_wants_a_newer_c_library_is_found() -> None:
@@ -20,5 +20,5 @@ def test_a_file_that_wants_a_newer_c_library_is_found() -> None:
     if not content.startswith(b"\x7fELF"):
         pytest.skip("not a Linux machine")
     machine = {62: "x86_64", 183: "arm64"}[struct.unpack_from("<H", content, 18)[0]]
-    ancient = Target("x", "/usr/bin/python3.11", "3.11", machine, (2, 1))
+    ancient = BuildTarget("x", "/usr/bin/python3.11", "3.11", machine, (2, 1))
     assert any("needs glibc 2." in fault for fault in elf_faults(content, ancient))

@@ -28,7 +28,7 @@ from pgjobs.cli.commands import run
 from pgjobs.cli.options import parse
 from pgjobs.errors import OK
 from pgjobs.runs.run import read_run
-from pgjobs.runs.wait import Patience, wait
+from pgjobs.runs.wait import WaitOptions, wait
 
 # The commands, run.
 
@@ -98,7 +98,7 @@ COMMANDS = [SUBMIT, ["status"], ["logs"], ["logs", "--executor", "1"], ["cancel"
 def watch(s3: Client) -> None:
     """What `submit --wait`, `logs --follow` and `cancel --wait` do, on a clock that does not wait."""
     run_before = read_run(job_run("RUNNING", configurationOverrides={}))
-    assert wait(Clients(emr({}), s3), run_before, Patience(), console()[0], on_time()[0]) == OK
+    assert wait(Clients(emr({}), s3), run_before, WaitOptions(), console()[0], on_time()[0]) == OK
 
 
 def submitters_calls(calls: list[Call], command: Commanding) -> list[Call]:

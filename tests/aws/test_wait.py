@@ -13,7 +13,7 @@ from emr_runs import APPLICATION, RUN, Client, Terminal, console, emr, job_run, 
 from pgjobs.aws import Clients
 from pgjobs.errors import CANCELLED, FAILED, INTERRUPTED, OK, STILL_GOING, AwsError
 from pgjobs.runs.run import Run, read_run
-from pgjobs.runs.wait import Patience, wait
+from pgjobs.runs.wait import WaitOptions, wait
 
 ASKED = {"applicationId": APPLICATION, "jobRunId": RUN}
 
@@ -46,7 +46,7 @@ def test_output_and_errors_are_shown_as_they_grow_each_line_once(s3: Client) -> 
         ]
     )
     terminal, out, err = console()
-    assert wait(Clients(client, s3), started(), Patience(), terminal, clock) == OK
+    assert wait(Clients(client, s3), started(), WaitOptions(), terminal, clock) == OK
     assert out.getvalue() == "one\ntwo\nthe end, after the run's"
     assert err.getvalue().splitlines()[:3] == ["RUNNING", "INFO a", "SUCCESS after 1 min 30 s"]
     assert "vCPU-hours  0.400" in err.getvalue()
@@ -63,7 +63,7 @@ def test_rotated_files_are_read_on_to_the_new_one(s3: Client) -> None:
         put_log(s3, "SPARK_DRIVER/stdout", "three\n")
 
     terminal, out, _ = console()
-    wait(Clients(client, s3), started(), Patience(), terminal, on_time([rotate])[0])
+    wait(Clients(client, s3), started(), WaitOptions(), terminal, on_time([rotate])[0])
     assert out.getvalue() == "one\ntwo\nthree\n"
 
 
@@ -79,7 +79,7 @@ def test_each_attempts_logs_are_shown(s3: Client) -> None:
         put_log(s3, "attempts/2/SPARK_DRIVER/stdout", "second try\n")
 
     terminal, out, err = console()
-    wait(Clients(client, s3), started(), Patience(), terminal, on_time([print, second_try])[0])
+    wait(Clients(client, s3), started(), WaitOptions(), terminal, on_time([print, second_try])[0])
     assert out.getvalue() == "first try\nlostsecond try\n"
     assert "attempt 2 of 2\n" in err.getvalue()
 
@@ -89,7 +89,7 @@ def test_a_failure_is_told_reason_first_with_a_hint(s3: Client) -> None:
     client, _ = answering(failed, failed)
     put_log(s3, "SPARK_DRIVER/stderr", "INFO a\nerror: No server answers at db:5432: timed out.\n")
     terminal, _, err = console()
-    assert wait(Clients(client, s3), started(), Patience(shown=()), terminal, on_time()[0]) == FAILED
+    assert wait(Clients(client, s3), started(), WaitOptions(shown=()), terminal, on_time()[0]) == FAILED
     told = err.getvalue()
     places = [
         told.index(words)
@@ -103,7 +103,7 @@ def test_logs_that_may_not_be_read_do_not_end_the_wait(s3: Client) -> None:
     client, _ = answering(job_run("RUNNING"), ended, ended)
     s3.delete_bucket(Bucket="logs-bucket")
     terminal, _, err = console()
-    assert wait(Clients(client, s3), started(), Patience(), terminal, on_time()[0]) == OK
+    assert wait(Clients(client, s3), started(), WaitOptions(), terminal, on_time()[0]) == OK
     assert err.getvalue().count("The logs cannot be read. AWS refuses ListObjectsV2") == 1
 
 
@@ -118,7 +118,7 @@ def test_a_run_without_logs_in_s3_says_where_else_they_are(s3: Client) -> None:
     stubber.add_response("get_job_run", ended)
     terminal, _, err = console()
     clock, slept = on_time()
-    assert wait(Clients(client, s3), started(**elsewhere), Patience(), terminal, clock) == OK
+    assert wait(Clients(client, s3), started(**elsewhere), WaitOptions(), terminal, clock) == OK
     assert f"aws logs tail /aws/emr-serverless --log-stream-name-prefix /applications/{APPLICATION}" in err.getvalue()
     assert slept == []
 
@@ -130,7 +130,7 @@ def test_a_hiccup_of_aws_does_not_end_the_wait(s3: Client) -> None:
     for _ in range(2):
         stubber.add_response("get_job_run", job_run("CANCELLED"))
     terminal, _, err = console()
-    assert wait(Clients(client, s3), started(), Patience(), terminal, on_time()[0]) == CANCELLED
+    assert wait(Clients(client, s3), started(), WaitOptions(), terminal, on_time()[0]) == CANCELLED
     assert err.getvalue().count("Waiting on.") == 1
 
 
@@ -140,20 +140,20 @@ def test_a_refusal_ends_the_wait_and_says_that_the_run_goes_on(s3: Client) -> No
     with pytest.raises(
         AwsError, match=r"credentials have expired(.|\n)*The run is still active(.|\n)*pgjobs logs --follow 00run"
     ):
-        wait(Clients(client, s3), started(), Patience(), console()[0], on_time()[0])
+        wait(Clients(client, s3), started(), WaitOptions(), console()[0], on_time()[0])
 
 
 def test_an_end_that_is_known_counts_though_its_cost_is_refused(s3: Client) -> None:
     client, stubber = answering(job_run("SUCCESS"))
     stubber.add_client_error("get_job_run", "ExpiredTokenException", "expired", 403)
-    assert wait(Clients(client, s3), started(), Patience(), console()[0], on_time()[0]) == OK
+    assert wait(Clients(client, s3), started(), WaitOptions(), console()[0], on_time()[0]) == OK
 
 
 def test_the_deadline_leaves_the_run_going_with_a_status_of_its_own(s3: Client) -> None:
     client, _ = answering(*[job_run("RUNNING")] * 20)
     terminal, _, err = console()
     clock, slept = on_time()
-    assert wait(Clients(client, s3), started(), Patience(minutes=1), terminal, clock) == STILL_GOING
+    assert wait(Clients(client, s3), started(), WaitOptions(minutes=1), terminal, clock) == STILL_GOING
     assert sum(slept) == 60
     assert "pgjobs cancel 00run --application-id 00app --region eu-west-1\n" in err.getvalue()
 
@@ -162,7 +162,7 @@ def test_the_deadline_leaves_the_run_going_with_a_status_of_its_own(s3: Client) 
 def test_ctrl_c_without_a_yes_from_a_person_leaves_the_run_going(s3: Client, answers: io.StringIO) -> None:
     client, stubber = answering(job_run("RUNNING"))
     terminal, _, err = console(answers)
-    assert wait(Clients(client, s3), started(), Patience(), terminal, on_time([interrupt])[0]) == INTERRUPTED
+    assert wait(Clients(client, s3), started(), WaitOptions(), terminal, on_time([interrupt])[0]) == INTERRUPTED
     assert "The run is still active" in err.getvalue()
     stubber.assert_no_pending_responses()
 
@@ -177,7 +177,7 @@ class SecondCtrlC(Terminal):
 def test_a_second_ctrl_c_leaves_the_run_going(s3: Client) -> None:
     client, _ = answering(job_run("RUNNING"))
     clock, _ = on_time([interrupt])
-    assert wait(Clients(client, s3), started(), Patience(), console(SecondCtrlC())[0], clock) == INTERRUPTED
+    assert wait(Clients(client, s3), started(), WaitOptions(), console(SecondCtrlC())[0], clock) == INTERRUPTED
 
 
 @pytest.mark.parametrize(("release", "given"), [("emr-7.9.0", {"shutdownGracePeriodInSeconds": 60}), ("emr-7.8.0", {})])
@@ -190,7 +190,7 @@ def test_ctrl_c_and_yes_cancels_with_a_grace_period_and_waits_for_the_end(
         stubber.add_response("get_job_run", job_run(state))
     terminal, _, err = console(Terminal("y\n"))
     clock, _ = on_time([interrupt])
-    assert wait(Clients(client, s3), started(releaseLabel=release), Patience(grace=60), terminal, clock) == CANCELLED
+    assert wait(Clients(client, s3), started(releaseLabel=release), WaitOptions(grace=60), terminal, clock) == CANCELLED
     assert "Cancel the run? [y/N] cancelling 00run" in err.getvalue()
     stubber.assert_no_pending_responses()
 
@@ -200,7 +200,7 @@ def test_a_cancellation_that_is_refused_says_that_the_run_goes_on(s3: Client) ->
     stubber.add_client_error("cancel_job_run", "AccessDeniedException", "no", 403)
     clock, _ = on_time([interrupt])
     with pytest.raises(AwsError, match=r"Grant emr-serverless:CancelJobRun\.\nThe run is still active\."):
-        wait(Clients(client, s3), started(), Patience(), console(Terminal("y\n"))[0], clock)
+        wait(Clients(client, s3), started(), WaitOptions(), console(Terminal("y\n"))[0], clock)
 
 
 def test_ctrl_c_while_cancelling_does_not_ask_again(s3: Client) -> None:
@@ -209,5 +209,5 @@ def test_ctrl_c_while_cancelling_does_not_ask_again(s3: Client) -> None:
     stubber.add_response("get_job_run", job_run("CANCELLING"))
     events: list[Callable[[], None]] = [interrupt, interrupt]
     terminal, _, err = console(Terminal("y\ny\n"))
-    assert wait(Clients(client, s3), started(), Patience(), terminal, on_time(events)[0]) == INTERRUPTED
+    assert wait(Clients(client, s3), started(), WaitOptions(), terminal, on_time(events)[0]) == INTERRUPTED
     assert err.getvalue().endswith("Not waiting for its end.\n")

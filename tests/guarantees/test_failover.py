@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from submitted import until
 
-from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, Tls
+from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import TransientError, UsageError
 from jobs.dbaccess.extract import snapshot, watermark
 from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
@@ -28,8 +28,8 @@ REPLICATION = {"fsync": "off", "wal_level": "replica", "max_wal_senders": 4}
 
 def settings_for(*managers: Manager, attrs: str = "any", deadline: float = 0) -> Settings:
     servers = tuple(Server("127.0.0.1", manager.port) for manager in managers)
-    patience = Patience(connect_timeout=5, deadline=deadline)
-    return Settings("postgres", "postgres", servers, tls=Tls("disable"), target_session_attrs=attrs, patience=patience)
+    patience = Timeouts(connect_timeout=5, deadline=deadline)
+    return Settings("postgres", "postgres", servers, tls=Tls("disable"), target_session_attrs=attrs, timeouts=patience)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from jobs.dbaccess.conninfo.airflow import read_connection
 from jobs.dbaccess.conninfo.keywords import whole_number
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.secret_text import read_stored
-from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, StaticPassword, Tls
+from jobs.dbaccess.conninfo.settings import Server, Settings, StaticPassword, Timeouts, Tls
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.conninfo.uri import read_uri
 from jobs.dbaccess.errors import DatabaseError, TlsFailed, UsageError, from_server
@@ -25,7 +25,7 @@ from jobs.dbaccess.sql import quote_name
 from jobs.pgcopy.options import Options
 
 DEEP = "[" * 100_000
-ONCE = Patience(connect_timeout=1, deadline=0)
+ONCE = Timeouts(connect_timeout=1, deadline=0)
 
 
 def test_a_name_with_bytes_that_are_not_utf8_is_refused() -> None:
@@ -77,7 +77,7 @@ def test_a_parameter_that_would_begin_others_in_the_startup_message_is_refused(t
 
 
 def test_a_password_that_cannot_be_sent_is_refused_and_not_shown() -> None:
-    settings = Settings("d", "u", (Server("127.0.0.1", 1),), StaticPassword("pl4nted\udce9"), patience=ONCE)
+    settings = Settings("d", "u", (Server("127.0.0.1", 1),), StaticPassword("pl4nted\udce9"), timeouts=ONCE)
     with pytest.raises(UsageError, match="The password holds NUL, or bytes that are not UTF-8") as caught:
         connect(settings, "t")
     assert "pl4nted" not in str(caught.value)
@@ -86,9 +86,9 @@ def test_a_password_that_cannot_be_sent_is_refused_and_not_shown() -> None:
 @pytest.mark.parametrize("host", ["x" * 64, "a..b", "."])
 def test_a_host_that_can_be_no_name_is_told_as_that(host: str) -> None:
     with pytest.raises(DatabaseError, match="it is no name"):
-        connect(Settings("d", "u", (Server(host),), patience=ONCE), "t")
+        connect(Settings("d", "u", (Server(host),), timeouts=ONCE), "t")
     with peer(answering(b"S")) as port:
-        there = Settings("d", "u", (Server(host, port, "127.0.0.1"),), tls=Tls("require"), patience=ONCE)
+        there = Settings("d", "u", (Server(host, port, "127.0.0.1"),), tls=Tls("require"), timeouts=ONCE)
         with pytest.raises(TlsFailed, match="can be no name in a certificate"):
             connect(there, "t")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from faults import Cut, cuts_on_the_way_to
 
-from jobs.dbaccess.conninfo.settings import Patience, Settings
+from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.errors import ConnectionFailed
 from jobs.dbaccess.load import ledger, parts, staging
 from jobs.dbaccess.load.modes import Move
@@ -58,7 +58,7 @@ def is_there(session: Session, pid: int) -> bool:
 def test_the_server_watches_the_connection_as_we_do(database: Settings) -> None:
     """The values are those of its socket."""
     with connect(database, "watched") as session:
-        usual = Patience()
+        usual = Timeouts()
         for name, value in (
             ("tcp_keepalives_idle", usual.idle),
             ("tcp_keepalives_interval", usual.interval),

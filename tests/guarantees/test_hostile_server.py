@@ -31,7 +31,7 @@ from hostile import (
 )
 from peers import answering, peer
 
-from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, StaticPassword, Tls
+from jobs.dbaccess.conninfo.settings import Server, Settings, StaticPassword, Timeouts, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, ProtocolBroken, TlsFailed
 from jobs.dbaccess.network import login
 from jobs.dbaccess.network.messages import LONGEST_ERROR, Reader
@@ -53,8 +53,8 @@ Script = Callable[[Client], None]
 def connected(script: Script, tls: str = "disable") -> Iterator[Session]:
     """A session with a server that follows a script."""
     with peer(scripted(script)) as port:
-        patience = Patience(connect_timeout=TIMEOUT, deadline=0)
-        settings = Settings("d", "u", (Server("127.0.0.1", port),), StaticPassword(SECRET), Tls(tls), patience=patience)
+        timeouts = Timeouts(connect_timeout=TIMEOUT, deadline=0)
+        settings = Settings("d", "u", (Server("127.0.0.1", port),), StaticPassword(SECRET), Tls(tls), timeouts=timeouts)
         with connect(settings, "t") as session:
             yield session
 
@@ -490,7 +490,7 @@ def test_a_count_of_another_statement_is_no_count_of_rows_that_were_sent() -> No
 def test_what_is_said_before_tls_is_not_taken_for_said_under_it(mode: str) -> None:
     """CVE-2021-23222: somebody in the middle puts messages in plain text behind the server's consent to TLS."""
     with peer(answering(b"S" + WELCOME)) as port:
-        patience = Patience(connect_timeout=TIMEOUT, deadline=0)
-        settings = Settings("d", "u", (Server("127.0.0.1", port),), tls=Tls(mode), patience=patience)
+        timeouts = Timeouts(connect_timeout=TIMEOUT, deadline=0)
+        settings = Settings("d", "u", (Server("127.0.0.1", port),), tls=Tls(mode), timeouts=timeouts)
         with pytest.raises(TlsFailed, match="TLS with"):
             connect(settings, "t")

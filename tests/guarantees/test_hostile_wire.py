@@ -11,7 +11,7 @@ from hostile import Change, message, tampering
 from peers import peer
 from publishing import T, load, rows_of
 
-from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, Tls
+from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import DatabaseError, LoadError, ProtocolBroken
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.modes import Move
@@ -28,8 +28,8 @@ def way_by(database: Settings, change: Change) -> Iterator[Settings]:
     """A way to the database on which somebody alters its answers."""
     [server] = database.servers
     with peer(tampering((server.host, server.port), change)) as port:
-        once = Patience(connect_timeout=5, deadline=0)
-        yield replace(database, servers=(Server("127.0.0.1", port),), tls=Tls("disable"), patience=once)
+        once = Timeouts(connect_timeout=5, deadline=0)
+        yield replace(database, servers=(Server("127.0.0.1", port),), tls=Tls("disable"), timeouts=once)
 
 
 @contextmanager

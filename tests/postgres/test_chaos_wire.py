@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.plan import Moment
+from chaos.plan import Point
 from chaos.wire import Ambush, Link, Wire
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed
@@ -38,7 +38,7 @@ def test_a_connection_is_cut_once_a_statement_was_done_or_before(
     database: Settings, session: Session, statement: str, values: tuple[object, ...], answered: bool
 ) -> None:
     session.run("CREATE TABLE t (a int)")
-    ambush = Ambush(Moment("statement", 2, answered), Link.cut)
+    ambush = Ambush(Point("statement", 2, answered), Link.cut)
     with through_wire(database, ambush) as (wired, _):
         wired.run("SELECT 1")
         with pytest.raises(ConnectionFailed):
@@ -49,7 +49,7 @@ def test_a_connection_is_cut_once_a_statement_was_done_or_before(
 
 
 def test_the_answer_to_a_commit_is_lost_when_it_was_done(database: Settings, session: Session) -> None:
-    ambush = Ambush(Moment("commit publish", 1, answered=True), Link.cut)
+    ambush = Ambush(Point("commit publish", 1, answered=True), Link.cut)
     with through_wire(database, ambush) as (wired, _):
         with wired.transaction():
             wired.run("SELECT 1")
@@ -64,7 +64,7 @@ def test_what_a_half_closed_connection_sent_was_done_and_its_end_is_read(
     database: Settings, session: Session, break_: Callable[[Link], None]
 ) -> None:
     session.run("CREATE TABLE t (a int)")
-    ambush = Ambush(Moment("statement", 1, answered=False), break_)
+    ambush = Ambush(Point("statement", 1, answered=False), break_)
     with through_wire(database, ambush) as (wired, _), pytest.raises(ConnectionFailed):
         wired.run("INSERT INTO t VALUES (1)")
     assert ambush.sprung == "INSERT INTO t VALUES (1)"
@@ -72,7 +72,7 @@ def test_what_a_half_closed_connection_sent_was_done_and_its_end_is_read(
 
 def test_bytes_of_a_copy_are_counted(database: Settings, session: Session) -> None:
     session.run("CREATE TABLE t (a int)")
-    ambush = Ambush(Moment("byte", 5, answered=False), lambda _: None)
+    ambush = Ambush(Point("byte", 5, answered=False), lambda _: None)
     with through_wire(database, ambush) as (wired, wire):
         with wired.transaction():
             wired.copy_in("COPY t FROM STDIN", [b"1\n", b"2\n", b"3\n"])

@@ -15,7 +15,7 @@ import trustme
 from peers import peer, tls_between
 from server_build import build_has_tls
 
-from jobs.dbaccess.conninfo.settings import Login, Patience, Pem, Server, Settings, StaticPassword, Tls
+from jobs.dbaccess.conninfo.settings import Login, Pem, Server, Settings, StaticPassword, Timeouts, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from servermgr.postgres import Manager
@@ -48,7 +48,7 @@ class Logins:
 
     def settings(self, user: str, password: str | None = None, tls: Tls = PLAIN) -> Settings:
         source = StaticPassword(password) if password is not None else None
-        return Settings("postgres", user, (self.server,), source, tls, patience=Patience(deadline=0))
+        return Settings("postgres", user, (self.server,), source, tls, timeouts=Timeouts(deadline=0))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_trust_wants_no_password(logins: Logins) -> None:
 
 @pytest.mark.parametrize("user", ["scram", "md5", "plain"])
 def test_a_wrong_password_is_told_at_once_and_not_shown(logins: Logins, user: str) -> None:
-    settings = replace(logins.settings(user, "planted"), patience=Patience(deadline=60))
+    settings = replace(logins.settings(user, "planted"), timeouts=Timeouts(deadline=60))
     with pytest.raises(
         AuthenticationFailed, match=f'failed for user "{user}".*Check the user and the password'
     ) as caught:

@@ -87,7 +87,7 @@ def test_a_pooler_that_gives_each_session_a_process_serves(
 
 
 def test_a_pool_of_one_session_is_not_taken_for_a_shared_one(database: Settings, tmp_path: Path) -> None:
-    impatient = replace(database, patience=replace(database.patience, connect_timeout=1.0, deadline=0.0))
+    impatient = replace(database, timeouts=replace(database.timeouts, connect_timeout=1.0, deadline=0.0))
     with pgbouncer(impatient, tmp_path, "session", default_pool_size=1) as way, connect(way, "one") as one:
         assert one.run("SELECT 1") == [[1]]
 

@@ -13,12 +13,12 @@ from libpq import password_of
 from peers import Handler, forwarding, peer, refusing
 from pg8000 import dbapi
 
-from jobs.dbaccess.conninfo.settings import Patience, Server, Settings, Tls
+from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, ConnectionFailed, DatabaseError, TransientError
 from jobs.dbaccess.network import sockets
 from jobs.dbaccess.postgres_connectivity import Clock, connect
 
-ONCE = Patience(connect_timeout=2, deadline=0)
+ONCE = Timeouts(connect_timeout=2, deadline=0)
 
 
 @dataclass
@@ -36,9 +36,9 @@ class FakeTime:
         self.seconds += seconds
 
 
-def at(settings: Settings, *ports: int, patience: Patience = ONCE, attrs: str = "any") -> Settings:
+def at(settings: Settings, *ports: int, timeouts: Timeouts = ONCE, attrs: str = "any") -> Settings:
     servers = tuple(Server("127.0.0.1", port) for port in ports)
-    return replace(settings, servers=servers, patience=patience, target_session_attrs=attrs, tls=Tls("disable"))
+    return replace(settings, servers=servers, timeouts=timeouts, target_session_attrs=attrs, tls=Tls("disable"))
 
 
 def answers(settings: Settings, clock: Clock | None = None) -> bool:
@@ -57,7 +57,7 @@ def test_what_may_pass_is_tried_again_until_the_deadline_with_growing_pauses(
 ) -> None:
     passed = FakeTime()
     with caplog.at_level(logging.WARNING), pytest.raises(ConnectionFailed, match="No server answers at 127"):
-        connect(at(database, closed_port, patience=Patience(deadline=10)), "t", passed.clock())
+        connect(at(database, closed_port, timeouts=Timeouts(deadline=10)), "t", passed.clock())
     assert passed.naps == [0.25, 0.5, 1.0, 2.0, 4.0, 2.25]
     assert "Trying again for 10 s." in caplog.text
 
@@ -66,7 +66,7 @@ def test_chance_shortens_a_pause_by_up_to_half(database: Settings, closed_port: 
     passed = FakeTime()
     clock = replace(passed.clock(), chance=lambda: 0.0)
     with pytest.raises(ConnectionFailed):
-        connect(at(database, closed_port, patience=Patience(deadline=0.3)), "t", clock)
+        connect(at(database, closed_port, timeouts=Timeouts(deadline=0.3)), "t", clock)
     assert passed.naps[0] == 0.125
 
 
@@ -79,7 +79,7 @@ def test_a_server_that_comes_up_meanwhile_serves(database: Settings, sqlstate: s
         handlers.pop(0)(connection)
 
     with peer(next_handler) as port:
-        patient = at(database, port, patience=Patience(deadline=60))
+        patient = at(database, port, timeouts=Timeouts(deadline=60))
         assert answers(patient, FakeTime().clock())
     assert handlers == []
 
@@ -90,12 +90,12 @@ def test_a_server_that_comes_up_meanwhile_serves(database: Settings, sqlstate: s
 def test_what_cannot_pass_is_told_at_once(database: Settings, sqlstate: str, kind: type[DatabaseError]) -> None:
     passed = FakeTime()
     with peer(refusing(sqlstate, "no")) as port, pytest.raises(kind):
-        connect(at(database, port, patience=Patience(deadline=60)), "t", passed.clock())
+        connect(at(database, port, timeouts=Timeouts(deadline=60)), "t", passed.clock())
     assert passed.naps == []
 
 
 def test_a_host_that_does_not_exist_is_told_at_once(database: Settings) -> None:
-    nowhere = replace(database, servers=(Server("nosuch.invalid"),), patience=Patience(deadline=60))
+    nowhere = replace(database, servers=(Server("nosuch.invalid"),), timeouts=Timeouts(deadline=60))
     with pytest.raises(DatabaseError, match=r"There is no host 'nosuch\.invalid'"):
         connect(nowhere, "t", FakeTime().clock())
 
@@ -109,13 +109,13 @@ def test_a_silent_server_is_given_up_after_the_connect_timeout(database: Setting
     with peer(silence) as port:
         start = time.monotonic()
         with pytest.raises(ConnectionFailed, match="timed out"):
-            connect(at(database, port, patience=Patience(connect_timeout=0.3, deadline=0)), "t")
+            connect(at(database, port, timeouts=Timeouts(connect_timeout=0.3, deadline=0)), "t")
         over.set()
     assert time.monotonic() - start < 3
 
 
 def test_the_connect_timeout_does_not_stay_on_as_a_read_timeout(database: Settings) -> None:
-    with connect(replace(database, patience=Patience(connect_timeout=0.5, deadline=0)), "t") as session:
+    with connect(replace(database, timeouts=Timeouts(connect_timeout=0.5, deadline=0)), "t") as session:
         session.run("SELECT pg_sleep(1)")
 
 
@@ -144,7 +144,7 @@ def test_a_primary_is_no_standby(database: Settings, attrs: str) -> None:
 
 
 def test_a_session_that_is_read_only_is_not_read_write(database: Settings) -> None:
-    settings = replace(database, startup=(("default_transaction_read_only", "on"),), patience=ONCE)
+    settings = replace(database, startup=(("default_transaction_read_only", "on"),), timeouts=ONCE)
     with pytest.raises(TransientError, match="is read-only, and not read-write"):
         connect(replace(settings, target_session_attrs="read-write"), "t")
     connect(replace(settings, target_session_attrs="read-only"), "t").close()
@@ -164,7 +164,7 @@ def test_the_name_that_the_settings_state_is_shown(database: Settings) -> None:
 
 def test_a_silent_connection_is_kept_alive_and_a_dead_one_noticed(database: Settings) -> None:
     server = database.servers[0]
-    sock = sockets.open_socket(server, Patience(idle=11, interval=3, count=4, user_timeout=9))
+    sock = sockets.open_socket(server, Timeouts(idle=11, interval=3, count=4, user_timeout=9))
     with sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 3

@@ -15,7 +15,7 @@ def test_types_are_seen_through_domains_and_arrays(session: Session) -> None:
         "1::numeric AS any, '{1}'::numeric(5,1)[] AS many"
     )
     described = {column.name: column for column in query_columns.describe(session, query)}
-    kinds = {name: (column.kind.base, column.dimensions) for name, column in described.items()}
+    kinds = {name: (column.scalar.base, column.dimensions) for name, column in described.items()}
     assert kinds == {
         "price": ("numeric", 0),
         "prices": ("numeric", 1),
@@ -24,7 +24,7 @@ def test_types_are_seen_through_domains_and_arrays(session: Session) -> None:
         "any": ("numeric", 0),
         "many": ("numeric", 1),
     }
-    bounds = {name: column.kind.precision_and_scale for name, column in described.items()}
+    bounds = {name: column.scalar.precision_and_scale for name, column in described.items()}
     assert [bounds[name] for name in ("price", "prices", "any", "many")] == [(12, 2), (12, 2), None, (5, 1)]
 
 
@@ -33,4 +33,4 @@ def test_a_scale_may_be_negative_or_beyond_the_precision(session: Session) -> No
         pytest.skip("such scales came with PostgreSQL 15")
     query = "SELECT 1::numeric(3,-2) AS hundreds, 0.0001::numeric(2,5) AS parts"
     described = query_columns.describe(session, query)
-    assert [column.kind.precision_and_scale for column in described] == [(3, -2), (2, 5)]
+    assert [column.scalar.precision_and_scale for column in described] == [(3, -2), (2, 5)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from libpq import password_of
 
-from jobs.dbaccess.conninfo.settings import Patience, Server, Settings
+from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts
 from jobs.dbaccess.errors import (
     ConnectionFailed,
     ConstraintViolated,
@@ -172,7 +172,7 @@ def test_closing_twice_is_fine(session: Session) -> None:
 
 
 def test_a_refused_connection_says_where_and_what_to_check() -> None:
-    nowhere = Settings("d", "u", (Server("127.0.0.1", 1),), patience=Patience(deadline=0))
+    nowhere = Settings("d", "u", (Server("127.0.0.1", 1),), timeouts=Timeouts(deadline=0))
     with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1: Connection refused.*Check host and port"):
         connect(nowhere, "t")
 

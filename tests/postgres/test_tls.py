@@ -15,14 +15,14 @@ import pytest
 import trustme
 from peers import Handler, answering, peer, tls_front
 
-from jobs.dbaccess.conninfo.settings import SYSTEM_ROOTS, Patience, Pem, Server, Settings, Tls
+from jobs.dbaccess.conninfo.settings import SYSTEM_ROOTS, Pem, Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TlsFailed, UsageError
 from jobs.dbaccess.network import sockets
 from jobs.dbaccess.network.tls import context_for
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 
-ONCE = Patience(connect_timeout=3, deadline=0)
+ONCE = Timeouts(connect_timeout=3, deadline=0)
 NOW = dt.datetime.now(dt.timezone.utc)
 DAY = dt.timedelta(days=1)
 
@@ -58,7 +58,7 @@ class Front:
 
     def open(self, handle: Handler, tls: Tls) -> Session:
         port = self.stack.enter_context(peer(handle))
-        settings = replace(self.settings, servers=(Server("localhost", port, "127.0.0.1"),), tls=tls, patience=ONCE)
+        settings = replace(self.settings, servers=(Server("localhost", port, "127.0.0.1"),), tls=tls, timeouts=ONCE)
         return self.stack.enter_context(connect(settings, "tls"))
 
     def backend(self) -> tuple[str, int]:
@@ -179,7 +179,7 @@ def test_require_and_more_never_fall_back_to_plain_text(
 
 def test_prefer_takes_plain_text_where_tls_is_not_offered(front: Front) -> None:
     server = front.settings.servers[0]
-    settings = replace(front.settings, tls=Tls("prefer"), patience=ONCE)
+    settings = replace(front.settings, tls=Tls("prefer"), timeouts=ONCE)
     with connect(settings, "tls") as session:
         assert session.run("SELECT 1") == [[1]]
     assert server.is_local
@@ -191,7 +191,7 @@ def test_disable_asks_for_nothing(front: Front) -> None:
 
 
 def test_a_connection_in_plain_text_is_told_once_and_not_for_this_machine(caplog: pytest.LogCaptureFixture) -> None:
-    nowhere = Patience(connect_timeout=0.2, deadline=0)
+    nowhere = Timeouts(connect_timeout=0.2, deadline=0)
     with caplog.at_level(logging.WARNING, sockets.logger.name):
         for host, hostaddr in [
             ("db.example.com", "127.0.0.1"),
@@ -233,7 +233,7 @@ def test_the_public_certificate_of_an_rds_proxy_is_trusted(
     handle = tls_front(front.backend(), serving(AUTHORITY.issue_cert(host)))
     with peer(handle) as port:
         proxy = replace(front.settings, servers=(Server(host, port, "127.0.0.1"),), tls=Tls("verify-full"))
-        connect(replace(proxy, patience=ONCE), "tls").close()
+        connect(replace(proxy, timeouts=ONCE), "tls").close()
 
 
 def test_contexts_are_made_once_for_they_take_longer_than_a_login() -> None:

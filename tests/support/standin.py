@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pgjobs.archive.elf import library_faults
-from pgjobs.archive.target import Target, target_for
+from pgjobs.archive.target import BuildTarget, target_for
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -43,7 +43,7 @@ def stand_in(folder: Path) -> Path:
     return folder
 
 
-def this_machine() -> Target:
+def this_machine() -> BuildTarget:
     """This machine as a target for an archive that carries the stand-in; the C library may be newer than EMR's."""
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return replace(target_for("emr-spark-8.1.0", architecture, VERSION, carried=True), glibc=(2, 40))

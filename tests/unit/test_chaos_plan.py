@@ -29,7 +29,7 @@ def test_two_hundred_seeds_meet_each_mode_and_each_kind_of_table(job: str) -> No
 
 
 def test_faults_strike_at_each_step_at_statements_and_in_copy() -> None:
-    met = {(trial.flow, trial.moment.unit) for trial in (draw(seed) for seed in range(1, 3001))}
+    met = {(trial.flow, trial.point.unit) for trial in (draw(seed) for seed in range(1, 3001))}
     assert met >= {(flow, step) for flow, steps in STEPS.items() for step in steps}
     assert met >= {(flow, unit) for flow in FLOWS for unit in ("statement", "byte")}
 
@@ -45,7 +45,7 @@ def test_a_seed_is_a_trial() -> None:
 def test_the_answer_to_a_commit_is_lost_at_the_commit() -> None:
     lost = [trial for trial in TRIALS if trial.fault == "lose answer to COMMIT"]
     assert {trial.flow for trial in lost} == set(COMMITS)
-    assert all(trial.moment.unit == COMMITS[trial.flow] and trial.moment.answered for trial in lost)
+    assert all(trial.point.unit == COMMITS[trial.flow] and trial.point.answered for trial in lost)
 
 
 def test_what_cannot_be_had_is_left_out_and_something_else_tried() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from jobs.copyformat.read_types import reading_of
-from jobs.dbaccess.catalog.query_columns import Kind, SourceColumn
+from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 from jobs.flows.extract.dataframe import told_by_spark
 
 
 def test_sparks_error_of_a_refused_value_is_told_by_the_columns_name_and_shows_no_value() -> None:
-    readings = [reading_of(SourceColumn(name, "date", Kind("date"))) for name in ("a", "b")]
+    readings = [reading_of(SourceColumn(name, "date", BaseType("date"))) for name in ("a", "b")]
     told = told_by_spark("[USER_RAISED_EXCEPTION] pgjobs refused column 1. SQLSTATE: P0001", readings)
     assert told is not None
     assert told.message.startswith('The column "b" holds a value that its type in Spark cannot: ')

@@ -15,7 +15,7 @@ def test_options_fill_in_what_the_environment_leaves_open() -> None:
     options = Options.parse({"HOST": "a.example.com", "dbName": "shop", "connectDeadline": "5"})
     settings = options.settings({"PGUSER": "me", "PGPORT": "6543"})
     assert (settings.servers, settings.dbname, settings.user) == ((Server("a.example.com", 6543),), "shop", "me")
-    assert settings.patience.deadline == 5
+    assert settings.timeouts.deadline == 5
 
 
 def test_a_source_is_what_the_flags_of_the_extract_say() -> None:

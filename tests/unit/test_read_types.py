@@ -6,12 +6,12 @@ import pytest
 from pyspark.sql import types as t
 
 from jobs.copyformat.read_types import reading_of
-from jobs.dbaccess.catalog.query_columns import Kind, SourceColumn
+from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 
 
-def numeric(precision: int, scale: int) -> Kind:
+def numeric(precision: int, scale: int) -> BaseType:
     """PostgreSQL packs both into the modifier."""
-    return Kind("numeric", (precision << 16 | scale & 0x7FF) + 4)
+    return BaseType("numeric", (precision << 16 | scale & 0x7FF) + 4)
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_numeric_becomes_a_decimal_that_holds_every_value_of_it_or_text(
     ],
 )
 def test_a_type_becomes_its_equal_in_spark_or_text(base: str, spark_type: t.DataType) -> None:
-    column = SourceColumn("c", base, Kind(base))
+    column = SourceColumn("c", base, BaseType(base))
     assert reading_of(column).spark_type == spark_type
     assert reading_of(column, as_text=True).spark_type == t.StringType()
 
 
 def test_an_array_is_as_deep_as_it_was_declared() -> None:
-    column = SourceColumn("a", "integer[]", Kind("int4"), 2)
+    column = SourceColumn("a", "integer[]", BaseType("int4"), 2)
     assert reading_of(column).spark_type == t.ArrayType(t.ArrayType(t.IntegerType()))
 
 
 def test_unbounded_numeric_becomes_what_is_wished() -> None:
-    column = SourceColumn("n", "numeric", Kind("numeric"))
+    column = SourceColumn("n", "numeric", BaseType("numeric"))
     assert reading_of(column, unbounded=t.DecimalType(38, 9)).spark_type == t.DecimalType(38, 9)
     assert reading_of(column).spark_type == t.StringType()

@@ -183,9 +183,9 @@ def test_waiting_and_keeping_alive_are_libpqs_parameters() -> None:
         "postgresql://u@h/d?connect_timeout=7&keepalives=0&keepalives_idle=1&keepalives_interval=2&keepalives_count=3"
         "&tcp_user_timeout=4500"
     )
-    patience = settled(Given(url=url)).patience
-    assert (patience.connect_timeout, patience.keepalive, patience.user_timeout) == (7.0, False, 4.5)
-    assert (patience.idle, patience.interval, patience.count) == (1, 2, 3)
+    timeouts = settled(Given(url=url)).timeouts
+    assert (timeouts.connect_timeout, timeouts.keepalive, timeouts.user_timeout) == (7.0, False, 4.5)
+    assert (timeouts.idle, timeouts.interval, timeouts.count) == (1, 2, 3)
 
 
 def test_server_settings_come_from_options_and_by_name() -> None:
@@ -306,7 +306,7 @@ def test_settings_become_a_url_and_are_the_same_again(
         StaticPassword(password),
         replace(settings.tls, mode=mode),
         application_name=name,
-        patience=replace(settings.patience, connect_timeout=float(timeout)),
+        timeouts=replace(settings.timeouts, connect_timeout=float(timeout)),
     )
     assert settings == expected
 

@@ -72,22 +72,22 @@ def _scalar(text: str, kind: t.DataType, place: int, zone: str = "") -> str:
         return f"unhex(substring({text}, 3))"  # after \x
     if isinstance(kind, t.DecimalType):
         value = f"try_cast({text} AS {kind.simpleString()})"
-    elif type(kind) in _MOMENTS:
-        value = _moment(text, _MOMENTS[type(kind)], zone if isinstance(kind, t.TimestampType) else "")
+    elif type(kind) in _TIMESTAMPS:
+        value = _timestamp(text, _TIMESTAMPS[type(kind)], zone if isinstance(kind, t.TimestampType) else "")
     else:
         return f"CAST({text} AS {kind.simpleString()})"  # the server's type is the same: it cannot fail
     return f"coalesce({value}, if({text} IS NULL, NULL, {_raise(place)}))"
 
 
 # By name: what `timestamp` means is for spark.sql.timestampType to say.
-_MOMENTS: dict[type[t.DataType], str] = {
+_TIMESTAMPS: dict[type[t.DataType], str] = {
     t.DateType: "date",
     t.TimestampType: "timestamp_ltz",
     t.TimestampNTZType: "timestamp_ntz",
 }
 
 
-def _moment(text: str, kind: str, zone: str) -> str:
+def _timestamp(text: str, kind: str, zone: str) -> str:
     """A date or a timestamp. Casts know years before 1 as 0, -1, and so on, and heed no timeParserPolicy.
 
     Kept short: with each type's expression Spark's generated method grows (see `codegen`).

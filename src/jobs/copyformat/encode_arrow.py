@@ -28,7 +28,7 @@ _ALIKE = (t.BooleanType, t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 """Types that Arrow writes as Spark does: they may go into text, too."""
 
 _NUMBERS = (t.FloatType, t.DoubleType, t.DecimalType)
-_MOMENTS: dict[type[t.DataType], frozenset[str]] = {
+_TIMESTAMPS: dict[type[t.DataType], frozenset[str]] = {
     t.DateType: frozenset({"date", "timestamp"}),
     t.TimestampType: frozenset({"timestamptz"}),
     t.TimestampNTZType: frozenset({"timestamp"}),
@@ -59,8 +59,8 @@ def _takes(match: Match) -> bool:
     if isinstance(match.spark_type, t.ArrayType) and column.base_type in JSON:
         return False
     base = column.element if isinstance(match.spark_type, t.ArrayType) else column.base_type
-    if isinstance(kind, tuple(_MOMENTS)):
-        return base in _MOMENTS[type(kind)]
+    if isinstance(kind, tuple(_TIMESTAMPS)):
+        return base in _TIMESTAMPS[type(kind)]
     if isinstance(kind, _NUMBERS):
         return base in {"int2", "int4", "int8", "float4", "float8", "numeric"}
     return is_string(kind) or isinstance(kind, (*_ALIKE, t.BinaryType, t.NullType, t.DayTimeIntervalType))
@@ -136,7 +136,7 @@ def _text(values: pa.Array, kind: t.DataType) -> pa.Array:
     if isinstance(kind, t.DateType):
         return _julian_days(pc.add(values.cast(pa.int32()).cast(pa.int64()), JULIAN_DAY_OF_1970))
     if isinstance(kind, (t.TimestampType, t.TimestampNTZType)):
-        return _moments(values.cast(pa.int64()), "+00" if isinstance(kind, t.TimestampType) else "")
+        return _timestamps(values.cast(pa.int64()), "+00" if isinstance(kind, t.TimestampType) else "")
     if isinstance(kind, t.DayTimeIntervalType):
         return _intervals(values.cast(pa.int64()))
     return values.cast(pa.string())
@@ -155,7 +155,7 @@ def _julian_days(days: pa.Array) -> pa.Array:
     return pc.if_else(pc.less(days, 0), BEFORE_JULIAN_DAYS, texts)
 
 
-def _moments(microseconds: pa.Array, zone: str) -> pa.Array:
+def _timestamps(microseconds: pa.Array, zone: str) -> pa.Array:
     """`J2440588 01:02:03.000004+00`."""
     towards_zero = pc.divide(microseconds, _DAY)
     rest = pc.subtract(microseconds, pc.multiply(towards_zero, _DAY))

@@ -37,7 +37,7 @@ LINE = "line"
 
 
 @dataclass(frozen=True)
-class Goal:
+class TargetType:
     """The type that is to read the text: pg_type's name and category."""
 
     base: str
@@ -91,9 +91,9 @@ def _field(value: Column, match: Match, strip_nul: bool) -> Column:
     if isinstance(kind, t.BinaryType):  # only its prefix is to be escaped
         text = f.concat(f.lit("\\\\x"), f.hex(value))
     elif isinstance(kind, t.ArrayType) and column.base_type not in JSON:
-        text = _array(value, kind, Goal(column.element, column.element_category), strip_nul)
+        text = _array(value, kind, TargetType(column.element, column.element_category), strip_nul)
     else:
-        text = text_of(value, kind, Goal(column.base_type, column.category), strip_nul)
+        text = text_of(value, kind, TargetType(column.base_type, column.category), strip_nul)
     return f.coalesce(_replaced(text, COPY_ESCAPES) if _may_need_escapes(kind) else text, f.lit(NULL))
 
 
@@ -108,7 +108,7 @@ def _is_json(kind: t.DataType) -> bool:
     return isinstance(kind, (t.StructType, t.MapType, t.ArrayType)) or kind.typeName() == "variant"
 
 
-def text_of(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Column:
+def text_of(value: Column, kind: t.DataType, target: TargetType, strip_nul: bool) -> Column:
     """A value's text as PostgreSQL reads it; NULL for NULL."""
     if is_string(kind):
         return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
@@ -119,7 +119,7 @@ def text_of(value: Column, kind: t.DataType, goal: Goal, strip_nul: bool) -> Col
     if isinstance(kind, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
         return _interval(value, kind)
     if isinstance(kind, (t.DateType, t.TimestampType, t.TimestampNTZType)):
-        return _moment(value, kind, goal)
+        return _timestamp(value, kind, target)
     return value.cast(t.StringType())
 
 
@@ -130,7 +130,7 @@ def _replaced(value: Column, escapes: Sequence[tuple[str, str]]) -> Column:
     return f.when(holds_one, escaped).otherwise(value)
 
 
-def _array(value: Column, kind: t.ArrayType, goal: Goal, strip_nul: bool) -> Column:
+def _array(value: Column, kind: t.ArrayType, target: TargetType, strip_nul: bool) -> Column:
     """`{1,NULL,3}`, `{{"a"},{"b"}}`.
 
     https://www.postgresql.org/docs/current/arrays.html#ARRAYS-INPUT
@@ -139,8 +139,8 @@ def _array(value: Column, kind: t.ArrayType, goal: Goal, strip_nul: bool) -> Col
 
     def element(item: Column) -> Column:
         if isinstance(inner, t.ArrayType):
-            return _array(item, inner, goal, strip_nul)
-        text = text_of(item, inner, goal, strip_nul)
+            return _array(item, inner, target, strip_nul)
+        text = text_of(item, inner, target, strip_nul)
         quotes = _may_need_escapes(inner) or isinstance(inner, t.BinaryType)
         return f.concat(f.lit('"'), _replaced(text, ARRAY_ESCAPES), f.lit('"')) if quotes else text
 
@@ -160,13 +160,13 @@ def _interval(value: Column, kind: t.DataType) -> Column:
     return f.concat(*spaced[:-1])
 
 
-def _moment(value: Column, kind: t.DataType, goal: Goal) -> Column:
-    """A date or a timestamp, cast to the goal's kind as Spark casts it."""
-    if isinstance(kind, t.DateType) and goal.base == "date":
+def _timestamp(value: Column, kind: t.DataType, target: TargetType) -> Column:
+    """A date or a timestamp, cast to the type of the column as Spark casts it."""
+    if isinstance(kind, t.DateType) and target.base == "date":
         return julian_day(value)
-    if goal.base == "timestamptz":
+    if target.base == "timestamptz":
         return julian_instant(value.cast(t.TimestampType()))
-    if goal.base == "timestamp":
+    if target.base == "timestamp":
         return postgres_timestamp(value.cast(t.TimestampNTZType()))
     if isinstance(kind, t.DateType):  # from here on, into text
         return postgres_date(value)

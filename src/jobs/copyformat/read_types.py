@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import types as t
 
-from jobs.dbaccess.catalog.query_columns import Kind, SourceColumn
+from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 from jobs.dbaccess.sql import quote_name
 
 MAX_PRECISION = 38
@@ -70,12 +70,12 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
     name = quote_name(column.name)
     if as_text:
         return Reading(column.name, f"{name}::pg_catalog.text", t.StringType())
-    element = _scalar(column.kind, unbounded)
+    element = _scalar(column.scalar, unbounded)
     if column.dimensions:
         return Reading(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
     if element is unbounded:
         return Reading(column.name, _exactly(name, unbounded.scale), element)
-    if column.kind.base == "timestamptz":  # the session's time zone is the role's, for views and filters see it
+    if column.scalar.base == "timestamptz":  # the session's time zone is the role's, for views and filters see it
         return Reading(column.name, f"{name} AT TIME ZONE 'UTC'", element)
     return Reading(column.name, name, element)
 
@@ -86,7 +86,7 @@ def _exactly(name: str, scale: int) -> str:
     return f"{name}::pg_catalog.text OPERATOR(pg_catalog.||) CASE WHEN {beyond} THEN '!' ELSE '' END"
 
 
-def _scalar(kind: Kind, unbounded: t.DecimalType | None) -> t.DataType:
+def _scalar(kind: BaseType, unbounded: t.DecimalType | None) -> t.DataType:
     if kind.base == "numeric":
         return _decimal(kind.precision_and_scale) or unbounded or t.StringType()
     return _SCALARS.get(kind.base, t.StringType())

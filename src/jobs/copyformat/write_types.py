@@ -11,7 +11,7 @@ from jobs.dbaccess.catalog.tables import Column
 
 _INTEGERS = frozenset({"int2", "int4", "int8", "numeric", "float4", "float8"})
 _FRACTIONS = frozenset({"numeric", "float4", "float8"})
-_MOMENTS = frozenset({"timestamp", "timestamptz"})
+_TIMESTAMPS = frozenset({"timestamp", "timestamptz"})
 JSON = frozenset({"json", "jsonb"})
 
 TEXT_CATEGORY = "S"
@@ -19,7 +19,7 @@ TEXT_CATEGORY = "S"
 
 
 @dataclass(frozen=True)
-class Twin:
+class ColumnType:
     """What a Spark type becomes.
 
     Attributes:
@@ -35,27 +35,27 @@ class Twin:
 
 # A fraction does not go into an integer, nor a moment into a date: that loses something in every row.
 # Numbers of another width do: what overflows is refused by the server, by column.
-_TWINS: dict[type[t.DataType], Twin] = {
-    t.BooleanType: Twin("boolean", "bool", frozenset({"bool"})),
-    t.ByteType: Twin("smallint", "int2", _INTEGERS),
-    t.ShortType: Twin("smallint", "int2", _INTEGERS),
-    t.IntegerType: Twin("integer", "int4", _INTEGERS),
-    t.LongType: Twin("bigint", "int8", _INTEGERS),
-    t.FloatType: Twin("real", "float4", _FRACTIONS),
-    t.DoubleType: Twin("double precision", "float8", _FRACTIONS),
-    t.BinaryType: Twin("bytea", "bytea", frozenset({"bytea"})),
-    t.DateType: Twin("date", "date", frozenset({"date"}) | _MOMENTS),
-    t.TimestampType: Twin("timestamp with time zone", "timestamptz", _MOMENTS),
-    t.TimestampNTZType: Twin("timestamp without time zone", "timestamp", _MOMENTS),
-    t.DayTimeIntervalType: Twin("interval", "interval", frozenset({"interval"})),
-    t.YearMonthIntervalType: Twin("interval", "interval", frozenset({"interval"})),
-    t.StructType: Twin("jsonb", "jsonb", JSON),
-    t.MapType: Twin("jsonb", "jsonb", JSON),
+_COLUMN_TYPES: dict[type[t.DataType], ColumnType] = {
+    t.BooleanType: ColumnType("boolean", "bool", frozenset({"bool"})),
+    t.ByteType: ColumnType("smallint", "int2", _INTEGERS),
+    t.ShortType: ColumnType("smallint", "int2", _INTEGERS),
+    t.IntegerType: ColumnType("integer", "int4", _INTEGERS),
+    t.LongType: ColumnType("bigint", "int8", _INTEGERS),
+    t.FloatType: ColumnType("real", "float4", _FRACTIONS),
+    t.DoubleType: ColumnType("double precision", "float8", _FRACTIONS),
+    t.BinaryType: ColumnType("bytea", "bytea", frozenset({"bytea"})),
+    t.DateType: ColumnType("date", "date", frozenset({"date"}) | _TIMESTAMPS),
+    t.TimestampType: ColumnType("timestamp with time zone", "timestamptz", _TIMESTAMPS),
+    t.TimestampNTZType: ColumnType("timestamp without time zone", "timestamp", _TIMESTAMPS),
+    t.DayTimeIntervalType: ColumnType("interval", "interval", frozenset({"interval"})),
+    t.YearMonthIntervalType: ColumnType("interval", "interval", frozenset({"interval"})),
+    t.StructType: ColumnType("jsonb", "jsonb", JSON),
+    t.MapType: ColumnType("jsonb", "jsonb", JSON),
 }
 if hasattr(t, "VariantType"):  # Spark 4
-    _TWINS[t.VariantType] = Twin("jsonb", "jsonb", JSON)
+    _COLUMN_TYPES[t.VariantType] = ColumnType("jsonb", "jsonb", JSON)
 if hasattr(t, "TimeType"):  # Spark 4.1
-    _TWINS[t.TimeType] = Twin("time without time zone", "time", frozenset({"time"}))
+    _COLUMN_TYPES[t.TimeType] = ColumnType("time without time zone", "time", frozenset({"time"}))
 
 NO_TEXT = (t.BinaryType, t.StructType, t.MapType)
 """Types of which text is not one obvious form."""
@@ -114,19 +114,19 @@ def innermost(spark_type: t.DataType) -> t.DataType:
     return spark_type
 
 
-def twin(spark_type: t.DataType) -> Twin | None:
+def column_type(spark_type: t.DataType) -> ColumnType | None:
     """What a type that is no array becomes, or None where PostgreSQL has nothing like it."""
     if is_string(spark_type):
-        return Twin("text", "text", frozenset())
+        return ColumnType("text", "text", frozenset())
     if isinstance(spark_type, t.DecimalType):
         name = f"numeric({spark_type.precision},{spark_type.scale})"
-        return Twin(name, "numeric", _FRACTIONS if spark_type.scale else _INTEGERS)
-    return _TWINS.get(type(spark_type))
+        return ColumnType(name, "numeric", _FRACTIONS if spark_type.scale else _INTEGERS)
+    return _COLUMN_TYPES.get(type(spark_type))
 
 
 def new_column(name: str, spark_type: t.DataType) -> Column | None:
     """The column that is made for a Spark type, or None where there is none. PostgreSQL's arrays have any depth."""
-    made = twin(innermost(spark_type))
+    made = column_type(innermost(spark_type))
     if made is None:
         return None
     category = TEXT_CATEGORY if made.base == "text" else ""
@@ -144,7 +144,7 @@ def fits(spark_type: t.DataType, column: Column) -> bool:
         return True
     if isinstance(spark_type, t.ArrayType):
         inner = innermost(spark_type)
-        known = twin(inner) is not None
+        known = column_type(inner) is not None
         if column.base_type in JSON:
             return known
         return bool(column.element) and known and _fits(inner, column.element, column.element_category)
@@ -152,7 +152,7 @@ def fits(spark_type: t.DataType, column: Column) -> bool:
 
 
 def _fits(spark_type: t.DataType, base_type: str, category: str) -> bool:
-    made = twin(spark_type)
+    made = column_type(spark_type)
     if made is None:
         return False
     to_text = category == TEXT_CATEGORY and not isinstance(spark_type, NO_TEXT)

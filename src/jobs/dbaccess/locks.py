@@ -28,7 +28,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 LONGEST_WAIT = 600
-"""Seconds to wait for a lock. The server takes up to two minutes (`Patience`) to notice that a machine vanished."""
+"""Seconds to wait for a lock. The server takes up to two minutes (`Timeouts`) to notice that a machine vanished."""
 
 _LOCK_TIMEOUT = "55P03"
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from pg8000 import dbapi
 
 from jobs.dbaccess import poolers
-from jobs.dbaccess.conninfo.settings import Login, Patience, Server, Settings
+from jobs.dbaccess.conninfo.settings import Login, Server, Settings, Timeouts
 from jobs.dbaccess.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -84,7 +84,7 @@ def connect(settings: Settings, application_name: str, clock: Clock = Clock()) -
     Raises:
         DatabaseError: The error of the last round of attempts. The message contains the answer of every server.
     """
-    deadline = clock.now() + settings.patience.deadline
+    deadline = clock.now() + settings.timeouts.deadline
     pause = FIRST_PAUSE
     while True:
         try:
@@ -200,23 +200,23 @@ def _log_in(settings: Settings, server: Server, application_name: str, password:
     # The COPY stream is UTF-8, whatever the database's own encoding is.
     params["startup_params"] = {**dict(settings.startup), "client_encoding": "UTF8"}
     params["application_name"] = (settings.application_name or application_name)[:MAX_APPLICATION_NAME]
-    *others, last = sockets.transports(server, settings.tls, settings.patience)
+    *others, last = sockets.transports(server, settings.tls, settings.timeouts)
     for transport in others:
         try:
-            return _start_session(transport(), params, server, settings.patience)
+            return _start_session(transport(), params, server, settings.timeouts)
         except (TlsFailed, ConnectionFailed):
             continue
         except AuthenticationFailed as error:
             if error.sqlstate != _NOT_BY_THIS_TRANSPORT:
                 raise
-    return _start_session(last(), params, server, settings.patience)
+    return _start_session(last(), params, server, settings.timeouts)
 
 
 _NOT_BY_THIS_TRANSPORT = "28000"
 """pg_hba.conf has no entry for this user with this transport (hostssl, hostnossl)."""
 
 
-def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: Server, patience: Patience) -> Session:
+def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: Server, timeouts: Timeouts) -> Session:
     """Log in over a socket, make the server monitor the connection, too, and end the connect timeout."""
     try:
         connection = create_connection(sock=sock, ssl_context=False, **params)
@@ -225,7 +225,7 @@ def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: 
         cursor = connection.cursor()
         connection.autocommit = True
         with driver_errors_translated():
-            cursor.execute("; ".join([*_watching(patience), _IDENTIFY]))
+            cursor.execute("; ".join([*_watching(timeouts), _IDENTIFY]))
             pid, started, label = _identity(cursor.fetchall() if cursor.description else [])
     except BaseException:
         sockets.abandon(sock)
@@ -255,14 +255,14 @@ _IDENTIFY = (
 )
 
 
-def _watching(patience: Patience) -> list[str]:
+def _watching(timeouts: Timeouts) -> list[str]:
     """Return statements by which the server detects that we are gone: until then it keeps the session's locks.
 
     They are not sent with the login, because poolers would refuse it. On a Unix socket they have no effect.
     """
-    settings = {"tcp_user_timeout": int(patience.user_timeout * 1000)}
-    if patience.keepalive:
-        settings["tcp_keepalives_idle"] = patience.idle
-        settings["tcp_keepalives_interval"] = patience.interval
-        settings["tcp_keepalives_count"] = patience.count
+    settings = {"tcp_user_timeout": int(timeouts.user_timeout * 1000)}
+    if timeouts.keepalive:
+        settings["tcp_keepalives_idle"] = timeouts.idle
+        settings["tcp_keepalives_interval"] = timeouts.interval
+        settings["tcp_keepalives_count"] = timeouts.count
     return [f"SET {name} = {value}" for name, value in settings.items()]

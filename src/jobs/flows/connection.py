@@ -84,8 +84,8 @@ def resolve_connection(
     resolved = resolve(given, environ)
     if connect_deadline is None:
         return resolved
-    patience = replace(resolved.settings.patience, deadline=connect_deadline)
-    return replace(resolved, settings=replace(resolved.settings, patience=patience))
+    timeouts = replace(resolved.settings.timeouts, deadline=connect_deadline)
+    return replace(resolved, settings=replace(resolved.settings, timeouts=timeouts))
 
 
 def _credentials(

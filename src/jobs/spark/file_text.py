@@ -11,7 +11,7 @@ from pyspark.sql import types as t
 from jobs.copyformat.encode_spark import backquoted
 from jobs.copyformat.write_types import innermost
 
-_MOMENTS = (t.DateType, t.TimestampType, t.TimestampNTZType)
+_TIMESTAMPS = (t.DateType, t.TimestampType, t.TimestampNTZType)
 _TOLD = re.compile(r"pgjobs<<(.*?)>>", re.DOTALL)
 
 
@@ -42,11 +42,11 @@ def refusal(message: str) -> str | None:
 def _written(value: Column, kind: t.DataType, name: str) -> Column:
     if isinstance(kind, t.ArrayType):
         inner = kind.elementType
-        if isinstance(innermost(kind), (t.BinaryType, *_MOMENTS)):
+        if isinstance(innermost(kind), (t.BinaryType, *_TIMESTAMPS)):
             return f.transform(value, lambda item: _written(item, inner, name))
     elif isinstance(kind, t.BinaryType):
         return f.concat(f.lit("\\x"), f.lower(f.hex(value)))
-    elif isinstance(kind, _MOMENTS):  # yyyy is the year of an era, which is not written
+    elif isinstance(kind, _TIMESTAMPS):  # yyyy is the year of an era, which is not written
         return f.when(f.year(value) < 1, _refusal(name, "holds a year before 1", value)).otherwise(value)
     return value
 

@@ -23,12 +23,12 @@ from jobs.dbaccess.load.row_text import (
     FLOAT4,
     FLOAT8,
     INTERVAL,
-    MOMENT,
     PADDED,
     PLAIN,
     PRESENCE,
     ROUNDED,
     TEXT,
+    TIMESTAMP,
     TRIMMED,
     UUID,
     Form,
@@ -41,7 +41,7 @@ _BITS = {"float4": FLOAT4, "float8": FLOAT8}
 _TEXTS = {"text", "citext", "varchar", "bpchar"}
 _LENGTH = re.compile(r"character( varying)?\((\d+)\)$")
 _NUMERIC = re.compile(r"numeric(?:\((\d+),(-?\d+)\))?$")
-_MOMENT = re.compile(r"timestamp(?:\((\d)\))? with(?:out)? time zone$")
+_TIMESTAMP = re.compile(r"timestamp(?:\((\d)\))? with(?:out)? time zone$")
 _MOST_DIGITS = 38
 _MICROSECONDS = 6
 
@@ -117,8 +117,8 @@ def _of_time(kind: t.DataType, base: str, type_name: str) -> Form:
     if isinstance(kind, t.DateType) and base == "date":
         return Form(DAY)
     if isinstance(kind, (t.DateType, t.TimestampType, t.TimestampNTZType)):
-        found = _MOMENT.match(type_name)
-        return Form(MOMENT, int(found.group(1) or _MICROSECONDS)) if found else _UNKNOWN
+        found = _TIMESTAMP.match(type_name)
+        return Form(TIMESTAMP, int(found.group(1) or _MICROSECONDS)) if found else _UNKNOWN
     if isinstance(kind, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
         return Form(INTERVAL) if type_name == "interval" else _UNKNOWN
     return Form(PLAIN) if type_name == "time without time zone" else _UNKNOWN

@@ -14,7 +14,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat import encode_spark
-from jobs.copyformat.encode_spark import Goal
+from jobs.copyformat.encode_spark import TargetType
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.write_types import by_bytes, innermost
 from jobs.dbaccess.load.row_text import (
@@ -27,11 +27,11 @@ from jobs.dbaccess.load.row_text import (
     FLOAT8,
     HASH_DIGITS,
     INTERVAL,
-    MOMENT,
     PADDED,
     PLAIN,
     PRESENCE,
     ROUNDED,
+    TIMESTAMP,
     TRIMMED,
     UUID,
     Form,
@@ -74,7 +74,7 @@ def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: 
     if form.kind == ARRAY and form.element is not None:
         return _array(value, kind, form.element, match, strip_nul)
     if form.is_sent or form.kind == UUID:
-        sent = encode_spark.text_of(value, kind, _goal(match), strip_nul)
+        sent = encode_spark.text_of(value, kind, _target_type(match), strip_nul)
         return _changed(sent, form)
     made = {
         PRESENCE: lambda: f.lit(""),
@@ -85,7 +85,7 @@ def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: 
         FLOAT8: lambda: _bits(value, kind, t.DoubleType()),
         BYTES: lambda: f.lower(f.hex(value)),
         DAY: lambda: f.unix_date(value).cast("string"),
-        MOMENT: lambda: _moment_micros(value, form, match).cast("string"),
+        TIMESTAMP: lambda: _timestamp_micros(value, form, match).cast("string"),
         INTERVAL: lambda: _interval_micros(value, kind).cast("string"),
     }
     return made[form.kind]()
@@ -102,9 +102,9 @@ def _changed(sent: Column, form: Form) -> Column:
     return f.rtrim(sent) if form.kind == TRIMMED else sent
 
 
-def _goal(match: Match) -> Goal:
+def _target_type(match: Match) -> TargetType:
     column = match.target
-    return Goal(column.element or column.base_type, column.element_category or column.category)
+    return TargetType(column.element or column.base_type, column.element_category or column.category)
 
 
 def _flag(value: Column) -> Column:
@@ -133,7 +133,7 @@ def _bits(value: Column, kind: t.DataType, own: t.DataType) -> Column:
     return f.when(f.isnan(there), "NaN").when(value.isNotNull(), bits)
 
 
-def _moment_micros(value: Column, form: Form, match: Match) -> Column:
+def _timestamp_micros(value: Column, form: Form, match: Match) -> Column:
     base = match.target.element or match.target.base_type
     if base == "timestamptz":
         micros = f.unix_micros(value.cast(t.TimestampType()))

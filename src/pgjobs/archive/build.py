@@ -19,7 +19,7 @@ from pgjobs.archive import interpreter, manifest, pins, provenance, sources, whe
 from pgjobs.archive.inspection import Finding, inspect_archive
 from pgjobs.archive.manifest import NAME
 from pgjobs.archive.tarball import pack
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.uv import run_uv
 from pgjobs.errors import DeployError
 
@@ -57,7 +57,7 @@ NO_EXTRAS = Extras()
 
 
 def build(
-    target: Target, output: Path, extras: Extras = NO_EXTRAS, carried: Path | None = None, tell: Tell = print
+    target: BuildTarget, output: Path, extras: Extras = NO_EXTRAS, carried: Path | None = None, tell: Tell = print
 ) -> Path:
     """Build the archive and its manifest, and check them before they get their final names.
 
@@ -111,7 +111,7 @@ def locked(pinned: pins.Pins, extras: Extras) -> dict[str, bytes]:
     return {provenance.lock_name(file, ROOT): content for file, content in files.items()}
 
 
-def parameters(target: Target, extras: Extras) -> dict[str, object]:
+def parameters(target: BuildTarget, extras: Extras) -> dict[str, object]:
     """Return the options of the caller, without paths of this machine."""
     return {
         "release": target.release,
@@ -123,7 +123,7 @@ def parameters(target: Target, extras: Extras) -> dict[str, object]:
     }
 
 
-def lay_out(tree: Path, target: Target) -> Path:
+def lay_out(tree: Path, target: BuildTarget) -> Path:
     """Create an empty venv for the target's interpreter, unless it is included. Returns the packages' folder."""
     site = tree / "lib" / f"python{target.version}" / "site-packages"
     site.mkdir(parents=True)
@@ -139,7 +139,7 @@ def lay_out(tree: Path, target: Target) -> Path:
     return site
 
 
-def install(site: Path, target: Target, requirements: Sequence[Path]) -> None:
+def install(site: Path, target: BuildTarget, requirements: Sequence[Path]) -> None:
     """Install what the requirements files pin, as wheels for the target.
 
     Raises:

@@ -13,7 +13,7 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 
 MAGIC = b"\x7fELF"
 
@@ -26,7 +26,7 @@ _SYSTEM_LIBRARIES = re.compile(
 _SEARCH_PATHS = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath"}
 
 
-def elf_faults(content: bytes, target: Target) -> Iterator[str]:
+def elf_faults(content: bytes, target: BuildTarget) -> Iterator[str]:
     """Yield the faults of a compiled file: built for another processor, or for a newer C library than the target's."""
     try:
         elf = ELFFile(BytesIO(content))

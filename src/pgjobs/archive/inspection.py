@@ -16,7 +16,7 @@ from posixpath import normpath
 
 from pgjobs.archive.elf import MAGIC, elf_faults, library_faults
 from pgjobs.archive.tarball import unpack
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 
 BUDGET = 1_500_000
 """Maximum bytes of an archive without extras: each worker downloads and unpacks it before it starts."""
@@ -46,7 +46,7 @@ class Finding:
         return f"{self.path}: {self.fault}"
 
 
-def inspect_archive(file: Path, target: Target, *, with_extras: bool) -> list[Finding]:
+def inspect_archive(file: Path, target: BuildTarget, *, with_extras: bool) -> list[Finding]:
     """Return all faults of an archive.
 
     Args:
@@ -80,7 +80,7 @@ def carried_version(file: Path) -> str | None:
 
 
 def _inspect_member(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, target: Target, names: Container[str]
+    archive: tarfile.TarFile, member: tarfile.TarInfo, target: BuildTarget, names: Container[str]
 ) -> Iterator[Finding]:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts:
@@ -94,14 +94,16 @@ def _inspect_member(
             yield Finding(member.name, "is not executable")
 
 
-def _leads_well(path: PurePosixPath, link: str, target: Target, names: Container[str]) -> bool:
+def _leads_well(path: PurePosixPath, link: str, target: BuildTarget, names: Container[str]) -> bool:
     """Return whether a symbolic link leads to something inside the archive, or to the interpreter."""
     if link.startswith("/"):
         return link == target.interpreter
     return normpath(path.parent / link) in names
 
 
-def _inspect_content(path: PurePosixPath, content: bytes, target: Target, names: Container[str]) -> Iterator[Finding]:
+def _inspect_content(
+    path: PurePosixPath, content: bytes, target: BuildTarget, names: Container[str]
+) -> Iterator[Finding]:
     kind = next((kind for magic, kind in _FOREIGN.items() if content.startswith(magic)), None)
     if kind is not None and (kind != "PE" or path.suffix in (".exe", ".dll", ".pyd")):
         yield Finding(str(path), f"is compiled for another system ({kind})")
@@ -112,7 +114,7 @@ def _inspect_content(path: PurePosixPath, content: bytes, target: Target, names:
         yield from (Finding(str(path), fault) for fault in faults)
 
 
-def _inspect_layout(file: Path, target: Target) -> list[Finding]:
+def _inspect_layout(file: Path, target: BuildTarget) -> list[Finding]:
     """Check what makes it a venv of this interpreter that contains the jobs."""
     site = f"lib/python{target.version}/site-packages"
     own = f"lib/python{target.version}/os.py" if target.carried else "pyvenv.cfg"
@@ -131,7 +133,7 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
 _IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.flows.load.job", "jobs.flows.extract.job", "pg8000")
 
 
-def _inspect_import(file: Path, target: Target) -> list[Finding]:
+def _inspect_import(file: Path, target: BuildTarget) -> list[Finding]:
     """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
 
     The archive's own interpreter does this if it runs on this machine, otherwise this one. A Python older than the

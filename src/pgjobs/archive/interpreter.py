@@ -12,7 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.uv import run_uv
 from pgjobs.errors import DeployError
 
@@ -28,7 +28,7 @@ _HOME = "/usr"
 """Replaces the builder's folder, which sysconfig would contain, so that the same inputs give the same bytes."""
 
 
-def fetch(target: Target, folder: Path) -> Path:
+def fetch(target: BuildTarget, folder: Path) -> Path:
     """Install the target's interpreter below a folder, unless it is there. Returns its own folder.
 
     Raises:
@@ -46,7 +46,7 @@ def fetch(target: Target, folder: Path) -> Path:
     return max(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])
 
 
-def carry(folder: Path, tree: Path, target: Target) -> None:
+def carry(folder: Path, tree: Path, target: BuildTarget) -> None:
     """Copy an interpreter's folder into a venv: program, standard library, and its own shared library.
 
     Raises:
@@ -68,7 +68,7 @@ def carry(folder: Path, tree: Path, target: Target) -> None:
         told.write_text(told.read_text().replace(str(folder), _HOME))
 
 
-def describe(folder: Path, target: Target) -> dict[str, str]:
+def describe(folder: Path, target: BuildTarget) -> dict[str, str]:
     """Return the manifest's entry for the included interpreter.
 
     Raises:

@@ -8,7 +8,7 @@ from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
 from pgjobs.archive import provenance
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.wheels import Wheel, origin
 
 NAME = "pyspark_venv.tar.gz"
@@ -19,7 +19,7 @@ def beside(archive: Path) -> Path:
     return archive.with_name(f"{archive.name}.json")
 
 
-def describe(packed: Path, site: Path, target: Target, inputs: provenance.Inputs) -> dict[str, object]:
+def describe(packed: Path, site: Path, target: BuildTarget, inputs: provenance.Inputs) -> dict[str, object]:
     """Return the manifest.
 
     Args:

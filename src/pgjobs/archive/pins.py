@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.uv import run_uv
 from pgjobs.errors import DeployError
 
@@ -47,7 +47,7 @@ class Pins:
         return f"Pinned the packages of --with in {self.lock}: commit this file."
 
 
-def pin(extras: Sequence[str], target: Target, ours: Path, folder: Path, scratch: Path) -> Pins:
+def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, scratch: Path) -> Pins:
     """Pin the extras, unless they are pinned.
 
     Args:

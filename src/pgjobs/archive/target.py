@@ -13,7 +13,7 @@ MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
 @dataclass(frozen=True)
-class Target:
+class BuildTarget:
     """What an archive is built for.
 
     Attributes:
@@ -42,7 +42,7 @@ class Target:
         return f"{self.machine}-manylinux_{self.glibc[0]}_{self.glibc[1]}"
 
 
-def target_for(release: str, architecture: str, python: str | None = None, *, carried: bool = False) -> Target:
+def target_for(release: str, architecture: str, python: str | None = None, *, carried: bool = False) -> BuildTarget:
     """Determine what to build for.
 
     Args:
@@ -61,9 +61,9 @@ def target_for(release: str, architecture: str, python: str | None = None, *, ca
         wanted = python or found.pythons[0]
         if not re.fullmatch(r"3\.\d+", wanted):
             raise DeployError(f"{python!r} is not a minor version: to include an interpreter, give 3.12, for example.")
-        return Target(found.label, f"bin/python{wanted}", wanted, architecture, found.glibc, carried=True)
+        return BuildTarget(found.label, f"bin/python{wanted}", wanted, architecture, found.glibc, carried=True)
     interpreter = python or found.python
     version = re.search(r"python(3\.\d+)$", interpreter)
     if version is None or not interpreter.startswith("/"):
         raise DeployError(f"{interpreter!r} does not contain its version: give a path such as /usr/bin/python3.11.")
-    return Target(found.label, interpreter, version[1], architecture, found.glibc)
+    return BuildTarget(found.label, interpreter, version[1], architecture, found.glibc)

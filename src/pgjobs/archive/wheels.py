@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from pgjobs.archive.target import Target
+from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.uv import run_uv
 
 if sys.version_info >= (3, 11):
@@ -47,7 +47,7 @@ class Wheel:
         return frozenset("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
 
 
-def suitable(requirements: Sequence[Path], target: Target, scratch: Path) -> list[Wheel]:
+def suitable(requirements: Sequence[Path], target: BuildTarget, scratch: Path) -> list[Wheel]:
     """Return the wheels for the target that requirements files pin.
 
     Raises:

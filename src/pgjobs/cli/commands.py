@@ -20,7 +20,7 @@ from pgjobs.runs.log_rotation import SHOWN
 from pgjobs.runs.logs import DRIVER, WorkerLogs, require_log_uri, with_log_uri
 from pgjobs.runs.run import Run, cancel, get_run, read_run
 from pgjobs.runs.summary import listing, status
-from pgjobs.runs.wait import Patience, wait
+from pgjobs.runs.wait import WaitOptions, wait
 from pgjobs.submit.api_model import refuse_what_the_model_forbids
 from pgjobs.submit.application import refuse_misfit
 from pgjobs.submit.arguments import check_arguments
@@ -63,7 +63,7 @@ def submit(options: argparse.Namespace, connect: Connect, console: Console) -> i
     if not options.wait:
         console.print(started.run.run_id)
         return started.run.status if started.earlier and started.run.ended else OK
-    return wait(clients, started.run, patience(options), console)
+    return wait(clients, started.run, wait_options(options), console)
 
 
 def run_here(options: argparse.Namespace, connect: Connect, console: Console) -> int:
@@ -95,7 +95,7 @@ def show_logs(options: argparse.Namespace, connect: Connect, console: Console) -
     clients = connect()
     found = get_run(clients, options.application_id, options.run)
     if options.follow:
-        return wait(clients, found, patience(options), console)
+        return wait(clients, found, wait_options(options), console)
     found = replace(found, log_uri=with_log_uri(clients, found))
     require_log_uri(found)
     worker = DRIVER if options.executor is None else f"SPARK_EXECUTOR/{options.executor}"
@@ -118,7 +118,7 @@ def cancel_run(options: argparse.Namespace, connect: Connect, console: Console) 
     console.tell(cancel(clients, found, options.grace))
     if not options.wait:
         return OK
-    return wait(clients, found, patience(options), console)
+    return wait(clients, found, wait_options(options), console)
 
 
 def list_runs(options: argparse.Namespace, connect: Connect, console: Console) -> int:
@@ -170,9 +170,9 @@ def pages(
         token = {"nextToken": answer["nextToken"]}
 
 
-def patience(options: argparse.Namespace) -> Patience:
+def wait_options(options: argparse.Namespace) -> WaitOptions:
     """Return the parameters for waiting that the options contain."""
-    return Patience(options.wait_minutes, options.grace, SHOWN[options.show])
+    return WaitOptions(options.wait_minutes, options.grace, SHOWN[options.show])
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Connect, Console], int]] = {

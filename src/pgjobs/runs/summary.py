@@ -67,13 +67,13 @@ def status(run: Run, attempts: Sequence[Run]) -> str:
         ("application", f"{run.application_id}, {run.release}"),
         ("name", run.name),
         ("mode", run.mode),
-        ("created", moment(run.created)),
+        ("created", utc_time(run.created)),
         ("state", headline(run)),
         ("logs", run.log_uri or run.log_group or "EMR's own (see: dashboard)"),
     ]
     parts = [table((), rows)]
     if len(attempts) > 1:
-        tried = [(str(one.attempt), one.state, moment(one.created), one.details) for one in attempts]
+        tried = [(str(one.attempt), one.state, utc_time(one.created), one.details) for one in attempts]
         parts.append(table(("attempt", "state", "created", "details"), tried))
     if run.ended:
         parts.append(costs(run))
@@ -82,7 +82,7 @@ def status(run: Run, attempts: Sequence[Run]) -> str:
 
 def listing(runs: Sequence[Run]) -> str:
     """Return the output of `list`."""
-    rows = [(one.run_id, one.state, moment(one.created), one.name, one.details) for one in runs]
+    rows = [(one.run_id, one.state, utc_time(one.created), one.name, one.details) for one in runs]
     return table(("run", "state", "created", "name", "details"), rows)
 
 
@@ -101,7 +101,7 @@ def duration(seconds: int) -> str:
     return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
-def moment(when: datetime | None) -> str:
+def utc_time(when: datetime | None) -> str:
     """Return a time in UTC, to the second."""
     return f"{when.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if when else ""
 

@@ -17,7 +17,7 @@ DEFAULT_CLOCK = Clock()
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitOptions:
     """How to wait.
 
     Attributes:
@@ -31,20 +31,20 @@ class Patience:
     shown: tuple[str, ...] = STREAMS
 
 
-def wait(clients: Clients, run: Run, patience: Patience, console: Console, clock: Clock = DEFAULT_CLOCK) -> int:
+def wait(clients: Clients, run: Run, options: WaitOptions, console: Console, clock: Clock = DEFAULT_CLOCK) -> int:
     """Wait until a run has ended. Returns the exit status.
 
     Raises:
         AwsError: AWS refuses the call. The message says that the run is still active.
     """
     try:
-        return _wait(clients, run, patience, console, clock)
+        return _wait(clients, run, options, console, clock)
     except DeployError as error:
         raise type(error)(f"{error}\nThe run is still active. {_what_next(run)}") from None
 
 
-def _wait(clients: Clients, run: Run, patience: Patience, console: Console, clock: Clock) -> int:
-    logs = DriverLogs(clients, replace(run, log_uri=with_log_uri(clients, run)), patience.shown, console)
+def _wait(clients: Clients, run: Run, options: WaitOptions, console: Console, clock: Clock) -> int:
+    logs = DriverLogs(clients, replace(run, log_uri=with_log_uri(clients, run)), options.shown, console)
     follower = Follower(
         lambda: get_run(clients, run.application_id, run.run_id),
         logs.show,
@@ -52,13 +52,13 @@ def _wait(clients: Clients, run: Run, patience: Patience, console: Console, cloc
         MOST_SETTLING if logs.expected else 0,
         clock,
     )
-    deadline = clock.now() + patience.minutes * 60 if patience.minutes else float("inf")
+    deadline = clock.now() + options.minutes * 60 if options.minutes else float("inf")
     cancelled = False
     while True:
         try:
             ended = follower.until_ended(deadline)
         except WaitedEnough:
-            console.tell(f"Waited for {patience.minutes} min; the run is still active. {_what_next(run)}")
+            console.tell(f"Waited for {options.minutes} min; the run is still active. {_what_next(run)}")
             return STILL_GOING
         except KeyboardInterrupt:
             if cancelled:
@@ -67,7 +67,7 @@ def _wait(clients: Clients, run: Run, patience: Patience, console: Console, cloc
             if not console.confirms("\nCancel the run?"):
                 console.tell(f"\nThe run is still active. {_what_next(run)}")
                 return INTERRUPTED
-            console.tell(cancel(clients, run, patience.grace))
+            console.tell(cancel(clients, run, options.grace))
             cancelled = True
         else:
             console.tell(ending(ended, logs.last.of("stdout"), logs.last.of("stderr")))

@@ -9,7 +9,7 @@ from jobs.dbaccess.session import Session
 
 
 @dataclass(frozen=True)
-class Kind:
+class BaseType:
     """A type, with domains resolved.
 
     Attributes:
@@ -38,13 +38,13 @@ class SourceColumn:
 
     Attributes:
         type_name: The type as SQL writes it.
-        kind: The column's type, or that of the elements of an array.
+        scalar: The column's type, or that of the elements of an array.
         dimensions: The dimensions of an array; 0 for other types.
     """
 
     name: str
     type_name: str
-    kind: Kind
+    scalar: BaseType
     dimensions: int = 0
 
 
@@ -86,6 +86,8 @@ def describe(session: Session, query: str, dimensions: Mapping[str, int] | None 
         [column.modifier for column in found],
     )
     return tuple(
-        SourceColumn(column.name, type_name, Kind(base, modifier), max(depth, (dimensions or {}).get(column.name, 0)))
+        SourceColumn(
+            column.name, type_name, BaseType(base, modifier), max(depth, (dimensions or {}).get(column.name, 0))
+        )
         for column, (type_name, base, modifier, depth) in zip(found, types)
     )

@@ -14,11 +14,11 @@ from jobs.dbaccess.conninfo.settings import (
     Login,
     PasswordByServer,
     PasswordSource,
-    Patience,
     Pem,
     Server,
     Settings,
     StaticPassword,
+    Timeouts,
     Tls,
 )
 from jobs.dbaccess.conninfo.sources import Given, Value
@@ -71,7 +71,7 @@ def resolve(given: Given, environ: Mapping[str, str]) -> Resolved:
         target_session_attrs=reader.read("target_session_attrs", keywords.session_attrs, "any"),
         application_name=reader.text("application_name") or reader.text("fallback_application_name"),
         startup=_startup(reader),
-        patience=_patience(reader),
+        timeouts=_timeouts(reader),
         login_hint=given.credentials.hint if given.credentials else "",
     )
     password, origin = _password(given, values, settings, environ)
@@ -192,8 +192,8 @@ def _startup(reader: _Reader) -> tuple[tuple[str, str], ...]:
     return tuple(startup.items())
 
 
-def _patience(reader: _Reader) -> Patience:
-    usual = Patience()
+def _timeouts(reader: _Reader) -> Timeouts:
+    usual = Timeouts()
     connect_timeout = reader.read("connect_timeout", keywords.seconds, 0)
     milliseconds = reader.read("tcp_user_timeout", keywords.milliseconds, 0)
     return replace(

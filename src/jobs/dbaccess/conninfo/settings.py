@@ -116,7 +116,7 @@ class Tls:
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long to wait for a connection, and how to notice that one is dead.
 
     Attributes:
@@ -156,7 +156,7 @@ class Settings:
     target_session_attrs: str = "any"
     application_name: str = ""
     startup: tuple[tuple[str, str], ...] = ()
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     login_hint: str = ""
 
     def at(self, server: Server) -> Settings:

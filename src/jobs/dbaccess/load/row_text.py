@@ -26,7 +26,7 @@ FLOAT4, FLOAT8 = "float4", "float8"
 """By their bits: two programs need not write a fraction alike."""
 BYTES, UUID = "bytes", "uuid"
 """Hexadecimal digits."""
-DAY, MOMENT, INTERVAL = "day", "moment", "interval"
+DAY, TIMESTAMP, INTERVAL = "day", "moment", "interval"
 """Days, and microseconds, since 1970; and microseconds, a month having 30 days and a year 365.25."""
 ARRAY = "array"
 """The dimensions, then each element as a field."""
@@ -45,7 +45,7 @@ _EXPRESSIONS = {
     BYTES: "encode({}, 'hex')",
     UUID: "replace({}::text, '-', '')",
     DAY: "({} - date '1970-01-01')",
-    MOMENT: "trunc(extract(epoch FROM {}) * 1000000)",
+    TIMESTAMP: "trunc(extract(epoch FROM {}) * 1000000)",
     INTERVAL: "trunc(extract(epoch FROM {}) * 1000000)",
     PRESENCE: "''",
 }

@@ -13,7 +13,7 @@ from pg8000.converters import PG_TYPES
 
 from jobs.dbaccess.errors import ConnectionFailed, ProtocolBroken, broken_protocol, from_server
 from jobs.dbaccess.network import bodies, login
-from jobs.dbaccess.network.login import Login
+from jobs.dbaccess.network.login import LoginSteps
 from jobs.dbaccess.network.messages import (
     COLUMNS,
     COMPLETE,
@@ -51,7 +51,7 @@ class DriversFile:
         self._file = file
         self._reader = Reader(file)
         self._rest = memoryview(b"")
-        self._login = Login()
+        self._login = LoginSteps()
         self._begin()
 
     def _begin(self) -> None:

@@ -39,7 +39,7 @@ LONGEST = 1 << 22
 """Bytes that a server may say until it is ready."""
 
 
-class Login:
+class LoginSteps:
     """What has come so far of a login.
 
     Attributes:

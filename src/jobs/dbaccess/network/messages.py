@@ -60,7 +60,7 @@ def error_fields(body: bytes) -> Mapping[str, str]:
     return {text[0]: text[1:] for text in texts}
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """A file of a connection."""
 
     def read(self, size: int, /) -> bytes | None:
@@ -80,7 +80,7 @@ class Reader:
         longest_talk: the most bytes of what is passed over, before anything else comes.
     """
 
-    def __init__(self, file: Source, longest_talk: int = LONGEST_TALK) -> None:
+    def __init__(self, file: ByteSource, longest_talk: int = LONGEST_TALK) -> None:
         self._file = file
         self.longest_talk = longest_talk
         self._talk = 0

@@ -14,7 +14,7 @@ from functools import cache
 from io import BufferedRWPair
 from typing import Any, cast
 
-from jobs.dbaccess.conninfo.settings import Patience, Server, Tls
+from jobs.dbaccess.conninfo.settings import Server, Timeouts, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TlsFailed
 from jobs.dbaccess.network.hearing import DriversFile
 from jobs.dbaccess.network.tls import context_for, handshake_failure
@@ -94,15 +94,15 @@ Transport = Callable[[], WireSocket]
 """Gives a socket on which to log in."""
 
 
-def transports(server: Server, tls: Tls, patience: Patience) -> list[Transport]:
+def transports(server: Server, tls: Tls, timeouts: Timeouts) -> list[Transport]:
     """The ways to a server that sslmode allows, in its order. A Unix socket is never encrypted, as in libpq."""
 
     def plain() -> WireSocket:
         _note_plain(server)
-        return open_socket(server, patience)
+        return open_socket(server, timeouts)
 
     def encrypted() -> WireSocket:
-        sock = open_socket(server, patience)
+        sock = open_socket(server, timeouts)
         try:
             return _negotiate(sock, server, tls)
         except BaseException:
@@ -135,28 +135,28 @@ def _warn_plain(server: str) -> None:
     logger.warning("The connection to %s is not encrypted. Give --sslmode verify-full.", server)
 
 
-def open_socket(server: Server, patience: Patience) -> PlainSocket:
+def open_socket(server: Server, timeouts: Timeouts) -> PlainSocket:
     """A connected socket. Its timeout is still that of connecting: `settle` ends it.
 
     Raises:
         ConnectionFailed: no server answers there, which may pass.
         DatabaseError: there is no such host.
     """
-    deadline = time.monotonic() + patience.connect_timeout
-    sock = _connected(server, patience)
+    deadline = time.monotonic() + timeouts.connect_timeout
+    sock = _connected(server, timeouts)
     sock.deadline = deadline
     return sock
 
 
-def _connected(server: Server, patience: Patience) -> PlainSocket:
+def _connected(server: Server, timeouts: Timeouts) -> PlainSocket:
     try:
         if server.host.startswith("/"):
             local = PlainSocket(socket.AF_UNIX)
-            local.settimeout(patience.connect_timeout)
+            local.settimeout(timeouts.connect_timeout)
             local.connect(f"{server.host}/.s.PGSQL.{server.port}")
             return local
         address = (server.hostaddr or server.host, server.port)
-        made = socket.create_connection(address, patience.connect_timeout)
+        made = socket.create_connection(address, timeouts.connect_timeout)
     except socket.gaierror as error:
         kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
         raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
@@ -165,8 +165,8 @@ def _connected(server: Server, patience: Patience) -> PlainSocket:
     except OSError as error:
         raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
     sock = PlainSocket(made.family, made.type, made.proto, fileno=made.detach())
-    sock.settimeout(patience.connect_timeout)
-    _keep_alive(sock, patience)
+    sock.settimeout(timeouts.connect_timeout)
+    _keep_alive(sock, timeouts)
     return sock
 
 
@@ -195,13 +195,13 @@ _COUNT = getattr(socket, "TCP_KEEPCNT", None)
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
-def _keep_alive(sock: socket.socket, patience: Patience) -> None:
+def _keep_alive(sock: socket.socket, timeouts: Timeouts) -> None:
     """Notice a peer that is gone, and keep what stands between from forgetting a silent connection."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    options = [(_USER_TIMEOUT, int(patience.user_timeout * 1000))]
-    if patience.keepalive:
+    options = [(_USER_TIMEOUT, int(timeouts.user_timeout * 1000))]
+    if timeouts.keepalive:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        options += [(_IDLE, patience.idle), (_INTERVAL, patience.interval), (_COUNT, patience.count)]
+        options += [(_IDLE, timeouts.idle), (_INTERVAL, timeouts.interval), (_COUNT, timeouts.count)]
     for option, value in options:
         if option is not None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -182,7 +182,7 @@ _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: SourceColumn) -> t.DecimalType | None:
     """What a column of numeric without precision becomes; None for text."""
-    unbounded = column.kind.base == "numeric" and column.kind.precision_and_scale is None and not column.dimensions
+    unbounded = column.scalar.base == "numeric" and column.scalar.precision_and_scale is None and not column.dimensions
     if not unbounded or wanted.unbounded == "text":
         return None
     if wanted.unbounded == "fit":
