@@ -211,7 +211,9 @@ def test_an_error_of_a_worker_is_told_in_its_own_words(
         load_dataframe(numbers(spark, 2), table="t", settings=locked_out)
 
     assert run_job(job, verbose=False) == 1
-    assert capsys.readouterr().err == "error: The secret x cannot be read: Access denied. Allow it.\n"
+    [*progress, error] = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("copy [") for line in progress)
+    assert error == "error: The secret x cannot be read: Access denied. Allow it."
 
 
 def test_a_mode_that_is_not_there_is_refused(spark: SparkSession, database: Settings) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+import sys
 
 from jobs.dbaccess.errors import DatabaseError, broken_protocol
 from jobs.dbaccess.network.messages import AUTHENTICATION, ERROR, KEY, READY
@@ -32,8 +33,10 @@ _FORMS = {code: re.compile(body.encode(), re.DOTALL) for code, body in _BODIES.i
 _FOREIGN = {2: "Kerberos V5", 7: "GSSAPI", 9: "SSPI"}
 _MECHANISMS = frozenset({b"SCRAM-SHA-256", b"SCRAM-SHA-256-PLUS"})
 
-MOST_ROUNDS = 1_000_000
-"""Iterations of SCRAM that are computed for a server, in about a second; PostgreSQL's own default is 4,096."""
+MOST_ROUNDS = 1_000_000 if sys.version_info >= (3, 11) else 100_000
+"""The most iterations of SCRAM that are computed for a server, in about a second. PostgreSQL's default is 4,096.
+
+For Python 3.9 and 3.10 there is only a scramp that computes them in Python (pg8000 1.31.5 pins it)."""
 
 LONGEST = 1 << 22
 """Bytes that a server may say until it is ready."""
