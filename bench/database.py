@@ -83,9 +83,9 @@ def check(address: Server, expected: Totals) -> None:
         BenchError: It does not.
     """
     with session(address) as opened:
-        [found] = opened.run(f"SELECT count(*), sum(l_extendedprice), sum(l_orderkey) FROM {TABLE}")
-    if Totals(*found) != expected:
-        raise BenchError(f"{TABLE} holds {Totals(*found)}, and not {expected}")
+        [totals_of_table] = opened.run(f"SELECT count(*), sum(l_extendedprice), sum(l_orderkey) FROM {TABLE}")
+    if Totals(*totals_of_table) != expected:
+        raise BenchError(f"{TABLE} holds {Totals(*totals_of_table)}, and not {expected}")
 
 
 def version(address: Server) -> str:

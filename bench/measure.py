@@ -94,8 +94,8 @@ def measure(way: Way, setting: Setting) -> Figures:
     samples = watch.run(command(way, setting, result), environment(), setting.folder / "way.log", server_process.pid)
     wall = time.monotonic() - began
     database.check(setting.server, setting.rows)
-    told = json.loads(result.read_text())
-    return figures(samples, told["start"], told["end"], wall=wall, phases=told["phases"])
+    outcome = json.loads(result.read_text())
+    return figures(samples, outcome["start"], outcome["end"], wall=wall, phases=outcome["phases"])
 
 
 def command(way: Way, setting: Setting, result: Path) -> list[str]:

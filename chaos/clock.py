@@ -50,12 +50,12 @@ class ServerClock:
     @contextlib.contextmanager
     def for_children(self) -> Iterator[None]:
         """Give this clock to processes that the block starts, if libfaketime is installed."""
-        found = library()
-        if found is None:
+        path = library()
+        if path is None:
             yield
             return
         names = {
-            "LD_PRELOAD": str(found),
+            "LD_PRELOAD": str(path),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": str(_CACHED),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",

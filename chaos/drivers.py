@@ -145,8 +145,8 @@ class Driver:
             self._answers.put(None)  # later calls get the same
             self._process.wait()
             return Outcome(None)
-        told = json.loads(line)
-        return Outcome(told.get("status", 0), told.get("out", ""), told.get("err", ""))
+        answer = json.loads(line)
+        return Outcome(answer.get("status", 0), answer.get("out", ""), answer.get("err", ""))
 
     @property
     def left(self) -> list[str]:
@@ -203,12 +203,12 @@ class Driver:
 
 def _of_session(number: int) -> list[psutil.Process]:
     """Return the processes of a session, including those whose parents have died."""
-    found = []
+    members = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
             if os.getsid(process.pid) == number and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                members.append(process)
+    return members
 
 
 def _spark_home(folder: Path) -> Path:

@@ -32,6 +32,6 @@ def lacking() -> dict[str, str]:
 def versions() -> str:
     """Return the versions that are tested."""
     postgres = binaries.find().bin / "postgres"
-    told = subprocess.run([str(postgres), "--version"], capture_output=True, text=True, check=True).stdout
-    server = " ".join(told.split()[1:3]).replace("(PostgreSQL)", "PostgreSQL")
+    output = subprocess.run([str(postgres), "--version"], capture_output=True, text=True, check=True).stdout
+    server = " ".join(output.split()[1:3]).replace("(PostgreSQL)", "PostgreSQL")
     return f"{server}, PySpark {pyspark.__version__}, Python {platform.python_version()}"

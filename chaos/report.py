@@ -34,7 +34,7 @@ def summary(verdicts: Sequence[Verdict], seconds: float, versions: str, lacking:
         lacking: Jobs and faults that were impossible, each with the reason.
     """
     struck = [verdict for verdict in verdicts if verdict.struck is not None]
-    found = [verdict for verdict in verdicts if verdict.complaints]
+    complaining = [verdict for verdict in verdicts if verdict.complaints]
     faults = Counter(verdict.trial.fault for verdict in struck)
     flows = Counter(verdict.trial.flow for verdict in struck)
     statuses = Counter(verdict.first.status for verdict in struck)
@@ -45,12 +45,16 @@ def summary(verdicts: Sequence[Verdict], seconds: float, versions: str, lacking:
         [
             "",
             f"{len(verdicts)} trials in {seconds:.0f} s, on {date.today().isoformat()}: {versions}",  # noqa: DTZ011 - here
-            f"{len(struck)} faults struck; {len(found)} found something.",
+            f"{len(struck)} faults struck; {len(complaining)} found something.",
             f"  ended:  {statuses[0]} well nevertheless, {failed} by an error, {statuses[None]} with their driver",
             "  jobs:   " + ", ".join(f"{name} {count}" for name, count in flows.most_common()),
             "  faults: " + ", ".join(f"{name} {count}" for name, count in faults.most_common()),
             "  time:   " + ", ".join(f"{name} {part / whole:.0%}" for name, part in phases.most_common()),
             *(f"  left out: {what}, for {why}" for what, why in lacking.items()),
-            *(["  again:  " + ", ".join(f"SEED={verdict.trial.seed}" for verdict in found)] if found else []),
+            *(
+                ["  again:  " + ", ".join(f"SEED={verdict.trial.seed}" for verdict in complaining)]
+                if complaining
+                else []
+            ),
         ]
     )

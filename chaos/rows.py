@@ -122,8 +122,8 @@ def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
     if trial.mode == "upsert":
         return rows + [row for row in before if row[0] >= ROWS]
     if trial.mode == "ignore":
-        kept = {row[0] for row in before}
-        return before + [row for row in rows if row[0] not in kept]
+        old_ids = {row[0] for row in before}
+        return before + [row for row in rows if row[0] not in old_ids]
     return before + rows
 
 

@@ -55,10 +55,10 @@ class Database:
         for statement in statements:
             command += ["-c", statement]
         command.append(f"{self.server.url(self.name)}?options=-c%20timezone%3DUTC%20-c%20datestyle%3DISO")
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode:
-            raise ChaosError(f"psql: {done.stderr.strip()}")
-        return done.stdout
+        completed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if completed.returncode:
+            raise ChaosError(f"psql: {completed.stderr.strip()}")
+        return completed.stdout
 
     def shown(self) -> list[tuple[str, str]]:
         """Return what anybody, or any reader of these tables, can currently see of the jobs."""
@@ -156,11 +156,11 @@ class PostgresUnderTrial:
         family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
         account = stepdown.account_to_use(os.geteuid())
         for pid in family:
-            status, told = stepdown.run(
+            status, output = stepdown.run(
                 ["prlimit", f"--pid={pid}", f"--fsize={size}:unlimited"], account, {"PATH": os.defpath}
             )
             if status and psutil.pid_exists(pid):
-                raise ChaosError(f"prlimit: {told}")
+                raise ChaosError(f"prlimit: {output}")
 
     def _keep_log(self) -> None:
         log = self.manager.log_path  # the next start begins a new log

@@ -23,25 +23,25 @@ def possible(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) 
         neighbour: Whether another session's change of the table was committed, before or after the load.
     """
     before: list[Row] = rows.old(trial)
-    done = rows.after(trial, loaded, before)
+    loaded_rows = rows.after(trial, loaded, before)
     fault = trial.fault if neighbour else ""
     if not published:
         left: dict[str, State] = {"truncate": ([], []), "swap by rename": (before, before)}
         return [left.get(fault, (before, []))]
     orders: dict[str, list[State]] = {
         "truncate": [(rows.after(trial, loaded, []), []), ([], [])],
-        "swap by rename": [(done, before), (before, done)],
+        "swap by rename": [(loaded_rows, before), (before, loaded_rows)],
     }
-    return orders.get(fault, [(done, [])])
+    return orders.get(fault, [(loaded_rows, [])])
 
 
 def final(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) -> list[State]:
     """Return the valid states after the rerun, which loads what was not published, and nothing twice."""
     if published:
-        found = possible(trial, loaded, published, neighbour)
+        states = possible(trial, loaded, published, neighbour)
     else:
         [(target, swapped)] = possible(trial, loaded, published, neighbour)
-        found = [(rows.after(trial, loaded, target), swapped)]
+        states = [(rows.after(trial, loaded, target), swapped)]
     if trial.fault == "same table" and trial.mode == "append":
-        return [(target + loaded, swapped) for target, swapped in found]
-    return found
+        return [(target + loaded, swapped) for target, swapped in states]
+    return states

@@ -136,8 +136,8 @@ class _Run:
 
         def look_and_spring(link: Link) -> None:
             search = self.stage.search
-            found = [*search.in_command_lines(), *search.in_texts(self.database.shown())]
-            self.verdict.complaints.extend(found)
+            places = [*search.in_command_lines(), *search.in_texts(self.database.shown())]
+            self.verdict.complaints.extend(places)
             spring(link)
 
         return look_and_spring
@@ -181,5 +181,5 @@ class _Run:
 
     def _search(self) -> None:
         search = self.stage.search
-        said = [("what a job printed", outcome.out + outcome.err) for outcome in self.outcomes]
-        self.verdict.complaints.extend([*search.in_texts(said), *search.in_files()])
+        texts = [("what a job printed", outcome.out + outcome.err) for outcome in self.outcomes]
+        self.verdict.complaints.extend([*search.in_texts(texts), *search.in_files()])

@@ -108,9 +108,9 @@ class Court:
 
     def judge_lake(self, what: str) -> None:
         """Check that the newest versions equal the table, and that no version occurs twice."""
-        found = judge.lake(self.place.lake)
-        self._compare(what, judge.newest(found), judge.source(self.database))
-        twice = sum(count > 1 for count in Counter(found).values())
+        rows_of_lake = judge.lake(self.place.lake)
+        self._compare(what, judge.newest(rows_of_lake), judge.source(self.database))
+        twice = sum(count > 1 for count in Counter(rows_of_lake).values())
         if twice:
             self.complain(f"{what} has {twice} row versions twice")
 
@@ -129,15 +129,17 @@ class Court:
             self.complain("the driver died when all was over")
 
     def _compare(self, what: str, found: list[Any], *expected: list[Any]) -> None:
-        told = [judge.difference(found, one) for one in expected]
-        if all(told):
-            self.complain(f"{what}: {told[0]}")
+        differences = [judge.difference(found, one) for one in expected]
+        if all(differences):
+            self.complain(f"{what}: {differences[0]}")
 
     def _compare_tables(self, what: str, expected: Sequence[states.State]) -> None:
         found = [judge.table(self.database, name) for name in ("target", "target_old")]
-        told = ["; ".join(filter(None, map(judge.difference, found, map(rows.as_json, state)))) for state in expected]
-        if all(told):
-            self.complain(f"{what}: {told[0]}")
+        differences = [
+            "; ".join(filter(None, map(judge.difference, found, map(rows.as_json, state)))) for state in expected
+        ]
+        if all(differences):
+            self.complain(f"{what}: {differences[0]}")
 
 
 _PASSES_FOR_ALL = (

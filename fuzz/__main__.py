@@ -65,7 +65,7 @@ def goes_well(name: str, seconds: int, url: str) -> bool:
     start = time.monotonic()
     with log.open("w") as out:
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 command,
                 env={**os.environ, SERVER: url},
                 stdout=out,
@@ -73,11 +73,11 @@ def goes_well(name: str, seconds: int, url: str) -> bool:
                 timeout=seconds + GRACE,
                 check=False,
             )
-            told = "well" if done.returncode == 0 else f"FAILED, see {log}"
+            outcome = "well" if completed.returncode == 0 else f"FAILED, see {log}"
         except subprocess.TimeoutExpired:
-            told = f"FAILED: something takes longer than {GRACE} s, see {log}"
-    print(f"  {name:20} {time.monotonic() - start:6.1f} s  {told}", flush=True)
-    return told == "well"
+            outcome = f"FAILED: something takes longer than {GRACE} s, see {log}"
+    print(f"  {name:20} {time.monotonic() - start:6.1f} s  {outcome}", flush=True)
+    return outcome == "well"
 
 
 if __name__ == "__main__":

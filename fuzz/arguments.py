@@ -115,14 +115,14 @@ def cut(value: tuple[list[int], int]) -> None:
     """Parts by blocks contain each block of each leaf once."""
     sizes, parts = value
     leaves = [Leaf(TableName(f"t{place}"), blocks) for place, blocks in enumerate(sizes)]
-    found: dict[str, list[tuple[int, float]]] = {}
+    ranges: dict[str, list[tuple[int, float]]] = {}
     for piece in (piece for part in partitioning.by_blocks(leaves, parts) for piece in part):
         start = re.search(r">=\) '\((\d+),0\)'", piece.condition)
         end = re.search(r"<\) '\((\d+),0\)'", piece.condition)
         bounds = (int(start[1]) if start else 0, int(end[1]) if end else math.inf)
-        found.setdefault(piece.relation, []).append(bounds)
-    assert sorted(found) == sorted(f"ONLY {leaf.name.quoted}" for leaf in leaves)
-    for pieces in found.values():
+        ranges.setdefault(piece.relation, []).append(bounds)
+    assert sorted(ranges) == sorted(f"ONLY {leaf.name.quoted}" for leaf in leaves)
+    for pieces in ranges.values():
         starts, ends = zip(*sorted(pieces))
         assert (starts[0], ends[-1]) == (0, math.inf)
         assert starts[1:] == ends[:-1]

@@ -80,9 +80,9 @@ def resolved(values: Mapping[str, str], environ: Mapping[str, str]) -> tuple[dic
     try:
         options = lib.PQconninfo(connection)
         password = lib.PQpass(connection)
-        found = _values(options)
+        option_values = _values(options)
         lib.PQconninfoFree(options)
-        return found, password.decode() if password else None
+        return option_values, password.decode() if password else None
     finally:
         lib.PQfinish(connection)
         os.environ.clear()

@@ -60,8 +60,8 @@ def attempt(trial: plan.Trial, commit: str, options: argparse.Namespace) -> bool
         print(f"{trial.name}: not run: {error}", file=sys.stderr)
         return False
     counts = outcome.counts
-    told = f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped in {counts.seconds:.0f} s"
-    print("\n  ".join([f"{trial.name}: {told}", *outcome.failures]), flush=True)
+    result = f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped in {counts.seconds:.0f} s"
+    print("\n  ".join([f"{trial.name}: {result}", *outcome.failures]), flush=True)
     if not options.tests:
         day = datetime.now(timezone.utc).date().isoformat()
         row = table.Row(trial.tests, outcome.versions, counts, day, commit)
@@ -78,20 +78,26 @@ def code_commit() -> str:
 
 def git(*arguments: str) -> str:
     """Return the output of git."""
-    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MatrixError(f"git does not tell the commit: {done.stderr.strip()}")
-    return done.stdout.strip()
+    completed = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise MatrixError(f"git does not tell the commit: {completed.stderr.strip()}")
+    return completed.stdout.strip()
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(prog="python -m matrix", description=__doc__.partition("\n")[0])
-    made.add_argument("--pairs", nargs="*", default=[], metavar="PATTERN", help="those of such a name; default: all")
-    made.add_argument("--tests", nargs="*", default=[], metavar="PATH", help="run these instead, and keep no result")
-    made.add_argument("--workers", type=int, default=2, metavar="N", help="test files at once; default: %(default)s")
-    made.add_argument("--show", action="store_true", help="tell what would be run")
-    made.add_argument(
+    arguments = argparse.ArgumentParser(prog="python -m matrix", description=__doc__.partition("\n")[0])
+    arguments.add_argument(
+        "--pairs", nargs="*", default=[], metavar="PATTERN", help="those of such a name; default: all"
+    )
+    arguments.add_argument(
+        "--tests", nargs="*", default=[], metavar="PATH", help="run these instead, and keep no result"
+    )
+    arguments.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="test files at once; default: %(default)s"
+    )
+    arguments.add_argument("--show", action="store_true", help="tell what would be run")
+    arguments.add_argument(
         *("--python",),
         dest="pythons",
         action="append",
@@ -100,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="VERSION=PATH",
         help="an interpreter that is not on PATH",
     )
-    return made
+    return arguments
 
 
 def interpreter(text: str) -> tuple[str, Path]:

@@ -28,8 +28,8 @@ def environment(trial: Trial, folder: Path, named: Mapping[str, Path]) -> Path:
     python = named.get(trial.python) or find(trial.python, candidates(trial.python))
     venv = folder / trial.environment
     setup = ROOT / "scripts" / "setup.py"
-    done = subprocess.run([str(python), str(setup), "--venv", str(venv), "--spark", trial.spark], check=False)
-    if done.returncode:
+    completed = subprocess.run([str(python), str(setup), "--venv", str(venv), "--spark", trial.spark], check=False)
+    if completed.returncode:
         raise MatrixError(f"there is no environment {trial.environment}: see above")
     return venv
 
@@ -57,5 +57,5 @@ def find(version: str, among: Iterable[Path]) -> Path:
 def answer(python: Path) -> str:
     """Return the version that an interpreter reports, "3.12"; empty if it does not run."""
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    completed = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    return completed.stdout.strip() if completed.returncode == 0 else ""

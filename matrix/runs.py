@@ -58,18 +58,18 @@ def run(trial: Trial, venv: Path, programs: Path, folder: Path, arguments: Seque
     names = {name: value for name, value in os.environ.items() if name not in ("TEST_DATABASE_URL", "POSTGRES_VERSION")}
     start = time.monotonic()
     with log.open("w") as output:
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=ROOT, env={**names, "POSTGRES_BIN": str(programs)}, stdout=output, stderr=output, check=False
         )
     seconds = time.monotonic() - start
-    if done.returncode == _INTERRUPTED:
+    if completed.returncode == _INTERRUPTED:
         raise KeyboardInterrupt
-    if done.returncode in _NO_TESTS_RUN or not report.is_file():
-        raise MatrixError(f"pytest ended with status {done.returncode} and ran nothing: see {log}")
+    if completed.returncode in _NO_TESTS_RUN or not report.is_file():
+        raise MatrixError(f"pytest ended with status {completed.returncode} and ran nothing: see {log}")
     root = ET.parse(report).getroot()  # noqa: S314 - pytest has just written it
-    found = junit.counts(root)
+    counts = junit.counts(root)
     versions = (version_of(programs), *installed(venv))
-    return Outcome(versions, Counts(found.passed, found.failed, found.skipped, seconds), junit.failures(root))
+    return Outcome(versions, Counts(counts.passed, counts.failed, counts.skipped, seconds), junit.failures(root))
 
 
 def installed(venv: Path) -> tuple[str, str]:
@@ -77,6 +77,6 @@ def installed(venv: Path) -> tuple[str, str]:
     code = (
         "import platform; from importlib.metadata import version; print(version('pyspark'), platform.python_version())"
     )
-    done = subprocess.run([str(venv / "bin" / "python"), "-c", code], capture_output=True, text=True, check=True)
-    spark, python = done.stdout.split()
+    completed = subprocess.run([str(venv / "bin" / "python"), "-c", code], capture_output=True, text=True, check=True)
+    spark, python = completed.stdout.split()
     return spark, python

@@ -59,9 +59,9 @@ def npm(arguments: Sequence[str], folder: Path) -> None:
     program = shutil.which("npm")
     if program is None:
         raise MatrixError("there is no npm, which brings PostgreSQL 14 to 18 (apt install npm)")
-    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MatrixError(f"npm cannot bring the servers:\n{done.stderr.strip()}")
+    completed = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise MatrixError(f"npm cannot bring the servers:\n{completed.stderr.strip()}")
 
 
 def complete(native: Path) -> None:

@@ -94,15 +94,15 @@ def with_row(page: str, fresh: Row, trials: Sequence[Trial]) -> str:
 
 
 def _latest(trial: Trial, rows: Iterable[Row]) -> Row | None:
-    found = [row for row in rows if row.is_of(trial)]
-    return found[-1] if found else None
+    results = [row for row in rows if row.is_of(trial)]
+    return results[-1] if results else None
 
 
 def _lines(page: str) -> list[str]:
-    found = re.search(f"{re.escape(BEGIN)}(.*?){re.escape(END)}", page, re.DOTALL)
-    if found is None:
+    match = re.search(f"{re.escape(BEGIN)}(.*?){re.escape(END)}", page, re.DOTALL)
+    if match is None:
         raise ValueError(f"the page lacks the lines {BEGIN.strip()} and {END.strip()}")
-    return found[1].removeprefix(HEADER).splitlines()
+    return match[1].removeprefix(HEADER).splitlines()
 
 
 def _row(line: str) -> Row:

@@ -108,10 +108,10 @@ def load(table: str, url: str) -> float:
         url=url,
         report=str(report),
     )
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
+    completed = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if completed.returncode:
         print(" failed")
-        raise server.DemoError(f"spark-submit ended with {done.returncode}:\n\n{text.tail(done.stdout, 20)}")
+        raise server.DemoError(f"spark-submit ended with {completed.returncode}:\n\n{text.tail(completed.stdout, 20)}")
     print(f" {time.monotonic() - start:.0f} s")
     seconds = json.loads(report.read_text())["seconds"]
     return float(seconds.get("copy", 0) + seconds.get("publish", 0))

@@ -25,9 +25,9 @@ def load_id(table: str) -> str:
     return f"nycflights13/{table}"
 
 
-def not_loaded(done: Collection[str]) -> list[str]:
+def not_loaded(published: Collection[str]) -> list[str]:
     """Return the tables whose load ids have not been published."""
-    return [table for table in TABLES if load_id(table) not in done]
+    return [table for table in TABLES if load_id(table) not in published]
 
 
 def submit_command(submit: str, job: str, *, source: str, table: str, url: str, report: str) -> list[str]:
@@ -45,8 +45,8 @@ def loads_table(rows: Mapping[str, int], seconds: Mapping[str, float]) -> str:
     """Return a table of the tables: the rows of each, and the speed of new loads."""
     lines = [("table", "rows", "seconds", "rows a second")]
     for table, count in rows.items():
-        taken = seconds.get(table)
-        speed = (f"{taken:.1f}", f"{count / taken:,.0f}") if taken else ("loaded before", "")
+        duration = seconds.get(table)
+        speed = (f"{duration:.1f}", f"{count / duration:,.0f}") if duration else ("loaded before", "")
         lines.append((table, f"{count:,}", *speed))
     return aligned(lines)
 

@@ -40,10 +40,10 @@ def main(package: Path, today: dt.datetime) -> int:
 def certificates(source: str, today: dt.datetime) -> list[str]:
     """Return the authorities' certificates, in PEM, from the strings of a JavaScript source, in its order."""
     text = re.sub(r"'\s*\+\s*'", "", source).replace("\\n", "\n")
-    found = dict.fromkeys(x509.load_pem_x509_certificate(match.encode()) for match in PEM.findall(text))
+    parsed = dict.fromkeys(x509.load_pem_x509_certificate(match.encode()) for match in PEM.findall(text))
     return [
         f"# {certificate.subject.rfc4514_string()}\n{certificate.public_bytes(Encoding.PEM).decode()}"
-        for certificate in found
+        for certificate in parsed
         if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         and certificate.not_valid_after_utc > today
     ]

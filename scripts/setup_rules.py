@@ -139,14 +139,14 @@ def stamp(python: str, venv: str, locks: Mapping[str, bytes], project: bytes) ->
     }
 
 
-def missing_steps(found: Mapping[str, str] | None, wanted: Mapping[str, str]) -> tuple[str, ...]:
+def missing_steps(existing: Mapping[str, str] | None, wanted: Mapping[str, str]) -> tuple[str, ...]:
     """Return the steps from the existing environment (None: incomplete) to the wanted one.
 
     A venv is never changed in place: other packages, another Python or another folder make a new one.
     """
-    if found == wanted:
+    if existing == wanted:
         return ()
-    if found is not None and {**found, "project": wanted["project"]} == wanted:
+    if existing is not None and {**existing, "project": wanted["project"]} == wanted:
         return ("project",)
     return ("venv", "packages", "project")
 

@@ -41,10 +41,12 @@ def step(what: str) -> Iterator[None]:
 
 def run(command: Sequence[str | Path], advice: str) -> None:
     """Run a command without output. If it fails, show its last lines and what to do."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-LINES_OF_A_FAILURE:])
-        raise SetupError(f"{' '.join(map(str, command))}\nended with status {done.returncode}:\n\n{tail}\n\n{advice}")
+    completed = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if completed.returncode:
+        tail = "\n".join(completed.stdout.splitlines()[-LINES_OF_A_FAILURE:])
+        raise SetupError(
+            f"{' '.join(map(str, command))}\nended with status {completed.returncode}:\n\n{tail}\n\n{advice}"
+        )
 
 
 def may_apt() -> list[str] | None:

@@ -16,10 +16,10 @@ def drain(rows: DataFrame, task: Task) -> None:
     Raises:
         BenchError: Their number is not that of the data.
     """
-    seen = Observation()
+    observed = Observation()
     sums = (f.count("*").alias("rows"), f.sum("l_extendedprice").alias("price"), f.sum("l_orderkey").alias("keys"))
-    rows.observe(seen, *sums).write.format("noop").mode("overwrite").save()
-    found = Totals(seen.get["rows"], seen.get["price"], seen.get["keys"])
+    rows.observe(observed, *sums).write.format("noop").mode("overwrite").save()
+    totals = Totals(observed.get["rows"], observed.get["price"], observed.get["keys"])
     wanted = rows.sparkSession.read.parquet(f"{task.folder}/{PARQUET}").agg(*sums[:1]).first()
-    if wanted is None or found.rows != wanted["rows"]:
-        raise BenchError(f"{found} was read, and not {wanted}")
+    if wanted is None or totals.rows != wanted["rows"]:
+        raise BenchError(f"{totals} was read, and not {wanted}")

@@ -148,18 +148,18 @@ def _refusal(error: exceptions.ClientError) -> DeployError:
     """Return the error for an answer of AWS."""
     code, call = code_of(error), error.operation_name
     message = str(error.response.get("Error", {}).get("Message", "")).strip().rstrip(".")
-    said = f"{call}: {message or code}."
+    answer = f"{call}: {message or code}."
     if code in _CREDENTIAL_FAULTS:
         return AwsError(f"{_CREDENTIAL_FAULTS[code]} {_LOG_IN}")
     if code in _DENIED:
         service = "s3" if call in _S3_CALLS else "emr-serverless"
-        return AwsError(f"AWS refuses {said} Grant {_PERMISSIONS.get(call, f'{service}:{call}')}.")
+        return AwsError(f"AWS refuses {answer} Grant {_PERMISSIONS.get(call, f'{service}:{call}')}.")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _THROTTLED or status >= 500:  # noqa: PLR2004 - HTTP's server errors
-        return PassingError(f"AWS cannot serve {said} Try again.")
+        return PassingError(f"AWS cannot serve {answer} Try again.")
     bucket = error.response.get("Error", {}).get("BucketName")  # S3 sets this in its answers
     advice = f"There is no bucket {bucket}." if bucket and code == "NoSuchBucket" else _ADVICE.get(code, "")
-    return AwsError(f"AWS refuses {said} {advice}".strip())
+    return AwsError(f"AWS refuses {answer} {advice}".strip())
 
 
 def _sentence(error: Exception) -> str:
@@ -173,7 +173,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     Raises:
         DeployError: The text is not an S3 URI.
     """
-    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
-    if found is None:
+    match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
+    if match is None:
         raise DeployError(f"{uri!r} is no S3 URI: write s3://bucket/prefix.")
-    return found[1], (found[2] or "").strip("/")
+    return match[1], (match[2] or "").strip("/")

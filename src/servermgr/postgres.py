@@ -132,8 +132,8 @@ class Manager:
             try:
                 self.ready_wait(timeout)
             except WorkerError:
-                taken = self._chooses_port and self._server and _PORT_TAKEN in self._server.log()
-                if not taken or attempt == _PORT_ATTEMPTS - 1:
+                port_was_taken = self._chooses_port and self._server and _PORT_TAKEN in self._server.log()
+                if not port_was_taken or attempt == _PORT_ATTEMPTS - 1:
                     raise
                 self.port = 0
             except BaseException:
@@ -302,8 +302,8 @@ def _initialize_directory(
 
 
 def _installation(pg_version: str, account: stepdown.Account | None) -> binaries.Installation:
-    found = binaries.find(pg_version)
-    return stepdown.within_reach(found, account) if account else found
+    installation = binaries.find(pg_version)
+    return stepdown.within_reach(installation, account) if account else installation
 
 
 if __name__ == "__main__":

@@ -115,5 +115,5 @@ def shut_down(pid: int, data_dir: Path, grace: float) -> bool:
 
 def _ps(column: str, pid: int) -> str:
     command = ["/bin/ps", "-o", f"{column}=", "-p", str(pid)]
-    found = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - fixed but for a number
-    return found.stdout.strip()
+    completed = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - fixed but for a number
+    return completed.stdout.strip()

@@ -119,8 +119,8 @@ def within_reach(installation: Installation, account: Account, cache: Path = CAC
 
 def _make_safe(cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    found = cache.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & _WRITABLE_BY_OTHERS:
+    status = cache.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _WRITABLE_BY_OTHERS:
         raise DatabaseException(f"{cache} must be a directory that only root can write: remove it, or set it right")
     cache.chmod(0o755)  # root's umask may be 077
 

@@ -191,7 +191,7 @@ def test_the_projects_own_files_are_compared_with_the_commit(archive: Path, clon
     rewrite(archive, source_is(commit, clean=True))
     compared = compare(archive, clone, OURS)
     assert compared.findings == []
-    assert [line for line in compared.told if line.startswith(f"Its sources were compared with {commit}: ")]
+    assert [line for line in compared.notes if line.startswith(f"Its sources were compared with {commit}: ")]
     (clone / "src/jobs/errors/__init__.py").write_text("other = 1\n")
     git(clone, "commit", "-qam", "another")
     other = git(clone, "rev-parse", "HEAD")
@@ -209,11 +209,11 @@ def test_the_projects_own_files_are_compared_with_the_commit(archive: Path, clon
 )
 def test_what_cannot_be_compared_is_told(archive: Path, commit: str, clean: bool, told: str) -> None:
     rewrite(archive, source_is(commit, clean=clean))
-    assert [line for line in compare(archive, ROOT, OURS).told if told in line]
+    assert [line for line in compare(archive, ROOT, OURS).notes if told in line]
 
 
 def test_wheels_are_not_compared_with_another_lock(archive: Path, tmp_path: Path) -> None:
     rewrite(archive, change_wheel)
     compared = compare(archive, tmp_path, OURS)
     assert compared.findings == []
-    assert [line for line in compared.told if line.startswith("requirements/runtime.lock is missing or has changed")]
+    assert [line for line in compared.notes if line.startswith("requirements/runtime.lock is missing or has changed")]

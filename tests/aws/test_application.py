@@ -15,9 +15,9 @@ from pgjobs.aws import Clients
 from pgjobs.cli.commands import run
 from pgjobs.cli.options import parse
 from pgjobs.errors import OK, DeployError
-from pgjobs.submit.application import Made, misfits, read_made, refuse_misfit
+from pgjobs.submit.application import BuiltFor, misfits, read_built_for, refuse_misfit
 
-MADE = Made("emr-spark-8.1.0", "x86_64", "3.11", carried=False)
+MADE = BuiltFor("emr-spark-8.1.0", "x86_64", "3.11", carried=False)
 IMAGE = {"imageConfiguration": {"imageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"}}
 MANIFEST = {"release": MADE.release, "architecture": MADE.architecture, "python": MADE.python}
 
@@ -31,17 +31,17 @@ def application(**changes: object) -> dict[str, Any]:
     [
         (MADE, {}),
         (MADE, {"architecture": None}),
-        (Made("emr-spark-8.1.0", "arm64", "3.13", carried=False), {"architecture": "ARM64"}),
-        (Made("emr-spark-8.1.0", "x86_64", "3.12", carried=True), {}),
-        (Made("emr-spark-8.1.0", "x86_64", "3.12", carried=False), IMAGE),
+        (BuiltFor("emr-spark-8.1.0", "arm64", "3.13", carried=False), {"architecture": "ARM64"}),
+        (BuiltFor("emr-spark-8.1.0", "x86_64", "3.12", carried=True), {}),
+        (BuiltFor("emr-spark-8.1.0", "x86_64", "3.12", carried=False), IMAGE),
         (
-            Made("emr-spark-8.1.0", "x86_64", "3.12", carried=False),
+            BuiltFor("emr-spark-8.1.0", "x86_64", "3.12", carried=False),
             {"workerTypeSpecifications": {"Spark_Driver": IMAGE}},
         ),
-        (Made("emr-9.0.0", "x86_64", "3.14", carried=False), {"releaseLabel": "emr-9.0.0"}),
+        (BuiltFor("emr-9.0.0", "x86_64", "3.14", carried=False), {"releaseLabel": "emr-9.0.0"}),
     ],
 )
-def test_an_archive_for_the_application_fits(made: Made, changes: dict[str, Any]) -> None:
+def test_an_archive_for_the_application_fits(made: BuiltFor, changes: dict[str, Any]) -> None:
     assert list(misfits(made, application(**changes))) == []
 
 
@@ -56,28 +56,28 @@ def test_an_archive_for_the_application_fits(made: Made, changes: dict[str, Any]
         (MADE, {"architecture": "ARM64"}, "--release emr-spark-8.1.0 --arch arm64."),
         (MADE, {"releaseLabel": "emr-9.0.0"}, "--release with the same Spark and Python --arch x86_64."),
         (
-            Made("emr-spark-8.1.0", "x86_64", "3.12", carried=False),
+            BuiltFor("emr-spark-8.1.0", "x86_64", "3.12", carried=False),
             {},
             "3.11 and 3.13: pack it without --python, or include an interpreter (--self-contained).",
         ),
-        (Made("emr-7.9.0", "x86_64", "3.9", carried=True), {}, "the application is emr-spark-8.1.0"),
+        (BuiltFor("emr-7.9.0", "x86_64", "3.9", carried=True), {}, "the application is emr-spark-8.1.0"),
         (MADE, {"type": "Hive"}, "The application is for Hive, and not for Spark"),
     ],
 )
 def test_an_archive_for_another_application_is_told_with_what_to_do(
-    made: Made, changes: dict[str, Any], told: str
+    made: BuiltFor, changes: dict[str, Any], told: str
 ) -> None:
     [found] = misfits(made, application(**changes))
     assert told in found
 
 
 def test_a_manifest_tells_what_an_archive_was_made_for() -> None:
-    assert read_made(json.dumps(MANIFEST).encode()) == MADE
-    assert read_made(json.dumps({**MANIFEST, "carried_interpreter": {}}).encode()).carried
+    assert read_built_for(json.dumps(MANIFEST).encode()) == MADE
+    assert read_built_for(json.dumps({**MANIFEST, "carried_interpreter": {}}).encode()).carried
     with pytest.raises(DeployError, match=r"manifest is missing.*run make package.*--any-application"):
-        read_made(None)
+        read_built_for(None)
     with pytest.raises(DeployError, match=r"manifest does not tell.*run make package"):
-        read_made(b'{"sha256": "x"}')
+        read_built_for(b'{"sha256": "x"}')
 
 
 def test_who_may_not_ask_for_the_application_is_told_both_ways_out() -> None:

@@ -18,7 +18,7 @@ ANSWER = {
     ],
     "fixes": [],
 }
-KNOWN = "old 1.0: PYSEC-1, mended in 1.1, 2.0"
+KNOWN = "old 1.0: PYSEC-1, fixed in 1.1, 2.0"
 
 
 def test_what_pip_audit_prints_is_read() -> None:

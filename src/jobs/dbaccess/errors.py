@@ -187,8 +187,8 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
 
 def _copy_column(context: str) -> str | None:
     """The column in COPY's context line, `COPY t, line 3, column c: "<the cell>"`."""
-    found = re.search(r"^COPY .*?, line \d+, column (.+?)(?:: |$)", context, re.MULTILINE)
-    return found.group(1) if found else None
+    match = re.search(r"^COPY .*?, line \d+, column (.+?)(?:: |$)", context, re.MULTILINE)
+    return match.group(1) if match else None
 
 
 def _without_values(message: str, sqlstate: str) -> str:

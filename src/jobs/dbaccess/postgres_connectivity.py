@@ -128,8 +128,8 @@ def _first_that_serves(settings: Settings, application_name: str) -> Session:
     if len(failures) == 1:
         raise failures[0]
     kind = TransientError if any(failure.transient for failure in failures) else DatabaseError
-    told = dict.fromkeys(failure.message for failure in failures)
-    raise kind(f"No server of {settings.address} serves: {' '.join(told)}", failures[0].hint)
+    messages = dict.fromkeys(failure.message for failure in failures)
+    raise kind(f"No server of {settings.address} serves: {' '.join(messages)}", failures[0].hint)
 
 
 def _open_wanted(settings: Settings, server: Server, application_name: str, attrs: str) -> Session:
@@ -232,17 +232,17 @@ def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: 
         raise
     sockets.settle(sock)
     key = connection._backend_key_data or bytes(4)  # noqa: SLF001 - not public; a proxy may have none
-    [told] = struct.unpack_from("!i", key)
-    return Session(connection, sock, sockets.reached(sock, server), Backend(pid, started, label, told != pid))
+    [pid_of_login] = struct.unpack_from("!i", key)
+    return Session(connection, sock, sockets.reached(sock, server), Backend(pid, started, label, pid_of_login != pid))
 
 
-def _identity(found: Sequence[Sequence[object]]) -> tuple[int, str, str]:
+def _identity(rows: Sequence[Sequence[object]]) -> tuple[int, str, str]:
     """Return the server's answer to `_IDENTIFY`.
 
     Raises:
         ProtocolBroken: It is not the expected answer.
     """
-    [row] = found if len(found) == 1 else [()]
+    [row] = rows if len(rows) == 1 else [()]
     if [type(value) for value in row] != [int, str, str]:
         raise broken_protocol("asked for the process of this session, it told something else")
     pid, started, label = row

@@ -209,18 +209,18 @@ class Session:
             DatabaseError: The statement failed, possibly after some rows.
         """
         check_texts([statement])
-        done = False
+        is_complete = False
         try:
             with self.users_path(), self._conversation():
                 yield from copy_out.rows(self._sock.file, statement)
-                done = True
+                is_complete = True
         except ConnectionFailed:
             raise
         except DatabaseError:
-            done = True  # the server has reported the reason, and is ready for the next statement
+            is_complete = True  # the server has reported the reason, and is ready for the next statement
             raise
         finally:
-            if not done:
+            if not is_complete:
                 self.close()
 
     def describe(self, statement: str) -> list[ResultColumn]:

@@ -134,11 +134,11 @@ def differences(
     left, right = sides[0].alias("source"), sides[1].alias("table")
     same_key = [_of("source", key.name).eqNullSafe(_of("table", key.name)) for key in keys]
     joined = left.join(right, same_key, "full_outer")
-    found = f.coalesce(_of("source", "_rows"), f.lit(0)), f.coalesce(_of("table", "_rows"), f.lit(0))
+    counts = f.coalesce(_of("source", "_rows"), f.lit(0)), f.coalesce(_of("table", "_rows"), f.lit(0))
     what = (
-        f.when(found[1] == 0, MISSING)
-        .when(found[0] == 0, EXTRA)
-        .when((found[0] > 1) | (found[1] > 1), REPEATED)
+        f.when(counts[1] == 0, MISSING)
+        .when(counts[0] == 0, EXTRA)
+        .when((counts[0] > 1) | (counts[1] > 1), REPEATED)
         .otherwise(DIFFERENT)
     )
     unequal = [

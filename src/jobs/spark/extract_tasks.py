@@ -123,7 +123,7 @@ def _by_text(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame
     cells = [decode_spark.cell(f.col("cells")[place], reading) for place, reading in enumerate(fetching.readings)]
     if _is_wide(fetching):
         cells[0] = outside_whole_stage(cells[0], t.StringType(), f.col("cells")[0])
-    return raw.select(*(made.alias(_cell_name(place)) for place, made in enumerate(cells)))
+    return raw.select(*(cell.alias(_cell_name(place)) for place, cell in enumerate(cells)))
 
 
 def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:

@@ -35,8 +35,8 @@ def for_text_files(df: DataFrame, null_rows: bool) -> DataFrame:
 
 def refusal(message: str) -> str | None:
     """Return the text about a column that cannot be written, from an error of Spark; None for other errors."""
-    found = _TOLD.search(message)
-    return found.group(1) if found else None
+    match = _TOLD.search(message)
+    return match.group(1) if match else None
 
 
 def _written(value: Column, kind: t.DataType, name: str) -> Column:
@@ -53,5 +53,5 @@ def _written(value: Column, kind: t.DataType, name: str) -> Column:
 
 def _refusal(name: str, reason: str, instead_of: Column) -> Column:
     """Return an expression that raises an error, with the type of a value."""
-    told = f.raise_error(f.lit(f"pgjobs<<The column {name} {reason}.>>"))
-    return f.when(told.cast("string").isNotNull(), instead_of)
+    error = f.raise_error(f.lit(f"pgjobs<<The column {name} {reason}.>>"))
+    return f.when(error.cast("string").isNotNull(), instead_of)

@@ -16,13 +16,13 @@ def below(spark: SparkSession, path: str) -> list[str]:
     root, system = _open(spark, path)
     if not system.exists(root):
         return []
-    found = []
+    paths = []
     files = system.listFiles(root, True)
     while files.hasNext():
         file = files.next().getPath()
         if not file.getName().startswith("_"):
-            found.append(file.toString())
-    return found
+            paths.append(file.toString())
+    return paths
 
 
 def remove(spark: SparkSession, paths: Sequence[str]) -> None:
@@ -47,5 +47,5 @@ def remove_folder(spark: SparkSession, path: str) -> None:
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """Return a path and its file system as Hadoop's objects. PySpark has no public access to them."""
     jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - see above
-    made = jvm.org.apache.hadoop.fs.Path(path)
-    return made, made.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())  # noqa: SLF001 - see above
+    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    return hadoop_path, hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())  # noqa: SLF001 - see above

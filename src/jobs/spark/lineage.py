@@ -29,8 +29,8 @@ class Tasks:
     @classmethod
     def of(cls, numbers: Iterable[int]) -> Tasks | None:
         """Return the range of the ids; None if there are none."""
-        found = list(numbers)
-        return cls(min(found), max(found)) if found else None
+        ids = list(numbers)
+        return cls(min(ids), max(ids)) if ids else None
 
 
 Shuffles = dict[int, "tuple[Tasks | None, frozenset[int]]"]
@@ -87,9 +87,9 @@ def _explore(rdd: Any, tracker: Any, shuffles: Shuffles) -> frozenset[int]:  # n
 
 def _writers(tracker: Any, shuffle: int) -> Iterator[int]:  # noqa: ANN401 - the JVM's object
     """Yield the ids of the tasks that wrote a shuffle's outputs, including outputs that were lost since."""
-    found = tracker.shuffleStatuses().get(shuffle)
-    if found.isDefined():
-        outputs, lost = found.get().mapStatuses(), found.get().mapStatusesDeleted()
+    shuffle_status = tracker.shuffleStatuses().get(shuffle)
+    if shuffle_status.isDefined():
+        outputs, lost = shuffle_status.get().mapStatuses(), shuffle_status.get().mapStatusesDeleted()
         for index, output in enumerate(outputs):
             status = lost[index] if output is None else output
             if status is not None:

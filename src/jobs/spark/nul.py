@@ -32,5 +32,5 @@ def _columns_where(df: DataFrame, names: Sequence[str], holds: Callable[[Column]
         return []
     places = {name: f"c{place}" for place, name in enumerate(df.columns)}
     df = df.toDF(*places.values())
-    found = df.select([f.max(holds(df[places[name]])).alias(places[name]) for name in names]).first()
-    return [name for name, held in zip(names, found or ()) if held]
+    flags = df.select([f.max(holds(df[places[name]])).alias(places[name]) for name in names]).first()
+    return [name for name, held in zip(names, flags or ()) if held]

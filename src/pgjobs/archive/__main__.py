@@ -51,14 +51,14 @@ def _verify(options: argparse.Namespace) -> int:
     complain(compared.findings)
     carried = " of its own" if target.carried else ""
     print(f"{options.file} is good for {target.release}: {target.interpreter}{carried}, {target.architecture}")
-    print("".join(f"{line}\n" for line in compared.told), end="")
+    print("".join(f"{line}\n" for line in compared.notes), end="")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(prog="python -m pgjobs.archive", description="Pack and check the venv archive.")
-    commands = made.add_subparsers(dest="command", required=True)
+    parser = argparse.ArgumentParser(prog="python -m pgjobs.archive", description="Pack and check the venv archive.")
+    commands = parser.add_subparsers(dest="command", required=True)
     builder = commands.add_parser("build", help="make dist/pyspark_venv.tar.gz and its manifest")
     builder.add_argument(
         "--with", dest="extras", action="append", default=[], metavar="PACKAGE", help="pack it, too: a name, or a wheel"
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--release", default=DEFAULT_RELEASE, help=f"default: {DEFAULT_RELEASE}")
         command.add_argument("--arch", choices=ARCHITECTURES, default="x86_64", help="default: x86_64")
         command.add_argument("--python", metavar="PYTHON", help="another interpreter of the image; to include: 3.12")
-    return made
+    return parser
 
 
 if __name__ == "__main__":

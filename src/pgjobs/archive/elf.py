@@ -32,12 +32,12 @@ def elf_faults(content: bytes, target: BuildTarget) -> Iterator[str]:
         elf = ELFFile(BytesIO(content))
         if elf.header.e_machine != _ELF_MACHINES[target.machine]:
             yield f"is compiled for {elf.header.e_machine}, not for {target.machine}"
-        wanted = max(_glibc_versions(elf), default=(0, 0))
+        needed = max(_glibc_versions(elf), default=(0, 0))
     except ELFError as error:
         yield f"is a broken ELF file: {error}"
         return
-    if wanted > target.glibc:
-        yield f"needs glibc {wanted[0]}.{wanted[1]}, and the target has {target.glibc[0]}.{target.glibc[1]}"
+    if needed > target.glibc:
+        yield f"needs glibc {needed[0]}.{needed[1]}, and the target has {target.glibc[0]}.{target.glibc[1]}"
 
 
 def _glibc_versions(elf: ELFFile) -> Iterator[tuple[int, int]]:
@@ -59,22 +59,24 @@ def library_faults(content: bytes, folder: PurePosixPath, names: Container[str])
         folder: Its folder in the archive.
         names: All names in the archive.
     """
-    wanted, paths = _libraries(content)
+    needed, paths = _libraries(content)
     folders = [normpath(path.replace("$ORIGIN", str(folder))) for path in paths if path.startswith("$ORIGIN")]
-    for library in wanted:
-        if not _SYSTEM_LIBRARIES.fullmatch(library) and not any(f"{found}/{library}" in names for found in folders):
+    for library in needed:
+        if not _SYSTEM_LIBRARIES.fullmatch(library) and not any(
+            f"{directory}/{library}" in names for directory in folders
+        ):
             yield f"needs {library}, which is neither on the image nor found by $ORIGIN in the archive"
 
 
 def _libraries(content: bytes) -> tuple[list[str], list[str]]:
     """Return the libraries that a file needs, and the paths in which it searches for them."""
-    wanted: list[str] = []
+    needed: list[str] = []
     paths: list[str] = []
     for section in ELFFile(BytesIO(content)).iter_sections():
         if isinstance(section, DynamicSection):
             for tag in section.iter_tags():
                 if tag.entry.d_tag == "DT_NEEDED":
-                    wanted.append(getattr(tag, "needed"))  # noqa: B009 - pyelftools sets it if the tag has it
+                    needed.append(getattr(tag, "needed"))  # noqa: B009 - pyelftools sets it if the tag has it
                 elif tag.entry.d_tag in _SEARCH_PATHS:
                     paths += getattr(tag, _SEARCH_PATHS[tag.entry.d_tag]).split(":")
-    return wanted, paths
+    return needed, paths

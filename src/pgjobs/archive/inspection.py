@@ -73,8 +73,8 @@ def carried_version(file: Path) -> str | None:
     """Return the version of an archive's own interpreter, "3.12"; None if it has none, or the file is no archive."""
     try:
         with tarfile.open(file) as archive:
-            found = (re.fullmatch(r"lib/python(3\.\d+)/os\.py", name) for name in archive.getnames())
-            return next((version[1] for version in found if version), None)
+            matches = (re.fullmatch(r"lib/python(3\.\d+)/os\.py", name) for name in archive.getnames())
+            return next((version[1] for version in matches if version), None)
     except (tarfile.TarError, EOFError, OSError):
         return None
 
@@ -118,10 +118,10 @@ def _inspect_layout(file: Path, target: BuildTarget) -> list[Finding]:
     """Check what makes it a venv of this interpreter that contains the jobs."""
     site = f"lib/python{target.version}/site-packages"
     own = f"lib/python{target.version}/os.py" if target.carried else "pyvenv.cfg"
-    wanted = ["bin/python", own, f"{site}/jobs/load_table.py", f"{site}/pg8000/__init__.py"]
+    required = ["bin/python", own, f"{site}/jobs/load_table.py", f"{site}/pg8000/__init__.py"]
     with tarfile.open(file) as archive:
         names = set(archive.getnames())
-    findings = [Finding(name, "is missing") for name in wanted if name not in names]
+    findings = [Finding(name, "is missing") for name in required if name not in names]
     return findings + [Finding(name, "is Spark, which the image already has") for name in _sparks(names, site)]
 
 
@@ -157,6 +157,6 @@ def _inspect_import(file: Path, target: BuildTarget) -> list[Finding]:
         code = f"import sys; sys.path += {[str(site), str(spark)]!r}; import {', '.join(_IMPORTED)}"
         python = folder / "environment" / target.interpreter if own else Path(sys.executable).resolve()
         command = [str(python), "-I", "-S", "-c", code]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    lines = done.stderr.strip().splitlines() or ["no reason given"]
-    return [Finding(f"import {', '.join(_IMPORTED)}", lines[-1])] if done.returncode else []
+        completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    lines = completed.stderr.strip().splitlines() or ["no reason given"]
+    return [Finding(f"import {', '.join(_IMPORTED)}", lines[-1])] if completed.returncode else []

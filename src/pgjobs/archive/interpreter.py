@@ -40,10 +40,10 @@ def fetch(target: BuildTarget, folder: Path) -> Path:
         [*install, f"cpython-{target.version}-{key}"],
         f"uv cannot install Python {target.version} for {key} (or give its folder: --interpreter DIR)",
     )
-    found = [path for path in folder.glob(f"cpython-{target.version}.*-{key}") if not path.is_symlink()]
-    if not found:
+    installed = [path for path in folder.glob(f"cpython-{target.version}.*-{key}") if not path.is_symlink()]
+    if not installed:
         raise DeployError(f"uv reported no error, but there is no cpython-{target.version} in {folder}.")
-    return max(found, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])
+    return max(installed, key=lambda path: [int(number) for number in re.findall(r"\d+", path.name)])
 
 
 def carry(folder: Path, tree: Path, target: BuildTarget) -> None:
@@ -64,8 +64,8 @@ def carry(folder: Path, tree: Path, target: BuildTarget) -> None:
     shared = f"lib{name}.so.1.0"
     if shared.encode() in program.read_bytes():
         shutil.copy2(folder / "lib" / shared, tree / "lib" / shared)
-    for told in (tree / "lib" / name).glob("_sysconfigdata_*.py"):
-        told.write_text(told.read_text().replace(str(folder), _HOME))
+    for sysconfig_data in (tree / "lib" / name).glob("_sysconfigdata_*.py"):
+        sysconfig_data.write_text(sysconfig_data.read_text().replace(str(folder), _HOME))
 
 
 def describe(folder: Path, target: BuildTarget) -> dict[str, str]:

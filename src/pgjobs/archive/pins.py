@@ -65,8 +65,8 @@ def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, sc
         return Pins((), lock)
     wheels = [Path(extra).resolve() for extra in extras if extra.endswith(".whl")]
     files = [_own(wheels, scratch)] if wheels else []
-    asked = _command(extras)
-    if lock.is_file() and f"#    {asked}\n" in lock.read_text(encoding="utf-8"):
+    command = _command(extras)
+    if lock.is_file() and f"#    {command}\n" in lock.read_text(encoding="utf-8"):
         return Pins((lock, *files), lock)
     fresh, wanted = scratch / lock.name, scratch / "wanted.in"
     if lock.is_file():
@@ -77,7 +77,7 @@ def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, sc
     run_uv(
         [
             *("pip", "compile", "--quiet", "--universal", "--python-version", target.version, "--only-binary", ":all:"),
-            *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", asked),
+            *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", command),
             *("--constraint", str(ours), *left_out, "--output-file", str(fresh), str(wanted)),
         ],
         f"{' '.join(extras)} cannot be resolved for Python {target.version}",
@@ -134,8 +134,8 @@ def forget_the_machine(site: Path) -> None:
         for name in _OF_THIS_MACHINE:
             record.with_name(name).unlink(missing_ok=True)
         lines = record.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if (site / _file_of(line)).is_file()]
-        record.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        remaining = [line for line in lines if (site / _file_of(line)).is_file()]
+        record.write_text("".join(f"{line}\n" for line in remaining), encoding="utf-8")
 
 
 def _file_of(line: str) -> str:

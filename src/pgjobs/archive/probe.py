@@ -41,7 +41,7 @@ def look(role: str) -> dict[str, Any]:
         "interpreter": os.path.realpath(sys.executable),
         "python": platform.python_version(),
         "glibc": platform.libc_ver()[1],
-        "packages": {name: found for name in PACKED + OF_THE_IMAGE for found in [_package(name)] if found},
+        "packages": {name: package for name in PACKED + OF_THE_IMAGE for package in [_package(name)] if package},
     }
 
 
@@ -57,25 +57,29 @@ def _package(name: str) -> dict[str, str]:
     return {"file": os.path.realpath(spec.origin), "version": version}
 
 
-def faults(seen: Mapping[str, Any]) -> Iterator[str]:
+def faults(process: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each reason why what a process saw is not the archive."""
-    inside = seen["environment"] + os.sep
-    if seen["prefix"] + os.sep != inside:
-        yield f"The {seen['role']} runs on {seen['interpreter']}, not on the archive's interpreter."
+    inside = process["environment"] + os.sep
+    if process["prefix"] + os.sep != inside:
+        yield f"The {process['role']} runs on {process['interpreter']}, not on the archive's interpreter."
     for name in PACKED:
-        file = seen["packages"].get(name, {}).get("file")
+        file = process["packages"].get(name, {}).get("file")
         if file is None:
-            yield f"The {seen['role']} does not see {name}."
+            yield f"The {process['role']} does not see {name}."
         elif not file.startswith(inside):
-            yield f"The {seen['role']} has {name} from {file}, not from the archive."
+            yield f"The {process['role']} has {name} from {file}, not from the archive."
 
 
-def describe(seen: Mapping[str, Any]) -> str:
+def describe(process: Mapping[str, Any]) -> str:
     """Return what a process saw as text: a line for the interpreter, and one for each package."""
-    lines = [f"{seen['role']}: Python {seen['python']} ({seen['interpreter']}), glibc {seen['glibc'] or 'none'}"]
+    lines = [
+        f"{process['role']}: Python {process['python']} ({process['interpreter']}), glibc {process['glibc'] or 'none'}"
+    ]
     for name in PACKED + OF_THE_IMAGE:
-        found = seen["packages"].get(name)
-        lines.append(f"  {name:8} {found['version'] or '-':12} {found['file']}" if found else f"  {name:8} not visible")
+        package = process["packages"].get(name)
+        lines.append(
+            f"  {name:8} {package['version'] or '-':12} {package['file']}" if package else f"  {name:8} not visible"
+        )
     return "\n".join(lines)
 
 
@@ -99,16 +103,16 @@ def check_here() -> int:
     home = os.environ.get("SPARK_HOME", SPARK_HOME)
     archives = sorted(glob.glob(os.path.join(glob.escape(home), "python", "lib", "*.zip")))  # noqa: PTH207, PTH118 - alone and small
     sys.path += archives
-    seen = look("archive's Python")
-    found = list(faults(seen))
+    process = look("archive's Python")
+    problems = list(faults(process))
     start = "import jobs.flows.load.job, runpy; runpy.run_module('jobs.load_table', run_name='__main__')"
     command = [sys.executable, "-c", start, "--help"]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(archives)}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode or "usage: load_table.py" not in done.stdout:
-        found.append(f"load_table does not start: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
-    print("\n".join([describe(seen), *(f"error: {fault}" for fault in found)]))
-    return 1 if found else 0
+    completed = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if completed.returncode or "usage: load_table.py" not in completed.stdout:
+        problems.append(f"load_table does not start: {(completed.stderr.strip().splitlines() or ['no output'])[-1]}")
+    print("\n".join([describe(process), *(f"error: {fault}" for fault in problems)]))
+    return 1 if problems else 0
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -113,9 +113,9 @@ def lock_name(path: Path, root: Path) -> str:
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.name
 
 
-def dependencies(told: object) -> list[Mapping[str, object]]:
+def dependencies(document: object) -> list[Mapping[str, object]]:
     """Return the inputs that a statement names; nothing if it is not one of ours."""
-    predicate = told.get("predicate") if isinstance(told, dict) else None
+    predicate = document.get("predicate") if isinstance(document, dict) else None
     definition = predicate.get("buildDefinition") if isinstance(predicate, dict) else None
     listed = definition.get("resolvedDependencies") if isinstance(definition, dict) else None
     return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []

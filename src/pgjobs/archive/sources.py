@@ -60,18 +60,18 @@ def find_sources(root: Path, folders: Sequence[str], environ: Mapping[str, str] 
     Raises:
         DeployError: There is nothing to pack.
     """
-    there = {path.relative_to(root).as_posix() for folder in folders for path in _files_below(root / folder)}
+    present = {path.relative_to(root).as_posix() for folder in folders for path in _files_below(root / folder)}
     git = Git(root, environ)
-    tracked = set(git.lines("ls-files", "-z", "--", *folders)) & there
+    tracked = set(git.lines("ls-files", "-z", "--", *folders)) & present
     if tracked:
         untracked = git.lines("ls-files", "-z", "--others", "--exclude-standard", "--", *folders)
         commit = git.commit()
         unclean = commit and any(untracked) and not commit.endswith(DIRTY)
-        return Sources(_sorted(tracked), _sorted(there - tracked), commit + (DIRTY if unclean else ""))
-    declared = set(_declared(root, there))
+        return Sources(_sorted(tracked), _sorted(present - tracked), commit + (DIRTY if unclean else ""))
+    declared = set(_declared(root, present))
     if not declared:
         raise DeployError(f"There is nothing to pack in {', '.join(folders)} below {root}.")
-    return Sources(_sorted(declared), _sorted(there - declared), reason=git.reason or "git tracks none of it")
+    return Sources(_sorted(declared), _sorted(present - declared), reason=git.reason or "git tracks none of it")
 
 
 def copy_sources(sources: Sources, root: Path, site: Path) -> None:
@@ -92,8 +92,8 @@ def describe(sources: Sources) -> list[str]:
     if sources.left_out:
         shown = ", ".join(sources.left_out[:MOST_TOLD])
         more = f" and {len(sources.left_out) - MOST_TOLD} more" if len(sources.left_out) > MOST_TOLD else ""
-        wanted = "" if sources.reason else " To pack a file of a job, `git add` it."
-        lines.append(f"Left out: {shown}{more}.{wanted}")
+        hint = "" if sources.reason else " To pack a file of a job, `git add` it."
+        lines.append(f"Left out: {shown}{more}.{hint}")
     return lines
 
 
@@ -120,14 +120,14 @@ class Git:
     def _run(self, *arguments: str) -> str:
         command = ["git", "-C", str(self._root), *arguments]
         try:
-            done = subprocess.run(command, env=self._environ, capture_output=True, text=True, check=False)
+            completed = subprocess.run(command, env=self._environ, capture_output=True, text=True, check=False)
         except OSError as error:
             self.reason = f"git: {error.strerror}"
             return ""
-        if done.returncode:
-            self.reason = (done.stderr.strip().splitlines() or ["git failed"])[0]
+        if completed.returncode:
+            self.reason = (completed.stderr.strip().splitlines() or ["git failed"])[0]
             return ""
-        return done.stdout
+        return completed.stdout
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -139,13 +139,13 @@ def _files_below(folder: Path) -> list[Path]:
     ]
 
 
-def _declared(root: Path, there: set[str]) -> list[str]:
+def _declared(root: Path, present: set[str]) -> list[str]:
     """Return the files that pyproject.toml declares as parts of a package."""
     file = root / "pyproject.toml"
     table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     data = table.get("tool", {}).get("setuptools", {}).get("package-data", {})
     patterns = ["*.py", *(pattern for patterns in data.values() for pattern in patterns)]
-    return [name for name in there if any(fnmatch(Path(name).name, pattern) for pattern in patterns)]
+    return [name for name in present if any(fnmatch(Path(name).name, pattern) for pattern in patterns)]
 
 
 def _sorted(names: set[str]) -> tuple[str, ...]:

@@ -54,16 +54,18 @@ def target_for(release: str, architecture: str, python: str | None = None, *, ca
     Raises:
         DeployError: One of these is wrong.
     """
-    found = find_release(release)
+    known_release = find_release(release)
     if architecture not in ARCHITECTURES:
         raise DeployError(f"There is no architecture {architecture!r}: give {' or '.join(ARCHITECTURES)}.")
     if carried:
-        wanted = python or found.pythons[0]
-        if not re.fullmatch(r"3\.\d+", wanted):
+        minor = python or known_release.pythons[0]
+        if not re.fullmatch(r"3\.\d+", minor):
             raise DeployError(f"{python!r} is not a minor version: to include an interpreter, give 3.12, for example.")
-        return BuildTarget(found.label, f"bin/python{wanted}", wanted, architecture, found.glibc, carried=True)
-    interpreter = python or found.python
+        return BuildTarget(
+            known_release.label, f"bin/python{minor}", minor, architecture, known_release.glibc, carried=True
+        )
+    interpreter = python or known_release.python
     version = re.search(r"python(3\.\d+)$", interpreter)
     if version is None or not interpreter.startswith("/"):
         raise DeployError(f"{interpreter!r} does not contain its version: give a path such as /usr/bin/python3.11.")
-    return BuildTarget(found.label, interpreter, version[1], architecture, found.glibc)
+    return BuildTarget(known_release.label, interpreter, version[1], architecture, known_release.glibc)

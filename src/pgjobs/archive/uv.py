@@ -21,6 +21,6 @@ def run_uv(arguments: Sequence[str], problem: str) -> None:
         DeployError: uv failed. The message contains its last lines.
     """
     program = Path(sys.prefix, "bin", "uv")
-    done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DeployError(f"{problem}:\n{done.stderr.strip()}")
+    completed = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise DeployError(f"{problem}:\n{completed.stderr.strip()}")

@@ -69,16 +69,16 @@ def read(lock: Mapping[str, object]) -> list[Wheel]:
     """Return the wheels in a pylock.toml, both from an index and local ones."""
     packages = lock.get("packages")
     return [
-        Wheel(normalized(package["name"]), package["version"], _file(told), told["hashes"]["sha256"])
+        Wheel(normalized(package["name"]), package["version"], _file(entry), entry["hashes"]["sha256"])
         for package in (packages if isinstance(packages, list) else [])
-        for told in [*package.get("wheels", []), *([package["archive"]] if "archive" in package else [])]
-        if "sha256" in told.get("hashes", {})
+        for entry in [*package.get("wheels", []), *([package["archive"]] if "archive" in package else [])]
+        if "sha256" in entry.get("hashes", {})
     ]
 
 
-def _file(told: Mapping[str, str]) -> str:
+def _file(entry: Mapping[str, str]) -> str:
     """Return the file name from its entry, which is a name, a URL, or a path."""
-    return told.get("name") or PurePosixPath(unquote(urlsplit(told.get("url") or told["path"]).path)).name
+    return entry.get("name") or PurePosixPath(unquote(urlsplit(entry.get("url") or entry["path"]).path)).name
 
 
 def origin(package: str, version: str, wheel_file: str, among: Iterable[Wheel]) -> Wheel | None:
@@ -94,8 +94,8 @@ def origin(package: str, version: str, wheel_file: str, among: Iterable[Wheel]) 
         None if no wheel matches, or several do.
     """
     tags = frozenset(re.findall(r"^Tag:\s*(\S+)", wheel_file, re.MULTILINE))
-    found = [wheel for wheel in among if (wheel.package, wheel.version) == (normalized(package), version)]
-    fitting = [wheel for wheel in found if wheel.tags == tags] or found
+    matching = [wheel for wheel in among if (wheel.package, wheel.version) == (normalized(package), version)]
+    fitting = [wheel for wheel in matching if wheel.tags == tags] or matching
     return fitting[0] if len({wheel.sha256 for wheel in fitting}) == 1 else None
 
 

@@ -47,16 +47,16 @@ class Answer:
 def read_answer(text: str) -> Answer | None:
     """Return the result in pip-audit's JSON output; None if it is no result, because the database was not reached."""
     try:
-        told = json.loads(text)
+        report = json.loads(text)
     except ValueError:
         return None
-    listed = told.get("dependencies") if isinstance(told, dict) else None
+    listed = report.get("dependencies") if isinstance(report, dict) else None
     if not isinstance(listed, list):
         return None
     known = tuple(
-        f"{entry['name']} {entry['version']}: {found['id']}, mended in {', '.join(found['fix_versions']) or 'none'}"
+        f"{entry['name']} {entry['version']}: {flaw['id']}, fixed in {', '.join(flaw['fix_versions']) or 'none'}"
         for entry in listed
-        for found in entry.get("vulns", [])
+        for flaw in entry.get("vulns", [])
     )
     skipped = tuple(f"{entry['name']}: {entry['skip_reason']}" for entry in listed if "skip_reason" in entry)
     return Answer(known, skipped, len(listed) - len(skipped))
@@ -107,11 +107,11 @@ def pip_audit(program: Path, wanted: str, scratch: Path) -> tuple[Answer | None,
     file.write_text(wanted, encoding="utf-8")
     command = [str(program), "--requirement", str(file), "--require-hashes", "--disable-pip", "--format", "json"]
     try:
-        done = subprocess.run([*command, "--progress-spinner", "off"], capture_output=True, text=True, check=False)
+        completed = subprocess.run([*command, "--progress-spinner", "off"], capture_output=True, text=True, check=False)
     except OSError as error:
         raise DeployError(f"There is no {program} ({error.strerror}): run make audit.") from None
-    said = done.stderr.strip().splitlines() or [f"pip-audit ended with status {done.returncode}"]
-    return read_answer(done.stdout), said[-1].strip()
+    messages = completed.stderr.strip().splitlines() or [f"pip-audit ended with status {completed.returncode}"]
+    return read_answer(completed.stdout), messages[-1].strip()
 
 
 def packed(archive: Path) -> tuple[Mapping[str, object], list[sbom.Package]]:
@@ -142,23 +142,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DeployError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
-    status, told = verdict(answer, len(packages), problem)
-    print("\n".join(told), file=sys.stderr if status else sys.stdout)
+    status, lines = verdict(answer, len(packages), problem)
+    print("\n".join(lines), file=sys.stderr if status else sys.stdout)
     return status
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    made = argparse.ArgumentParser(prog="python -m pgjobs.checks.audit", description=__doc__.partition("\n")[0])
-    made.add_argument("file", type=Path, help="the archive, its manifest beside it")
-    made.add_argument(
+    arguments = argparse.ArgumentParser(prog="python -m pgjobs.checks.audit", description=__doc__.partition("\n")[0])
+    arguments.add_argument("file", type=Path, help="the archive, its manifest beside it")
+    arguments.add_argument(
         "--pip-audit",
         type=Path,
         default=Path(".venv-audit/bin/pip-audit"),
         metavar="PROGRAM",
         help="default: %(default)s",
     )
-    return made
+    return arguments
 
 
 if __name__ == "__main__":

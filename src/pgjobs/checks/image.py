@@ -86,9 +86,9 @@ def check(archive: Path, architecture: str, image: str, docker: str) -> tuple[in
         folder.chmod(0o755)  # the image has another user
         shutil.copy(probe.__file__, folder)
         unpack(archive, folder / probe.ENVIRONMENT)
-        done = subprocess.run(run_command(docker, image, architecture, folder), check=False)
+        completed = subprocess.run(run_command(docker, image, architecture, folder), check=False)
         interpreter = (folder / probe.ENVIRONMENT / "bin" / "python").readlink()
-    return verdict(done.returncode, image, str(interpreter))
+    return verdict(completed.returncode, image, str(interpreter))
 
 
 def _fails(command: Sequence[str]) -> bool:

@@ -97,14 +97,14 @@ def bill(manifest: Mapping[str, object], packages: Sequence[Package]) -> dict[st
 
 
 def _archive(manifest: Mapping[str, object], digest: str) -> dict[str, object]:
-    told = ("release", "architecture", "python", "git_commit")
+    shown = ("release", "architecture", "python", "git_commit")
     return {
         "type": "application",
         "bom-ref": digest,
         "name": "pgjobs",
         "version": str(manifest.get("git_commit") or digest),
         "hashes": [{"alg": "SHA-256", "content": digest}],
-        "properties": [{"name": f"pgjobs:{name}", "value": str(manifest.get(name, ""))} for name in told],
+        "properties": [{"name": f"pgjobs:{name}", "value": str(manifest.get(name, ""))} for name in shown],
     }
 
 

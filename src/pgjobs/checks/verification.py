@@ -29,11 +29,11 @@ class Comparison:
 
     Attributes:
         findings: Faults.
-        told: Lines about what was compared, and what could not be.
+        notes: Lines about what was compared, and what could not be.
     """
 
     findings: list[Finding] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
@@ -46,14 +46,14 @@ def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
     """
     beside = manifest.beside(archive)
     if not beside.is_file():
-        return Comparison(told=[f"There is no manifest {beside}: the origin of the archive was not checked."])
+        return Comparison(notes=[f"There is no manifest {beside}: the origin of the archive was not checked."])
     described = read(beside.read_bytes())
     if described is None:
         return Comparison([Finding(str(beside), "is no manifest")])
     result = Comparison(list(_subject(beside, described, archive.read_bytes())))
     listed = provenance.dependencies(described.get("provenance"))
     if not listed:
-        result.told.append(f"{beside} contains no provenance: an earlier version made it.")
+        result.notes.append(f"{beside} contains no provenance: an earlier version made it.")
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         site = unpack_packages(archive, Path(scratch))
         result.findings += [*_packages(described, site), *_files(site, [Path(folder).name for folder in ours])]
@@ -86,25 +86,25 @@ def _subject(beside: Path, described: Mapping[str, object], content: bytes) -> I
 
 def _packages(described: Mapping[str, object], site: Path) -> Iterator[Finding]:
     """Yield the packages that differ from those of the manifest."""
-    told = described.get("packages")
-    listed = {str(entry.get("name")): entry for entry in map(_mapping, told if isinstance(told, list) else [])}
-    found = {entry["name"]: entry for entry in map(manifest.package, manifest.distributions(site))}
-    for name in sorted(listed.keys() | found.keys()):
-        if name not in found:
+    recorded = described.get("packages")
+    listed = {str(entry.get("name")): entry for entry in map(_mapping, recorded if isinstance(recorded, list) else [])}
+    installed = {entry["name"]: entry for entry in map(manifest.package, manifest.distributions(site))}
+    for name in sorted(listed.keys() | installed.keys()):
+        if name not in installed:
             yield Finding(name, "is in the manifest, and not in the archive")
-        elif found[name] != listed.get(name):
-            yield Finding(name, f"version {found[name]['version']} differs from the manifest")
+        elif installed[name] != listed.get(name):
+            yield Finding(name, f"version {installed[name]['version']} differs from the manifest")
 
 
 def _files(site: Path, ours: Sequence[str]) -> Iterator[Finding]:
     """Yield the files that differ from the lists of their packages, or are in no list."""
     known = {f"{info.name}/RECORD" for info in site.glob("*.dist-info")}
     for info in sorted(site.glob("*.dist-info")):
-        for name, told, *_ in csv.reader((info / "RECORD").read_text(encoding="utf-8").splitlines()):
+        for name, digest, *_ in csv.reader((info / "RECORD").read_text(encoding="utf-8").splitlines()):
             known.add(name)
-            if told and not (site / name).is_file():
+            if digest and not (site / name).is_file():
                 yield Finding(name, "is missing")
-            elif told and told != f"sha256={_of_record((site / name).read_bytes())}":
+            elif digest and digest != f"sha256={_of_record((site / name).read_bytes())}":
                 yield Finding(name, "differs from the file in its package")
     for path in sorted(path for path in site.rglob("*") if path.is_file()):
         place = path.relative_to(site)
@@ -122,10 +122,10 @@ def _compare_locks(
 ) -> None:
     """Check that each package comes from a wheel, and that a lock file pins this wheel."""
     wheels = {str(entry["uri"]): entry for entry in listed if str(entry.get("uri")).startswith("pkg:")}
-    told = described.get("packages")
-    for entry in map(_mapping, told if isinstance(told, list) else []):
+    recorded = described.get("packages")
+    for entry in map(_mapping, recorded if isinstance(recorded, list) else []):
         if provenance.package_url(normalized(str(entry.get("name"))), str(entry.get("version"))) not in wheels:
-            result.told.append(f"The wheel of {entry.get('name')} is not known.")
+            result.notes.append(f"The wheel of {entry.get('name')} is not known.")
     allowed: dict[str, frozenset[str]] = {}
     for entry in listed:
         if entry.get("name") == provenance.SOURCE or "uri" in entry:
@@ -133,13 +133,13 @@ def _compare_locks(
         name, digest = str(entry.get("name")), _mapping(entry.get("digest")).get("sha256")
         content = (root / name).read_bytes() if (root / name).is_file() else b""
         if hashlib.sha256(content).hexdigest() != digest:
-            result.told.append(f"{name} is missing or has changed since the build: wheels were not compared.")
+            result.notes.append(f"{name} is missing or has changed since the build: wheels were not compared.")
             return
         allowed.update(hashes(content.decode()))
     for url, entry in wheels.items():
         pinned = allowed.get(url.removeprefix("pkg:pypi/").replace("@", "==").replace("%2B", "+"))
         if pinned is None:
-            result.told.append(f"{entry.get('name')} is pinned by no lock file: a local wheel.")
+            result.notes.append(f"{entry.get('name')} is pinned by no lock file: a local wheel.")
         elif _mapping(entry.get("digest")).get("sha256") not in pinned:
             result.findings.append(Finding(str(entry.get("name")), "has another hash than the lock files pin"))
 
@@ -151,20 +151,20 @@ def _compare_sources(
     source: Mapping[str, object] = next((entry for entry in listed if entry.get("name") == provenance.SOURCE), {})
     commit = _mapping(source.get("digest")).get("gitCommit")
     if not provenance.is_commit(commit):
-        result.told.append("It was packed without git: its sources were not compared.")
+        result.notes.append("It was packed without git: its sources were not compared.")
         return
     if _mapping(source.get("annotations")).get("clean") is not True:
-        result.told.append(f"Its work tree differed from {commit}: its sources were not compared.")
+        result.notes.append(f"Its work tree differed from {commit}: its sources were not compared.")
         return
     blobs = dict(map(_blob, git.lines("ls-tree", "-r", "-z", str(commit), "--", *ours)))
     if not blobs:
-        result.told.append(f"There is no commit {commit} here: its sources were not compared.")
+        result.notes.append(f"There is no commit {commit} here: its sources were not compared.")
         return
     packed = dict(_own_blobs(site, ours, sha256=len(str(commit)) > 40))  # noqa: PLR2004 - the length of a SHA-1
     for name in sorted(blobs.keys() | packed.keys()):
         if blobs.get(name) != packed.get(name):
             result.findings.append(Finding(name, f"differs from {commit}"))
-    result.told.append(f"Its sources were compared with {commit}: {len(packed)} files.")
+    result.notes.append(f"Its sources were compared with {commit}: {len(packed)} files.")
 
 
 def _blob(line: str) -> tuple[str, str]:
@@ -179,6 +179,6 @@ def _own_blobs(site: Path, ours: Sequence[str], *, sha256: bool) -> Iterator[tup
         for path in (site / folder.name).rglob("*"):
             if path.is_symlink() or path.is_file():
                 content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
-                made = hashlib.sha256 if sha256 else hashlib.sha1
-                name = made(b"blob %d\0" % len(content) + content).hexdigest()
+                algorithm = hashlib.sha256 if sha256 else hashlib.sha1
+                name = algorithm(b"blob %d\0" % len(content) + content).hexdigest()
                 yield (folder / path.relative_to(site / folder.name)).as_posix(), name

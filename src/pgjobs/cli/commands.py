@@ -85,40 +85,40 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
 def show_status(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """Print a run, its attempts and its cost."""
     clients = connect()
-    found = get_run(clients, options.application_id, options.run)
-    console.print(status(replace(found, log_uri=with_log_uri(clients, found)), list(attempts(clients, found))))
+    job_run = get_run(clients, options.application_id, options.run)
+    console.print(status(replace(job_run, log_uri=with_log_uri(clients, job_run)), list(attempts(clients, job_run))))
     return OK
 
 
 def show_logs(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """Print the logs of a worker as they are, or follow those of the driver."""
     clients = connect()
-    found = get_run(clients, options.application_id, options.run)
+    job_run = get_run(clients, options.application_id, options.run)
     if options.follow:
-        return wait(clients, found, wait_options(options), console)
-    found = replace(found, log_uri=with_log_uri(clients, found))
-    require_log_uri(found)
+        return wait(clients, job_run, wait_options(options), console)
+    job_run = replace(job_run, log_uri=with_log_uri(clients, job_run))
+    require_log_uri(job_run)
     worker = DRIVER if options.executor is None else f"SPARK_EXECUTOR/{options.executor}"
-    attempt = options.attempt or found.attempt
-    texts = WorkerLogs(clients.objects, found, attempt, worker).read(last=True)
+    attempt = options.attempt or job_run.attempt
+    texts = WorkerLogs(clients.objects, job_run, attempt, worker).read(last=True)
     for stream in SHOWN[options.show]:
         console.show(stream, texts[stream])
     if not any(texts.values()):
-        console.tell(f"No logs of {worker}, attempt {attempt}, in {found.log_uri} yet: S3 gets new logs every 15 s.")
+        console.tell(f"No logs of {worker}, attempt {attempt}, in {job_run.log_uri} yet: S3 gets new logs every 15 s.")
     return OK
 
 
 def cancel_run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """Cancel a run. With --wait, follow it until it has ended."""
     clients = connect()
-    found = get_run(clients, options.application_id, options.run)
-    if found.ended:
-        console.tell(f"It has ended: {found.state}.")
+    job_run = get_run(clients, options.application_id, options.run)
+    if job_run.ended:
+        console.tell(f"It has ended: {job_run.state}.")
         return OK
-    console.tell(cancel(clients, found, options.grace))
+    console.tell(cancel(clients, job_run, options.grace))
     if not options.wait:
         return OK
-    return wait(clients, found, wait_options(options), console)
+    return wait(clients, job_run, wait_options(options), console)
 
 
 def list_runs(options: argparse.Namespace, connect: Connect, console: Console) -> int:
@@ -128,8 +128,8 @@ def list_runs(options: argparse.Namespace, connect: Connect, console: Console) -
         request["states"] = options.state
     refuse_what_the_model_forbids("ListJobRuns", request)
     runs = connect().runs
-    found = [read_run(item) for item in islice(pages(runs.list_job_runs, "jobRuns", request), options.limit)]
-    console.print(listing(found) if found else "No runs found.")
+    job_runs = [read_run(item) for item in islice(pages(runs.list_job_runs, "jobRuns", request), options.limit)]
+    console.print(listing(job_runs) if job_runs else "No runs found.")
     return OK
 
 
@@ -144,10 +144,10 @@ def show_dashboard(options: argparse.Namespace, connect: Connect, console: Conso
     return OK
 
 
-def attempts(clients: Clients, found: Run) -> Iterator[Run]:
+def attempts(clients: Clients, job_run: Run) -> Iterator[Run]:
     """Return the attempts of a run, which may have several."""
-    if found.attempt > 1 or found.most_attempts > 1:
-        request = {"applicationId": found.application_id, "jobRunId": found.run_id}
+    if job_run.attempt > 1 or job_run.most_attempts > 1:
+        request = {"applicationId": job_run.application_id, "jobRunId": job_run.run_id}
         for item in pages(clients.runs.list_job_run_attempts, "jobRunAttempts", request):
             yield read_run(item)
 

@@ -44,11 +44,11 @@ def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Nam
         SystemExit: The command line is wrong; with status 2.
     """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    made = build_parser(defaults)
-    options, unknown = made.parse_known_args(arguments[:end])
+    parser = build_parser(defaults)
+    options, unknown = parser.parse_known_args(arguments[:end])
     options.arguments = list(arguments[end + 1 :])
     for fault in _faults(options, unknown):
-        made.error(fault)
+        parser.error(fault)
     return options
 
 
@@ -61,8 +61,8 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
     required = ("application-id", "role", "code") if options.command == "submit" else ("application-id",)
     missing = [flag for flag in required if not getattr(options, flag.replace("-", "_"))]
     if missing:
-        told = ", ".join(f"--{flag} ({variable(flag)})" for flag in missing)
-        yield f"missing: {told}. Give the flag, set the variable, or add it to [tool.pgjobs.deploy] in pyproject.toml"
+        flags = ", ".join(f"--{flag} ({variable(flag)})" for flag in missing)
+        yield f"missing: {flags}. Give the flag, set the variable, or add it to [tool.pgjobs.deploy] in pyproject.toml"
     for flag, allowed in (("mode", MODES), ("show", SHOWN)):
         if getattr(options, flag, next(iter(allowed))) not in allowed:
             yield f"--{flag} must be one of {', '.join(allowed)}"
@@ -79,14 +79,14 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
 
 def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
     """Return the parser of the command line. The words after `--` belong to the job."""
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="pgjobs",
         description="Submit jobs to EMR Serverless, follow them, and run the same submission on this machine.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, meaning: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=meaning, description=f"{meaning}.", allow_abbrev=False)
@@ -97,7 +97,7 @@ def build_parser(defaults: Mapping[str, Any]) -> argparse.ArgumentParser:
         command.add_argument("--region", default="", help="default: AWS_REGION, or the profile's")
         command.add_argument("--profile", default="", help="a profile of ~/.aws/config")
         _set_defaults(command, defaults)
-    return made
+    return parser
 
 
 Add = Callable[[str, str], argparse.ArgumentParser]

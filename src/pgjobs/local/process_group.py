@@ -37,12 +37,12 @@ def run_to_end(
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM. The command and its child processes have ended.
     """
-    with _endings_noted() as asked:
+    with _endings_noted() as signals:
         child = subprocess.Popen(
             command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
-        while not asked:
+        while not signals:
             with suppress(subprocess.TimeoutExpired):
                 return child.wait(_LOOKS_UP)
         _signal_group(child, signal.SIGINT)
@@ -62,10 +62,10 @@ def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
 @contextmanager
 def _endings_noted() -> Iterator[list[int]]:
     """Record Ctrl-C, and SIGTERM from `timeout` and CI. Raising could interrupt the start of the command."""
-    asked: list[int] = []
-    before = {number: signal.signal(number, lambda got, _: asked.append(got)) for number in _ENDINGS}
+    signals: list[int] = []
+    before = {number: signal.signal(number, lambda got, _: signals.append(got)) for number in _ENDINGS}
     try:
-        yield asked
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

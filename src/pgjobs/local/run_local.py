@@ -62,16 +62,16 @@ def run_local(
     home = folder / "home"
     home.mkdir()
     unpack_for_driver(Path(conf["spark.archives"].rpartition("#")[0]), home / probe.ENVIRONMENT)
-    seen = environment(conf, environ, folder)
-    prove_interpreters(spark_submit(conf), home, seen)
+    variables = environment(conf, environ, folder)
+    prove_interpreters(spark_submit(conf), home, variables)
     job = [str(caller), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
-    return run_to_end([*spark_submit(at_home(conf, caller)), driver.__file__, *job], home, seen)
+    return run_to_end([*spark_submit(at_home(conf, caller)), driver.__file__, *job], home, variables)
 
 
 def spark_submit(conf: Mapping[str, str]) -> list[str]:
     """Return the command up to the script."""
-    told = [f"{key}={value}" for key, value in conf.items() if not key.startswith(_DRIVER_ENV)]
-    flags = [word for text in told for word in ("--conf", text)]
+    settings = [f"{key}={value}" for key, value in conf.items() if not key.startswith(_DRIVER_ENV)]
+    flags = [word for text in settings for word in ("--conf", text)]
     return [str(spark_home() / "bin" / "spark-submit"), "--master", MASTER, *flags]
 
 
@@ -108,17 +108,22 @@ def prove_interpreters(submit: Sequence[str], home: Path, environ: Mapping[str, 
         raise DeployError(
             "\n".join(["Spark did not start with the archive. The end of its log:", *lines[-_LINES_SHOWN:]])
         )
-    seen = json.loads(file.read_text())
-    found = [fault for process in seen for fault in probe.faults(process)]
-    if found:
-        raise DeployError("\n".join(["Not all processes use the archive:", *found]))
-    print(f"run-local: driver and {len(seen) - 1} executors run on {describe_interpreter(seen[0])}", file=sys.stderr)
+    processes = json.loads(file.read_text())
+    problems = [fault for process in processes for fault in probe.faults(process)]
+    if problems:
+        raise DeployError("\n".join(["Not all processes use the archive:", *problems]))
+    print(
+        f"run-local: driver and {len(processes) - 1} executors run on {describe_interpreter(processes[0])}",
+        file=sys.stderr,
+    )
 
 
-def describe_interpreter(seen: Mapping[str, Any]) -> str:
+def describe_interpreter(process: Mapping[str, Any]) -> str:
     """Return a line that describes the interpreter: its path in the archive, and the target of the link."""
-    packages = ", ".join(f"{name} {found['version']}" for name, found in seen["packages"].items() if found["version"])
-    return f"./{probe.ENVIRONMENT}/bin/python: Python {seen['python']}, {packages}"
+    packages = ", ".join(
+        f"{name} {package['version']}" for name, package in process["packages"].items() if package["version"]
+    )
+    return f"./{probe.ENVIRONMENT}/bin/python: Python {process['python']}, {packages}"
 
 
 def sized_for_here(conf: Mapping[str, str]) -> dict[str, str]:
@@ -168,9 +173,9 @@ def unpack_for_driver(archive: Path, target: Path) -> None:
 def environment(conf: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Return the environment of driver and spark-submit: the caller's variables they need, and the request's."""
     passed = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
-    told = {key[len(_DRIVER_ENV) :]: value for key, value in conf.items() if key.startswith(_DRIVER_ENV)}
+    requested = {key[len(_DRIVER_ENV) :]: value for key, value in conf.items() if key.startswith(_DRIVER_ENV)}
     work = {"SPARK_HOME": str(spark_home()), "SPARK_WORKER_DIR": str(folder / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
-    return {**passed, **work, **told}
+    return {**passed, **work, **requested}
 
 
 def spark_home() -> Path:

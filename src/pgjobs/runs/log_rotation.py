@@ -36,13 +36,13 @@ class LogFile:
 
 def log_files(objects: Iterable[tuple[str, str]]) -> list[LogFile]:
     """Return the logs among objects (key and ETag) by stream, with the rotated files in order, the oldest first."""
-    found = [
+    files = [
         LogFile(match[1], int(match[2]) if match[2] else None, key, etag)
         for key, etag in objects
         for match in [re.search(r"/(?:archived/)?(stdout|stderr)(?:_(\d+))?\.gz$", key)]
         if match
     ]
-    return sorted(found, key=lambda file: (file.part is None, file.part or 0))
+    return sorted(files, key=lambda file: (file.part is None, file.part or 0))
 
 
 @dataclass(frozen=True)

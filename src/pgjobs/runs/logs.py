@@ -76,9 +76,9 @@ class WorkerLogs:
     def _files(self) -> list[LogFile]:
         """Return the existing log files, from the first folder that has any."""
         for folder in self._folders:
-            found = log_files(self._listed(folder))
-            if found:
-                return found
+            files = log_files(self._listed(folder))
+            if files:
+                return files
         return []
 
     def _listed(self, folder: str) -> Iterator[tuple[str, str]]:
@@ -175,30 +175,30 @@ class DriverLogs:
 
     def show(self, run: Run, last: bool) -> bool:
         """Show what is new. Returns whether there was anything."""
-        found = False
+        is_new = False
         try:
-            found = self.expected and self._turn_to(run.attempt, last)
-            return self._pass_on(self._logs.read(last) if self.expected and self._logs else {}) or found
+            is_new = self.expected and self._turn_to(run.attempt, last)
+            return self._pass_on(self._logs.read(last) if self.expected and self._logs else {}) or is_new
         except PassingError:
-            return found
+            return is_new
         except DeployError as error:
             self._console.tell(f"The logs cannot be read. {error}")
             self.expected = False
-            return found
+            return is_new
 
     def _turn_to(self, attempt: int, last: bool) -> bool:
         """Switch to a later attempt once it has logs, since the previous one's end late. Returns whether any came."""
-        found = False
+        is_new = False
         while self._attempt < attempt:
             following = WorkerLogs(self._clients.objects, self._run, self._attempt + 1, DRIVER)
             fresh = following.read()
             if self._logs is not None:
                 if not last and not any(fresh.values()):
                     break
-                found |= self._pass_on(self._logs.read(last=True))
+                is_new |= self._pass_on(self._logs.read(last=True))
             self._attempt, self._logs = self._attempt + 1, following
-            found |= self._pass_on(fresh)
-        return found
+            is_new |= self._pass_on(fresh)
+        return is_new
 
     def _pass_on(self, fresh: Mapping[str, str]) -> bool:
         """Print new lines. Returns whether there were any."""

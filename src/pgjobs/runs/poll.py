@@ -43,12 +43,12 @@ def pauses(chance: Callable[[], float]) -> Iterator[float]:
 
 def changes(before: Run | None, now: Run) -> list[str]:
     """Return what to report about a run, given what was reported before."""
-    told = []
+    lines = []
     if before is not None and now.attempt != before.attempt:
-        told.append(which_attempt(now))
+        lines.append(which_attempt(now))
     if (before is None or now.state != before.state) and not now.ended:
-        told.append(": ".join(filter(None, (now.state, meaning(now.state) or now.details))))
-    return told
+        lines.append(": ".join(filter(None, (now.state, meaning(now.state) or now.details))))
+    return lines
 
 
 def meaning(state: str) -> str:
@@ -123,13 +123,13 @@ class Follower:
 
     def _settled(self, run: Run) -> Run:
         """Read the logs until no more arrive, and the cost of the run, which AWS also determines late."""
-        found = self._show(run, False)
+        is_new = self._show(run, False)
         for _ in range(self._settling):
             self._clock.sleep(SETTLING_PAUSE)
             more = self._show(run, False)
-            if found and not more:
+            if is_new and not more:
                 break
-            found = found or more
+            is_new = is_new or more
         self._show(run, True)
         try:
             return self._ask() or run

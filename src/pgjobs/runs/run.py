@@ -66,8 +66,8 @@ class Run:
         """Return whether EMR cancelled it because it took too long. The state is the same for every cancellation."""
         if self.state != "CANCELLED":
             return False
-        told = re.search(r"tim(ed|e)[ -]?out|execution timeout", self.details, re.IGNORECASE) is not None
-        return told or 0 < self.timeout_minutes * 60 <= self.seconds
+        names_timeout = re.search(r"tim(ed|e)[ -]?out|execution timeout", self.details, re.IGNORECASE) is not None
+        return names_timeout or 0 < self.timeout_minutes * 60 <= self.seconds
 
     @property
     def status(self) -> int:
@@ -116,8 +116,8 @@ def takes_grace(release: str) -> bool:
 
     https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_CancelJobRun.html
     """
-    found = re.match(r"emr-(?:spark-)?(\d+)\.(\d+)", release)
-    return found is not None and (int(found[1]), int(found[2])) >= (7, 9)
+    version = re.match(r"emr-(?:spark-)?(\d+)\.(\d+)", release)
+    return version is not None and (int(version[1]), int(version[2])) >= (7, 9)
 
 
 def get_run(clients: Clients, application_id: str, run_id: str, attempt: int | None = None) -> Run:
@@ -126,9 +126,9 @@ def get_run(clients: Clients, application_id: str, run_id: str, attempt: int | N
     Raises:
         AwsError: AWS refuses the call, or does not answer.
     """
-    wanted: dict[str, Any] = {"applicationId": application_id, "jobRunId": run_id}
+    request: dict[str, Any] = {"applicationId": application_id, "jobRunId": run_id}
     with aws_errors():
-        return read_run(clients.runs.get_job_run(**wanted, **({"attempt": attempt} if attempt else {})))
+        return read_run(clients.runs.get_job_run(**request, **({"attempt": attempt} if attempt else {})))
 
 
 def cancel(clients: Clients, run: Run, grace: int) -> str:
@@ -142,7 +142,7 @@ def cancel(clients: Clients, run: Run, grace: int) -> str:
     Raises:
         AwsError: AWS refuses the call, or does not answer.
     """
-    given = {"shutdownGracePeriodInSeconds": grace} if grace and takes_grace(run.release) else {}
+    grace_period = {"shutdownGracePeriodInSeconds": grace} if grace and takes_grace(run.release) else {}
     with aws_errors():
-        clients.runs.cancel_job_run(applicationId=run.application_id, jobRunId=run.run_id, **given)
-    return f"cancelling {run.run_id}{f', which has {grace} s to end' if given else ''}"
+        clients.runs.cancel_job_run(applicationId=run.application_id, jobRunId=run.run_id, **grace_period)
+    return f"cancelling {run.run_id}{f', which has {grace} s to end' if grace_period else ''}"

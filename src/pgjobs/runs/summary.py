@@ -28,8 +28,8 @@ def ending(run: Run, stdout: Sequence[str], stderr: Sequence[str]) -> str:
     if run.state == "FAILED":
         if stderr:
             lines += ["", "the end of stderr:", *(f"  {line}" for line in stderr[-END_LINES:])]
-        told = hints("\n".join([run.details, *stdout, *stderr]))
-        lines += ["", *(f"hint: {hint}" for hint in told)] if told else []
+        advice = hints("\n".join([run.details, *stdout, *stderr]))
+        lines += ["", *(f"hint: {hint}" for hint in advice)] if advice else []
     return "\n".join([*lines, "", costs(run)])
 
 

@@ -52,10 +52,10 @@ def refuse_what_the_model_forbids(operation: str, request: Mapping[str, Any]) ->
         DeployError: Names each value that does not fit, and the reason. The values themselves are not shown.
     """
     shape = _model().operation_model(operation).input_shape
-    found = list(faults(request, shape, "the request"))
+    problems = list(faults(request, shape, "the request"))
     report = ParamValidator().validate(request, shape)  # its messages are hard to read, so they come last
-    if found or report.has_errors():
-        raise DeployError(f"{operation} would refuse this: {' '.join(found) or report.generate_report()}")
+    if problems or report.has_errors():
+        raise DeployError(f"{operation} would refuse this: {' '.join(problems) or report.generate_report()}")
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ _WAY_OUT = "--any-application skips this check."
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltFor:
     """What an archive was built for, by its manifest.
 
     Attributes:
@@ -32,15 +32,17 @@ class Made:
     carried: bool
 
 
-def read_made(manifest: bytes | None) -> Made:
+def read_built_for(manifest: bytes | None) -> BuiltFor:
     """Return what an archive was built for.
 
     Raises:
         DeployError: There is no manifest, or it does not contain this.
     """
     try:
-        told = json.loads(manifest or b"{}")
-        return Made(told["release"], told["architecture"], told["python"], "carried_interpreter" in told)
+        content = json.loads(manifest or b"{}")
+        return BuiltFor(
+            content["release"], content["architecture"], content["python"], "carried_interpreter" in content
+        )
     except (ValueError, KeyError, TypeError):
         what = "does not tell" if manifest else "is missing, so nothing tells"
         raise DeployError(
@@ -55,36 +57,36 @@ def refuse_misfit(runs: JobRuns, application_id: str, manifest: bytes | None) ->
         AwsError: AWS refuses the call, or does not answer.
         DeployError: The archive is for another release, architecture or Python, or its manifest does not say.
     """
-    made = read_made(manifest)
+    built_for = read_built_for(manifest)
     try:
         with aws_errors():
             application = runs.get_application(applicationId=application_id)["application"]
     except AwsError as error:
         denied = "GetApplication" in str(error) and "Grant" in str(error)
         raise type(error)(f"{error}{f' {_WAY_OUT}' if denied else ''}") from None
-    found = list(misfits(made, application))
-    if found:
-        raise DeployError(" ".join([*found, _WAY_OUT]))
+    problems = list(misfits(built_for, application))
+    if problems:
+        raise DeployError(" ".join([*problems, _WAY_OUT]))
 
 
-def misfits(made: Made, application: Mapping[str, Any]) -> Iterator[str]:
+def misfits(built_for: BuiltFor, application: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each way in which an archive does not fit an application, with what to do."""
     kind, release = str(application.get("type", "Spark")), str(application["releaseLabel"])
     if kind.lower() != "spark":
         yield f"The application is for {kind}, and not for Spark: give another --application-id."
     architecture = str(application.get("architecture") or _DEFAULT_ARCHITECTURE).lower()
-    release_differs, architecture_differs = made.release != release, made.architecture != architecture
+    release_differs, architecture_differs = built_for.release != release, built_for.architecture != architecture
     if release_differs or architecture_differs:
         flags = f"--release {release}" if release in RELEASES else "--release with the same Spark and Python"
         yield (
-            f"The archive is for {made.release}, {made.architecture}, and the application is {release}, "
+            f"The archive is for {built_for.release}, {built_for.architecture}, and the application is {release}, "
             f"{architecture}: pack it by scripts/package_venv.sh {flags} --arch {architecture}."
         )
-    elif not made.carried and not _has_own_image(application) and release in RELEASES:
+    elif not built_for.carried and not _has_own_image(application) and release in RELEASES:
         pythons = RELEASES[release].pythons
-        if made.python not in pythons:
+        if built_for.python not in pythons:
             yield (
-                f"The archive is for Python {made.python}, and the application's image, that of {release}, has "
+                f"The archive is for Python {built_for.python}, and the application's image, that of {release}, has "
                 f"{' and '.join(pythons)}: pack it without --python, or include an interpreter (--self-contained)."
             )
 

@@ -69,20 +69,20 @@ def check_arguments(
         command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, str(site), f"jobs.{entry}", *arguments]
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 command, cwd=scratch, env=environ, stdin=subprocess.DEVNULL,
                 capture_output=True, text=True, check=False, timeout=PATIENCE,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             tell(f"The arguments of {entry} were not checked: that took more than {PATIENCE:.0f} s.")
             return ""
-    last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-    if done.returncode == _NOT_IMPORTED:
+    last = (completed.stderr.strip().splitlines() or ["no reason given"])[-1]
+    if completed.returncode == _NOT_IMPORTED:
         tell(f"The arguments of {entry} were not checked, because it cannot be imported here: {last}")
-    elif done.returncode:
-        said = last.partition("error: ")[2] or last
-        raise DeployError(f"{entry} refuses its arguments: {said.rstrip('.')}. (For help: -- --help)")
-    return done.stdout if done.returncode == 0 else ""
+    elif completed.returncode:
+        message = last.partition("error: ")[2] or last
+        raise DeployError(f"{entry} refuses its arguments: {message.rstrip('.')}. (For help: -- --help)")
+    return completed.stdout if completed.returncode == 0 else ""
 
 
 def has_hook(script: bytes) -> bool:

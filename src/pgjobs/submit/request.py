@@ -200,10 +200,10 @@ def refuse_secrets(submission: Submission) -> None:
     values.update({f"--tag {key}": value for key, value in submission.tags.items()})
     for flag in ("name", "logs", "log_group", "prometheus"):
         values[f"--{flag.replace('_', '-')}"] = getattr(submission, flag)
-    found = list(secret_places(submission.arguments, values))
-    if found:
+    places = list(secret_places(submission.arguments, values))
+    if places:
         raise DeployError(
-            f"{' and '.join(found)} seems to contain a password, which GetJobRun and Spark's UI would show. "
+            f"{' and '.join(places)} seems to contain a password, which GetJobRun and Spark's UI would show. "
             "Let the job read it from AWS (--secret-id, --ssm-parameter, --iam-auth), or set it on the application. "
             "If it is not a password, --skip-secret-check submits everything unchecked."
         )
@@ -257,9 +257,9 @@ def refuse_reserved_conf(submission: Submission) -> None:
     Raises:
         DeployError: Names the keys.
     """
-    taken = sorted(RESERVED & set(submission.conf))
-    if taken:
-        raise DeployError(f"--conf {', '.join(taken)} is set by the archive: omit it.")
+    reserved = sorted(RESERVED & set(submission.conf))
+    if reserved:
+        raise DeployError(f"--conf {', '.join(reserved)} is set by the archive: omit it.")
 
 
 def check_entry(entry: str, names: Sequence[str]) -> str:

@@ -55,12 +55,12 @@ def secret_places(arguments: Sequence[str], values: Mapping[str, str]) -> Iterat
     for number, (text, following) in enumerate(zip_longest(arguments, arguments[1:], fillvalue=""), 1):
         if text.startswith("-") and "=" not in text and not _is_flag(following) and _is_secret(text, following):
             yield f"argument {number + 1}, the value of {text},"
-        elif found := _secret_in(text):
-            yield f"argument {number} ({found})"
+        elif secret := _secret_in(text):
+            yield f"argument {number} ({secret})"
     for place, text in values.items():
-        found = _secret_in(text)
-        if found or _is_secret(place.rpartition(" ")[2], text):
-            yield f"{place} ({found})" if found else place
+        secret = _secret_in(text)
+        if secret or _is_secret(place.rpartition(" ")[2], text):
+            yield f"{place} ({secret})" if secret else place
 
 
 def _is_flag(text: str) -> bool:
@@ -70,9 +70,9 @@ def _is_flag(text: str) -> bool:
 
 def _secret_in(text: str) -> str:
     """Return what in a text is a secret by its form: "a URL", or the name of a value; empty if nothing is."""
-    for said, form in _FORMS:
+    for description, form in _FORMS:
         if form.search(text):
-            return said
+            return description
     for pair in _PAIR.finditer(_CONNINFO.sub("=", text) if _is_conninfo(text) else text):
         if _is_secret(pair["name"], pair["value"].strip("\"'")):
             return pair["name"]

@@ -66,10 +66,10 @@ def pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
     Raises:
         DeployError: A text does not have this form.
     """
-    found = [text.partition("=") for text in texts]
-    if not all(key and equals for key, equals, _ in found):
+    split = [text.partition("=") for text in texts]
+    if not all(key and equals for key, equals, _ in split):
         raise DeployError(f"{flag} must be of the form key=value.")
-    return {key: value for key, _, value in found}
+    return {key: value for key, _, value in split}
 
 
 @dataclass(frozen=True)
@@ -133,12 +133,12 @@ def start_once(clients: Clients, request: Mapping[str, Any]) -> Started:
     began = time.monotonic()
     with aws_errors():
         answer = clients.runs.start_job_run(**request)
-    took = timedelta(seconds=time.monotonic() - began)
+    duration = timedelta(seconds=time.monotonic() - began)
     try:
         run = get_run(clients, answer["applicationId"], answer["jobRunId"])
     except AwsError:  # the run was started; a user who may start runs may not be allowed to read them
         run = Run(answer["applicationId"], answer["jobRunId"], "SUBMITTED", region=region_of(answer["arn"]))
-    return Started(run, is_earlier(run.created, answered_at(answer), took))
+    return Started(run, is_earlier(run.created, answered_at(answer), duration))
 
 
 def answered_at(answer: Mapping[str, Any]) -> datetime | None:
@@ -147,15 +147,15 @@ def answered_at(answer: Mapping[str, Any]) -> datetime | None:
     return parsedate_to_datetime(date) if date else None
 
 
-def is_earlier(created: datetime | None, answered: datetime | None, took: timedelta) -> bool:
+def is_earlier(created: datetime | None, answered: datetime | None, duration: timedelta) -> bool:
     """Return whether a run is older than the call that was to start it, because StartJobRun had its token.
 
     Args:
         created: When the run was created.
         answered: When the call was answered, by AWS's clock.
-        took: How long the call took, including botocore's own retries.
+        duration: How long the call took, including botocore's own retries.
     """
-    return created is not None and answered is not None and answered - created > took + MARGIN
+    return created is not None and answered is not None and answered - created > duration + MARGIN
 
 
 def describe(started: Started, now: datetime | None = None) -> str:

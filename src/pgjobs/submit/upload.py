@@ -43,14 +43,14 @@ def _is_there(objects: Objects, item: Item) -> bool:
     """
     bucket, key = split_uri(item.uri)
     try:
-        found = objects.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        head = objects.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except ClientError as error:
         # Without s3:ListBucket, S3 does not distinguish missing from forbidden. The PUT shows it.
         if code_of(error) in (*_MISSING, *_NOT_TOLD):
             return False
         raise
-    same_size = found["ContentLength"] == len(item.content)
-    same = same_size and found.get("ChecksumSHA256", checksum(item.content)) == checksum(item.content)
+    same_size = head["ContentLength"] == len(item.content)
+    same = same_size and head.get("ChecksumSHA256", checksum(item.content)) == checksum(item.content)
     if item.settled and not same:
         raise DeployError(f"{item.uri} already contains something else. Give another --code.")
     return True

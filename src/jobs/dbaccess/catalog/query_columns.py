@@ -78,16 +78,16 @@ def describe(session: Session, query: str, dimensions: Mapping[str, int] | None 
         query: A SELECT without LIMIT.
         dimensions: The dimensions of arrays, by column, if the catalog declares more than one.
     """
-    found = session.describe(query)
+    described = session.describe(query)
     types = session.run(
         _TYPES,
-        list(range(len(found))),
-        [column.type_oid for column in found],
-        [column.modifier for column in found],
+        list(range(len(described))),
+        [column.type_oid for column in described],
+        [column.modifier for column in described],
     )
     return tuple(
         SourceColumn(
             column.name, type_name, BaseType(base, modifier), max(depth, (dimensions or {}).get(column.name, 0))
         )
-        for column, (type_name, base, modifier, depth) in zip(found, types)
+        for column, (type_name, base, modifier, depth) in zip(described, types)
     )

@@ -107,14 +107,14 @@ def full_name(session: Session, name: TableName) -> TableName:
 
     If neither the name nor search_path has a schema, neither has the result.
     """
-    found = session.run(
+    rows = session.run(
         "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
         "WHERE c.oid = to_regclass(%s)",
         name.quoted,
     )
-    if not found:
+    if not rows:
         return name_for_new_table(session, name)
-    [[schema, relname]] = found
+    [[schema, relname]] = rows
     return TableName(relname, schema)
 
 
@@ -159,33 +159,33 @@ def nullable_keys(session: Session, table: TableName, keys: Sequence[str]) -> li
 
 def primary_key(session: Session, table: TableName) -> list[str]:
     """Return the columns of a table's primary key; empty if it has none."""
-    found = session.run(
+    rows = session.run(
         "SELECT attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) "
         "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY attnum",
         table.quoted,
     )
-    return [name for [name] in found]
+    return [name for [name] in rows]
 
 
 def array_dimensions(session: Session, table: TableName) -> dict[str, int]:
     """Return the declared dimensions of columns that are arrays. PostgreSQL itself does not enforce them."""
-    found = session.run(
+    rows = session.run(
         "SELECT attname, greatest(attndims, typndims)::int FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid "
         "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND greatest(attndims, typndims) > 0",
         table.quoted,
     )
-    return {str(name): int(dimensions) for name, dimensions in found}
+    return {str(name): int(dimensions) for name, dimensions in rows}
 
 
 def publications_of(session: Session, table: TableName) -> list[str]:
     """Return the publications that include a table: by its name, by its schema, or because they include all tables."""
-    found = session.run(
+    rows = session.run(
         "SELECT pubname FROM pg_publication_tables WHERE schemaname = %s AND tablename = %s "
         "AND current_setting('wal_level') = 'logical' ORDER BY 1",
         table.schema,
         table.name,
     )
-    return [name for [name] in found]
+    return [name for [name] in rows]
 
 
 def tell_subscribers(session: Session, table: TableName) -> None:
@@ -202,7 +202,7 @@ def tell_subscribers(session: Session, table: TableName) -> None:
 
 def takes_every_row(session: Session, table: TableName) -> bool:
     """Return whether every inserted or updated row is stored: no trigger, rule or foreign server may suppress any."""
-    found = session.run(
+    rows = session.run(
         "WITH RECURSIVE tree (oid) AS (SELECT to_regclass(%s)::oid UNION "
         "SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid) "
         "SELECT c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT EXISTS (SELECT FROM pg_trigger "
@@ -210,7 +210,7 @@ def takes_every_row(session: Session, table: TableName) -> bool:
         "FROM tree JOIN pg_class c USING (oid)",
         table.quoted,
     )
-    return all(takes for [takes] in found)
+    return all(takes for [takes] in rows)
 
 
 _BEFORE_EACH_ROW = 3
@@ -219,7 +219,7 @@ _BEFORE_EACH_ROW = 3
 
 def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:
     """Return the operators, qualified, by which a unique index of the table compares the key columns."""
-    found = session.run(
+    rows = session.run(
         "SELECT a.attname, n.nspname, o.oprname FROM pg_index i "
         "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass) "
         "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
@@ -230,4 +230,4 @@ def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[
         table.quoted,
         list(keys),
     )
-    return {name: f"OPERATOR({quote_name(schema)}.{operator})" for name, schema, operator in found}
+    return {name: f"OPERATOR({quote_name(schema)}.{operator})" for name, schema, operator in rows}

@@ -46,7 +46,7 @@ def by_blocks(leaves: Sequence[Leaf], parts: int) -> tuple[Part, ...]:
 
     PostgreSQL 14 and newer reads a range of ctid by reading only its blocks. The last range of a leaf has no upper end.
     """
-    made: list[list[Range]] = [[] for _ in range(parts)]
+    pieces: list[list[Range]] = [[] for _ in range(parts)]
     total = sum(max(leaf.blocks, 1) for leaf in leaves)
     before = 0
     for leaf in leaves:
@@ -58,11 +58,11 @@ def by_blocks(leaves: Sequence[Leaf], parts: int) -> tuple[Part, ...]:
         starts = sorted(borders)
         for start, end in zip(starts, [*starts[1:], None]):
             part = ((before + start) * parts + parts - 1) // total
-            made[min(part, parts - 1)].append(
+            pieces[min(part, parts - 1)].append(
                 Range(f"ONLY {leaf.name.quoted}", _between("ctid", _tid(start), _tid(end), "pg_catalog"))
             )
         before += blocks
-    return tuple(tuple(part) for part in made if part)
+    return tuple(tuple(part) for part in pieces if part)
 
 
 def by_key(relation: str, key: str, bounds: Sequence[str], schema: str = "pg_catalog") -> tuple[Part, ...]:
@@ -105,19 +105,19 @@ def key_bounds(session: Session, relation: str, key: str, condition: str, parts:
     name = quote_name(key)
     fractions = ",".join(str(part / parts) for part in range(1, parts))
     where = f"WHERE {condition}" if condition else ""
-    found = session.query(
+    rows = session.query(
         "SELECT pg_catalog.format('%L::%s', bound, pg_catalog.format_type(pg_catalog.pg_typeof(bound), -1)) "
         "FROM (SELECT DISTINCT pg_catalog.unnest("
         f"pg_catalog.percentile_disc('{{{fractions}}}'::pg_catalog.float8[]) WITHIN GROUP (ORDER BY {name})) AS bound "
         f"FROM {relation} {where}) AS bounds WHERE bound IS NOT NULL ORDER BY bounds.bound"
     )
-    return [literal for [literal] in found]
+    return [literal for [literal] in rows]
 
 
 def comparing_schema(session: Session, relation: str, key: str) -> str:
     """Return the schema of the operators that compare a key: that of an extension's type, else pg_catalog."""
     [column] = session.describe(f"SELECT {quote_name(key)} FROM {relation}")
-    found = session.run(
+    rows = session.run(
         "WITH RECURSIVE base AS (SELECT oid, typnamespace, typtype, typbasetype FROM pg_type WHERE oid = %s::oid "
         "UNION ALL SELECT t.oid, t.typnamespace, t.typtype, t.typbasetype "
         "FROM base JOIN pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd') "
@@ -125,7 +125,7 @@ def comparing_schema(session: Session, relation: str, key: str) -> str:
         "AND o.oprname = '>=' AND o.oprnamespace = base.typnamespace JOIN pg_namespace n ON n.oid = o.oprnamespace",
         column.type_oid,
     )
-    return str(found[0][0]) if found else "pg_catalog"
+    return str(rows[0][0]) if rows else "pg_catalog"
 
 
 # A table and all of its descendants. Each stores its own rows.
@@ -150,10 +150,10 @@ def leaves_of(session: Session, table: TableName) -> tuple[Leaf, ...]:
     This is the case for a view; if the user may not read one of the leaves by itself; and if policies of row-level
     security on the whole hide rows that reading a leaf would show.
     """
-    found = session.run(_LEAVES, table.quoted)
-    if not all(readable and not policies for *_, readable, policies in found):
+    rows = session.run(_LEAVES, table.quoted)
+    if not all(readable and not policies for *_, readable, policies in rows):
         return ()
-    return tuple(Leaf(TableName(name, schema), blocks) for schema, name, kind, blocks, *_ in found if kind != "p")
+    return tuple(Leaf(TableName(name, schema), blocks) for schema, name, kind, blocks, *_ in rows if kind != "p")
 
 
 def has_foreign_leaf(session: Session, table: TableName) -> bool:

@@ -150,26 +150,26 @@ def _distance(xid: int) -> str:
     return f"pg_catalog.mod({ids}, {XIDS})"
 
 
-def window(seen: str, taken: int) -> Window:
+def window(seen: str, extracted: int) -> Window:
     """Return the window of what is new in a snapshot.
 
     Args:
         seen: The snapshot, as PostgreSQL's pg_snapshot.
-        taken: All transactions with a lower id have been extracted; 0 for none.
+        extracted: All transactions with a lower id have been extracted; 0 for none.
 
     Raises:
-        ExtractError: `taken` cannot belong to this server's history.
+        ExtractError: `extracted` cannot belong to this server's history.
     """
     xmin, xmax = (int(part) for part in seen.split(":")[:2])
-    if not taken:
+    if not extracted:
         return Window(None, xmin, xmax)
-    if taken > xmin or xmin - taken >= _MOST_APART:
+    if extracted > xmin or xmin - extracted >= _MOST_APART:
         raise ExtractError(
-            f"The watermark stands at transaction {taken:,}, and the server's oldest is {xmin:,}: the database "
+            f"The watermark stands at transaction {extracted:,}, and the server's oldest is {xmin:,}: the database "
             "was restored elsewhere, or two billion transactions have passed.",
             "Take all rows anew: under another --watermark-id, or with --restart-watermark.",
         )
-    return Window(taken, xmin, xmax)
+    return Window(extracted, xmin, xmax)
 
 
 def reached(session: Session, selection: Selection, window: Window, most: int | None) -> int | None:
@@ -224,14 +224,14 @@ def hold(session: Session, watermark_id: str) -> None:
 
 def read(session: Session, watermark_id: str) -> Watermark | None:
     """Return the watermark, or None before its first run begins."""
-    found = session.run(
+    rows = session.run(
         "SELECT source, runs, below::text::bigint, ordinal, table_oid, columns, filter, coalesce(folder, 'run='), "
         f"coalesce(begun, '{{}}') FROM {_WATERMARKS.quoted(session)} WHERE watermark_id = %s",
         watermark_id,
     )
-    if not found:
+    if not rows:
         return None
-    [[source, runs, xmin, ordinal, oid, columns, condition, folder, begun]] = found
+    [[source, runs, xmin, ordinal, oid, columns, condition, folder, begun]] = rows
     definition = None if oid is None else Definition(source, oid, tuple(columns), condition)
     return Watermark(
         source=source,
