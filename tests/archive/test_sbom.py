@@ -51,7 +51,7 @@ def test_a_carried_interpreter_is_listed(made: Path) -> None:
     ("says", "status", "told"),
     [
         ('{"dependencies": []}', NOT_AUDITED, "Not audited: 5 of 5 packages."),
-        ("", NOT_AUDITED, "gave no answer (No route to host)"),
+        ("", NOT_AUDITED, "did not answer (No route to host)"),
     ],
 )
 def test_without_the_database_the_bill_is_written_and_the_audit_fails(
