@@ -1,29 +1,31 @@
-"""All errors that a job reports, as one tree; and the one place where the driver's errors become them.
+"""All errors that a job reports, as one tree; and the one place where the driver's errors are converted to them.
 
-    JobError                        a message that says what happened, a hint that says what to do; `transient`
-    +-- UsageError                  the job was given something that cannot be right   (exit status 2)
-    +-- LoadError                   the load itself: parts that do not add up, an id that another table has
-    |   +-- VerificationFailed      what the table would hold is not what Spark wrote
-    |   +-- RowsMayDiffer           Spark computed parts anew, so that they need not fit together
+    JobError                        a message (what happened), a hint (what to do), and `transient`
+    +-- UsageError                  flags, settings or data are wrong   (exit status 2)
+    +-- LoadError                   the load itself: parts do not add up, an id belongs to another table
+    |   +-- AlreadyRecorded         another run has published the load meanwhile
+    |   +-- PartFailed              a part cannot be copied, so retrying it is no use
+    |   +-- VerificationFailed      the table would not hold what Spark wrote
+    |   +-- RowsMayDiffer           Spark recomputed data under copied parts, so the parts may not fit together
     +-- ExtractError                the extract itself: a value that Spark cannot hold, a watermark of another server
-    +-- AwsError                    AWS, or the way to it, did not give what was asked for
-    |   +-- AwsUnavailable          it did not answer, or had no time
+    +-- AwsError                    AWS refused a request, or could not be reached
+    |   +-- AwsUnavailable          AWS did not answer, or is overloaded
     |   +-- NotThere                there is nothing of this name
-    +-- DatabaseError               what the server or the wire said; `sqlstate`, `column`
-        +-- SnapshotLost            the snapshot is held no more
-        +-- TransientError          not now: deadlock, shutting down, too many connections
-        |   +-- ConnectionFailed    no connection, or it broke
-        |       +-- ProtocolBroken  what answers does not speak the protocol: no use to try again
-        |       +-- CommitUncertain the connection broke in COMMIT, before the answer
-        +-- TlsFailed               no TLS, or not with a certificate that satisfies us
+    +-- DatabaseError               the server or the connection failed; `sqlstate`, `column`
+        +-- SnapshotLost            the snapshot is no longer held
+        +-- TransientError          a temporary failure: deadlock, shutdown, too many connections
+        |   +-- ConnectionFailed    there is no connection, or it broke
+        |       +-- ProtocolBroken  the answers violate the protocol: retrying is no use
+        |       +-- CommitUncertain the connection broke during COMMIT, before the answer
+        +-- TlsFailed               there is no TLS, or the certificate is not acceptable
         +-- AuthenticationFailed    wrong password, unknown role, no pg_hba.conf entry
-        +-- DataRejected            a value that the server does not take: `column` names where
-        +-- ConstraintViolated      a row that a constraint does not allow
+        +-- DataRejected            a value that the server does not accept: `column` is its column
+        +-- ConstraintViolated      a row that violates a constraint
 
-JobError and UsageError are defined in `jobs.errors`; the leaves that only one module raises, in that module.
+JobError and UsageError are defined in `jobs.errors`; an error that only one module raises, in that module.
 
-No message shows a cell's value. PostgreSQL quotes values in the messages of class 22 and in every DETAIL, and the
-CONTEXT of COPY holds the cell, so these are cut (see `_without_values`).
+No message shows a value of a row. PostgreSQL quotes values in the messages of class 22 and in every DETAIL, and the
+CONTEXT of COPY contains the value, so these are cut (see `_without_values`).
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ class DatabaseError(JobError):
 
 
 class TransientError(DatabaseError):
-    """The server could not serve this now (deadlock, shutting down, too many connections)."""
+    """The server cannot serve this now (deadlock, shutdown, too many connections)."""
 
     transient = True
 
@@ -95,31 +97,31 @@ class ConnectionFailed(TransientError):
 
 
 class ProtocolBroken(ConnectionFailed):
-    """What answers says what PostgreSQL does not say there. Nothing of the connection is of use any more."""
+    """The answer violates PostgreSQL's protocol. The connection can no longer be used."""
 
     transient = False
 
 
 class TlsFailed(DatabaseError):
-    """The connection cannot be made as safe as was asked for."""
+    """The connection cannot be made as secure as requested."""
 
 
 class AuthenticationFailed(DatabaseError):
-    """The server does not let this user in."""
+    """The server does not accept the login."""
 
 
 class DataRejected(DatabaseError):
-    """The server does not take a value for a column's type."""
+    """The server does not accept a value for a column's type."""
 
 
 class ConstraintViolated(DatabaseError):
-    """A row breaks a constraint of the table."""
+    """A row violates a constraint of the table."""
 
 
-# By SQLSTATE, the longest prefix wins. https://www.postgresql.org/docs/current/errcodes-appendix.html
+# By SQLSTATE; the longest prefix counts. https://www.postgresql.org/docs/current/errcodes-appendix.html
 _KINDS: Mapping[str, type[DatabaseError]] = {
     "08": ConnectionFailed,
-    "08P01": DatabaseError,  # the server's answer to a statement with $1 of which nothing is bound
+    "08P01": DatabaseError,  # the server's answer to a statement with $1 and no bound value
     "22": DataRejected,
     "23": ConstraintViolated,
     "28": AuthenticationFailed,
@@ -127,11 +129,11 @@ _KINDS: Mapping[str, type[DatabaseError]] = {
     "53": TransientError,  # out of connections, memory, disk
     "55P03": TransientError,  # lock_timeout
     "57P": TransientError,  # shutting down, crashed, starting up
-    "57P04": DatabaseError,  # the database was dropped: no use to try again
+    "57P04": DatabaseError,  # the database was dropped: retrying is no use
 }
 
 NOT_UTF8 = "22021"
-"""The SQLSTATE of text that holds NUL, or bytes that are no UTF-8. The server does not say in which column."""
+"""The SQLSTATE of text with NUL, or bytes that are not UTF-8. The server does not name the column."""
 
 UNTRANSLATABLE = "22P05"
 """The SQLSTATE of a character that the database's encoding lacks, and of NUL in JSON."""
@@ -150,10 +152,10 @@ _HINTS: Mapping[str, str] = {
 
 
 def broken_protocol(how: str) -> ProtocolBroken:
-    """The error for a server that does not keep to the protocol.
+    """Return the error for a server that violates the protocol.
 
     Args:
-        how: in words of ours, for what it says may be anything.
+        how: Our own description, since the server's text may be anything.
     """
     return ProtocolBroken(
         f"The server does not keep to PostgreSQL's protocol: {how}.",
@@ -162,7 +164,7 @@ def broken_protocol(how: str) -> ProtocolBroken:
 
 
 def kind_of(sqlstate: str) -> type[DatabaseError]:
-    """The class for a SQLSTATE: the one of the longest prefix that is known."""
+    """Return the class for a SQLSTATE: that of the longest known prefix."""
     for length in (5, 3, 2):
         if sqlstate[:length] in _KINDS:
             return _KINDS[sqlstate[:length]]
@@ -170,7 +172,7 @@ def kind_of(sqlstate: str) -> type[DatabaseError]:
 
 
 def from_server(fields: Mapping[str, str]) -> DatabaseError:
-    """Turn an ErrorResponse into the project's error, without the values it may quote.
+    """Convert an ErrorResponse to an error of this project, without the values that it may quote.
 
     Args:
         fields: PostgreSQL's field codes (C sqlstate, M message, H hint, W context, c column, ...).
@@ -186,20 +188,20 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
 
 
 def _copy_column(context: str) -> str | None:
-    """The column in COPY's context line, `COPY t, line 3, column c: "<the cell>"`."""
+    """Return the column in COPY's context line, `COPY t, line 3, column c: "<the value>"`."""
     match = re.search(r"^COPY .*?, line \d+, column (.+?)(?:: |$)", context, re.MULTILINE)
     return match.group(1) if match else None
 
 
 def _without_values(message: str, sqlstate: str) -> str:
-    """Cut what a message of class 22 (data exception) quotes or, of 22021, lists in hex: the refused value."""
+    """Cut the rejected value, which messages of class 22 (data exception) quote and 22021 lists in hex."""
     if not sqlstate.startswith("22"):
         return message
     lacking = re.search(r'in encoding "\w+" has no equivalent in encoding "(\w+)"', message)
     if lacking:
         return f"it has a character that the database's encoding {lacking.group(1)} lacks"
     before, quote, rest = message.partition('"')
-    if quote:  # a message that was cut may lack the second one
+    if quote:  # a truncated message may lack the second quote
         before = before.rstrip()
         message = before[: -len(":")].rstrip() if before.endswith(":") else before
         message += rest.rpartition('"')[2] if '"' in rest else ""
@@ -208,11 +210,11 @@ def _without_values(message: str, sqlstate: str) -> str:
 
 _SQLSTATE_LENGTH = 5
 _LONGEST_MESSAGE = 1000
-"""Characters that are shown of what a server says."""
+"""The maximum number of characters of a server's text to show."""
 
 
 def _one_line(text: str) -> str:
-    """A server's text, so that it is one line of a log, and commands no terminal."""
+    """Return a server's text as one line of a log, without terminal control sequences."""
     if len(text) > _LONGEST_MESSAGE:
         text = text[:_LONGEST_MESSAGE] + "..."
     return "".join(letter if letter.isprintable() else " " for letter in text)
@@ -220,9 +222,9 @@ def _one_line(text: str) -> str:
 
 @contextmanager
 def driver_errors_translated() -> Iterator[None]:
-    """Raise the project's errors in place of pg8000's, here and nowhere else.
+    """Raise this project's errors in place of pg8000's, here and nowhere else.
 
-    The driver's own exception is not kept as the cause: it holds the server's whole answer, values included.
+    The driver's exception is not kept as the cause, because it contains the server's whole answer, including values.
     """
     try:
         yield
@@ -231,7 +233,7 @@ def driver_errors_translated() -> Iterator[None]:
     except ScramException as error:
         raise broken_protocol(f"it did not prove that it knows the password ({_one_line(str(error))})") from None
     except (DriverInterfaceError, OSError) as error:
-        # pg8000 says goodbye after a login that failed, and that may fail, too: the failure is what matters.
+        # After a failed login, pg8000 sends a goodbye, which may fail, too. The first failure is what matters.
         for earlier in _contexts(error):
             if isinstance(earlier, DriverDatabaseError):
                 raise from_server(_fields(earlier.args)) from None
@@ -241,21 +243,21 @@ def driver_errors_translated() -> Iterator[None]:
 
 
 def _contexts(error: BaseException) -> Iterator[BaseException]:
-    """The errors that were being handled when an error was raised, the latest first."""
+    """Yield the errors that were being handled when an error was raised, the latest first."""
     while error.__context__ is not None:
         error = error.__context__
         yield error
 
 
 def _fields(args: tuple[Any, ...]) -> Mapping[str, str]:
-    """The fields of pg8000's DatabaseError, whose only argument is a dict of them (or, rarely, a text)."""
+    """Return the fields of pg8000's DatabaseError, whose only argument is a dict of them (or, rarely, a text)."""
     if args and isinstance(args[0], Mapping):
         return args[0]
     return {"M": str(args[0]) if args else "unknown"}
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause's own words: pg8000 says "network error" and keeps the reason as its cause."""
+    """Return the text of the innermost cause: pg8000 reports "network error" and keeps the reason as its cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).rstrip(".") or type(error).__name__
