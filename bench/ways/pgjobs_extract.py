@@ -11,7 +11,7 @@ from bench.plan import CONNECTIONS
 from bench.ways.reading import drain
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.plan import Wanted
@@ -26,6 +26,7 @@ def run(task: Task) -> dict[str, float]:
     settings = resolve(Given(server), {}).settings
     wanted = Wanted(TableName.parse(task.table), parallelism=CONNECTIONS)
     spark = SparkSession.builder.getOrCreate()
-    with connect(settings, "pgjobs bench") as held, extracting(spark, held, settings, wanted, task.arrow) as extraction:
+    connector = Connector(settings, "bench", task.table)
+    with connector.open() as held, extracting(spark, held, connector, wanted, task.arrow) as extraction:
         drain(extraction.df, task)
     return {}

@@ -14,7 +14,7 @@ from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, 
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
 from jobs.flows.extract.dataframe import extracting
@@ -119,7 +119,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
         check(_files(options))
     watch = Stopwatch()
     with malformed_translated(), ExitStack() as stack:
-        session = stack.enter_context(connect_pinned(job.settings, f"pgjobs compare_table {job.table}"))
+        session = stack.enter_context(job.connector.open())
         spark = start_spark(f"pgjobs compare_table {job.table}", options.verbose)
         source = _source(options, environ, spark, stack)
         comparison = stack.enter_context(compared(source, session, job))
@@ -137,11 +137,11 @@ def _source(
     """The rows that the table should hold. The stack holds the snapshot of another server's table."""
     if options.source is not None:
         return read(spark, _files(options)).df
-    settings = resolve(Given(url=options.source_url), environ).settings
     table = TableName.parse(options.source_table or options.table)
-    session = stack.enter_context(connect_pinned(settings, f"pgjobs compare_table {table}"))
+    connector = Connector(resolve(Given(url=options.source_url), environ).settings, "compare", str(table))
+    session = stack.enter_context(connector.open())
     wanted = Wanted(table, filter=options.filter, parallelism=options.parallelism)
-    return stack.enter_context(extracting(spark, session, settings, wanted)).df
+    return stack.enter_context(extracting(spark, session, connector, wanted)).df
 
 
 def _files(options: argparse.Namespace) -> Files:

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
-from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector, connect, connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import compare_dataframe
@@ -103,7 +103,8 @@ def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: S
 @pytest.mark.parametrize("split_by", ["", "b"])
 def test_no_extract_runs_what_is_planted(spark: SparkSession, database: Settings, split_by: str) -> None:
     wanted = Wanted(TableName("read"), split_by=split_by, unbounded="fit", parallelism=3)
-    with connect_pinned(database, "held") as held, extracting(spark, held, database, wanted) as extraction:
+    connector = Connector(database, "extract", "held")
+    with connector.open() as held, extracting(spark, held, connector, wanted) as extraction:
         assert extraction.df.where("f[0] = 1").count() == 1000
 
 

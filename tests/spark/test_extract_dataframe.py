@@ -15,7 +15,7 @@ from submitted import until
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract.snapshot import adopted
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import Connector, connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract import dataframe
@@ -68,7 +68,8 @@ def test_an_extract_in_8_parts_is_the_table_as_of_its_snapshot_while_four_write(
     session.run("CREATE TABLE t AS SELECT n AS id, 'row ' || n AS name FROM generate_series(1, 20000) n")
     with writing(database) as done, connect(database, "holder") as holder, connect(database, "witness") as witness:
         until(lambda: min(done), "the writers")
-        with extracting(spark, holder, database, Wanted(T, parallelism=8), arrow) as extraction:
+        connector = Connector(database, "extract", "t")
+        with extracting(spark, holder, connector, Wanted(T, parallelism=8), arrow) as extraction:
             assert len(extraction.source.parts) == 8
             before = sum(done)
             found = extraction.df.selectExpr("count(*)", SPARKS_SUM).collect()

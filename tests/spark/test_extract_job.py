@@ -60,8 +60,6 @@ def test_a_snapshot_that_is_lost_in_mid_extract_fails_it_and_no_file_is_kept(
 
 
 def end_the_drivers_connection(session: Session) -> None:
-    reading = "SELECT 1 FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract t part'"
+    reading = "SELECT 1 FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract part . of t'"
     until(lambda: session.run(reading), "a part")
-    session.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract_table'"
-    )
+    session.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract t'")

@@ -12,7 +12,7 @@ from pgcopies import end_keepers, keepers, options_for, until
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import Connector, connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting
@@ -71,7 +71,7 @@ def test_every_type_comes_as_from_the_extract(
     session.run("INSERT INTO t (b) VALUES (NULL), (1)")
     ours = reader.option("table", "t").load()
     as_text = [f"to_json(struct(`{name}`))" for name in ours.columns]
-    with extracting(spark, session, database, Wanted(TableName("t"))) as extraction:
+    with extracting(spark, session, Connector(database, "extract", "t"), Wanted(TableName("t"))) as extraction:
         assert ours.schema == extraction.df.schema
         assert rows(ours.selectExpr(*as_text)) == rows(extraction.df.selectExpr(*as_text))
 

@@ -16,7 +16,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
 from jobs.dbaccess.extract import watermark
 from jobs.dbaccess.extract.watermark import Window
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import Connector, connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract import watermark_runs
@@ -94,7 +94,7 @@ def test_of_two_runs_that_both_think_they_hold_the_watermark_one_is_right_and_th
     def ends(driver: SparkSession) -> SparkSession:
         """Before the first one writes."""
         session.run(
-            "SELECT pg_terminate_backend(pid, 9999) FROM pg_stat_activity WHERE application_name ~ 'extract_table'"
+            "SELECT pg_terminate_backend(pid, 9999) FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract t'"
         )
         second.append(to_files("append", ordinal="version", mark="w"))
         return driver
@@ -119,7 +119,7 @@ def test_the_slower_of_two_runs_removes_its_folder(
     slow = watermark_runs.begin(session, spark, slow)
     spark.range(9).write.parquet(slow.folder(slow.number))
     with pytest.raises(ExtractError, match="Another run has moved the watermark"):
-        watermark_runs.end(session, database, spark, slow, None)
+        watermark_runs.end(session, Connector(database, "extract", "t"), spark, slow, None)
     assert ids(spark, tmp_path / "out") == [1]
 
 
@@ -195,9 +195,9 @@ def test_another_definition_is_refused_or_taken_whole_on_demand(
 @pytest.mark.parametrize(
     "cut",
     [
-        pytest.param(Cut("pgjobs extract_table", b"COMMIT", b"pg_export_snapshot"), id="when all was read"),
-        pytest.param(Cut("pgjobs extract_table", b"SET source"), id="before the watermark moved"),
-        pytest.param(Cut("pgjobs extract_table", b"SET source", answered=True), id="after the watermark moved"),
+        pytest.param(Cut("pgjobs extract t", b"COMMIT", b"pg_export_snapshot"), id="when all was read"),
+        pytest.param(Cut("pgjobs extract t", b"SET source"), id="before the watermark moved"),
+        pytest.param(Cut("pgjobs extract t", b"SET source", answered=True), id="after the watermark moved"),
     ],
 )
 def test_a_connection_that_breaks_at_the_end_neither_fails_the_run_nor_moves_the_watermark_twice(

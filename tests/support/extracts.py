@@ -9,7 +9,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import Connector, connect
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.job import ExtractReport
@@ -25,7 +25,8 @@ def extracted(
 ) -> Iterator[DataFrame]:
     """What is wanted, or a table."""
     what = Wanted(TableName.parse(wanted)) if isinstance(wanted, str) else wanted
-    with connect(database, "holder") as session, extracting(spark, session, database, what, arrow) as extraction:
+    connector = Connector(database, "extract", str(what))
+    with connect(database, "holder") as session, extracting(spark, session, connector, what, arrow) as extraction:
         yield extraction.df
 
 

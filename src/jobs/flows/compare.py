@@ -15,7 +15,7 @@ from jobs.copyformat.match_columns import columns_named
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting, reading_snapshot
@@ -45,6 +45,11 @@ class CompareJob:
     filter: str = ""
     sample: float = 1.0
     parallelism: int | None = None
+
+    @property
+    def connector(self) -> Connector:
+        """Opens the sessions that read the table."""
+        return Connector(self.settings, "compare", str(self.table))
 
     def check(self) -> None:
         """Refuse what cannot be right.
@@ -133,7 +138,7 @@ def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[C
     if job.sample < 1:
         conditions.append(key_buckets.sample_condition(job.keys[0], _steps(job)))
     wanted = Wanted(job.table, None, tuple(names), " AND ".join(conditions), parallelism=job.parallelism)
-    with extracting(spark, session, job.settings, wanted) as extraction:
+    with extracting(spark, session, job.connector, wanted) as extraction:
         columns = _columns(source, extraction.df, table, names)
         keys = [column for name in job.keys for column in columns if column.name == name]
         left = comparing.aligned(source, columns, is_source=True)
@@ -145,9 +150,9 @@ def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[C
         logger.info("%d of %d buckets of keys differ.", len(buckets), key_buckets.BUCKETS)
         # The server knows these buckets by itself, where it can, and sends no others' rows again.
         some_rows = key_buckets.bucket_condition([column.key for column in keys], buckets)
-        server = job.settings.at(session.server)
-        with reading_snapshot(spark, server, wanted, extraction.moment, some_rows) as again:
-            right = comparing.aligned(again.df, columns, is_source=False)
+        connector = job.connector.at(session.server)
+        with reading_snapshot(spark, connector, wanted, extraction.moment, some_rows) as rereading:
+            right = comparing.aligned(rereading.df, columns, is_source=False)
             found = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
             # Computed once, and now: each action would read both sides, and need the snapshot.
             found = (found if buckets else found.where(f.lit(False))).localCheckpoint(eager=True)
@@ -189,7 +194,7 @@ def compare_dataframe(
         sample=sample,
         parallelism=parallelism,
     )
-    with connect_pinned(settings, f"pgjobs compare_table {table}") as session, compared(df, session, job) as comparison:
+    with job.connector.open() as session, compared(df, session, job) as comparison:
         return comparison.differences
 
 

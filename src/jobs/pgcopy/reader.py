@@ -21,7 +21,7 @@ from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.extract import partitioning, snapshot
 from jobs.dbaccess.extract.selection import Selection
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.plan import Source, Wanted, find_source, selected, settle_readings, settle_source
 from jobs.pgcopy import snapshot_desk
@@ -97,9 +97,9 @@ class Reach:
     schema: StructType
 
     @property
-    def label(self) -> str:
-        """For pg_stat_activity."""
-        return f"pgjobs pgcopy {self.wanted}"
+    def connector(self) -> Connector:
+        """Opens the sessions of the read."""
+        return Connector(self.settings, "pgcopy", str(self.wanted))
 
     def parts(self, source: Source, moment: Moment, server: Server) -> list[Part]:
         """The parts of a source that was settled in a moment.
@@ -125,8 +125,7 @@ class Reach:
         return decode_nested.finished(decode_arrow.batches(self._blocks(part), part.readings), part.readings)
 
     def _blocks(self, part: Part) -> Iterator[bytes]:
-        label = f"{self.label} part {part.number}"
-        with connect_pinned(self.settings.at(part.server), label) as session:
+        with self.connector.at(part.server).open(f"part {part.number}") as session:
             moment = part.moment
             there = moment.snapshot(session) if isinstance(moment, Appointment) else moment
             with snapshot.adopted(session, there):
@@ -162,7 +161,8 @@ def discover(settings: Settings, wanted: Wanted) -> StructType:
         UsageError: it cannot be read.
         TransientError: somebody keeps a lock that lets nobody read.
     """
-    with connect_pinned(settings, f"pgjobs pgcopy {wanted}") as session, table_locks.awaited(session, snapshot.WAIT):
+    connector = Connector(settings, "pgcopy", str(wanted))
+    with connector.open() as session, table_locks.awaited(session, snapshot.WAIT):
         return schema_of(settle_readings(session, wanted, find_source(session, wanted))[1])
 
 
@@ -189,7 +189,7 @@ class BatchReader(DataSourceReader):
         """
         reach = self.reach
         number = snapshot_desk.new_number() if self.each_action else self.number
-        with connect_pinned(reach.settings, reach.label) as session:
+        with reach.connector.open() as session:
             table = find_source(session, reach.wanted)
             key = self._desk(session, selected(session, reach.wanted, table))
             with snapshot.adopted(session, snapshot_desk.ask(session, key, number, self.idle)):
@@ -200,13 +200,13 @@ class BatchReader(DataSourceReader):
 
     def _desk(self, session: Session, selection: Selection) -> int:
         """The desk of this driver for this source, opened where it is not."""
-        settings, label = self.reach.settings.at(session.server), str(self.reach.wanted)
+        connector = self.reach.connector.at(session.server)
+        settings = connector.settings
         driver = (socket.gethostname(), os.getppid())
         key = snapshot_desk.key_of(driver, session.server, settings.dbname, settings.user, selection, self.idle)
         if not snapshot_desk.is_open(session, key):
-            hold_in_sidecar(
-                settings, f"{self.reach.label} snapshot", Desk(key, selection.select(["1"]), label, self.idle)
-            )
+            desk = Desk(key, selection.select(["1"]), connector.subject, self.idle)
+            hold_in_sidecar(settings, connector.label("snapshot"), desk)
         return key
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:

@@ -17,7 +17,6 @@ from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.extract import snapshot, watermark
 from jobs.dbaccess.extract.attachments import attached, table_oid
 from jobs.dbaccess.extract.watermark import Window
-from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import find_source, hold_source, settle_readings, settle_source
@@ -55,7 +54,7 @@ class StreamReader(DataSourceStreamReader):
         """How far the next batch may go: to what no running transaction can write below any more."""
         self.stop()
         reach = self.reach
-        with connect_pinned(reach.settings, reach.label) as session:
+        with reach.connector.open() as session:
             moment = hold_source(session, reach.wanted)
             table = self._table(session)
             oid = self._same_table(session, table, self._taken)
@@ -78,12 +77,11 @@ class StreamReader(DataSourceStreamReader):
             return []
         reach = self.reach
         with ExitStack() as stack:
-            session = stack.enter_context(connect_pinned(reach.settings, f"{reach.label} snapshot"))
+            session = stack.enter_context(reach.connector.open("snapshot"))
             moment = hold_source(session, reach.wanted)
             xmax = self._window(moment.seen).xmax
             window = Window(start["below"] or None, end["below"], xmax)
-            there = reach.settings.at(session.server)
-            with connect_pinned(there, f"{reach.label} plan") as planner, snapshot.adopted(planner, moment):
+            with reach.connector.at(session.server).open("plan") as planner, snapshot.adopted(planner, moment):
                 table = self._table(planner)
                 self._same_table(planner, table, end)
                 window = attached(planner, table.name, window)

@@ -14,10 +14,9 @@ from pyspark.sql import types as t
 from jobs.copyformat import decode_spark
 from jobs.copyformat.read_types import Reading
 from jobs.copyformat.whole_stage import DECODING, is_wide, outside_whole_stage
-from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 
 if TYPE_CHECKING:
@@ -31,14 +30,12 @@ class Fetching:
     Attributes:
         parts: The SELECTs of each part.
         readings: The columns, in the order of the SELECTs.
-        label: The application_name, for pg_stat_activity.
     """
 
-    settings: Settings
+    connector: Connector
     snapshot: Snapshot
     parts: tuple[tuple[str, ...], ...]
     readings: tuple[Reading, ...]
-    label: str
 
 
 class PartTally(AccumulatorParam[dict[int, tuple[int, int]]]):
@@ -129,18 +126,17 @@ def _by_text(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame
 def _blocks(fetching: Fetching, part: int, tally: Tally) -> Iterator[bytes]:
     """Yield the blocks of a part, which are counted at its end."""
     rows = size = 0
-    label = f"{fetching.label} part {part}"
-    for block in read_part(fetching.settings, fetching.snapshot, fetching.parts[part], label):
+    for block in read_part(fetching, part):
         yield block
         rows += block.count(b"\n")
         size += len(block)
     tally.add({part: (rows, size)})
 
 
-def read_part(settings: Settings, moment: Snapshot, queries: Iterable[str], label: str) -> Iterator[bytes]:
+def read_part(fetching: Fetching, part: int) -> Iterator[bytes]:
     """Yield the blocks of a part's SELECTs, over a connection of its own."""
-    with connect_pinned(settings, label) as session, snapshot.adopted(session, moment):
-        yield from copied(session, queries)
+    with fetching.connector.open(f"part {part}") as session, snapshot.adopted(session, fetching.snapshot):
+        yield from copied(session, fetching.parts[part])
 
 
 def copied(session: Session, queries: Iterable[str]) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ExtractError, JobError
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.plan import Source, Wanted, find_source, hold_source, settle_source
@@ -104,22 +104,23 @@ def extract_dataframe(
         parallelism=parallelism,
     )
     with ExitStack() as stack:
-        session = stack.enter_context(connect_pinned(settings, f"pgjobs extract {wanted}"))
-        df = stack.enter_context(extracting(spark, session, settings, wanted)).df
+        connector = Connector(settings, "extract", str(wanted))
+        session = stack.enter_context(connector.open())
+        df = stack.enter_context(extracting(spark, session, connector, wanted)).df
         _held.push(stack.pop_all())  # now, for what fails before is not to be held
     return df
 
 
 @contextmanager
 def extracting(
-    spark: SparkSession, session: Session, settings: Settings, wanted: Wanted, arrow: bool | None = None
+    spark: SparkSession, session: Session, connector: Connector, wanted: Wanted, arrow: bool | None = None
 ) -> Iterator[Extraction]:
     """Hold a snapshot for the block, and give a DataFrame that reads it.
 
     Args:
         spark: the session.
         session: holds the snapshot and the locks; for the block it can do nothing else.
-        settings: for the tasks' connections.
+        connector: opens the tasks' sessions.
         wanted: what is to be read.
         arrow: decode by PyArrow (True), by Spark alone (False), or by what the workers have (None).
 
@@ -127,7 +128,7 @@ def extracting(
         ExtractError: what Spark raised is about a value, or about the snapshot.
     """
     moment = hold_source(session, wanted)
-    with reading_snapshot(spark, settings.at(session.server), wanted, moment, arrow=arrow) as extraction:
+    with reading_snapshot(spark, connector.at(session.server), wanted, moment, arrow=arrow) as extraction:
         yield extraction
     snapshot.release(session)
 
@@ -135,7 +136,7 @@ def extracting(
 @contextmanager
 def reading_snapshot(
     spark: SparkSession,
-    settings: Settings,
+    connector: Connector,
     wanted: Wanted,
     moment: Snapshot,
     condition: str = "",
@@ -146,33 +147,28 @@ def reading_snapshot(
 
     Args:
         spark: the session.
-        settings: of the server that has the snapshot.
+        connector: to the server that has the snapshot.
         wanted: what is to be read.
         moment: the snapshot.
         condition: one more, of our own making.
         arrow: as for `extracting`.
     """
-    with connect_pinned(settings, f"pgjobs extract {wanted} plan") as planner, snapshot.adopted(planner, moment):
+    with connector.open("plan") as planner, snapshot.adopted(planner, moment):
         source = settle_source(planner, wanted, find_source(planner, wanted), condition)
-    with reading(spark, settings, wanted, source, moment, arrow=arrow) as extraction:
+    with reading(spark, connector, source, moment, arrow=arrow) as extraction:
         yield extraction
 
 
 @contextmanager
 def reading(
-    spark: SparkSession,
-    settings: Settings,
-    wanted: Wanted,
-    source: Source,
-    moment: Snapshot,
-    *,
-    arrow: bool | None = None,
+    spark: SparkSession, connector: Connector, source: Source, moment: Snapshot, *, arrow: bool | None = None
 ) -> Iterator[Extraction]:
     """Give a DataFrame that reads a settled source; what Spark raises in the block is told in our own words."""
-    fetching = Fetching(settings, moment, source.parts, source.readings, f"pgjobs extract {wanted}")
+    fetching = Fetching(connector, moment, source.parts, source.readings)
     tally = new_tally(spark.sparkContext)
     by_arrow = workers_have_arrow(spark) if arrow is None else arrow
-    logger.info("Reading %s in %s, in the snapshot %s.", wanted, plural(len(source.parts), "part"), moment.id)
+    parts = plural(len(source.parts), "part")
+    logger.info("Reading %s in %s, in the snapshot %s.", connector.subject, parts, moment.id)
     try:
         yield Extraction(fetch(spark, fetching, by_arrow, tally), source, moment, tally)
     except JobError:

@@ -13,7 +13,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.watermark import Watermark
-from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.flows.extract import watermark_runs
 from jobs.flows.extract.dataframe import reading
@@ -118,13 +118,14 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     watch = Stopwatch()
     job.check()
     job = replace(job, wanted=with_ordinal(job.wanted, job.ordinal_column))
-    with connect_pinned(job.settings, f"pgjobs extract_table {job.wanted}") as session:
+    connector = Connector(job.settings, "extract", str(job.wanted))
+    with connector.open() as session:
         turn = None
         with watch.phase("prepare"):
             mark = _taken(session, job)
             moment = hold_source(session, job.wanted)
-            there = job.settings.at(session.server)
-            with connect_pinned(there, f"pgjobs extract {job.wanted} plan") as planner:
+            at_server = connector.at(session.server)
+            with at_server.open("plan") as planner:
                 with snapshot.adopted(planner, moment):
                     table = find_source(planner, job.wanted)
                     if mark is not None and table is not None:
@@ -136,12 +137,12 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
                 if turn is not None:
                     turn = watermark_runs.begin(planner, spark, turn)
         target = turn.folder(turn.number) if turn else job.target
-        with watch.phase("read"), reading(spark, there, job.wanted, source, moment) as extraction:
+        with watch.phase("read"), reading(spark, at_server, source, moment) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read, and so all in that moment
             snapshot.release(session)
-        moved = watermark_runs.end(session, job.settings, spark, turn, greatest.text()) if turn else None
+        moved = watermark_runs.end(session, connector, spark, turn, greatest.text()) if turn else None
     return ExtractReport(
         source=str(job.wanted),
         target=target,

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from pyspark.sql import SparkSession
 
 from jobs.dbaccess.catalog.tables import Table
-from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
 from jobs.dbaccess.extract import watermark
 from jobs.dbaccess.extract.attachments import attached, table_oid
 from jobs.dbaccess.extract.watermark import Definition, Watermark, Window
-from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import Wanted
@@ -145,12 +144,12 @@ def begin(session: Session, spark: SparkSession, turn: Turn) -> Turn:
     return replace(turn, number=number)
 
 
-def end(session: Session, settings: Settings, spark: SparkSession, turn: Turn, ordinal: str | None) -> Watermark:
+def end(session: Session, connector: Connector, spark: SparkSession, turn: Turn, ordinal: str | None) -> Watermark:
     """The rows are written: move the watermark, and remove what runs left that did not come so far.
 
     Args:
         session: that holds the watermark, unless its connection broke.
-        settings: for another one then.
+        connector: opens another one then.
         spark: to remove folders.
         turn: that ends.
         ordinal: the greatest that was taken.
@@ -160,7 +159,7 @@ def end(session: Session, settings: Settings, spark: SparkSession, turn: Turn, o
     """
     moved = turn.moved(ordinal)
     try:
-        _move(session, settings, turn, moved)
+        _move(session, connector, turn, moved)
     except ExtractError:
         hadoop_files.remove_folder(spark, turn.folder(turn.number))
         raise
@@ -169,11 +168,11 @@ def end(session: Session, settings: Settings, spark: SparkSession, turn: Turn, o
     return moved
 
 
-def _move(session: Session, settings: Settings, turn: Turn, moved: Watermark) -> None:
+def _move(session: Session, connector: Connector, turn: Turn, moved: Watermark) -> None:
     """Move the watermark; over another connection where this one broke."""
     try:
         watermark.move(session, turn.watermark_id, turn.mark.runs, moved)
     except ConnectionFailed:
-        with connect_pinned(settings, f"pgjobs extract_table {turn.definition.source}") as again:
-            watermark.hold(again, turn.watermark_id)
-            watermark.move(again, turn.watermark_id, turn.mark.runs, moved)
+        with connector.open() as another:
+            watermark.hold(another, turn.watermark_id)
+            watermark.move(another, turn.watermark_id, turn.mark.runs, moved)
