@@ -9,9 +9,9 @@ from pyspark.sql import SparkSession
 
 from bench.plan import CONNECTIONS
 from bench.ways.reading import drain
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.plan import Wanted

@@ -12,9 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
 from jobs.cli.run import run_job, start_spark
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
 from jobs.flows.extract.dataframe import extracting

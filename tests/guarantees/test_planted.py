@@ -12,9 +12,10 @@ from pgcopies import end_keepers, options_for
 from planting import plant
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
-from jobs.dbaccess.postgres_connectivity import Connector, connect, connect_pinned
+from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import compare_dataframe

@@ -34,7 +34,7 @@ TABLE = "CREATE TABLE t (id int PRIMARY KEY, \"a.b`c\" text, x int); INSERT INTO
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (Wanted(), "one table or one query"),
+        (Wanted(), "either a table or a query"),
         (Wanted(TableName("nosuch")), "There is no table nosuch"),
         (Wanted(T, columns=("id", "nosuch")), "t has no column nosuch: it has id, a.b`c, x"),
         (Wanted(T, split_by="nosuch"), "t has no column nosuch"),

@@ -12,10 +12,11 @@ from extracts import extracted
 from pyspark.sql import SparkSession
 from submitted import until
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract.snapshot import adopted
-from jobs.dbaccess.postgres_connectivity import Connector, connect
+from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract import dataframe

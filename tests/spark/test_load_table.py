@@ -101,7 +101,7 @@ def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session:
     ("arguments", "status", "told"),
     [
         (["--table", "trips", "--option", "header"], 2, "error: --option 'header' is not of the form K=V."),
-        (["--table", "trips", "--option", "Header=false"], 2, "error: --option Header stands twice."),
+        (["--table", "trips", "--option", "Header=false"], 2, "error: --option Header is repeated."),
         (
             ["--table", "trips", "--option", "heder=true"],
             2,

@@ -11,8 +11,9 @@ import pytest
 from pgcopies import end_keepers, keepers, options_for, until
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.postgres_connectivity import Connector, connect
+from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting

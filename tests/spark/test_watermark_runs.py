@@ -12,11 +12,12 @@ from extracts import Target, ids
 from faults import Cut, cuts_on_the_way_to
 from pyspark.sql import SparkSession
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
 from jobs.dbaccess.extract import watermark
 from jobs.dbaccess.extract.watermark import Window
-from jobs.dbaccess.postgres_connectivity import Connector, connect
+from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract import watermark_runs

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.postgres_connectivity import Connector, connect
+from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.job import ExtractReport

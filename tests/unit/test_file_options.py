@@ -13,7 +13,7 @@ from jobs.flows.file_options import are_headers_own, mode_of, parse_options, to_
     [
         (["header"], "csv", "--option 'header' is not of the form K=V"),
         (["=true"], "csv", "is not of the form K=V"),
-        (["nullValue=a", "nullvalue=b"], "csv", "--option nullvalue stands twice"),
+        (["nullValue=a", "nullvalue=b"], "csv", "--option nullvalue is repeated"),
         (["heder=true"], "csv", "no option heder for csv. Did you mean header?"),
         (["schema=id INT"], "csv", "--option schema does nothing. Give --schema"),
         (["header=true"], "parquet", "no option header for parquet. It has basePath, "),

@@ -7,7 +7,7 @@ import random
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from pg8000 import dbapi
@@ -111,39 +111,6 @@ def connect_pinned(settings: Settings, application_name: str) -> Session:
         session.close()
         raise
     return session
-
-
-@dataclass(frozen=True)
-class Connector:
-    """Opens the sessions of one job, on the driver and in its tasks. Each one's application_name says what it is for.
-
-    Attributes:
-        job: "load", "extract", "compare" or "pgcopy".
-        subject: what the job works on: a load id, a table, a query.
-    """
-
-    settings: Settings
-    job: str
-    subject: str
-
-    def open(self, task: str = "") -> Session:
-        """Open a session for our own statements.
-
-        Args:
-            task: what the session is for, such as "part 3"; empty for the driver's main session.
-
-        Raises:
-            DatabaseError: as `connect`.
-        """
-        return connect_pinned(self.settings, self.label(task))
-
-    def label(self, task: str = "") -> str:
-        """The application_name of a session. The subject comes last, for PostgreSQL cuts a long name."""
-        return f"pgjobs {self.job} {f'{task} of ' if task else ''}{self.subject}"
-
-    def at(self, server: Server) -> Connector:
-        """The same, on one server alone, such as the one that knows a snapshot."""
-        return replace(self, settings=self.settings.at(server))
 
 
 def _first_that_serves(settings: Settings, application_name: str) -> Session:

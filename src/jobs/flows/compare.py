@@ -1,4 +1,4 @@
-"""Compare a DataFrame with a table by key: which keys are missing, extra or different, in one snapshot of the table."""
+"""Compare a DataFrame with a snapshot of a table by key: which keys are missing, extra or different."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pyspark.sql import functions as f
 
 from jobs.copyformat.match_columns import columns_named
 from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting, reading_snapshot
@@ -30,13 +30,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CompareJob:
-    """What is asked for.
+    """What to compare.
 
     Attributes:
-        keys: the table's columns that identify a row.
-        filter: an SQL expression: of the table, only these rows are compared. It goes into statements as it is.
-        sample: the share of the keys that is compared, above 0 and at most 1.
-        parallelism: connections at once; None to choose.
+        keys: The table's columns that identify a row.
+        filter: An SQL expression: only these rows of the table are compared. It becomes part of statements as it is.
+        sample: The share of the keys to compare, greater than 0 and at most 1.
+        parallelism: The maximum number of connections; None to choose.
     """
 
     table: TableName
@@ -52,15 +52,15 @@ class CompareJob:
         return Connector(self.settings, "compare", str(self.table))
 
     def check(self) -> None:
-        """Refuse what cannot be right.
+        """Check the options.
 
         Raises:
-            UsageError: says what.
+            UsageError: Keys or sample cannot be right.
         """
         if not self.keys or "" in self.keys:
-            raise UsageError("A comparison wants the columns that identify a row.", "Give --keys A,B.")
+            raise UsageError("A comparison needs the columns that identify a row.", "Give --keys A,B.")
         if not 0 < self.sample <= 1:
-            raise UsageError(f"{self.sample} is no share of the keys.", "Give --sample a number above 0, at most 1.")
+            raise UsageError(f"{self.sample} is not a share of the keys.", "Give --sample a number above 0, at most 1.")
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class CompareReport:
     """A finished comparison.
 
     Attributes:
-        keys: of the differences, by kind: missing, extra, different, repeated.
-        seconds: prepare, compare, total.
+        keys: The number of keys that differ, by difference: missing, extra, different, repeated.
+        seconds: Of the whole comparison, as total.
     """
 
     table: str
@@ -92,8 +92,8 @@ class CompareReport:
         """One line for a person."""
         of = "" if self.sample == 1 else f" (a sample of {self.sample:g} of the keys)"
         rows = f"{self.rows_source:,} rows of the source with {self.rows_table:,} of {self.table}{of}"
-        found = ", ".join(f"{plural(count, 'key')} {kind}" for kind, count in self.keys.items())
-        return f"compared {rows} in {self.seconds['total']:.1f} s: {found or 'equal'}"
+        differences = ", ".join(f"{plural(count, 'key')} {difference}" for difference, count in self.keys.items())
+        return f"compared {rows} in {self.seconds['total']:.1f} s: {differences or 'equal'}"
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ class Comparison:
     """Two sides, compared, while the table's snapshot is held.
 
     Attributes:
-        rows_source, rows_table: how many rows were compared.
-        differences: a row for each key that differs: the key, `difference`, and the names of the `columns` that differ.
+        rows_source, rows_table: The number of rows that were compared.
+        differences: One row for each key that differs: the key, `difference`, and the names of the `columns` that
+            differ.
     """
 
     rows_source: int
@@ -110,24 +111,24 @@ class Comparison:
     differences: DataFrame
 
     def keys(self) -> dict[str, int]:
-        """How many keys differ, by kind; empty where none does."""
+        """The number of keys that differ, by difference; empty if none does."""
         counted = self.differences.groupBy(comparing.DIFFERENCE).count().collect()
         return {str(row[0]): int(row[1]) for row in sorted(counted)}
 
 
 @contextmanager
 def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[Comparison]:
-    """Compare, and give what differs while the table's snapshot is held.
+    """Compare, and hold the table's snapshot for the block.
 
     Args:
-        source: the rows that the table is to hold; columns are matched with the table's by name. The table's other
-            columns are not compared.
-        session: holds the snapshot; for the block it can do nothing else.
-        job: what is asked for.
+        source: The rows that the table should hold. Columns are matched by name. Other columns of the table are not
+            compared.
+        session: Holds the snapshot. It can do nothing else in the block.
+        job: What to compare.
 
     Raises:
-        UsageError: the two have not got the same columns, or there are no such keys.
-        ExtractError: the table could not be read.
+        UsageError: A column or key is not in both.
+        ExtractError: The table could not be read.
     """
     job.check()
     spark = source.sparkSession
@@ -148,13 +149,13 @@ def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[C
         sums = Sums.of(left, keys, columns), Sums.of(right, keys, columns)
         buckets = sums[0].unlike(sums[1])
         logger.info("%d of %d buckets of keys differ.", len(buckets), key_buckets.BUCKETS)
-        # The server knows these buckets by itself, where it can, and sends no others' rows again.
+        # Where the server can compute the buckets, it sends only their rows again.
         some_rows = key_buckets.bucket_condition([column.key for column in keys], buckets)
         connector = job.connector.at(session.server)
         with reading_snapshot(spark, connector, wanted, extraction.moment, some_rows) as rereading:
             right = comparing.aligned(rereading.df, columns, is_source=False)
             found = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
-            # Computed once, and now: each action would read both sides, and need the snapshot.
+            # Computed once and now: otherwise each action would read both sides, and need the snapshot.
             found = (found if buckets else found.where(f.lit(False))).localCheckpoint(eager=True)
         yield Comparison(sums[0].rows, sums[1].rows, found)
 
@@ -169,22 +170,22 @@ def compare_dataframe(
     sample: float = 1.0,
     parallelism: int | None = None,
 ) -> DataFrame:
-    """The keys by which a DataFrame and a table differ, with the kind of difference and the columns that differ.
+    """Return the keys in which a DataFrame and a table differ, each with its difference and the columns that differ.
 
-    The result is computed when this returns, and needs no connection any more.
+    The result is already computed, and needs no connection.
 
     Args:
-        df: the rows that the table is to hold; columns are matched with the table's by name.
+        df: The rows that the table should hold. Columns are matched by name.
         table: `[schema.]table`.
-        settings: where the database is.
-        keys: the table's columns that identify a row.
-        filter: an SQL expression over the table's columns: only these rows are compared.
-        sample: the share of the keys that is compared.
-        parallelism: the most connections at once.
+        settings: Of the connection.
+        keys: The table's columns that identify a row.
+        filter: An SQL expression over the table's columns: only these rows are compared.
+        sample: The share of the keys to compare.
+        parallelism: The maximum number of connections.
 
     Raises:
-        UsageError: the two have not got the same columns, or there are no such keys.
-        JobError: the table could not be read.
+        UsageError: A column or key is not in both.
+        JobError: The table could not be read.
     """
     job = CompareJob(
         table=TableName.parse(table),
@@ -199,7 +200,7 @@ def compare_dataframe(
 
 
 def report(comparison: Comparison, job: CompareJob, watch: Stopwatch) -> CompareReport:
-    """What a comparison came to."""
+    """The report of a comparison."""
     return CompareReport(
         table=str(job.table),
         rows_source=comparison.rows_source,
@@ -211,10 +212,10 @@ def report(comparison: Comparison, job: CompareJob, watch: Stopwatch) -> Compare
 
 
 def _matched(source: DataFrame, table: Table, keys: Sequence[str]) -> dict[str, str]:
-    """The table's columns that are compared, each with the source's name of it.
+    """The table's columns to compare, each with its name in the source.
 
     Raises:
-        UsageError: a column of the source is not one of the table's, or a key is not among them.
+        UsageError: A column of the source is not in the table, or a key is not in both.
     """
     meant = {name: columns_named(name, table.columns) for name in source.columns}
     unclear = [name for name, columns in meant.items() if len(columns) != 1]
@@ -231,10 +232,10 @@ def _matched(source: DataFrame, table: Table, keys: Sequence[str]) -> dict[str, 
 
 
 def _columns(source: DataFrame, df: DataFrame, table: Table, names: dict[str, str]) -> list[Compared]:
-    """The columns as both sides have them.
+    """The columns to compare, with their types on both sides.
 
     Raises:
-        UsageError: the types of some cannot be compared.
+        UsageError: Some types cannot be compared.
     """
     bases = {column.name: column.base_type for column in table.columns}
     kinds = {field.name: field.dataType for field in df.schema}

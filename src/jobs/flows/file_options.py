@@ -1,4 +1,4 @@
-"""The options of Spark's readers and writers of files: which there are, and those that are chosen where none is given.
+"""The options of Spark's file readers and writers: which ones exist, and our defaults.
 
 https://spark.apache.org/docs/latest/sql-data-sources-csv.html#data-source-option, and likewise for the other formats.
 """
@@ -12,13 +12,13 @@ from difflib import get_close_matches
 from jobs.dbaccess.errors import UsageError
 
 FAILFAST, PERMISSIVE, DROPMALFORMED = MODES = ("FAILFAST", "PERMISSIVE", "DROPMALFORMED")
-"""What a reader does about a malformed record: fail, put NULL in place of what it cannot read, or leave it out."""
+"""What a reader does about a malformed record: fail, put NULL for the values it cannot read, or drop the record."""
 
 PARSED = ("csv", "json")
-"""Formats whose records can be malformed, and which do not state their columns' types."""
+"""Formats whose records can be malformed, and whose files do not state the columns' types."""
 
 NO_SUCH_TEXT = "\0pgjobs NULL\0"
-"""Stands for NULL in a CSV reader: PostgreSQL's text holds no NUL, so that no value is this one."""
+"""What a CSV reader takes for NULL. PostgreSQL's text holds no NUL character, so no value is equal to this one."""
 
 _FILES = (
     "pathGlobFilter recursiveFileLookup modifiedBefore modifiedAfter ignoreCorruptFiles ignoreMissingFiles basePath"
@@ -41,8 +41,8 @@ _KNOWN = {
 }
 
 _CHOSEN_TO_READ: Mapping[str, Mapping[str, str]] = {
-    # A line break within quotes belongs to the value; a record is to be checked whole, also where --select leaves out
-    # columns; an empty value is NULL and "" is the empty text; a quote that is not escaped would stay in its value.
+    # A line break within quotes belongs to the value. A record is checked completely even if --select leaves out some
+    # columns. An empty value is NULL, and "" is the empty text.
     "csv": {"multiLine": "true", "columnPruning": "false", "nullValue": NO_SUCH_TEXT},
 }
 
@@ -62,10 +62,10 @@ _CHOSEN_TO_WRITE: Mapping[str, Mapping[str, str]] = {
 
 
 def parse_options(texts: Sequence[str], file_format: str) -> dict[str, str]:
-    """What several `--option K=V` state.
+    """Parse several `--option K=V`.
 
     Raises:
-        UsageError: one is not of that form, stands twice (in letters of any case), or is unknown to Spark.
+        UsageError: One is not of that form, is repeated (in any letter case), or is unknown to Spark.
     """
     stated: dict[str, str] = {}
     for text in texts:
@@ -73,14 +73,14 @@ def parse_options(texts: Sequence[str], file_format: str) -> dict[str, str]:
         if not key or not equals:
             raise UsageError(f"--option {text!r} is not of the form K=V.", "Write, for example, --option header=true.")
         if key.lower() in map(str.lower, stated):
-            raise UsageError(f"--option {key} stands twice.", "Give it once: Spark would take the last one only.")
+            raise UsageError(f"--option {key} is repeated.", "Give it once: Spark would use the last one only.")
         _check_known(key, file_format)
         stated[key] = value
     return stated
 
 
 def _check_known(key: str, file_format: str) -> None:
-    """Refuse what Spark would pass over. Names with a dot are settings of Hadoop's and of the formats' libraries."""
+    """Refuse an option that Spark would ignore. Names with a dot belong to Hadoop and the formats' libraries."""
     known = {name.lower(): name for name in f"{_KNOWN[file_format]} {_FILES}".split()}
     if "." in key or key.lower() in known:
         return
@@ -95,7 +95,7 @@ def mode_of(stated: Mapping[str, str]) -> str:
     """What to do about malformed records.
 
     Raises:
-        UsageError: there is no such mode; Spark would take another one for it.
+        UsageError: There is no such mode. Spark would use its default instead.
     """
     mode = value_of(stated, "mode", FAILFAST).upper()
     if mode not in MODES:
@@ -104,12 +104,12 @@ def mode_of(stated: Mapping[str, str]) -> str:
 
 
 def value_of(stated: Mapping[str, str], name: str, default: str = "") -> str:
-    """The value of an option, whatever the case of its letters."""
+    """The value of an option, in any letter case."""
     return next((value for key, value in stated.items() if key.lower() == name.lower()), default)
 
 
 def completed(stated: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Options with those that are chosen where they were not stated."""
+    """Add default options to the given ones."""
     given = {key.lower() for key in stated}
     return {**{key: value for key, value in chosen.items() if key.lower() not in given}, **stated}
 
@@ -123,14 +123,14 @@ def to_read(file_format: str, stated: Mapping[str, str]) -> dict[str, str]:
 
 
 def to_write(file_format: str, stated: Mapping[str, str]) -> dict[str, str]:
-    """The options of a writer, whose files a reader with `to_read` gives back as they were."""
+    """The options of a writer. A reader with `to_read` reads the same rows from its files."""
     return completed(stated, _CHOSEN_TO_WRITE.get(file_format, {}))
 
 
 def are_headers_own(names: Sequence[str]) -> bool:
-    """Whether the columns that Spark took from a CSV header have the header's own names.
+    """Whether the columns that Spark took from a CSV header have the names in the header.
 
-    It gives empty ones a number (`_c0`), and appends numbers to those that are there twice in letters of any case.
+    Spark gives a number to an empty name (`_c0`), and appends numbers to names that are equal but for the letter case.
     """
     if any(name == f"_c{place}" for place, name in enumerate(names)):
         return False

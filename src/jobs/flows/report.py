@@ -1,4 +1,4 @@
-"""What a run tells: a summary for people, JSON for programs."""
+"""The report of a load, as a summary for people and as JSON for programs; and what all reports share."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class LoadReport:
     """A finished load, or one that had finished before.
 
     Attributes:
-        attempts_discarded: attempts at a part whose rows were thrown away: they failed, or a twin was first.
-        records_malformed: records that Spark could not read as they are, and that --option mode allowed.
-        rows_ignored: staged rows that the mode, or a trigger of the table, left out.
-        verified: the rows and columns that were compared with Spark's before the commit; None where none were.
-        seconds: prepare (settle the plan and all work before the copy), copy, publish, analyze, total.
+        attempts_discarded: Attempts at a part whose rows were discarded, because the attempt failed or another one was
+            accepted.
+        records_malformed: Records that Spark could not read completely, and that --option mode allowed.
+        rows_ignored: Staged rows that the mode, or a trigger of the table, left out.
+        verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
+        seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
     """
 
     load_id: str

@@ -16,12 +16,12 @@ from pyspark.sql.types import StructType
 from jobs.copyformat import decode_arrow, decode_nested
 from jobs.copyformat.read_types import Reading, schema_of
 from jobs.dbaccess import table_locks
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Server, Settings
 from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.extract import partitioning, snapshot
 from jobs.dbaccess.extract.selection import Selection
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.plan import Source, Wanted, find_source, selected, settle_readings, settle_source
 from jobs.pgcopy import snapshot_desk

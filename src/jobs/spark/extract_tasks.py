@@ -14,9 +14,9 @@ from pyspark.sql import types as t
 from jobs.copyformat import decode_spark
 from jobs.copyformat.read_types import Reading
 from jobs.copyformat.whole_stage import DECODING, is_wide, outside_whole_stage
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""An extract on the driver: `plan` settles what is read and in which parts, `dataframe` reads it, `job` writes files.
+"""An extract on the driver: `plan` determines columns, rows and parts, `dataframe` reads them, `job` writes files.
 
-`incremental` and `watermark_runs` read only what is new since the last run.
+`incremental` and `watermark_runs` extract only the rows that are new since the last run.
 """

@@ -1,4 +1,4 @@
-"""Extract a table or a query into Spark: take a snapshot, settle the parts, read them side by side in that moment."""
+"""Extract a table or a query into Spark: take a snapshot, plan the parts, and read them in parallel in the snapshot."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.copyformat import decode_spark
 from jobs.copyformat.read_types import Reading
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ExtractError, JobError
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.plan import Source, Wanted, find_source, hold_source, settle_source
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Extraction:
-    """What is being read, while its snapshot is held.
+    """An extract whose snapshot is held.
 
     Attributes:
-        df: the rows; each action reads them anew, in the same moment.
-        tally: rows and bytes of each part that was read.
+        df: The rows. Each action reads them again, in the same snapshot.
+        tally: Rows and bytes of each part that was read.
     """
 
     df: DataFrame
@@ -43,17 +43,17 @@ class Extraction:
 
     @property
     def rows(self) -> int:
-        """Rows that were read so far, each part's once."""
+        """The rows read so far. A part that was read twice counts once."""
         return sum(rows for rows, _ in self.tally.value.values())
 
     @property
     def bytes(self) -> int:
-        """Bytes of COPY's text that were read so far, each part's once."""
+        """The bytes of COPY's text read so far. A part that was read twice counts once."""
         return sum(size for _, size in self.tally.value.values())
 
 
 _held = ExitStack()
-"""The snapshots of `extract_dataframe`, until the process ends."""
+"""The snapshots of `extract_dataframe`. They are held until the process ends."""
 
 
 def extract_dataframe(
@@ -70,27 +70,29 @@ def extract_dataframe(
     require_primary_key: bool = False,
     parallelism: int | None = None,
 ) -> DataFrame:
-    """A table or a query as a DataFrame, every part of it as of one moment.
+    """Return a table or a query as a DataFrame. All of its parts are read in one snapshot.
 
-    That moment is held by a connection of this process until the process ends; `extracting` holds it for a block only,
-    which keeps the server's vacuum waiting no longer than needed.
+    A connection of this process holds the snapshot until the process ends. `extracting` holds it for a block only, so
+    that the server's vacuum has to wait no longer than that.
 
     Args:
-        spark: the session.
-        table: `[schema.]table`; or
-        query: a SELECT.
-        settings: where the database is.
-        columns: those that are wanted; all by default.
-        filter: an SQL expression over the columns. It goes into statements as it is: take it from no stranger.
-        split_by: cut into parts by ranges of this column; else a table is cut by blocks, and a query not at all.
-        text_columns: columns to read as PostgreSQL writes them, such as those that hold infinity.
-        unbounded_numeric: what numeric without precision becomes: "text", "fit" or "decimal(p,s)".
-        require_primary_key: refuse a table without one, and have its columns come along.
-        parallelism: the number of parts, and so the most connections at once; by default by size and what is free.
+        spark: The session.
+        table: `[schema.]table`. Either this or `query` is given.
+        query: A SELECT.
+        settings: Of the connection.
+        columns: The columns to extract; all by default.
+        filter: An SQL expression over the columns. It becomes part of statements: take it only from people you trust.
+        split_by: Divide into parts by ranges of this column. Without it, a table is divided by blocks, and a query is
+            one part.
+        text_columns: Columns to extract as PostgreSQL's text, such as those that hold infinity.
+        unbounded_numeric: What numeric without precision becomes: "text", "fit" or "decimal(p,s)".
+        require_primary_key: Refuse a table without a primary key, and extract the key's columns in any case.
+        parallelism: The number of parts, and so the maximum number of connections. The default depends on the size and
+            on how many connections are free.
 
     Raises:
-        UsageError: the arguments cannot be right.
-        DatabaseError: the server refuses.
+        UsageError: The arguments cannot be right.
+        DatabaseError: The server refuses.
     """
     wanted = Wanted(
         table=TableName.parse(table) if table else None,
@@ -107,7 +109,7 @@ def extract_dataframe(
         connector = Connector(settings, "extract", str(wanted))
         session = stack.enter_context(connector.open())
         df = stack.enter_context(extracting(spark, session, connector, wanted)).df
-        _held.push(stack.pop_all())  # now, for what fails before is not to be held
+        _held.push(stack.pop_all())  # only now: an extract that fails before is not to be held
     return df
 
 
@@ -118,14 +120,14 @@ def extracting(
     """Hold a snapshot for the block, and give a DataFrame that reads it.
 
     Args:
-        spark: the session.
-        session: holds the snapshot and the locks; for the block it can do nothing else.
-        connector: opens the tasks' sessions.
-        wanted: what is to be read.
-        arrow: decode by PyArrow (True), by Spark alone (False), or by what the workers have (None).
+        spark: The session.
+        session: Holds the snapshot and the locks. It can do nothing else in the block.
+        connector: Opens the tasks' sessions.
+        wanted: What to extract.
+        arrow: Decode by PyArrow (True), by Spark alone (False), or by PyArrow if the workers have it (None).
 
     Raises:
-        ExtractError: what Spark raised is about a value, or about the snapshot.
+        ExtractError: Spark raised an error about a value or about the snapshot.
     """
     moment = hold_source(session, wanted)
     with reading_snapshot(spark, connector.at(session.server), wanted, moment, arrow=arrow) as extraction:
@@ -143,15 +145,15 @@ def reading_snapshot(
     *,
     arrow: bool | None = None,
 ) -> Iterator[Extraction]:
-    """Give a DataFrame that reads a snapshot which somebody holds.
+    """Give a DataFrame that reads a snapshot which another session holds.
 
     Args:
-        spark: the session.
-        connector: to the server that has the snapshot.
-        wanted: what is to be read.
-        moment: the snapshot.
-        condition: one more, of our own making.
-        arrow: as for `extracting`.
+        spark: The session.
+        connector: To the server that has the snapshot.
+        wanted: What to extract.
+        moment: The snapshot.
+        condition: A further condition of our own.
+        arrow: As for `extracting`.
     """
     with connector.open("plan") as planner, snapshot.adopted(planner, moment):
         source = settle_source(planner, wanted, find_source(planner, wanted), condition)
@@ -163,7 +165,7 @@ def reading_snapshot(
 def reading(
     spark: SparkSession, connector: Connector, source: Source, moment: Snapshot, *, arrow: bool | None = None
 ) -> Iterator[Extraction]:
-    """Give a DataFrame that reads a settled source; what Spark raises in the block is told in our own words."""
+    """Give a DataFrame that reads what was planned. Errors that Spark raises in the block become our own."""
     fetching = Fetching(connector, moment, source.parts, source.readings)
     tally = new_tally(spark.sparkContext)
     by_arrow = workers_have_arrow(spark) if arrow is None else arrow
@@ -174,20 +176,20 @@ def reading(
     except JobError:
         raise
     except Exception as error:
-        told = told_by_spark(str(error), source.readings)
-        if told is None:
+        own_error = error_of_spark(str(error), source.readings)
+        if own_error is None:
             raise
-        raise told from None
+        raise own_error from None
 
 
-# How the traceback of a Python worker ends that raised one of our errors.
+# The last line of a Python worker's traceback, where one of our errors was raised there.
 _FROM_WORKER = re.compile(r"^jobs\.(?:\w+\.)+\w+: (.+)", re.MULTILINE)
 
 
-def told_by_spark(message: str, readings: Sequence[Reading]) -> ExtractError | None:
-    """What an error of Spark's says in our own words, where a task of ours or an expression of ours raised it."""
+def error_of_spark(message: str, readings: Sequence[Reading]) -> ExtractError | None:
+    """Return our own error in place of Spark's, if one of our tasks or expressions raised it; else None."""
     place = decode_spark.refused(message)
     if place is not None:
         return ExtractError(*decode_spark.refusal(readings[place].name))
-    found = _FROM_WORKER.search(message)
-    return ExtractError(found.group(1)) if found else None
+    raised_by_worker = _FROM_WORKER.search(message)
+    return ExtractError(raised_by_worker[1]) if raised_by_worker else None

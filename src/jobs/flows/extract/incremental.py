@@ -1,4 +1,4 @@
-"""What it takes to read only what is new: a table that can tell, and the column that orders a row's versions."""
+"""What an incremental extract requires: a table whose new rows are known, and a column that orders a row's versions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _ORDINALS = frozenset({"int2", "int4", "int8", "timestamp", "timestamptz"})
 
 
 def with_ordinal(wanted: Wanted, name: str) -> Wanted:
-    """The same with the ordinal column, if any, among those that are wanted: it tells a row's newest version."""
+    """Add the ordinal column, if any, to the columns to extract. By it, a reader finds the newest version of a row."""
     if not name or not wanted.columns or name in wanted.columns:
         return wanted
     return replace(wanted, columns=(*wanted.columns, name))
 
 
 def check_tells_new(session: Session, table: Table | None) -> None:
-    """Check that what is new in a source can be told.
+    """Check that the new rows of a source are known.
 
     Raises:
-        UsageError: it cannot, for some of its rows have no transaction here.
+        UsageError: They are not, because some of its rows have no transaction on this server.
     """
     if table is None:
         raise UsageError("Which rows of a query are new cannot be told.", "Name a table.")
@@ -39,7 +39,7 @@ def check_ordinal(session: Session, name: str, table: Table) -> None:
     """Check that a column can order the versions of a row.
 
     Raises:
-        UsageError: it is no integer or timestamp, or part of the primary key.
+        UsageError: It is neither an integer nor a timestamp, or it is part of the primary key.
     """
     column = next((column for column in table.columns if column.name == name), None)
     if column is None or column.base_type not in _ORDINALS:

@@ -1,4 +1,4 @@
-"""Extract into files: all that is there, or what is new since the last run of a watermark."""
+"""Extract into files: all rows, or those that are new since the last run of a watermark."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.watermark import Watermark
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.flows.extract import watermark_runs
 from jobs.flows.extract.dataframe import reading
@@ -29,14 +29,14 @@ from jobs.spark.ordinal import Greatest
 
 @dataclass(frozen=True)
 class FilesJob:
-    """What is asked for.
+    """What to extract, and where to.
 
     Attributes:
-        write_mode: "error" (nothing may be there yet), "append" or "overwrite".
-        writer_options: of Spark's writer.
-        ordinal_column: the integer or timestamp that orders a row's versions; the report tells the greatest one.
-        watermark_id: names what has been taken already. Each run's rows go into a folder of their own below the target.
-        restart_watermark: take all rows anew, and have the watermark go on from there, whatever it was of.
+        write_mode: "error" (the target must not exist), "append" or "overwrite".
+        writer_options: Options of Spark's writer.
+        ordinal_column: The integer or timestamp that orders a row's versions. The report has the greatest one.
+        watermark_id: Names the watermark. Each run writes its rows into a folder of its own below the target.
+        restart_watermark: Extract all rows again, and continue the watermark from there.
     """
 
     wanted: Wanted
@@ -50,10 +50,10 @@ class FilesJob:
     restart_watermark: bool = False
 
     def check(self) -> None:
-        """Refuse what cannot be right.
+        """Check the options together.
 
         Raises:
-            UsageError: says what.
+            UsageError: They contradict each other.
         """
         if bool(self.ordinal_column) != bool(self.watermark_id):
             raise UsageError("An incremental extract takes both.", "Give --ordinal-column and --watermark-id.")
@@ -72,10 +72,10 @@ class ExtractReport:
     """A finished extract.
 
     Attributes:
-        bytes: of COPY's text.
-        snapshot: what was seen, as PostgreSQL's pg_snapshot; empty on a standby.
-        watermark_from, watermark_to: the greatest ordinal of the last run and after this one, as text.
-        seconds: prepare, read (and write the files), total.
+        bytes: Bytes of COPY's text.
+        snapshot: PostgreSQL's pg_snapshot; empty on a standby.
+        watermark_from, watermark_to: The greatest ordinal before and after this run, as text.
+        seconds: Of the phases prepare and read (which also writes the files), and total.
     """
 
     source: str
@@ -105,15 +105,15 @@ class ExtractReport:
 
 
 def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport:
-    """Do the extract. What cannot be right in the database is found out before Spark starts.
+    """Run the extract. Errors in the request are found before Spark starts.
 
     Args:
-        job: what is asked for.
-        start_spark: gives the session.
+        job: What to extract, and where to.
+        start_spark: Starts Spark.
 
     Raises:
-        UsageError: what is asked for cannot be right.
-        ExtractError: a value, or the snapshot, kept it from ending; the watermark has not moved.
+        UsageError: The request cannot be right.
+        ExtractError: A value could not be read, or the snapshot was lost. The watermark has not moved.
     """
     watch = Stopwatch()
     job.check()
@@ -140,7 +140,7 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         with watch.phase("read"), reading(spark, at_server, source, moment) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))
-        with suppress(ConnectionFailed):  # all parts were read, and so all in that moment
+        with suppress(ConnectionFailed):  # all parts were read in the snapshot before it was lost
             snapshot.release(session)
         moved = watermark_runs.end(session, connector, spark, turn, greatest.text()) if turn else None
     return ExtractReport(
@@ -157,12 +157,12 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
 
 
 def write(df: DataFrame, job: FilesJob) -> None:
-    """Write a DataFrame to the target. What is to be overwritten is removed when its successor is there.
+    """Write a DataFrame to the target. Files to be overwritten are removed after the new ones are committed.
 
-    Spark's own overwrite removes it first, so that a job that fails has lost it.
+    Spark's own overwrite removes them first, so that a job that fails has lost them.
 
     Raises:
-        ExtractError: the files could not give a value back.
+        ExtractError: The files could not represent a value.
     """
     spark = df.sparkSession
     old = hadoop_files.below(spark, job.target) if job.write_mode == "overwrite" else []
@@ -170,28 +170,28 @@ def write(df: DataFrame, job: FilesJob) -> None:
     if job.file_format in PARSED:
         df = for_text_files(df, null_rows=job.file_format != "csv" or bool(value_of(job.writer_options, "nullValue")))
     options = to_write(job.file_format, job.writer_options)
-    with _refusals_told():
+    with _refusals_translated():
         df.write.format(job.file_format).options(**options).mode(mode).save(job.target)
     hadoop_files.remove(spark, old)
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Raise our own error in place of Spark's, of a value that the files could not give back."""
+def _refusals_translated() -> Iterator[None]:
+    """Raise our own error in place of Spark's for a value that the files could not represent."""
     try:
         yield
     except Exception as error:
-        told = refusal(str(error))
-        if told is None:
+        reason = refusal(str(error))
+        if reason is None:
             raise
         raise ExtractError(
-            told,
+            reason,
             "Extract as Parquet, give the column to --text-columns, or state --option nullValue to write and to load.",
         ) from None
 
 
 def _taken(session: Session, job: FilesJob) -> Watermark | None:
-    """The watermark, held until the session ends; None for none."""
+    """Take the watermark, which the session holds until it ends; None if the job has no watermark."""
     if not job.watermark_id:
         return None
     watermark_runs.check(session, find_source(session, job.wanted), job.ordinal_column)

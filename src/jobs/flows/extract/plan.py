@@ -1,4 +1,4 @@
-"""What an extract reads: which columns and rows of what, and in which parts. Settled inside the snapshot."""
+"""What an extract reads: columns, rows and parts, determined inside the snapshot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 
 PART_BYTES = 64 << 20
-"""Smaller parts are not worth a connection each."""
+"""A part has at least this size: smaller ones are not worth a connection."""
 
 BLOCK_BYTES = 8192
 
@@ -34,17 +34,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be read.
+    """What to extract.
 
     Attributes:
-        table, query: one of them.
-        columns: those that are wanted; all where empty. With `require_primary_key`, the key's come along.
-        filter: an SQL expression; it goes into statements as it is.
-        split_by: the column by whose ranges parts are cut; else tables are cut by blocks, and queries not at all.
-        text_columns: those that are to come as PostgreSQL writes them.
-        unbounded: what numeric without precision becomes: "text", "fit" (the decimal that holds all of the column's
-            values, where there is one), or "decimal(p,s)".
-        parallelism: the number of parts, so the most connections at once; None to choose by size and what is free.
+        table, query: One of them is given.
+        columns: The columns to extract; all if empty. With `require_primary_key`, the key's columns are added.
+        filter: An SQL expression, which becomes part of statements as it is.
+        split_by: The column by whose ranges parts are divided. Without it, a table is divided by blocks, and a query is
+            one part.
+        text_columns: Columns to extract as PostgreSQL's text.
+        unbounded: What numeric without precision becomes: "text", "fit" (the decimal that holds all of the column's
+            values, if there is one), or "decimal(p,s)".
+        parallelism: The number of parts, and so the maximum number of connections; None to choose by size and by how
+            many connections are free.
     """
 
     table: TableName | None = None
@@ -63,12 +65,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Source:
-    """What is read, settled.
+    """What an extract reads, as determined in the snapshot.
 
     Attributes:
-        readings: the columns.
-        selection: which rows of what.
-        parts: of each, its SELECTs.
+        readings: The columns.
+        selection: The rows.
+        parts: The SELECTs of each part.
     """
 
     readings: tuple[Reading, ...]
@@ -77,13 +79,13 @@ class Source:
 
 
 def find_source(session: Session, wanted: Wanted) -> Table | None:
-    """The table in the catalogue; None for a query.
+    """Find the table in the catalog; None for a query.
 
     Raises:
         UsageError: neither or both are wanted; there is no such table; it has no primary key.
     """
     if (wanted.table is None) == (wanted.query is None):
-        raise UsageError("What is to be extracted is one table or one query.", "Give --table or --query.")
+        raise UsageError("An extract reads either a table or a query.", "Give --table or --query.")
     if wanted.table is None:
         if wanted.require_primary_key:
             raise UsageError("A query has no primary key.", "Give --table.")
@@ -97,11 +99,11 @@ def find_source(session: Session, wanted: Wanted) -> Table | None:
 
 
 def hold_source(session: Session, wanted: Wanted) -> Snapshot:
-    """Lock what is wanted, and take a snapshot then; both are held until the session ends or releases them.
+    """Lock what will be read, and then take a snapshot. Both are held until the session ends or releases them.
 
     Raises:
-        UsageError: there is no such table; the query or the filter cannot be right.
-        TransientError: somebody keeps a lock that lets nobody read.
+        UsageError: The table does not exist, or the query or the filter is wrong.
+        TransientError: Another session holds a lock that prevents reading.
     """
     with table_locks.awaited(session, snapshot.WAIT):
         selection = selected(session, wanted, find_source(session, wanted))
@@ -109,16 +111,16 @@ def hold_source(session: Session, wanted: Wanted) -> Snapshot:
 
 
 def settle_source(session: Session, wanted: Wanted, table: Table | None, condition: str = "") -> Source:
-    """Settle columns, rows and parts.
+    """Determine columns, rows and parts.
 
     Args:
-        session: sees the snapshot.
-        wanted: what is to be read.
-        table: it, in the catalogue.
-        condition: one more, of our own making.
+        session: Sees the snapshot.
+        wanted: What to extract.
+        table: The table in the catalog.
+        condition: A further condition of our own.
 
     Raises:
-        UsageError: a column or the filter cannot be right.
+        UsageError: A column does not exist, or the filter is wrong.
     """
     selection, readings = settle_readings(session, wanted, table, condition)
     expressions = [reading.sql for reading in readings]
@@ -132,7 +134,7 @@ def settle_source(session: Session, wanted: Wanted, table: Table | None, conditi
 def settle_readings(
     session: Session, wanted: Wanted, table: Table | None, condition: str = ""
 ) -> tuple[Selection, tuple[Reading, ...]]:
-    """Settle rows and columns alone; as `settle_source`, which cuts them into parts."""
+    """Determine rows and columns, without the parts."""
     columns = _columns(session, wanted, table)
     selection = selected(session, wanted, table)
     if condition:
@@ -147,7 +149,7 @@ def settle_readings(
 
 
 def selected(session: Session, wanted: Wanted, table: Table | None) -> Selection:
-    """The wanted rows, by a filter or a query that the server has checked."""
+    """The rows to extract, by a filter or a query that the server has checked."""
     selection = _relation(session, wanted, table)
     return filtered(session, selection, wanted.filter) if wanted.filter else selection
 
@@ -160,7 +162,7 @@ def _relation(session: Session, wanted: Wanted, table: Table | None) -> Selectio
 
 
 def _columns(session: Session, wanted: Wanted, table: Table | None) -> Sequence[SourceColumn]:
-    """The wanted columns, in the source's order."""
+    """The columns to extract, in the order of the table or query."""
     selection = _relation(session, wanted, table)
     dimensions = tables.array_dimensions(session, table.name) if table else {}
     described = query_columns.describe(session, selection.select(["*"]), dimensions)
@@ -169,10 +171,14 @@ def _columns(session: Session, wanted: Wanted, table: Table | None) -> Sequence[
         raise UsageError(f"{wanted} has no columns.", "There is nothing to extract.")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise UsageError(f"{wanted} has more than one column {', '.join(twice)}.", "Name them apart: AS.")
+        raise UsageError(
+            f"{wanted} has more than one column {', '.join(twice)}.", "Give each a name of its own, with AS."
+        )
     unknown = [name for name in (*wanted.columns, *wanted.text_columns, wanted.split_by) if name and name not in names]
     if unknown:
-        raise UsageError(f"{wanted} has no column {', '.join(unknown)}: it has {', '.join(names)}.", "Mend the name.")
+        raise UsageError(
+            f"{wanted} has no column {', '.join(unknown)}: it has {', '.join(names)}.", "Correct the name."
+        )
     key = tables.primary_key(session, table.name) if table and wanted.require_primary_key else []
     return [column for column in described if not wanted.columns or column.name in (*wanted.columns, *key)]
 
@@ -181,14 +187,14 @@ _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
 def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: SourceColumn) -> t.DecimalType | None:
-    """What a column of numeric without precision becomes; None for text."""
+    """The decimal that a column of numeric without precision becomes; None for text."""
     unbounded = column.scalar.base == "numeric" and column.scalar.precision_and_scale is None and not column.dimensions
     if not unbounded or wanted.unbounded == "text":
         return None
     if wanted.unbounded == "fit":
         return _fitting(session, selection, column.name)
-    found = _DECIMAL.fullmatch(wanted.unbounded)
-    precision, scale = map(int, found.groups()) if found else (0, 0)
+    decimal = _DECIMAL.fullmatch(wanted.unbounded)
+    precision, scale = map(int, decimal.groups()) if decimal else (0, 0)
     if not max(scale, 1) <= precision <= MAX_PRECISION:
         raise UsageError(
             f"{wanted.unbounded!r} is no decimal of Spark's.", "Write text, fit, or a type such as decimal(38,9)."
@@ -197,7 +203,7 @@ def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: S
 
 
 def _fitting(session: Session, selection: Selection, name: str) -> t.DecimalType | None:
-    """The decimal that holds every value of a column, or None where there is none. It reads the column once."""
+    """The decimal that holds every value of a column; None if there is none. This reads the column once."""
     column = quote_name(name)
     finite = f"FILTER (WHERE {column} OPERATOR(pg_catalog.<>) 'NaN')"
     largest = f"pg_catalog.max(pg_catalog.abs({column})) {finite}"
@@ -229,7 +235,7 @@ _NO_ORDER = "42883"
 
 
 def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> tuple[Part, ...]:
-    """The parts, told where there is one alone."""
+    """Divide the rows into parts. A single part is logged."""
     if wanted.split_by:
         count = wanted.parallelism or capacity(session).share()
         bounds = _bounds(session, wanted, selection, count)

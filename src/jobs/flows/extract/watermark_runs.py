@@ -1,8 +1,8 @@
-"""A run of a watermark: what is new for it, the folder that is its own, and how it ends.
+"""A run of a watermark: the rows that are new for it, the folder that it writes, and how it ends.
 
-Each run has a number of its own and a folder of that number, which nobody has used before. So two runs that both think
-they hold the watermark (one's connection broke, and it does not know yet) write side by side, and neither replaces what
-is another's. The one that moves the watermark is right; the other one removes its folder, or else the next runs do.
+Each run has its own number, and a folder of that number that no other run has used. So two runs that both believe they
+hold the watermark (because one's connection broke unnoticed) write separate folders, and neither replaces the other's
+files. The run that moves the watermark succeeds. The other run removes its folder, or else a later run does.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from pyspark.sql import SparkSession
 
 from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
 from jobs.dbaccess.extract import watermark
 from jobs.dbaccess.extract.attachments import attached, table_oid
 from jobs.dbaccess.extract.watermark import Definition, Watermark, Window
-from jobs.dbaccess.postgres_connectivity import Connector
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import Wanted
 from jobs.spark import hadoop_files
 
-# What Spark escapes in the values of its folders' names, and unescapes when it reads them.
+# Characters that Spark escapes in the values of folder names, and unescapes when it reads them.
 _UNSAFE = re.compile(r"[\x00-\x1f\"#%'*/:=?\\\x7f{\[\]^]")
 
 
@@ -32,9 +32,9 @@ class Turn:
     """A run of a watermark.
 
     Attributes:
-        target: below which its folder is.
-        mark: as it stood when the run began.
-        number: the run's own; 0 before it has one.
+        target: The folder that contains the run's folder.
+        mark: The watermark when the run began.
+        number: The run's own; 0 before it has one.
     """
 
     watermark_id: str
@@ -45,16 +45,16 @@ class Turn:
     number: int = 0
 
     def folder(self, number: int) -> str:
-        """Where the rows of the run of a number go."""
+        """The folder of the run with this number."""
         return f"{self.target.rstrip('/')}/{self.mark.folder}{number}"
 
     @property
     def left(self) -> list[str]:
-        """The folders of runs that began before and did not move the watermark."""
+        """The folders of earlier runs that did not move the watermark."""
         return [self.folder(number) for number in self.mark.begun]
 
     def moved(self, ordinal: str | None) -> Watermark:
-        """The watermark when this run's rows are safe."""
+        """The watermark after this run's rows are committed."""
         ordinal = ordinal or self.mark.ordinal
         return Watermark(
             source=self.definition.source,
@@ -67,7 +67,7 @@ class Turn:
 
 
 def take(session: Session, watermark_id: str, restart: bool) -> Watermark:
-    """The watermark, held until the session ends; one where nothing has been taken where it is new, or to restart."""
+    """Take the watermark, which the session holds until it ends. A new or restarted one begins before all rows."""
     watermark.ensure(session)
     watermark.hold(session, watermark_id)
     mark = watermark.read(session, watermark_id)
@@ -77,14 +77,14 @@ def take(session: Session, watermark_id: str, restart: bool) -> Watermark:
 
 
 def _escaped(text: str) -> str:
-    return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
+    return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def check(session: Session, table: Table | None, ordinal: str) -> None:
-    """Check that what is new in a table can be told.
+    """Check that the new rows of a table are known, and that the ordinal column orders their versions.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: They are not, or it does not.
     """
     check_tells_new(session, table)
     if table is not None and ordinal:
@@ -92,29 +92,29 @@ def check(session: Session, table: Table | None, ordinal: str) -> None:
 
 
 def plan(session: Session, wanted: Wanted, table: Table, mark: Watermark, seen: str) -> tuple[Definition, Window]:
-    """What a run is of, and what is new for it.
+    """Determine what a run extracts, and which transactions are new for it.
 
     Args:
-        session: sees the snapshot.
-        wanted: what is asked for.
-        table: it, in the catalogue.
-        mark: as it stands.
-        seen: the snapshot, as PostgreSQL's pg_snapshot.
+        session: Sees the snapshot.
+        wanted: What to extract.
+        table: The table in the catalog.
+        mark: The watermark.
+        seen: The snapshot, as PostgreSQL's pg_snapshot.
 
     Raises:
-        UsageError: the watermark is another table's, or with other columns or another filter; or a column has the name
-            of what the folders' names tell.
-        ExtractError: the watermark is not of this server's history.
+        UsageError: The watermark belongs to another table, other columns or another filter; or a column has the same
+            name as one that the folder names add.
+        ExtractError: The watermark is not from this server's history.
     """
     definition = Definition(str(wanted), table_oid(session, table.name), wanted.columns, wanted.filter)
     mark.check(definition)
-    told = [part.partition("=")[0] for part in mark.folder.split("/")]
-    both = [name for name in wanted.columns or [c.name for c in table.columns] if name.lower() in told]
-    if both:
+    added = [part.partition("=")[0] for part in mark.folder.split("/")]
+    hidden = [name for name in wanted.columns or [c.name for c in table.columns] if name.lower() in added]
+    if hidden:
         raise UsageError(
-            f"{wanted} has a column {both[0]}, which the folders of the watermark's runs tell, too: its values would "
-            "be lost to who reads them.",
-            "Leave it out (--columns), or begin a new watermark into a new target, whose folders have other names."
+            f"{wanted} has a column {hidden[0]}, and the folders of the watermark's runs add a column of this name: "
+            "readers of the files would not see its values.",
+            "Leave it out (--columns), or begin a new watermark in a new target, whose folders have other names."
             if mark.folder == "run="
             else "Leave it out (--columns), or rename it.",
         )
@@ -122,21 +122,21 @@ def plan(session: Session, wanted: Wanted, table: Table, mark: Watermark, seen: 
 
 
 def begin(session: Session, spark: SparkSession, turn: Turn) -> Turn:
-    """Give a run its number, whose folder nobody has used before.
+    """Give a run its number, whose folder no other run has used.
 
     Args:
-        session: that may write.
-        spark: to look into the target.
-        turn: that begins.
+        session: It may write.
+        spark: Looks into the target.
+        turn: The run that begins.
 
     Raises:
-        UsageError: an older version's run may have left the folder, or another watermark: whose it is cannot be told.
+        UsageError: A run of an older version, or of another watermark, may have left the folder.
     """
     number = max(turn.mark.runs, *turn.mark.begun, 0) + 1
     if turn.mark.runs and turn.mark.definition is None and hadoop_files.below(spark, turn.folder(number)):
         raise UsageError(
-            f"{turn.folder(number)} holds files of a run that died, or of another watermark: no name is on them.",
-            "Look whose they are. Remove them if they are this watermark's, for its rows come again; else rename it.",
+            f"{turn.folder(number)} holds files of a run that died, or of another watermark: nothing says of which.",
+            "Find out. Remove them if they are this watermark's, whose rows come again; else rename the folder.",
         )
     while hadoop_files.exists(spark, turn.folder(number)):
         number += 1
@@ -145,17 +145,17 @@ def begin(session: Session, spark: SparkSession, turn: Turn) -> Turn:
 
 
 def end(session: Session, connector: Connector, spark: SparkSession, turn: Turn, ordinal: str | None) -> Watermark:
-    """The rows are written: move the watermark, and remove what runs left that did not come so far.
+    """Move the watermark after the rows were written, and remove the folders of runs that did not move it.
 
     Args:
-        session: that holds the watermark, unless its connection broke.
-        connector: opens another one then.
-        spark: to remove folders.
-        turn: that ends.
-        ordinal: the greatest that was taken.
+        session: It holds the watermark, unless its connection broke.
+        connector: Opens another session then.
+        spark: Removes folders.
+        turn: The run that ends.
+        ordinal: The greatest ordinal that was extracted.
 
     Raises:
-        ExtractError: another run was faster; this one's folder is removed.
+        ExtractError: Another run was faster. This one's folder is removed.
     """
     moved = turn.moved(ordinal)
     try:
@@ -169,7 +169,7 @@ def end(session: Session, connector: Connector, spark: SparkSession, turn: Turn,
 
 
 def _move(session: Session, connector: Connector, turn: Turn, moved: Watermark) -> None:
-    """Move the watermark; over another connection where this one broke."""
+    """Move the watermark; over another connection if this one broke."""
     try:
         watermark.move(session, turn.watermark_id, turn.mark.runs, moved)
     except ConnectionFailed:
