@@ -15,9 +15,9 @@ from submitted import CLUSTER, RETRYING, cluster_of_two_hosts
 def test_tasks_that_fail_around_their_claim_are_run_again_and_their_rows_are_there_once(trial_of: TrialOf) -> None:
     trial = trial_of(*ALL)
     cuts = [
-        Cut("pgjobs load_table part 0 ", b"UPDATE "),  # after its COPY
-        Cut("pgjobs load_table part 1 ", b"COMMIT"),  # before its claim is committed
-        Cut("pgjobs load_table part 2 ", b"COMMIT", answered=True),  # after its claim is committed
+        Cut("pgjobs load part 0 ", b"UPDATE "),  # after its COPY
+        Cut("pgjobs load part 1 ", b"COMMIT"),  # before its claim is committed
+        Cut("pgjobs load part 2 ", b"COMMIT", answered=True),  # after its claim is committed
     ]
     with cuts_on_the_way_to(trial.database, *cuts) as way, trial.submit("whole", RETRYING, database=way) as job:
         assert job.status() == 0, job.output

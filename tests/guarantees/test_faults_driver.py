@@ -61,7 +61,7 @@ def test_a_connection_that_breaks_when_publish_commits_neither_loses_nor_doubles
     trial_of: TrialOf, answered: bool
 ) -> None:
     trial = trial_of(*ALL)
-    cut = Cut("pgjobs load_table faulty", b"COMMIT", after=b'"table_updates" (update_id', answered=answered)
+    cut = Cut("pgjobs load faulty", b"COMMIT", after=b'"table_updates" (update_id', answered=answered)
     with cuts_on_the_way_to(trial.database, cut) as way:
         reports = trial.run(way)
     assert len(cut.cut) == len(ALL)
@@ -95,7 +95,7 @@ def test_a_driver_whose_load_another_run_published_while_its_connection_was_lost
     assert trial.ask("SELECT EXISTS (SELECT FROM append WHERE name ~ '^row')") == [[False]]
 
 
-_DRIVERS = "^pgjobs load_table faulty"
+_DRIVERS = "^pgjobs load faulty"
 
 
 def test_of_two_drivers_with_the_same_load_id_at_once_one_loads_and_the_other_waits(trial_of: TrialOf) -> None:

@@ -10,6 +10,7 @@ import pytest
 from faults import Cut, cuts_on_the_way_to
 
 from jobs.dbaccess.conninfo.settings import Settings, Timeouts
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed
 from jobs.dbaccess.load import ledger, parts, staging
 from jobs.dbaccess.load.modes import Move
@@ -37,7 +38,7 @@ def names(session: Session) -> Staging:
 
 
 def driver(settings: Settings, *, has_sidecar: bool = False) -> Driver:
-    return Driver(settings, "pgjobs load_table x", has_sidecar)
+    return Driver(Connector(settings, "load", "x"), has_sidecar)
 
 
 def plan(names: Staging) -> PublishPlan:
@@ -47,7 +48,7 @@ def plan(names: Staging) -> PublishPlan:
 @contextmanager
 def half_open_at(database: Settings, said: bytes, after: bytes = b"") -> Iterator[Settings]:
     """A way on which the driver's first connection is lost, and the server does not notice."""
-    with cuts_on_the_way_to(database, Cut("pgjobs load_table", said, after, half=True)) as way:
+    with cuts_on_the_way_to(database, Cut("pgjobs load", said, after, half=True)) as way:
         yield way
 
 
@@ -100,7 +101,7 @@ def test_a_publish_whose_connection_is_half_open_is_done_over_another_one(
 def test_a_commit_that_was_done_before_the_connection_was_half_open_is_not_repeated(
     session: Session, database: Settings, names: Staging, has_sidecar: bool
 ) -> None:
-    cut = Cut("pgjobs load_table", b"COMMIT", b"DROP TABLE", answered=True, half=True)
+    cut = Cut("pgjobs load", b"COMMIT", b"DROP TABLE", answered=True, half=True)
     with cuts_on_the_way_to(database, cut) as way, driver(way, has_sidecar=has_sidecar).connect() as lost:
         published = publish_once(driver(way, has_sidecar=has_sidecar), lost, plan(names))
     assert published is not None

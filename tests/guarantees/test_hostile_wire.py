@@ -12,6 +12,7 @@ from peers import peer
 from publishing import T, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import DatabaseError, LoadError, ProtocolBroken
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.modes import Move
@@ -109,7 +110,7 @@ def test_a_commit_that_is_told_otherwise_is_looked_up_in_the_marker(
         return message(kind, body)
 
     with way_by(database, change) as way:
-        driver = Driver(way, "pgjobs load_table x")
+        driver = Driver(Connector(way, "load", "x"))
         with driver.connect() as lied_to:
             published = publish_once(driver, lied_to, plan)
     assert published is not None

@@ -14,9 +14,9 @@ from jobs.dbaccess.session import Session
 
 
 def test_waiting_for_a_load_id_ends_and_tells_who_holds_it(session: Session, database: Settings) -> None:
-    with connect(database, "pgjobs load_table x") as other:
+    with connect(database, "pgjobs load x") as other:
         assert ledger.claim_load(other, "x")
-        who = rf"'x' is held by process {other.backend.pid} of the server \(pgjobs load_table x\), connected from 127"
+        who = rf"'x' is held by process {other.backend.pid} of the server \(pgjobs load x\), connected from 127"
         with pytest.raises(TransientError, match=who) as caught:
             ledger.await_load(session, "x", seconds=0)
         assert "did not end within 0 s" in caught.value.message

@@ -8,6 +8,7 @@ import sys
 import pytest
 from pgcopies import keepers, until
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.load import ledger, staging
@@ -24,7 +25,7 @@ def holding(load_id: str = "") -> HeldStaging:
 
 
 def test_staging_is_held_until_it_is_gone(session: Session, database: Settings) -> None:
-    assert hold_in_sidecar(database, "pgjobs pgcopy t staging", holding())
+    assert hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding())
     assert staging.sweep(session) == []
     assert keepers(session) == 1
     staging.drop(session, NAMES)
@@ -33,7 +34,7 @@ def test_staging_is_held_until_it_is_gone(session: Session, database: Settings) 
 
 def test_with_the_driver_the_sidecar_ends_and_its_tables_go(session: Session, database: Settings) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as driver:
-        hold_in_sidecar(database, "pgjobs pgcopy t staging", holding(), driver.pid)
+        hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding(), driver.pid)
         assert keepers(session) == 1
         driver.kill()
     assert until(lambda: keepers(session) == 0)
@@ -42,7 +43,7 @@ def test_with_the_driver_the_sidecar_ends_and_its_tables_go(session: Session, da
 
 def test_of_a_load_that_has_finished_nothing_is_held(session: Session, database: Settings) -> None:
     ledger.record(session, "x", "public.t")
-    assert not hold_in_sidecar(database, "pgjobs pgcopy t staging", holding("x"))
+    assert not hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding("x"))
     assert until(lambda: keepers(session) == 0)
     assert not staging.exists(session, NAMES)
 
@@ -50,4 +51,4 @@ def test_of_a_load_that_has_finished_nothing_is_held(session: Session, database:
 def test_why_nothing_can_be_held_is_told(database: Settings) -> None:
     held = HeldStaging(NAMES, TableName("nowhere"))
     with pytest.raises(DatabaseError, match='relation "nowhere" does not exist'):
-        hold_in_sidecar(database, "pgjobs pgcopy t staging", held)
+        hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", held)

@@ -11,6 +11,7 @@ import pytest
 from pgcopies import end_keepers, keepers, until
 
 from jobs.dbaccess import locks
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import SnapshotLost
@@ -32,7 +33,9 @@ def table(session: Session) -> Iterator[None]:
 
 
 def open_desk(database: Settings, idle: float, grace: float = 60.0) -> bool:
-    return bool(hold_in_sidecar(database, "pgjobs pgcopy t snapshot", Desk(KEY, "SELECT 1 FROM t", "t", idle, grace)))
+    return bool(
+        hold_in_sidecar(Connector(database, "pgcopy", "t"), "snapshot", Desk(KEY, "SELECT 1 FROM t", "t", idle, grace))
+    )
 
 
 @contextmanager

@@ -241,7 +241,7 @@ class Census(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgjobs load_table part %'"
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgjobs load part %'"
         with connect(self._database, "census") as session:
             while not self.over.wait(0.005):
                 self.most = max(self.most, session.run(query)[0][0])

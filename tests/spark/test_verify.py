@@ -190,7 +190,7 @@ def test_a_trigger_that_changes_one_cell_of_one_row_keeps_the_load_out(
 def test_attempts_that_are_thrown_away_are_not_counted(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:
-    cuts = [Cut("pgjobs load_table part 1 ", b"COMMIT", answered=True), Cut("pgjobs load_table part 2 ", b"UPDATE ")]
+    cuts = [Cut("pgjobs load part 1 ", b"COMMIT", answered=True), Cut("pgjobs load part 2 ", b"UPDATE ")]
     with cuts_on_the_way_to(database, *cuts) as way:
         report = load(numbers(spark, 0, 300), way)
     assert [len(cut.cut) for cut in cuts] == [1, 1]

@@ -241,7 +241,7 @@ class Trial:
         until(lambda: self.ask(query, _OURS) == [[0]], "the end of all connections", patience=10.0)
 
 
-_OURS = "^pgjobs load_table"
+_OURS = "^pgjobs load"
 
 TrialOf = Callable[..., Trial]
 """Begins a trial of some loads."""

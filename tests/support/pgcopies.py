@@ -34,7 +34,7 @@ def keepers(session: Session) -> int:
     """How many keepers hold something in the session's database."""
     [[count]] = session.run(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND application_name ~ '^pgjobs (pgcopy (snapshot of .*|.* staging$)|snapshot )'"
+        "AND application_name ~ '^pgjobs (pgcopy (snapshot|staging) of|snapshot )'"
     )
     return int(count)
 

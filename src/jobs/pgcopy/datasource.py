@@ -48,19 +48,19 @@ class PostgresCopyDataSource(DataSource):
     def schema(self) -> StructType:
         """The columns of the table or query, by the catalogue."""
         options = self._options()
-        return discover(options.settings(os.environ), options.wanted())
+        wanted = options.wanted()
+        return discover(options.connector(os.environ, wanted), wanted)
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Reads all of it, as of one moment."""
         options = self._options()
-        reach = Reach(options.settings(os.environ), options.wanted(), schema)
         each_action, idle = options.moments()
-        return BatchReader(reach, self.number, idle, each_action)
+        return BatchReader(self._reach(options, schema), self.number, idle, each_action)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
         """Reads what is new, in batches."""
         options = self._options()
-        reach = Reach(options.settings(os.environ), options.wanted(), schema)
+        reach = self._reach(options, schema)
         return StreamReader(reach, options.number("maxRowsPerBatch"), options.text("ordinalColumn"))
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
@@ -95,6 +95,13 @@ class PostgresCopyDataSource(DataSource):
         return Options.parse(self.options)
 
     @staticmethod
+    def _reach(options: Options, schema: StructType) -> Reach:
+        wanted = options.wanted()
+        return Reach(options.connector(os.environ, wanted), wanted, schema)
+
+    @staticmethod
     def _destination(options: Options, overwrite: bool) -> Destination:
-        settings = options.settings(os.environ)
-        return Destination(settings, options.table(), options.move(overwrite), options.flag("create", default=True))
+        table = options.table()
+        return Destination(
+            options.connector(os.environ, table), table, options.move(overwrite), options.flag("create", default=True)
+        )

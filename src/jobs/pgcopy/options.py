@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.keywords import whole_number
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
@@ -170,6 +171,14 @@ class Options:
             aws_region=self.text("awsRegion"),
             connect_deadline=self.seconds("connectDeadline") if self.text("connectDeadline") else None,
         ).settings
+
+    def connector(self, environ: Mapping[str, str], subject: object) -> Connector:
+        """Opens the sessions of a read or write.
+
+        Raises:
+            JobError: as `settings`.
+        """
+        return Connector(self.settings(environ), "pgcopy", str(subject))
 
     def wanted(self) -> Wanted:
         """What is to be read.

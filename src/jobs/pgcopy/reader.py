@@ -17,7 +17,7 @@ from jobs.copyformat import decode_arrow, decode_nested
 from jobs.copyformat.read_types import Reading, schema_of
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.connector import Connector
-from jobs.dbaccess.conninfo.settings import Server, Settings
+from jobs.dbaccess.conninfo.settings import Server
 from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.extract import partitioning, snapshot
 from jobs.dbaccess.extract.selection import Selection
@@ -92,14 +92,9 @@ class Reach:
         schema: as Spark was told.
     """
 
-    settings: Settings
+    connector: Connector
     wanted: Wanted
     schema: StructType
-
-    @property
-    def connector(self) -> Connector:
-        """Opens the sessions of the read."""
-        return Connector(self.settings, "pgcopy", str(self.wanted))
 
     def parts(self, source: Source, moment: Moment, server: Server) -> list[Part]:
         """The parts of a source that was settled in a moment.
@@ -154,14 +149,13 @@ def _plain(schema: StructType) -> list[tuple[str, str]]:
     return [(field.name, field.dataType.simpleString()) for field in schema]
 
 
-def discover(settings: Settings, wanted: Wanted) -> StructType:
+def discover(connector: Connector, wanted: Wanted) -> StructType:
     """The schema of what is to be read, by the catalogue.
 
     Raises:
         UsageError: it cannot be read.
         TransientError: somebody keeps a lock that lets nobody read.
     """
-    connector = Connector(settings, "pgcopy", str(wanted))
     with connector.open() as session, table_locks.awaited(session, snapshot.WAIT):
         return schema_of(settle_readings(session, wanted, find_source(session, wanted))[1])
 
@@ -206,7 +200,7 @@ class BatchReader(DataSourceReader):
         key = snapshot_desk.key_of(driver, session.server, settings.dbname, settings.user, selection, self.idle)
         if not snapshot_desk.is_open(session, key):
             desk = Desk(key, selection.select(["1"]), connector.subject, self.idle)
-            hold_in_sidecar(settings, connector.label("snapshot"), desk)
+            hold_in_sidecar(connector, "snapshot", desk)
         return key
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:

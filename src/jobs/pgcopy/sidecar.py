@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 
 
@@ -45,22 +44,22 @@ class Assignment:
     """What a sidecar is to do.
 
     Attributes:
-        label: The application_name.
+        task: What its session is for.
         driver: The id of a process that lives as long as the driver.
     """
 
-    settings: Settings
-    label: str
+    connector: Connector
+    task: str
     holding: Holding
     driver: int
 
 
-def hold_in_sidecar(settings: Settings, label: str, holding: Holding, driver: int | None = None) -> Any:  # noqa: ANN401 - whatever `take` returns
+def hold_in_sidecar(connector: Connector, task: str, holding: Holding, driver: int | None = None) -> Any:  # noqa: ANN401 - whatever `take` returns
     """Start a sidecar, and return what `holding.take` returned there.
 
     Args:
-        settings: The settings of its connection.
-        label: The application_name.
+        connector: Opens its session.
+        task: What the session is for, such as "staging".
         holding: What to take, for how long, and how to release it.
         driver: The id of the process whose end also ends the sidecar. The default is the parent of this process, which
             for Spark's planners is the driver's JVM or its daemon.
@@ -68,7 +67,7 @@ def hold_in_sidecar(settings: Settings, label: str, holding: Holding, driver: in
     Raises:
         JobError: The sidecar could not take hold.
     """
-    assignment = Assignment(settings, label, holding, driver or os.getppid())
+    assignment = Assignment(connector, task, holding, driver or os.getppid())
     sidecar = subprocess.run(
         [sys.executable, "-m", "jobs.pgcopy.sidecar"],
         input=pickle.dumps(assignment),
@@ -79,7 +78,7 @@ def hold_in_sidecar(settings: Settings, label: str, holding: Holding, driver: in
     )
     if not sidecar.stdout:
         reason = sidecar.stderr.decode(errors="replace").strip()
-        raise JobError(f"The process that was to hold {label} ended: {reason}")
+        raise JobError(f"The process {connector.label(task)} ended: {reason}")
     answer = pickle.loads(sidecar.stdout)  # noqa: S301 - our own child's
     if isinstance(answer, JobError):
         raise answer
@@ -90,7 +89,7 @@ def main() -> None:
     """Take hold, write the answer, and continue in a child process: the caller waits for this one to end."""
     assignment: Assignment = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent's
     try:
-        session = connect_pinned(assignment.settings, assignment.label)
+        session = assignment.connector.open(assignment.task)
         taken = assignment.holding.take(session)
     except JobError as error:
         _answer(error)

@@ -36,7 +36,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         """On an executor: copy a part."""
         if self.stage is None:
             return WriterCommitMessage()
-        return self.stage.copy(self.destination, iterator, self.stream)
+        return self.stage.copy(self.destination, iterator)
 
 
 class StreamCommitter(DataSourceStreamWriter):

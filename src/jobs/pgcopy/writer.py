@@ -14,7 +14,7 @@ from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
 from jobs.copyformat import encode_arrow
-from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import ledger, staging
 from jobs.dbaccess.load.modes import Move
@@ -38,7 +38,7 @@ class Destination:
         create: Whether to create the table if it is missing.
     """
 
-    settings: Settings
+    connector: Connector
     table: TableName
     move: Move
     create: bool
@@ -46,7 +46,7 @@ class Destination:
     @property
     def driver(self) -> Driver:
         """How the driver connects."""
-        return Driver(self.settings, f"pgjobs pgcopy {self.table}", has_sidecar=True)
+        return Driver(self.connector, has_sidecar=True)
 
     def settle(self, session: Session, schema: StructType) -> Target:
         """Match the columns by the load's own rules.
@@ -69,7 +69,7 @@ class Destination:
         """
         names = staging.plan_staging(target.name, target.columns, stream)
         held = HeldStaging(names, target.name, target.new_types, target.move.keys, load_id)
-        is_held = hold_in_sidecar(self.settings, f"pgjobs pgcopy {self.table} staging", held)
+        is_held = hold_in_sidecar(self.connector, "staging", held)
         return Stage(names, target) if is_held else None
 
 
@@ -80,9 +80,9 @@ class Stage:
     names: Staging
     target: Target
 
-    def copy(self, destination: Destination, batches: Iterator[pa.RecordBatch], label: str) -> Staged:
+    def copy(self, destination: Destination, batches: Iterator[pa.RecordBatch]) -> Staged:
         """On an executor: copy a part, whatever other attempts do. Return the message for the driver."""
-        delivery = Delivery(destination.settings, self.names, label)
+        delivery = Delivery(destination.connector, self.names)
         matches = self.target.matches
         lines = (Counted(encode_arrow.lines(batch, matches), batch.num_rows) for batch in batches)
         return Staged(self, deliver_task(delivery, lines))
@@ -154,7 +154,7 @@ class BatchWriter(DataSourceArrowWriter):
         """On an executor: copy a part, unless a load of this id has finished."""
         if self.stage is None:
             return WriterCommitMessage()
-        return self.stage.copy(self.destination, iterator, self.load_id)
+        return self.stage.copy(self.destination, iterator)
 
     def commit(self, messages: Sequence[WriterCommitMessage | None]) -> None:
         """On the driver: publish all parts."""

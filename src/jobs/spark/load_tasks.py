@@ -16,13 +16,12 @@ from pyspark.serializers import Serializer, SpecialLengths
 from pyspark.sql import DataFrame
 
 from jobs.copyformat.encode_spark import LINE
-from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.load import parts
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
-from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 
 if TYPE_CHECKING:
@@ -33,9 +32,8 @@ if TYPE_CHECKING:
 class Delivery:
     """What a task needs to copy a part into staging."""
 
-    settings: Settings
+    connector: Connector
     staging: Staging
-    load_id: str
 
 
 def plan_parts(lines: DataFrame, delivery: Delivery, *, hashed: bool = False) -> RDD[Receipt]:
@@ -81,7 +79,7 @@ def _record_failure(session: Session, delivery: Delivery, part: int, attempt: in
 
 
 def _connect(delivery: Delivery, part: int) -> Session:
-    return connect_pinned(delivery.settings, f"pgjobs load_table part {part} of {delivery.load_id}")
+    return delivery.connector.open(f"part {part}")
 
 
 def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> Receipt:

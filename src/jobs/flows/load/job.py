@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import ledger, staging, verify
 from jobs.dbaccess.load.modes import Move, OrderBy, parse_order
@@ -56,6 +57,11 @@ class LoadJob:
     copying: Copying = field(default_factory=Copying)
     wait_for_load: int = locks.LONGEST_WAIT
     verify: bool = False
+
+    @property
+    def connector(self) -> Connector:
+        """Opens the sessions of the load."""
+        return Connector(self.settings, "load", self.load_id)
 
     @property
     def move(self) -> Move:
@@ -131,7 +137,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     watch = Stopwatch()
     job.move.check_arguments()
     ledger.check_id(job.load_id)
-    driver = Driver(job.settings, f"pgjobs load_table {job.load_id}")
+    driver = Driver(job.connector)
     with driver.connect() as session:
         with watch.phase("prepare"):
             ledger.ensure(session)
@@ -187,7 +193,7 @@ def _stage_and_publish(
     """
     for start in range(FRESH_STARTS + 1):
         names = staging.plan_staging(target.name, target.columns)
-        delivery = Delivery(job.settings, names, job.load_id)
+        delivery = Delivery(job.connector, names)
         try:
             with staging_tables(driver, session, names, target):
                 receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)

@@ -16,12 +16,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from jobs.dbaccess import backends
-from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, JobError
 from jobs.dbaccess.load import ledger, staging, statistics
 from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, Published, PublishPlan, publish
 from jobs.dbaccess.load.staging import Staging
-from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.target import Target
@@ -37,17 +36,16 @@ class Driver:
     """How a load's driver connects.
 
     Attributes:
-        label: The application_name.
+        connector: Opens its sessions.
         has_sidecar: Whether a sidecar process holds the locks of the load, instead of the driver's own session.
     """
 
-    settings: Settings
-    label: str
+    connector: Connector
     has_sidecar: bool = False
 
     def connect(self) -> Session:
         """Open a session of the driver."""
-        return connect_pinned(self.settings, self.label)
+        return self.connector.open()
 
     @contextmanager
     def usable(self, session: Session) -> Iterator[Session]:
