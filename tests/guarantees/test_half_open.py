@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 from faults import Cut, cuts_on_the_way_to
 
-from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.connector import Connector
+from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.errors import ConnectionFailed
 from jobs.dbaccess.load import ledger, parts, staging
 from jobs.dbaccess.load.modes import Move

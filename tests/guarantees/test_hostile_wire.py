@@ -11,8 +11,8 @@ from hostile import Change, message, tampering
 from peers import peer
 from publishing import T, load, rows_of
 
-from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.connector import Connector
+from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import DatabaseError, LoadError, ProtocolBroken
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.modes import Move
