@@ -16,7 +16,7 @@ from fuzz import texts
 from fuzz.target import Target
 from jobs.copyformat import decode_arrow, encode_arrow
 from jobs.copyformat.match_columns import Match
-from jobs.copyformat.read_types import Reading
+from jobs.copyformat.read_types import ExtractColumn
 from jobs.dbaccess.catalog.tables import Column
 from jobs.spark.load_tasks import BlockDeserializer
 
@@ -60,9 +60,11 @@ def written_text(rows: list[tuple[str | None, bytes | None]]) -> None:
     expected = [[text, None if octets is None else f"\\x{octets.hex()}"] for text, octets in rows]
     assert cells_of(data) == expected
     if data:
-        readings = [Reading("a", "a", t.StringType()), Reading("b", "b", t.StringType())]
+        extract_columns = [ExtractColumn("a", "a", t.StringType()), ExtractColumn("b", "b", t.StringType())]
         read = [
-            list(row.values()) for batch in decode_arrow.batches(iter([data]), readings) for row in batch.to_pylist()
+            list(row.values())
+            for batch in decode_arrow.batches(iter([data]), extract_columns)
+            for row in batch.to_pylist()
         ]
         assert read == expected
 

@@ -11,7 +11,7 @@ from pyspark.sql.types import StringType
 
 from jobs.cli.flags import at_least_one, seconds
 from jobs.copyformat import decode_arrow
-from jobs.copyformat.read_types import Reading
+from jobs.copyformat.read_types import ExtractColumn
 from jobs.dbaccess.conninfo.airflow import read_connection
 from jobs.dbaccess.conninfo.keywords import whole_number
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -47,7 +47,7 @@ def test_a_word_for_tls_in_a_url_that_libpq_does_not_know_is_refused_and_not_pas
 
 def test_a_text_that_begins_with_a_byte_order_mark_is_read_whole() -> None:
     """PyArrow's reader of CSV leaves one out at the beginning of a block: the first letter of the first cell."""
-    reading = Reading("a", "a", StringType())
+    reading = ExtractColumn("a", "a", StringType())
     for lines in (["\ufeffa", "\ufeffb"], ["\ufeff\ufeff"], ["\ufeff"]):
         block = "".join(f"{line}\n" for line in lines).encode()
         read = [row["0"] for batch in decode_arrow.batches(iter([block]), [reading]) for row in batch.to_pylist()]

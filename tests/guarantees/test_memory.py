@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import types as t
 
 from jobs.copyformat import decode_arrow
-from jobs.copyformat.read_types import Reading
+from jobs.copyformat.read_types import ExtractColumn
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 
@@ -18,13 +18,13 @@ ROWS = 40
 
 
 def test_a_part_of_long_rows_is_held_a_few_rows_at_a_time(server: Settings) -> None:
-    readings = (Reading("x", '"x"', t.StringType()),)
+    columns = (ExtractColumn("x", '"x"', t.StringType()),)
     query = f"COPY (SELECT repeat(E'\\\\', {MEGABYTE}) FROM generate_series(1, {ROWS})) TO STDOUT"
     read, most_arrow = 0, 0
     tracemalloc.start()
     try:
         with connect(server, "pgjobs tests") as session:
-            for batch in decode_arrow.batches(session.copy_out(query), readings):
+            for batch in decode_arrow.batches(session.copy_out(query), columns):
                 read += len(batch.column(0)[0].as_py()) * len(batch)
                 most_arrow = max(most_arrow, pa.total_allocated_bytes())
         most_python = tracemalloc.get_traced_memory()[1]

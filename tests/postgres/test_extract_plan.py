@@ -9,7 +9,7 @@ from jobs.dbaccess.errors import TransientError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract.plan import Wanted, find_source, settle_source
+from jobs.flows.extract.plan import Wanted, find_source, plan_extract
 
 T = TableName("t", "public")
 
@@ -20,7 +20,7 @@ def test_nobody_takes_a_leaf_away_while_the_snapshot_is_held(session: Session, d
     with connect(database, "holder") as holder:
         holder.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         wanted = Wanted(T)
-        settle_source(holder, wanted, find_source(holder, wanted))
+        plan_extract(holder, wanted, find_source(holder, wanted))
         session.run("SET lock_timeout = '50ms'")
         for statement in ("TRUNCATE leaf", "VACUUM FULL leaf", "DROP TABLE leaf"):
             with pytest.raises(TransientError, match="lock timeout"):
@@ -54,4 +54,4 @@ def test_what_cannot_be_right_is_refused_before_anything_is_read(
     session.run(TABLE)
     session.run("CREATE TABLE keyless (a int); CREATE TABLE bare (); CREATE TABLE documents (j json)")
     with pytest.raises(UsageError, match=message):
-        settle_source(session, wanted, find_source(session, wanted))
+        plan_extract(session, wanted, find_source(session, wanted))

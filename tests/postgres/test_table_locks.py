@@ -18,7 +18,7 @@ from jobs.dbaccess.extract.snapshot import Snapshot, adopted
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract.plan import Wanted, find_source, hold_source, selected, settle_source
+from jobs.flows.extract.plan import Wanted, find_source, hold_source, plan_extract, selected
 
 OLD, NEW = 10, 20
 FILL = f"SELECT n AS id FROM generate_series(1, {NEW}) n"
@@ -80,7 +80,7 @@ def until(holds: Callable[[], bool]) -> None:
 def rows(database: Settings, wanted: Wanted, moment: Snapshot) -> int:
     """How many rows the parts have, as tasks read them."""
     with connect(database, "reader") as reader, adopted(reader, moment):
-        source = settle_source(reader, wanted, find_source(reader, wanted))
+        source = plan_extract(reader, wanted, find_source(reader, wanted))
         copied = [b"".join(reader.copy_out(f"COPY ({query}) TO STDOUT")) for part in source.parts for query in part]
     return b"".join(copied).count(b"\n")
 

@@ -71,7 +71,7 @@ def test_an_extract_in_8_parts_is_the_table_as_of_its_snapshot_while_four_write(
         until(lambda: min(done), "the writers")
         connector = Connector(database, "extract", "t")
         with extracting(spark, holder, connector, Wanted(T, parallelism=8), arrow) as extraction:
-            assert len(extraction.source.parts) == 8
+            assert len(extraction.plan.parts) == 8
             before = sum(done)
             found = extraction.df.selectExpr("count(*)", SPARKS_SUM).collect()
             assert sum(done) > before, "nobody wrote"
@@ -155,7 +155,7 @@ def test_what_is_read_as_one_part_is_told(
     caplog.set_level(logging.INFO)
     with extracted(spark, database, Wanted(query="SELECT 1 AS a", parallelism=4)) as df:
         assert df.count() == 1
-    assert "Reading the query as one part" in caplog.text
+    assert "ExtractColumn the query as one part" in caplog.text
 
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, \"a.b`c\" text, x int); INSERT INTO t VALUES (1, 'y', 2)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import types as t
 
-from jobs.copyformat.read_types import reading_of
+from jobs.copyformat.read_types import extract_column
 from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 
 
@@ -31,7 +31,7 @@ def test_numeric_becomes_a_decimal_that_holds_every_value_of_it_or_text(
     precision: int, scale: int, spark_type: t.DataType
 ) -> None:
     column = SourceColumn("n", "numeric", numeric(precision, scale))
-    assert reading_of(column).spark_type == spark_type
+    assert extract_column(column).spark_type == spark_type
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,16 @@ def test_numeric_becomes_a_decimal_that_holds_every_value_of_it_or_text(
 )
 def test_a_type_becomes_its_equal_in_spark_or_text(base: str, spark_type: t.DataType) -> None:
     column = SourceColumn("c", base, BaseType(base))
-    assert reading_of(column).spark_type == spark_type
-    assert reading_of(column, as_text=True).spark_type == t.StringType()
+    assert extract_column(column).spark_type == spark_type
+    assert extract_column(column, as_text=True).spark_type == t.StringType()
 
 
 def test_an_array_is_as_deep_as_it_was_declared() -> None:
     column = SourceColumn("a", "integer[]", BaseType("int4"), 2)
-    assert reading_of(column).spark_type == t.ArrayType(t.ArrayType(t.IntegerType()))
+    assert extract_column(column).spark_type == t.ArrayType(t.ArrayType(t.IntegerType()))
 
 
 def test_unbounded_numeric_becomes_what_is_wished() -> None:
     column = SourceColumn("n", "numeric", BaseType("numeric"))
-    assert reading_of(column, unbounded=t.DecimalType(38, 9)).spark_type == t.DecimalType(38, 9)
-    assert reading_of(column).spark_type == t.StringType()
+    assert extract_column(column, unbounded=t.DecimalType(38, 9)).spark_type == t.DecimalType(38, 9)
+    assert extract_column(column).spark_type == t.StringType()

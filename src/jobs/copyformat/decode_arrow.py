@@ -15,7 +15,7 @@ from pyspark.sql import types as t
 from jobs.copyformat import iso_dates
 from jobs.copyformat.copy_text import NULL, load
 from jobs.copyformat.decode_spark import refusal
-from jobs.copyformat.read_types import Reading
+from jobs.copyformat.read_types import ExtractColumn
 from jobs.dbaccess.errors import ExtractError
 
 _NATIVE: dict[type[t.DataType], pa.DataType] = {
@@ -34,22 +34,22 @@ _PARSE = csv.ParseOptions(delimiter="\t", quote_char=False, double_quote=False, 
 _MARK = "\ufeff".encode()
 
 
-def carried_type(reading: Reading) -> t.DataType:
+def carried_type(column: ExtractColumn) -> t.DataType:
     """The Spark type in which a column leaves the worker: its own, or text."""
-    if reading.dimensions or isinstance(reading.element, t.BinaryType):
+    if column.dimensions or isinstance(column.element, t.BinaryType):
         return t.StringType()
-    return reading.element
+    return column.element
 
 
-def batches(blocks: Iterator[bytes], readings: Sequence[Reading]) -> Iterator[pa.RecordBatch]:
+def batches(blocks: Iterator[bytes], columns: Sequence[ExtractColumn]) -> Iterator[pa.RecordBatch]:
     """Parse blocks of whole lines.
 
     Raises:
         ExtractError: a column holds what its type in Spark cannot.
     """
-    kinds = {str(place): arrow_type(carried_type(reading)) for place, reading in enumerate(readings)}
+    kinds = {str(place): arrow_type(carried_type(column)) for place, column in enumerate(columns)}
     for block in blocks:
-        table = _parse(block, kinds, readings)
+        table = _parse(block, kinds, columns)
         yield from table.to_batches()
 
 
@@ -78,26 +78,26 @@ def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
     )
 
 
-def _parse(block: bytes, kinds: dict[str, pa.DataType], readings: Sequence[Reading]) -> pa.Table:
+def _parse(block: bytes, kinds: dict[str, pa.DataType], columns: Sequence[ExtractColumn]) -> pa.Table:
     try:
         table = _read(block, kinds).cast(pa.schema(kinds))
     except pa.ArrowInvalid:  # a year before 1 or after 9999 among the block's dates, or what no type of Spark's holds
         texts = _read(block, dict.fromkeys(kinds, pa.string()))
-        columns = [
-            converted(texts.column(place), kind, readings[place].name) for place, kind in enumerate(kinds.values())
+        arrays = [
+            converted(texts.column(place), kind, columns[place].name) for place, kind in enumerate(kinds.values())
         ]
-        table = pa.table(columns, names=list(kinds))
+        table = pa.table(arrays, names=list(kinds))
     if b"\\" not in block:
         return table
-    columns = [_unescaped(column) if pa.types.is_string(column.type) else column for column in table.columns]
-    return pa.table(columns, names=table.column_names)
+    arrays = [_unescaped(array) if pa.types.is_string(array.type) else array for array in table.columns]
+    return pa.table(arrays, names=table.column_names)
 
 
-def _unescaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _unescaped(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Resolve COPY's escapes, if the column holds any."""
-    if not pc.any(pc.match_substring(column, "\\")).as_py():
-        return column
-    return load(column, pc.replace_substring)
+    if not pc.any(pc.match_substring(texts, "\\")).as_py():
+        return texts
+    return load(texts, pc.replace_substring)
 
 
 def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:

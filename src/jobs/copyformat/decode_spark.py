@@ -13,7 +13,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.copy_text import NULL, load, replace_by_spark
-from jobs.copyformat.read_types import WRONG_SHAPE, Reading
+from jobs.copyformat.read_types import WRONG_SHAPE, ExtractColumn
 
 _REFUSED = "pgjobs refused column "
 _FOUND = re.compile(_REFUSED + r"(\d+)")
@@ -34,34 +34,34 @@ def refused(message: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def cell(raw: Column, reading: Reading) -> Column:
+def cell(raw: Column, column: ExtractColumn) -> Column:
     """What stands between two tabs as text without escapes, or NULL."""
-    if not reading.dimensions and not isinstance(reading.element, (t.StringType, t.BinaryType)):
+    if not column.dimensions and not isinstance(column.element, (t.StringType, t.BinaryType)):
         # Numbers, dates and the like hold nothing to escape. (Spark 3.5's nullif fails of a column that is computed.)
         return f.when(raw != NULL, raw)
     return f.when(raw == NULL, None).when(raw.contains("\\"), load(raw, replace_by_spark)).otherwise(raw)
 
 
-def value(text: str, reading: Reading, place: int) -> str:
+def value(text: str, column: ExtractColumn, place: int) -> str:
     """The SQL expression of a cell's value.
 
     Args:
         text: the name of the cell's column, which holds its text, or NULL.
-        reading: what it is.
+        column: what it is.
         place: of the column, for the error that tells of it.
     """
-    if reading.dimensions == 0:
-        return _scalar(text, reading.element, place, zone="Z")
-    texts = "array<" * reading.dimensions + "string" + ">" * reading.dimensions
-    values = _elements(f"from_json({text}, '{texts}', map('mode', 'FAILFAST'))", reading, place, reading.dimensions)
+    if column.dimensions == 0:
+        return _scalar(text, column.element, place, zone="Z")
+    texts = "array<" * column.dimensions + "string" + ">" * column.dimensions
+    values = _elements(f"from_json({text}, '{texts}', map('mode', 'FAILFAST'))", column, place, column.dimensions)
     return f"CASE WHEN startswith({text}, '{WRONG_SHAPE}') THEN {_raise(place)} ELSE {values} END"
 
 
-def _elements(array: str, reading: Reading, place: int, depth: int) -> str:
-    if isinstance(reading.element, t.StringType):
+def _elements(array: str, column: ExtractColumn, place: int, depth: int) -> str:
+    if isinstance(column.element, t.StringType):
         return array
     item = f"item{depth}"
-    inner = _scalar(item, reading.element, place) if depth == 1 else _elements(item, reading, place, depth - 1)
+    inner = _scalar(item, column.element, place) if depth == 1 else _elements(item, column, place, depth - 1)
     return f"transform({array}, {item} -> {inner})"
 
 

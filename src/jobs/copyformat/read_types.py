@@ -30,7 +30,7 @@ _SCALARS: dict[str, t.DataType] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class ExtractColumn:
     """How a column is read.
 
     Attributes:
@@ -54,12 +54,14 @@ class Reading:
         return made
 
 
-def schema_of(readings: tuple[Reading, ...]) -> t.StructType:
+def schema_of(columns: tuple[ExtractColumn, ...]) -> t.StructType:
     """The schema of what is read."""
-    return t.StructType([t.StructField(reading.name, reading.spark_type) for reading in readings])
+    return t.StructType([t.StructField(column.name, column.spark_type) for column in columns])
 
 
-def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.DecimalType | None = None) -> Reading:
+def extract_column(
+    column: SourceColumn, *, as_text: bool = False, unbounded: t.DecimalType | None = None
+) -> ExtractColumn:
     """How to read a column.
 
     Args:
@@ -69,15 +71,15 @@ def reading_of(column: SourceColumn, *, as_text: bool = False, unbounded: t.Deci
     """
     name = quote_name(column.name)
     if as_text:
-        return Reading(column.name, f"{name}::pg_catalog.text", t.StringType())
+        return ExtractColumn(column.name, f"{name}::pg_catalog.text", t.StringType())
     element = _scalar(column.scalar, unbounded)
     if column.dimensions:
-        return Reading(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
+        return ExtractColumn(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
     if element is unbounded:
-        return Reading(column.name, _exactly(name, unbounded.scale), element)
+        return ExtractColumn(column.name, _exactly(name, unbounded.scale), element)
     if column.scalar.base == "timestamptz":  # the session's time zone is the role's, for views and filters see it
-        return Reading(column.name, f"{name} AT TIME ZONE 'UTC'", element)
-    return Reading(column.name, name, element)
+        return ExtractColumn(column.name, f"{name} AT TIME ZONE 'UTC'", element)
+    return ExtractColumn(column.name, name, element)
 
 
 def _exactly(name: str, scale: int) -> str:

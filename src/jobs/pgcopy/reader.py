@@ -14,7 +14,7 @@ from pyspark.sql.datasource import DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
 from jobs.copyformat import decode_arrow, decode_nested
-from jobs.copyformat.read_types import Reading, schema_of
+from jobs.copyformat.read_types import ExtractColumn, schema_of
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Server
@@ -23,7 +23,7 @@ from jobs.dbaccess.extract import partitioning, snapshot
 from jobs.dbaccess.extract.selection import Selection
 from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.session import Session
-from jobs.flows.extract.plan import Source, Wanted, find_source, selected, settle_readings, settle_source
+from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, plan_columns, plan_extract, selected
 from jobs.pgcopy import snapshot_desk
 from jobs.pgcopy.sidecar import hold_in_sidecar
 from jobs.pgcopy.snapshot_desk import Desk
@@ -81,7 +81,7 @@ class Part(InputPartition):
     moment: Moment
     server: Server
     queries: tuple[str, ...]
-    readings: tuple[Reading, ...]
+    columns: tuple[ExtractColumn, ...]
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,19 @@ class Reach:
     wanted: Wanted
     schema: StructType
 
-    def parts(self, source: Source, moment: Moment, server: Server) -> list[Part]:
+    def parts(self, plan: ExtractPlan, moment: Moment, server: Server) -> list[Part]:
         """The parts of a source that was settled in a moment.
 
         Raises:
             ExtractError: it has other columns than Spark was told.
         """
-        found = schema_of(source.readings)
+        found = schema_of(plan.columns)
         if _plain(found) != _plain(self.schema):
             raise ExtractError(
                 f"{self.wanted} has the columns {found.simpleString()}, and not {self.schema.simpleString()}.",
                 "Leave .schema() out and cast afterwards; if the table has changed, make the DataFrame anew.",
             )
-        return [Part(number, moment, server, queries, source.readings) for number, queries in enumerate(source.parts)]
+        return [Part(number, moment, server, queries, plan.columns) for number, queries in enumerate(plan.parts)]
 
     def read(self, part: Part) -> Iterator[pa.RecordBatch]:
         """Copy a part, decoded.
@@ -117,7 +117,7 @@ class Reach:
             ExtractError: a value that Spark cannot hold.
             SnapshotLost: the moment is held no more.
         """
-        return decode_nested.finished(decode_arrow.batches(self._blocks(part), part.readings), part.readings)
+        return decode_nested.finished(decode_arrow.batches(self._blocks(part), part.columns), part.columns)
 
     def _blocks(self, part: Part) -> Iterator[bytes]:
         with self.connector.at(part.server).open(f"part {part.number}") as session:
@@ -157,7 +157,7 @@ def discover(connector: Connector, wanted: Wanted) -> StructType:
         TransientError: somebody keeps a lock that lets nobody read.
     """
     with connector.open() as session, table_locks.awaited(session, snapshot.WAIT):
-        return schema_of(settle_readings(session, wanted, find_source(session, wanted))[1])
+        return schema_of(plan_columns(session, wanted, find_source(session, wanted))[1])
 
 
 class BatchReader(DataSourceReader):
@@ -187,10 +187,10 @@ class BatchReader(DataSourceReader):
             table = find_source(session, reach.wanted)
             key = self._desk(session, selected(session, reach.wanted, table))
             with snapshot.adopted(session, snapshot_desk.ask(session, key, number, self.idle)):
-                source = settle_source(session, reach.wanted, table)
+                plan = plan_extract(session, reach.wanted, table)
                 shape = reach.shape(session) if self.each_action else ""
             moment = Appointment(key, None if self.each_action else self.number, self.idle, shape)
-            return reach.parts(source, moment, session.server)
+            return reach.parts(plan, moment, session.server)
 
     def _desk(self, session: Session, selection: Selection) -> int:
         """The desk of this driver for this source, opened where it is not."""

@@ -19,7 +19,7 @@ from jobs.dbaccess.extract.attachments import attached, table_oid
 from jobs.dbaccess.extract.watermark import Window
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
-from jobs.flows.extract.plan import find_source, hold_source, settle_readings, settle_source
+from jobs.flows.extract.plan import find_source, hold_source, plan_columns, plan_extract
 from jobs.pgcopy.reader import Part, Reach
 
 Offset = dict[str, int]
@@ -62,7 +62,7 @@ class StreamReader(DataSourceStreamReader):
             if window.xmin == self._taken["below"]:  # none has ended since: the table need not be read to see that
                 return self._taken
             window = attached(session, table.name, window)
-            selection, _ = settle_readings(session, reach.wanted, table, window.condition)
+            selection, _ = plan_columns(session, reach.wanted, table, window.condition)
             xmin = watermark.reached(session, selection, window, self.most)
         return self._taken if xmin is None else {"below": xmin, "table": oid}
 
@@ -85,8 +85,8 @@ class StreamReader(DataSourceStreamReader):
                 table = self._table(planner)
                 self._same_table(planner, table, end)
                 window = attached(planner, table.name, window)
-                source = settle_source(planner, reach.wanted, table, window.condition)
-            parts = reach.parts(source, moment, session.server)
+                plan = plan_extract(planner, reach.wanted, table, window.condition)
+            parts = reach.parts(plan, moment, session.server)
             self._held = stack.pop_all()
         self._taken = end
         return parts

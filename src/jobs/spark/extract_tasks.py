@@ -12,7 +12,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat import decode_spark
-from jobs.copyformat.read_types import Reading
+from jobs.copyformat.read_types import ExtractColumn
 from jobs.copyformat.whole_stage import DECODING, is_wide, outside_whole_stage
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.extract import snapshot
@@ -29,13 +29,13 @@ class Fetching:
 
     Attributes:
         parts: The SELECTs of each part.
-        readings: The columns, in the order of the SELECTs.
+        columns: The columns, in the order of the SELECTs.
     """
 
     connector: Connector
     snapshot: Snapshot
     parts: tuple[tuple[str, ...], ...]
-    readings: tuple[Reading, ...]
+    columns: tuple[ExtractColumn, ...]
 
 
 class PartTally(AccumulatorParam[dict[int, tuple[int, int]]]):
@@ -73,17 +73,17 @@ def fetch(spark: SparkSession, fetching: Fetching, arrow: bool, tally: Tally) ->
     cells = _by_arrow(spark, fetching, tally) if arrow else _by_text(spark, fetching, tally)
     carried = {field.name: field.dataType for field in cells.schema}
     values: list[Column] = []
-    for place, reading in enumerate(fetching.readings):
+    for place, column in enumerate(fetching.columns):
         name = _cell_name(place)
-        is_value = carried[name] == reading.spark_type
-        values.append(f.col(name) if is_value else f.expr(decode_spark.value(name, reading, place)))
+        is_value = carried[name] == column.spark_type
+        values.append(f.col(name) if is_value else f.expr(decode_spark.value(name, column, place)))
     if not arrow and _is_wide(fetching):
-        values[0] = outside_whole_stage(values[0], fetching.readings[0].spark_type, f.col(_cell_name(0)))
-    return cells.select(*(value.alias(reading.name) for value, reading in zip(values, fetching.readings)))
+        values[0] = outside_whole_stage(values[0], fetching.columns[0].spark_type, f.col(_cell_name(0)))
+    return cells.select(*(value.alias(column.name) for value, column in zip(values, fetching.columns)))
 
 
 def _is_wide(fetching: Fetching) -> bool:
-    return is_wide([reading.spark_type for reading in fetching.readings], DECODING)
+    return is_wide([column.spark_type for column in fetching.columns], DECODING)
 
 
 def _cell_name(place: int) -> str:
@@ -97,12 +97,12 @@ def _by_arrow(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFram
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for part in batch.column(0).to_pylist():
-                yield from decode_arrow.batches(_blocks(fetching, part, tally), fetching.readings)
+                yield from decode_arrow.batches(_blocks(fetching, part, tally), fetching.columns)
 
     schema = t.StructType(
         [
-            t.StructField(_cell_name(place), decode_arrow.carried_type(reading))
-            for place, reading in enumerate(fetching.readings)
+            t.StructField(_cell_name(place), decode_arrow.carried_type(column))
+            for place, column in enumerate(fetching.columns)
         ]
     )
     parts = len(fetching.parts)
@@ -117,7 +117,7 @@ def _by_text(spark: SparkSession, fetching: Fetching, tally: Tally) -> DataFrame
     frame = spark.createDataFrame(blocks, t.StructType([t.StructField("block", t.BinaryType())]), verifySchema=False)
     lines = frame.select(f.explode(f.split(f.decode("block", "UTF-8"), "\n")).alias("line"))
     raw = lines.select(f.split("line", "\t").alias("cells"))
-    cells = [decode_spark.cell(f.col("cells")[place], reading) for place, reading in enumerate(fetching.readings)]
+    cells = [decode_spark.cell(f.col("cells")[place], column) for place, column in enumerate(fetching.columns)]
     if _is_wide(fetching):
         cells[0] = outside_whole_stage(cells[0], t.StringType(), f.col("cells")[0])
     return raw.select(*(cell.alias(_cell_name(place)) for place, cell in enumerate(cells)))

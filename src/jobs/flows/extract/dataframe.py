@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.copyformat import decode_spark
-from jobs.copyformat.read_types import Reading
+from jobs.copyformat.read_types import ExtractColumn
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ExtractError, JobError
@@ -19,7 +19,7 @@ from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.extract.plan import Source, Wanted, find_source, hold_source, settle_source
+from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, hold_source, plan_extract
 from jobs.flows.report import plural
 from jobs.spark.extract_tasks import Fetching, Tally, fetch, new_tally
 from jobs.spark.workers import workers_have_arrow
@@ -37,7 +37,7 @@ class Extraction:
     """
 
     df: DataFrame
-    source: Source
+    plan: ExtractPlan
     moment: Snapshot
     tally: Tally
 
@@ -156,27 +156,27 @@ def reading_snapshot(
         arrow: As for `extracting`.
     """
     with connector.open("plan") as planner, snapshot.adopted(planner, moment):
-        source = settle_source(planner, wanted, find_source(planner, wanted), condition)
-    with reading(spark, connector, source, moment, arrow=arrow) as extraction:
+        plan = plan_extract(planner, wanted, find_source(planner, wanted), condition)
+    with reading(spark, connector, plan, moment, arrow=arrow) as extraction:
         yield extraction
 
 
 @contextmanager
 def reading(
-    spark: SparkSession, connector: Connector, source: Source, moment: Snapshot, *, arrow: bool | None = None
+    spark: SparkSession, connector: Connector, plan: ExtractPlan, moment: Snapshot, *, arrow: bool | None = None
 ) -> Iterator[Extraction]:
     """Give a DataFrame that reads what was planned. Errors that Spark raises in the block become our own."""
-    fetching = Fetching(connector, moment, source.parts, source.readings)
+    fetching = Fetching(connector, moment, plan.parts, plan.columns)
     tally = new_tally(spark.sparkContext)
     by_arrow = workers_have_arrow(spark) if arrow is None else arrow
-    parts = plural(len(source.parts), "part")
+    parts = plural(len(plan.parts), "part")
     logger.info("Reading %s in %s, in the snapshot %s.", connector.subject, parts, moment.id)
     try:
-        yield Extraction(fetch(spark, fetching, by_arrow, tally), source, moment, tally)
+        yield Extraction(fetch(spark, fetching, by_arrow, tally), plan, moment, tally)
     except JobError:
         raise
     except Exception as error:
-        own_error = error_of_spark(str(error), source.readings)
+        own_error = error_of_spark(str(error), plan.columns)
         if own_error is None:
             raise
         raise own_error from None
@@ -186,10 +186,10 @@ def reading(
 _FROM_WORKER = re.compile(r"^jobs\.(?:\w+\.)+\w+: (.+)", re.MULTILINE)
 
 
-def error_of_spark(message: str, readings: Sequence[Reading]) -> ExtractError | None:
+def error_of_spark(message: str, columns: Sequence[ExtractColumn]) -> ExtractError | None:
     """Return our own error in place of Spark's, if one of our tasks or expressions raised it; else None."""
     place = decode_spark.refused(message)
     if place is not None:
-        return ExtractError(*decode_spark.refusal(readings[place].name))
+        return ExtractError(*decode_spark.refusal(columns[place].name))
     raised_by_worker = _FROM_WORKER.search(message)
     return ExtractError(raised_by_worker[1]) if raised_by_worker else None

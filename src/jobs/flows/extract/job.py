@@ -18,7 +18,7 @@ from jobs.dbaccess.session import Session
 from jobs.flows.extract import watermark_runs
 from jobs.flows.extract.dataframe import reading
 from jobs.flows.extract.incremental import with_ordinal
-from jobs.flows.extract.plan import Wanted, find_source, hold_source, settle_source
+from jobs.flows.extract.plan import Wanted, find_source, hold_source, plan_extract
 from jobs.flows.extract.watermark_runs import Turn
 from jobs.flows.file_options import PARSED, to_write, value_of
 from jobs.flows.report import Stopwatch, megabytes, plural
@@ -132,12 +132,12 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
                         watermark_runs.check(planner, table, job.ordinal_column)
                         planned = watermark_runs.plan(planner, job.wanted, table, mark, moment.seen)
                         turn = Turn(job.watermark_id, job.target, planned[0], mark, planned[1])
-                    source = settle_source(planner, job.wanted, table, turn.window.condition if turn else "")
+                    plan = plan_extract(planner, job.wanted, table, turn.window.condition if turn else "")
                 spark = start_spark()
                 if turn is not None:
                     turn = watermark_runs.begin(planner, spark, turn)
         target = turn.folder(turn.number) if turn else job.target
-        with watch.phase("read"), reading(spark, at_server, source, moment) as extraction:
+        with watch.phase("read"), reading(spark, at_server, plan, moment) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read in the snapshot before it was lost
@@ -148,7 +148,7 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         target=target,
         rows=extraction.rows,
         bytes=extraction.bytes,
-        parts=len(source.parts),
+        parts=len(plan.parts),
         snapshot=moment.seen,
         watermark_from=mark.ordinal if mark else None,
         watermark_to=moved.ordinal if moved else None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import types as t
 
-from jobs.copyformat.read_types import MAX_PRECISION, Reading, reading_of
+from jobs.copyformat.read_types import MAX_PRECISION, ExtractColumn, extract_column
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import query_columns, tables
 from jobs.dbaccess.catalog.capacity import capacity
@@ -64,16 +64,16 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Source:
+class ExtractPlan:
     """What an extract reads, as determined in the snapshot.
 
     Attributes:
-        readings: The columns.
+        columns: The columns.
         selection: The rows.
         parts: The SELECTs of each part.
     """
 
-    readings: tuple[Reading, ...]
+    columns: tuple[ExtractColumn, ...]
     selection: Selection
     parts: tuple[tuple[str, ...], ...]
 
@@ -110,7 +110,7 @@ def hold_source(session: Session, wanted: Wanted) -> Snapshot:
     return snapshot.export(session, selection.select(["1"]))
 
 
-def settle_source(session: Session, wanted: Wanted, table: Table | None, condition: str = "") -> Source:
+def plan_extract(session: Session, wanted: Wanted, table: Table | None, condition: str = "") -> ExtractPlan:
     """Determine columns, rows and parts.
 
     Args:
@@ -122,30 +122,30 @@ def settle_source(session: Session, wanted: Wanted, table: Table | None, conditi
     Raises:
         UsageError: A column does not exist, or the filter is wrong.
     """
-    selection, readings = settle_readings(session, wanted, table, condition)
-    expressions = [reading.sql for reading in readings]
+    selection, columns = plan_columns(session, wanted, table, condition)
+    expressions = [column.sql for column in columns]
     parts = tuple(
         tuple(select(expressions, piece, selection.condition) for piece in part)
         for part in _parts(session, wanted, table, selection)
     )
-    return Source(readings, selection, parts)
+    return ExtractPlan(columns, selection, parts)
 
 
-def settle_readings(
+def plan_columns(
     session: Session, wanted: Wanted, table: Table | None, condition: str = ""
-) -> tuple[Selection, tuple[Reading, ...]]:
+) -> tuple[Selection, tuple[ExtractColumn, ...]]:
     """Determine rows and columns, without the parts."""
-    columns = _columns(session, wanted, table)
+    source_columns = _columns(session, wanted, table)
     selection = selected(session, wanted, table)
     if condition:
         selection = selection.where(condition)
-    readings = tuple(
-        reading_of(
+    columns = tuple(
+        extract_column(
             column, as_text=column.name in wanted.text_columns, unbounded=_unbounded(session, wanted, selection, column)
         )
-        for column in columns
+        for column in source_columns
     )
-    return selection, readings
+    return selection, columns
 
 
 def selected(session: Session, wanted: Wanted, table: Table | None) -> Selection:
