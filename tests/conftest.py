@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jvm
 import pytest
 from cloud import moto_server
 from hypothesis import HealthCheck
@@ -127,15 +126,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
     Its time zone has daylight saving time, so that no test passes for want of one.
     """
+    import jvm
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    session = (
+    builder = (
         SparkSession.builder.master("local[2,4]")
         .appName("pgjobs tests")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.driver.extraJavaOptions", jvm.FLAGS)
         .config("spark.log.level", "ERROR")
         .config("spark.sql.session.timeZone", "America/New_York")
         .config("spark.sql.shuffle.partitions", "2")
@@ -143,8 +142,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # cannot register again, so that its heartbeats fail from then on: after 60 of them it would end the JVM.
         .config("spark.executor.heartbeat.maxFailures", "1000000")
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .getOrCreate()
+        .config(map=jvm.conf())
     )
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in jvm.environ().items():
+            patched.setenv(name, value)  # the JVM keeps the environment that it starts in
+        session = builder.getOrCreate()
     yield session
     session.stop()
 
@@ -152,8 +155,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def spark_submit() -> list[str]:
     """The beginning of a command that submits a job as a user does."""
+    import jvm
+
     launcher = Path(sys.executable).with_name("spark-submit")
-    conf = {**jvm.CONF, "spark.ui.enabled": "false"}
+    conf = {**jvm.conf(), "spark.ui.enabled": "false"}
+    del conf["spark.python.daemon.module"]  # which a user does not have
     return [str(launcher), "--master", "local[2]", *(word for key in conf for word in ("--conf", f"{key}={conf[key]}"))]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,11 +24,11 @@ def test_a_task_that_is_run_again_writes_once_and_with_the_driver_all_keepers_en
     session.run("CREATE TABLE source (id int, v text)")
     session.run("INSERT INTO source SELECT n, repeat('x', 200) FROM generate_series(1, 30000) n")
     launcher, *_ = spark_submit
-    flags = [word for key, value in jvm.CONF.items() for word in ("--conf", f"{key}={value}")]
+    flags = [word for key, value in jvm.conf().items() for word in ("--conf", f"{key}={value}")]
     conf = ["--master", "local-cluster[2,1,1024]", "--conf", "spark.ui.enabled=false", *flags]
     done = subprocess.run(
         [launcher, *conf, pgcopy_cluster.__file__, json.dumps(options_for(database, tmp_path))],
-        env={**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_WORKER_DIR": str(tmp_path / "work")},
+        env={**jvm.environ(), "PYSPARK_PYTHON": sys.executable, "SPARK_WORKER_DIR": str(tmp_path / "work")},
         capture_output=True,
         text=True,
         check=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -70,8 +69,7 @@ def spark_in(folder: Path) -> list[str]:
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": f"file://{folder}/events",
         "spark.local.dir": f"{folder}/local",
-        "spark.executor.extraJavaOptions": f"{jvm.FLAGS} -Djava.io.tmpdir={folder}/tmp",
-        "spark.driver.extraJavaOptions": f"{jvm.FLAGS} -Djava.io.tmpdir={folder}/tmp",
+        **jvm.conf(f"-Djava.io.tmpdir={folder}/tmp"),
         "spark.log.level": "INFO",
     }
     submit = str(Path(sys.executable).with_name("spark-submit"))
@@ -87,11 +85,11 @@ def run_load(folder: Path, server: Manager, arguments: list[str], environ: dict[
     command = [*spark_in(folder), str(SCRIPT), "--source", str(folder / "rows.csv"), "--format", "csv", "--verbose"]
     command += ["--host", "127.0.0.1", "--dbname", "postgres", "--user", "postgres", "--port", str(server.port)]
     command += ["--connect-deadline", "0", "--report", str(folder / "report.json"), *arguments]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "SPARK_", "PYSPARK_"))}
-    settings = {"SPARK_WORKER_DIR": str(folder / "work"), "TMPDIR": str(folder / "tmp"), **environ}
+    places = {"SPARK_WORKER_DIR": str(folder / "work"), "TMPDIR": str(folder / "tmp")}
+    environ = {**jvm.environ(), **places, **environ}
     with (folder / "out").open("w") as out, Watch() as watch:
         done = subprocess.run(
-            command, env={**kept, **settings}, cwd=folder / "cwd", stdout=out, stderr=subprocess.STDOUT, check=False
+            command, env=environ, cwd=folder / "cwd", stdout=out, stderr=subprocess.STDOUT, check=False
         )
     return done.returncode, watch.seen
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import jvm
 import pg8000
 import pytest
 from libpq import environment
+from pyspark.sql import SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
+from jobs.load_table import main
 
 SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "load_table.py"
 
@@ -28,7 +31,7 @@ def submit(spark_submit: list[str], database: Settings, tmp_path: Path) -> Submi
     spark-submit joins the job's standard error to its standard output, and keeps its own for Spark's log.
     """
     environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("PG", "SPARK_", "PYSPARK_"))},
+        **jvm.environ(),
         **environment(database),
     }
     (tmp_path / "cwd").mkdir()
@@ -36,6 +39,27 @@ def submit(spark_submit: list[str], database: Settings, tmp_path: Path) -> Submi
     def run(arguments: Sequence[str], *flags: str) -> subprocess.CompletedProcess[str]:
         command = [*spark_submit, *flags, str(SCRIPT), *arguments]
         return subprocess.run(command, env=environ, cwd=tmp_path / "cwd", capture_output=True, text=True, check=False)
+
+    return run
+
+
+class Done(NamedTuple):
+    """What came of a run of load_table.py in this process."""
+
+    status: int
+    out: str
+    err: str
+
+
+RunHere = Callable[[Sequence[str]], Done]
+
+
+@pytest.fixture
+def run_here(spark: SparkSession, database: Settings, capsys: pytest.CaptureFixture[str]) -> RunHere:  # noqa: ARG001 - the job finds it
+    """Run load_table.py on the Spark of the tests: a promise that spark-submit has no part in needs no other one."""
+
+    def run(arguments: Sequence[str]) -> Done:
+        return Done(main(arguments, environment(database)), *capsys.readouterr())
 
     return run
 
@@ -53,7 +77,9 @@ def csv(path: Path, *more: str) -> list[str]:
     return ["--source", str(path), "--format", "csv", *options, *more]
 
 
-def test_a_file_is_loaded_once_and_reported(submit: Submit, trips: Path, session: Session, tmp_path: Path) -> None:
+def test_a_file_is_loaded_once_and_reported(
+    submit: Submit, run_here: RunHere, trips: Path, session: Session, tmp_path: Path
+) -> None:
     report_path = tmp_path / "report.json"
     arguments = csv(trips, "--table", "trips", "--load-id", "trips/1", "--verify", "--report", str(report_path))
     first = submit(arguments)
@@ -65,9 +91,9 @@ def test_a_file_is_loaded_once_and_reported(submit: Submit, trips: Path, session
     ]
     assert "verified: 2 rows in 3 columns" in first.stdout
     assert json.loads(report_path.read_text())["rows_inserted"] == 2
-    second = submit(arguments)
-    assert second.returncode == 0
-    assert second.stdout == "already loaded: public.trips holds the load 'trips/1'. Nothing was copied.\n"
+    second = run_here(arguments)
+    assert second.status == 0
+    assert second.out == "already loaded: public.trips holds the load 'trips/1'. Nothing was copied.\n"
     assert json.loads(report_path.read_text())["already_loaded"] is True
     assert session.run("SELECT count(*) FROM trips") == [[2]]
 
@@ -91,9 +117,9 @@ def test_workers_without_pyarrow_load_in_pure_python(
     assert session.run("SELECT count(*) FROM trips") == [[2]]
 
 
-def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session: Session) -> None:
+def test_a_query_chooses_renames_and_casts(run_here: RunHere, trips: Path, session: Session) -> None:
     select = "SELECT id AS trip, CAST(fare AS decimal(8,2)) AS price FROM source WHERE fare IS NOT NULL"
-    assert submit(csv(trips, "--table", "trips", "--select", select)).returncode == 0
+    assert run_here(csv(trips, "--table", "trips", "--select", select)).status == 0
     assert session.run("SELECT trip, price::text FROM trips") == [[1, "2.50"]]
 
 
@@ -116,18 +142,26 @@ def test_a_query_chooses_renames_and_casts(submit: Submit, trips: Path, session:
     ],
 )
 def test_what_is_wrong_is_one_line_and_a_status(
-    submit: Submit, trips: Path, arguments: list[str], status: int, told: str
+    run_here: RunHere, trips: Path, arguments: list[str], status: int, told: str
 ) -> None:
-    done = submit(csv(trips, *arguments))
-    assert done.returncode == status
-    assert len(done.stdout.splitlines()) == 1
-    assert done.stdout.startswith(told)
+    done = run_here(csv(trips, *arguments))
+    assert (done.status, done.out) == (status, "")
+    [line] = done.err.splitlines()
+    assert line.startswith(told)
 
 
-def test_a_file_of_another_format_is_told_by_its_cause(submit: Submit, trips: Path) -> None:
-    done = submit(["--source", str(trips), "--table", "trips"])
-    assert done.returncode == 1
-    assert "is not a Parquet file" in done.stdout.splitlines()[-1]
+def test_the_line_and_the_status_of_what_is_wrong_come_through_spark_submit(submit: Submit, trips: Path) -> None:
+    """Of what only Spark finds, and so after its start."""
+    done = submit(csv(trips, "--table", "trips", "--select", "SELECT nosuch FROM source"))
+    assert done.returncode == 2
+    [line] = done.stdout.splitlines()
+    assert line.startswith("error: [UNRESOLVED_COLUMN")
+
+
+def test_a_file_of_another_format_is_told_by_its_cause(run_here: RunHere, trips: Path) -> None:
+    done = run_here(["--source", str(trips), "--table", "trips"])
+    assert done.status == 1
+    assert "is not a Parquet file" in done.err.splitlines()[-1]
 
 
 def test_sparks_log_does_not_hide_what_the_job_tells(submit: Submit, trips: Path) -> None:
@@ -135,7 +169,7 @@ def test_sparks_log_does_not_hide_what_the_job_tells(submit: Submit, trips: Path
     assert len(done.stderr.splitlines()) < 15
 
 
-def test_a_path_that_is_not_there_is_named(submit: Submit, tmp_path: Path) -> None:
-    done = submit(csv(tmp_path / "nosuch.csv", "--table", "trips"))
-    assert done.returncode == 2
-    assert done.stdout.startswith("error: [PATH_NOT_FOUND] Path does not exist")
+def test_a_path_that_is_not_there_is_named(run_here: RunHere, tmp_path: Path) -> None:
+    done = run_here(csv(tmp_path / "nosuch.csv", "--table", "trips"))
+    assert done.status == 2
+    assert done.err.startswith("error: [PATH_NOT_FOUND] Path does not exist")

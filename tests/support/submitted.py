@@ -136,10 +136,9 @@ def submit(
     """Submit a job as a user does, with the database in PG*, from an empty folder."""
     folder.mkdir(exist_ok=True)
     launcher = str(Path(sys.executable).with_name("spark-submit"))
-    flags = [flag for name, value in {**CONF, **conf}.items() for flag in ("--conf", f"{name}={value}")]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "SPARK_", "PYSPARK_"))}
+    flags = [flag for name, value in {**jvm.conf(), **CONF, **conf}.items() for flag in ("--conf", f"{name}={value}")]
     environ = {
-        **kept,
+        **jvm.environ(),
         **environment(database),
         "PGSSLMODE": "disable",
         "PYSPARK_PYTHON": sys.executable,
@@ -151,7 +150,6 @@ def submit(
 RETRYING, CLUSTER = "local[6,4]", "local-cluster[2,1,1024]"
 """One machine with room for a task of each load that stalls, and one; two executors of one core."""
 CONF = {
-    **jvm.CONF,
     "spark.ui.enabled": "false",
     "spark.log.level": "ERROR",
     # Several batches make a part, so that it has a middle; and each is larger than a buffer on its way (64 KiB).
@@ -176,7 +174,7 @@ def cluster_of_two_hosts(folder: Path) -> Iterator[str]:
         [f"{deploy}.worker.Worker", "--host", "localhost", "--webui-port", "0", *worker],
     ]
     launcher = str(Path(pyspark.__file__).with_name("bin") / "spark-class")
-    environ = {**os.environ, "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
+    environ = {**jvm.environ(), "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
     processes = []
     try:
         for command in commands:
