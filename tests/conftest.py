@@ -142,7 +142,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # cannot register again, so that its heartbeats fail from then on: after 60 of them it would end the JVM.
         .config("spark.executor.heartbeat.maxFailures", "1000000")
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .config(map=jvm.conf())
+        .config(map={**jvm.conf()})
     )
     with pytest.MonkeyPatch.context() as patched:
         for name, value in jvm.environ().items():

@@ -6,8 +6,8 @@ https://spark.apache.org/docs/latest/configuration.html: spark.python.daemon.mod
 from __future__ import annotations
 
 import contextlib
+from importlib import import_module
 
-import pandas as pd  # noqa: F401 - for the workers
 import pyarrow as pa  # noqa: F401 - for the workers
 from pyspark import daemon
 
@@ -15,6 +15,7 @@ import jobs.spark.comparing
 import jobs.spark.extract_tasks
 import jobs.spark.load_tasks
 
+import_module("pandas")  # by its name, for it carries no types
 with contextlib.suppress(ImportError):  # Spark 3.5 has no data sources in Python
     import jobs.pgcopy.datasource
     import jobs.pgcopy.reader
