@@ -12,10 +12,10 @@ from botocore.stub import Stubber
 from cloud import REGION
 
 from jobs.aws.credentials import read_secret
-from jobs.aws.errors import AwsError, AwsUnavailable, Wish, aws_errors_translated, not_answered, refused
+from jobs.aws.errors import AwsError, AwsRequest, AwsUnavailable, aws_errors_translated, not_answered, refused
 from jobs.errors import JobError
 
-WISH = Wish("The secret x cannot be read", "secretsmanager", "secretsmanager:GetSecretValue", REGION)
+WISH = AwsRequest("The secret x cannot be read", "secretsmanager", "secretsmanager:GetSecretValue", REGION)
 
 
 def stubbed(code: str, message: str, status: int = 400) -> AwsError:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.copyformat.iso_dates import NoMoment, days, microseconds
+from jobs.copyformat.iso_dates import NotFinite, days, microseconds
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - without zone, as what is compared
 
@@ -39,5 +39,5 @@ def test_microseconds_are_those_of_pythons_clock(moment: dt.datetime, zone: str)
 @pytest.mark.parametrize("read", [days, microseconds])
 @pytest.mark.parametrize("text", ["infinity", "-infinity", "x9"])
 def test_what_is_no_moment_is_refused(read: Callable[[str], int], text: str) -> None:
-    with pytest.raises(NoMoment):
+    with pytest.raises(NotFinite):
         read(text)

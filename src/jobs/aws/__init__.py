@@ -1,1 +1,1 @@
-"""What AWS keeps or signs for a job: secrets, parameters and tokens. The only room with boto3."""
+"""Secrets, parameters and tokens from AWS. Only this package uses boto3."""

@@ -1,4 +1,4 @@
-"""boto3's clients: one for each service, region and process, and impatient. Which region is meant."""
+"""boto3's clients: one for each service, region and process, with short timeouts; and the choice of the region."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from jobs.aws.errors import Wish, aws_errors_translated
+from jobs.aws.errors import AwsRequest, aws_errors_translated
 from jobs.errors import UsageError
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 10
-"""Seconds. botocore's own 60 look like a hang where a VPC has no endpoint; a secret comes in a tenth of one."""
+"""Seconds. botocore's default of 60 looks like a hang in a VPC without an endpoint; a secret takes a tenth of one."""
 
 ATTEMPTS = 3
-"""All in all: where nothing answers, that is told after some 20 seconds, and after some 35 where it only connects."""
+"""In total: about 20 seconds if nothing answers, and about 35 if only the connection succeeds."""
 
 _ARN = re.compile(r"arn:[\w-]+:[\w-]+:([\w-]+):")
 
 
-@lru_cache(maxsize=8)  # to make one takes longer than to ask it
-def client(service: str, region: str) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
-    """A client of boto3, under its own errors: callers translate them."""
+@lru_cache(maxsize=8)  # creating one takes longer than a call
+def client(service: str, region: str) -> Any:  # noqa: ANN401 - boto3 generates its classes at run time
+    """Return a client of boto3. It raises boto3's errors, which callers translate."""
     import boto3
     from botocore.config import Config
 
@@ -31,18 +31,18 @@ def client(service: str, region: str) -> Any:  # noqa: ANN401 - boto3 makes its 
 
 
 def region_of_arn(name: str) -> str:
-    """The region that an ARN names; empty for a plain name."""
+    """Return the region that an ARN names; empty for a plain name."""
     arn = _ARN.match(name)
     return arn[1] if arn else ""
 
 
 def find_region(named: str, environ: Mapping[str, str]) -> str:
-    """The region: as it is named, else as the environment has it, else as AWS's config file does.
+    """Return the region: as given, else from the environment, else from AWS's config file.
 
-    Settled on the driver: a worker's environment may lack what the driver's has.
+    The driver determines it, because a worker's environment may lack it.
 
     Raises:
-        UsageError: nothing states it.
+        UsageError: No source states it.
     """
     region = named or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or _configured_region()
     if not region:
@@ -51,7 +51,7 @@ def find_region(named: str, environ: Mapping[str, str]) -> str:
 
 
 def _configured_region() -> str:
-    with aws_errors_translated(Wish("AWS's config file cannot be used", "", "", "")):
+    with aws_errors_translated(AwsRequest("AWS's config file cannot be used", "", "", "")):
         import boto3
 
         return boto3.session.Session().region_name or ""

@@ -1,6 +1,6 @@
-"""Secrets, parameters and tokens as picklable callables. They are called for each connection, where it is opened.
+"""Secrets, parameters and tokens as picklable callables, which are called for each connection where it is opened.
 
-What a secret's text states, and what a connection is, `jobs.dbaccess` knows.
+`jobs.dbaccess` interprets the text of a secret.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jobs.aws.clients import client
-from jobs.aws.errors import AwsError, NotThere, Wish, aws_errors_translated
+from jobs.aws.errors import AwsError, AwsRequest, NotThere, aws_errors_translated
 from jobs.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Secret:
-    """The texts of a secret in Secrets Manager, read anew at each call: the current one, then the one before it.
+    """The texts of a secret in Secrets Manager, read at each call: the current version, then the previous one.
 
-    The one before is looked for only when a caller goes on: where the passwords of two users are rotated in turns,
-    the current text may be about the other one.
+    The previous version is only read if the caller continues: if two users are rotated alternately, the current version
+    may belong to the other user.
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotating-secrets_strategies.html
 
     Attributes:
-        name: its name or ARN.
+        name: Its name or ARN.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Secret:
         """Read it.
 
         Raises:
-            AwsError: it cannot be read, or is binary.
+            AwsError: It cannot be read, or is binary.
         """
         yield self._read("AWSCURRENT")
         try:
@@ -44,17 +44,17 @@ class Secret:
 
     def _read(self, stage: str) -> str:
         failure = f"The secret {self.name} cannot be read"
-        wish = Wish(failure, "secretsmanager", "secretsmanager:GetSecretValue", self.region)
-        with aws_errors_translated(wish):
+        request = AwsRequest(failure, "secretsmanager", "secretsmanager:GetSecretValue", self.region)
+        with aws_errors_translated(request):
             return read_secret(client("secretsmanager", self.region), self.name, stage)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """The text of a parameter in Systems Manager's Parameter Store, read anew at each call.
+    """The text of a parameter in Systems Manager's Parameter Store, read at each call.
 
     Attributes:
-        name: its name or ARN; `name:version` for one version.
+        name: Its name or ARN; `name:version` for one version.
     """
 
     name: str
@@ -64,15 +64,15 @@ class Parameter:
         """Read it.
 
         Raises:
-            AwsError: it cannot be read.
+            AwsError: It cannot be read.
         """
-        wish = Wish(f"The parameter {self.name} cannot be read", "ssm", "ssm:GetParameter", self.region)
-        with aws_errors_translated(wish):
+        request = AwsRequest(f"The parameter {self.name} cannot be read", "ssm", "ssm:GetParameter", self.region)
+        with aws_errors_translated(request):
             yield read_parameter(client("ssm", self.region), self.name)
 
 
 class TokenSubject(Protocol):
-    """Whom a token is for, and where it is good."""
+    """The endpoint and user for which a token is valid."""
 
     @property
     def host(self) -> str:
@@ -80,26 +80,26 @@ class TokenSubject(Protocol):
 
     @property
     def port(self) -> int:
-        """Its port."""
+        """The port."""
 
     @property
     def user(self) -> str:
-        """The database's user."""
+        """The database user."""
 
     @property
     def region(self) -> str:
-        """The AWS region that the endpoint's name states; may be empty."""
+        """The AWS region in the endpoint's name; may be empty."""
 
 
 @dataclass(frozen=True)
 class RdsToken:
-    """Tokens for IAM authentication, each good for opening connections to one endpoint for 15 minutes.
+    """Tokens for IAM authentication. Each can open connections to one endpoint for 15 minutes.
 
-    They are signed here, with the credentials of whoever opens the connection; nothing is asked of AWS.
+    They are signed locally, with the credentials of the process that opens the connection, without a call to AWS.
     https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
 
     Attributes:
-        region: of the database; may be empty where the endpoint's name states it.
+        region: The region of the database; may be empty if the endpoint's name contains it.
     """
 
     region: str = ""
@@ -108,8 +108,8 @@ class RdsToken:
         """Sign a token.
 
         Raises:
-            AwsError: there are no credentials to sign it with.
-            UsageError: the region is not known.
+            AwsError: There are no credentials for signing.
+            UsageError: The region is not known.
         """
         region = self.region or subject.region
         if not region:
@@ -118,15 +118,15 @@ class RdsToken:
                 "Name the endpoint as RDS does (tokens are for no other name), or give --aws-region.",
             )
         failure = f"A token for {subject.user} at {subject.host} cannot be signed"
-        with aws_errors_translated(Wish(failure, "rds", "rds-db:connect", region)):
+        with aws_errors_translated(AwsRequest(failure, "rds", "rds-db:connect", region)):
             return mint_token(client("rds", region), subject, region)
 
 
 def read_secret(secretsmanager: Any, name: str, stage: str) -> str:  # noqa: ANN401 - a client of boto3
-    """A version of a secret.
+    """Return a version of a secret.
 
     Raises:
-        AwsError: it is binary.
+        AwsError: It is binary.
     """
     answer = secretsmanager.get_secret_value(SecretId=name, VersionStage=stage)
     if "SecretString" not in answer:
@@ -135,11 +135,11 @@ def read_secret(secretsmanager: Any, name: str, stage: str) -> str:  # noqa: ANN
 
 
 def read_parameter(ssm: Any, name: str) -> str:  # noqa: ANN401 - a client of boto3
-    """A parameter, decrypted."""
+    """Return a parameter, decrypted."""
     return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
 
 
 def mint_token(rds: Any, subject: TokenSubject, region: str) -> str:  # noqa: ANN401 - a client of boto3
-    """A token."""
+    """Return a token."""
     endpoint = {"DBHostname": subject.host, "Port": subject.port}
     return str(rds.generate_db_auth_token(**endpoint, DBUsername=subject.user, Region=region))

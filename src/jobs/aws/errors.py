@@ -10,11 +10,11 @@ from jobs.errors import JobError
 
 
 class AwsError(JobError):
-    """AWS, or the way to it, did not give what was asked for."""
+    """AWS refused a request, or could not be reached."""
 
 
 class AwsUnavailable(AwsError):
-    """AWS did not answer, or had no time for it."""
+    """AWS did not answer, or is overloaded."""
 
     transient = True
 
@@ -24,13 +24,13 @@ class NotThere(AwsError):
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked of AWS, as far as an error has to tell of it.
+class AwsRequest:
+    """A request to AWS, as far as an error describes it.
 
     Attributes:
-        failure: how the message begins, such as "The secret x cannot be read".
-        service: as in the name of a VPC endpoint: "secretsmanager".
-        action: the permission that it needs.
+        failure: The beginning of the message, such as "The secret x cannot be read".
+        service: The service in the name of a VPC endpoint: "secretsmanager".
+        action: The permission that the request needs.
     """
 
     failure: str
@@ -65,51 +65,51 @@ _CREDENTIALS_HINT = (
 
 
 @contextmanager
-def aws_errors_translated(wish: Wish) -> Iterator[None]:
-    """Raise the project's errors in place of botocore's, here and nowhere else.
+def aws_errors_translated(request: AwsRequest) -> Iterator[None]:
+    """Raise this project's errors in place of botocore's, here and nowhere else.
 
     Raises:
-        AwsError: in place of what botocore raised, or because there is no boto3.
+        AwsError: botocore raised an error, or boto3 is not installed.
     """
     try:
-        import boto3  # noqa: F401 - it is looked for here, so that no caller has to
+        import boto3  # noqa: F401 - imported here, so that callers need not check for it
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
         raise AwsError(*NO_BOTO3) from None
     try:
         yield
     except ClientError as error:
-        raise refused(error.response, wish) from None
+        raise refused(error.response, request) from None
     except BotoCoreError as error:
-        raise not_answered(error, wish) from None
+        raise not_answered(error, request) from None
 
 
-def refused(response: dict[str, dict[str, object]], wish: Wish) -> AwsError:
-    """What an error of the service means.
+def refused(response: dict[str, dict[str, object]], request: AwsRequest) -> AwsError:
+    """Return the error for an error of the service.
 
     Args:
-        response: as botocore has it: `Error` with `Code` and `Message`, and `ResponseMetadata`.
-        wish: what was asked for.
+        response: botocore's form: `Error` with `Code` and `Message`, and `ResponseMetadata`.
+        request: The request.
     """
     code, reason = str(response["Error"].get("Code", "")), str(response["Error"].get("Message", ""))
-    message = f"{wish.failure}: {reason.rstrip('.')} ({code})." if reason else f"{wish.failure}: {code}."
+    message = f"{request.failure}: {reason.rstrip('.')} ({code})." if reason else f"{request.failure}: {code}."
     if code in _KEY_DENIED or (code in _DENIED and "kms" in reason.lower()):
         return AwsError(message, "Allow the role kms:Decrypt on the key, in its own policy and in the key's.")
     if code in _DENIED:
-        return AwsError(message, f"Allow the role {wish.action}, and kms:Decrypt where the key is one of your own.")
+        return AwsError(message, f"Allow the role {request.action}, and kms:Decrypt where the key is one of your own.")
     if code in _NOT_THERE:
-        hint = f"Check its name, and the region: {wish.region} (--aws-region). One of another account wants its ARN."
+        hint = f"Check its name, and the region: {request.region} (--aws-region). One of another account wants its ARN."
         return NotThere(message, hint)
     if code in _BAD_CREDENTIALS:
         return AwsError(message, f"The AWS credentials are not valid, or not any more. {_CREDENTIALS_HINT}")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _BUSY or (isinstance(status, int) and status >= 500):  # noqa: PLR2004 - HTTP's errors of the server
+    if code in _BUSY or (isinstance(status, int) and status >= 500):  # noqa: PLR2004 - HTTP's server errors
         return AwsUnavailable(message, "It may pass: run the job again.")
     return AwsError(message)
 
 
-def not_answered(error: Exception, wish: Wish) -> AwsError:
-    """What an error of botocore itself means: no answer, or no question for want of credentials."""
+def not_answered(error: Exception, request: AwsRequest) -> AwsError:
+    """Return the error for an error of botocore itself: no answer, or no credentials for a request."""
     from botocore import exceptions as botocore
 
     no_credentials = (
@@ -122,7 +122,7 @@ def not_answered(error: Exception, wish: Wish) -> AwsError:
         botocore.TokenRetrievalError,
     )
     reason = " ".join(str(error).split())  # some have several lines
-    message = f"{wish.failure}: {reason.rstrip('.')}."
+    message = f"{request.failure}: {reason.rstrip('.')}."
     if isinstance(error, no_credentials):
         return AwsError(message, _CREDENTIALS_HINT)
     if isinstance(error, botocore.SSLError):
@@ -130,7 +130,7 @@ def not_answered(error: Exception, wish: Wish) -> AwsError:
     if isinstance(error, (botocore.ConnectionError, botocore.HTTPClientError)):
         return AwsUnavailable(
             message,
-            f"From inside a VPC it takes an interface endpoint for com.amazonaws.{wish.region}.{wish.service}, whose "
-            "security group lets the job in at port 443, or a route through a NAT gateway. Check the region, too.",
+            f"A job in a VPC needs an interface endpoint for com.amazonaws.{request.region}.{request.service}, whose "
+            "security group admits the job at port 443, or a route through a NAT gateway. Check the region, too.",
         )
     return AwsError(message)

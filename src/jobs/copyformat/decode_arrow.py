@@ -1,6 +1,6 @@
-"""Blocks of COPY's text format as Arrow batches, parsed by PyArrow: columns at once, no Python object for a cell.
+"""Decodes blocks of COPY's text format to Arrow batches with PyArrow: whole columns, without a Python object per value.
 
-What PyArrow has no parser for (arrays, binary) stays text, from which `decode_spark` makes the value in the JVM.
+Types for which PyArrow has no parser (arrays, binary) stay text, which `decode_spark` converts in the JVM.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MARK = "\ufeff".encode()
 
 
 def carried_type(column: ExtractColumn) -> t.DataType:
-    """The Spark type in which a column leaves the worker: its own, or text."""
+    """Return the Spark type in which a column leaves the worker: its own, or text."""
     if column.dimensions or isinstance(column.element, t.BinaryType):
         return t.StringType()
     return column.element
@@ -45,7 +45,7 @@ def batches(blocks: Iterator[bytes], columns: Sequence[ExtractColumn]) -> Iterat
     """Parse blocks of whole lines.
 
     Raises:
-        ExtractError: a column holds what its type in Spark cannot.
+        ExtractError: A column contains a value that its Spark type cannot represent.
     """
     kinds = {str(place): arrow_type(carried_type(column)) for place, column in enumerate(columns)}
     for block in blocks:
@@ -54,7 +54,7 @@ def batches(blocks: Iterator[bytes], columns: Sequence[ExtractColumn]) -> Iterat
 
 
 def arrow_type(kind: t.DataType) -> pa.DataType:
-    """The Arrow type of a scalar's values; text where PyArrow has no parser."""
+    """Return the Arrow type of a scalar's values; text if PyArrow has no parser."""
     if isinstance(kind, t.DecimalType):
         return pa.decimal128(kind.precision, kind.scale)
     return _NATIVE.get(type(kind), pa.string())
@@ -62,7 +62,7 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
 
 def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
     if block.startswith(_MARK):
-        block = _MARK + block  # PyArrow takes one for a mark of the file's encoding, and leaves it out
+        block = _MARK + block  # PyArrow would take it for a byte order mark, and remove it
     return csv.read_csv(
         pa.BufferReader(block),
         csv.ReadOptions(column_names=list(kinds), use_threads=False, block_size=len(block) + 1),
@@ -81,7 +81,7 @@ def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
 def _parse(block: bytes, kinds: dict[str, pa.DataType], columns: Sequence[ExtractColumn]) -> pa.Table:
     try:
         table = _read(block, kinds).cast(pa.schema(kinds))
-    except pa.ArrowInvalid:  # a year before 1 or after 9999 among the block's dates, or what no type of Spark's holds
+    except pa.ArrowInvalid:  # a year before 1 or after 9999, or a value that no Spark type can represent
         texts = _read(block, dict.fromkeys(kinds, pa.string()))
         arrays = [
             converted(texts.column(place), kind, columns[place].name) for place, kind in enumerate(kinds.values())
@@ -94,17 +94,17 @@ def _parse(block: bytes, kinds: dict[str, pa.DataType], columns: Sequence[Extrac
 
 
 def _unescaped(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Resolve COPY's escapes, if the column holds any."""
+    """Resolve COPY's escapes, if the column contains any."""
     if not pc.any(pc.match_substring(texts, "\\")).as_py():
         return texts
     return load(texts, pc.replace_substring)
 
 
 def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
-    """A column of texts as what they stand for; dates and timestamps of any year among them.
+    """Convert a column of texts to its type, including dates and timestamps of any year.
 
     Raises:
-        ExtractError: the column holds what its type cannot.
+        ExtractError: The column contains a value that its type cannot represent.
     """
     if pa.types.is_string(kind):
         return texts
@@ -116,17 +116,17 @@ def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.Chunke
     number = pa.int32() if pa.types.is_date(kind) else pa.int64()
     try:
         values = pa.array([read(text) for text in texts.filter(odd).to_pylist()], number).cast(kind)
-    except (iso_dates.NoMoment, OverflowError):  # the latter of a timestamp after 294247-01-10
+    except (iso_dates.NotFinite, OverflowError):  # the latter for a timestamp after 294247-01-10
         raise ExtractError(*refusal(name)) from None
     return pc.replace_with_mask(plain.combine_chunks(), odd.combine_chunks(), values)
 
 
 _PLAIN = r"^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?)?$"
-"""What PyArrow has a parser for: no year of other than four digits, and no offset with seconds."""
+"""The formats that PyArrow can parse: only years of four digits, and no offsets with seconds."""
 
 
 def _without_zone(kind: pa.DataType) -> pa.DataType:
-    """The type of the text that comes: a timestamptz comes in UTC, without an offset."""
+    """Return the type of the received text: a timestamptz is received in UTC, without an offset."""
     return pa.timestamp(kind.unit) if pa.types.is_timestamp(kind) else kind
 
 

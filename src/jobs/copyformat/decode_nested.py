@@ -1,6 +1,6 @@
-"""What PyArrow's parser left as text, as what it stands for: arrays and binary, a column at once.
+"""Converts what PyArrow's parser left as text, arrays and binary, by whole columns.
 
-`decode_spark` does the same in the JVM; a data source of Spark's has no JVM behind it.
+`decode_spark` does the same in the JVM, which a Python data source does not have behind it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from jobs.dbaccess.errors import ExtractError
 
 
 def finished(batches: Iterable[pa.RecordBatch], columns: Sequence[ExtractColumn]) -> Iterator[pa.RecordBatch]:
-    """Batches of `decode_arrow`, with the columns' names and their own types.
+    """Yield batches of `decode_arrow` with the columns' names and final types.
 
     Raises:
-        ExtractError: a column holds what its type in Spark cannot.
+        ExtractError: A column contains a value that its Spark type cannot represent.
     """
     names = [column.name for column in columns]
     for batch in batches:
@@ -39,14 +39,14 @@ def _finished(texts: pa.Array, column: ExtractColumn) -> pa.Array:
 
 
 def _binary(texts: pa.Array) -> pa.Array:
-    r"""`\x0a1b`: without the prefixes, the digits of all values lie end to end, and so do the bytes they stand for."""
+    r"""Convert `\x0a1b`. Without the prefixes, the digits of all values are contiguous, and so are the bytes."""
     digits = pc.utf8_slice_codeunits(texts, 2)
     lengths = pc.divide(pc.binary_length(digits), 2)
     return arrow_buffers.divided(unhexlify(arrow_buffers.joined(digits)), lengths, pa.binary())
 
 
 def _arrays(texts: pa.Array, column: ExtractColumn) -> pa.Array:
-    """`[["a",null],["b","c"]]`: JSON of texts, a line for each value, read by PyArrow and converted below its lists."""
+    """Convert `[["a",null],["b","c"]]`: JSON of texts, one line per value. PyArrow parses it; the elements follow."""
     if pc.any(pc.starts_with(texts, WRONG_SHAPE)).as_py():
         raise ExtractError(*refusal(column.name))
     lines = pc.binary_join_element_wise('{"v":', pc.fill_null(texts, "null"), "}\n", "")
@@ -63,7 +63,7 @@ def _arrays(texts: pa.Array, column: ExtractColumn) -> pa.Array:
 
 
 def _below(values: pa.Array, column: ExtractColumn) -> pa.Array:
-    """The same lists around converted elements."""
+    """Return the same lists with converted elements."""
     if not pa.types.is_list(values.type):
         return _elements(values, column)
     return arrow_buffers.with_items(values, _below(values.values, column))
@@ -73,6 +73,6 @@ def _elements(texts: pa.Array, column: ExtractColumn) -> pa.Array:
     if isinstance(column.element, t.BinaryType):
         return _binary(texts)
     if isinstance(column.element, t.BooleanType):
-        return pc.equal(texts, "true")  # as text, and not as COPY writes it
+        return pc.equal(texts, "true")  # as in text, not as in COPY
     values = converted(pa.chunked_array([texts]), arrow_type(column.element), column.name)
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

@@ -1,7 +1,7 @@
-"""The text of a cell as the value that it stands for, by Spark's own expressions: the way back of `encode_spark`.
+"""Converts the text of a value to its Spark type, by Spark's own expressions: the inverse of `encode_spark`.
 
-A text that Spark cannot hold as the wanted type is an error, never NULL. The expressions are SQL, for Spark 3.5 has
-try_cast nowhere else.
+A text that Spark cannot represent in the requested type is an error, never NULL. The expressions are SQL, because in
+Spark 3.5 try_cast exists only there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FOUND = re.compile(_REFUSED + r"(\d+)")
 
 
 def refusal(name: str) -> tuple[str, str]:
-    """The message and the hint of the error that tells of a column with a value that Spark cannot hold."""
+    """Return message and hint of the error about a column with a value that Spark cannot represent."""
     what = "infinity, NaN, too many digits, or an array of other dimensions than declared"
     return (
         f'The column "{name}" holds a value that its type in Spark cannot: {what}.',
@@ -29,26 +29,26 @@ def refusal(name: str) -> tuple[str, str]:
 
 
 def refused(message: str) -> int | None:
-    """The place of the column that an error of Spark's is about; None for other errors."""
+    """Return the position of the column in an error of Spark; None for other errors."""
     found = _FOUND.search(message)
     return int(found.group(1)) if found else None
 
 
 def cell(raw: Column, column: ExtractColumn) -> Column:
-    """What stands between two tabs as text without escapes, or NULL."""
+    """Return the text between two tabs without escapes, or NULL."""
     if not column.dimensions and not isinstance(column.element, (t.StringType, t.BinaryType)):
-        # Numbers, dates and the like hold nothing to escape. (Spark 3.5's nullif fails of a column that is computed.)
+        # Numbers, dates and similar types contain nothing to escape. (Spark 3.5's nullif fails for a computed column.)
         return f.when(raw != NULL, raw)
     return f.when(raw == NULL, None).when(raw.contains("\\"), load(raw, replace_by_spark)).otherwise(raw)
 
 
 def value(text: str, column: ExtractColumn, place: int) -> str:
-    """The SQL expression of a cell's value.
+    """Return the SQL expression that converts a value.
 
     Args:
-        text: the name of the cell's column, which holds its text, or NULL.
-        column: what it is.
-        place: of the column, for the error that tells of it.
+        text: The name of the column that contains the value's text, or NULL.
+        column: How the column is read.
+        place: The position of the column, for the error message.
     """
     if column.dimensions == 0:
         return _scalar(text, column.element, place, zone="Z")
@@ -69,17 +69,17 @@ def _scalar(text: str, kind: t.DataType, place: int, zone: str = "") -> str:
     if isinstance(kind, t.StringType):
         return text
     if isinstance(kind, t.BinaryType):
-        return f"unhex(substring({text}, 3))"  # after \x
+        return f"unhex(substring({text}, 3))"  # skips \x
     if isinstance(kind, t.DecimalType):
         value = f"try_cast({text} AS {kind.simpleString()})"
     elif type(kind) in _TIMESTAMPS:
         value = _timestamp(text, _TIMESTAMPS[type(kind)], zone if isinstance(kind, t.TimestampType) else "")
     else:
-        return f"CAST({text} AS {kind.simpleString()})"  # the server's type is the same: it cannot fail
+        return f"CAST({text} AS {kind.simpleString()})"  # cannot fail: the server's type is the same
     return f"coalesce({value}, if({text} IS NULL, NULL, {_raise(place)}))"
 
 
-# By name: what `timestamp` means is for spark.sql.timestampType to say.
+# By name: spark.sql.timestampType determines what `timestamp` means.
 _TIMESTAMPS: dict[type[t.DataType], str] = {
     t.DateType: "date",
     t.TimestampType: "timestamp_ltz",
@@ -88,9 +88,9 @@ _TIMESTAMPS: dict[type[t.DataType], str] = {
 
 
 def _timestamp(text: str, kind: str, zone: str) -> str:
-    """A date or a timestamp. Casts know years before 1 as 0, -1, and so on, and heed no timeParserPolicy.
+    """Return a date or a timestamp. Casts accept years before 1 as 0, -1, and so on, and ignore timeParserPolicy.
 
-    Kept short: with each type's expression Spark's generated method grows (see `codegen`).
+    The expression is short, because Spark's generated method grows with it (see `whole_stage`).
     """
     year = f"lpad(string(int(substring({text}, 1, 4)) - 1), 4, '0')"
     counted = f"if(endswith({text}, ' BC'), concat('-', {year}, replace(substring({text}, 5), ' BC')), {text})"

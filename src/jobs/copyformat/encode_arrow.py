@@ -1,7 +1,7 @@
-"""Arrow batches as lines of COPY's text format, columns at once: the inverse of `decode_arrow`.
+"""Encodes Arrow batches as lines of COPY's text format, by whole columns: the inverse of `decode_arrow`.
 
-What `encode_spark` does in the JVM; a data source of Spark's gets Arrow batches, and no Column expressions. Types that
-cannot be written here as there are refused by name before anything is copied.
+`encode_spark` does this in the JVM. A Python data source receives Arrow batches and cannot use Column expressions.
+Types that cannot be encoded identically here are refused by name before anything is copied.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DAY = 86_400_000_000
 """Microseconds."""
 
 _ALIKE = (t.BooleanType, t.ByteType, t.ShortType, t.IntegerType, t.LongType)
-"""Types that Arrow writes as Spark does: they may go into text, too."""
+"""Types that Arrow writes as text like Spark does, so that they may go into text columns."""
 
 _NUMBERS = (t.FloatType, t.DoubleType, t.DecimalType)
 _TIMESTAMPS: dict[type[t.DataType], frozenset[str]] = {
@@ -33,14 +33,14 @@ _TIMESTAMPS: dict[type[t.DataType], frozenset[str]] = {
     t.TimestampType: frozenset({"timestamptz"}),
     t.TimestampNTZType: frozenset({"timestamp"}),
 }
-"""Into which types: others depend on the session's time zone, which is the JVM's."""
+"""The types into which they may go. Others depend on the session time zone, which is the JVM's."""
 
 
 def check(matches: Sequence[Match]) -> None:
-    """Refuse columns that cannot be written here.
+    """Refuse columns that cannot be encoded here.
 
     Raises:
-        UsageError: names them all.
+        UsageError: Names all of them.
     """
     refused = [
         f"{match.source!r} is a {match.spark_type.simpleString()} for {match.target.type_name}"
@@ -67,10 +67,10 @@ def _takes(match: Match) -> bool:
 
 
 def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
-    """The rows of a batch, each as its line; columns by name, in the order of the matches.
+    """Return the rows of a batch as lines. Columns are selected by name, in the order of the matches.
 
     Raises:
-        DataRejected: a column holds bytes that are not UTF-8.
+        DataRejected: A column contains bytes that are not UTF-8.
     """
     for match in matches:
         if is_string(innermost(match.spark_type)):
@@ -81,7 +81,7 @@ def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
 
 
 def _with_short_offsets(values: pa.Array) -> pa.Array:
-    """The same without Arrow's large types, which spark.sql.execution.arrow.useLargeVarTypes asks for."""
+    """Return the batch without Arrow's large types, which spark.sql.execution.arrow.useLargeVarTypes enables."""
     kind = _short(values.type)
     return values if kind == values.type else values.cast(kind)
 
@@ -95,10 +95,10 @@ def _short(kind: pa.DataType) -> pa.DataType:
 
 
 def _check_utf8(values: pa.Array, match: Match) -> None:
-    """Refuse strings whose bytes are not UTF-8, by the column's name.
+    """Refuse strings whose bytes are not UTF-8, with the name of the column.
 
     Raises:
-        DataRejected: some are not.
+        DataRejected: There are such strings.
     """
     try:
         values.validate(full=True)
@@ -107,7 +107,7 @@ def _check_utf8(values: pa.Array, match: Match) -> None:
 
 
 def _field(values: pa.Array, kind: t.DataType) -> pa.Array:
-    """A column's texts between two tabs."""
+    """Return the text of a column's values between two tabs."""
     texts = _array(values, kind.elementType) if isinstance(kind, t.ArrayType) else _text(values, kind)
     if _may_need_escapes(kind):
         texts = _replaced(texts, COPY_ESCAPES)
@@ -119,7 +119,7 @@ def _may_need_escapes(kind: t.DataType) -> bool:
 
 
 def _replaced(texts: pa.Array, escapes: Sequence[tuple[str, str]]) -> pa.Array:
-    """Escape each character, where any value holds it."""
+    """Escape each character, if any value contains it."""
 
     def replace(values: pa.Array, character: str, escape: str) -> pa.Array:
         if not pc.any(pc.match_substring(values, character)).as_py():
@@ -130,7 +130,7 @@ def _replaced(texts: pa.Array, escapes: Sequence[tuple[str, str]]) -> pa.Array:
 
 
 def _text(values: pa.Array, kind: t.DataType) -> pa.Array:
-    """Values as PostgreSQL reads them; NULL for NULL."""
+    """Return values as text that PostgreSQL can parse; NULL for NULL."""
     if isinstance(kind, t.BinaryType):
         return _hex(values)
     if isinstance(kind, t.DateType):
@@ -143,20 +143,20 @@ def _text(values: pa.Array, kind: t.DataType) -> pa.Array:
 
 
 def _hex(values: pa.Array) -> pa.Array:
-    r"""`\x0a1b`: the digits of all values lie end to end, twice as many as bytes."""
+    r"""Return `\x0a1b`. The digits of all values are contiguous, two per byte."""
     digits = arrow_buffers.joined(values).hex().encode()
     texts = arrow_buffers.divided(digits, pc.multiply(pc.binary_length(values), 2), pa.string())
     return pc.binary_join_element_wise("\\x", texts, "")
 
 
 def _julian_days(days: pa.Array) -> pa.Array:
-    """Dates by their numbers: right in every era and DateStyle."""
+    """Return dates by day numbers, which are exact in every era and with any DateStyle."""
     texts = pc.binary_join_element_wise("J", days.cast(pa.string()), "")
     return pc.if_else(pc.less(days, 0), BEFORE_JULIAN_DAYS, texts)
 
 
 def _timestamps(microseconds: pa.Array, zone: str) -> pa.Array:
-    """`J2440588 01:02:03.000004+00`."""
+    """Return `J2440588 01:02:03.000004+00`."""
     towards_zero = pc.divide(microseconds, _DAY)
     rest = pc.subtract(microseconds, pc.multiply(towards_zero, _DAY))
     before = pc.less(rest, 0)
@@ -167,7 +167,7 @@ def _timestamps(microseconds: pa.Array, zone: str) -> pa.Array:
 
 
 def _intervals(microseconds: pa.Array) -> pa.Array:
-    """`-2 days -03:04:05.000006`: days apart from the time, each with its sign."""
+    """Return `-2 days -03:04:05.000006`: days and time, each with its sign."""
     days = pc.divide(microseconds, _DAY)
     rest = pc.subtract(microseconds, pc.multiply(days, _DAY))
     sign = pc.if_else(pc.less(rest, 0), "-", "")
@@ -176,7 +176,7 @@ def _intervals(microseconds: pa.Array) -> pa.Array:
 
 
 def _array(values: pa.Array, kind: t.DataType) -> pa.Array:
-    """`{1,NULL,3}`, `{{"a"},{"b"}}`."""
+    """Return `{1,NULL,3}`, `{{"a"},{"b"}}`."""
     inner = values.flatten()
     if isinstance(kind, t.ArrayType):
         texts = _array(inner, kind.elementType)

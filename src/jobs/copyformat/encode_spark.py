@@ -1,10 +1,10 @@
-"""A row as one line of COPY's text format, by Spark's own expressions: the JVM encodes, Python only carries.
+"""Encodes a row as one line of COPY's text format, by Spark's own expressions: the JVM encodes, Python only transfers.
 
-A line ends in the only newline that it holds, for every newline of a value is escaped.
+A line ends in the only newline that it contains, because every newline in a value is escaped.
 https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
 
-Each type has a form in which PostgreSQL reads it (`text_of`); what that form may hold of COPY's own characters is
-escaped around it (`_field`).
+Each type has a text form that PostgreSQL can parse (`text_of`). Special characters of COPY in it are escaped
+(`_field`).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ LINE = "line"
 
 @dataclass(frozen=True)
 class TargetType:
-    """The type that is to read the text: pg_type's name and category."""
+    """The type that parses the text: pg_type's name and category."""
 
     base: str
     category: str
 
     @property
     def is_text(self) -> bool:
-        """Whether it is a kind of text, which keeps what it reads."""
+        """Return whether it is a kind of text, which stores what it receives."""
         return self.category == TEXT_CATEGORY
 
 
@@ -55,16 +55,16 @@ def encode(
     strip_nul: bool = False,
     row_hash: Callable[[Sequence[Column]], Column] | None = None,
 ) -> DataFrame:
-    """A DataFrame of one string column: each row as its finished COPY line, columns in the order of `matches`.
+    """Return a DataFrame of one string column: each row as its finished COPY line, in the column order of `matches`.
 
     Args:
-        df: the rows.
-        matches: which columns, and what they become.
-        strip_nul: leave NUL characters out of text; PostgreSQL has none, and refuses them.
-        row_hash: of a row's values, 8 bytes that are put before its line; the column is then binary.
+        df: The rows.
+        matches: Which columns, and the table's columns for them.
+        strip_nul: Whether to remove NUL characters from text. PostgreSQL refuses them.
+        row_hash: A hash of a row's values, 8 bytes that precede its line; the column is then binary.
     """
     places = {name: f"c{place}" for place, name in enumerate(df.columns)}
-    df = df.toDF(*places.values())  # by place: to Spark, `a` and `A` are one name
+    df = df.toDF(*places.values())  # by position: to Spark, `a` and `A` are the same name
     pieces: list[Column] = []
     for match in matches:
         pieces += [_field(df[places[match.source]], match, strip_nul), f.lit("\t")]
@@ -79,16 +79,16 @@ def encode(
 
 
 def backquoted(name: str) -> str:
-    """A column's name as it means itself, dots and backquotes included."""
+    """Return a column's name in backquotes, so that dots and backquotes stand for themselves."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def _field(value: Column, match: Match, strip_nul: bool) -> Column:
-    """A column's text between two tabs."""
+    """Return the text of a column's value between two tabs."""
     kind, column = by_bytes(match.spark_type), match.target
     if kind != match.spark_type:
         value = value.cast(kind)
-    if isinstance(kind, t.BinaryType):  # only its prefix is to be escaped
+    if isinstance(kind, t.BinaryType):  # only its prefix needs an escape
         text = f.concat(f.lit("\\\\x"), f.hex(value))
     elif isinstance(kind, t.ArrayType) and column.base_type not in JSON:
         text = _array(value, kind, TargetType(column.element, column.element_category), strip_nul)
@@ -98,7 +98,7 @@ def _field(value: Column, match: Match, strip_nul: bool) -> Column:
 
 
 def _may_need_escapes(kind: t.DataType) -> bool:
-    """Whether a type's text may hold a backslash, tab or newline. Numbers, dates and the like never do."""
+    """Return whether a type's text may contain a backslash, tab or newline. That of numbers and dates never does."""
     if isinstance(kind, t.ArrayType):
         return isinstance(innermost(kind), t.BinaryType) or _may_need_escapes(innermost(kind))
     return is_string(kind) or _is_json(kind)
@@ -109,7 +109,7 @@ def _is_json(kind: t.DataType) -> bool:
 
 
 def text_of(value: Column, kind: t.DataType, target: TargetType, strip_nul: bool) -> Column:
-    """A value's text as PostgreSQL reads it; NULL for NULL."""
+    """Return a value as text that PostgreSQL can parse; NULL for NULL."""
     if is_string(kind):
         return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
     if _is_json(kind):
@@ -124,14 +124,14 @@ def text_of(value: Column, kind: t.DataType, target: TargetType, strip_nul: bool
 
 
 def _replaced(value: Column, escapes: Sequence[tuple[str, str]]) -> Column:
-    """Escape each character. Most values hold none: to see that, `contains` takes a third of the time of `replace`."""
+    """Escape each character. Most values contain none, and `contains` takes a third of the time of `replace`."""
     escaped = dump(value, replace_by_spark, escapes)
     holds_one = reduce(or_, (value.contains(character) for character, _ in escapes))
     return f.when(holds_one, escaped).otherwise(value)
 
 
 def _array(value: Column, kind: t.ArrayType, target: TargetType, strip_nul: bool) -> Column:
-    """`{1,NULL,3}`, `{{"a"},{"b"}}`.
+    """Return `{1,NULL,3}`, `{{"a"},{"b"}}`.
 
     https://www.postgresql.org/docs/current/arrays.html#ARRAYS-INPUT
     """
@@ -149,9 +149,9 @@ def _array(value: Column, kind: t.ArrayType, target: TargetType, strip_nul: bool
 
 
 def _interval(value: Column, kind: t.DataType) -> Column:
-    """`1 year 2 month`: each part with its sign, as PostgreSQL reads any interval."""
+    """Return `1 year 2 month`: each part with its sign, as PostgreSQL parses any interval."""
     units = ["DAY", "HOUR", "MINUTE", "SECOND"]
-    whole: t.DataType = t.DayTimeIntervalType()  # of an interval that is, say, in hours, the days cannot be told
+    whole: t.DataType = t.DayTimeIntervalType()  # an interval of hours, for example, has no field for days
     if isinstance(kind, t.YearMonthIntervalType):
         units, whole = ["YEAR", "MONTH"], t.YearMonthIntervalType()
     value = value.cast(whole)

@@ -1,4 +1,4 @@
-"""Dates and timestamps of any year, from PostgreSQL's ISO text to the numbers that Arrow holds."""
+"""Converts dates and timestamps of any year from PostgreSQL's ISO text to the numbers that Arrow stores."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ _TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::(\d\
 
 _MARCH = 3
 _DAYS_TO_1970 = 719_468
-"""From 0000-03-01, at which the years of `days` begin."""
+"""Counted from 0000-03-01, the beginning of the years in `days`."""
 
 
-class NoMoment(ValueError):
-    """The text is no date that can be counted: infinity."""
+class NotFinite(ValueError):
+    """The text is not a finite date: infinity."""
 
 
 def days(text: str) -> int:
-    """The days from 1970-01-01 to `0044-03-15 BC`, in the proleptic Gregorian calendar, as PostgreSQL and Spark count.
+    """Return the days from 1970-01-01 to `0044-03-15 BC`, in the proleptic Gregorian calendar of PostgreSQL and Spark.
 
     Raises:
-        NoMoment: it is no date.
+        NotFinite: It is not a finite date.
     """
     found = _DATE.match(text)
     if found is None:
-        raise NoMoment
+        raise NotFinite
     year, month, day = map(int, found.groups())
     if text.endswith(" BC"):
         year = 1 - year
-    # A year that begins in March ends with the day that leap years have more.
+    # A year that begins in March ends with the leap day.
     # https://howardhinnant.github.io/date_algorithms.html#days_from_civil
     year -= month < _MARCH
     day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
@@ -36,15 +36,15 @@ def days(text: str) -> int:
 
 
 def microseconds(text: str) -> int:
-    """The microseconds from 1970-01-01 00:00 to `0044-03-15 12:00:00.5-04:56:02 BC`; without an offset, it is UTC.
+    """Return the microseconds from 1970-01-01 00:00 to `0044-03-15 12:00:00.5-04:56:02 BC`. The default offset is UTC.
 
     Raises:
-        NoMoment: it is no timestamp.
+        NotFinite: It is not a finite timestamp.
     """
     date = days(text)
     found = _TIME.search(text)
     if found is None:
-        raise NoMoment
+        raise NotFinite
     hours, minutes, seconds, fraction, sign, *offset = found.groups()
     east = _seconds(*offset) if sign == "+" else -_seconds(*offset)
     whole = date * 86_400 + _seconds(hours, minutes, seconds) - east

@@ -1,7 +1,7 @@
-"""Structs and maps as JSON text, by Spark's to_json, given nothing that it writes otherwise than meant.
+"""Converts structs and maps to JSON text by Spark's to_json, after converting what to_json would write differently.
 
-to_json writes dates and instants as the session's settings have it, and a map's keys as Spark stores them: a date as a
-number of days. So these become text before.
+to_json writes dates and timestamps according to the session's settings, and the keys of a map as Spark stores them: a
+date as a number of days. So these are converted to text first.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _OPTIONS = {"ignoreNullFields": "false", "timestampNTZFormat": "yyyy-MM-dd'T'HH:
 
 
 def json(value: Column, kind: t.DataType, strip_nul: bool) -> Column:
-    """A struct, map, array or variant as JSON; NULL for NULL."""
+    """Return a struct, map, array or variant as JSON; NULL for NULL."""
     text = f.to_json(_prepared(value, kind), _OPTIONS)
-    # An escape of NUL, unless an escaped backslash comes before its u.
+    # An escape of NUL, unless its backslash is itself escaped.
     return f.regexp_replace(text, r"(?<!\\)((?:\\\\)*)\\u0000", "$1") if strip_nul else text
 
 
 def _prepared(value: Column, kind: t.DataType) -> Column:
-    """The same with dates, instants and maps' keys as text, however deep."""
+    """Return the value with dates, timestamps and keys of maps as text, at any depth."""
     if not _needs_it(kind):
         return value
     if isinstance(kind, t.ArrayType):
@@ -48,7 +48,7 @@ def _needs_it(kind: t.DataType) -> bool:
 
 
 def _struct(value: Column, kind: t.StructType) -> Column:
-    """Fields by their places: names that differ by case alone are one name to Spark."""
+    """Return fields by position: names that differ only in case are the same name to Spark."""
     places = [f"field{place}" for place in range(len(kind))]
     by_place = value.cast(t.StructType([t.StructField(p, field.dataType) for p, field in zip(places, kind)]))
     fields = [

@@ -1,4 +1,4 @@
-"""Which column of a DataFrame goes into which column of a table: by name, and refused before anything is copied."""
+"""Maps the columns of a DataFrame to those of a table by name, and refuses mismatches before anything is copied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.dbaccess.errors import UsageError
 
 @dataclass(frozen=True)
 class Match:
-    """A DataFrame's column, by its name, and the table's column that takes it."""
+    """A DataFrame's column, by its name, and the table's column for it."""
 
     source: str
     spark_type: DataType
@@ -23,11 +23,11 @@ class Match:
 
 
 def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
-    """Match a DataFrame's columns with a table's, by name: as written, else whatever the case of its letters.
+    """Match a DataFrame's columns with a table's by name: as written, else ignoring case.
 
     Raises:
-        UsageError: a column is unknown to the table, missing, named twice or of a type that does not fit;
-            the message lists all of them.
+        UsageError: A column is unknown to the table, missing, named twice, or of a type that does not fit. The message
+            lists all of them.
     """
     targets = {field.name: columns_named(field.name, table.columns) for field in schema}
     problems = [
@@ -55,10 +55,10 @@ def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
 
 
 def match_new(schema: StructType) -> tuple[Match, ...]:
-    """The columns of a table that is to be made for a DataFrame: same names, same order.
+    """Return the columns of a new table for a DataFrame: same names, same order.
 
     Raises:
-        UsageError: there is no column, one is named twice, or one's type has no PostgreSQL type.
+        UsageError: There is no column, one is named twice, or its type has no PostgreSQL type.
     """
     columns = [new_column(field.name, field.dataType) for field in schema]
     problems = [
@@ -76,7 +76,7 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
 
 
 def columns_named(name: str, columns: Sequence[Column]) -> list[Column]:
-    """The table's columns that a name may mean."""
+    """Return the table's columns that a name may refer to."""
     exact = [column for column in columns if column.name == name]
     return exact or [column for column in columns if column.name.casefold() == name.casefold()]
 

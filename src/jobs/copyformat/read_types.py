@@ -1,6 +1,7 @@
-"""What a PostgreSQL type becomes in Spark, and in which form the server is to write it.
+"""Maps PostgreSQL types to Spark types, with the SQL expression in which the server sends each.
 
-The way back of `types`: what has no equal in Spark comes as text, which the server reads again as it was.
+This is the inverse of `write_types`. A type without an equivalent in Spark is read as text, which the server can parse
+again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 from jobs.dbaccess.sql import quote_name
 
 MAX_PRECISION = 38
-"""Digits of Spark's decimals."""
+"""The maximum number of digits of Spark's decimals."""
 
 _SCALARS: dict[str, t.DataType] = {
     "bool": t.BooleanType(),
@@ -34,10 +35,10 @@ class ExtractColumn:
     """How a column is read.
 
     Attributes:
-        sql: the expression that the server is to evaluate. Of a timestamptz it is the time in UTC, without an offset;
-            elements of an array have the offset of the session's time zone.
-        element: what it becomes in Spark, or what an array's elements do.
-        dimensions: of an array, which comes as JSON of texts; 0 for what is none.
+        sql: The expression that the server evaluates. For a timestamptz, it is the time in UTC without an offset;
+            elements of an array have the offset of the session time zone.
+        element: The Spark type of the column, or of the elements of an array.
+        dimensions: The dimensions of an array, which is sent as JSON of texts; 0 for other types.
     """
 
     name: str
@@ -47,7 +48,7 @@ class ExtractColumn:
 
     @property
     def spark_type(self) -> t.DataType:
-        """What the column becomes."""
+        """Return the Spark type of the column."""
         made = self.element
         for _ in range(self.dimensions):
             made = t.ArrayType(made)
@@ -55,19 +56,19 @@ class ExtractColumn:
 
 
 def schema_of(columns: tuple[ExtractColumn, ...]) -> t.StructType:
-    """The schema of what is read."""
+    """Return the schema of the columns."""
     return t.StructType([t.StructField(column.name, column.spark_type) for column in columns])
 
 
 def extract_column(
     column: SourceColumn, *, as_text: bool = False, unbounded: t.DecimalType | None = None
 ) -> ExtractColumn:
-    """How to read a column.
+    """Return how to read a column.
 
     Args:
-        column: of the source.
-        as_text: as PostgreSQL writes it, whatever its type.
-        unbounded: what numeric without precision becomes that is no array; text where this is None.
+        column: The column of the source.
+        as_text: Whether to read it as PostgreSQL prints it, whatever its type.
+        unbounded: The type for a numeric without precision that is not an array; None for text.
     """
     name = quote_name(column.name)
     if as_text:
@@ -77,13 +78,13 @@ def extract_column(
         return ExtractColumn(column.name, _array_as_json(name, column.dimensions), element, column.dimensions)
     if element is unbounded:
         return ExtractColumn(column.name, _exactly(name, unbounded.scale), element)
-    if column.scalar.base == "timestamptz":  # the session's time zone is the role's, for views and filters see it
+    if column.scalar.base == "timestamptz":  # the session keeps the role's time zone for views and filters
         return ExtractColumn(column.name, f"{name} AT TIME ZONE 'UTC'", element)
     return ExtractColumn(column.name, name, element)
 
 
 def _exactly(name: str, scale: int) -> str:
-    """A number's text; one with digits beyond the scale, which Spark would round, is made none."""
+    """Return a number's text, made invalid if it has digits beyond the scale, which Spark would round."""
     beyond = f"{name} OPERATOR(pg_catalog.<>) pg_catalog.round({name}, {scale})"
     return f"{name}::pg_catalog.text OPERATOR(pg_catalog.||) CASE WHEN {beyond} THEN '!' ELSE '' END"
 
@@ -95,9 +96,9 @@ def _scalar(kind: BaseType, unbounded: t.DecimalType | None) -> t.DataType:
 
 
 def _decimal(bounds: tuple[int, int] | None) -> t.DecimalType | None:
-    """The decimal that holds every value of numeric(precision, scale); None where there is none.
+    """Return the decimal that can represent every numeric(precision, scale); None if there is none.
 
-    From PostgreSQL 15 on, the scale may be negative, or greater than the precision.
+    Since PostgreSQL 15, the scale may be negative, or greater than the precision.
     """
     if bounds is None:
         return None
@@ -107,13 +108,13 @@ def _decimal(bounds: tuple[int, int] | None) -> t.DecimalType | None:
 
 
 WRONG_SHAPE = "!"
-"""What an array's text begins with that has other dimensions, or other lower bounds, than Spark's arrays can hold."""
+"""The prefix of the text of an array whose dimensions or lower bounds Spark's arrays cannot represent."""
 
 
 def _array_as_json(name: str, dimensions: int) -> str:
-    """An array as nested JSON arrays of texts: whatever the elements are, their text is exact.
+    """Return an array as nested JSON arrays of texts, which are exact for any element type.
 
-    No literal holds a backslash, which the role's standard_conforming_strings may make an escape.
+    No literal contains a backslash, which the role's standard_conforming_strings could make an escape.
     """
     shape = "^" + "([[]1:[0-9]+[]])" * dimensions + "$"
     dims = f"pg_catalog.array_dims({name})"

@@ -1,7 +1,7 @@
-"""Dates and timestamps as text, by Spark's own expressions that depend on none of its settings.
+"""Converts dates and timestamps to text, by Spark expressions that depend on no setting.
 
-Not by date_format, nor by a cast of a date: `spark.sql.legacy.timeParserPolicy` changes or breaks these. Instants are
-in UTC, because the server takes offsets below 16 hours, and Spark's session may have 18.
+date_format and casts of dates are not used, because `spark.sql.legacy.timeParserPolicy` changes or breaks them.
+Timestamps are in UTC, because the server accepts offsets below 16 hours, and Spark's session may have up to 18.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 JULIAN_DAY_OF_1970 = 2_440_588
-"""1970-01-01 as PostgreSQL counts the days in `J2440588`: https://www.postgresql.org/docs/current/datatype-datetime.html"""
+"""1970-01-01 as a Julian day, `J2440588`: https://www.postgresql.org/docs/current/datatype-datetime.html"""
 
 BEFORE_JULIAN_DAYS = "4714-01-01 BC"
-"""What PostgreSQL refuses as out of range, in place of a date that it cannot hold."""
+"""A text that PostgreSQL rejects as out of range, in place of a date that it cannot represent."""
 
 _FIRST_YEAR, _LAST_YEAR = 1, 9999
-"""Years that are written alike everywhere. PostgreSQL writes earlier ones with BC, and later ones without a sign."""
+"""The years that are written alike everywhere. PostgreSQL writes earlier ones with BC, later ones without a sign."""
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 """In seconds."""
@@ -26,23 +26,23 @@ _MIDNIGHT = " 00:00:00"
 
 
 def julian_day(date: Column) -> Column:
-    """A date by its number: right in every era and DateStyle, and half of a calendar's work for Spark."""
+    """Return a date by its number: exact in every era and DateStyle, and half the work of a calendar date for Spark."""
     return _julian(f.unix_date(date).cast(t.LongType()) + f.lit(JULIAN_DAY_OF_1970))
 
 
 def julian_instant(value: Column) -> Column:
-    """`J2440588 010203.000004+00`: an instant by its numbers, the same in every time zone.
+    """Return `J2440588 010203.000004+00`: a timestamp by its numbers, the same in every time zone.
 
-    Kept short, for with it grows Spark's generated method (see `codegen`): the clock's digits 010203 are the seconds of
-    the day, and 40 more for each of its minutes, and 4,000 more for each of its hours.
+    The expression is short, because Spark's generated method grows with it (see `whole_stage`). The digits 010203 are
+    the seconds of the day, plus 40 for each minute of the day, plus 4,000 for each hour.
     """
     seconds = f.unix_seconds(value) + f.lit(JULIAN_DAY_OF_1970 * _DAY)
     of_day = seconds % _DAY
     clock = of_day + _div(of_day, _MINUTE) * 40 + _div(of_day, _HOUR) * 4_000
-    # The 1 before them keeps their zeros.
+    # The leading 1 preserves their zeros.
     digits = ((clock + 1_000_000) * 1_000_000 + f.pmod(f.unix_micros(value), f.lit(1_000_000))).cast(t.StringType())
     clock_text, fraction = f.substring(digits, 2, 6), f.substring(digits, 8, 6)
-    day = _div(seconds + _DAY, _DAY) - 1  # rounded down, where `div` rounds towards 0
+    day = _div(seconds + _DAY, _DAY) - 1  # rounded down, while `div` rounds towards 0
     return f.concat(_julian(day), f.lit(" "), clock_text, f.lit("."), fraction, f.lit("+00"))
 
 
@@ -55,46 +55,46 @@ def _div(value: Column, divisor: int) -> Column:
 
 
 def date_text(date: Column) -> Column:
-    """`2026-11-20`, and as Spark writes it in other eras: `-0043-03-15`, `+10000-01-01`."""
+    """Return `2026-11-20`, or in other eras Spark's form: `-0043-03-15`, `+10000-01-01`."""
     text = date.cast(t.TimestampNTZType()).cast(t.StringType())
     return f.left(text, f.length(text) - len(_MIDNIGHT))
 
 
 def iso(value: Column) -> Column:
-    """A timestamp without zone as `2026-11-20T01:02:03.000004`."""
+    """Return a timestamp without time zone as `2026-11-20T01:02:03.000004`."""
     seconds = f.substring_index(value.cast(t.StringType()), ".", 1)
     fraction = f.right(f.extract(f.lit("SECOND"), value).cast(t.StringType()), f.lit(6))
     return f.concat(f.replace(seconds, f.lit(" "), f.lit("T")), f.lit("."), fraction)
 
 
 def iso_instant(value: Column) -> Column:
-    """`2026-11-20T01:02:03.000004Z`."""
+    """Return a timestamp as `2026-11-20T01:02:03.000004Z`."""
     return f.concat(iso(_utc(value)), f.lit("Z"))
 
 
 def postgres_date(date: Column) -> Column:
-    """A date as PostgreSQL writes it: `0044-03-15 BC`."""
+    """Return a date as PostgreSQL prints it: `0044-03-15 BC`."""
     return _with_era(date_text(date), f.year(date))
 
 
 def postgres_timestamp(value: Column) -> Column:
-    """A timestamp without zone as PostgreSQL writes it: `2026-11-20 01:02:03.000004`."""
+    """Return a timestamp without time zone as PostgreSQL prints it: `2026-11-20 01:02:03.000004`."""
     return _with_era(value.cast(t.StringType()), f.year(value))
 
 
 def postgres_instant(value: Column) -> Column:
-    """An instant as PostgreSQL writes it in UTC: `2026-11-20 01:02:03.000004+00`."""
+    """Return a timestamp as PostgreSQL prints it in UTC: `2026-11-20 01:02:03.000004+00`."""
     utc = _utc(value)
     return _with_era(f.concat(utc.cast(t.StringType()), f.lit("+00")), f.year(utc))
 
 
 def _utc(value: Column) -> Column:
-    """The clock in UTC at an instant, as a timestamp without zone."""
+    """Return a timestamp in UTC, as a timestamp without time zone."""
     return f.expr("TIMESTAMP_NTZ'1970-01-01'") + f.expr("INTERVAL '0.000001' SECOND") * f.unix_micros(value)
 
 
 def _with_era(text: Column, year: Column) -> Column:
-    """Spark's `+10000-01-01` and `-0043-03-15` as `10000-01-01` and `0044-03-15 BC`."""
+    """Return Spark's `+10000-01-01` and `-0043-03-15` as `10000-01-01` and `0044-03-15 BC`."""
     before = f.concat(f.format_string("%04d", 1 - year), f.regexp_extract(text, r"^-?\d+(.*)$", 1), f.lit(" BC"))
     return (
         f.when(year.between(_FIRST_YEAR, _LAST_YEAR), text)

@@ -1,8 +1,9 @@
-"""Keeps the encoding of wide rows out of whole-stage code generation, where it would run interpreted.
+"""Keeps the encoding of wide rows out of whole-stage code generation, where it would be interpreted.
 
-Spark makes one Java method of all operators of a stage, and HotSpot compiles no method of more than 8,000 bytes
-(-XX:-DontCompileHugeMethods): from about thirty columns on, the encoding of a row took three times as long. Outside
-such a stage Spark splits a projection into small methods. For narrow rows it is the other way round, by a quarter.
+Spark generates one Java method for all operators of a stage, and HotSpot does not compile methods of more than 8,000
+bytes (-XX:-DontCompileHugeMethods): from about thirty columns on, encoding a row took three times as long. Outside such
+    a
+stage, Spark splits a projection into small methods. For narrow rows, the stage is faster by a quarter.
 https://spark.apache.org/docs/latest/sql-performance-tuning.html
 """
 
@@ -18,12 +19,12 @@ from pyspark.sql import types as t
 
 @dataclass(frozen=True)
 class Bytecode:
-    """Bytes that a column takes, as Spark's `explain("codegen")` tells them, rounded up.
+    """Bytes of bytecode per column, as Spark's `explain("codegen")` shows them, rounded up.
 
     Attributes:
-        simple: of a number or the like.
-        elaborate: of text, dates and the like.
-        most: of all columns, which leaves room for the operators before, and for types that take more.
+        simple: For a number or a similar type.
+        elaborate: For text, dates and similar types.
+        most: For all columns; leaves room for the operators before, and for larger types.
     """
 
     simple: int
@@ -38,7 +39,7 @@ _SIMPLE_TYPES = (t.NumericType, t.BooleanType, t.BinaryType, t.ArrayType, t.Null
 
 
 def is_wide(kinds: Sequence[t.DataType], bytecode: Bytecode) -> bool:
-    """Whether rows of these types would make too long a method."""
+    """Return whether rows of these types would make the method too long."""
     return (
         sum(bytecode.simple if isinstance(kind, _SIMPLE_TYPES) else bytecode.elaborate for kind in kinds)
         > bytecode.most
@@ -46,15 +47,15 @@ def is_wide(kinds: Sequence[t.DataType], bytecode: Bytecode) -> bool:
 
 
 def outside_whole_stage(value: Column, kind: t.DataType, witness: Column) -> Column:
-    """The same value, in a projection that Spark keeps out of whole-stage code generation.
+    """Return the same value, in a projection that Spark keeps out of whole-stage code generation.
 
-    It does so where an expression cannot be generated; `transform` is one. The branch that holds it is never taken,
-    for no length is negative, which Spark's optimizer does not know.
+    Spark does so for an expression for which it cannot generate code; `transform` is one. The branch that contains it
+    is never taken, because no length is negative, which Spark's optimizer does not know.
 
     Args:
-        value: what is wanted.
-        kind: its type.
-        witness: text that is part of the same projection, or of its input, so that it costs nothing to look at.
+        value: The value.
+        kind: Its type.
+        witness: Text in the same projection, or in its input, so that reading it is free.
     """
     never = f.octet_length(witness) < 0
     interpreted = f.transform(f.array(witness), lambda _: f.lit(None).cast(kind))[0]

@@ -1,4 +1,4 @@
-"""One table: which PostgreSQL type a Spark type becomes, and into which others it fits."""
+"""Maps Spark types to PostgreSQL types: which type a new column gets, and which existing types accept the values."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TEXT_CATEGORY = "S"
 
 @dataclass(frozen=True)
 class ColumnType:
-    """What a Spark type becomes.
+    """The PostgreSQL type for a Spark type.
 
     Attributes:
-        name: the type of a column that is made for it, as SQL writes it.
-        base: pg_type's name of the same.
-        takers: pg_type's names of the types that take its values, beside text.
+        name: The type of a new column, as SQL writes it.
+        base: pg_type's name of the same type.
+        takers: pg_type's names of the types that accept the values, in addition to text.
     """
 
     name: str
@@ -33,8 +33,8 @@ class ColumnType:
     takers: frozenset[str]
 
 
-# A fraction does not go into an integer, nor a moment into a date: that loses something in every row.
-# Numbers of another width do: what overflows is refused by the server, by column.
+# A fraction does not go into an integer, nor a timestamp into a date: that would lose something in every row. Numbers
+# of another width do: the server rejects what overflows, and names the column.
 _COLUMN_TYPES: dict[type[t.DataType], ColumnType] = {
     t.BooleanType: ColumnType("boolean", "bool", frozenset({"bool"})),
     t.ByteType: ColumnType("smallint", "int2", _INTEGERS),
@@ -58,18 +58,18 @@ if hasattr(t, "TimeType"):  # Spark 4.1
     _COLUMN_TYPES[t.TimeType] = ColumnType("time without time zone", "time", frozenset({"time"}))
 
 NO_TEXT = (t.BinaryType, t.StructType, t.MapType)
-"""Types of which text is not one obvious form."""
+"""Types without an obvious text form."""
 
 
 def is_string(spark_type: t.DataType) -> bool:
-    """Whether values are text, of whatever length."""
+    """Return whether values are text, of any length."""
     return isinstance(spark_type, (t.StringType, t.CharType, t.VarcharType))
 
 
 def by_bytes(spark_type: t.DataType) -> t.DataType:
-    """The same type with Spark 4's collations left out, however deep.
+    """Return the type without Spark 4's collations, at any depth.
 
-    Where a string has one, `replace`, `contains` and `instr` follow it, and take other characters for the same.
+    In a string with a collation, `replace`, `contains` and `instr` follow it, and treat different characters as equal.
     """
     if isinstance(spark_type, t.ArrayType):
         return t.ArrayType(by_bytes(spark_type.elementType), spark_type.containsNull)
@@ -85,7 +85,7 @@ _BY_BYTES = "UTF8_BINARY"
 
 
 def unfit_for_json(spark_type: t.DataType) -> list[str]:
-    """What of a type JSON cannot hold without loss, however deep: fields of the same name, keys without a text."""
+    """Return what in a type JSON cannot represent exactly, at any depth: fields of one name, keys without a text."""
     if isinstance(spark_type, t.ArrayType):
         return unfit_for_json(spark_type.elementType)
     if isinstance(spark_type, t.MapType):
@@ -108,14 +108,14 @@ def _is_variant(spark_type: t.DataType) -> bool:
 
 
 def innermost(spark_type: t.DataType) -> t.DataType:
-    """The type of an array's elements, however deep, or the type itself."""
+    """Return the type of an array's elements, at any depth, or the type itself."""
     while isinstance(spark_type, t.ArrayType):
         spark_type = spark_type.elementType
     return spark_type
 
 
 def column_type(spark_type: t.DataType) -> ColumnType | None:
-    """What a type that is no array becomes, or None where PostgreSQL has nothing like it."""
+    """Return the PostgreSQL type for a type that is not an array, or None if there is none."""
     if is_string(spark_type):
         return ColumnType("text", "text", frozenset())
     if isinstance(spark_type, t.DecimalType):
@@ -125,7 +125,7 @@ def column_type(spark_type: t.DataType) -> ColumnType | None:
 
 
 def new_column(name: str, spark_type: t.DataType) -> Column | None:
-    """The column that is made for a Spark type, or None where there is none. PostgreSQL's arrays have any depth."""
+    """Return the new column for a Spark type, or None if there is no type. PostgreSQL's arrays have any depth."""
     made = column_type(innermost(spark_type))
     if made is None:
         return None
@@ -136,9 +136,9 @@ def new_column(name: str, spark_type: t.DataType) -> Column | None:
 
 
 def fits(spark_type: t.DataType, column: Column) -> bool:
-    """Whether values of a Spark type can go into a column that exists.
+    """Return whether values of a Spark type can go into an existing column.
 
-    A string goes into every type, as the server reads it; every scalar goes into text.
+    A string goes into every type, which the server parses; every scalar goes into text.
     """
     if is_string(spark_type) or isinstance(spark_type, t.NullType):
         return True
