@@ -68,7 +68,7 @@ URL = "https://secretsmanager.eu-west-1.amazonaws.com/"
             "an interface endpoint for com.amazonaws.eu-west-1.secretsman",
         ),
         (botocore.ReadTimeoutError(endpoint_url=URL), "or a route through a NAT gateway"),
-        (botocore.EndpointConnectionError(endpoint_url=URL), "lets the job in at port 443"),
+        (botocore.EndpointConnectionError(endpoint_url=URL), "admits the job at port 443"),
         (botocore.SSLError(endpoint_url=URL, error="self-signed"), "AWS_CA_BUNDLE"),
         (botocore.NoCredentialsError(), "On EMR they are the job's execution role's"),
         (botocore.ProfileNotFound(profile="x"), "give AWS_PROFILE"),
