@@ -79,7 +79,7 @@ def test_an_index_that_carries_other_columns_along_serves(session: Session) -> N
 def test_a_key_twice_in_the_data_is_counted_and_not_shown(keyed: Session) -> None:
     with pytest.raises(LoadError) as caught:
         load(keyed, UPSERT, [(77, "x"), (77, "y"), (78, "x"), (78, "y"), (78, "z"), (5, "x")])
-    assert "2 keys (a) stand more than once in the data, in 5 rows. Give --dedupe-order" in str(caught.value)
+    assert "2 keys (a) occur more than once in the data, in 5 rows. Give --dedupe-order" in str(caught.value)
     assert "77" not in str(caught.value)
     assert rows_of(keyed) == [[1, "old", 1], [2, "old", 2]]
 
@@ -199,7 +199,7 @@ def test_a_new_table_gets_the_keys_as_its_primary_key(session: Session, mode: st
 
 
 def test_a_key_twice_in_the_data_of_a_new_table_is_told_too(session: Session) -> None:
-    with pytest.raises(LoadError, match=r"1 keys .* stand more than once"):
+    with pytest.raises(LoadError, match=r"1 keys .* occur more than once"):
         load(session, UPSERT, [(1, "x"), (1, "y")], ("integer", "text"))
     assert session.run("SELECT to_regclass('t')") == [[None]]
 

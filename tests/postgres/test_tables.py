@@ -70,7 +70,7 @@ def test_what_a_trigger_may_fill_need_not_be_brought(session: Session, on: str) 
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        ("CREATE MATERIALIZED VIEW x AS SELECT 1 AS a", "a materialised view"),
+        ("CREATE MATERIALIZED VIEW x AS SELECT 1 AS a", "a materialized view"),
         ("CREATE TABLE t (a int); CREATE INDEX x ON t (a)", "an index"),
         ("CREATE TABLE t (a int) PARTITION BY LIST (a); CREATE INDEX x ON t (a)", "an index"),
         ("CREATE SEQUENCE x", "a sequence"),
@@ -79,7 +79,7 @@ def test_what_a_trigger_may_fill_need_not_be_brought(session: Session, on: str) 
 )
 def test_what_takes_no_rows_is_no_target(session: Session, make: str, what: str) -> None:
     session.run(make)
-    with pytest.raises(UsageError, match=f"public.x is {what}, and takes no rows"):
+    with pytest.raises(UsageError, match=f"public.x is {what}, and cannot store rows"):
         find_target(session, TableName("x"), create=True)
 
 

@@ -59,7 +59,7 @@ class StreamCommitter(DataSourceStreamWriter):
         """Publish the batch, unless it was published before. Statistics are left to autovacuum."""
         stage = _stage_of(messages)
         if stage is None:
-            raise LoadError("Spark commits a batch, and has no word of its parts.", "Nothing was written. Start again.")
+            raise LoadError("Spark committed a batch without any message.", "Nothing was written. Start again.")
         stage.publish(self.destination, f"{self.stream}/{batchId}", messages, analyzed=False)
 
     def abort(self, messages: Sequence[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803 - Spark's

@@ -108,7 +108,7 @@ class Stage:
         """
         receipts = [message.receipt for message in messages if isinstance(message, Staged)]
         if len(receipts) != len(messages):
-            raise LoadError("Spark commits, and has no word of a part.", "Nothing was written. Write again.")
+            raise LoadError("Spark committed without the message of a part.", "Nothing was written. Write again.")
         driver = destination.driver
         with driver.connect() as session:
             published = publish_once(driver, session, self.target.plan(load_id, self.names, receipts))

@@ -49,13 +49,13 @@ def parse_order(text: str) -> tuple[OrderBy, ...]:
     order: list[OrderBy] = []
     position = 0
     while position < len(text) or not order:
-        found = _ORDER.match(text, position)
-        if found is None or found.end() == position or (found.end() == len(text) and text.rstrip().endswith(",")):
+        item = _ORDER.match(text, position)
+        if item is None or item.end() == position or (item.end() == len(text) and text.rstrip().endswith(",")):
             raise UsageError(f"{text!r} is not an order.", "Write, for example: updated_at desc nulls last, id")
-        name = found["quoted"].replace('""', '"') if found["quoted"] else found["name"]
-        nulls = found["nulls"].lower() == "first" if found["nulls"] else None
-        order.append(OrderBy(name, (found["direction"] or "").lower() == "desc", nulls))
-        position = found.end()
+        name = item["quoted"].replace('""', '"') if item["quoted"] else item["name"]
+        nulls = item["nulls"].lower() == "first" if item["nulls"] else None
+        order.append(OrderBy(name, (item["direction"] or "").lower() == "desc", nulls))
+        position = item.end()
     return tuple(order)
 
 

@@ -236,7 +236,7 @@ def _report_repeated_keys(session: Session, plan: PublishPlan) -> None:
         [[keys, rows]] = session.run(plan.move.repeated_keys(plan.staging.rows))
         if keys:
             raise LoadError(
-                f"{keys} keys ({', '.join(plan.move.keys)}) stand more than once in the data, in {rows} rows.",
+                f"{keys} keys ({', '.join(plan.move.keys)}) occur more than once in the data, in {rows} rows.",
                 "Give --dedupe-order 'column desc' to keep the first of each.",
             )
 

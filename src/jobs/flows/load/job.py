@@ -179,7 +179,7 @@ def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
         verify.check_target(session, table)
     row = verify.row_text(session, target.columns, [form_of(match) for match in target.matches])
     if row.not_compared:
-        logger.warning("Not verified but for NULLs: %s.", ", ".join(row.not_compared))
+        logger.warning("Only the NULLs of these columns are verified: %s.", ", ".join(row.not_compared))
     return row
 
 

@@ -68,7 +68,9 @@ def find_table(session: Session, name: TableName, create: bool) -> Table | None:
     table = tables.find_table(session, name)
     if table is not None and table.kind not in _TAKES_ROWS:
         what = _OTHER_KINDS.get(table.kind, "no table")
-        raise UsageError(f"{table.name} is {what}, and takes no rows.", "Name a table, or a view that can be updated.")
+        raise UsageError(
+            f"{table.name} is {what}, and cannot store rows.", "Name a table, or a view that can be updated."
+        )
     if table is None and not create:
         raise UsageError(f"There is no table {name}.", "Create it first, or give --create.")
     if table is None:
@@ -82,7 +84,7 @@ _TAKES_ROWS = ("r", "p", "v", "f")
 """The relkinds in pg_class of a table, partitioned table, view and foreign table."""
 
 _OTHER_KINDS = {
-    "m": "a materialised view",
+    "m": "a materialized view",
     "i": "an index",
     "I": "an index",
     "S": "a sequence",
