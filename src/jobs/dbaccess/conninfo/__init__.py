@@ -1,1 +1,1 @@
-"""Where a connection's settings come from: flags, variables, files, URIs, Airflow. `resolve` settles which counts."""
+"""The settings of a connection, from flags, variables, files, URIs and Airflow, by one order of precedence."""

@@ -1,4 +1,4 @@
-"""Airflow's connections, as URI and as JSON, read by Airflow's own rules.
+"""Parses Airflow connections, as URI and as JSON, by Airflow's own rules.
 
 https://airflow.apache.org/docs/apache-airflow/stable/howto/connection.html
 """
@@ -13,7 +13,7 @@ from jobs.dbaccess.errors import UsageError
 
 CONNECTION_TYPES = ("postgres", "postgresql")
 
-# What the hook of Airflow's provider keeps for itself, and does not hand to the driver.
+# Extras that the hook of Airflow's provider uses itself, and does not pass to the driver.
 _HOOKS_OWN = frozenset(
     {
         "aws_conn_id",
@@ -25,30 +25,30 @@ _HOOKS_OWN = frozenset(
         "workgroup-name",
     }
 )
-# What would make it log in by other means than the password.
+# Extras that select another kind of login than by password.
 _OTHER_LOGINS = ("iam", "redshift", "redshift-serverless")
 
 _JSON_FIELDS = frozenset(
     {"conn_type", "login", "password", "host", "port", "schema", "extra", "description", "conn_id", "team_name"}
 )
-# Airflow's name -> libpq's.
+# Airflow's name -> libpq's name.
 _NAMES = {"login": "user", "password": "password", "host": "host", "port": "port", "schema": "dbname"}
 
 
 def variable_of(connection_id: str) -> str:
-    """The environment variable that holds a connection."""
+    """Return the environment variable of a connection."""
     return f"AIRFLOW_CONN_{connection_id.upper()}"
 
 
 def read_connection(value: str, origin: str) -> dict[str, str]:
-    """The parameters that a connection states, under libpq's names.
+    """Return the parameters of a connection, under libpq's names.
 
     Args:
-        value: the variable's text: JSON where it begins with "{", else a URI.
-        origin: the variable's name, for errors. They do not show the value, for it holds a password.
+        value: The variable's text: JSON if it begins with "{", otherwise a URI.
+        origin: The variable's name, for errors. They do not show the value, which may contain a password.
 
     Raises:
-        UsageError: it is neither, not one for PostgreSQL, or wants another login than by password.
+        UsageError: It is neither, is not for PostgreSQL, or requires another login than by password.
     """
     text = value.strip()
     stated, extra = _read_json(text, origin) if text.startswith("{") else _read_uri(text, origin)
@@ -73,7 +73,7 @@ def _check_type(connection_type: str, origin: str) -> None:
 def _read_json(text: str, origin: str) -> tuple[dict[str, str], Mapping[str, object]]:
     try:
         fields = json.loads(text)
-    except (ValueError, RecursionError):  # the latter of what is nested too deep
+    except (ValueError, RecursionError):  # the latter for JSON that is nested too deep
         raise UsageError(f"{origin} begins with a brace and is not JSON.", "Correct it.") from None
     unknown = sorted(set(fields) - _JSON_FIELDS) if isinstance(fields, dict) else ["no object"]
     if unknown:
@@ -86,7 +86,7 @@ def _read_json(text: str, origin: str) -> tuple[dict[str, str], Mapping[str, obj
 
 
 def _extra(extra: object, origin: str) -> Mapping[str, object]:
-    """Extras as an object, or as a string that holds one."""
+    """Return extras from an object, or from a string that contains one."""
     if isinstance(extra, str) and extra.strip():
         try:
             extra = json.loads(extra)
@@ -100,7 +100,7 @@ def _extra(extra: object, origin: str) -> Mapping[str, object]:
 
 
 def _read_uri(text: str, origin: str) -> tuple[dict[str, str], Mapping[str, object]]:
-    """Airflow's URI: not libpq's, for extras may hide in `__extra__`, and the host is in lower case."""
+    """Parse Airflow's URI. It differs from libpq's: extras may be in `__extra__`, and the host is in lower case."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -119,13 +119,13 @@ def _read_uri(text: str, origin: str) -> tuple[dict[str, str], Mapping[str, obje
 
 
 def _host(netloc: str, hostname: str | None) -> str:
-    """The host, escaped as it stands; a socket's path keeps its case, as in Airflow."""
+    """Return the host, still escaped. The path of a socket keeps its case, as in Airflow."""
     exact = netloc.rpartition("@")[2].rpartition(":")[0] or netloc.rpartition("@")[2]
     return exact if "/" in unquote(exact) else hostname or ""
 
 
 def _as_text(item: object, name: str, origin: str) -> str:
-    """A JSON value as libpq would have it written."""
+    """Return a JSON value as libpq writes it."""
     if isinstance(item, bool):
         return str(int(item))
     if isinstance(item, (str, int, float)):

@@ -1,4 +1,4 @@
-"""libpq's connection parameters: which are known here, and how each one's text becomes a value.
+"""libpq's connection parameters: the supported ones, and how each text becomes a value.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
@@ -14,7 +14,7 @@ from jobs.dbaccess.errors import UsageError
 T = TypeVar("T")
 Parser = Callable[[str], T]
 
-# Parameter -> libpq's environment variable for it.
+# Parameter -> libpq's environment variable.
 VARIABLES: Mapping[str, str] = {
     "host": "PGHOST",
     "hostaddr": "PGHOSTADDR",
@@ -44,7 +44,7 @@ SUPPORTED = frozenset(
         "tcp_user_timeout",
         "client_encoding",
         "fallback_application_name",
-        # Server settings, which libpq takes inside `options` only.
+        # Server settings, which libpq accepts only inside `options`.
         "search_path",
         "statement_timeout",
         "lock_timeout",
@@ -52,9 +52,9 @@ SUPPORTED = frozenset(
 )
 
 STARTUP = ("search_path", "statement_timeout", "lock_timeout")
-"""Server settings that may be given like parameters."""
+"""Server settings that can be given like parameters."""
 
-# Parameters of libpq that change nothing here with these values, and cannot be honoured with others.
+# Parameters of libpq that have no effect here with these values, and cannot be supported with others.
 HARMLESS: Mapping[str, frozenset[str]] = {
     "channel_binding": frozenset({"prefer"}),
     "client_encoding": frozenset({"auto", "utf8", "utf-8", "unicode"}),
@@ -67,10 +67,10 @@ HARMLESS: Mapping[str, frozenset[str]] = {
 
 
 def check_names(stated: Mapping[str, str], origin: str) -> dict[str, str]:
-    """The parameters without those that change nothing.
+    """Return the parameters without those that have no effect.
 
     Raises:
-        UsageError: one is not known, or asks for what is not supported here.
+        UsageError: A parameter is unknown, or requests something that is not supported.
     """
     kept = {name: text for name, text in stated.items() if text.lower() not in HARMLESS.get(name, frozenset())}
     unknown = sorted(name for name in kept if name not in SUPPORTED - set(HARMLESS))
@@ -83,7 +83,7 @@ def check_names(stated: Mapping[str, str], origin: str) -> dict[str, str]:
 
 
 def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    """A parser that takes these words alone."""
+    """Return a parser that accepts only these words."""
 
     def parse(text: str) -> str:
         if text not in choices:
@@ -94,11 +94,11 @@ def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    """A parser that takes a decimal number within bounds."""
+    """Return a parser that accepts a decimal number within limits."""
 
     def parse(text: str) -> int:
         digits = text.strip()
-        is_short = len(digits) <= len(str(highest))  # int() takes no more than 4,300 of them
+        is_short = len(digits) <= len(str(highest))  # int() accepts at most 4,300 of them
         if not (digits.isascii() and digits.isdigit() and is_short and lowest <= int(digits) <= highest):
             raise ValueError(f"must be a whole number from {lowest} to {highest}")
         return int(digits)
@@ -115,10 +115,10 @@ flag = one_of(("0", "1"))
 
 
 def parsed(name: str, text: str, origin: str, parse: Parser[T]) -> T:
-    """A parameter's value.
+    """Return a parameter's value.
 
     Raises:
-        UsageError: the text is not one of the parameter's values; it is shown, for none of these is a secret.
+        UsageError: The text is not a valid value. It is shown, because none of these is a secret.
     """
     try:
         return parse(text)
@@ -127,10 +127,10 @@ def parsed(name: str, text: str, origin: str, parse: Parser[T]) -> T:
 
 
 def startup_options(text: str) -> dict[str, str]:
-    r"""The server settings in libpq's `options`: `-c name=value --name=value`, with `\ ` for a space.
+    r"""Return the server settings in libpq's `options`: `-c name=value --name=value`, with `\ ` for a space.
 
     Raises:
-        ValueError: something else stands there.
+        ValueError: The text contains something else.
     """
     words = [word.replace("\0", " ") for word in text.replace("\\\\", "\1").replace("\\ ", "\0").split()]
     words = [word.replace("\1", "\\") for word in words]

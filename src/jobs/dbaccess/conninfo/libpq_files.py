@@ -19,17 +19,17 @@ _PASSWORD_LINE = re.compile(rf"{_FIELD}:{_FIELD}:{_FIELD}:{_FIELD}:{_FIELD}(?::.
 
 
 def service_files(environ: Mapping[str, str]) -> list[Path]:
-    """Where libpq looks for a service: PGSERVICEFILE or ~/.pg_service.conf, then PGSYSCONFDIR."""
+    """Return where libpq looks for a service: PGSERVICEFILE or ~/.pg_service.conf, then PGSYSCONFDIR."""
     first = environ.get("PGSERVICEFILE") or _home(environ, ".pg_service.conf")
     system = environ.get("PGSYSCONFDIR")
     return [Path(path) for path in (first, f"{system}/pg_service.conf" if system else "") if path]
 
 
 def find_service(name: str, files: Iterable[Path]) -> tuple[dict[str, str], Path]:
-    """The parameters of a service, from the first file that has it, and that file.
+    """Return the parameters of a service from the first file that contains it, and that file.
 
     Raises:
-        UsageError: no file has it, or one cannot be read.
+        UsageError: No file contains it, or one cannot be read.
     """
     looked_at = []
     for path in files:
@@ -45,7 +45,7 @@ def find_service(name: str, files: Iterable[Path]) -> tuple[dict[str, str], Path
 
 
 def read_service(text: str, name: str, origin: str) -> dict[str, str] | None:
-    """The parameters in the section of a name, or None where there is no such section. The first one counts.
+    """Return the parameters in the section of a name, or None if there is no such section. The first one counts.
 
     https://www.postgresql.org/docs/current/libpq-pgservice.html
     """
@@ -67,12 +67,12 @@ def read_service(text: str, name: str, origin: str) -> dict[str, str] | None:
 
 
 def password_file(environ: Mapping[str, str]) -> str:
-    """Where libpq looks for passwords where no passfile is stated: ~/.pgpass."""
+    """Return where libpq looks for passwords if no passfile is given: ~/.pgpass."""
     return _home(environ, ".pgpass")
 
 
 def read_password_file(path: Path) -> str:
-    """The file's text; empty, with a warning, for one that libpq would not use: not plain, or open to others."""
+    """Return the file's text. A file that libpq would not use (not plain, or open to others) gives an empty text."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -87,23 +87,23 @@ def read_password_file(path: Path) -> str:
 
 
 def check_key_permissions(path: Path) -> None:
-    """Refuse, as libpq does, a private key that others than its owner may read (root's: than its group).
+    """Refuse, as libpq does, a private key that others than its owner can read (for root: than its group).
 
     https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-CLIENTCERT
     """
     try:
         status = path.stat()
     except OSError:
-        return  # reading it tells why
+        return  # reading it shows why
     allowed = stat.S_IRWXU | (stat.S_IRGRP if status.st_uid == 0 else 0)
     if os.name == "posix" and stat.S_IMODE(status.st_mode) & ~allowed:
         raise UsageError(f"The private key {path} is open to others.", f"Run: chmod 600 {path}")
 
 
 def find_password(text: str, login: Login) -> str | None:
-    """The password of the first line that matches `host:port:dbname:user:password`, or None.
+    """Return the password of the first line that matches `host:port:dbname:user:password`, or None.
 
-    A `*` matches anything, a backslash escapes, and a socket's directory counts as localhost.
+    A `*` matches anything, a backslash escapes, and the directory of a socket counts as localhost.
     https://www.postgresql.org/docs/current/libpq-pgpass.html
     """
     host = "localhost" if login.host.startswith("/") else login.host
@@ -128,16 +128,16 @@ def _home(environ: Mapping[str, str], name: str) -> str:
 
 
 def shown(path: Path, environ: Mapping[str, str]) -> str:
-    """A path for people, with ~ for the home."""
+    """Return a path for display, with ~ for the home directory."""
     home = environ.get("HOME")
     return f"~/{path.relative_to(home)}" if home and Path(home) in path.parents else str(path)
 
 
 def read(path: Path) -> str:
-    """A file's text.
+    """Return a file's text.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: It cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8")

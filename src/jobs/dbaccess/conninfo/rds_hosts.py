@@ -1,4 +1,4 @@
-"""Hosts of RDS and Aurora: which names are theirs, and the AWS region that such a name states."""
+"""Hosts of RDS and Aurora: how to recognize their names, and the AWS region in a name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _HOST_WITH_REGION = re.compile(rf".*\.([a-z]+(?:-[a-z]+)+-\d+){_SUFFIX}", re.IGN
 
 
 def is_rds(host: str) -> bool:
-    """Whether a host is one of RDS or Aurora. Their certificate authorities are Amazon's, and in no system."""
+    """Return whether a host belongs to RDS or Aurora. Systems do not trust their certificate authorities, Amazon's."""
     return _HOST.fullmatch(host) is not None
 
 
 def region_of_host(host: str) -> str:
-    """The AWS region in a host's name; empty for a host that is not one of RDS or Aurora."""
+    """Return the AWS region in a host's name; empty if the host does not belong to RDS or Aurora."""
     match = _HOST_WITH_REGION.fullmatch(host)
     return match[1].lower() if match else ""

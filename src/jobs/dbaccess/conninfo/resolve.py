@@ -1,4 +1,4 @@
-"""From what the sources state to the settings of a connection, and to the table that shows where each came from."""
+"""Combines the sources to the settings of a connection, and to a table that shows the origin of each value."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from jobs.dbaccess.errors import UsageError
 
 @dataclass(frozen=True)
 class Resolved:
-    """Settings, and the origin of each value of theirs."""
+    """Settings, and the origin of each of their values."""
 
     settings: Settings
     values: Mapping[str, Value]
 
     def table(self) -> str:
-        """Values and origins, aligned; secrets masked."""
+        """Return values and origins as a table. Secrets are masked."""
         rows = [("parameter", "value", "from")]
         rows += [(name, value.shown(name), value.origin) for name, value in sorted(self.values.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(2)]
@@ -41,14 +41,14 @@ class Resolved:
 
 
 def resolve(given: Given, environ: Mapping[str, str]) -> Resolved:
-    """Settle a connection's settings.
+    """Determine a connection's settings.
 
     Args:
-        given: what was told explicitly.
-        environ: the environment; HOME tells where libpq's files are.
+        given: What was given explicitly.
+        environ: The environment variables; HOME locates libpq's files.
 
     Raises:
-        UsageError: a value is missing or cannot be right; the message tells what was tried.
+        UsageError: A value is missing or wrong. The message lists the sources that were tried.
     """
     values = sources.gather(given, environ)
     missing = [name for name in ("dbname", "user") if name not in values]
@@ -96,7 +96,7 @@ class _Reader:
 
 
 def _servers(reader: _Reader) -> tuple[Server, ...]:
-    """The servers that lists of hosts, addresses and ports name; one port serves all hosts."""
+    """Return the servers in lists of hosts, addresses and ports. A single port applies to all hosts."""
     hosts = reader.text("host").split(",")
     addresses = reader.text("hostaddr").split(",")
     ports = reader.text("port").split(",")
@@ -124,7 +124,7 @@ def _port(text: str, reader: _Reader) -> int:
 
 
 def _defaults(values: Mapping[str, Value], servers: tuple[Server, ...], needs_tls: str) -> dict[str, Value]:
-    """What nobody stated, as far as it is worth showing."""
+    """Return the defaults that are worth showing."""
     on_rds = any(is_rds(server.host) for server in servers)
     system = values.get("sslrootcert", Value("", "")).text == SYSTEM_ROOTS
     ssl_mode = (
@@ -153,7 +153,7 @@ def _check_tls(mode: Value, needs_tls: str) -> None:
 
 
 def _tls(reader: _Reader, environ: Mapping[str, str]) -> Tls:
-    """TLS settings, the files read here, on the driver: the tasks do not have them."""
+    """Return the TLS settings. Their files are read here, on the driver, because the tasks do not have them."""
     mode = reader.read("sslmode", keywords.ssl_mode, "prefer")
     roots: Pem | str | None
     if reader.text("sslrootcert") == SYSTEM_ROOTS:
@@ -173,7 +173,7 @@ def _tls(reader: _Reader, environ: Mapping[str, str]) -> Tls:
 
 
 def _pem(name: str, default: str, reader: _Reader, environ: Mapping[str, str]) -> Pem | None:
-    """A file that was named, else libpq's own in ~/.postgresql where it is there."""
+    """Return the text of a file that was given, or else of libpq's own in ~/.postgresql if it exists."""
     home = environ.get("HOME")
     if reader.text(name):
         path = Path(reader.text(name))
@@ -210,7 +210,7 @@ def _timeouts(reader: _Reader) -> Timeouts:
 def _password(
     given: Given, values: Mapping[str, Value], settings: Settings, environ: Mapping[str, str]
 ) -> tuple[PasswordSource | None, str]:
-    """The password, and where it came from when that is not among the values."""
+    """Return the password, and its origin if it is not among the values."""
     if given.credentials is not None:
         return given.credentials.password, given.credentials.origin
     if "password" in values:

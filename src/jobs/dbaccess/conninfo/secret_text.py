@@ -1,6 +1,6 @@
-"""Passwords that something else keeps, AWS for one: what a stored text states, and asking for it anew.
+"""Passwords in a secret store such as AWS's: parsing a stored text, and reading it again.
 
-What keeps it is a callable that gives the text, newest first; where that comes from is not known here.
+The store is a callable that yields the text, newest first. This module does not know what is behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jobs.dbaccess.conninfo.settings import Login
 from jobs.dbaccess.errors import UsageError
 
 Texts = Callable[[], Iterable[str]]
-"""Gives a stored text as it is now, then as it was before, as far as it is kept. Picklable."""
+"""Yields a stored text: the current one, then previous ones, as far as they are kept. Picklable."""
 
 # libpq's name -> the keys in use for it, the strongest first, as `_plain` writes them. The first ones are those of AWS:
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
@@ -29,7 +29,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 URL_KEYS = ("url", "uri", "databaseurl", "connectionstring")
 
 ENGINES = ("postgres", "postgresql", "aurora-postgresql")
-"""What AWS's secrets call PostgreSQL."""
+"""The names of PostgreSQL in AWS's secrets."""
 
 _OTHER_URL = re.compile(r"[a-z][a-z0-9+.-]*(:[a-z]+)?://", re.IGNORECASE)
 _BRACES = re.compile(r"\s*\{.*\}\s*", re.DOTALL)
@@ -38,20 +38,20 @@ _HOST_AND_PORT = re.compile(r"([^:]+):(\d+)")
 
 @dataclass(frozen=True)
 class StoredPassword:
-    """A password that is read for each connection: once it was rotated, the next connection has the new one.
+    """A password that is read for each connection: after a rotation, the next connection uses the new one.
 
     Attributes:
-        origin: who keeps it, for errors.
+        origin: The name of the secret, for errors.
     """
 
     origin: str
     texts: Texts
 
     def __call__(self, login: Login) -> str:
-        """The password for a login.
+        """Return the password for a login.
 
         Raises:
-            UsageError: what is stored is for another user, or holds no password.
+            UsageError: The stored text is for another user, or contains no password.
         """
         others = []
         for text in self.texts():
@@ -67,19 +67,19 @@ class StoredPassword:
 
 
 def read_stored(text: str, origin: str) -> dict[str, str]:
-    """The parameters that a stored text states, under libpq's names, a password always among them.
+    """Return the parameters in a stored text, under libpq's names. They always include a password.
 
-    It may be JSON as AWS writes it or in other common spellings, an Airflow connection, a URL, or nothing but the
+    The text may be JSON as AWS writes it or in other common spellings, an Airflow connection, a URL, or only the
     password.
 
     Args:
-        text: what is stored.
-        origin: who keeps it, for errors. They name keys, and never show values.
+        text: The stored text.
+        origin: The name of the secret, for errors. They show keys, and never values.
 
     Raises:
-        UsageError: it holds no password, or is for another kind of database.
+        UsageError: It contains no password, or is for another kind of database.
     """
-    text = text.rstrip("\r\n")  # as files have it that were stored whole
+    text = text.rstrip("\r\n")  # a text that was stored from a file ends in a newline
     fields = _json_object(text, origin)
     if fields is not None:
         stated = (
@@ -98,10 +98,10 @@ def read_stored(text: str, origin: str) -> dict[str, str]:
 
 
 def _json_object(text: str, origin: str) -> dict[str, object] | None:
-    """The object that a text is in JSON; None for what is not JSON, or a word or number in it: that is a password."""
+    """Return the JSON object in a text; None for what is not JSON, or for a word or number, which is a password."""
     try:
         fields = json.loads(text)
-    except (ValueError, RecursionError):  # the latter of what is nested too deep
+    except (ValueError, RecursionError):  # the latter for JSON that is nested too deep
         if _BRACES.fullmatch(text):
             raise UsageError(f"The {origin} is in braces and is not JSON.", "Correct it.") from None
         return None
@@ -122,13 +122,13 @@ def _read_fields(fields: Mapping[str, object], origin: str) -> dict[str, str]:
         if text:
             stated[name] = text
     endpoint = _HOST_AND_PORT.fullmatch(stated.get("host", ""))
-    if endpoint:  # what Terraform calls an endpoint
+    if endpoint:  # Terraform's name for host:port
         stated = {"port": endpoint[2], **stated, "host": endpoint[1]}
     return stated
 
 
 def _plain(key: str) -> str:
-    """A key without the differences between db_name, dbName and DB-NAME."""
+    """Return a key in a form that is the same for db_name, dbName and DB-NAME."""
     return re.sub("[_-]", "", key).lower()
 
 

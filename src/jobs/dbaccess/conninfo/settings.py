@@ -1,4 +1,4 @@
-"""What a connection needs, as one frozen value that travels to the tasks. Secrets in it never show themselves."""
+"""The settings of a connection, as one frozen value that is sent to the tasks. Its representation shows no secrets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SYSTEM_ROOTS = "system"
 
 @dataclass(frozen=True)
 class Server:
-    """One place where the database may be.
+    """One possible server of the database.
 
     Attributes:
-        host: a name, an address, or a directory with a Unix socket (it begins with "/").
-        hostaddr: the address to connect to, when `host` is only the name to verify.
+        host: A name, an address, or the directory of a Unix socket (beginning with "/").
+        hostaddr: The address to connect to, if `host` is only the name to verify.
     """
 
     host: str = "localhost"
@@ -29,7 +29,7 @@ class Server:
 
     @property
     def is_local(self) -> bool:
-        """Whether nothing that goes there leaves this machine."""
+        """Return whether data sent there stays on this machine."""
         address = self.hostaddr or self.host
         return address.startswith(("/", "127.")) or address in ("localhost", "::1")
 
@@ -40,7 +40,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Login:
-    """What a password is asked for."""
+    """The login for which a password is requested."""
 
     host: str
     port: int
@@ -49,22 +49,22 @@ class Login:
 
     @property
     def region(self) -> str:
-        """The AWS region of the host; empty for a host that is not one of RDS or Aurora."""
+        """Return the AWS region of the host; empty if the host does not belong to RDS or Aurora."""
         return region_of_host(self.host)
 
 
 PasswordSource = Callable[[Login], str]
-"""Gives the password for one connection, where it is opened: so one that expires is fetched anew. Picklable."""
+"""Returns the password for one connection, where it is opened, so that one that expires is read again. Picklable."""
 
 
 @dataclass(frozen=True, repr=False)
 class StaticPassword:
-    """A password that is known already."""
+    """A password that is already known."""
 
     _text: str
 
     def __call__(self, login: Login | None = None) -> str:
-        """The password, whoever asks."""
+        """Return the password for any login."""
         del login
         return self._text
 
@@ -74,12 +74,12 @@ class StaticPassword:
 
 @dataclass(frozen=True, repr=False)
 class PasswordByServer:
-    """Passwords that a password file has for some of several servers."""
+    """Passwords from a password file for some of several servers."""
 
     _texts: tuple[tuple[str, int, str], ...]
 
     def __call__(self, login: Login) -> str:
-        """The password for the login's server, or an empty one."""
+        """Return the password for the login's server, or an empty one."""
         return next((text for host, port, text in self._texts if (host, port) == (login.host, login.port)), "")
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class PasswordByServer:
 
 @dataclass(frozen=True, repr=False)
 class Pem:
-    """The text of a file in PEM format. It travels to the tasks, which do not have the driver's files."""
+    """The text of a file in PEM format. It is sent to the tasks, which do not have the driver's files."""
 
     path: str
     text: str
@@ -99,13 +99,13 @@ class Pem:
 
 @dataclass(frozen=True)
 class Tls:
-    """How the connection is to be secured; the meanings are libpq's.
+    """How the connection is secured, with libpq's meanings.
 
     Attributes:
-        mode: one of SSL_MODES.
-        roots: the certificate authorities to trust: a file's, SYSTEM_ROOTS, or None for what fits the host.
-        certificate: our own certificate, with `key`, where the server wants one.
-        key_password: of `key`, where it is encrypted.
+        mode: One of SSL_MODES.
+        roots: The trusted certificate authorities: those of a file, SYSTEM_ROOTS, or None for what fits the host.
+        certificate: Our own certificate, with `key`, if the server requires one.
+        key_password: The password of `key`, if it is encrypted.
     """
 
     mode: str = "prefer"
@@ -117,15 +117,16 @@ class Tls:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long to wait for a connection, and how to notice that one is dead.
+    """How long to wait for a connection, and how to detect a dead one.
 
     Attributes:
-        connect_timeout: seconds for one attempt at one server: network, TLS and login.
-        deadline: seconds for all attempts together, while failures are of a kind that passes.
-        keepalive: whether idle connections are probed.
-        idle, interval, count: seconds of silence before the first probe, between probes, and probes until
-            the connection counts as dead.
-        user_timeout: seconds that sent data may stay unacknowledged (Linux's TCP_USER_TIMEOUT).
+        connect_timeout: Seconds for one attempt at one server: network, TLS and login.
+        deadline: Seconds for all attempts together, as long as the failures may be temporary.
+        keepalive: Whether idle connections are probed.
+        idle, interval, count: Seconds without data before the first probe, seconds between probes, and the number of
+        probes
+            after which the connection counts as dead.
+        user_timeout: Seconds that sent data may remain unacknowledged (Linux's TCP_USER_TIMEOUT).
     """
 
     connect_timeout: float = 15.0
@@ -139,13 +140,13 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where, as whom and how to connect.
+    """Where to connect, as whom, and how.
 
     Attributes:
-        servers: tried in turn.
-        target_session_attrs: one of SESSION_ATTRS: what the session must be able to do.
-        startup: server settings for the session, such as statement_timeout.
-        login_hint: what to check when the server refuses the login, where that is not the usual.
+        servers: Tried in order.
+        target_session_attrs: One of SESSION_ATTRS: what the session must be capable of.
+        startup: Server settings for the session, such as statement_timeout.
+        login_hint: What to check if the server rejects the login; empty for the usual hint.
     """
 
     dbname: str
@@ -160,10 +161,10 @@ class Settings:
     login_hint: str = ""
 
     def at(self, server: Server) -> Settings:
-        """The same for one server alone, such as the one that knows a snapshot."""
+        """Return the settings for only one server, such as the one that holds a snapshot."""
         return replace(self, servers=(server,), target_session_attrs="any")
 
     @property
     def address(self) -> str:
-        """The database's identity for logs and errors: no user, no password."""
+        """Return the database's identity for logs and errors, without user and password."""
         return f"{','.join(map(str, self.servers))}/{self.dbname}"

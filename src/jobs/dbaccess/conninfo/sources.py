@@ -1,15 +1,15 @@
-"""Which source states which value of a connection: one precedence, and each value remembers where it came from.
+"""The sources of a connection: one order of precedence, in which each value keeps its origin.
 
     1. single values given explicitly                  --host, --port, --dbname, --user, --sslmode, ...; and the
                                                        password of --secret-id, --ssm-parameter or --iam-auth
-    2. one whole connection, the first that is named   --database-url, --connection, --service,
+    2. one complete connection, the first that is set  --database-url, --connection, --service,
                                                        else DATABASE_URL, else PGSERVICE
     3. libpq's environment variables                   PGHOST, PGPORT, ...
-    4. what the secret or parameter states beside      host, port, dbname, user
+    4. the secret or parameter, beside its password    host, port, dbname, user
     5. the password file                               PGPASSFILE, else ~/.pgpass
     6. defaults
 
-Of 2, one connection counts: those that are not chosen are not even read, so that the parts of two never mix.
+Source 2 is one connection: the others are not even read, so that parts of two never mix.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ SECRETS = ("password", "sslpassword")
 
 @dataclass(frozen=True)
 class Credentials:
-    """A password that is read or signed for each connection, and what its secret store states beside it.
+    """A password that is read or signed for each connection, and the other parameters of its secret store.
 
     Attributes:
-        origin: the flag or the stored text that it comes from.
-        stated: other parameters, under libpq's names; None where there is nothing that might state them.
-        hint: what to check when the server refuses the login.
-        needs_tls: whether the password must not travel in plain text, whatever the server is.
+        origin: The flag or the stored text from which it comes.
+        stated: Other parameters, under libpq's names; None if the store cannot contain any.
+        hint: What to check if the server rejects the login.
+        needs_tls: Whether the password must not be sent in plain text, to any server.
     """
 
     origin: str
@@ -48,12 +48,12 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Given:
-    """What a job was told explicitly about its connection.
+    """What was given explicitly about a connection.
 
     Attributes:
-        values: single values, under libpq's names.
-        url, connection, service: at most one of these: a whole connection.
-        credentials: a password from elsewhere; it counts before all others.
+        values: Single values, under libpq's names.
+        url, connection, service: At most one of these: a complete connection.
+        credentials: A password from a secret store. It precedes all others.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -65,13 +65,13 @@ class Given:
 
 @dataclass(frozen=True, repr=False)
 class Value:
-    """A parameter's text, and who stated it."""
+    """A parameter's text and its origin."""
 
     text: str
     origin: str
 
     def shown(self, name: str) -> str:
-        """The text for people, masked where it is a secret."""
+        """Return the text for display, masked if it is a secret."""
         return MASK if name in SECRETS else self.text
 
     def __repr__(self) -> str:
@@ -79,10 +79,10 @@ class Value:
 
 
 def gather(given: Given, environ: Mapping[str, str]) -> dict[str, Value]:
-    """Every parameter that a source states, from the strongest source that does.
+    """Return every parameter from the strongest source that states it.
 
     Raises:
-        UsageError: a source is missing or cannot be read, or two whole connections were given.
+        UsageError: A source is missing or cannot be read, or two complete connections were given.
     """
     gathered: dict[str, Value] = {}
     for source in _precedence(given, environ):
@@ -94,7 +94,7 @@ def gather(given: Given, environ: Mapping[str, str]) -> dict[str, Value]:
 
 
 def tried(given: Given, environ: Mapping[str, str], names: Sequence[str]) -> str:
-    """The sources that were read for values that are missing, for the error."""
+    """Return the sources that were read for missing values, for the error."""
     return ", ".join(place for source in _precedence(given, environ) for place in source.places(names))
 
 
@@ -104,7 +104,7 @@ def _check_text(name: str, text: str, origin: str) -> None:
 
 
 _PATHS = ("passfile", "sslrootcert", "sslcert", "sslkey")
-"""Parameters that name files, whose names may be any bytes."""
+"""Parameters that are file names, which may contain any bytes."""
 
 Stated = tuple[str, Mapping[str, str]]
 """An origin, and the parameters that it states."""
@@ -112,11 +112,11 @@ Stated = tuple[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class _Source:
-    """A step of the precedence.
+    """A step in the order of precedence.
 
     Attributes:
-        read: gives what is stated there.
-        places: where values of these names were looked for.
+        read: Returns the parameters that the source states.
+        places: Where it looks for values of these names.
     """
 
     read: Callable[[], Iterable[Stated]]
@@ -124,7 +124,7 @@ class _Source:
 
 
 def _precedence(given: Given, environ: Mapping[str, str]) -> Iterator[_Source]:
-    """The sources, the strongest first."""
+    """Return the sources, the strongest first."""
     yield _Source(
         lambda: ((f"--{name}", {name: text}) for name, text in given.values.items()),
         lambda names: (f"--{name}" for name in names),
@@ -146,12 +146,12 @@ def _precedence(given: Given, environ: Mapping[str, str]) -> Iterator[_Source]:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A way to name one whole connection.
+    """A way to name one complete connection.
 
     Attributes:
-        flag: the flag or variable.
-        named: what was given there; None where nothing was.
-        read: gives what the connection of that name states.
+        flag: The flag or variable.
+        named: Its value; None if it is not set.
+        read: Returns the parameters of the connection with that name.
     """
 
     flag: str
@@ -159,16 +159,16 @@ class _Whole:
     read: Callable[[str], Stated]
 
     def source(self, named: str) -> _Source:
-        """The connection of that name. A URL is not shown, for it may hold a password."""
+        """Return the connection with that name. A URL is not shown, because it may contain a password."""
         place = f"{self.flag} {named}" if self.flag in ("--connection", "--service") else self.flag
         return _Source(lambda: [self.read(named)], lambda _: [f"{place} (does not state it)"])
 
 
 def _whole_connection(given: Given, environ: Mapping[str, str]) -> _Source:
-    """The one connection that counts: of a flag, else of a variable.
+    """Return the one connection that counts: of a flag, or else of a variable.
 
     Raises:
-        UsageError: two flags name one each.
+        UsageError: Two flags are set.
     """
 
     def of_variable(connection_id: str) -> Stated:
@@ -201,7 +201,7 @@ def _whole_connection(given: Given, environ: Mapping[str, str]) -> _Source:
 
 
 def passfile_text(gathered: Mapping[str, Value], environ: Mapping[str, str]) -> tuple[str, str]:
-    """The password file's text and path, where no stronger source states the password."""
+    """Return the password file's text and path, if no stronger source states the password."""
     stated = gathered.get("passfile")
     path = stated.text if stated else libpq_files.password_file(environ)
     return (libpq_files.read_password_file(Path(path)), path) if path else ("", "")

@@ -1,4 +1,4 @@
-"""PostgreSQL's connection URIs, read as libpq reads them, and written.
+"""PostgreSQL's connection URIs: parsed as libpq parses them, and written.
 
     postgresql://user:password@host:5432,other:5433/dbname?sslmode=verify-full
 
@@ -16,7 +16,7 @@ from jobs.dbaccess.sql import is_text
 
 SCHEMES = ("postgresql://", "postgres://")
 
-# Each part ends where libpq ends it; a password may hold anything but "@" and "/" as it is.
+# Each part ends where libpq ends it. A password may contain anything but "@" and "/" unescaped.
 _URI = re.compile(
     r"(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?"
     r"(?P<hosts>[^/?]*)"
@@ -30,19 +30,19 @@ HINT = "Write postgresql://user@host:5432/dbname; in a part, write @ : / ? # % &
 
 
 def read_uri(uri: str, origin: str) -> dict[str, str]:
-    """The parameters that a URI states, unescaped, under libpq's names; several hosts are joined by commas.
+    """Return the parameters in a URI, unescaped, under libpq's names. Several hosts are joined by commas.
 
     Args:
-        uri: what was given.
-        origin: who gave it, for errors. They do not show the URI, for it may hold a password.
+        uri: The URI.
+        origin: Its origin, for errors. They do not show the URI, because it may contain a password.
 
     Raises:
-        UsageError: it is not such a URI.
+        UsageError: It is not such a URI.
     """
     scheme = next((scheme for scheme in SCHEMES if uri.startswith(scheme)), None)
     found = _URI.fullmatch(uri[len(scheme) :]) if scheme else None
-    # libpq takes "/" or "@" in a dbname as they are. Here they tell of a password whose "/" was not escaped, and
-    # that would be shown as host, port and dbname.
+    # libpq accepts "/" or "@" in a dbname unescaped. Here they indicate a password with an unescaped "/", parts of
+    # which would be shown as host, port and dbname.
     if found is None or re.search("[/@]", found["dbname"] or ""):
         raise UsageError(f"{origin} is not a URI of PostgreSQL.", HINT)
     stated = {name: _unescaped(found[name] or "", origin) for name in ("user", "password", "dbname")}
@@ -52,7 +52,7 @@ def read_uri(uri: str, origin: str) -> dict[str, str]:
 
 
 def states_password(uri: str) -> bool:
-    """Whether a URI holds a password. One that cannot be read counts as holding one."""
+    """Return whether a URI contains a password. One that cannot be parsed counts as containing one."""
     try:
         return "password" in read_uri(uri, "")
     except UsageError:
@@ -60,7 +60,7 @@ def states_password(uri: str) -> bool:
 
 
 def write_uri(stated: Mapping[str, str]) -> str:
-    """The URI that states these parameters."""
+    """Return the URI for these parameters."""
     query = "&".join(f"{_escaped(name)}={_escaped(text)}" for name, text in stated.items() if name not in _IN_PLACE)
     login = _escaped(stated.get("user", ""))
     if "password" in stated:
@@ -92,7 +92,7 @@ def _escaped(text: str) -> str:
 
 
 def _read_hosts(text: str, origin: str) -> dict[str, str]:
-    """`host:port,host:port`; a port list is stated when any host has one, as libpq does."""
+    """Parse `host:port,host:port`. As in libpq, a list of ports is stated if any host has one."""
     matches = [_HOST.fullmatch(part) for part in text.split(",")]
     hosts: list[str] = []
     ports: list[str] = []
@@ -111,17 +111,17 @@ def _read_query(text: str, origin: str) -> dict[str, str]:
         if not equals or "=" in value:
             raise UsageError(f"{origin} has a parameter that is not of the form name=value.", HINT)
         stated[_unescaped(name, origin)] = _unescaped(value, origin)
-    if stated.get("ssl") == "true":  # JDBC's word, which libpq takes in URIs, too; another value is not known
+    if stated.get("ssl") == "true":  # JDBC's parameter, which libpq accepts in URIs, too, with this value only
         del stated["ssl"]
         stated.setdefault("sslmode", "require")
     return stated
 
 
 def _unescaped(text: str, origin: str) -> str:
-    """Decode %XX. A plus sign is a plus sign.
+    """Decode %XX. A plus sign stands for itself.
 
     Raises:
-        UsageError: a % stands alone, or decodes to NUL or to what is not UTF-8.
+        UsageError: A % has no digits, or stands for NUL or for invalid UTF-8.
     """
     if re.search(r"%(?![0-9A-Fa-f]{2})|%00|\0", text):
         raise UsageError(f"{origin} has a % that is not followed by two hexadecimal digits, or a NUL.", HINT)

@@ -1,1 +1,1 @@
-"""Between the session and the server: sockets, TLS, and the messages of PostgreSQL's protocol, COPY's among them."""
+"""The connection to the server: sockets, TLS, and the messages of PostgreSQL's protocol, including those of COPY."""

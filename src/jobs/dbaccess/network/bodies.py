@@ -1,4 +1,4 @@
-"""The forms of messages' bodies, as the protocol has them: what is checked here, nobody needs to doubt.
+"""Checks of the bodies of messages against the protocol. Code behind these checks can rely on them.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -20,10 +20,10 @@ _UTF8_NAMES = ("utf8", "unicode")
 
 
 def check(kind: bytes, body: bytes) -> None:
-    """See that a body is formed as its kind wants it.
+    """Check that a body has the form of its message type.
 
     Raises:
-        ProtocolBroken: it is not.
+        ProtocolBroken: It does not.
     """
     is_right = _FORMS.get(kind)
     if is_right is not None and not is_right(body):
@@ -31,10 +31,10 @@ def check(kind: bytes, body: bytes) -> None:
 
 
 def rows_copied(tag: bytes) -> int:
-    """The rows that a CommandComplete of COPY tells.
+    """Return the number of rows in COPY's CommandComplete.
 
     Raises:
-        ProtocolBroken: it is another statement's.
+        ProtocolBroken: The message belongs to another statement.
     """
     found = _COPY_TAG.fullmatch(tag)
     if found is None:
@@ -43,7 +43,7 @@ def rows_copied(tag: bytes) -> int:
 
 
 def columns(body: bytes) -> int | None:
-    """How many columns a RowDescription describes, all of them in text format; None where it is not well formed."""
+    """Return the number of columns in a RowDescription, all in text format; None if it is malformed."""
     if len(body) < _COUNT.size:
         return None
     [count] = _COUNT.unpack_from(body)
@@ -60,7 +60,7 @@ def columns(body: bytes) -> int | None:
 
 
 def values(body: bytes) -> int | None:
-    """How many values a DataRow has; None where it is not well formed."""
+    """Return the number of values in a DataRow; None if it is malformed."""
     if len(body) < _COUNT.size:
         return None
     [count] = _COUNT.unpack_from(body)
@@ -77,7 +77,7 @@ def values(body: bytes) -> int | None:
 
 
 def _is_parameter(body: bytes) -> bool:
-    """A name and its value. Ours is the encoding: rows in another one would be taken for UTF-8."""
+    """Return whether a body is a name and its value. The encoding must be ours, since rows are read as UTF-8."""
     parts = body.split(b"\0")
     if len(parts) != 3 or parts[2] or not _is_utf8(body):  # noqa: PLR2004 - name, value, nothing
         return False
@@ -89,12 +89,12 @@ def _is_error(body: bytes) -> bool:
 
 
 def _is_key(body: bytes) -> bool:
-    """A process id, and a secret of 4 bytes or, in later versions of the protocol, more."""
+    """Return whether a body is a process id and a secret of 4 bytes or, in later versions of the protocol, more."""
     return len(body) >= 2 * _SIZE.size
 
 
 def _is_text_copy(body: bytes) -> bool:
-    """All columns in text format."""
+    """Return whether all columns are in text format."""
     return len(body) >= 3 and not any(body[:1] + body[3:])  # noqa: PLR2004 - format and count, then the columns'
 
 

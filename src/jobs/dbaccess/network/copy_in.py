@@ -1,7 +1,7 @@
-"""Sends rows to `COPY ... FROM STDIN`, and reads what the server says meanwhile.
+"""Sends rows to `COPY ... FROM STDIN`, and reads what the server sends meanwhile.
 
-pg8000 reads nothing before the last row is sent. A server that raises NOTICEs would wait for somebody to read them,
-while the client waits for the server to take more rows; and an error in the first row would be told after the last.
+pg8000 does not read before the last row is sent. A server that raises NOTICEs would wait until they are read, while the
+client waits until the server accepts more rows; and an error in the first row would be reported after the last.
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
 """
 
@@ -39,23 +39,23 @@ from jobs.dbaccess.network.messages import (
 from jobs.dbaccess.network.sockets import WireSocket
 
 Block = Union[bytes, bytearray, memoryview]
-"""A piece of a COPY stream: any size, cut anywhere."""
+"""A piece of a COPY stream, of any size, cut anywhere."""
 
 LARGEST = 1 << 20
-"""Bytes in a message at most: the server keeps a whole one in memory, and larger ones are no faster."""
+"""The maximum bytes of a message: the server buffers a whole message, and larger ones are not faster."""
 
 MOST_ERRORS = 2
-"""To one statement: that it failed, and that the session ends."""
+"""The answer to a statement that failed and ended the session."""
 
 
 class CopyIn:
-    """One COPY into a table, over a socket that does not wait meanwhile.
+    """One COPY into a table, over a socket that is non-blocking meanwhile.
 
     Args:
-        sock: of a connection that waits for a statement.
+        sock: The socket of a connection that is ready for a statement.
 
     Attributes:
-        ready: whether the connection waits for a statement again.
+        ready: Whether the connection is ready for a statement again.
     """
 
     def __init__(self, sock: WireSocket) -> None:
@@ -71,16 +71,16 @@ class CopyIn:
         self._rows: int | None = None
 
     def run(self, statement: str, blocks: Iterable[Block]) -> int:
-        """Send all blocks, and return the rows that the server counted.
+        """Send all blocks, and return the number of rows that the server reports.
 
-        Blocks are not asked for any more once the server has refused a row. When their source raises, the server
-        undoes the COPY, and the connection can be used on.
+        After the server has rejected a row, no more blocks are read. If their source raises, the server rolls the COPY
+        back, and the connection remains usable.
 
         Raises:
-            DatabaseError: the server's own reason, as soon as it tells.
-            ConnectionFailed: the connection broke.
-            ProtocolBroken: the server ended the COPY before it had all rows.
-            Exception: what the source raised.
+            DatabaseError: The server's own reason, as soon as it is received.
+            ConnectionFailed: The connection broke.
+            ProtocolBroken: The server ended the COPY before it had all rows.
+            Exception: An exception of the source.
         """
         self._sock.setblocking(False)
         try:
@@ -114,11 +114,11 @@ class CopyIn:
         self._wait_until(lambda: False)
 
     def _send(self, data: bytes) -> None:
-        """Send a message whole, and read whatever comes meanwhile."""
+        """Send a whole message, and read whatever arrives meanwhile."""
         rest = memoryview(data)
         with self._reason_told():
             self._hear()
-            while rest:  # also of a message to which the server no longer listens: it reads on to its end
+            while rest:  # also a message that the server ignores: it still reads to its end
                 try:
                     rest = rest[self._sock.send(rest) :]
                 except ssl.SSLWantReadError:
@@ -127,7 +127,7 @@ class CopyIn:
                     self._wait(select.POLLIN | select.POLLOUT)
 
     def _wait_until(self, done: Callable[[], bool]) -> None:
-        """Read until something has come, or the server is ready for the next statement."""
+        """Read until something has arrived, or the server is ready for the next statement."""
         with self._reason_told():
             self._hear()
             while not (self.ready or done()):
@@ -139,7 +139,7 @@ class CopyIn:
         self._hear()
 
     def _hear(self) -> None:
-        """Read all messages that have come."""
+        """Read all messages that have arrived."""
         while (heard := self._reader.next()) is not None:
             kind, body = heard
             if kind == COPY_IN and not self._takes_rows:
@@ -157,7 +157,7 @@ class CopyIn:
 
     @contextmanager
     def _reason_told(self) -> Iterator[None]:
-        """Raise what the server said last where it then hung up; else how the connection broke."""
+        """Raise the server's last error before it closed the connection, or else how the connection broke."""
         try:
             with driver_errors_translated():
                 yield

@@ -1,6 +1,6 @@
-"""Reads the rows of `COPY ... TO STDOUT` from the wire, in blocks: a step of a regular expression a row, run by C code.
+"""Reads the rows of `COPY ... TO STDOUT` in blocks, with one step of a regular expression per row, in C code.
 
-pg8000 calls Python code for each row's message, which costs more than all else that is done with the row.
+pg8000 calls Python code for the message of each row, which costs more than everything else that is done with the row.
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
 """
 
@@ -28,10 +28,10 @@ from jobs.dbaccess.network.messages import (
 )
 
 BLOCK = 1 << 21
-"""Bytes that a block has at least, unless it is the last. A row longer than this is a block of its own."""
+"""The minimum bytes of a block, except the last one. A longer row is a block of its own."""
 
-# In text format each message is one row, and a row ends in the only newline that it holds. What is not a whole row
-# matches the second branch, as an empty one: the search must not go on within it.
+# In text format, each message is one row, and a row ends in the only newline that it contains. Anything else matches
+# the second branch, as an empty row, so that the search does not continue within it.
 _ROW = re.compile(rb"d(?s:....)([^\n]*\n)|(?s:.)+")
 
 
@@ -39,13 +39,13 @@ def rows(file: BufferedRWPair, statement: str) -> Iterator[bytes]:
     """Run a COPY to STDOUT in text format, and yield its rows in blocks of whole lines.
 
     Args:
-        file: of a connection that waits for a statement, and does so again afterwards.
-        statement: of which nothing is bound.
+        file: The file of a connection that is ready for a statement. It is ready again afterwards.
+        statement: The statement, without bound values.
 
     Raises:
-        DatabaseError: the server's own reason; it may come after some rows.
-        ConnectionFailed: the connection broke.
-        ProtocolBroken: the server tells of other rows than it sent, or of none.
+        DatabaseError: The server's own reason, possibly after some rows.
+        ConnectionFailed: The connection broke.
+        ProtocolBroken: The server reports another number of rows than it sent, or none.
     """
     file.write(message(QUERY, statement.encode() + b"\0"))
     file.flush()
@@ -73,11 +73,11 @@ def rows(file: BufferedRWPair, statement: str) -> Iterator[bytes]:
 
 
 class _Answer:
-    """What the server says of a COPY beside its rows.
+    """What the server sends about a COPY in addition to its rows.
 
     Attributes:
-        has_begun: whether rows may come.
-        ended: whether the server is ready for the next statement.
+        has_begun: Whether rows may arrive.
+        ended: Whether the server is ready for the next statement.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -88,11 +88,11 @@ class _Answer:
         self._told: int | None = None
 
     def next_row(self) -> bytes:
-        """The next message's row; empty where it has none.
+        """Return the row in the next message; empty if it has none.
 
         Raises:
-            ConnectionFailed: the server hung up, and gave no reason.
-            ProtocolBroken: the message cannot come here.
+            ConnectionFailed: The server closed the connection without a reason.
+            ProtocolBroken: The message is not valid at this point.
         """
         kind, body = self._next()
         if kind == COPY_DATA and self._heard == COPY_OUT and body.find(b"\n") == len(body) - 1:
@@ -109,11 +109,11 @@ class _Answer:
         return b""
 
     def check(self, count: int) -> None:
-        """See that so many rows were all.
+        """Check that the number of rows is complete.
 
         Raises:
-            DatabaseError: the server's own reason why they are not.
-            ProtocolBroken: it told another number.
+            DatabaseError: The server's own reason why it is not.
+            ProtocolBroken: The server reported another number.
         """
         if self._failure is not None:
             raise self._failure
@@ -122,7 +122,7 @@ class _Answer:
             raise broken_protocol(f"it sent {count:,} rows, and {told}")
 
     def _next(self) -> tuple[bytes, bytes]:
-        """The next message. Where the server hangs up after an error, that is the reason."""
+        """Return the next message. If the server closes the connection after an error, the error is the reason."""
         try:
             found = self._reader.next()
         except ConnectionFailed as error:

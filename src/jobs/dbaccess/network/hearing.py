@@ -1,7 +1,7 @@
-"""What pg8000 reads of a server: whole messages, each formed as the protocol has it, in bounded number.
+"""What pg8000 reads from a server: complete messages, each of a valid form, in a limited number.
 
-pg8000 believes each length, keeps each row, and fails by whatever Python raises where a message is not what it expects.
-So it reads from a file that has read and checked the message before.
+pg8000 trusts each length, stores each row, and raises arbitrary exceptions for an unexpected message. So it reads from
+a file object that has read and checked the message before.
 """
 
 from __future__ import annotations
@@ -34,16 +34,18 @@ _STATEMENTS = (QUERY, PARSE)
 _ANSWERS = frozenset({b"1", b"2", b"3", b"I", b"t", COLUMNS, NO_COLUMNS, ROW, COMPLETE, ERROR, READY})
 
 _OF_ROW, _OF_STEP = 128, 1 << 16
-"""Bytes that count beside a message's own: what Python keeps, about, for the smallest row; and for a message of any
-other kind so much that an answer has no more than some hundreds."""
+"""Bytes that count in addition to a message's own: about what Python uses for the smallest row.
+
+For other kinds of messages it is so much that an answer has at most some hundreds.
+"""
 
 
 class DriversFile:
-    """A connection's file for pg8000.
+    """The file object of a connection for pg8000.
 
     Attributes:
-        state: what the server said of the transaction when it was last ready: I (none), T (open) or E (failed).
-        tag: what it said of the last statement that it completed.
+        state: The server's transaction status when it was last ready: I (none), T (open) or E (failed).
+        tag: The server's tag of the last statement that it completed.
     """
 
     def __init__(self, file: BufferedRWPair) -> None:
@@ -55,7 +57,7 @@ class DriversFile:
         self._begin()
 
     def _begin(self) -> None:
-        """A statement begins."""
+        """Begin a statement."""
         self._reader.longest_talk = LONGEST_TALK if self._login.done else login.LONGEST
         self._size = 0
         self._columns: int | None = None
@@ -63,7 +65,7 @@ class DriversFile:
         self._error = b""
 
     def read(self, size: int) -> bytes:
-        """So many bytes of the message that is being read, or of the next one."""
+        """Return so many bytes of the current message, or of the next one."""
         if size and not self._rest:
             self._rest = memoryview(message(*self._next()))
         piece, self._rest = self._rest[:size], self._rest[size:]
@@ -80,11 +82,11 @@ class DriversFile:
         self._file.flush()
 
     def _next(self) -> tuple[bytes, bytes]:
-        """The next message.
+        """Return the next message.
 
         Raises:
-            ConnectionFailed: the connection broke; with the reason where the server gave one.
-            ProtocolBroken: the message cannot come here.
+            ConnectionFailed: The connection broke; with the server's reason, if it gave one.
+            ProtocolBroken: The message is not valid at this point.
         """
         try:
             found = self._reader.next()
@@ -117,7 +119,7 @@ class DriversFile:
             raise broken_protocol(f"an answer is longer than {most:,} bytes")
 
     def _take(self, kind: bytes, body: bytes) -> None:
-        """See that an answer to a statement comes where it may, and keep what matters of it."""
+        """Check that an answer to a statement is valid at this point, and store what matters of it."""
         if kind not in _ANSWERS:
             raise broken_protocol(f"a message of the kind {kind!r} came as the answer to a statement")
         if kind == ROW and (self._columns is None or bodies.values(body) != self._columns):
@@ -140,11 +142,11 @@ def _strict(convert: Callable[[str], object]) -> Callable[[str], object]:
     def read(text: str) -> object:
         try:
             return convert(text)
-        except Exception:  # noqa: BLE001 - each type's own parser, which fails in its own ways
+        except Exception:  # noqa: BLE001 - each type has its own parser, which may raise anything
             raise broken_protocol("a value is not of its column's type") from None
 
     return read
 
 
 READERS = {oid: _strict(convert) for oid, convert in PG_TYPES.items()}
-"""pg8000's converters by the types' oids; what one cannot read is an error of the server's, and not shown."""
+"""pg8000's converters by type oid. A value that one cannot parse is an error of the server, and is not shown."""

@@ -1,4 +1,4 @@
-"""The messages of a login in their order: a server that leaves one out has not proved what it should.
+"""The messages of a login in order: a server that omits one has not proved what it must.
 
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
 """
@@ -15,8 +15,8 @@ from jobs.dbaccess.network.messages import AUTHENTICATION, ERROR, KEY, READY
 _CODE = struct.Struct("!i")
 _OK, _PASSWORD, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
 
-# What may come after what; at first, anything that is no answer. After SCRAM has begun, the server is to prove, too,
-# that it knows the password: its last message does.
+# The valid successors of each message. Initially, any message but an answer. After SCRAM has begun, the server must
+# also prove that it knows the password, which its last message does.
 _NEXT: dict[int | None, tuple[int, ...]] = {
     None: (_OK, _PASSWORD, _MD5, _SASL),
     _PASSWORD: (_OK,),
@@ -34,19 +34,20 @@ _FOREIGN = {2: "Kerberos V5", 7: "GSSAPI", 9: "SSPI"}
 _MECHANISMS = frozenset({b"SCRAM-SHA-256", b"SCRAM-SHA-256-PLUS"})
 
 MOST_ROUNDS = 1_000_000 if sys.version_info >= (3, 11) else 100_000
-"""The most iterations of SCRAM that are computed for a server, in about a second. PostgreSQL's default is 4,096.
+"""The maximum iterations of SCRAM that are computed for a server, in about a second. PostgreSQL's default is 4,096.
 
-For Python 3.9 and 3.10 there is only a scramp that computes them in Python (pg8000 1.31.5 pins it)."""
+For Python 3.9 and 3.10, the only available scramp (pg8000 1.31.5 pins it) computes them in Python.
+"""
 
 LONGEST = 1 << 22
-"""Bytes that a server may say until it is ready."""
+"""The maximum bytes that a server may send before it is ready."""
 
 
 class LoginSteps:
-    """What has come so far of a login.
+    """The progress of a login.
 
     Attributes:
-        done: whether the server is ready for statements.
+        done: Whether the server is ready for statements.
     """
 
     def __init__(self) -> None:
@@ -54,11 +55,11 @@ class LoginSteps:
         self._last: int | None = None
 
     def take(self, kind: bytes, body: bytes) -> None:
-        """Take the next message.
+        """Process the next message.
 
         Raises:
-            ProtocolBroken: it cannot come here.
-            DatabaseError: the server wants a login of a kind that is not supported.
+            ProtocolBroken: It is not valid at this point.
+            DatabaseError: The server requires a kind of login that is not supported.
         """
         if kind == AUTHENTICATION:
             self._authenticate(body)

@@ -1,4 +1,4 @@
-"""Messages of PostgreSQL's protocol: a byte that names the kind, a length that counts itself, and a body.
+"""Messages of PostgreSQL's protocol: a byte for the type, a length that includes itself, and a body.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """
@@ -14,7 +14,7 @@ from jobs.dbaccess.network import bodies
 
 HEADER = struct.Struct("!ci")
 _OF_LENGTH = 4
-"""Bytes of a length, which it counts along."""
+"""The bytes of a length, which the length includes."""
 
 QUERY, PARSE, COPY_DATA, COPY_DONE, COPY_FAIL = b"Q", b"P", b"d", b"c", b"f"
 AUTHENTICATION, KEY, READY = b"R", b"K", b"Z"
@@ -23,19 +23,22 @@ COLUMNS, NO_COLUMNS, ROW = b"T", b"n", b"D"
 NOTICE, NOTIFICATION, PARAMETER = b"N", b"A", b"S"
 
 GIGABYTE = 1 << 30
-"""Bytes. PostgreSQL builds no message that is longer."""
+"""Bytes. PostgreSQL builds no longer message."""
 
 SHORT, LONGEST_ANSWER, LONGEST_ERROR, LONGEST_COLUMNS = 30_000, 1 << 26, 1 << 20, 1 << 20
-"""Bytes of a message that are read: of most kinds (libpq's own bound); of a row of a statement of ours; of an error,
-whose message may quote a cell; and of the description of 1,600 columns."""
+"""The maximum bytes of a message: of most types (libpq's own limit), and of those with another one.
+
+These are a row for a statement of ours, an error, whose message may quote a value, and the description of 1,600
+columns.
+"""
 
 LONGEST_TALK = 4 * GIGABYTE
-"""Bytes that a server may say with nothing of it for us: a NOTICE for each of some ten million rows."""
+"""The maximum bytes that a server may send without content for us: a NOTICE for each of about ten million rows."""
 
 _PIECE = 1 << 20
-"""Bytes that are asked for at once: a length is no reason to reserve memory."""
+"""Bytes to request at a time: a length is no reason to reserve memory."""
 
-# How much of each kind is kept, and how long it may be. Nobody here reads NOTICEs and notifications.
+# How much of each type is kept, and its maximum length. NOTICEs and notifications are not used here.
 _LIMITS: Mapping[bytes, tuple[int, int]] = {
     **dict.fromkeys((AUTHENTICATION, KEY, READY, COPY_IN, COPY_OUT, COMPLETE, PARAMETER), (SHORT, SHORT)),
     **dict.fromkeys((b"1", b"2", b"3", b"I", b"s", b"t", COPY_DONE, NO_COLUMNS), (SHORT, SHORT)),
@@ -50,12 +53,12 @@ _TALK = frozenset({NOTICE, NOTIFICATION, PARAMETER})
 
 
 def message(kind: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
-    """A message as it is sent."""
+    """Return a message as it is sent."""
     return b"".join((HEADER.pack(kind, len(body) + _OF_LENGTH), body))
 
 
 def error_fields(body: bytes) -> Mapping[str, str]:
-    """The fields of an ErrorResponse, by their codes."""
+    """Return the fields of an ErrorResponse, by their codes."""
     texts = (field.decode(errors="replace") for field in body.split(b"\0") if field)
     return {text[0]: text[1:] for text in texts}
 
@@ -64,20 +67,20 @@ class ByteSource(Protocol):
     """A file of a connection."""
 
     def read(self, size: int, /) -> bytes | None:
-        """So many bytes, or those that there are; None where its socket does not wait, and there are none."""
+        """Return so many bytes, or those available; None if the socket is non-blocking and none are available."""
 
 
 class Reader:
-    """Reads one message after the other, and no byte beyond. It keeps what has come of one that is not whole.
+    """Reads one message after another, and no byte beyond. It stores what has arrived of an incomplete message.
 
-    What it gives is of a known kind, not too long, and formed as it should be. NOTICEs, notifications and parameters
-    are for nobody here, and are passed over.
+    The messages that it returns have a known type, a limited length and a valid form. NOTICEs, notifications and
+    parameters are not used, and are skipped.
 
     Args:
-        file: of a connection. Where its socket does not wait, neither does this.
+        file: The file of a connection. If its socket is non-blocking, so is this.
 
     Attributes:
-        longest_talk: the most bytes of what is passed over, before anything else comes.
+        longest_talk: The maximum bytes to skip before anything else arrives.
     """
 
     def __init__(self, file: ByteSource, longest_talk: int = LONGEST_TALK) -> None:
@@ -88,13 +91,13 @@ class Reader:
         self._dropped = 0
 
     def next(self) -> tuple[bytes, bytes] | None:
-        """The kind and the body of the next message; None where it is not there yet.
+        """Return type and body of the next message; None if it is not complete yet.
 
-        Of an error that is longer than `LONGEST_ERROR`, the body is its beginning.
+        If an error is longer than `LONGEST_ERROR`, the body is its beginning.
 
         Raises:
-            ConnectionFailed: the server hung up.
-            ProtocolBroken: what it says is not the protocol.
+            ConnectionFailed: The server closed the connection.
+            ProtocolBroken: The server violates the protocol.
         """
         while self._is_whole():
             kind, body = bytes(self._part[:1]), bytes(self._part[HEADER.size :])
@@ -107,7 +110,7 @@ class Reader:
         return None
 
     def _is_whole(self) -> bool:
-        """Whether a whole message has come, as much of it as is kept."""
+        """Return whether a message is complete, as far as it is kept."""
         while (missing := self._missing()) > 0:
             more = self._file.read(min(missing, _PIECE))
             if more is None:
@@ -119,7 +122,7 @@ class Reader:
         return True
 
     def _missing(self) -> int:
-        """Bytes that are known to be missing."""
+        """Return the number of bytes that are known to be missing."""
         if len(self._part) < HEADER.size:
             return HEADER.size - len(self._part)
         kind, length = HEADER.unpack_from(self._part)
@@ -130,7 +133,7 @@ class Reader:
         return int(length) + 1 - len(self._part) - self._dropped
 
     def _drop(self) -> None:
-        """Let go of what is longer than is kept."""
+        """Discard what is longer than is kept."""
         if len(self._part) > HEADER.size:
             kept = HEADER.size + _LIMITS[bytes(self._part[:1])][0]
             self._dropped += max(len(self._part) - kept, 0)

@@ -1,4 +1,4 @@
-"""Sockets: open one to a server, keep it alive, and agree with the server on TLS."""
+"""Sockets: open one to a server, keep it alive, and negotiate TLS."""
 
 from __future__ import annotations
 
@@ -28,38 +28,39 @@ _CHECK = "Check host and port, that the server runs, and that a security group o
 
 
 class WireSocket(socket.socket):
-    """A socket that keeps the file by which its driver reads and writes it.
+    """A socket that keeps the file object by which its driver reads and writes.
 
-    So another protocol than the driver's can go on where the driver stopped, with nothing lost in a buffer. COPY does.
+    Another implementation of the protocol can continue where the driver stopped, without losing buffered bytes. COPY
+    does so.
 
     Attributes:
-        file: all bytes.
-        drivers_file: what the driver has of it.
-        deadline: of the monotonic clock, for all that is read until it is None.
+        file: The buffered file.
+        drivers_file: The driver's file object over it.
+        deadline: On the monotonic clock, for everything that is read until it is None.
     """
 
     file: BufferedRWPair
     drivers_file: DriversFile
     deadline: float | None = None
 
-    def makefile(self, mode: Any = "r", *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as socket's own many overloads
-        """The driver's file, with a buffer below it that is large enough for many rows."""
+    def makefile(self, mode: Any = "r", *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as socket's own overloads
+        """Return the driver's file object, over a buffer that is large enough for many rows."""
         self.file = super().makefile(mode, FILE_BUFFER)
         self.drivers_file = DriversFile(self.file)
         return self.drivers_file
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - as socket's own
-        """Receive bytes, before the deadline: a timeout begins anew with each byte that a server doles out."""
+        """Receive bytes before the deadline. A timeout alone would begin again with each byte that a server sends."""
         if self.deadline is not None:
             self.settimeout(remaining(self.deadline))
         return super().recv_into(*args, **kwargs)
 
 
 def remaining(deadline: float) -> float:
-    """Seconds until then.
+    """Return the seconds until the deadline.
 
     Raises:
-        TimeoutError: it has passed.
+        TimeoutError: It has passed.
     """
     seconds = deadline - time.monotonic()
     if seconds <= 0:
@@ -68,21 +69,21 @@ def remaining(deadline: float) -> float:
 
 
 FILE_BUFFER = 1 << 18
-"""Bytes. Python's default of 8 KiB costs a system call for some 60 rows."""
+"""Bytes. Python's default of 8 KiB costs a system call for about 60 rows."""
 
 
 class PlainSocket(WireSocket):
-    """Not encrypted."""
+    """A socket without encryption."""
 
 
 class TlsSocket(WireSocket, ssl.SSLSocket):
-    """Encrypted. Where it is not to wait, its file finds nothing to read as a plain socket's does."""
+    """A socket with encryption. If it is non-blocking, its file behaves like that of a plain socket."""
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - as ssl's own
         """Receive bytes.
 
         Raises:
-            BlockingIOError: in place of ssl's own errors, of which socket files know nothing.
+            BlockingIOError: In place of ssl's own errors, which socket files do not handle.
         """
         try:
             return super().recv_into(*args, **kwargs)
@@ -91,11 +92,11 @@ class TlsSocket(WireSocket, ssl.SSLSocket):
 
 
 Transport = Callable[[], WireSocket]
-"""Gives a socket on which to log in."""
+"""Opens a socket on which to log in."""
 
 
 def transports(server: Server, tls: Tls, timeouts: Timeouts) -> list[Transport]:
-    """The ways to a server that sslmode allows, in its order. A Unix socket is never encrypted, as in libpq."""
+    """Return the transports that sslmode allows for a server, in order. As in libpq, a Unix socket is not encrypted."""
 
     def plain() -> WireSocket:
         _note_plain(server)
@@ -115,7 +116,7 @@ def transports(server: Server, tls: Tls, timeouts: Timeouts) -> list[Transport]:
 
 
 def _negotiate(sock: PlainSocket, server: Server, tls: Tls) -> WireSocket:
-    """The socket under TLS where the server offers it; else as it is, where sslmode puts up with that."""
+    """Return the socket under TLS if the server offers it; otherwise unchanged, if sslmode permits that."""
     if offers_tls(sock, server):
         return secured(sock, server, context_for(tls, server.host))
     if tls.mode != "prefer":
@@ -131,16 +132,16 @@ def _note_plain(server: Server) -> None:
 
 @cache
 def _warn_plain(server: str) -> None:
-    """Say so, once for a server."""
+    """Log a warning, once for each server."""
     logger.warning("The connection to %s is not encrypted. Give --sslmode verify-full.", server)
 
 
 def open_socket(server: Server, timeouts: Timeouts) -> PlainSocket:
-    """A connected socket. Its timeout is still that of connecting: `settle` ends it.
+    """Return a connected socket. It still has the connect timeout, which `settle` ends.
 
     Raises:
-        ConnectionFailed: no server answers there, which may pass.
-        DatabaseError: there is no such host.
+        ConnectionFailed: No server answers there, which may be temporary.
+        DatabaseError: The host does not exist.
     """
     deadline = time.monotonic() + timeouts.connect_timeout
     sock = _connected(server, timeouts)
@@ -171,24 +172,24 @@ def _connected(server: Server, timeouts: Timeouts) -> PlainSocket:
 
 
 def reached(sock: socket.socket, server: Server) -> Server:
-    """The server at the other end, with its address; its name stays the one to verify."""
+    """Return the server at the other end with its address. Its name stays the one to verify."""
     return server if server.host.startswith("/") else replace(server, hostaddr=sock.getpeername()[0])
 
 
 def settle(sock: WireSocket) -> None:
-    """End the timeout of connecting: a COPY or a publish may be silent for hours, and keep-alive finds the dead."""
+    """End the connect timeout: a COPY or a publish may be silent for hours, and keepalives detect dead connections."""
     sock.deadline = None
     sock.settimeout(None)
 
 
 def abandon(sock: socket.socket) -> None:
-    """Close a socket at once. Its own close() would wait for the driver's file object, which an error keeps alive."""
+    """Close a socket at once. Its own close() would wait for the driver's file object, which an error references."""
     descriptor = sock.detach()
     if descriptor != -1:
         socket.close(descriptor)
 
 
-# Option -> how it is called where it is not Linux's name (macOS: TCP_KEEPALIVE). Systems lack some of them.
+# Option -> its name on systems other than Linux (macOS: TCP_KEEPALIVE). Some systems lack some options.
 _IDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
 _INTERVAL = getattr(socket, "TCP_KEEPINTVL", None)
 _COUNT = getattr(socket, "TCP_KEEPCNT", None)
@@ -196,7 +197,7 @@ _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 def _keep_alive(sock: socket.socket, timeouts: Timeouts) -> None:
-    """Notice a peer that is gone, and keep what stands between from forgetting a silent connection."""
+    """Detect a peer that has vanished, and keep firewalls from dropping an idle connection."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     options = [(_USER_TIMEOUT, int(timeouts.user_timeout * 1000))]
     if timeouts.keepalive:
@@ -208,11 +209,11 @@ def _keep_alive(sock: socket.socket, timeouts: Timeouts) -> None:
 
 
 def offers_tls(sock: WireSocket, server: Server) -> bool:
-    """Ask the server for TLS; whether it agrees. It reads one byte, so that nothing unencrypted slips in after it.
+    """Request TLS. Returns whether the server agrees. Only one byte is read, so that nothing unencrypted can follow it.
 
     Raises:
-        TlsFailed: what answers is no PostgreSQL server.
-        ConnectionFailed: nothing answers.
+        TlsFailed: The peer is no PostgreSQL server.
+        ConnectionFailed: There is no answer.
     """
     try:
         sock.sendall(_SSL_REQUEST)
@@ -227,15 +228,15 @@ def offers_tls(sock: WireSocket, server: Server) -> bool:
 
 
 def secured(sock: WireSocket, server: Server, context: ssl.SSLContext) -> TlsSocket:
-    """The socket under TLS.
+    """Return the socket under TLS.
 
     Raises:
-        TlsFailed: the handshake failed, or the server's certificate does not satisfy the context.
-        ConnectionFailed: the connection broke meanwhile.
+        TlsFailed: The handshake failed, or the server's certificate does not satisfy the context.
+        ConnectionFailed: The connection broke meanwhile.
     """
     try:
         server.host.encode("idna")
-    except UnicodeError:  # where that fails within ssl, it leaves a socket open
+    except UnicodeError:  # if this fails within ssl, it leaves a socket open
         raise TlsFailed(f"{server.host!r} can be no name in a certificate.", "Check the host's name.") from None
     context.sslsocket_class = TlsSocket
     try:

@@ -1,11 +1,11 @@
-"""From TLS settings to an SSLContext: one function, libpq's six meanings of sslmode.
+"""Builds an SSLContext from TLS settings, with libpq's six meanings of sslmode.
 
     disable      plain text                              verify-ca    TLS; the certificate's issuer is trusted
-    allow        plain text, else TLS                    verify-full  TLS; likewise, and it is made out to the host
+    allow        plain text, else TLS                    verify-full  TLS; in addition, it matches the host
     prefer       TLS, else plain text
     require      TLS, whatever the certificate
 
-As in libpq, a root certificate that is stated is used for verification also below verify-ca.
+As in libpq, a root certificate that is given is used for verification also below verify-ca.
 https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION
 """
 
@@ -23,22 +23,22 @@ from jobs.dbaccess.conninfo.settings import SYSTEM_ROOTS, Pem, Tls
 from jobs.dbaccess.errors import TlsFailed, UsageError
 
 RDS_BUNDLE = "rds-global-bundle.pem"
-"""Beside this module; its source and date are in rds-global-bundle.md."""
+"""Beside this module. rds-global-bundle.md names its source and date."""
 
 VERIFYING = ("verify-ca", "verify-full")
 OFFERING = ("prefer", "require", *VERIFYING)
-"""Modes that ask for TLS first."""
+"""Modes that try TLS first."""
 
 
 @lru_cache(maxsize=8)  # reading the system's roots takes longer than a login
 def context_for(tls: Tls, host: str) -> ssl.SSLContext:
-    """What a TLS connection to a host must satisfy.
+    """Return what a TLS connection to a host must satisfy.
 
-    Python 3.13's VERIFY_X509_STRICT stays off, as in libpq: it refuses authorities of one's own that lack a key
-    identifier, and a job must not depend on the interpreter's version for that.
+    Python 3.13's VERIFY_X509_STRICT stays off, as in libpq: it refuses private authorities without a key identifier,
+    and a job must not depend on the version of the interpreter for that.
 
     Raises:
-        UsageError: a certificate or key cannot be used.
+        UsageError: A certificate or key cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -53,9 +53,9 @@ def context_for(tls: Tls, host: str) -> ssl.SSLContext:
 
 
 def _trust(context: ssl.SSLContext, roots: Pem | str | None, host: str) -> None:
-    """Trust what was stated; else the system's roots and, for RDS, also Amazon's.
+    """Trust the given authorities; otherwise those of the system and, for RDS, also Amazon's.
 
-    The system's too, for RDS Proxy has a public certificate.
+    Those of the system are needed for RDS Proxy, which has a public certificate.
     """
     if isinstance(roots, Pem):
         try:
@@ -71,7 +71,7 @@ def _trust(context: ssl.SSLContext, roots: Pem | str | None, host: str) -> None:
 
 
 def _identify(context: ssl.SSLContext, certificate: Pem, key: Pem, tls: Tls) -> None:
-    """Show our own certificate. The ssl module takes it by path alone, so it reads a pipe: no secret on a disk."""
+    """Load our own certificate. The ssl module accepts only a path, so it reads a pipe: no secret is on a disk."""
     password = tls.key_password() if tls.key_password else ""
     with ExitStack() as pipes:
         try:
@@ -80,7 +80,7 @@ def _identify(context: ssl.SSLContext, certificate: Pem, key: Pem, tls: Tls) -> 
                 pipes.enter_context(_readable(key.text)),
                 lambda: password,
             )
-        except OSError as error:  # SSLError is one; a wrong password of the key comes as a plain one
+        except OSError as error:  # SSLError is one; a wrong password of the key raises a plain OSError
             reason = getattr(error, "reason", None) or "the key cannot be read"
             raise UsageError(
                 f"The client certificate {certificate.path} and its key {key.path} cannot be used: {reason}.",
@@ -90,10 +90,10 @@ def _identify(context: ssl.SSLContext, certificate: Pem, key: Pem, tls: Tls) -> 
 
 @contextmanager
 def _readable(text: str) -> Iterator[str]:
-    """A path that gives the text once."""
+    """Yield a path from which the text can be read once."""
     reading, writing = os.pipe()
     try:
-        # It fits a pipe's buffer (64 KiB; 16 on macOS), so that this does not wait for a reader.
+        # It fits into a pipe's buffer (64 KiB; 16 on macOS), so this does not wait for a reader.
         os.write(writing, text.encode())
         os.close(writing)
         yield f"/dev/fd/{reading}"
@@ -107,7 +107,7 @@ _HOSTNAME_MISMATCHES = (62, 64)
 
 
 def handshake_failure(error: ssl.SSLError, server: str) -> TlsFailed:
-    """Say why a handshake failed, and what to do."""
+    """Return why a handshake failed, and what to do."""
     code = getattr(error, "verify_code", None)
     reason = getattr(error, "verify_message", "") or error.reason or str(error)
     if code in _UNKNOWN_ISSUERS or code == _SELF_SIGNED:
