@@ -155,7 +155,7 @@ def test_what_is_read_as_one_part_is_told(
     caplog.set_level(logging.INFO)
     with extracted(spark, database, Wanted(query="SELECT 1 AS a", parallelism=4)) as df:
         assert df.count() == 1
-    assert "ExtractColumn the query as one part" in caplog.text
+    assert "Reading the query as one part" in caplog.text
 
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, \"a.b`c\" text, x int); INSERT INTO t VALUES (1, 'y', 2)"
