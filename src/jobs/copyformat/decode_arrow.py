@@ -47,28 +47,28 @@ def batches(blocks: Iterator[bytes], columns: Sequence[ExtractColumn]) -> Iterat
     Raises:
         ExtractError: A column contains a value that its Spark type cannot represent.
     """
-    kinds = {str(place): arrow_type(carried_type(column)) for place, column in enumerate(columns)}
+    arrow_types = {str(place): arrow_type_of(carried_type(column)) for place, column in enumerate(columns)}
     for block in blocks:
-        table = _parse(block, kinds, columns)
+        table = _parse(block, arrow_types, columns)
         yield from table.to_batches()
 
 
-def arrow_type(kind: t.DataType) -> pa.DataType:
+def arrow_type_of(spark_type: t.DataType) -> pa.DataType:
     """Return the Arrow type of a scalar's values; text if PyArrow has no parser."""
-    if isinstance(kind, t.DecimalType):
-        return pa.decimal128(kind.precision, kind.scale)
-    return _NATIVE.get(type(kind), pa.string())
+    if isinstance(spark_type, t.DecimalType):
+        return pa.decimal128(spark_type.precision, spark_type.scale)
+    return _NATIVE.get(type(spark_type), pa.string())
 
 
-def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
+def _read(block: bytes, arrow_types: dict[str, pa.DataType]) -> pa.Table:
     if block.startswith(_MARK):
         block = _MARK + block  # PyArrow would take it for a byte order mark, and remove it
     return csv.read_csv(
         pa.BufferReader(block),
-        csv.ReadOptions(column_names=list(kinds), use_threads=False, block_size=len(block) + 1),
+        csv.ReadOptions(column_names=list(arrow_types), use_threads=False, block_size=len(block) + 1),
         _PARSE,
         csv.ConvertOptions(
-            column_types={name: _without_zone(kind) for name, kind in kinds.items()},
+            column_types={name: _without_zone(arrow_type) for name, arrow_type in arrow_types.items()},
             null_values=[NULL],
             strings_can_be_null=True,
             true_values=["t"],
@@ -78,15 +78,15 @@ def _read(block: bytes, kinds: dict[str, pa.DataType]) -> pa.Table:
     )
 
 
-def _parse(block: bytes, kinds: dict[str, pa.DataType], columns: Sequence[ExtractColumn]) -> pa.Table:
+def _parse(block: bytes, arrow_types: dict[str, pa.DataType], columns: Sequence[ExtractColumn]) -> pa.Table:
     try:
-        table = _read(block, kinds).cast(pa.schema(kinds))
+        table = _read(block, arrow_types).cast(pa.schema(arrow_types))
     except pa.ArrowInvalid:  # a year before 1 or after 9999, or a value that no Spark type can represent
-        texts = _read(block, dict.fromkeys(kinds, pa.string()))
+        texts = _read(block, dict.fromkeys(arrow_types, pa.string()))
         arrays = [
-            converted(texts.column(place), kind, columns[place].name) for place, kind in enumerate(kinds.values())
+            converted(texts.column(place), arrow_type, columns[place].name) for place, arrow_type in enumerate(arrow_types.values())
         ]
-        table = pa.table(arrays, names=list(kinds))
+        table = pa.table(arrays, names=list(arrow_types))
     if b"\\" not in block:
         return table
     arrays = [_unescaped(array) if pa.types.is_string(array.type) else array for array in table.columns]
@@ -100,22 +100,22 @@ def _unescaped(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return load(texts, pc.replace_substring)
 
 
-def converted(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+def converted(texts: pa.ChunkedArray, arrow_type: pa.DataType, name: str) -> pa.ChunkedArray:
     """Convert a column of texts to its type, including dates and timestamps of any year.
 
     Raises:
         ExtractError: The column contains a value that its type cannot represent.
     """
-    if pa.types.is_string(kind):
+    if pa.types.is_string(arrow_type):
         return texts
-    if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
-        return _cast(texts, kind, name)
+    if not (pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type)):
+        return _cast(texts, arrow_type, name)
     odd = pc.fill_null(pc.invert(pc.match_substring_regex(texts, _PLAIN)), False)
-    plain = _cast(pc.if_else(odd, pa.scalar(None, pa.string()), texts), kind, name)
-    read = iso_dates.days if pa.types.is_date(kind) else iso_dates.microseconds
-    number = pa.int32() if pa.types.is_date(kind) else pa.int64()
+    plain = _cast(pc.if_else(odd, pa.scalar(None, pa.string()), texts), arrow_type, name)
+    read = iso_dates.days if pa.types.is_date(arrow_type) else iso_dates.microseconds
+    number = pa.int32() if pa.types.is_date(arrow_type) else pa.int64()
     try:
-        values = pa.array([read(text) for text in texts.filter(odd).to_pylist()], number).cast(kind)
+        values = pa.array([read(text) for text in texts.filter(odd).to_pylist()], number).cast(arrow_type)
     except (iso_dates.NotFinite, OverflowError):  # the latter for a timestamp after 294247-01-10
         raise ExtractError(*refusal(name)) from None
     return pc.replace_with_mask(plain.combine_chunks(), odd.combine_chunks(), values)
@@ -125,17 +125,17 @@ _PLAIN = r"^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?)?
 """The formats that PyArrow can parse: only years of four digits, and no offsets with seconds."""
 
 
-def _without_zone(kind: pa.DataType) -> pa.DataType:
+def _without_zone(arrow_type: pa.DataType) -> pa.DataType:
     """Return the type of the received text: a timestamptz is received in UTC, without an offset."""
-    return pa.timestamp(kind.unit) if pa.types.is_timestamp(kind) else kind
+    return pa.timestamp(arrow_type.unit) if pa.types.is_timestamp(arrow_type) else arrow_type
 
 
-def _cast(texts: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+def _cast(texts: pa.ChunkedArray, arrow_type: pa.DataType, name: str) -> pa.ChunkedArray:
     try:
-        if pa.types.is_boolean(kind):
+        if pa.types.is_boolean(arrow_type):
             return pc.equal(texts, "t")
-        if pa.types.is_timestamp(kind) and kind.tz is not None:
+        if pa.types.is_timestamp(arrow_type) and arrow_type.tz is not None:
             texts = pc.replace_substring_regex(texts, r"(:\d\d:\d\d(?:\.\d+)?)$", r"\1Z")
-        return texts.cast(kind)
+        return texts.cast(arrow_type)
     except pa.ArrowInvalid:
         raise ExtractError(*refusal(name)) from None

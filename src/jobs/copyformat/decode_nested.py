@@ -14,7 +14,7 @@ from pyarrow import json
 from pyspark.sql import types as t
 
 from jobs.copyformat import arrow_buffers
-from jobs.copyformat.decode_arrow import arrow_type, converted
+from jobs.copyformat.decode_arrow import arrow_type_of, converted
 from jobs.copyformat.decode_spark import refusal
 from jobs.copyformat.read_types import WRONG_SHAPE, ExtractColumn
 from jobs.dbaccess.errors import ExtractError
@@ -50,14 +50,14 @@ def _arrays(texts: pa.Array, column: ExtractColumn) -> pa.Array:
     if pc.any(pc.starts_with(texts, WRONG_SHAPE)).as_py():
         raise ExtractError(*refusal(column.name))
     lines = pc.binary_join_element_wise('{"v":', pc.fill_null(texts, "null"), "}\n", "")
-    kind = pa.string()
+    nested = pa.string()
     for _ in range(column.dimensions):
-        kind = pa.list_(kind)
+        nested = pa.list_(nested)
     data = arrow_buffers.joined(lines)
     read = json.read_json(
         pa.BufferReader(pa.py_buffer(data)),
         json.ReadOptions(use_threads=False, block_size=len(data) + 1),
-        json.ParseOptions(explicit_schema=pa.schema([("v", kind)]), unexpected_field_behavior="error"),
+        json.ParseOptions(explicit_schema=pa.schema([("v", nested)]), unexpected_field_behavior="error"),
     )
     return _below(read.column("v").combine_chunks(), column)
 
@@ -74,5 +74,5 @@ def _elements(texts: pa.Array, column: ExtractColumn) -> pa.Array:
         return _binary(texts)
     if isinstance(column.element, t.BooleanType):
         return pc.equal(texts, "true")  # as in text, not as in COPY
-    values = converted(pa.chunked_array([texts]), arrow_type(column.element), column.name)
+    values = converted(pa.chunked_array([texts]), arrow_type_of(column.element), column.name)
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

@@ -65,17 +65,17 @@ def _elements(array: str, column: ExtractColumn, place: int, depth: int) -> str:
     return f"transform({array}, {item} -> {inner})"
 
 
-def _scalar(text: str, kind: t.DataType, place: int, zone: str = "") -> str:
-    if isinstance(kind, t.StringType):
+def _scalar(text: str, spark_type: t.DataType, place: int, zone: str = "") -> str:
+    if isinstance(spark_type, t.StringType):
         return text
-    if isinstance(kind, t.BinaryType):
+    if isinstance(spark_type, t.BinaryType):
         return f"unhex(substring({text}, 3))"  # skips \x
-    if isinstance(kind, t.DecimalType):
-        value = f"try_cast({text} AS {kind.simpleString()})"
-    elif type(kind) in _TIMESTAMPS:
-        value = _timestamp(text, _TIMESTAMPS[type(kind)], zone if isinstance(kind, t.TimestampType) else "")
+    if isinstance(spark_type, t.DecimalType):
+        value = f"try_cast({text} AS {spark_type.simpleString()})"
+    elif type(spark_type) in _TIMESTAMPS:
+        value = _timestamp(text, _TIMESTAMPS[type(spark_type)], zone if isinstance(spark_type, t.TimestampType) else "")
     else:
-        return f"CAST({text} AS {kind.simpleString()})"  # cannot fail: the server's type is the same
+        return f"CAST({text} AS {spark_type.simpleString()})"  # cannot fail: the server's type is the same
     return f"coalesce({value}, if({text} IS NULL, NULL, {_raise(place)}))"
 
 
@@ -87,14 +87,14 @@ _TIMESTAMPS: dict[type[t.DataType], str] = {
 }
 
 
-def _timestamp(text: str, kind: str, zone: str) -> str:
+def _timestamp(text: str, sql_type: str, zone: str) -> str:
     """Return a date or a timestamp. Casts accept years before 1 as 0, -1, and so on, and ignore timeParserPolicy.
 
     The expression is short, because Spark's generated method grows with it (see `whole_stage`).
     """
     year = f"lpad(string(int(substring({text}, 1, 4)) - 1), 4, '0')"
     counted = f"if(endswith({text}, ' BC'), concat('-', {year}, replace(substring({text}, 5), ' BC')), {text})"
-    return f"try_cast(concat({counted}, '{zone}') AS {kind})" if zone else f"try_cast({counted} AS {kind})"
+    return f"try_cast(concat({counted}, '{zone}') AS {sql_type})" if zone else f"try_cast({counted} AS {sql_type})"
 
 
 def _raise(place: int) -> str:

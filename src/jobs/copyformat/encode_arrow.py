@@ -55,15 +55,15 @@ def check(matches: Sequence[Match]) -> None:
 
 
 def _takes(match: Match) -> bool:
-    kind, column = innermost(match.spark_type), match.target
+    spark_type, column = innermost(match.spark_type), match.target
     if isinstance(match.spark_type, t.ArrayType) and column.base_type in JSON:
         return False
     base = column.element if isinstance(match.spark_type, t.ArrayType) else column.base_type
-    if isinstance(kind, tuple(_TIMESTAMPS)):
-        return base in _TIMESTAMPS[type(kind)]
-    if isinstance(kind, _NUMBERS):
+    if isinstance(spark_type, tuple(_TIMESTAMPS)):
+        return base in _TIMESTAMPS[type(spark_type)]
+    if isinstance(spark_type, _NUMBERS):
         return base in {"int2", "int4", "int8", "float4", "float8", "numeric"}
-    return is_string(kind) or isinstance(kind, (*_ALIKE, t.BinaryType, t.NullType, t.DayTimeIntervalType))
+    return is_string(spark_type) or isinstance(spark_type, (*_ALIKE, t.BinaryType, t.NullType, t.DayTimeIntervalType))
 
 
 def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
@@ -82,16 +82,16 @@ def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
 
 def _with_short_offsets(values: pa.Array) -> pa.Array:
     """Return the batch without Arrow's large types, which spark.sql.execution.arrow.useLargeVarTypes enables."""
-    kind = _short(values.type)
-    return values if kind == values.type else values.cast(kind)
+    short = _short(values.type)
+    return values if short == values.type else values.cast(short)
 
 
-def _short(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_list(kind):
-        return pa.list_(_short(kind.value_type))
-    if pa.types.is_large_string(kind):
+def _short(arrow_type: pa.DataType) -> pa.DataType:
+    if pa.types.is_list(arrow_type):
+        return pa.list_(_short(arrow_type.value_type))
+    if pa.types.is_large_string(arrow_type):
         return pa.string()
-    return pa.binary() if pa.types.is_large_binary(kind) else kind
+    return pa.binary() if pa.types.is_large_binary(arrow_type) else arrow_type
 
 
 def _check_utf8(values: pa.Array, match: Match) -> None:
@@ -106,16 +106,16 @@ def _check_utf8(values: pa.Array, match: Match) -> None:
         raise DataRejected(f"The column {match.source!r} holds bytes that are not UTF-8.", NOT_UTF8_HINT) from None
 
 
-def _field(values: pa.Array, kind: t.DataType) -> pa.Array:
+def _field(values: pa.Array, spark_type: t.DataType) -> pa.Array:
     """Return the text of a column's values between two tabs."""
-    texts = _array(values, kind.elementType) if isinstance(kind, t.ArrayType) else _text(values, kind)
-    if _may_need_escapes(kind):
+    texts = _array(values, spark_type.elementType) if isinstance(spark_type, t.ArrayType) else _text(values, spark_type)
+    if _may_need_escapes(spark_type):
         texts = _replaced(texts, COPY_ESCAPES)
     return pc.fill_null(texts, NULL)
 
 
-def _may_need_escapes(kind: t.DataType) -> bool:
-    return is_string(innermost(kind)) or isinstance(innermost(kind), t.BinaryType)
+def _may_need_escapes(spark_type: t.DataType) -> bool:
+    return is_string(innermost(spark_type)) or isinstance(innermost(spark_type), t.BinaryType)
 
 
 def _replaced(texts: pa.Array, escapes: Sequence[tuple[str, str]]) -> pa.Array:
@@ -129,15 +129,15 @@ def _replaced(texts: pa.Array, escapes: Sequence[tuple[str, str]]) -> pa.Array:
     return dump(texts, replace, escapes)
 
 
-def _text(values: pa.Array, kind: t.DataType) -> pa.Array:
+def _text(values: pa.Array, spark_type: t.DataType) -> pa.Array:
     """Return values as text that PostgreSQL can parse; NULL for NULL."""
-    if isinstance(kind, t.BinaryType):
+    if isinstance(spark_type, t.BinaryType):
         return _hex(values)
-    if isinstance(kind, t.DateType):
+    if isinstance(spark_type, t.DateType):
         return _julian_days(pc.add(values.cast(pa.int32()).cast(pa.int64()), JULIAN_DAY_OF_1970))
-    if isinstance(kind, (t.TimestampType, t.TimestampNTZType)):
-        return _timestamps(values.cast(pa.int64()), "+00" if isinstance(kind, t.TimestampType) else "")
-    if isinstance(kind, t.DayTimeIntervalType):
+    if isinstance(spark_type, (t.TimestampType, t.TimestampNTZType)):
+        return _timestamps(values.cast(pa.int64()), "+00" if isinstance(spark_type, t.TimestampType) else "")
+    if isinstance(spark_type, t.DayTimeIntervalType):
         return _intervals(values.cast(pa.int64()))
     return values.cast(pa.string())
 
@@ -175,14 +175,14 @@ def _intervals(microseconds: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(days.cast(pa.string()), " days ", sign, clock, "")
 
 
-def _array(values: pa.Array, kind: t.DataType) -> pa.Array:
+def _array(values: pa.Array, spark_type: t.DataType) -> pa.Array:
     """Return `{1,NULL,3}`, `{{"a"},{"b"}}`."""
     inner = values.flatten()
-    if isinstance(kind, t.ArrayType):
-        texts = _array(inner, kind.elementType)
+    if isinstance(spark_type, t.ArrayType):
+        texts = _array(inner, spark_type.elementType)
     else:
-        texts = _text(inner, kind)
-        if _may_need_escapes(kind):
+        texts = _text(inner, spark_type)
+        if _may_need_escapes(spark_type):
             texts = pc.binary_join_element_wise('"', _replaced(texts, ARRAY_ESCAPES), '"', "")
     listed = arrow_buffers.lists(pc.fill_null(texts, "NULL"), pc.list_value_length(values))
     return pc.binary_join_element_wise("{", pc.binary_join(listed, ","), "}", "")

@@ -69,8 +69,8 @@ def encode(
     for match in matches:
         pieces += [_field(df[places[match.source]], match, strip_nul), f.lit("\t")]
     pieces[-1] = f.lit("\n")
-    kinds = [match.spark_type for match in matches]
-    if is_wide(kinds if row_hash is None else kinds * 2, ENCODING):
+    spark_types = [match.spark_type for match in matches]
+    if is_wide(spark_types if row_hash is None else spark_types * 2, ENCODING):
         pieces[-1] = outside_whole_stage(pieces[-1], t.StringType(), witness=pieces[0])
     line = f.concat(*pieces)
     if row_hash is not None:
@@ -85,41 +85,41 @@ def backquoted(name: str) -> str:
 
 def _field(value: Column, match: Match, strip_nul: bool) -> Column:
     """Return the text of a column's value between two tabs."""
-    kind, column = by_bytes(match.spark_type), match.target
-    if kind != match.spark_type:
-        value = value.cast(kind)
-    if isinstance(kind, t.BinaryType):  # only its prefix needs an escape
+    spark_type, column = by_bytes(match.spark_type), match.target
+    if spark_type != match.spark_type:
+        value = value.cast(spark_type)
+    if isinstance(spark_type, t.BinaryType):  # only its prefix needs an escape
         text = f.concat(f.lit("\\\\x"), f.hex(value))
-    elif isinstance(kind, t.ArrayType) and column.base_type not in JSON:
-        text = _array(value, kind, TargetType(column.element, column.element_category), strip_nul)
+    elif isinstance(spark_type, t.ArrayType) and column.base_type not in JSON:
+        text = _array(value, spark_type, TargetType(column.element, column.element_category), strip_nul)
     else:
-        text = text_of(value, kind, TargetType(column.base_type, column.category), strip_nul)
-    return f.coalesce(_replaced(text, COPY_ESCAPES) if _may_need_escapes(kind) else text, f.lit(NULL))
+        text = text_of(value, spark_type, TargetType(column.base_type, column.category), strip_nul)
+    return f.coalesce(_replaced(text, COPY_ESCAPES) if _may_need_escapes(spark_type) else text, f.lit(NULL))
 
 
-def _may_need_escapes(kind: t.DataType) -> bool:
+def _may_need_escapes(spark_type: t.DataType) -> bool:
     """Return whether a type's text may contain a backslash, tab or newline. That of numbers and dates never does."""
-    if isinstance(kind, t.ArrayType):
-        return isinstance(innermost(kind), t.BinaryType) or _may_need_escapes(innermost(kind))
-    return is_string(kind) or _is_json(kind)
+    if isinstance(spark_type, t.ArrayType):
+        return isinstance(innermost(spark_type), t.BinaryType) or _may_need_escapes(innermost(spark_type))
+    return is_string(spark_type) or _is_json(spark_type)
 
 
-def _is_json(kind: t.DataType) -> bool:
-    return isinstance(kind, (t.StructType, t.MapType, t.ArrayType)) or kind.typeName() == "variant"
+def _is_json(spark_type: t.DataType) -> bool:
+    return isinstance(spark_type, (t.StructType, t.MapType, t.ArrayType)) or spark_type.typeName() == "variant"
 
 
-def text_of(value: Column, kind: t.DataType, target: TargetType, strip_nul: bool) -> Column:
+def text_of(value: Column, spark_type: t.DataType, target: TargetType, strip_nul: bool) -> Column:
     """Return a value as text that PostgreSQL can parse; NULL for NULL."""
-    if is_string(kind):
+    if is_string(spark_type):
         return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
-    if _is_json(kind):
-        return undecoded(json(value, kind, strip_nul), value)
-    if isinstance(kind, t.BinaryType):
+    if _is_json(spark_type):
+        return undecoded(json(value, spark_type, strip_nul), value)
+    if isinstance(spark_type, t.BinaryType):
         return f.concat(f.lit("\\x"), f.hex(value))
-    if isinstance(kind, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
-        return _interval(value, kind)
-    if isinstance(kind, (t.DateType, t.TimestampType, t.TimestampNTZType)):
-        return _timestamp(value, kind, target)
+    if isinstance(spark_type, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
+        return _interval(value, spark_type)
+    if isinstance(spark_type, (t.DateType, t.TimestampType, t.TimestampNTZType)):
+        return _timestamp(value, spark_type, target)
     return value.cast(t.StringType())
 
 
@@ -130,12 +130,12 @@ def _replaced(value: Column, escapes: Sequence[tuple[str, str]]) -> Column:
     return f.when(holds_one, escaped).otherwise(value)
 
 
-def _array(value: Column, kind: t.ArrayType, target: TargetType, strip_nul: bool) -> Column:
+def _array(value: Column, spark_type: t.ArrayType, target: TargetType, strip_nul: bool) -> Column:
     """Return `{1,NULL,3}`, `{{"a"},{"b"}}`.
 
     https://www.postgresql.org/docs/current/arrays.html#ARRAYS-INPUT
     """
-    inner = kind.elementType
+    inner = spark_type.elementType
 
     def element(item: Column) -> Column:
         if isinstance(inner, t.ArrayType):
@@ -148,11 +148,11 @@ def _array(value: Column, kind: t.ArrayType, target: TargetType, strip_nul: bool
     return f.concat(f.lit("{"), f.array_join(items, ","), f.lit("}"))
 
 
-def _interval(value: Column, kind: t.DataType) -> Column:
+def _interval(value: Column, spark_type: t.DataType) -> Column:
     """Return `1 year 2 month`: each part with its sign, as PostgreSQL parses any interval."""
     units = ["DAY", "HOUR", "MINUTE", "SECOND"]
     whole: t.DataType = t.DayTimeIntervalType()  # an interval of hours, for example, has no field for days
-    if isinstance(kind, t.YearMonthIntervalType):
+    if isinstance(spark_type, t.YearMonthIntervalType):
         units, whole = ["YEAR", "MONTH"], t.YearMonthIntervalType()
     value = value.cast(whole)
     parts = [f.concat(f.extract(f.lit(unit), value).cast(t.StringType()), f.lit(f" {unit}")) for unit in units]
@@ -160,14 +160,14 @@ def _interval(value: Column, kind: t.DataType) -> Column:
     return f.concat(*spaced[:-1])
 
 
-def _timestamp(value: Column, kind: t.DataType, target: TargetType) -> Column:
+def _timestamp(value: Column, spark_type: t.DataType, target: TargetType) -> Column:
     """A date or a timestamp, cast to the type of the column as Spark casts it."""
-    if isinstance(kind, t.DateType) and target.base == "date":
+    if isinstance(spark_type, t.DateType) and target.base == "date":
         return julian_day(value)
     if target.base == "timestamptz":
         return julian_instant(value.cast(t.TimestampType()))
     if target.base == "timestamp":
         return postgres_timestamp(value.cast(t.TimestampNTZType()))
-    if isinstance(kind, t.DateType):  # from here on, into text
+    if isinstance(spark_type, t.DateType):  # from here on, into text
         return postgres_date(value)
-    return postgres_instant(value) if isinstance(kind, t.TimestampType) else postgres_timestamp(value)
+    return postgres_instant(value) if isinstance(spark_type, t.TimestampType) else postgres_timestamp(value)

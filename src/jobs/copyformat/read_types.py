@@ -89,10 +89,10 @@ def _exactly(name: str, scale: int) -> str:
     return f"{name}::pg_catalog.text OPERATOR(pg_catalog.||) CASE WHEN {beyond} THEN '!' ELSE '' END"
 
 
-def _scalar(kind: BaseType, unbounded: t.DecimalType | None) -> t.DataType:
-    if kind.base == "numeric":
-        return _decimal(kind.precision_and_scale) or unbounded or t.StringType()
-    return _SCALARS.get(kind.base, t.StringType())
+def _scalar(base_type: BaseType, unbounded: t.DecimalType | None) -> t.DataType:
+    if base_type.base == "numeric":
+        return _decimal(base_type.precision_and_scale) or unbounded or t.StringType()
+    return _SCALARS.get(base_type.base, t.StringType())
 
 
 def _decimal(bounds: tuple[int, int] | None) -> t.DecimalType | None:

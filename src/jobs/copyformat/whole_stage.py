@@ -38,15 +38,15 @@ DECODING = Bytecode(simple=270, elaborate=570, most=6_900)
 _SIMPLE_TYPES = (t.NumericType, t.BooleanType, t.BinaryType, t.ArrayType, t.NullType)
 
 
-def is_wide(kinds: Sequence[t.DataType], bytecode: Bytecode) -> bool:
+def is_wide(spark_types: Sequence[t.DataType], bytecode: Bytecode) -> bool:
     """Return whether rows of these types would make the method too long."""
     return (
-        sum(bytecode.simple if isinstance(kind, _SIMPLE_TYPES) else bytecode.elaborate for kind in kinds)
+        sum(bytecode.simple if isinstance(spark_type, _SIMPLE_TYPES) else bytecode.elaborate for spark_type in spark_types)
         > bytecode.most
     )
 
 
-def outside_whole_stage(value: Column, kind: t.DataType, witness: Column) -> Column:
+def outside_whole_stage(value: Column, spark_type: t.DataType, witness: Column) -> Column:
     """Return the same value, in a projection that Spark keeps out of whole-stage code generation.
 
     Spark does so for an expression for which it cannot generate code; `transform` is one. The branch that contains it
@@ -54,9 +54,9 @@ def outside_whole_stage(value: Column, kind: t.DataType, witness: Column) -> Col
 
     Args:
         value: The value.
-        kind: Its type.
+        spark_type: Its type.
         witness: Text in the same projection, or in its input, so that reading it is free.
     """
     never = f.octet_length(witness) < 0
-    interpreted = f.transform(f.array(witness), lambda _: f.lit(None).cast(kind))[0]
+    interpreted = f.transform(f.array(witness), lambda _: f.lit(None).cast(spark_type))[0]
     return f.when(never, interpreted).otherwise(value)

@@ -74,8 +74,8 @@ def by_bytes(spark_type: t.DataType) -> t.DataType:
     if isinstance(spark_type, t.ArrayType):
         return t.ArrayType(by_bytes(spark_type.elementType), spark_type.containsNull)
     if isinstance(spark_type, t.MapType):
-        kinds = by_bytes(spark_type.keyType), by_bytes(spark_type.valueType)
-        return t.MapType(*kinds, spark_type.valueContainsNull)
+        key_and_value = by_bytes(spark_type.keyType), by_bytes(spark_type.valueType)
+        return t.MapType(*key_and_value, spark_type.valueContainsNull)
     if isinstance(spark_type, t.StructType):
         return t.StructType([t.StructField(f.name, by_bytes(f.dataType), f.nullable, f.metadata) for f in spark_type])
     return t.StringType() if getattr(spark_type, "collation", _BY_BYTES) != _BY_BYTES else spark_type
