@@ -76,7 +76,7 @@ def test_an_extract_in_8_parts_is_the_table_as_of_its_snapshot_while_four_write(
             found = extraction.df.selectExpr("count(*)", SPARKS_SUM).collect()
             assert sum(done) > before, "nobody wrote"
             asked = f"SELECT count(*), {SERVERS_SUM} FROM t"
-            with adopted(witness, extraction.moment):
+            with adopted(witness, extraction.snapshot):
                 expected = witness.run(asked)
             assert session.run(asked) != expected, "the table is as it was"
     assert [list(row) for row in found] == expected

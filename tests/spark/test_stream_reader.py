@@ -57,7 +57,7 @@ def test_a_partition_that_is_attached_comes_whole_and_a_table_that_is_swapped_in
     run_to_the_end(source(spark, options), options, checkpoint)
     assert ids(session) == [1, 11, 12]
     session.run("ALTER TABLE events RENAME TO old_events; ALTER TABLE new_events RENAME TO events")
-    with pytest.raises(Exception, match="events is another table than the stream began with"):
+    with pytest.raises(Exception, match="events is not the table that the stream began with"):
         run_to_the_end(source(spark, options), options, checkpoint)
 
 

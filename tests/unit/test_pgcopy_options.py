@@ -28,8 +28,8 @@ def test_a_source_is_what_the_flags_of_the_extract_say() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"password": "secret"}, "they take no password"),
-        ({"databaseUrl": "postgresql://me:secret@h/d"}, "they take no password"),
+        ({"password": "secret"}, "a password must not be one"),
+        ({"databaseUrl": "postgresql://me:secret@h/d"}, "a password must not be one"),
         ({"tabel": "t"}, "no option tabel"),
     ],
 )
@@ -78,5 +78,5 @@ def test_an_empty_name_of_a_secret_is_refused(name: str) -> None:
 
 
 def test_filters_are_not_taken_from_spark_and_the_way_to_give_one_is_told() -> None:
-    with pytest.raises(UsageError, match=r"takes no filters from Spark.* is the option filter, in SQL"):
+    with pytest.raises(UsageError, match=r"takes no filters from Spark.* The option filter, in SQL"):
         Options.parse({"pushFilters": "true"})

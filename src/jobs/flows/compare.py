@@ -152,7 +152,7 @@ def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[C
         # Where the server can compute the buckets, it sends only their rows again.
         some_rows = key_buckets.bucket_condition([column.key for column in keys], buckets)
         connector = job.connector.at(session.server)
-        with reading_snapshot(spark, connector, wanted, extraction.moment, some_rows) as rereading:
+        with reading_snapshot(spark, connector, wanted, extraction.snapshot, some_rows) as rereading:
             right = comparing.aligned(rereading.df, columns, is_source=False)
             found = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
             # Computed once and now: otherwise each action would read both sides, and need the snapshot.

@@ -1,4 +1,4 @@
-"""`pgcopy` as Spark 4 sees it: what the options mean, and which reader or writer they want."""
+"""`pgcopy` as Spark 4 calls it: from the options to a reader or writer."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from jobs.pgcopy.writer import BatchWriter, Destination
 
 
 class PostgresCopyDataSource(DataSource):
-    """Tables and queries of PostgreSQL by COPY. Spark makes it on the driver, and asks it there for what executors run.
+    """Tables and queries of PostgreSQL by COPY. Spark creates it on the driver, where it returns what executors run.
 
     Raises:
-        UsageError: an option is unknown, or cannot be right.
+        UsageError: An option is unknown, or its value cannot be right.
     """
 
     travelled = False
-    """Whether this object was pickled since it was made."""
+    """Whether this object was pickled."""
 
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__(options)
-        # Spark makes this object once for each load(), and pickles it for each plan. (Spark 4.0 plans every scan anew.)
+        # Spark creates this object once for each load(), and pickles it for each plan. (Spark 4.0 plans every scan.)
         self.number = snapshot_desk.new_number()
 
     @classmethod
@@ -46,47 +46,47 @@ class PostgresCopyDataSource(DataSource):
         self.__dict__.update(state, travelled=True)
 
     def schema(self) -> StructType:
-        """The columns of the table or query, by the catalogue."""
+        """Return the columns of the table or query, according to the catalog."""
         options = self._options()
         wanted = options.wanted()
         return discover(options.connector(os.environ, wanted), wanted)
 
     def reader(self, schema: StructType) -> DataSourceReader:
-        """Reads all of it, as of one moment."""
+        """Read a table or query in one snapshot."""
         options = self._options()
-        each_action, idle = options.moments()
+        each_action, idle = options.snapshots()
         return BatchReader(self._reach(options, schema), self.number, idle, each_action)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
-        """Reads what is new, in batches."""
+        """Read new rows, in batches."""
         options = self._options()
         reach = self._reach(options, schema)
         return StreamReader(reach, options.number("maxRowsPerBatch"), options.text("ordinalColumn"))
 
     def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
-        """Writes all rows or none."""
+        """Write all rows or none."""
         options = self._options()
         load_id = options.identity("loadId") or new_load_id()
         return BatchWriter(self._destination(options, overwrite), schema, load_id)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> DataSourceStreamWriter:  # noqa: N802 - Spark's name
-        """Writes each batch once.
+        """Write each batch once.
 
-        Spark asks for this twice a batch: of a new object to plan its tasks, and of a pickled one to commit or abort.
+        Spark calls this twice for a batch: on a new object to plan its tasks, and on a pickled one to commit or abort.
         """
         try:
             from jobs.pgcopy.stream_writer import StreamCommitter, StreamWriter
         except ImportError:
             raise UsageError(
-                "A stream into a table needs Spark 4.1: Spark 4.0 hands over rows one by one.",
-                "Write each batch by foreachBatch, with a loadId of its number.",
+                "A stream into a table needs Spark 4.1: Spark 4.0 passes rows one by one.",
+                "Write each batch with foreachBatch, and a loadId that has its number.",
             ) from None
         options = self._options()
         stream = options.identity("streamId", reserved=LONGEST_BATCH)
         if stream is None:
             raise UsageError(
-                "A stream into a table needs a name of its own, by which a batch that comes again is known.",
-                "Give the option streamId, the same after each restart from the same checkpoint.",
+                "A stream into a table needs a name of its own, to recognize a batch that comes again.",
+                "Give the option streamId, with the same value after each restart from the same checkpoint.",
             )
         destination = self._destination(options, overwrite)
         return StreamCommitter(destination, stream) if self.travelled else StreamWriter(destination, schema, stream)

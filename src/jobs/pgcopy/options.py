@@ -1,4 +1,4 @@
-"""The options of `pgcopy`: the jobs' flags in Spark's spelling (`--secret-id` is `secretId`), in any letters' case."""
+"""The options of `pgcopy`: the jobs' flags in Spark's spelling (`--secret-id` is `secretId`), in any letter case."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import Wanted
 
 SNAPSHOT_IDLE = {"dataframe": 4 * 3600.0, "action": 300.0}
-"""By the option `snapshot`: seconds that snapshots are held, by default, after the last one was read in. A DataFrame is
-to show its moment after an hour in a notebook; an action only has to find it when tasks are run again."""
+"""By the option `snapshot`: seconds for which snapshots are held after the last read, by default. A DataFrame must show
+the same rows after an hour in a notebook. An action needs its snapshot only until tasks are run again."""
 
 LONGEST_BATCH = len(f"/{(1 << 63) - 1}")
-"""Bytes of what follows a streamId in the load ids of its batches, at most."""
+"""The maximum number of bytes that follow a streamId in the load ids of its batches."""
 
 _VALUES = ("host", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert", "sslkey", "passfile")
 """Connection parameters under libpq's own names."""
@@ -37,10 +37,10 @@ _READ = (
 )
 _WRITE = ("table", "mode", "keys", "dedupeOrder", "create", "loadId", "streamId")
 _PUSH_FILTERS = "pushfilters"
-"""An option that was, until a test told that Spark does not keep to it: tests/guarantees/test_spark_pushdown.py."""
+"""A former option. Spark does not apply a filter as its interface promises: tests/guarantees/test_spark_pushdown.py."""
 
 _SPARKS = ("path", "checkpointLocation", "queryName")
-"""What Spark itself may add."""
+"""Options that Spark itself may add."""
 
 _NUMBER = whole_number(1, (1 << 63) - 1)
 
@@ -49,32 +49,32 @@ NAMES = {name.lower(): name for name in (*_CONNECTION, *_READ, *_WRITE, *_SPARKS
 
 @dataclass(frozen=True)
 class Options:
-    """The options that were given, checked.
+    """The given options.
 
     Attributes:
-        texts: by their names in lower case.
+        texts: Their texts, by their names in lower case.
     """
 
     texts: Mapping[str, str]
 
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> Options:
-        """Read what Spark hands over.
+        """Check the options that Spark passes.
 
         Raises:
-            UsageError: an option is unknown, or would show a password.
+            UsageError: An option is unknown, or would show a password.
         """
         texts = {name.lower(): text for name, text in given.items()}
         if "password" in texts or ("databaseurl" in texts and states_password(texts["databaseurl"])):
             raise UsageError(
-                "Options are shown by Spark's UI, logs and plans: they take no password.",
+                "Spark's UI, logs and plans show options, so a password must not be one.",
                 "Set PGPASSWORD for the driver, or give passfile, secretId, ssmParameter or iamAuth.",
             )
         if _PUSH_FILTERS in texts:
             raise UsageError(
-                "pgcopy takes no filters from Spark: Spark 4.1 applies one that was pushed down to other actions on "
-                "the same DataFrame, too.",
-                "Leave pushFilters out. What the server is to apply is the option filter, in SQL.",
+                "pgcopy takes no filters from Spark: Spark 4.1 also applies a pushed-down filter to other actions on "
+                "the same DataFrame.",
+                "Leave pushFilters out. The option filter, in SQL, is applied by the server.",
             )
         unknown = [name for name in given if name.lower() not in NAMES]
         if unknown:
@@ -82,18 +82,18 @@ class Options:
         return cls(texts)
 
     def text(self, name: str) -> str:
-        """An option's text; empty where it was not given."""
+        """Return an option's text; empty if it was not given."""
         return self.texts.get(name.lower(), "")
 
     def identity(self, name: str, reserved: int = 0) -> str | None:
-        """An id that the ledger is to hold; None where it was not given.
+        """Return an id that the ledger will hold; None if it was not given.
 
         Args:
-            name: of the option.
-            reserved: bytes that will be appended to the id.
+            name: The option's name.
+            reserved: The number of bytes that will be appended to the id.
 
         Raises:
-            UsageError: it is empty, as of a variable that was not set, or cannot be recorded.
+            UsageError: The id is empty, for example because a variable was not set, or it cannot be recorded.
         """
         given = self.texts.get(name.lower())
         if given is not None:
@@ -101,10 +101,10 @@ class Options:
         return given
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A yes or no.
+        """Return whether an option is true.
 
         Raises:
-            UsageError: it is neither.
+            UsageError: It is neither true nor false.
         """
         text = self.text(name).lower() or str(default).lower()
         if text not in {"true", "false"}:
@@ -112,10 +112,10 @@ class Options:
         return text == "true"
 
     def number(self, name: str) -> int | None:
-        """A number of at least 1; None where it was not given.
+        """Return a number of at least 1; None if it was not given.
 
         Raises:
-            UsageError: it is no such number.
+            UsageError: It is not such a number.
         """
         text = self.text(name)
         try:
@@ -124,10 +124,10 @@ class Options:
             raise UsageError(f"The option {name} is {text!r}.", "Give a number of at least 1.") from None
 
     def seconds(self, name: str, default: float = 0.0) -> float:
-        """A time.
+        """Return a number of seconds.
 
         Raises:
-            UsageError: it is none.
+            UsageError: It is not such a number.
         """
         try:
             value = float(self.text(name) or default)
@@ -137,11 +137,11 @@ class Options:
             raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds; inf for no end.")
         return value
 
-    def moments(self) -> tuple[bool, float]:
-        """Whether each action takes a snapshot of its own, and for how many seconds idle ones are held.
+    def snapshots(self) -> tuple[bool, float]:
+        """Return whether each action takes a snapshot of its own, and for how many seconds idle ones are held.
 
         Raises:
-            UsageError: an option cannot be right.
+            UsageError: An option has a wrong value.
         """
         scope = self.text("snapshot") or "dataframe"
         if scope not in SNAPSHOT_IDLE:
@@ -149,15 +149,15 @@ class Options:
         return scope == "action", self.seconds("snapshotIdle", SNAPSHOT_IDLE[scope])
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Names, separated by commas."""
+        """Return names that were separated by commas."""
         return tuple(self.text(name).split(",")) if self.text(name) else ()
 
     def settings(self, environ: Mapping[str, str]) -> Settings:
-        """Where the database is.
+        """Return the settings of the connection.
 
         Raises:
-            UsageError: a value is missing or cannot be right.
-            JobError: AWS did not give the password.
+            UsageError: A value is missing or wrong.
+            JobError: AWS did not return the password.
         """
         return resolve_connection(
             environ,
@@ -173,18 +173,18 @@ class Options:
         ).settings
 
     def connector(self, environ: Mapping[str, str], subject: object) -> Connector:
-        """Opens the sessions of a read or write.
+        """Return what opens the sessions of a read or write.
 
         Raises:
-            JobError: as `settings`.
+            JobError: As for `settings`.
         """
         return Connector(self.settings(environ), "pgcopy", str(subject))
 
     def wanted(self) -> Wanted:
-        """What is to be read.
+        """Return what to read.
 
         Raises:
-            UsageError: an option cannot be right.
+            UsageError: An option has a wrong value.
         """
         wanted = Wanted(
             table=self.table() if self.text("table") else None,
@@ -200,23 +200,23 @@ class Options:
         return with_ordinal(wanted, self.text("ordinalColumn"))
 
     def table(self) -> TableName:
-        """The table.
+        """Return the table's name.
 
         Raises:
-            UsageError: it is not given, or no name.
+            UsageError: It is not given, or is not a name.
         """
         if not self.text("table"):
             raise UsageError("There is no table to write to.", "Give the option table.")
         return TableName.parse(self.text("table"))
 
     def move(self, overwrite: bool) -> Move:
-        """How rows are to reach the table.
+        """Return how rows are moved into the table.
 
         Args:
-            overwrite: whether Spark's own mode says so; else the option `mode` refines Spark's append.
+            overwrite: Whether Spark's own mode is overwrite. Otherwise, the option `mode` refines Spark's append.
 
         Raises:
-            UsageError: modes, keys and order do not go together.
+            UsageError: Modes, keys and order contradict each other.
         """
         mode = "overwrite" if overwrite else self.text("mode") or "append"
         if self.text("mode") not in {"", mode} or (mode == "overwrite" and not overwrite):

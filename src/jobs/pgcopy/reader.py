@@ -31,14 +31,15 @@ from jobs.spark.extract_tasks import copied
 
 
 @dataclass(frozen=True)
-class Appointment:
-    """A moment that a desk gives out.
+class SnapshotRequest:
+    """A snapshot that a desk gives out.
 
     Attributes:
-        desk: its key.
-        number: of the moment; None for that of the action that reads.
-        idle: seconds after which the desk lets go of it.
-        shape: of the source when its parts were planned, in case they are read in a later moment.
+        desk: The desk's key.
+        number: The snapshot's number; None for the snapshot of the action that reads.
+        idle: Seconds without a reader after which the desk releases the snapshot.
+        shape: The columns and partitions when the parts were planned, to be compared if they are read in a later
+            snapshot.
     """
 
     desk: int
@@ -47,38 +48,39 @@ class Appointment:
     shape: str = ""
 
     def snapshot(self, session: Session) -> Snapshot:
-        """Ask for it.
+        """Ask the desk for the snapshot.
 
         Raises:
             ExtractError: Spark does not tell which action reads.
-            SnapshotLost: it is held no more.
+            SnapshotLost: The snapshot is no longer held.
         """
         number = _action() if self.number is None else self.number
         return snapshot_desk.ask(session, self.desk, number, self.idle)
 
 
 def _action() -> int:
-    """The number of the action that this task is of."""
+    """Return the number of the action that this task belongs to."""
     task = TaskContext.get()
     name = "spark.sql.execution.root.id"
     execution = (task.getLocalProperty(name) or task.getLocalProperty("spark.sql.execution.id")) if task else None
     if not execution:
         raise ExtractError(
-            "Spark does not tell which action a task of an RDD is of, so that its tasks might see several moments.",
+            "Spark does not tell which action a task of an RDD belongs to, so its tasks might read several snapshots.",
             "With the option snapshot = action, use the DataFrame's own actions, and not rdd or foreachPartition.",
         )
     return snapshot_desk.number_of_action(execution)
 
 
-Moment = Union[Snapshot, Appointment]
+PartSnapshot = Union[Snapshot, SnapshotRequest]
+"""A snapshot that is held already, or one to ask for."""
 
 
 @dataclass(frozen=True)
 class Part(InputPartition):
-    """What a task reads: SELECTs in a snapshot, on the one server that knows it."""
+    """What a task reads: SELECTs in a snapshot, on the server that has it."""
 
     number: int
-    moment: Moment
+    snapshot: PartSnapshot
     server: Server
     queries: tuple[str, ...]
     columns: tuple[ExtractColumn, ...]
@@ -89,47 +91,52 @@ class Reach:
     """What all parts of a read share.
 
     Attributes:
-        schema: as Spark was told.
+        schema: The schema that Spark was given.
     """
 
     connector: Connector
     wanted: Wanted
     schema: StructType
 
-    def parts(self, plan: ExtractPlan, moment: Moment, server: Server) -> list[Part]:
-        """The parts of a source that was settled in a moment.
+    def parts(self, plan: ExtractPlan, of: PartSnapshot, server: Server) -> list[Part]:
+        """Return the parts of a plan.
+
+        Args:
+            plan: Made in a snapshot.
+            of: The snapshot in which the parts are read.
+            server: The server that has it.
 
         Raises:
-            ExtractError: it has other columns than Spark was told.
+            ExtractError: The columns are not those of the schema that Spark was given.
         """
-        found = schema_of(plan.columns)
-        if _plain(found) != _plain(self.schema):
+        planned = schema_of(plan.columns)
+        if _plain(planned) != _plain(self.schema):
             raise ExtractError(
-                f"{self.wanted} has the columns {found.simpleString()}, and not {self.schema.simpleString()}.",
-                "Leave .schema() out and cast afterwards; if the table has changed, make the DataFrame anew.",
+                f"{self.wanted} has the columns {planned.simpleString()}, and not {self.schema.simpleString()}.",
+                "Leave .schema() out and cast afterwards. If the table has changed, load the DataFrame again.",
             )
-        return [Part(number, moment, server, queries, plan.columns) for number, queries in enumerate(plan.parts)]
+        return [Part(number, of, server, queries, plan.columns) for number, queries in enumerate(plan.parts)]
 
     def read(self, part: Part) -> Iterator[pa.RecordBatch]:
-        """Copy a part, decoded.
+        """Copy a part, and decode it.
 
         Raises:
-            ExtractError: a value that Spark cannot hold.
-            SnapshotLost: the moment is held no more.
+            ExtractError: Spark cannot hold a value.
+            SnapshotLost: The snapshot is no longer held.
         """
         return decode_nested.finished(decode_arrow.batches(self._blocks(part), part.columns), part.columns)
 
     def _blocks(self, part: Part) -> Iterator[bytes]:
         with self.connector.at(part.server).open(f"part {part.number}") as session:
-            moment = part.moment
-            there = moment.snapshot(session) if isinstance(moment, Appointment) else moment
-            with snapshot.adopted(session, there):
-                if isinstance(moment, Appointment) and moment.shape:
-                    self._check_shape(session, moment.shape)
+            request = part.snapshot if isinstance(part.snapshot, SnapshotRequest) else None
+            held = part.snapshot if isinstance(part.snapshot, Snapshot) else part.snapshot.snapshot(session)
+            with snapshot.adopted(session, held):
+                if request is not None and request.shape:
+                    self._check_shape(session, request.shape)
                 yield from copied(session, part.queries)
 
     def shape(self, session: Session) -> str:
-        """What parts count on: the columns, and the tables that hold the rows."""
+        """What the parts depend on: the columns, and the tables that hold the rows."""
         table = find_source(session, self.wanted)
         if table is None:
             return repr(session.describe(Selection.of_query(self.wanted.query or "").select(["*"])))
@@ -140,34 +147,34 @@ class Reach:
         if self.shape(session) != planned:
             raise ExtractError(
                 f"{self.wanted} has other columns or partitions than when Spark planned how to read it.",
-                "Load the DataFrame anew.",
+                "Load the DataFrame again.",
             )
 
 
 def _plain(schema: StructType) -> list[tuple[str, str]]:
-    """Names and types alone: whether a value may be missing is Spark's own note."""
+    """Names and types, without nullability."""
     return [(field.name, field.dataType.simpleString()) for field in schema]
 
 
 def discover(connector: Connector, wanted: Wanted) -> StructType:
-    """The schema of what is to be read, by the catalogue.
+    """Return the schema of what will be read, according to the catalog.
 
     Raises:
-        UsageError: it cannot be read.
-        TransientError: somebody keeps a lock that lets nobody read.
+        UsageError: It cannot be read.
+        TransientError: Another session holds a lock that prevents reading.
     """
     with connector.open() as session, table_locks.awaited(session, snapshot.WAIT):
         return schema_of(plan_columns(session, wanted, find_source(session, wanted))[1])
 
 
 class BatchReader(DataSourceReader):
-    """Reads all of it: each action sees one moment.
+    """Reads a table or query. Each action reads one snapshot.
 
     Args:
-        reach: what is read.
-        number: of the DataFrame's moment, where all actions see that one.
-        idle: seconds that moments are held after the last task has read in one.
-        each_action: whether each action takes a moment of its own; else all see the DataFrame's.
+        reach: What is read.
+        number: The number of the DataFrame's snapshot, if all actions read that one.
+        idle: Seconds for which snapshots are held after the last task has read.
+        each_action: Whether each action takes a snapshot of its own; otherwise all read the DataFrame's.
     """
 
     def __init__(self, reach: Reach, number: int, idle: float, each_action: bool) -> None:
@@ -177,9 +184,9 @@ class BatchReader(DataSourceReader):
         self.each_action = each_action
 
     def partitions(self) -> Sequence[Part]:
-        """Settle the parts: in the DataFrame's own moment, or, where each action has its own, in a new one.
+        """Plan the parts, in the DataFrame's snapshot, or in a new one if each action has its own.
 
-        Spark 4.0 asks for each scan, maybe long after the DataFrame's moment was let go; Spark 4.1 asks once.
+        Spark 4.0 asks for each scan, perhaps long after the DataFrame's snapshot was released. Spark 4.1 asks once.
         """
         reach = self.reach
         number = snapshot_desk.new_number() if self.each_action else self.number
@@ -189,11 +196,11 @@ class BatchReader(DataSourceReader):
             with snapshot.adopted(session, snapshot_desk.ask(session, key, number, self.idle)):
                 plan = plan_extract(session, reach.wanted, table)
                 shape = reach.shape(session) if self.each_action else ""
-            moment = Appointment(key, None if self.each_action else self.number, self.idle, shape)
-            return reach.parts(plan, moment, session.server)
+            request = SnapshotRequest(key, None if self.each_action else self.number, self.idle, shape)
+            return reach.parts(plan, request, session.server)
 
     def _desk(self, session: Session, selection: Selection) -> int:
-        """The desk of this driver for this source, opened where it is not."""
+        """Return the key of this driver's desk for this source. A desk that is not open is opened."""
         connector = self.reach.connector.at(session.server)
         settings = connector.settings
         driver = (socket.gethostname(), os.getppid())

@@ -1,7 +1,7 @@
 """Reads a table as a stream: each batch is a window of transactions, and each row version is in one window.
 
-An offset is the id below which all transactions have been taken, and the table's own. See `watermark` for why not the
-greatest ordinal.
+An offset is the id below which all transactions have been read, and the table's oid. `watermark` explains why it is not
+the greatest ordinal.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ _FIRST = 0
 
 
 class StreamReader(DataSourceStreamReader):
-    """Reads what is new. Spark makes it in a process of the driver's that lives as long as the query.
+    """Reads new rows. Spark creates it in a process of the driver that lives as long as the query.
 
     Args:
-        reach: what is read.
-        most: rows after which a batch ends, with the transaction that wrote the last of them; None for no end.
-        ordinal: the column that orders a row's versions, which comes along; it may be empty.
+        reach: What is read.
+        most: The number of rows after which a batch ends, with the transaction that wrote the last of them; None for no
+            limit.
+        ordinal: The column that orders a row's versions; it may be empty.
     """
 
     def __init__(self, reach: Reach, most: int | None, ordinal: str) -> None:
@@ -47,19 +48,19 @@ class StreamReader(DataSourceStreamReader):
         self._held: ExitStack | None = None
 
     def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
-        """Before all that is there."""
+        """Return the offset before all rows."""
         return {"below": _FIRST}
 
     def latestOffset(self) -> Offset:  # noqa: N802 - Spark's name
-        """How far the next batch may go: to what no running transaction can write below any more."""
+        """Return the end of the next batch: no running transaction can write a row before it."""
         self.stop()
         reach = self.reach
         with reach.connector.open() as session:
-            moment = hold_source(session, reach.wanted)
+            exported = hold_source(session, reach.wanted)
             table = self._table(session)
             oid = self._same_table(session, table, self._taken)
-            window = self._window(moment.seen)
-            if window.xmin == self._taken["below"]:  # none has ended since: the table need not be read to see that
+            window = self._window(exported.seen)
+            if window.xmin == self._taken["below"]:  # none has ended since, which needs no look at the table
                 return self._taken
             window = attached(session, table.name, window)
             selection, _ = plan_columns(session, reach.wanted, table, window.condition)
@@ -67,9 +68,9 @@ class StreamReader(DataSourceStreamReader):
         return self._taken if xmin is None else {"below": xmin, "table": oid}
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[Part]:
-        """The parts of a batch, in a snapshot that is held until the batch is done.
+        """Plan the parts of a batch, in a snapshot that is held until the batch is done.
 
-        After a restart, Spark tells by an empty batch how far it had come.
+        After a restart, Spark reports its position by an empty batch.
         """
         self.stop()
         self._taken = start
@@ -78,15 +79,15 @@ class StreamReader(DataSourceStreamReader):
         reach = self.reach
         with ExitStack() as stack:
             session = stack.enter_context(reach.connector.open("snapshot"))
-            moment = hold_source(session, reach.wanted)
-            xmax = self._window(moment.seen).xmax
+            exported = hold_source(session, reach.wanted)
+            xmax = self._window(exported.seen).xmax
             window = Window(start["below"] or None, end["below"], xmax)
-            with reach.connector.at(session.server).open("plan") as planner, snapshot.adopted(planner, moment):
+            with reach.connector.at(session.server).open("plan") as planner, snapshot.adopted(planner, exported):
                 table = self._table(planner)
                 self._same_table(planner, table, end)
                 window = attached(planner, table.name, window)
                 plan = plan_extract(planner, reach.wanted, table, window.condition)
-            parts = reach.parts(plan, moment, session.server)
+            parts = reach.parts(plan, exported, session.server)
             self._held = stack.pop_all()
         self._taken = end
         return parts
@@ -97,11 +98,11 @@ class StreamReader(DataSourceStreamReader):
         return self.reach.read(partition)
 
     def commit(self, end: Offset) -> None:  # noqa: ARG002 - Spark's own signature
-        """The batch is done: its snapshot is not needed any more."""
+        """Release the snapshot of the batch, which is done."""
         self.stop()
 
     def stop(self) -> None:
-        """Let go of the snapshot."""
+        """Release the snapshot."""
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -115,18 +116,18 @@ class StreamReader(DataSourceStreamReader):
         return table
 
     def _same_table(self, session: Session, table: Table, known: Offset) -> int:
-        """The table's oid, which is that of an offset, or the offset is of before offsets had one."""
+        """Return the table's oid, which must be that of the offset. Offsets of older versions have none."""
         oid = table_oid(session, table.name)
         if known.get("table", oid) != oid:
             raise ExtractError(
-                f"{self.reach.wanted} is another table than the stream began with (its oid was {known['table']}, and "
-                f"is {oid}): which of its rows are new cannot be told.",
-                "Begin a new stream with a new checkpoint, which takes all of its rows.",
+                f"{self.reach.wanted} is not the table that the stream began with (its oid was {known['table']}, and "
+                f"is {oid}): which of its rows are new is not known.",
+                "Begin a new stream with a new checkpoint, which reads all rows.",
             )
         return oid
 
     def _window(self, seen: str) -> Window:
-        """From what was taken to what a snapshot sees the end of."""
+        """The window from the last offset to the transactions that a snapshot sees completed."""
         if not seen:
             raise UsageError("A standby does not tell which transactions have ended.", "Connect to the primary.")
         return watermark.window(seen, self._taken["below"])

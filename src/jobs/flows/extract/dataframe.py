@@ -38,7 +38,7 @@ class Extraction:
 
     df: DataFrame
     plan: ExtractPlan
-    moment: Snapshot
+    snapshot: Snapshot
     tally: Tally
 
     @property
@@ -129,8 +129,8 @@ def extracting(
     Raises:
         ExtractError: Spark raised an error about a value or about the snapshot.
     """
-    moment = hold_source(session, wanted)
-    with reading_snapshot(spark, connector.at(session.server), wanted, moment, arrow=arrow) as extraction:
+    exported = hold_source(session, wanted)
+    with reading_snapshot(spark, connector.at(session.server), wanted, exported, arrow=arrow) as extraction:
         yield extraction
     snapshot.release(session)
 
@@ -140,7 +140,7 @@ def reading_snapshot(
     spark: SparkSession,
     connector: Connector,
     wanted: Wanted,
-    moment: Snapshot,
+    exported: Snapshot,
     condition: str = "",
     *,
     arrow: bool | None = None,
@@ -151,28 +151,28 @@ def reading_snapshot(
         spark: The session.
         connector: To the server that has the snapshot.
         wanted: What to extract.
-        moment: The snapshot.
+        exported: The snapshot.
         condition: A further condition of our own.
         arrow: As for `extracting`.
     """
-    with connector.open("plan") as planner, snapshot.adopted(planner, moment):
+    with connector.open("plan") as planner, snapshot.adopted(planner, exported):
         plan = plan_extract(planner, wanted, find_source(planner, wanted), condition)
-    with reading(spark, connector, plan, moment, arrow=arrow) as extraction:
+    with reading(spark, connector, plan, exported, arrow=arrow) as extraction:
         yield extraction
 
 
 @contextmanager
 def reading(
-    spark: SparkSession, connector: Connector, plan: ExtractPlan, moment: Snapshot, *, arrow: bool | None = None
+    spark: SparkSession, connector: Connector, plan: ExtractPlan, exported: Snapshot, *, arrow: bool | None = None
 ) -> Iterator[Extraction]:
     """Give a DataFrame that reads what was planned. Errors that Spark raises in the block become our own."""
-    fetching = Fetching(connector, moment, plan.parts, plan.columns)
+    fetching = Fetching(connector, exported, plan.parts, plan.columns)
     tally = new_tally(spark.sparkContext)
     by_arrow = workers_have_arrow(spark) if arrow is None else arrow
     parts = plural(len(plan.parts), "part")
-    logger.info("Reading %s in %s, in the snapshot %s.", connector.subject, parts, moment.id)
+    logger.info("Reading %s in %s, in the snapshot %s.", connector.subject, parts, exported.id)
     try:
-        yield Extraction(fetch(spark, fetching, by_arrow, tally), plan, moment, tally)
+        yield Extraction(fetch(spark, fetching, by_arrow, tally), plan, exported, tally)
     except JobError:
         raise
     except Exception as error:

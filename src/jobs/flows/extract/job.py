@@ -123,21 +123,21 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         turn = None
         with watch.phase("prepare"):
             mark = _taken(session, job)
-            moment = hold_source(session, job.wanted)
+            exported = hold_source(session, job.wanted)
             at_server = connector.at(session.server)
             with at_server.open("plan") as planner:
-                with snapshot.adopted(planner, moment):
+                with snapshot.adopted(planner, exported):
                     table = find_source(planner, job.wanted)
                     if mark is not None and table is not None:
                         watermark_runs.check(planner, table, job.ordinal_column)
-                        planned = watermark_runs.plan(planner, job.wanted, table, mark, moment.seen)
+                        planned = watermark_runs.plan(planner, job.wanted, table, mark, exported.seen)
                         turn = Turn(job.watermark_id, job.target, planned[0], mark, planned[1])
                     plan = plan_extract(planner, job.wanted, table, turn.window.condition if turn else "")
                 spark = start_spark()
                 if turn is not None:
                     turn = watermark_runs.begin(planner, spark, turn)
         target = turn.folder(turn.number) if turn else job.target
-        with watch.phase("read"), reading(spark, at_server, plan, moment) as extraction:
+        with watch.phase("read"), reading(spark, at_server, plan, exported) as extraction:
             greatest = Greatest(job.ordinal_column)
             write(greatest.observed(extraction.df), replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read in the snapshot before it was lost
@@ -149,7 +149,7 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         rows=extraction.rows,
         bytes=extraction.bytes,
         parts=len(plan.parts),
-        snapshot=moment.seen,
+        snapshot=exported.seen,
         watermark_from=mark.ordinal if mark else None,
         watermark_to=moved.ordinal if moved else None,
         seconds=watch.seconds(),
