@@ -84,7 +84,8 @@ def _parse(block: bytes, arrow_types: dict[str, pa.DataType], columns: Sequence[
     except pa.ArrowInvalid:  # a year before 1 or after 9999, or a value that no Spark type can represent
         texts = _read(block, dict.fromkeys(arrow_types, pa.string()))
         arrays = [
-            converted(texts.column(place), arrow_type, columns[place].name) for place, arrow_type in enumerate(arrow_types.values())
+            converted(texts.column(place), arrow_type, columns[place].name)
+            for place, arrow_type in enumerate(arrow_types.values())
         ]
         table = pa.table(arrays, names=list(arrow_types))
     if b"\\" not in block:

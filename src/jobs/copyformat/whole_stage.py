@@ -41,7 +41,10 @@ _SIMPLE_TYPES = (t.NumericType, t.BooleanType, t.BinaryType, t.ArrayType, t.Null
 def is_wide(spark_types: Sequence[t.DataType], bytecode: Bytecode) -> bool:
     """Return whether rows of these types would make the method too long."""
     return (
-        sum(bytecode.simple if isinstance(spark_type, _SIMPLE_TYPES) else bytecode.elaborate for spark_type in spark_types)
+        sum(
+            bytecode.simple if isinstance(spark_type, _SIMPLE_TYPES) else bytecode.elaborate
+            for spark_type in spark_types
+        )
         > bytecode.most
     )
 
