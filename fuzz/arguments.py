@@ -98,8 +98,8 @@ def pgcopy(given: dict[str, str]) -> None:
         return
     number = refused(lambda: options.number("parallelism"))
     assert number is None or number > 0
-    moments = refused(options.moments)
-    assert moments is None or not math.isnan(moments[1])
+    snapshots = refused(options.snapshots)
+    assert snapshots is None or not math.isnan(snapshots[1])
     settings = refused(lambda: options.settings({"HOME": "/nonexistent"}))
     assert settings is None or settings.timeouts.deadline >= 0
     for read in (
