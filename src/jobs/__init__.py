@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
     from jobs.flows.extract.job import ExtractReport as ExtractReport
     from jobs.flows.load.job import load_dataframe as load_dataframe
+    from jobs.flows.query import QueryReport as QueryReport
+    from jobs.flows.query import run_query as run_query
     from jobs.flows.report import LoadReport as LoadReport
 
 _MODULES = {
@@ -89,6 +91,7 @@ _MODULES = {
     "jobs.flows.extract.dataframe": ("extract_dataframe",),
     "jobs.flows.extract.job": ("ExtractReport",),
     "jobs.flows.load.job": ("load_dataframe",),
+    "jobs.flows.query": ("QueryReport", "run_query"),
     "jobs.flows.report": ("LoadReport",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

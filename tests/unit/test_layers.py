@@ -21,7 +21,8 @@ DATABASE = BASE | CONNECTING | WINGS
 MAY_IMPORT: dict[str, set[str]] = {
     # The entrypoints.
     "jobs": DATABASE
-    | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "pyspark"},
+    | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
+    | {"pyspark"},
     "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pyspark"},
     # Spark 4's data source.
     "jobs.pgcopy": {
@@ -43,6 +44,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *CONNECTING,
         *{"jobs.dbaccess.catalog", "jobs.dbaccess.extract", "jobs.flows", "jobs.spark", "jobs.copyformat", "pyspark"},
     },
+    "jobs.flows.query": {
+        *DATABASE,
+        *{"jobs.dbaccess.query", "jobs.aws", "jobs.flows"},
+    },
     "jobs.flows": {"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "pyspark"},
     # What executors run.
     "jobs.spark": DATABASE | {"jobs.copyformat", "pyspark", "pyarrow"},
@@ -55,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The database: load and extract do not know each other.
     "jobs.dbaccess.load": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network"},
     "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
+    "jobs.dbaccess.query": BASE,
     "jobs.dbaccess.pool": BASE | {"jobs.dbaccess.postgres_connectivity", "sqlalchemy"},  # optional: not in the archive
     "jobs.dbaccess.connector": BASE | {"jobs.dbaccess.postgres_connectivity"},
     "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.network", "pg8000"},

@@ -46,7 +46,9 @@ NO_BOTO3 = (
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 _KEY_DENIED = frozenset({"DecryptionFailure", "InvalidKeyId", "KMSAccessDeniedException"})
-_NOT_THERE = frozenset({"ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"})
+_NOT_THERE = frozenset(
+    {"NoSuchBucket", "NoSuchKey", "ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"}
+)
 _BAD_CREDENTIALS = frozenset(
     {
         "ExpiredToken",

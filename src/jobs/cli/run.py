@@ -55,8 +55,6 @@ _STDERR = 2
 
 def run_job(job: Callable[[], None], verbose: bool) -> int:
     """Run a job, and return its exit status. An error becomes one line on stderr; `verbose` adds its stack trace."""
-    from pyspark.errors import AnalysisException, ParseException
-
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("py4j", "SQLQueryContextLogger"):  # the latter logs, as JSON, each error that PySpark raises
         logging.getLogger(chatty).setLevel(logging.DEBUG if verbose else logging.CRITICAL)
@@ -69,14 +67,18 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
         return _fail_interrupted(error, verbose)
     except JobError as error:
         return _fail(str(error), WRONG_USAGE if isinstance(error, UsageError) else FAILED, verbose)
-    except (AnalysisException, ParseException) as error:  # a path, a column or a query is wrong
-        return _fail(_first_line(error), WRONG_USAGE, verbose)
     except Exception as error:  # noqa: BLE001 - the last boundary: any error becomes a line and a status
         # Ctrl-C also ends the JVM, and PySpark then fails to call it.
         if any(isinstance(cause, KeyboardInterrupt) for cause in _chain(error)):
             return _fail_interrupted(error, verbose)
-        return _fail(_first_line(error), FAILED, verbose)
+        return _fail(_first_line(error), WRONG_USAGE if _is_wrong_usage_of_spark(error) else FAILED, verbose)
     return OK
+
+
+def _is_wrong_usage_of_spark(error: Exception) -> bool:
+    """Whether a path, a column or a query is wrong. A job that does not use Spark does not import it for that."""
+    spark = sys.modules.get("pyspark.errors")
+    return spark is not None and isinstance(error, (spark.AnalysisException, spark.ParseException))
 
 
 _INTERRUPTED = "interrupted. A job is done whole or not at all: run it again to be sure."

@@ -15,8 +15,9 @@
         +-- SnapshotLost            the snapshot is no longer held
         +-- TransientError          a temporary failure: deadlock, shutdown, too many connections
         |   +-- ConnectionFailed    there is no connection, or it broke
-        |       +-- ProtocolBroken  the answers violate the protocol: retrying is no use
-        |       +-- CommitUncertain the connection broke during COMMIT, before the answer
+        |   |   +-- ProtocolBroken  the answers violate the protocol: retrying is no use
+        |   |   +-- CommitUncertain the connection broke during COMMIT, before the answer
+        |   +-- QueryInterrupted    the connection broke while SQL was run; the message says what was done
         +-- TlsFailed               there is no TLS, or the certificate is not acceptable
         +-- AuthenticationFailed    wrong password, unknown role, no pg_hba.conf entry
         +-- DataRejected            a value that the server does not accept: `column` is its column

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +55,21 @@ class Backend:
     started: str
     label: str
     pooled: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The server's answer to a statement of a user's own.
+
+    Attributes:
+        columns: The names of the columns that it returns; None if it returns no rows.
+        rows: Those that it returned.
+        count: How many rows it returned or changed; None if it does neither.
+    """
+
+    columns: tuple[str, ...] | None
+    rows: list[list[Any]]
+    count: int | None
 
 
 class Session:
@@ -180,6 +195,19 @@ class Session:
         """Run a query that is partly the user's, on the user's path. No values are bound."""
         with self.users_path():
             return self.run(statement)
+
+    def ask(self, statement: str, values: Sequence[object] = ()) -> Answer:
+        """Run one statement of a user's own, in which the values are $1, $2 and so on.
+
+        Raises:
+            UsageError: A text contains what PostgreSQL's text cannot.
+            DatabaseError: The error of the server or the connection.
+        """
+        check_texts((statement, *values))
+        with self._conversation():
+            context = self._connection.execute_unnamed(statement, vals=tuple(values))
+        columns = None if context.columns is None else tuple(column["name"] for column in context.columns)
+        return Answer(columns, context.rows or [], None if context.row_count < 0 else context.row_count)
 
     def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
         """Send blocks to `COPY ... FROM STDIN`, and return the number of rows that the server reports.

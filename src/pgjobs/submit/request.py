@@ -223,7 +223,7 @@ def refuse_blind_retries(submission: Submission) -> None:
         appends = argument(submission.arguments, "--write-mode") == "append"
         if appends and not argument(submission.arguments, "--watermark-id"):
             raise DeployError("--retries would append the rows again: give the job --watermark-id, or overwrite.")
-    elif not load_id(submission.arguments):
+    elif not load_id(submission.arguments) or "--autocommit" in submission.arguments:
         if submission.entry == LOAD:
             raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
         raise DeployError(

@@ -118,6 +118,11 @@ def record(session: Session, load_id: str, target: str) -> bool:
     )
 
 
+def forget(session: Session, load_id: str) -> bool:
+    """Delete the marker of an id, so that a load with this id can be run again; return whether there was one."""
+    return bool(session.change(f"DELETE FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id))
+
+
 def claim_load(session: Session, load_id: str) -> bool:
     """Lock the load id until this session ends, unless another session holds it. Return whether this one holds it."""
     return locks.take(session, locks.load(load_id))

@@ -1,0 +1,115 @@
+"""Runs a user's statements on a session, and reports what each of them did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, UsageError
+from jobs.dbaccess.query.script import Statement
+from jobs.dbaccess.session import Answer, Session
+
+PARSED_AS_SPLIT = {"standard_conforming_strings": "on"}
+"""With it off, a backslash in a plain string would escape the quote after it."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A statement that was run.
+
+    Attributes:
+        statement: Its first words.
+        line: Where it begins in the script.
+        rows: How many rows it returned or changed; None if it does neither.
+        seconds: How long it took.
+    """
+
+    statement: str
+    line: int
+    rows: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows that a statement returned."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+def check(statements: Sequence[Statement]) -> None:
+    """Refuse what a script must not contain.
+
+    Raises:
+        UsageError: It contains no statement, begins or ends a transaction, or copies from or to the client.
+    """
+    if not statements:
+        raise UsageError("The SQL contains no statement.", "Give one, or check the file.")
+    for statement in statements:
+        if statement.ends_transaction:
+            raise UsageError(
+                f"Line {statement.line}: {statement} begins or ends a transaction.",
+                "Leave it out: all statements are one transaction, or, with --autocommit, each is one.",
+            )
+        if statement.copies:
+            raise UsageError(
+                f"Line {statement.line}: COPY from or to the client is not possible here.",
+                "Load files with load_table.py, and extract them with extract_table.py.",
+            )
+
+
+def run_statements(
+    session: Session, statements: Sequence[Statement], values: Mapping[str, object], done: list[Done]
+) -> Table | None:
+    """Run statements in turn, on the user's own search path.
+
+    Args:
+        session: If no transaction is open, each statement is a transaction of its own.
+        statements: Of a script.
+        values: By name.
+        done: Each statement that was run is appended to it, also if a later one fails.
+
+    Returns:
+        The rows of the last statement that returns any; None if none does.
+
+    Raises:
+        DatabaseError: The server refused a statement, or the connection broke; the message states the line.
+    """
+    table = None
+    with session.users_path():
+        for statement in statements:
+            start = time.monotonic()
+            answer = _ask(session, statement, values)
+            done.append(Done(str(statement), statement.line, answer.count, round(time.monotonic() - start, 3)))
+            if answer.columns is not None:
+                table = Table(answer.columns, answer.rows)
+    return table
+
+
+def _ask(session: Session, statement: Statement, values: Mapping[str, object]) -> Answer:
+    try:
+        return session.ask(statement.text, [values[name] for name in statement.names])
+    except ConnectionFailed:
+        raise
+    except DatabaseError as error:
+        message = f"Line {statement.line}, {statement}: {error.message}"
+        raise type(error)(message, error.hint or _hint(statement, error), error.sqlstate, error.column) from None
+
+
+def _hint(statement: Statement, error: DatabaseError) -> str:
+    if error.sqlstate == _SYNTAX_ERROR and statement.without_value:
+        return f"No value was given for :{', :'.join(statement.without_value)}. (--param NAME=VALUE)"
+    return _HINTS.get(error.sqlstate, "")
+
+
+_SYNTAX_ERROR = "42601"
+
+
+_HINTS = {
+    "25001": "Give --autocommit: this statement cannot be part of a transaction.",
+    "42P02": "This statement takes no values. Write them into the SQL.",
+}
+"""By SQLSTATE: active_sql_transaction, undefined_parameter."""

@@ -1,0 +1,146 @@
+"""Run SQL in a PostgreSQL database once: one or more statements, their values bound, and a marker of the load id."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from jobs.cli.flags import add_common_options, add_connection_options, connection_of
+from jobs.cli.run import run_job
+from jobs.cli.text_table import text_table
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.sql import TableName
+from jobs.flows.query import QueryJob, QueryReport, read_sql, run
+
+MOST_ROWS = 50
+"""Rows of a result that are printed."""
+
+EXAMPLES = """
+examples:
+  Totals of one day, in one transaction with the marker; a second run with this load id does nothing:
+    run_query.py --sql-file totals.sql --param day=2026-11-20 --load-id totals/2026-11-20 --table sales.totals \\
+      --service shop
+
+  A question:
+    run_query.py --sql "SELECT count(*) FROM sales.orders WHERE day = :day" --param day=2026-11-20 \\
+      --load-id "$(uuidgen)" --service shop
+
+  What cannot be part of a transaction:
+    run_query.py --sql "VACUUM ANALYZE sales.orders" --autocommit --load-id vacuum/2026-11-20 --service shop
+
+exit status: 0 run, or run before; 2 wrong usage; 1 anything else
+"""
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the job, and return its exit status."""
+    options = parse(arguments)
+    return run_job(lambda: query(options, environ), options.verbose)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Check the arguments without a database. `pgjobs submit` does so before it starts a run.
+
+    Raises:
+        SystemExit: The command line is wrong, or asks for help.
+        UsageError: An argument has a value that cannot be right.
+    """
+    options = parse(arguments)
+    if options.table is not None:
+        TableName.parse(options.table)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line. A wrong one ends the process with status 2."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if not options.show_connection:
+        if options.sql is None and options.sql_file is None:
+            parser.error("one of the arguments --sql --sql-file is required")
+        if options.load_id is None:
+            parser.error("the following arguments are required: --load-id")
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="run_query.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    query = parser.add_argument_group("query")
+    what = query.add_mutually_exclusive_group()
+    what.add_argument("--sql", metavar="SQL", help="one or more statements; :name stands for a value")
+    what.add_argument("--sql-file", metavar="PATH", help="a file with them, also on s3://")
+    query.add_argument(
+        "--param",
+        action="append",
+        type=_param,
+        default=[],
+        metavar="NAME=VALUE",
+        help="the value of :name, which the server binds; repeat for more",
+    )
+    query.add_argument("--load-id", metavar="ID", help="names this run; a second run with this id does nothing")
+    query.add_argument("--table", metavar="[SCHEMA.]TABLE", help="the table that the marker names")
+    query.add_argument(
+        "--autocommit",
+        action="store_true",
+        help="each statement is a transaction of its own: for VACUUM, CREATE INDEX CONCURRENTLY and CALL. The marker "
+        "follows them: a run that breaks in between is repeated as a whole",
+    )
+    add_connection_options(parser)
+    add_common_options(parser)
+    return parser
+
+
+def query(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Run the SQL, and print its result and the report."""
+    connection = connection_of(options, environ)
+    if options.show_connection:
+        sys.stdout.write(connection.table())
+        return
+    report = run(
+        QueryJob(
+            settings=connection.settings,
+            sql=options.sql if options.sql is not None else read_sql(options.sql_file, environ),
+            load_id=options.load_id,
+            values=_values(options.param),
+            table=TableName.parse(options.table) if options.table else None,
+            autocommit=options.autocommit,
+        )
+    )
+    if options.report is not None:
+        Path(options.report).write_text(report.to_json())
+    sys.stdout.write(told(report))
+
+
+def told(report: QueryReport) -> str:
+    """Return what is printed: the result, if there is one, and the summary."""
+    result = report.result
+    table = "" if result is None else text_table(result.columns, result.rows, MOST_ROWS) + "\n\n"
+    return f"{table}{report.summary()}\n"
+
+
+def _param(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _values(params: Sequence[tuple[str, str]]) -> dict[str, str]:
+    values = dict(params)
+    if len(values) < len(params):
+        names = [name for name, _ in params]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UsageError(f"--param gives {', '.join(twice)} more than once.", "Give each value once.")
+    return values
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,48 @@
+"""A small object on S3 is read without Spark, and what is missing is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import boto3
+import pytest
+from cloud import REGION
+
+from jobs.aws.errors import AwsError, NotThere
+from jobs.aws.s3_objects import read_object
+from jobs.dbaccess.errors import UsageError
+from jobs.flows.query import read_sql
+
+Environ = Mapping[str, str]
+
+
+@pytest.fixture
+def bucket(aws: Environ) -> Iterator[str]:
+    """A bucket without objects."""
+    place = {"LocationConstraint": aws["AWS_REGION"]}
+    s3 = boto3.resource("s3", region_name=REGION)
+    created = s3.create_bucket(Bucket="sql", CreateBucketConfiguration=place)
+    yield "sql"
+    created.objects.delete()
+    created.delete()
+
+
+def test_sql_is_read_from_s3(aws: Environ, bucket: str) -> None:
+    body = "SELECT 'ä'".encode()
+    boto3.client("s3", region_name=REGION).put_object(Bucket=bucket, Key="daily/totals.sql", Body=body)
+    assert read_sql(f"s3://{bucket}/daily/totals.sql", aws) == "SELECT 'ä'"
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "told"),
+    [
+        ("s3://sql/none.sql", NotThere, "The object s3://sql/none.sql cannot be read: .* \\(NoSuchKey\\)"),
+        ("s3://none/a.sql", NotThere, "\\(NoSuchBucket\\)"),
+        ("s3://sql", UsageError, "is no object of S3"),
+        ("s3:///a.sql", UsageError, "is no object of S3"),
+    ],
+)
+@pytest.mark.usefixtures("bucket")
+def test_an_object_that_cannot_be_read_is_named(aws: Environ, url: str, error: type[AwsError], told: str) -> None:
+    with pytest.raises(error, match=told):
+        read_object(url, aws)
