@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from faults import Cut, cuts_on_the_way_to
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.errors import ConnectionFailed
@@ -73,13 +74,13 @@ def test_a_driver_whose_connection_is_half_open_goes_on_with_what_it_held(
     session: Session, database: Settings, names: Staging
 ) -> None:
     with half_open_at(database, b"SELECT 1") as way, driver(way).connect() as lost:
-        assert ledger.claim_load(lost, "x")
+        assert locks.take(lost, locks.load("x"))
         with pytest.raises(ConnectionFailed):
             lost.run("SELECT 1")
         with taken_over(driver(way), lost, plan(names)) as replacement:
             assert replacement is not lost
             assert not is_there(session, lost.backend.pid)
-            assert not ledger.claim_load(session, "x")
+            assert not locks.take(session, locks.load("x"))
             assert staging.sweep(session) == []
 
 

@@ -1,4 +1,4 @@
-"""The ledger is Luigi's marker table, and an id is held by one session at a time."""
+"""The ledger is Luigi's marker table, and an id is recorded once."""
 
 from __future__ import annotations
 
@@ -116,11 +116,3 @@ def test_the_longest_id_is_what_the_index_takes(session: Session) -> None:
 def test_what_cannot_be_an_id_is_refused(load_id: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         ledger.check_id(load_id)
-
-
-def test_an_id_is_held_by_one_session_until_it_ends(session: Session, database: Settings) -> None:
-    with connect(database, "t") as first:
-        assert ledger.claim_load(first, "a")
-        assert not ledger.claim_load(session, "a")
-        assert ledger.claim_load(session, "b")
-    ledger.await_load(session, "a")

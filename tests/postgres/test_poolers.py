@@ -14,9 +14,9 @@ import pytest
 from libpq import password_of
 from submitted import listens, until
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import ledger
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from servermgr.address import free_port
@@ -78,8 +78,8 @@ def test_a_pooler_that_gives_each_session_a_process_serves(
     database: Settings, session: Session, tmp_path: Path
 ) -> None:
     with pgbouncer(database, tmp_path, "session") as way, connect(way, "one") as one, connect(way, "two") as two:
-        assert ledger.claim_load(one, "x")
-        assert not ledger.claim_load(two, "x")
+        assert locks.take(one, locks.load("x"))
+        assert not locks.take(two, locks.load("x"))
         session.run("CREATE TABLE t (a int)")
         with one.transaction():
             assert one.copy_in("COPY t FROM STDIN", [b"1\n"]) == 1

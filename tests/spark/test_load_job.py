@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.aws.errors import AwsError
 from jobs.cli.run import run_job
+from jobs.dbaccess import locks
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.conninfo.settings import Login, Settings
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -126,7 +127,7 @@ def test_of_two_runs_of_an_id_at_once_one_loads_and_the_other_waits(
         reports.append(load_dataframe(numbers(spark, 10), table="t", settings=database, load_id="x"))
 
     with connect(database, "first") as first:
-        assert ledger.claim_load(first, "x")
+        assert locks.take(first, locks.load("x"))
         thread = threading.Thread(target=second)
         thread.start()
         waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

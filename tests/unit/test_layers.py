@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *{"jobs.spark", "jobs.copyformat", "pyspark", "pyarrow"},
     },
     "jobs.pgcopy.sidecar": BASE | CONNECTING,  # a process of its own, which starts at once
-    "jobs.pgcopy.sidecar_holds": BASE | {"jobs.dbaccess.load"},
+    "jobs.pgcopy.sidecar_holds": BASE | {"jobs.dbaccess", "jobs.dbaccess.load"},
     # The driver's side. What loads knows nothing of what extracts.
     "jobs.flows.compare": DATABASE | {"jobs.flows", "jobs.flows.extract", "jobs.spark", "jobs.copyformat", "pyspark"},
     "jobs.flows.load": {

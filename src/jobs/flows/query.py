@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from jobs.aws.s3_objects import read_object
-from jobs.dbaccess import backends
+from jobs.dbaccess import backends, locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError
@@ -195,7 +195,7 @@ def _was_committed(broken: Session, job: QueryJob, target: TableName) -> bool:
 
 def _run_each(session: Session, job: QueryJob, statements: list[Statement], target: TableName) -> _Ran | None:
     """Run the statements, each in a transaction of its own, then record the load id; None if it is recorded already."""
-    ledger.await_load(session, job.load_id)
+    locks.wait(session, locks.load(job.load_id))
     if ledger.is_recorded(session, job.load_id, target):
         return None
     for name, value in PARSED_AS_SPLIT.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.load import ledger, staging
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -34,7 +35,7 @@ class HeldStaging:
             UsageError: The load id is taken by another table.
         """
         if self.load_id:
-            ledger.await_load(session, self.load_id)
+            locks.wait(session, locks.load(self.load_id))
             if ledger.is_recorded(session, self.load_id, self.target):
                 return False
         staging.create(session, self.names, self.target, self.types, self.keys)

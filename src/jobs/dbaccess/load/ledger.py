@@ -6,7 +6,6 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 
 from __future__ import annotations
 
-from jobs.dbaccess import locks
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
@@ -121,22 +120,3 @@ def record(session: Session, load_id: str, target: str) -> bool:
 def forget(session: Session, load_id: str) -> bool:
     """Delete the marker of an id, so that a load with this id can be run again; return whether there was one."""
     return bool(session.change(f"DELETE FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id))
-
-
-def claim_load(session: Session, load_id: str) -> bool:
-    """Lock the load id until this session ends, unless another session holds it. Return whether this one holds it."""
-    return locks.take(session, locks.load(load_id))
-
-
-def await_load(session: Session, load_id: str, seconds: int = locks.LONGEST_WAIT) -> None:
-    """Wait until the session that holds the load id has ended, then lock the id.
-
-    Raises:
-        TransientError: That session did not end in time. The message names it.
-    """
-    locks.wait(session, locks.load(load_id), seconds)
-
-
-def holder(session: Session, load_id: str) -> str:
-    """Return a description of the session that holds the load id."""
-    return locks.holder(session, locks.load(load_id))

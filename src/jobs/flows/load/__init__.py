@@ -1,5 +1,6 @@
 """A load on the driver: `job` prepares, copies and publishes, once for a load id.
 
-`files` reads what is to be loaded. `target` settles where its rows go, `stage` copies them with `progress`, and
-`publish` makes them part of the target whether or not a connection breaks meanwhile.
+`files` reads the input. `target` determines the table and its columns. `stage` copies the rows into staging tables, and
+shows `progress`. `publish` makes them part of the target, also if a connection breaks. `jobs.pgcopy` uses `target` and
+`publish`, too.
 """

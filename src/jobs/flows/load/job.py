@@ -160,12 +160,13 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:
     """Lock the load id, after waiting for another run of it. Return whether a load of this id has finished."""
-    if not ledger.claim_load(session, job.load_id):
-        who = ledger.holder(session, job.load_id)
+    lock = locks.load(job.load_id)
+    if not locks.take(session, lock):
+        who = locks.holder(session, lock)
         logger.warning(
             "Another run holds the load id %r: %s. Waiting %d s at most.", job.load_id, who, job.wait_for_load
         )
-        ledger.await_load(session, job.load_id, job.wait_for_load)
+        locks.wait(session, lock, job.wait_for_load)
     return ledger.is_recorded(session, job.load_id, job.table)
 
 

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from jobs.dbaccess import backends
+from jobs.dbaccess import backends, locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, JobError
-from jobs.dbaccess.load import ledger, staging, statistics
+from jobs.dbaccess.load import staging, statistics
 from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, Published, PublishPlan, publish
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -77,7 +77,7 @@ def taken_over(driver: Driver, session: Session, plan: PublishPlan) -> Iterator[
     """Yield another session in place of one whose connection broke. It holds the locks that the broken one held."""
     with driver.usable(session) as replacement:
         if not driver.has_sidecar:
-            ledger.await_load(replacement, plan.load_id)
+            locks.wait(replacement, locks.load(plan.load_id))
             staging.hold(replacement, plan.staging)
         yield replacement
 
