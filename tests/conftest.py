@@ -142,7 +142,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         # cannot register again, so that its heartbeats fail from then on: after 60 of them it would end the JVM.
         .config("spark.executor.heartbeat.maxFailures", "1000000")
         .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .config(map={**jvm.conf()})
+        .config(map={**jvm.conf(), **jvm.WARM_WORKERS})
     )
     with pytest.MonkeyPatch.context() as patched:
         for name, value in jvm.environ().items():
@@ -159,7 +159,6 @@ def spark_submit() -> list[str]:
 
     launcher = Path(sys.executable).with_name("spark-submit")
     conf = {**jvm.conf(), "spark.ui.enabled": "false"}
-    del conf["spark.python.daemon.module"]  # which a user does not have
     return [str(launcher), "--master", "local[2]", *(word for key in conf for word in ("--conf", f"{key}={conf[key]}"))]
 
 

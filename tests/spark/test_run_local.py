@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jvm
 import pytest
 from libpq import environment
 from standin import stand_in, this_machine
@@ -49,10 +49,12 @@ def run_local(archive: Path, arguments: Sequence[str], environ: Mapping[str, str
     """Run load_table through an archive."""
     command = [sys.executable, "-m", "pgjobs", "run-local", "load_table", "--archive", str(archive)]
     command += ["--retries", "1"] if "--load-id" in arguments else []
+    spark = jvm.environ()
+    conf = {**jvm.conf(), "spark.emr-serverless.driverEnv.SPARK_CONF_DIR": spark["SPARK_CONF_DIR"]}
+    command += [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
     command += ["--", *arguments]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     done = subprocess.run(
-        command, env={**kept, **environ}, cwd=archive.parent, capture_output=True, text=True, check=False
+        command, env={**spark, **environ}, cwd=archive.parent, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "driver and 2 executors run on ./environment/bin/python: Python 3." in done.stderr

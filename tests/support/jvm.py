@@ -33,13 +33,13 @@ def environ(source: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def conf(options: str = "") -> dict[str, str]:
-    """Spark's configuration: options of all its JVMs, and Python workers that have imported what they will want."""
+    """Options of all of Spark's JVMs, as its configuration."""
     options = f"{flags()} {options}".rstrip()
-    return {
-        "spark.driver.extraJavaOptions": options,
-        "spark.executor.extraJavaOptions": options,
-        "spark.python.daemon.module": "spark_daemon",
-    }
+    return {"spark.driver.extraJavaOptions": options, "spark.executor.extraJavaOptions": options}
+
+
+WARM_WORKERS = {"spark.python.daemon.module": "spark_daemon"}
+"""Python workers that have imported what they will want; not where a test is to see what a user's do."""
 
 
 @cache

@@ -136,7 +136,11 @@ def submit(
     """Submit a job as a user does, with the database in PG*, from an empty folder."""
     folder.mkdir(exist_ok=True)
     launcher = str(Path(sys.executable).with_name("spark-submit"))
-    flags = [flag for name, value in {**jvm.conf(), **CONF, **conf}.items() for flag in ("--conf", f"{name}={value}")]
+    flags = [
+        flag
+        for name, value in {**jvm.conf(), **jvm.WARM_WORKERS, **CONF, **conf}.items()
+        for flag in ("--conf", f"{name}={value}")
+    ]
     environ = {
         **jvm.environ(),
         **environment(database),
