@@ -16,7 +16,7 @@ from jobs.copyformat.copy_text import NULL, load, replace_by_spark
 from jobs.copyformat.read_types import WRONG_SHAPE, ExtractColumn
 
 _REFUSED = "pgjobs refused column "
-_FOUND = re.compile(_REFUSED + r"(\d+)")
+_REFUSAL = re.compile(_REFUSED + r"(\d+)")
 
 
 def refusal(name: str) -> tuple[str, str]:
@@ -30,8 +30,8 @@ def refusal(name: str) -> tuple[str, str]:
 
 def refused(message: str) -> int | None:
     """Return the position of the column in an error of Spark; None for other errors."""
-    found = _FOUND.search(message)
-    return int(found.group(1)) if found else None
+    match = _REFUSAL.search(message)
+    return int(match[1]) if match else None
 
 
 def cell(raw: Column, column: ExtractColumn) -> Column:

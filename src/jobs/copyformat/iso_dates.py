@@ -22,10 +22,10 @@ def days(text: str) -> int:
     Raises:
         NotFinite: It is not a finite date.
     """
-    found = _DATE.match(text)
-    if found is None:
+    date = _DATE.match(text)
+    if date is None:
         raise NotFinite
-    year, month, day = map(int, found.groups())
+    year, month, day = map(int, date.groups())
     if text.endswith(" BC"):
         year = 1 - year
     # A year that begins in March ends with the leap day.
@@ -41,13 +41,13 @@ def microseconds(text: str) -> int:
     Raises:
         NotFinite: It is not a finite timestamp.
     """
-    date = days(text)
-    found = _TIME.search(text)
-    if found is None:
+    whole_days = days(text)
+    time = _TIME.search(text)
+    if time is None:
         raise NotFinite
-    hours, minutes, seconds, fraction, sign, *offset = found.groups()
+    hours, minutes, seconds, fraction, sign, *offset = time.groups()
     east = _seconds(*offset) if sign == "+" else -_seconds(*offset)
-    whole = date * 86_400 + _seconds(hours, minutes, seconds) - east
+    whole = whole_days * 86_400 + _seconds(hours, minutes, seconds) - east
     return whole * 1_000_000 + int((fraction or "").ljust(6, "0"))
 
 

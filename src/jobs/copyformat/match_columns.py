@@ -63,7 +63,11 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
     columns = [new_column(field.name, field.dataType) for field in schema]
     problems = [
         *(f"{name!r} stands twice" for name in _repeated(schema.names)),
-        *(f"{field.name!r} is a {field.dataType.simpleString()}" for field, made in zip(schema, columns) if not made),
+        *(
+            f"{field.name!r} is a {field.dataType.simpleString()}"
+            for field, column in zip(schema, columns)
+            if not column
+        ),
         *_lossy(schema),
         *([] if schema.fields else ["it has no columns"]),
     ]
@@ -72,7 +76,7 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
             f"No table can be made for the data: {'; '.join(problems)}.",
             "Rename or cast with --select, or create the table first.",
         )
-    return tuple(Match(field.name, field.dataType, made) for field, made in zip(schema, columns) if made)
+    return tuple(Match(field.name, field.dataType, column) for field, column in zip(schema, columns) if column)
 
 
 def columns_named(name: str, columns: Sequence[Column]) -> list[Column]:

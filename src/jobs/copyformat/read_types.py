@@ -49,10 +49,10 @@ class ExtractColumn:
     @property
     def spark_type(self) -> t.DataType:
         """Return the Spark type of the column."""
-        made = self.element
+        spark_type = self.element
         for _ in range(self.dimensions):
-            made = t.ArrayType(made)
-        return made
+            spark_type = t.ArrayType(spark_type)
+        return spark_type
 
 
 def schema_of(columns: tuple[ExtractColumn, ...]) -> t.StructType:

@@ -23,5 +23,5 @@ def undecoded(text: Column, value: Column) -> Column:
     The server rejects those. A text without U+FFFD had nothing replaced, so few values are examined twice. (A value
     with binary and with a U+FFFD of its own is rejected, too.)
     """
-    own = value.cast("string")
-    return f.when(text.contains(REPLACEMENT) & ~is_utf8(own), own).otherwise(text)
+    octets = value.cast("string")
+    return f.when(text.contains(REPLACEMENT) & ~is_utf8(octets), octets).otherwise(text)

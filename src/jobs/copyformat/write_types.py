@@ -126,13 +126,20 @@ def column_type(spark_type: t.DataType) -> ColumnType | None:
 
 def new_column(name: str, spark_type: t.DataType) -> Column | None:
     """Return the new column for a Spark type, or None if there is no type. PostgreSQL's arrays have any depth."""
-    made = column_type(innermost(spark_type))
-    if made is None:
+    postgres_type = column_type(innermost(spark_type))
+    if postgres_type is None:
         return None
-    category = TEXT_CATEGORY if made.base == "text" else ""
+    category = TEXT_CATEGORY if postgres_type.base == "text" else ""
     if isinstance(spark_type, t.ArrayType):
-        return Column(name, f"{made.name}[]", f"_{made.base}", "A", element=made.base, element_category=category)
-    return Column(name, made.name, made.base, category)
+        return Column(
+            name,
+            f"{postgres_type.name}[]",
+            f"_{postgres_type.base}",
+            "A",
+            element=postgres_type.base,
+            element_category=category,
+        )
+    return Column(name, postgres_type.name, postgres_type.base, category)
 
 
 def fits(spark_type: t.DataType, column: Column) -> bool:
@@ -152,8 +159,8 @@ def fits(spark_type: t.DataType, column: Column) -> bool:
 
 
 def _fits(spark_type: t.DataType, base_type: str, category: str) -> bool:
-    made = column_type(spark_type)
-    if made is None:
+    postgres_type = column_type(spark_type)
+    if postgres_type is None:
         return False
     to_text = category == TEXT_CATEGORY and not isinstance(spark_type, NO_TEXT)
-    return is_string(spark_type) or to_text or base_type in made.takers
+    return is_string(spark_type) or to_text or base_type in postgres_type.takers

@@ -154,10 +154,10 @@ def compared(source: DataFrame, session: Session, job: CompareJob) -> Iterator[C
         connector = job.connector.at(session.server)
         with reading_snapshot(spark, connector, wanted, extraction.snapshot, some_rows) as rereading:
             right = comparing.aligned(rereading.df, columns, is_source=False)
-            found = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
+            differences = comparing.differences(left, right, keys=keys, columns=columns, buckets=buckets)
             # Computed once and now: otherwise each action would read both sides, and need the snapshot.
-            found = (found if buckets else found.where(f.lit(False))).localCheckpoint(eager=True)
-        yield Comparison(sums[0].rows, sums[1].rows, found)
+            differences = (differences if buckets else differences.where(f.lit(False))).localCheckpoint(eager=True)
+        yield Comparison(sums[0].rows, sums[1].rows, differences)
 
 
 def compare_dataframe(

@@ -50,11 +50,11 @@ class LoadReport:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
         phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
-        others = {"updated": self.rows_updated, "ignored": self.rows_ignored, "malformed": self.records_malformed}
-        more = "".join(f", {word} {count:,}" for word, count in others.items() if count)
+        other_counts = {"updated": self.rows_updated, "ignored": self.rows_ignored, "malformed": self.records_malformed}
+        other_words = "".join(f", {word} {count:,}" for word, count in other_counts.items() if count)
         size = f"{megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}"
         return (
-            f"loaded {self.rows_inserted:,} rows into {self.table}{more} in {total:.1f} s: "
+            f"loaded {self.rows_inserted:,} rows into {self.table}{other_words} in {total:.1f} s: "
             f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")

@@ -134,7 +134,7 @@ def startup_options(text: str) -> dict[str, str]:
     """
     words = [word.replace("\0", " ") for word in text.replace("\\\\", "\1").replace("\\ ", "\0").split()]
     words = [word.replace("\1", "\\") for word in words]
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     while words:
         word = words.pop(0)
         if word == "-c" and words:
@@ -148,5 +148,5 @@ def startup_options(text: str) -> dict[str, str]:
         name, equals, value = word.partition("=")
         if not (name and equals):
             raise ValueError("must be of the form -c name=value")
-        found[name] = value
-    return found
+        options[name] = value
+    return options

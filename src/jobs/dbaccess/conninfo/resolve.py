@@ -216,7 +216,7 @@ def _password(
     if "password" in values:
         return StaticPassword(values["password"].text), ""
     text, path = sources.passfile_text(values, environ)
-    found = [
+    by_server = [
         (server.host, server.port, password)
         for server in settings.servers
         for password in [
@@ -224,4 +224,4 @@ def _password(
         ]
         if password is not None
     ]
-    return (PasswordByServer(tuple(found)), libpq_files.shown(Path(path), environ)) if found else (None, "")
+    return (PasswordByServer(tuple(by_server)), libpq_files.shown(Path(path), environ)) if by_server else (None, "")

@@ -53,15 +53,15 @@ class StoredPassword:
         Raises:
             UsageError: The stored text is for another user, or contains no password.
         """
-        others = []
+        other_users = []
         for text in self.texts():
             stated = read_stored(text, self.origin)
             user = stated.get("user", login.user)
             if user == login.user:
                 return stated["password"]
-            others.append(user)
+            other_users.append(user)
         raise UsageError(
-            f"The {self.origin} is for the user {others[0]!r}, and not for {login.user!r}.",
+            f"The {self.origin} is for the user {other_users[0]!r}, and not for {login.user!r}.",
             "Leave out --user (and PGUSER), or name what holds that user's password.",
         )
 
@@ -85,15 +85,15 @@ def read_stored(text: str, origin: str) -> dict[str, str]:
         stated = (
             airflow.read_connection(text, f"The {origin}") if "conn_type" in fields else _read_fields(fields, origin)
         )
-        there = f"It has the keys {', '.join(sorted(fields)) or '(none)'}"
+        contents = f"It has the keys {', '.join(sorted(fields)) or '(none)'}"
     elif text.startswith(uri.SCHEMES):
-        stated, there = uri.read_uri(text, f"The {origin}"), "It is a URL without one"
+        stated, contents = uri.read_uri(text, f"The {origin}"), "It is a URL without one"
     elif _OTHER_URL.match(text):
         raise UsageError(f"The {origin} is a URL, and not of PostgreSQL.", uri.HINT)
     else:
-        stated, there = {"password": text} if text.strip() else {}, "It is empty"
+        stated, contents = {"password": text} if text.strip() else {}, "It is empty"
     if "password" not in stated:
-        raise UsageError(f"The {origin} holds no password.", f'{there}: store the password under "password".')
+        raise UsageError(f"The {origin} holds no password.", f'{contents}: store the password under "password".')
     return stated
 
 

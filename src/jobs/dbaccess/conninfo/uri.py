@@ -40,14 +40,14 @@ def read_uri(uri: str, origin: str) -> dict[str, str]:
         UsageError: It is not such a URI.
     """
     scheme = next((scheme for scheme in SCHEMES if uri.startswith(scheme)), None)
-    found = _URI.fullmatch(uri[len(scheme) :]) if scheme else None
+    match = _URI.fullmatch(uri[len(scheme) :]) if scheme else None
     # libpq accepts "/" or "@" in a dbname unescaped. Here they indicate a password with an unescaped "/", parts of
     # which would be shown as host, port and dbname.
-    if found is None or re.search("[/@]", found["dbname"] or ""):
+    if match is None or re.search("[/@]", match["dbname"] or ""):
         raise UsageError(f"{origin} is not a URI of PostgreSQL.", HINT)
-    stated = {name: _unescaped(found[name] or "", origin) for name in ("user", "password", "dbname")}
-    stated.update(_read_hosts(found["hosts"], origin))
-    stated.update(_read_query(found["query"] or "", origin))
+    stated = {name: _unescaped(match[name] or "", origin) for name in ("user", "password", "dbname")}
+    stated.update(_read_hosts(match["hosts"], origin))
+    stated.update(_read_query(match["query"] or "", origin))
     return {name: text for name, text in stated.items() if text}
 
 

@@ -36,10 +36,10 @@ def rows_copied(tag: bytes) -> int:
     Raises:
         ProtocolBroken: The message belongs to another statement.
     """
-    found = _COPY_TAG.fullmatch(tag)
-    if found is None:
+    match = _COPY_TAG.fullmatch(tag)
+    if match is None:
         raise broken_protocol("a COPY was answered as another statement")
-    return int(found[1])
+    return int(match[1])
 
 
 def columns(body: bytes) -> int | None:

@@ -92,7 +92,7 @@ class CopyIn:
         if self._failure is not None:
             raise self._failure
         if self._rows is None:
-            raise broken_protocol("a COPY ended, and it told neither an error nor how many rows there were")
+            raise broken_protocol("a COPY ended with neither an error nor a number of rows")
         return self._rows
 
     def _send_all(self, blocks: Iterable[Block]) -> None:
@@ -115,12 +115,12 @@ class CopyIn:
 
     def _send(self, data: bytes) -> None:
         """Send a whole message, and read whatever arrives meanwhile."""
-        rest = memoryview(data)
-        with self._reason_told():
+        unsent = memoryview(data)
+        with self._reason_preferred():
             self._hear()
-            while rest:  # also a message that the server ignores: it still reads to its end
+            while unsent:  # also a message that the server ignores: it still reads to its end
                 try:
-                    rest = rest[self._sock.send(rest) :]
+                    unsent = unsent[self._sock.send(unsent) :]
                 except ssl.SSLWantReadError:
                     self._wait(select.POLLIN)
                 except (BlockingIOError, ssl.SSLWantWriteError):
@@ -128,7 +128,7 @@ class CopyIn:
 
     def _wait_until(self, done: Callable[[], bool]) -> None:
         """Read until something has arrived, or the server is ready for the next statement."""
-        with self._reason_told():
+        with self._reason_preferred():
             self._hear()
             while not (self.ready or done()):
                 self._wait(select.POLLIN)
@@ -140,8 +140,8 @@ class CopyIn:
 
     def _hear(self) -> None:
         """Read all messages that have arrived."""
-        while (heard := self._reader.next()) is not None:
-            kind, body = heard
+        while (received := self._reader.next()) is not None:
+            kind, body = received
             if kind == COPY_IN and not self._takes_rows:
                 self._takes_rows = True
             elif kind == ERROR and self._errors < MOST_ERRORS:
@@ -156,7 +156,7 @@ class CopyIn:
                 raise broken_protocol(f"a message of the kind {kind!r} came while rows were sent to it")
 
     @contextmanager
-    def _reason_told(self) -> Iterator[None]:
+    def _reason_preferred(self) -> Iterator[None]:
         """Raise the server's last error before it closed the connection, or else how the connection broke."""
         try:
             with driver_errors_translated():

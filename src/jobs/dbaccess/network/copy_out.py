@@ -84,8 +84,8 @@ class _Answer:
         self.has_begun = self.ended = False
         self._reader = reader
         self._failure: DatabaseError | None = None
-        self._heard = b""
-        self._told: int | None = None
+        self._received = b""
+        self._reported: int | None = None
 
     def next_row(self) -> bytes:
         """Return the row in the next message; empty if it has none.
@@ -95,16 +95,16 @@ class _Answer:
             ProtocolBroken: The message is not valid at this point.
         """
         kind, body = self._next()
-        if kind == COPY_DATA and self._heard == COPY_OUT and body.find(b"\n") == len(body) - 1:
+        if kind == COPY_DATA and self._received == COPY_OUT and body.find(b"\n") == len(body) - 1:
             return body
-        self._heard, before = self._heard + kind, self._heard
+        self._received, before = self._received + kind, self._received
         if kind == ERROR and before.count(ERROR) < MOST_ERRORS:
             self._failure = from_server(error_fields(body))
         elif kind == COMPLETE and before == COPY_OUT + COPY_DONE:
-            self._told = rows_copied(body)
+            self._reported = rows_copied(body)
         elif not (kind == READY or (kind == COPY_OUT and not before) or (kind == COPY_DONE and before == COPY_OUT)):
             raise broken_protocol(f"a message of the kind {kind!r} came while rows were read of it")
-        self.has_begun = self._heard == COPY_OUT
+        self.has_begun = self._received == COPY_OUT
         self.ended = kind == READY
         return b""
 
@@ -117,16 +117,16 @@ class _Answer:
         """
         if self._failure is not None:
             raise self._failure
-        if self._told != count:
-            told = "did not tell how many" if self._told is None else f"told of {self._told:,}"
-            raise broken_protocol(f"it sent {count:,} rows, and {told}")
+        if self._reported != count:
+            reported = "did not tell how many" if self._reported is None else f"told of {self._reported:,}"
+            raise broken_protocol(f"it sent {count:,} rows, and {reported}")
 
     def _next(self) -> tuple[bytes, bytes]:
         """Return the next message. If the server closes the connection after an error, the error is the reason."""
         try:
-            found = self._reader.next()
+            received = self._reader.next()
         except ConnectionFailed as error:
             raise self._failure or error from None
-        if found is None:
+        if received is None:
             raise ConnectionFailed("The connection to the server broke: its socket does not wait.")
-        return found
+        return received

@@ -78,7 +78,7 @@ class DriversFile:
         return self._file.write(data)
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send the written bytes."""
         self._file.flush()
 
     def _next(self) -> tuple[bytes, bytes]:
@@ -89,16 +89,16 @@ class DriversFile:
             ProtocolBroken: The message is not valid at this point.
         """
         try:
-            found = self._reader.next()
+            received = self._reader.next()
         except OSError as error:
             raise self._broken(str(error.strerror or error)) from None
         except ProtocolBroken:
             raise
         except ConnectionFailed:
             raise self._broken("it hung up") from None
-        if found is None:
+        if received is None:
             raise self._broken("its socket does not wait")
-        kind, body = found
+        kind, body = received
         self._measure(len(body) + (_OF_ROW if kind == ROW else _OF_STEP))
         if self._login.done:
             self._take(kind, body)
@@ -106,7 +106,7 @@ class DriversFile:
             self._login.take(kind, body)
         if kind == ERROR:
             self._error = body
-        return found
+        return received
 
     def _broken(self, how: str) -> ConnectionFailed:
         reason = from_server(error_fields(self._error)).message.rstrip(".") if self._error else how

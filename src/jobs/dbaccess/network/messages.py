@@ -112,12 +112,12 @@ class Reader:
     def _is_whole(self) -> bool:
         """Return whether a message is complete, as far as it is kept."""
         while (missing := self._missing()) > 0:
-            more = self._file.read(min(missing, _PIECE))
-            if more is None:
+            piece = self._file.read(min(missing, _PIECE))
+            if piece is None:
                 return False
-            if not more:
+            if not piece:
                 raise ConnectionFailed("The connection to the server broke: it hung up.")
-            self._part += more
+            self._part += piece
             self._drop()
         return True
 

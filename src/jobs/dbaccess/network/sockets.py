@@ -157,7 +157,7 @@ def _connected(server: Server, timeouts: Timeouts) -> PlainSocket:
             local.connect(f"{server.host}/.s.PGSQL.{server.port}")
             return local
         address = (server.hostaddr or server.host, server.port)
-        made = socket.create_connection(address, timeouts.connect_timeout)
+        connected = socket.create_connection(address, timeouts.connect_timeout)
     except socket.gaierror as error:
         kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
         raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
@@ -165,7 +165,7 @@ def _connected(server: Server, timeouts: Timeouts) -> PlainSocket:
         raise DatabaseError(f"There is no host {server.host!r}: it is no name.", "Check the host's name.") from None
     except OSError as error:
         raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
-    sock = PlainSocket(made.family, made.type, made.proto, fileno=made.detach())
+    sock = PlainSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
     sock.settimeout(timeouts.connect_timeout)
     _keep_alive(sock, timeouts)
     return sock
@@ -240,10 +240,10 @@ def secured(sock: WireSocket, server: Server, context: ssl.SSLContext) -> TlsSoc
         raise TlsFailed(f"{server.host!r} can be no name in a certificate.", "Check the host's name.") from None
     context.sslsocket_class = TlsSocket
     try:
-        made = cast(TlsSocket, context.wrap_socket(sock, server_hostname=server.host))
+        encrypted = cast(TlsSocket, context.wrap_socket(sock, server_hostname=server.host))
     except ssl.SSLError as error:
         raise handshake_failure(error, str(server)) from None
     except OSError as error:
         raise ConnectionFailed(f"{server} hung up during the TLS handshake: {error}.", _CHECK) from None
-    made.deadline = sock.deadline
-    return made
+    encrypted.deadline = sock.deadline
+    return encrypted
