@@ -92,7 +92,7 @@ class CopyIn:
         if self._failure is not None:
             raise self._failure
         if self._rows is None:
-            raise broken_protocol("a COPY ended with neither an error nor a number of rows")
+            raise broken_protocol("a COPY ended, and it told neither an error nor how many rows there were")
         return self._rows
 
     def _send_all(self, blocks: Iterable[Block]) -> None:
