@@ -324,7 +324,7 @@ def test_what_is_no_decimal_is_refused(
 ) -> None:
     session.run("CREATE TABLE t (n numeric)")
     wanted = Wanted(TableName("t"), unbounded=unbounded)
-    with pytest.raises(UsageError, match="is no decimal"), extracted(spark, database, wanted):
+    with pytest.raises(UsageError, match="is not a decimal"), extracted(spark, database, wanted):
         pass
 
 

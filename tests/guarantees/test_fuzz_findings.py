@@ -72,24 +72,24 @@ def test_json_that_is_nested_too_deep_is_refused() -> None:
 def test_a_parameter_that_would_begin_others_in_the_startup_message_is_refused(text: str) -> None:
     """Names and values end with NUL there: one within a user would be the beginning of a parameter."""
     connection = json.dumps({"conn_type": "postgres", "login": text, "schema": "d", "host": "h"})
-    with pytest.raises(UsageError, match=r"user \(from AIRFLOW_CONN_X\) holds NUL, or bytes that are not UTF-8"):
+    with pytest.raises(UsageError, match=r"user \(from AIRFLOW_CONN_X\) contains NUL, or bytes that are not UTF-8"):
         resolve(Given(connection="x"), {"AIRFLOW_CONN_X": connection})
 
 
 def test_a_password_that_cannot_be_sent_is_refused_and_not_shown() -> None:
     settings = Settings("d", "u", (Server("127.0.0.1", 1),), StaticPassword("pl4nted\udce9"), timeouts=ONCE)
-    with pytest.raises(UsageError, match="The password holds NUL, or bytes that are not UTF-8") as caught:
+    with pytest.raises(UsageError, match="The password contains NUL, or bytes that are not UTF-8") as caught:
         connect(settings, "t")
     assert "pl4nted" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["x" * 64, "a..b", "."])
 def test_a_host_that_can_be_no_name_is_told_as_that(host: str) -> None:
-    with pytest.raises(DatabaseError, match="it is no name"):
+    with pytest.raises(DatabaseError, match="it is not a valid name"):
         connect(Settings("d", "u", (Server(host),), timeouts=ONCE), "t")
     with peer(answering(b"S")) as port:
         there = Settings("d", "u", (Server(host, port, "127.0.0.1"),), tls=Tls("require"), timeouts=ONCE)
-        with pytest.raises(TlsFailed, match="can be no name in a certificate"):
+        with pytest.raises(TlsFailed, match="cannot be a name in a certificate"):
             connect(there, "t")
 
 

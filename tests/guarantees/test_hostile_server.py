@@ -89,7 +89,7 @@ def repeating(said: bytes, before: bytes = b"") -> Script:
     return script
 
 
-MALFORMED = "does not keep to PostgreSQL's protocol"
+MALFORMED = "violates PostgreSQL's protocol"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_publishing_with_a_part_missing_changes_nothing(session: Session, beside
 def test_publishing_an_id_that_was_recorded_meanwhile_changes_nothing(session: Session, beside: Staging) -> None:
     accepted = attempt(session, beside, 0, 100, 1)
     ledger.record(session, "load-1", "public.t")
-    with pytest.raises(LoadError, match="recorded by someone else"):
+    with pytest.raises(LoadError, match="recorded by another run"):
         publish(session, plan(beside, accepted))
     assert session.run("SELECT * FROM t") == []
 

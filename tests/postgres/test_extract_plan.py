@@ -42,10 +42,10 @@ TABLE = "CREATE TABLE t (id int PRIMARY KEY, \"a.b`c\" text, x int); INSERT INTO
         (Wanted(T, filter="id"), "not one boolean expression"),
         (Wanted(TableName("keyless"), require_primary_key=True), "keyless has no primary key"),
         (Wanted(TableName("bare")), "bare has no columns"),
-        (Wanted(TableName("documents"), split_by="j"), "cannot be cut by j"),
+        (Wanted(TableName("documents"), split_by="j"), "cannot be split by j"),
         (Wanted(query="SELECT 1", require_primary_key=True), "A query has no primary key"),
         (Wanted(query="SELECT 1 AS a, 2 AS a"), "more than one column a"),
-        (Wanted(query="SELECT nosuch"), "The query cannot be read from"),
+        (Wanted(query="SELECT nosuch"), "The query cannot be extracted"),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_anything_is_read(

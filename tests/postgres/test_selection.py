@@ -122,6 +122,6 @@ def test_a_select_in_any_form_is_read_from(session: Session, query: str) -> None
     ],
 )
 def test_what_is_no_select_is_refused(session: Session, query: str) -> None:
-    with pytest.raises(UsageError, match="The query cannot be read from: "):
+    with pytest.raises(UsageError, match="The query cannot be extracted: "):
         check_query(session, query)
     assert session.run("SELECT count(*) FROM t") == [[10]]

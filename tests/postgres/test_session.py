@@ -37,7 +37,7 @@ def test_a_text_that_cannot_be_sent_is_refused_and_the_session_goes_on(session: 
         lambda: list(session.copy_out(f'COPY "{text}" TO STDOUT')),
         lambda: session.describe(f"SELECT '{text}'"),
     ):
-        with pytest.raises(UsageError, match="holds NUL, or bytes that are not UTF-8"):
+        with pytest.raises(UsageError, match="contains NUL, or bytes that are not UTF-8"):
             ask()
         assert session.run("SELECT 1") == [[1]]
 

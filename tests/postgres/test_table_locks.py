@@ -194,7 +194,7 @@ def test_a_wait_that_is_too_long_ends_by_naming_who_is_in_the_way(
 ) -> None:
     monkeypatch.setattr(snapshot, "WAIT", 1)
     [[pid]] = session.run("BEGIN; LOCK TABLE t; SELECT pg_backend_pid()")
-    told = f"Waited 1 s in vain for a table's lock: session {pid} .user '.*', application 'pgjobs tests'. has locked t."
+    told = f"Waited 1 s for a table's lock: session {pid} .user '.*', application 'pgjobs tests'. has locked t."
     with connect(database, "holder") as holder:
         for wanted in (WANTED["table"], WANTED["query"]):
             with pytest.raises(TransientError, match=told):

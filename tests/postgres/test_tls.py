@@ -156,7 +156,7 @@ def test_the_systems_roots_do_not_know_an_authority_of_ones_own(front: Front) ->
     ("answer", "error", "told"),
     [
         (b"N", TlsFailed, "does not offer TLS"),
-        (b"", ConnectionFailed, "hung up when asked for TLS"),
+        (b"", ConnectionFailed, "closed the connection when TLS was requested"),
         (b"\xff garbage", TlsFailed, "does not speak PostgreSQL's protocol"),
         (b"HTTP/1.1 400 Bad Request\r\n", TlsFailed, "does not speak PostgreSQL's protocol"),
         (b"S", DatabaseError, "hung up|EOF|UNEXPECTED_EOF"),

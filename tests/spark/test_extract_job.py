@@ -53,7 +53,7 @@ def test_a_snapshot_that_is_lost_in_mid_extract_fails_it_and_no_file_is_kept(
     session.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 300) AS x FROM generate_series(1, 60000) n")
     watching = threading.Thread(target=end_the_drivers_connection, args=(session,))
     watching.start()
-    with pytest.raises((ExtractError, DatabaseError), match="snapshot that all parts are read in is lost"):
+    with pytest.raises((ExtractError, DatabaseError), match="snapshot of all parts is lost"):
         to_files(parallelism=8)
     watching.join()
     assert list((tmp_path / "out").rglob("*.parquet")) == []

@@ -78,7 +78,7 @@ def test_a_column_of_the_key_is_no_ordinal(
 
 def test_a_query_cannot_be_streamed(spark: SparkSession, options: dict[str, str], tmp_path: Path) -> None:
     df = spark.readStream.format("pgcopy").options(**options, query="SELECT 1 AS id").load()
-    with pytest.raises(Exception, match="Which rows of a query are new cannot be told"):
+    with pytest.raises(Exception, match="The new rows of a query cannot be determined"):
         run_to_the_end(df, options, tmp_path / "checkpoint")
 
 

@@ -21,10 +21,10 @@ def job(*, table: bool = True, mode: str = "append", ordinal: str = "", mark: st
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (job(mark="m"), "takes both"),
-        (job(ordinal="c"), "takes both"),
-        (job(table=False, mark="m", ordinal="c"), "Which rows of a query are new"),
-        (job(mode="overwrite", mark="m", ordinal="c"), "adds to what is there"),
+        (job(mark="m"), "needs both"),
+        (job(ordinal="c"), "needs both"),
+        (job(table=False, mark="m", ordinal="c"), "The new rows of a query"),
+        (job(mode="overwrite", mark="m", ordinal="c"), "only appends"),
         (job(mark="m", ordinal="c", text_columns=("c",)), "greatest text is not the greatest ordinal"),
     ],
 )

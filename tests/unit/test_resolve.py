@@ -252,7 +252,7 @@ def test_credentials_that_need_tls_are_verified_unless_something_else_is_stated(
     resolved = resolve(Given(WHERE, credentials=tokens), {})
     assert resolved.settings.tls.mode == "verify-full"
     assert origins(resolved)["sslmode"] == "default for --iam-auth"
-    with pytest.raises(UsageError, match=r"needs TLS, and sslmode=prefer \(from PGSSLMODE\) may do without"):
+    with pytest.raises(UsageError, match=r"needs TLS, and sslmode=prefer \(from PGSSLMODE\) allows plain text"):
         resolve(Given(WHERE, credentials=tokens), {"PGSSLMODE": "prefer"})
 
 

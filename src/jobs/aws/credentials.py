@@ -114,8 +114,8 @@ class RdsToken:
         region = self.region or subject.region
         if not region:
             raise UsageError(
-                f"The host {subject.host} does not tell its AWS region.",
-                "Name the endpoint as RDS does (tokens are for no other name), or give --aws-region.",
+                f"The host {subject.host} does not contain its AWS region.",
+                "Use the endpoint's own name (tokens are valid for no other), or give --aws-region.",
             )
         failure = f"A token for {subject.user} at {subject.host} cannot be signed"
         with aws_errors_translated(AwsRequest(failure, "rds", "rds-db:connect", region)):

@@ -62,7 +62,7 @@ _BAD_CREDENTIALS = frozenset(
 _BUSY = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
 
 _CREDENTIALS_HINT = (
-    "On EMR they are the job's execution role's, which --role names; elsewhere give AWS_PROFILE or run aws configure."
+    "On EMR, they are those of the execution role (--role); elsewhere, set AWS_PROFILE or run aws configure."
 )
 
 
@@ -98,15 +98,15 @@ def refused(response: dict[str, dict[str, object]], request: AwsRequest) -> AwsE
     if code in _KEY_DENIED or (code in _DENIED and "kms" in reason.lower()):
         return AwsError(message, "Allow the role kms:Decrypt on the key, in its own policy and in the key's.")
     if code in _DENIED:
-        return AwsError(message, f"Allow the role {request.action}, and kms:Decrypt where the key is one of your own.")
+        return AwsError(message, f"Allow the role {request.action}, and kms:Decrypt for a key of your own.")
     if code in _NOT_THERE:
-        hint = f"Check its name, and the region: {request.region} (--aws-region). One of another account wants its ARN."
+        hint = f"Check its name, and the region: {request.region} (--aws-region). For another account, give the ARN."
         return NotThere(message, hint)
     if code in _BAD_CREDENTIALS:
         return AwsError(message, f"The AWS credentials are not valid, or not any more. {_CREDENTIALS_HINT}")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _BUSY or (isinstance(status, int) and status >= 500):  # noqa: PLR2004 - HTTP's server errors
-        return AwsUnavailable(message, "It may pass: run the job again.")
+        return AwsUnavailable(message, "This may be temporary: run the job again.")
     return AwsError(message)
 
 
@@ -128,7 +128,7 @@ def not_answered(error: Exception, request: AwsRequest) -> AwsError:
     if isinstance(error, no_credentials):
         return AwsError(message, _CREDENTIALS_HINT)
     if isinstance(error, botocore.SSLError):
-        return AwsError(message, "Something between here and AWS shows a certificate of its own: see AWS_CA_BUNDLE.")
+        return AwsError(message, "A proxy on the way to AWS presents its own certificate: set AWS_CA_BUNDLE.")
     if isinstance(error, (botocore.ConnectionError, botocore.HTTPClientError)):
         return AwsUnavailable(
             message,

@@ -140,14 +140,14 @@ UNTRANSLATABLE = "22P05"
 """The SQLSTATE of a character that the database's encoding lacks, and of NUL in JSON."""
 
 _HINTS: Mapping[str, str] = {
-    "22P05": "Leave the character out; if it is not NUL, a database whose encoding is UTF8 takes it.",
-    "22021": "PostgreSQL's text holds no NUL character and no bytes that are not UTF-8: clean the column first.",
+    "22P05": "Remove the character; unless it is NUL, a database with the encoding UTF8 accepts it.",
+    "22021": "PostgreSQL's text cannot contain NUL, or bytes that are not UTF-8: clean the column first.",
     "28000": "Check the user, and the server's pg_hba.conf.",
     "28P01": "Check the user and the password (PGPASSWORD).",
     "3D000": "Check the database's name.",
-    "42501": "Grant the user what the message names, or load as a user that has it.",
+    "42501": "Grant the user the privilege in the message, or use another user.",
     "53100": "Free or add disk space on the server.",
-    "57014": "If statement_timeout ended it: give this user a longer one, ALTER ROLE .. SET statement_timeout.",
+    "57014": "If statement_timeout ended it, set a longer one for this user: ALTER ROLE .. SET statement_timeout.",
     "53300": "Lower --parallelism, or raise max_connections.",
 }
 
@@ -159,8 +159,8 @@ def broken_protocol(how: str) -> ProtocolBroken:
         how: Our own description, since the server's text may be anything.
     """
     return ProtocolBroken(
-        f"The server does not keep to PostgreSQL's protocol: {how}.",
-        "Check host and port, that PostgreSQL is what listens there, and what stands between.",
+        f"The server violates PostgreSQL's protocol: {how}.",
+        "Check host and port, that PostgreSQL listens there, and any proxy in between.",
     )
 
 

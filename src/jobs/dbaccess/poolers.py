@@ -48,12 +48,12 @@ def check(session: Session, connect: Callable[[], Session]) -> None:
                 others.add(_process(other))
     except ConnectionFailed as error:
         # In transaction mode a process would be free, since the first session is idle: this pool reserves processes.
-        logger.warning("%s That was a second connection, to learn the pooler's mode.", error.message)
+        logger.warning("%s This was a second connection, opened to detect the pooler's mode.", error.message)
         return
     if len(mine) > 1 or len(others) > 1 or mine & others:
         raise UsageError(
-            f"{session.server} is a connection pooler in transaction mode, which deals a session's statements out to "
-            "several processes of the server: locks and snapshots do not hold there.",
+            f"{session.server} is a connection pooler in transaction mode, which distributes a session's statements "
+            "among several server processes: locks and snapshots do not last there.",
             "Connect to the server itself, or to a pool in session mode (PgBouncer: pool_mode = session).",
         )
     _known.add(place)

@@ -187,7 +187,7 @@ def _password(settings: Settings, server: Server) -> str | None:
         return None
     password = settings.password(Login(server.host, server.port, settings.user, settings.dbname))
     if not is_text(password):
-        raise UsageError("The password holds NUL, or bytes that are not UTF-8.", "Store it as UTF-8.")
+        raise UsageError("The password contains NUL, or bytes that are not UTF-8.", "Store it as UTF-8.")
     return password
 
 
@@ -244,7 +244,7 @@ def _identity(rows: Sequence[Sequence[object]]) -> tuple[int, str, str]:
     """
     [row] = rows if len(rows) == 1 else [()]
     if [type(value) for value in row] != [int, str, str]:
-        raise broken_protocol("asked for the process of this session, it told something else")
+        raise broken_protocol("it did not report the process of this session")
     pid, started, label = row
     return cast(int, pid), str(started), str(label)
 

@@ -161,7 +161,7 @@ class Session:
         file = self._sock.drivers_file
         if file.state != state or file.tag != (file.tag if tag is None else tag):
             self.close()
-            raise broken_protocol("it did not begin or end a transaction when it was told to")
+            raise broken_protocol("it did not begin or end a transaction as requested")
 
     def pin(self) -> None:
         """From now on, look up names only in pg_catalog, except within `users_path`.

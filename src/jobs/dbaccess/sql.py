@@ -32,7 +32,7 @@ def check_texts(values: Iterable[object]) -> None:
     """
     for value in values:
         if isinstance(value, str) and not is_text(value):
-            raise UsageError(f"{value[:100]!r} holds NUL, or bytes that are not UTF-8.", "PostgreSQL takes neither.")
+            raise UsageError(f"{value[:100]!r} contains NUL, or bytes that are not UTF-8.", "PostgreSQL takes neither.")
         if isinstance(value, (list, tuple)):
             check_texts(value)
 

@@ -59,7 +59,7 @@ def _in_the_way(session: Session, seconds: int) -> TransientError:
         for table, granted, pid, user, application in sessions
     )
     return TransientError(
-        f"Waited {seconds} s in vain for a table's lock: {others or 'its holder has released it since'}.",
+        f"Waited {seconds} s for a table's lock: {others or 'its holder has released it since'}.",
         "TRUNCATE, DROP, ALTER TABLE and the like keep all readers out as soon as they wait. "
         "Run this again when that session's transaction has ended.",
         LOCK_TIMEOUT,

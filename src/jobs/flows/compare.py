@@ -221,7 +221,7 @@ def _matched(source: DataFrame, table: Table, keys: Sequence[str]) -> dict[str, 
     unclear = [name for name, columns in meant.items() if len(columns) != 1]
     if unclear:
         raise UsageError(
-            f"{table.name} has no one column for {', '.join(unclear)} of the source.",
+            f"{table.name} has no unique column for {', '.join(unclear)} of the source.",
             f"It has {', '.join(column.name for column in table.columns)}. Rename or leave out columns with --select.",
         )
     names = {columns[0].name: name for name, columns in meant.items()}

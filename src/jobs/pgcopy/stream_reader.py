@@ -40,7 +40,7 @@ class StreamReader(DataSourceStreamReader):
 
     def __init__(self, reach: Reach, most: int | None, ordinal: str) -> None:
         if reach.wanted.table is None:
-            raise UsageError("Which rows of a query are new cannot be told.", "Give the option table.")
+            raise UsageError("The new rows of a query cannot be determined.", "Give the option table.")
         self.reach = reach
         self.most = most
         self.ordinal = ordinal
@@ -129,5 +129,5 @@ class StreamReader(DataSourceStreamReader):
     def _window(self, seen: str) -> Window:
         """The window from the last offset to the transactions that a snapshot sees completed."""
         if not seen:
-            raise UsageError("A standby does not tell which transactions have ended.", "Connect to the primary.")
+            raise UsageError("A standby does not know which transactions have ended.", "Connect to the primary.")
         return watermark.window(seen, self._taken["below"])

@@ -55,7 +55,7 @@ def read_connection(value: str, origin: str) -> dict[str, str]:
     for name in _OTHER_LOGINS:
         if str(extra.get(name, "")).lower() not in ("", "false", "0", "no", "none"):
             raise UsageError(
-                f"{origin} asks for the login {name!r} in its extras.", "Use a connection with a password."
+                f"{origin} requests the login {name!r} in its extras.", "Use a connection with a password."
             )
     passed_on = {
         name: _as_text(item, name, origin)
@@ -132,4 +132,4 @@ def _as_text(item: object, name: str, origin: str) -> str:
         return str(item)
     if item is None:
         return ""
-    raise UsageError(f"{origin} has a {name!r} that is no text and no number.", "Correct it.")
+    raise UsageError(f"{origin} has a {name!r} that is neither text nor a number.", "Correct it.")

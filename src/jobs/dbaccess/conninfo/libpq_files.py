@@ -78,7 +78,7 @@ def read_password_file(path: Path) -> str:
     except OSError:
         return ""
     if not stat.S_ISREG(mode):
-        logger.warning("The password file %s is not used: it is no plain file.", path)
+        logger.warning("The password file %s is not used: it is not a plain file.", path)
         return ""
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         logger.warning("The password file %s is not used: others may read it. Run: chmod 600 %s", path, path)
@@ -97,7 +97,7 @@ def check_key_permissions(path: Path) -> None:
         return  # reading it shows why
     allowed = stat.S_IRWXU | (stat.S_IRGRP if status.st_uid == 0 else 0)
     if os.name == "posix" and stat.S_IMODE(status.st_mode) & ~allowed:
-        raise UsageError(f"The private key {path} is open to others.", f"Run: chmod 600 {path}")
+        raise UsageError(f"The private key {path} is accessible to others.", f"Run: chmod 600 {path}")
 
 
 def find_password(text: str, login: Login) -> str | None:

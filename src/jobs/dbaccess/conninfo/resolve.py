@@ -147,8 +147,8 @@ def _defaults(values: Mapping[str, Value], servers: tuple[Server, ...], needs_tl
 def _check_tls(mode: Value, needs_tls: str) -> None:
     if needs_tls and mode.text in ("disable", "allow", "prefer"):
         raise UsageError(
-            f"{needs_tls} needs TLS, and sslmode={mode.text} (from {mode.origin}) may do without.",
-            "Leave it out, which means verify-full, or give require.",
+            f"{needs_tls} needs TLS, and sslmode={mode.text} (from {mode.origin}) allows plain text.",
+            "Omit it, which means verify-full, or set require.",
         )
 
 

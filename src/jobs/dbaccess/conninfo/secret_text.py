@@ -62,7 +62,7 @@ class StoredPassword:
             other_users.append(user)
         raise UsageError(
             f"The {self.origin} is for the user {other_users[0]!r}, and not for {login.user!r}.",
-            "Leave out --user (and PGUSER), or name what holds that user's password.",
+            "Leave out --user (and PGUSER), or name the secret with that user's password.",
         )
 
 

@@ -100,7 +100,7 @@ def tried(given: Given, environ: Mapping[str, str], names: Sequence[str]) -> str
 
 def _check_text(name: str, text: str, origin: str) -> None:
     if not is_text(text) and ("\0" in text or name not in _PATHS):
-        raise UsageError(f"{name} (from {origin}) holds NUL, or bytes that are not UTF-8.", "Correct it there.")
+        raise UsageError(f"{name} (from {origin}) contains NUL, or bytes that are not UTF-8.", "Correct it there.")
 
 
 _PATHS = ("passfile", "sslrootcert", "sslcert", "sslkey")

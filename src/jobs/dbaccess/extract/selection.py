@@ -70,9 +70,9 @@ def filtered(session: Session, selection: Selection, condition: str) -> Selectio
         raise
     except DatabaseError as error:
         if error.sqlstate == UNTRANSLATABLE:
-            raise UsageError(f"The filter cannot be asked for: {error.message}", error.hint) from None
+            raise UsageError(f"The filter cannot be sent: {error.message}", error.hint) from None
         raise UsageError(
-            f"The filter is not one boolean expression over the columns: {error.message}", "Mend --filter."
+            f"The filter is not one boolean expression over the columns: {error.message}", "Correct --filter."
         ) from None
     return selection.where(own_line)
 
@@ -88,4 +88,4 @@ def check_query(session: Session, query: str) -> None:
     except TransientError:
         raise
     except DatabaseError as error:
-        raise UsageError(f"The query cannot be read from: {error.message}", "Mend --query: one SELECT.") from None
+        raise UsageError(f"The query cannot be extracted: {error.message}", "Correct --query: one SELECT.") from None

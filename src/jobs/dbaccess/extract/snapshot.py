@@ -147,10 +147,9 @@ def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
 
 def _lost() -> SnapshotLost:
     return SnapshotLost(
-        "The snapshot that all parts are read in is lost: the driver's connection has ended, or this one reached "
-        "another server.",
-        "Nothing of this run is kept. Run it again; the server's log tells who ended the connection. "
-        "Name one server, not several and no balancer.",
+        "The snapshot of all parts is lost: the driver's connection has ended, or this one reached another server.",
+        "Nothing of this run is kept. Run it again; the server's log shows who ended the connection. "
+        "Connect to a single server, without a balancer.",
     )
 
 

@@ -95,10 +95,10 @@ class Watermark:
             "with another filter": was.filter != definition.filter,
         }
         what = ", ".join(text for text, is_so in differs.items() if is_so)
-        raise UsageError(f"The watermark is {what}: rows that it has passed would never come.", _ANOTHER)
+        raise UsageError(f"The watermark is {what}: rows that it has passed would never be extracted.", _ANOTHER)
 
 
-_ANOTHER = "Give another --watermark-id, or --restart-watermark to take all rows anew."
+_ANOTHER = "Give another --watermark-id, or --restart-watermark to extract all rows again."
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,9 @@ def window(seen: str, extracted: int) -> Window:
         return Window(None, xmin, xmax)
     if extracted > xmin or xmin - extracted >= _MOST_APART:
         raise ExtractError(
-            f"The watermark stands at transaction {extracted:,}, and the server's oldest is {xmin:,}: the database "
+            f"The watermark is at transaction {extracted:,}, and the server's oldest is {xmin:,}: the database "
             "was restored elsewhere, or two billion transactions have passed.",
-            "Take all rows anew: under another --watermark-id, or with --restart-watermark.",
+            "Extract all rows again, with another --watermark-id or with --restart-watermark.",
         )
     return Window(extracted, xmin, xmax)
 

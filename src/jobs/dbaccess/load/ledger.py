@@ -46,7 +46,7 @@ def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None
     if size > most:
         raise UsageError(f"{name} has {size:,} bytes, and may have {most:,}.", "Give a shorter one.")
     if not is_text(load_id):
-        raise UsageError(f"{name} {load_id!r} holds NUL, or bytes that are not UTF-8.", "Give an id without them.")
+        raise UsageError(f"{name} {load_id!r} contains NUL, or bytes that are not UTF-8.", "Give an id without them.")
 
 
 def is_recorded(session: Session, load_id: str, target: TableName) -> bool:

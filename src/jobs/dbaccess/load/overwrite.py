@@ -77,7 +77,7 @@ def check(session: Session, target: TableName) -> Deletion:
     if deletion.changed_tables:
         raise LoadError(
             f"Overwriting {target} would change or delete rows of {', '.join(deletion.changed_tables)}: "
-            "their foreign keys say so (ON DELETE).",
+            "because of their foreign keys (ON DELETE).",
             "Use the mode upsert, or change these foreign keys.",
         )
     return deletion

@@ -135,7 +135,7 @@ def _record(session: Session, plan: PublishPlan) -> None:
     """
     if not ledger.record(session, plan.load_id, str(plan.target)):
         ledger.is_recorded(session, plan.load_id, plan.target)  # raises if the id is another table's
-        raise AlreadyRecorded(f"The load id {plan.load_id!r} was recorded by someone else meanwhile.")
+        raise AlreadyRecorded(f"The load id {plan.load_id!r} was recorded by another run meanwhile.")
 
 
 def _check_counts(session: Session, plan: PublishPlan, published: Published) -> None:
@@ -148,7 +148,7 @@ def _check_counts(session: Session, plan: PublishPlan, published: Published) -> 
         raise LoadError(
             f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
             f"inserted, though nothing in {plan.target} leaves rows out.",
-            "Nothing was loaded. Check what stands between this job and the server, and run the load again.",
+            "Nothing was loaded. Check any proxy between this job and the server, and run the load again.",
         )
 
 
@@ -172,7 +172,7 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
     claims are read after the tables were locked, because one may be committed until then.
     """
     for pid in staging.end_writers(session, plan.staging):
-        logger.info("Terminated a COPY that another attempt at its part outran (process %d of the server).", pid)
+        logger.info("Terminated a COPY whose part another attempt had completed (server process %d).", pid)
     session.run(f"LOCK TABLE {plan.staging.rows.quoted}, {plan.staging.parts.quoted} IN ACCESS EXCLUSIVE MODE")
     return receipts.accept(session, plan.staging, plan.receipts)
 
@@ -251,7 +251,7 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
         columns = quote_names(move.keys)
         raise LoadError(
             f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
-            f"Make one: CREATE UNIQUE INDEX ON {target.quoted} ({columns});",
+            f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({columns});",
         )
     if move.mode == "overwrite":
         with session.transaction():

@@ -76,7 +76,7 @@ def check_target(session: Session, table: Table) -> None:
     if table.kind in (tables.VIEW, tables.FOREIGN):
         kind = "a view" if table.kind == tables.VIEW else "a foreign table"
         raise UsageError(
-            f"{table.name} is {kind}: which of its rows a load brought cannot be told.",
+            f"{table.name} is {kind}: the rows of a load cannot be recognized in it.",
             "Leave --verify out, and run compare_table.py after the load.",
         )
     [[may_read, is_filtered]] = session.run(

@@ -72,8 +72,8 @@ class LoginSteps:
         code = _CODE.unpack_from(body)[0] if len(body) >= _CODE.size else -1
         if code in _FOREIGN and self._last is None:
             raise DatabaseError(
-                f"The server wants a login by {_FOREIGN[code]}, which is not supported here.",
-                "Have pg_hba.conf ask this user for scram-sha-256.",
+                f"The server requires a login by {_FOREIGN[code]}, which is not supported here.",
+                "Set scram-sha-256 for this user in pg_hba.conf.",
             )
         if code not in _NEXT[self._last]:
             raise broken_protocol(f"step {code} of a login came after step {self._last}")
@@ -91,13 +91,13 @@ def _check_mechanisms(rest: bytes) -> None:
     unknown = set(rest[:-2].split(b"\0")) - _MECHANISMS
     if unknown:
         names = b", ".join(sorted(unknown)).decode()
-        raise DatabaseError(f"The server wants a login by {names[:100]}.", "Have it ask for scram-sha-256.")
+        raise DatabaseError(f"The server requires a login by {names[:100]}.", "Configure scram-sha-256 there.")
 
 
 def _check_rounds(rest: bytes) -> None:
     rounds = re.search(rb",i=(\d+)", rest)
     if rounds and (len(rounds[1]) > len(str(MOST_ROUNDS)) or int(rounds[1]) > MOST_ROUNDS):
         raise DatabaseError(
-            f"The server wants more than {MOST_ROUNDS:,} rounds of SCRAM computed.",
-            "Lower scram_iterations there, and set the password anew, if it is your server that asks.",
+            f"The server demands more than {MOST_ROUNDS:,} iterations of SCRAM.",
+            "If it is your server, lower scram_iterations and set the password again.",
         )

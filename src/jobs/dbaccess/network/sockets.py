@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 """https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL"""
 
-_CHECK = "Check host and port, that the server runs, and that a security group or firewall lets this machine in."
+_CHECK = "Check host and port, that the server runs, and that security groups and firewalls admit this machine."
 
 
 class WireSocket(socket.socket):
@@ -120,7 +120,7 @@ def _negotiate(sock: PlainSocket, server: Server, tls: Tls) -> WireSocket:
     if offers_tls(sock, server):
         return secured(sock, server, context_for(tls, server.host))
     if tls.mode != "prefer":
-        raise TlsFailed(f"{server} does not offer TLS, and sslmode={tls.mode} wants it.", "Turn ssl on there.")
+        raise TlsFailed(f"{server} does not offer TLS, and sslmode={tls.mode} requires it.", "Set ssl = on there.")
     _note_plain(server)
     return sock
 
@@ -162,7 +162,9 @@ def _connected(server: Server, timeouts: Timeouts) -> PlainSocket:
         kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
         raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
     except UnicodeError:
-        raise DatabaseError(f"There is no host {server.host!r}: it is no name.", "Check the host's name.") from None
+        raise DatabaseError(
+            f"There is no host {server.host!r}: it is not a valid name.", "Check the host's name."
+        ) from None
     except OSError as error:
         raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
     sock = PlainSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
@@ -221,7 +223,9 @@ def offers_tls(sock: WireSocket, server: Server) -> bool:
     except OSError as error:
         raise ConnectionFailed(f"{server} does not answer the request for TLS: {error}.", _CHECK) from None
     if not answer:
-        raise ConnectionFailed(f"{server} hung up when asked for TLS.", "Check that PostgreSQL is what listens there.")
+        raise ConnectionFailed(
+            f"{server} closed the connection when TLS was requested.", "Check that PostgreSQL is what listens there."
+        )
     if answer not in (b"S", b"N"):
         raise TlsFailed(f"{server} does not speak PostgreSQL's protocol.", "Check host and port.")
     return answer == b"S"
@@ -237,13 +241,13 @@ def secured(sock: WireSocket, server: Server, context: ssl.SSLContext) -> TlsSoc
     try:
         server.host.encode("idna")
     except UnicodeError:  # if this fails within ssl, it leaves a socket open
-        raise TlsFailed(f"{server.host!r} can be no name in a certificate.", "Check the host's name.") from None
+        raise TlsFailed(f"{server.host!r} cannot be a name in a certificate.", "Check the host's name.") from None
     context.sslsocket_class = TlsSocket
     try:
         encrypted = cast(TlsSocket, context.wrap_socket(sock, server_hostname=server.host))
     except ssl.SSLError as error:
         raise handshake_failure(error, str(server)) from None
     except OSError as error:
-        raise ConnectionFailed(f"{server} hung up during the TLS handshake: {error}.", _CHECK) from None
+        raise ConnectionFailed(f"{server} closed the connection during the TLS handshake: {error}.", _CHECK) from None
     encrypted.deadline = sock.deadline
     return encrypted

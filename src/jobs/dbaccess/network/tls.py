@@ -113,7 +113,7 @@ def handshake_failure(error: ssl.SSLError, server: str) -> TlsFailed:
     if code in _UNKNOWN_ISSUERS or code == _SELF_SIGNED:
         hint = "Give its authority's certificate with --sslrootcert."
     elif code in _HOSTNAME_MISMATCHES:
-        hint = "Connect by a name that the certificate is made out to."
+        hint = "Connect with a name in the certificate."
     elif code == _EXPIRED:
         hint = "Have the server's certificate renewed, and check this machine's clock."
     elif code == _NOT_YET_VALID:

@@ -28,11 +28,13 @@ def check_tells_new(session: Session, table: Table | None) -> None:
         UsageError: They are not, because some of its rows have no transaction on this server.
     """
     if table is None:
-        raise UsageError("Which rows of a query are new cannot be told.", "Name a table.")
+        raise UsageError("The new rows of a query cannot be determined.", "Name a table.")
     if table.kind not in ("r", "p"):
-        raise UsageError(f"{table.name} is no table: which of its rows are new cannot be told.", "Name a table.")
+        raise UsageError(f"{table.name} is not a table: its new rows cannot be determined.", "Name a table.")
     if partitioning.has_foreign_leaf(session, table.name):
-        raise UsageError(f"A part of {table.name} is a foreign table, whose new rows cannot be told.", "Name others.")
+        raise UsageError(
+            f"A part of {table.name} is a foreign table, whose new rows cannot be determined.", "Name others."
+        )
 
 
 def check_ordinal(session: Session, name: str, table: Table) -> None:

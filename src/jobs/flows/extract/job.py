@@ -56,13 +56,13 @@ class FilesJob:
             UsageError: They contradict each other.
         """
         if bool(self.ordinal_column) != bool(self.watermark_id):
-            raise UsageError("An incremental extract takes both.", "Give --ordinal-column and --watermark-id.")
+            raise UsageError("An incremental extract needs both.", "Give --ordinal-column and --watermark-id.")
         if self.restart_watermark and not self.watermark_id:
             raise UsageError("There is no watermark to restart.", "Give --watermark-id.")
         if self.watermark_id and self.wanted.table is None:
-            raise UsageError("Which rows of a query are new cannot be told.", "Give --table.")
+            raise UsageError("The new rows of a query cannot be determined.", "Give --table.")
         if self.watermark_id and self.write_mode != "append":
-            raise UsageError("A run of a watermark adds to what is there.", "Give --write-mode append.")
+            raise UsageError("A run of a watermark only appends.", "Give --write-mode append.")
         if self.ordinal_column and self.ordinal_column in self.wanted.text_columns:
             raise UsageError("The greatest text is not the greatest ordinal.", "Leave it out of --text-columns.")
 

@@ -197,7 +197,7 @@ def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: S
     precision, scale = map(int, decimal.groups()) if decimal else (0, 0)
     if not max(scale, 1) <= precision <= MAX_PRECISION:
         raise UsageError(
-            f"{wanted.unbounded!r} is no decimal of Spark's.", "Write text, fit, or a type such as decimal(38,9)."
+            f"{wanted.unbounded!r} is not a decimal of Spark.", "Write text, fit, or a type such as decimal(38,9)."
         )
     return t.DecimalType(precision, scale)
 
@@ -227,7 +227,9 @@ def _bounds(session: Session, wanted: Wanted, selection: Selection, count: int) 
     except DatabaseError as error:
         if error.sqlstate != _NO_ORDER:
             raise
-        raise UsageError(f"{wanted} cannot be cut by {wanted.split_by}: {error.message}", "Name another one.") from None
+        raise UsageError(
+            f"{wanted} cannot be split by {wanted.split_by}: {error.message}", "Name another one."
+        ) from None
 
 
 _NO_ORDER = "42883"
@@ -244,7 +246,9 @@ def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Sel
     leaves = partitioning.leaves_of(session, table.name) if table else ()
     if not leaves:
         if wanted.parallelism is None or wanted.parallelism > 1:
-            logger.info("Reading %s as one part, for it has no blocks of its own. (--split-by COLUMN cuts it.)", wanted)
+            logger.info(
+                "Reading %s as one part, because it has no blocks of its own. (--split-by COLUMN splits it.)", wanted
+            )
         return ((Range(selection.relation),),)
     size = sum(leaf.blocks for leaf in leaves) * BLOCK_BYTES
     count = wanted.parallelism or min(capacity(session).share(), max(1, size // PART_BYTES))

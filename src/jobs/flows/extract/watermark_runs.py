@@ -135,8 +135,8 @@ def begin(session: Session, spark: SparkSession, turn: Turn) -> Turn:
     number = max(turn.mark.runs, *turn.mark.begun, 0) + 1
     if turn.mark.runs and turn.mark.definition is None and hadoop_files.below(spark, turn.folder(number)):
         raise UsageError(
-            f"{turn.folder(number)} holds files of a run that died, or of another watermark: nothing says of which.",
-            "Find out. Remove them if they are this watermark's, whose rows come again; else rename the folder.",
+            f"{turn.folder(number)} contains files of a failed run or of another watermark; it is not known which.",
+            "Remove them if they are this watermark's: their rows are extracted again. Otherwise rename the folder.",
         )
     while hadoop_files.exists(spark, turn.folder(number)):
         number += 1

@@ -231,20 +231,20 @@ def malformed_error(message: str) -> LoadError | None:
         return LoadError(
             f"A record of {marked.group(1)} is malformed: it has too many or too few fields, a value of another type, "
             "or is broken.",
-            "Nothing was loaded. Mend the file, or give --option mode=DROPMALFORMED to leave such records out.",
+            "Nothing was loaded. Correct the file, or give --option mode=DROPMALFORMED to leave such records out.",
         )
     if "Unescaped quote character" in message:
         return LoadError(
             f"A quoted value{where} holds a quote that is not escaped by a backslash.",
             "Nothing was loaded. Give --option 'escape=\"' where quotes are doubled, or --option "
-            "unescapedQuoteHandling=STOP_AT_DELIMITER to take such values as they stand.",
+            "unescapedQuoteHandling=STOP_AT_DELIMITER to load such values unchanged.",
         )
     if "CSV header does not conform" in message or "Number of column in CSV header" in message:
         return LoadError(
             f"The header{where} does not name the columns that are expected, in their order.",
             "Nothing was loaded. Give --schema with the header's names, load files of different headers one by one, or "
-            "give --option enforceSchema=true to go by the order alone.",
+            "give --option enforceSchema=true to use only the order.",
         )
     if "MALFORMED_RECORD_IN_PARSING" in message or "MALFORMED_CSV_RECORD" in message:
-        return LoadError(f"A record{where} is malformed.", "Nothing was loaded. Mend the file.")
+        return LoadError(f"A record{where} is malformed.", "Nothing was loaded. Correct the file.")
     return None

@@ -48,7 +48,7 @@ class RowsMayDiffer(LoadError):
         super().__init__(
             "Spark lost data of a shuffle and computed it again: parts that were copied before and after "
             "need not fit together.",
-            "Where executors are often lost, write the input to files first, and load those.",
+            "If executors are often lost, write the input to files first, and load those.",
         )
 
 
@@ -129,7 +129,7 @@ def _raise_not_utf8(df: DataFrame, target: Target) -> None:
     columns = nul.columns_with_nul(df, strings)
     if columns:
         raise LoadError(
-            f"PostgreSQL's text holds no NUL character, and there are some in {', '.join(columns)}.",
+            f"PostgreSQL's text cannot contain NUL, and there are some in {', '.join(columns)}.",
             "Nothing was loaded. Clean the column, or give --nul strip to remove them.",
         ) from None
     nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
