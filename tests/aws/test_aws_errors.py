@@ -33,7 +33,7 @@ DENIED = "User: arn:aws:sts::1:assumed-role/jobs/x is not authorized to perform:
 @pytest.mark.parametrize(
     ("code", "message", "told"),
     [
-        ("AccessDeniedException", DENIED, "Allow the role secretsmanager:GetSecretValue, and kms:Decrypt where"),
+        ("AccessDeniedException", DENIED, "Allow the role secretsmanager:GetSecretValue, and kms:Decrypt for"),
         ("AccessDeniedException", "Access to KMS is not allowed", "Allow the role kms:Decrypt on the key"),
         ("DecryptionFailure", "", "cannot be read: DecryptionFailure. Allow the role kms:Decrypt"),
         ("ResourceNotFoundException", "No.", "cannot be read: No (ResourceNotFoundException). Check its name"),

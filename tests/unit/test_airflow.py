@@ -60,7 +60,7 @@ def test_a_connection_is_read_by_airflows_rules(value: str, stated: dict[str, st
         ('{"conn_type": "postgres", "passwd": "s3cret"}', "passwd"),
         ('{"conn_type": "postgres", "extra": "s3cret"}', "extra that is not JSON"),
         ('{"conn_type": "postgres", "extra": ["s3cret"]}', "no JSON object"),
-        ('{"conn_type": "postgres", "password": ["s3cret"]}', "'password' that is no text"),
+        ('{"conn_type": "postgres", "password": ["s3cret"]}', "'password' that is neither text"),
         ('{"password": "s3cret"}', "not a connection to PostgreSQL"),
         ('{"conn_type": "postgres", "extra": {"iam": true}}', "the login 'iam'"),
         ("postgres://h/?redshift=yes", "the login 'redshift'"),

@@ -70,9 +70,9 @@ def test_a_name_that_could_be_two_columns_is_refused() -> None:
 
 def test_a_name_that_stands_twice_is_refused() -> None:
     data = t.StructType([t.StructField("a", t.IntegerType()), t.StructField("a", t.IntegerType())])
-    with pytest.raises(UsageError, match="'a' stands twice"):
+    with pytest.raises(UsageError, match="'a' occurs twice"):
         match_existing(data, table(integer("a")))
-    with pytest.raises(UsageError, match="'a' stands twice"):
+    with pytest.raises(UsageError, match="'a' occurs twice"):
         match_new(data)
 
 

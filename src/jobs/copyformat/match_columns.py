@@ -62,7 +62,7 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
     """
     columns = [new_column(field.name, field.dataType) for field in schema]
     problems = [
-        *(f"{name!r} stands twice" for name in _repeated(schema.names)),
+        *(f"{name!r} occurs twice" for name in _repeated(schema.names)),
         *(
             f"{field.name!r} is a {field.dataType.simpleString()}"
             for field, column in zip(schema, columns)

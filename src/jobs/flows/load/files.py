@@ -62,7 +62,7 @@ def check(files: Files) -> None:
     """Check what can be checked without Spark.
 
     Raises:
-        UsageError: An option is unknown or stands twice, or --schema does not suit the format.
+        UsageError: An option is unknown or is given twice, or --schema does not fit the format.
     """
     file_options.mode_of(file_options.parse_options(files.options, files.file_format))
     if files.schema and files.file_format not in PARSED:
