@@ -121,11 +121,11 @@ def test_two_runs_with_one_id_run_the_sql_once(run: Run, session: Session, autoc
 def test_a_lost_answer_to_commit_is_looked_up(database: Settings, session: Session) -> None:
     session.run("CREATE TABLE t (a int, b text)")
     job = "INSERT INTO t VALUES (1, 'one')"
-    cut = Cut("pgjobs run_query", b"COMMIT", b"INSERT INTO t")
+    cut = Cut("pgjobs query", b"COMMIT", b"INSERT INTO t")
     with cuts_on_the_way_to(database, cut) as way, pytest.raises(QueryInterrupted, match="Nothing was done"):
         run_query(job, settings=way, load_id="cut before")
     assert rows(session) == []
-    with cuts_on_the_way_to(database, Cut("pgjobs run_query", b"COMMIT", b"INSERT INTO t", answered=True)) as way:
+    with cuts_on_the_way_to(database, Cut("pgjobs query", b"COMMIT", b"INSERT INTO t", answered=True)) as way:
         report = run_query(job, settings=way, load_id="cut after")
     assert [done.rows for done in report.statements] == [1]
     assert rows(session) == [[1, "one"]]
@@ -134,7 +134,7 @@ def test_a_lost_answer_to_commit_is_looked_up(database: Settings, session: Sessi
 def test_a_connection_that_breaks_in_the_middle_leaves_nothing(database: Settings, session: Session) -> None:
     session.run("CREATE TABLE t (a int, b text)")
     sql = "INSERT INTO t VALUES (1, 'one'); SELECT 'cut here'"
-    cut = Cut("pgjobs run_query", b"cut here")
+    cut = Cut("pgjobs query", b"cut here")
     with cuts_on_the_way_to(database, cut) as way, pytest.raises(QueryInterrupted, match="Nothing was done"):
         run_query(sql, settings=way, load_id="x")
     assert rows(session) == []

@@ -169,14 +169,14 @@ def test_jobs_open_sessions_whose_names_are_pinned() -> None:
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_a_class_that_takes_many_values_gets_them_by_name(module: str) -> None:
-    """Of more than seven in a row, nobody sees which is which."""
+    """Of more than five in a row, nobody sees which is which."""
     by_place = [
         f"line {node.lineno}: {ast.unparse(node.func)}"
         for node in ast.walk(ast.parse(MODULES[module].read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id[:1].isupper()
-        and len(node.args) > 7
+        and len(node.args) > 5
     ]
     assert by_place == []
 

@@ -14,8 +14,8 @@ class Connector:
     """Opens the sessions of one job, on the driver and in its tasks. Each one's application_name says what it is for.
 
     Attributes:
-        job: "load", "extract", "compare" or "pgcopy".
-        subject: what the job works on: a load id, a table, a query.
+        job: "load", "extract", "compare", "query" or "pgcopy".
+        subject: What the job works on: a load id, a table, a query.
     """
 
     settings: Settings

@@ -14,10 +14,10 @@ from pathlib import Path
 from jobs.aws.s3_objects import read_object
 from jobs.dbaccess import backends, locks
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError
 from jobs.dbaccess.load import ledger
-from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.query import script
 from jobs.dbaccess.query.execute import PARSED_AS_SPLIT, Done, Table, check, run_statements
 from jobs.dbaccess.query.script import Statement
@@ -50,6 +50,11 @@ class QueryJob:
     values: Mapping[str, object] = field(default_factory=dict)
     table: TableName | None = None
     autocommit: bool = False
+
+    @property
+    def connector(self) -> Connector:
+        """Opens the sessions of the run."""
+        return Connector(self.settings, "query", self.load_id)
 
     def statements(self) -> list[Statement]:
         """Split the SQL into statements.
@@ -125,15 +130,22 @@ def run_query(
         DatabaseError: The server refused a statement.
         QueryInterrupted: The connection broke.
     """
-    name = TableName.parse(table) if table else None
-    return run(QueryJob(settings, sql, load_id, values or {}, name, autocommit))
+    job = QueryJob(
+        settings=settings,
+        sql=sql,
+        load_id=load_id,
+        values=values or {},
+        table=TableName.parse(table) if table else None,
+        autocommit=autocommit,
+    )
+    return run(job)
 
 
 def run(job: QueryJob) -> QueryReport:
     """Run SQL, as `run_query`."""
     watch = Stopwatch()
     statements = job.statements()
-    with connect_pinned(job.settings, _label(job)) as session:
+    with job.connector.open() as session:
         ledger.ensure(session)
         target = NO_TABLE if job.table is None else _full_name(session, job.table)
         ran = (_run_each if job.autocommit else _run_in_transaction)(session, job, statements, target)
@@ -148,10 +160,6 @@ class _Ran:
 
     done: list[Done] = field(default_factory=list)
     table: Table | None = None
-
-
-def _label(job: QueryJob) -> str:
-    return f"pgjobs run_query {job.load_id}"
 
 
 def _full_name(session: Session, name: TableName) -> TableName:
@@ -184,7 +192,7 @@ def _run_in_transaction(session: Session, job: QueryJob, statements: list[Statem
 def _was_committed(broken: Session, job: QueryJob, target: TableName) -> bool:
     """Return whether a transaction was committed whose COMMIT was not answered."""
     logger.warning("The connection broke before COMMIT was answered. Connecting again to find out what happened.")
-    with connect_pinned(job.settings, _label(job)) as session:
+    with job.connector.open() as session:
         backends.end(session, broken.backend)
         with session.transaction():
             if not ledger.record(session, job.load_id, str(target)):  # which waits until the other has ended

@@ -56,7 +56,15 @@ class Target:
             receipts: The receipts of the attempts that Spark accepted.
         """
         verification = Verification(self.row, verify.meant_by(receipts)) if self.row else None
-        return PublishPlan(load_id, self.name, staging, tuple(receipts), self.move, self.is_new, verification)
+        return PublishPlan(
+            load_id=load_id,
+            target=self.name,
+            staging=staging,
+            receipts=tuple(receipts),
+            move=self.move,
+            is_new=self.is_new,
+            verification=verification,
+        )
 
 
 def find_table(session: Session, name: TableName, create: bool) -> Table | None:
