@@ -7,10 +7,8 @@ user must be allowed to create databases.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,6 +20,7 @@ import pytest
 from cloud import moto_server
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from server_folder import server_folder
 
 from jobs.aws import clients
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -43,7 +42,7 @@ hypothesis_settings.register_profile("explore", _PATIENT, max_examples=1000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Tests need no rows to survive a crash of the machine.
-SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": 60}
+SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB", "max_connections": 60}
 
 
 # A shell starts a background job deaf to Ctrl-C, and its children inherit that. Tests of Ctrl-C want both to hear it.
@@ -57,14 +56,11 @@ def server() -> Iterator[Settings]:
     if url:
         yield resolve(Given(url=url), os.environ).settings
         return
-    # Not pytest's tmp_path, which other users cannot reach: as root, the server runs as another user.
-    directory = tempfile.mkdtemp(prefix="pgjobs-test-")
-    Path(directory).chmod(0o755)
-    try:
-        with Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SERVER_SETTINGS) as manager:
-            yield resolve(Given(url=manager.url()), {}).settings
-    finally:
-        shutil.rmtree(directory)
+    with (
+        server_folder() as folder,
+        Manager("127.0.0.1", 0, folder / "data", initialize=True, settings=SERVER_SETTINGS) as manager,
+    ):
+        yield resolve(Given(url=manager.url()), {}).settings
 
 
 @pytest.fixture(scope="session")

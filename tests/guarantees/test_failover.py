@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from server_folder import server_folder
 from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
@@ -32,20 +31,32 @@ def settings_for(*managers: Manager, attrs: str = "any", deadline: float = 0) ->
     return Settings("postgres", "postgres", servers, tls=Tls("disable"), target_session_attrs=attrs, timeouts=patience)
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[Manager, Manager]]:
+@contextmanager
+def replicated() -> Iterator[tuple[Manager, Manager]]:
     """A primary and its standby."""
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-failover-"))
-    directory.chmod(0o777)
-    try:
-        with Manager("127.0.0.1", 0, directory / "primary", initialize=True, settings=REPLICATION) as primary:
-            back_up(primary, directory / "standby")
-            # Said here: what pg_basebackup -R writes, a server that is older than pg_basebackup does not understand.
-            follows = {"primary_conninfo": address.url(primary.user, primary.host, primary.port, "postgres")}
-            with Manager("127.0.0.1", 0, directory / "standby", settings={**REPLICATION, **follows}) as standby:
-                yield primary, standby
-    finally:
-        shutil.rmtree(directory)
+    with (
+        server_folder(0o777) as directory,
+        Manager("127.0.0.1", 0, directory / "primary", initialize=True, settings=REPLICATION) as primary,
+    ):
+        back_up(primary, directory / "standby")
+        # Said here: what pg_basebackup -R writes, a server that is older than pg_basebackup does not understand.
+        follows = {"primary_conninfo": address.url(primary.user, primary.host, primary.port, "postgres")}
+        with Manager("127.0.0.1", 0, directory / "standby", settings={**REPLICATION, **follows}) as standby:
+            yield primary, standby
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Manager, Manager]]:
+    """The same, for tests that leave both as they are."""
+    with replicated() as servers:
+        yield servers
+
+
+@pytest.fixture
+def pair_of_its_own() -> Iterator[tuple[Manager, Manager]]:
+    """The same, for a test that changes them."""
+    with replicated() as servers:
+        yield servers
 
 
 def back_up(primary: Manager, target: Path) -> None:
@@ -81,8 +92,8 @@ def test_the_attributes_choose_a_server(pair: tuple[Manager, Manager], attrs: st
     assert port_of(settings_for(standby, primary, attrs=attrs)) == chosen.port
 
 
-def test_a_promoted_standby_is_found_while_the_deadline_lasts(pair: tuple[Manager, Manager]) -> None:
-    primary, standby = pair
+def test_a_promoted_standby_is_found_while_the_deadline_lasts(pair_of_its_own: tuple[Manager, Manager]) -> None:
+    primary, standby = pair_of_its_own
     settings = settings_for(primary, standby, attrs="read-write", deadline=30)
     assert port_of(settings) == primary.port
     primary.stop()
@@ -120,13 +131,11 @@ def test_a_standby_is_read_in_one_snapshot_and_keeps_no_watermark(pair: tuple[Ma
 @pytest.fixture
 def lone() -> Iterator[Manager]:
     """A server that can be restarted."""
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-restart-"))
-    directory.chmod(0o777)
-    try:
-        with Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"}) as manager:
-            yield manager
-    finally:
-        shutil.rmtree(directory)
+    with (
+        server_folder(0o777) as directory,
+        Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"}) as manager,
+    ):
+        yield manager
 
 
 def counter(moment: Snapshot) -> int:

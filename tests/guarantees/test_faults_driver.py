@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +13,7 @@ import pytest
 from faults import Cut, Trial, TrialOf, cuts_on_the_way_to
 from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, numbers
 from pyspark.sql import SparkSession
+from server_folder import server_folder
 from submitted import CLUSTER, IN_BACKGROUND, RETRYING, until
 
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -151,13 +150,11 @@ def test_ctrl_c_in_publish_ends_the_load_with_a_line_and_nothing_left(trial_of: 
 @pytest.fixture
 def fragile() -> Iterator[Manager]:
     """A server that a test may stop."""
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-faults-"))
-    directory.chmod(0o755)  # as root, the server runs as another user
-    try:
-        with Manager("127.0.0.1", 0, directory / "data", initialize=True) as manager:
-            yield manager
-    finally:
-        shutil.rmtree(directory)
+    with (
+        server_folder() as directory,
+        Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"}) as manager,
+    ):
+        yield manager
 
 
 @pytest.fixture

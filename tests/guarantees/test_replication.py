@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from publishing import load
+from server_folder import server_folder
 from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
@@ -27,18 +25,14 @@ APPEND = Move("append", AB)
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Settings, Settings]]:
     """One that publishes, and one that subscribes."""
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-replication-"))
-    directory.chmod(0o755)
-    settings = {"fsync": "off", "wal_level": "logical", "wal_retrieve_retry_interval": "100ms"}
-    try:
+    with server_folder() as directory:
+        settings = {"fsync": "off", "wal_level": "logical", "wal_retrieve_retry_interval": "100ms"}
         publisher, subscriber = (
             Manager("127.0.0.1", 0, directory / name, initialize=True, settings=settings)
             for name in ("publisher", "subscriber")
         )
         with publisher, subscriber:
             yield way_to(publisher), way_to(subscriber)
-    finally:
-        shutil.rmtree(directory)
 
 
 def way_to(server: Manager) -> Settings:

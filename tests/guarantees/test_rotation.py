@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import trustme
 from cloud import store_parameter, store_secret
 from peers import error_response, peer, ssl_request
+from server_folder import server_folder
 
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.secret_text import StoredPassword
@@ -49,17 +48,21 @@ class Locked:
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[Locked]:
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-rotation-"))
-    directory.chmod(0o755)
-    manager = Manager("127.0.0.1", 0, directory / "data", initialize=True, auth="scram-sha-256", password="admin's")
-    try:
+    with server_folder() as directory:
+        manager = Manager(
+            "127.0.0.1",
+            0,
+            directory / "data",
+            initialize=True,
+            auth="scram-sha-256",
+            password="admin's",
+            settings={"fsync": "off"},
+        )
         with manager:
             settings = resolve(Given(url=manager.url()), {"PGPASSWORD": "admin's"}).settings
             with connect(settings, "t") as admin:
                 admin.run("CREATE ROLE loader LOGIN")
                 yield Locked(manager.port, admin)
-    finally:
-        shutil.rmtree(directory)
 
 
 def answers(settings: Settings) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +12,7 @@ import jvm
 import pytest
 from cloud import store_secret
 from process_table import process_table
+from server_folder import server_folder
 
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
@@ -27,18 +26,14 @@ SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "load_table.py"
 @pytest.fixture(scope="module")
 def locked_server() -> Iterator[Manager]:
     """A server that wants the planted password."""
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-secrets-"))
-    directory.chmod(0o755)
-    try:
-        with Manager(
-            "127.0.0.1", 0, directory / "data", initialize=True, auth="scram-sha-256", password=PLANTED
-        ) as manager:
-            given = Given(url=manager.url())
-            with connect(resolve(given, {"PGPASSWORD": PLANTED}).settings, "t") as admin:
-                admin.run("CREATE TABLE picky (a int CHECK (a < 5), b int)")
-            yield manager
-    finally:
-        shutil.rmtree(directory)
+    with (
+        server_folder() as directory,
+        Manager("127.0.0.1", 0, directory / "data", initialize=True, auth="scram-sha-256", password=PLANTED) as manager,
+    ):
+        given = Given(url=manager.url())
+        with connect(resolve(given, {"PGPASSWORD": PLANTED}).settings, "t") as admin:
+            admin.run("CREATE TABLE picky (a int CHECK (a < 5), b int)")
+        yield manager
 
 
 class Watch:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import trustme
 from server_build import build_has_tls
+from server_folder import server_folder
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, DataRejected
@@ -27,10 +25,8 @@ MEGABYTE = 1 << 20
 @pytest.fixture(scope="module")
 def sockets() -> Iterator[dict[str, Settings]]:
     """The ways to one server: in plain text, over a Unix socket, and under TLS where it was built with that."""
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-copyin-"))
-    directory.chmod(0o777)
-    settings = {"fsync": "off", "unix_socket_directories": directory}
-    try:
+    with server_folder(0o777) as directory:
+        settings = {"fsync": "off", "unix_socket_directories": directory}
         manager = Manager("127.0.0.1", 0, directory / "data", initialize=True, settings=settings)
         has_tls = build_has_tls(directory / "data")
         manager.settings["ssl"] = "on" if has_tls else "off"
@@ -45,8 +41,6 @@ def sockets() -> Iterator[dict[str, Settings]]:
             local = replace(plain, servers=(Server(str(directory), manager.port),))
             encrypted = {"tls": replace(plain, tls=Tls("require"))} if has_tls else {}
             yield {"plain": plain, "unix": local, **encrypted}
-    finally:
-        shutil.rmtree(directory)
 
 
 @pytest.fixture(params=["plain", "tls", "unix"])

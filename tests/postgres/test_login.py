@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import ssl
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -14,6 +13,7 @@ import pytest
 import trustme
 from peers import peer, tls_between
 from server_build import build_has_tls
+from server_folder import server_folder
 
 from jobs.dbaccess.conninfo.settings import Login, Pem, Server, Settings, StaticPassword, Timeouts, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, DatabaseError, UsageError
@@ -53,10 +53,8 @@ class Logins:
 
 @pytest.fixture(scope="module")
 def logins() -> Iterator[Logins]:
-    directory = Path(tempfile.mkdtemp(prefix="pgjobs-auth-"))
-    directory.chmod(0o755)
-    data = directory / "data"
-    try:
+    with server_folder() as directory:
+        data = directory / "data"
         manager = Manager("127.0.0.1", 0, data, initialize=True, settings={"fsync": "off"})
         has_tls = build_has_tls(data)
         (data / "pg_hba.conf").write_text(HBA + (HBA_TLS if has_tls else ""))
@@ -66,8 +64,6 @@ def logins() -> Iterator[Logins]:
             logins = Logins(Server("localhost", manager.port, "127.0.0.1"), has_tls)
             make_users(logins.settings("postgres"))
             yield logins
-    finally:
-        shutil.rmtree(directory)
 
 
 def tls_settings(data: Path) -> dict[str, str]:
