@@ -212,7 +212,7 @@ def test_each_action_sees_a_moment_of_its_own_where_that_is_wished(
     session.run("DELETE FROM t WHERE id > 1")
     assert df.count() == 1
     assert keepers(session) == 1
-    with pytest.raises(Exception, match="Spark does not tell which action a task of an RDD is of"):
+    with pytest.raises(Exception, match="Spark does not tell which action a task of an RDD belongs to"):
         df.rdd.count()
 
 
