@@ -45,7 +45,7 @@ def test_an_extra_that_is_compiled_is_pinned_and_gets_the_targets_wheels(tmp_pat
     faults = inspect_archive(packed, DEFAULT, with_extras=True)
     assert [fault.fault for fault in faults] == ["is compiled for EM_AARCH64, not for x86_64"]
     lock = tmp_path / "with-3.11.lock"
-    assert f"Pinned what --with asks for in {lock}: commit it." in told
+    assert f"Pinned the packages of --with in {lock}: commit this file." in told
     assert "--with markupsafe" in lock.read_text()
     assert "--hash=sha256:" in lock.read_text()
     assert "://" not in lock.read_text()
@@ -67,7 +67,7 @@ def test_what_is_pinned_is_packed_until_another_set_is_asked_for(tmp_path: Path)
 def test_another_file_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
     asked = tmp_path / "with-3.11.lock"
     asked.write_text(f"#    scripts/package_venv.sh --with jmespath\njmespath==1.0.1 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(DeployError, match=r"(?s)remove its lock file.*[Hh]ash"):
+    with pytest.raises(DeployError, match=r"(?s)remove the lock file.*[Hh]ash"):
         build(DEFAULT, tmp_path / "dist", Extras(["jmespath"], locks=tmp_path))
 
 

@@ -90,7 +90,7 @@ def test_a_token_is_of_the_hosts_region_unless_another_is_named() -> None:
     elsewhere = Login("shop.abc123.ap-southeast-2.rds.amazonaws.com", 5432, "loader", "shop")
     assert "%2Fap-southeast-2%2F" in RdsToken()(elsewhere)
     assert "%2Fus-east-1%2F" in RdsToken("us-east-1")(elsewhere)
-    with pytest.raises(UsageError, match=r"db\.example\.com does not tell its AWS region"):
+    with pytest.raises(UsageError, match=r"db\.example\.com does not contain its AWS region"):
         RdsToken()(Login("db.example.com", 5432, "loader", "shop"))
 
 

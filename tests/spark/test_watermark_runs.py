@@ -164,7 +164,7 @@ def test_a_lake_of_an_older_version_goes_on_in_folders_of_the_same_names(
     spark.range(2, 3).write.parquet(str(tmp_path / "out/run=1"))
     spark.range(1).write.parquet(str(tmp_path / "out/run=2"))
     session.run("INSERT INTO t VALUES (3, 3)")
-    with pytest.raises(UsageError, match="run=2 holds files of a run that died, or of another watermark"):
+    with pytest.raises(UsageError, match="run=2 contains files of a failed run or of another watermark"):
         to_files("append", ordinal="version", mark="w")
     shutil.rmtree(tmp_path / "out/run=2")
     assert to_files("append", ordinal="version", mark="w").rows == 1
