@@ -83,7 +83,7 @@ def test_a_sample_takes_the_same_keys_on_both_sides(compare: Compare, session: S
 def test_what_cannot_be_compared_is_refused_by_column(compare: Compare, source: DataFrame) -> None:
     with pytest.raises(UsageError, match="'amount' is struct<"):
         compare(source.selectExpr("id", "named_struct('a', 1) AS amount"))
-    with pytest.raises(UsageError, match="no one column for other"):
+    with pytest.raises(UsageError, match="no unique column for other"):
         compare(source.selectExpr("id", "1 AS other"))
     with pytest.raises(UsageError, match="The key nothing is not in both"):
         compare(keys=("nothing",))
