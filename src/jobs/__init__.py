@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         UsageError as UsageError,
     )
     from jobs.dbaccess.postgres_connectivity import connect as connect
+    from jobs.dbaccess.rows.copy import copy_out as copy_out
+    from jobs.dbaccess.rows.copy import copy_rows as copy_rows
     from jobs.dbaccess.session import Session as Session
     from jobs.flows.compare import CompareReport as CompareReport
     from jobs.flows.compare import compare_dataframe as compare_dataframe
@@ -85,6 +87,7 @@ _MODULES = {
         "UsageError",
     ),
     "jobs.dbaccess.postgres_connectivity": ("connect",),
+    "jobs.dbaccess.rows.copy": ("copy_out", "copy_rows"),
     "jobs.dbaccess.session": ("Session",),
     "jobs.flows.compare": ("CompareReport", "compare_dataframe"),
     "jobs.flows.connection": ("connection",),

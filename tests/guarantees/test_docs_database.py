@@ -1,8 +1,10 @@
-"""The Python of docs/connecting.md runs."""
+"""The Python of docs/connecting.md, and the script of docs/database.md that needs no Spark, run."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,31 @@ from libpq import environment
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 
-DOCS = Path(__file__).parents[2] / "docs" / "connecting.md"
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def example(page: str, word: str) -> str:
+    """The only Python example of a page that has this word."""
+    [found] = [
+        block for block in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL) if word in block
+    ]
+    return str(found)
 
 
 def test_the_example_of_a_session_runs(session: Session, database: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, text in environment(database).items():
         monkeypatch.setenv(variable, text)
-    [example] = [
-        block for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "connect" in block
-    ]
     names: dict[str, Any] = {}
-    exec(example, names)  # noqa: S102 - our own documentation
+    exec(example("connecting.md", "connect"), names)  # noqa: S102 - our own documentation
     assert names["answer"] == 42
     assert session.run("SELECT x, y FROM points ORDER BY x") == [[1, 2], [3, 4]]
+
+
+def test_the_script_that_loads_a_file_without_spark_runs(session: Session, database: Settings, tmp_path: Path) -> None:
+    session.run("CREATE TABLE orders (id int, note text, day date)")
+    (tmp_path / "orders.tsv").write_text('id\tnote\tday\n1\t"a\tb\nc"\t2026-11-20\n2\t\t\n')
+    command = [sys.executable, "-c", example("database.md", "copy_rows"), str(tmp_path / "orders.tsv")]
+    done = subprocess.run(command, env=environment(database), capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2 rows\n", "")
+    rows = session.run("SELECT id, note, day::text FROM orders ORDER BY id")
+    assert rows == [[1, "a\tb\nc", "2026-11-20"], [2, None, None]]

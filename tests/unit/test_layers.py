@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The entrypoints.
     "jobs": DATABASE
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
-    | {"pyspark"},
+    | {"jobs.dbaccess.rows", "pyspark"},
     "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pyspark"},
     # Spark 4's data source.
     "jobs.pgcopy": {
@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.spark": DATABASE | {"jobs.copyformat", "pyspark", "pyarrow"},
     # Rows and COPY's text: opens no connection.
     "jobs.copyformat": {
-        *{"jobs.dbaccess.catalog", "jobs.dbaccess.sql", "jobs.dbaccess.errors"},
+        *{"jobs.dbaccess.catalog", "jobs.dbaccess.sql", "jobs.dbaccess.errors", "jobs.dbaccess.copy_text"},
         *{"pyspark", "pyarrow"},
     },
     "jobs.aws": {"jobs.errors", "boto3", "botocore"},  # the only room with boto3
@@ -61,6 +61,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess.load": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network"},
     "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
     "jobs.dbaccess.query": BASE,
+    "jobs.dbaccess.rows": BASE | {"jobs.dbaccess.catalog", "jobs.dbaccess.copy_text"},
+    "jobs.dbaccess.copy_text": set(),
     "jobs.dbaccess.pool": BASE | {"jobs.dbaccess.postgres_connectivity", "sqlalchemy"},  # optional: not in the archive
     "jobs.dbaccess.connector": BASE | {"jobs.dbaccess.postgres_connectivity"},
     "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.network", "pg8000"},

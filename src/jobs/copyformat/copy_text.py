@@ -1,7 +1,6 @@
-r"""COPY's text format: the representation of NULL, and the escapes, for dumping and for loading.
+"""Escapes the values of COPY's text format, and resolves the escapes: dumping and loading.
 
 Spark's expressions and PyArrow's functions replace substrings in different ways, so the replacement is a parameter.
-https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
 """
 
 from __future__ import annotations
@@ -12,21 +11,11 @@ from typing import TypeVar
 from pyspark.sql import Column
 from pyspark.sql import functions as f
 
+from jobs.dbaccess.copy_text import OUTPUT_ESCAPES
+
 Texts = TypeVar("Texts")
 Replace = Callable[[Texts, str, str], Texts]
 """Replaces each occurrence of a substring by another one, in all texts."""
-
-NULL = "\\N"
-
-# Each character and its escape. The backslash comes first, so that the backslashes of other escapes are not escaped
-# again.
-COPY_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
-
-# The same within the double quotes of an array: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
-ARRAY_ESCAPES = (("\\", "\\\\"), ('"', '\\"'))
-
-# COPY TO also escapes these.
-_LOADED_ESCAPES = (*COPY_ESCAPES[1:], ("\b", "\\b"), ("\f", "\\f"), ("\v", "\\v"))
 
 _BACKSLASH = "\0"
 """Stands for a backslash while the other escapes are resolved. PostgreSQL's text never contains it."""
@@ -42,7 +31,7 @@ def dump(texts: Texts, replace: Replace[Texts], escapes: Sequence[tuple[str, str
 def load(texts: Texts, replace: Replace[Texts]) -> Texts:
     """Resolve each escape, in values that were received."""
     texts = replace(texts, "\\\\", _BACKSLASH)
-    for character, escape in _LOADED_ESCAPES:
+    for character, escape in OUTPUT_ESCAPES[1:]:
         texts = replace(texts, escape, character)
     return replace(texts, _BACKSLASH, "\\")
 

@@ -13,9 +13,10 @@ from pyarrow import csv
 from pyspark.sql import types as t
 
 from jobs.copyformat import iso_dates
-from jobs.copyformat.copy_text import NULL, load
+from jobs.copyformat.copy_text import load
 from jobs.copyformat.decode_spark import refusal
 from jobs.copyformat.read_types import ExtractColumn
+from jobs.dbaccess.copy_text import NULL
 from jobs.dbaccess.errors import ExtractError
 
 _NATIVE: dict[type[t.DataType], pa.DataType] = {

@@ -12,8 +12,9 @@ from pyspark.sql import Column
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.copyformat.copy_text import NULL, load, replace_by_spark
+from jobs.copyformat.copy_text import load, replace_by_spark
 from jobs.copyformat.read_types import WRONG_SHAPE, ExtractColumn
+from jobs.dbaccess.copy_text import NULL
 
 _REFUSED = "pgjobs refused column "
 _REFUSAL = re.compile(_REFUSED + r"(\d+)")

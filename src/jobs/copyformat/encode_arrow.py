@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from pyspark.sql import types as t
 
 from jobs.copyformat import arrow_buffers
-from jobs.copyformat.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL, dump
+from jobs.copyformat.copy_text import dump
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.timestamp_text import BEFORE_JULIAN_DAYS, JULIAN_DAY_OF_1970
 from jobs.copyformat.write_types import JSON, innermost, is_string
+from jobs.dbaccess.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL
 from jobs.dbaccess.errors import DataRejected, UsageError
 
 NOT_UTF8_HINT = "Decode the column from its own encoding, or cast it to binary."

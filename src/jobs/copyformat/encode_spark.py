@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.copyformat.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL, dump, replace_by_spark
+from jobs.copyformat.copy_text import dump, replace_by_spark
 from jobs.copyformat.json_text import json
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.timestamp_text import (
@@ -31,6 +31,7 @@ from jobs.copyformat.timestamp_text import (
 from jobs.copyformat.utf8 import undecoded
 from jobs.copyformat.whole_stage import ENCODING, is_wide, outside_whole_stage
 from jobs.copyformat.write_types import JSON, TEXT_CATEGORY, by_bytes, innermost, is_string
+from jobs.dbaccess.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL
 
 LINE = "line"
 """The name of the only column of an encoded DataFrame."""

@@ -152,6 +152,21 @@ class Session:
         self.run("COMMIT")
         self._check_state(b"I", b"COMMIT")
 
+    @contextmanager
+    def in_transaction(self, **server_settings: str) -> Iterator[None]:
+        """Make the block part of the transaction that is open, or else a transaction of its own.
+
+        Args:
+            server_settings: As for `transaction`. In an open transaction, they apply until it ends.
+        """
+        if not self._in_transaction:
+            with self.transaction(**server_settings):
+                yield
+            return
+        for name, value in server_settings.items():
+            self.run(f"SET LOCAL {name} = '{value}'")
+        yield
+
     def _check_state(self, state: bytes, tag: bytes | None = None) -> None:
         """Check that the last statement has begun or ended a transaction. COMMIT of a failed transaction rolls it back.
 
