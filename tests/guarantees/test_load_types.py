@@ -41,8 +41,8 @@ def test_values_come_back_equal(spark: SparkSession, session: Session, database:
     kind = KINDS[name]
     schema = t.StructType([t.StructField("id", t.IntegerType()), t.StructField("v", kind.spark_type)])
 
-    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-    @given(st.lists(kind.values | st.none(), min_size=40, max_size=60))
+    @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(st.lists(kind.values | st.none(), min_size=80, max_size=120))
     def round_trip(values: list[object]) -> None:
         session.run("DROP TABLE IF EXISTS t")
         rows = spark.createDataFrame([[index, value] for index, value in enumerate(values)], schema)
