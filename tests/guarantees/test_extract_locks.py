@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyspark
 import pytest
-from pgcopies import end_keepers, options_for
+from pgcopies import end_sidecars, options_for
 from pyspark.sql import SparkSession
 from submitted import until
 
@@ -94,5 +94,5 @@ def test_each_carrier_reads_what_was_changed_while_it_waited(
         until(lambda: session.run(f"{waiting} AND datname = current_database()"), "the lock")
         writer.run("COMMIT")
         reading.join()
-    end_keepers(session)
+    end_sidecars(session)
     assert counted == [NEW]

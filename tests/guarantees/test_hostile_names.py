@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from extracts import extracted
-from pgcopies import end_keepers, options_for
+from pgcopies import end_sidecars, options_for
 from pyspark.sql import DataFrame, SparkSession
 from streams import HAS_SINK
 
@@ -61,7 +61,7 @@ def test_names_that_look_like_sql_are_names_to_pgcopy(
     upsert.option("loadId", "'; upsert %s $1").save()
     read = spark.read.format("pgcopy").options(**pgcopy, splitBy=KEY, parallelism="2").load()
     assert sorted(map(tuple, read.collect())) == sorted(map(tuple, rows.collect()))
-    end_keepers(kept)
+    end_sidecars(kept)
     assert kept.run("SELECT a FROM kept") == [[1]]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import jvm
 import pgcopy_cluster
 import pytest
-from pgcopies import keepers, options_for, until
+from pgcopies import options_for, sidecars, until
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
@@ -18,7 +18,7 @@ from jobs.dbaccess.session import Session
 pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
 
 
-def test_a_task_that_is_run_again_writes_once_and_with_the_driver_all_keepers_end(
+def test_a_task_that_is_run_again_writes_once_and_with_the_driver_all_sidecars_end(
     session: Session, database: Settings, spark_submit: list[str], tmp_path: Path
 ) -> None:
     session.run("CREATE TABLE source (id int, v text)")
@@ -36,4 +36,4 @@ def test_a_task_that_is_run_again_writes_once_and_with_the_driver_all_keepers_en
     assert done.returncode == 0, done.stderr
     assert "planted" in done.stderr
     assert session.run("SELECT count(*), count(DISTINCT id) FROM target") == [[30000, 30000]]
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from pgcopies import end_keepers, options_for
+from pgcopies import end_sidecars, options_for
 from planting import plant
 from pyspark.sql import DataFrame, SparkSession
 
@@ -139,7 +139,7 @@ def test_pgcopy_runs_nothing_that_is_planted(
     for options in ({"table": "t", "splitBy": "b"}, {"query": "SELECT a, b FROM t"}):
         read = spark.read.format("pgcopy").options(**pgcopy, **options, filter="a IS NOT NULL", parallelism="3").load()
         assert read.count() == 100
-    end_keepers(session)
+    end_sidecars(session)
 
 
 @spark_4

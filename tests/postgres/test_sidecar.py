@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from pgcopies import keepers, until
+from pgcopies import sidecars, until
 
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
@@ -27,24 +27,24 @@ def holding(load_id: str = "") -> HeldStaging:
 def test_staging_is_held_until_it_is_gone(session: Session, database: Settings) -> None:
     assert hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding())
     assert staging.sweep(session) == []
-    assert keepers(session) == 1
+    assert sidecars(session) == 1
     staging.drop(session, NAMES)
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
 
 
 def test_with_the_driver_the_sidecar_ends_and_its_tables_go(session: Session, database: Settings) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as driver:
         hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding(), driver.pid)
-        assert keepers(session) == 1
+        assert sidecars(session) == 1
         driver.kill()
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
     assert not staging.exists(session, NAMES)
 
 
 def test_of_a_load_that_has_finished_nothing_is_held(session: Session, database: Settings) -> None:
     ledger.record(session, "x", "public.t")
     assert not hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding("x"))
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
     assert not staging.exists(session, NAMES)
 
 

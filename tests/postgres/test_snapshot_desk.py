@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from pgcopies import end_keepers, keepers, until
+from pgcopies import end_sidecars, sidecars, until
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.connector import Connector
@@ -29,7 +29,7 @@ ACTION, LATER = 17, 18
 def table(session: Session) -> Iterator[None]:
     session.run("CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
     yield
-    end_keepers(session)
+    end_sidecars(session)
 
 
 def open_desk(database: Settings, idle: float, grace: float = 60.0) -> bool:
@@ -57,7 +57,7 @@ def test_a_number_stands_for_one_moment_and_a_new_one_for_a_new_moment(session: 
     session.run("INSERT INTO t VALUES (2)")
     assert rows(database, LATER) == 2
     assert rows(database, ACTION) == 1
-    assert keepers(session) == 1
+    assert sidecars(session) == 1
 
 
 @pytest.mark.usefixtures("table")
@@ -65,14 +65,14 @@ def test_moments_that_are_asked_for_at_once_take_turns(session: Session, databas
     open_desk(database, 60.0)
     with reading(database, ACTION), ThreadPoolExecutor(6) as askers:
         assert list(askers.map(partial(rows, database), range(1, 7))) == [1] * 6
-    assert keepers(session) == 1
+    assert sidecars(session) == 1
 
 
 @pytest.mark.usefixtures("table")
 def test_of_two_desks_with_one_key_one_is_opened(session: Session, database: Settings) -> None:
     assert open_desk(database, 60.0)
     assert not open_desk(database, 60.0)
-    assert until(lambda: keepers(session) == 1)
+    assert until(lambda: sidecars(session) == 1)
 
 
 @pytest.mark.usefixtures("table")
@@ -89,7 +89,7 @@ def test_a_moment_that_idled_out_is_told_and_the_next_one_is_new(session: Sessio
     ):
         pass
     assert rows(database, LATER) == 2
-    assert keepers(session) == 1
+    assert sidecars(session) == 1
 
 
 @pytest.mark.usefixtures("table")
@@ -153,8 +153,8 @@ def test_a_table_is_not_truncated_while_a_moment_of_it_is_read(session: Session,
 @pytest.mark.usefixtures("table")
 def test_a_desk_that_ended_is_told(session: Session, database: Settings) -> None:
     open_desk(database, 60.0)
-    end_keepers(session)
-    assert until(lambda: keepers(session) == 0)
+    end_sidecars(session)
+    assert until(lambda: sidecars(session) == 0)
     with (
         pytest.raises(SnapshotLost, match="the process or the connection of the driver's that held it has ended"),
         reading(database, ACTION),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pgcopies import end_keepers, keepers, options_for, until
+from pgcopies import end_sidecars, options_for, sidecars, until
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 from jobs.dbaccess.connector import Connector
@@ -26,7 +26,7 @@ pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Sp
 def reader(spark: SparkSession, session: Session, database: Settings, tmp_path: Path) -> Iterator[DataFrameReader]:
     """A reader of the test's database; `pgcopy` is found without being registered."""
     yield spark.read.format("pgcopy").options(**options_for(database, tmp_path))
-    end_keepers(session)
+    end_sidecars(session)
 
 
 def test_a_table_comes_with_the_catalogues_names_and_types(reader: DataFrameReader, session: Session) -> None:
@@ -166,9 +166,9 @@ def test_a_snapshot_that_was_lost_is_told(reader: DataFrameReader, session: Sess
     session.run("CREATE TABLE t (id int); INSERT INTO t VALUES (1)")
     df = reader.option("table", "t").load()
     assert df.collect() == [(1,)]
-    assert keepers(session) == 1
-    end_keepers(session)
-    assert until(lambda: keepers(session) == 0)
+    assert sidecars(session) == 1
+    end_sidecars(session)
+    assert until(lambda: sidecars(session) == 0)
     with pytest.raises(Exception, match="The snapshot is lost: the process or the connection of the driver's"):
         df.collect()
 
@@ -198,7 +198,7 @@ def test_all_actions_on_a_dataframe_and_what_is_made_of_it_see_one_moment(
         growing()
     later = reader.option("table", "t").load()
     assert (later.count(), df.count()) == (len(counts) + 1, 1)
-    assert keepers(session) == 1, "one process and connection, whatever was done"
+    assert sidecars(session) == 1, "one process and connection, whatever was done"
 
 
 def test_each_action_sees_a_moment_of_its_own_where_that_is_wished(
@@ -211,7 +211,7 @@ def test_each_action_sees_a_moment_of_its_own_where_that_is_wished(
         growing()
     session.run("DELETE FROM t WHERE id > 1")
     assert df.count() == 1
-    assert keepers(session) == 1
+    assert sidecars(session) == 1
     with pytest.raises(Exception, match="Spark does not tell which action a task of an RDD belongs to"):
         df.rdd.count()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pgcopies import end_keepers, keepers, options_for, until
+from pgcopies import end_sidecars, options_for, sidecars, until
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
@@ -44,7 +44,7 @@ def test_rows_are_appended_and_nothing_stays_beside_them(
         write(numbers(spark, 1000, parts=3), options).save()
     assert session.run("SELECT count(*), sum(a), count(DISTINCT b) FROM t") == [[2000, 999000, 1000]]
     assert public_tables(session) == {"t", "table_updates"}
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
 
 
 def test_overwrite_replaces_all_rows(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
@@ -126,7 +126,7 @@ def test_a_row_that_the_server_refuses_leaves_nothing(
     assert session.run("SELECT count(*) FROM t") == [[0]]
     assert public_tables(session) == {"t", "table_updates"}
     assert ledger.recorded_target(session, "x") is None
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
 
 
 def test_a_job_that_fails_leaves_nothing(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
@@ -134,7 +134,7 @@ def test_a_job_that_fails_leaves_nothing(spark: SparkSession, session: Session, 
     with pytest.raises(Exception, match="broken input"):
         write(df, options).save()
     assert public_tables(session) == {"table_updates"}
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
@@ -213,7 +213,7 @@ def test_what_was_written_is_read_back(spark: SparkSession, session: Session, op
     write(df, options).save()
     read = spark.read.format("pgcopy").options(**options, table="t").load()
     assert read.collect() == df.collect()
-    end_keepers(session)
+    end_sidecars(session)
 
 
 def test_arrows_large_types_are_written_and_read_as_others(
@@ -230,7 +230,7 @@ def test_arrows_large_types_are_written_and_read_as_others(
         ]
     finally:
         spark.conf.unset(name)
-        end_keepers(session)
+        end_sidecars(session)
     assert session.run(r"SELECT s = E'tab\t', b = '\x0a5c', a = '{x,NULL}', n = ARRAY[['\x01'::bytea]] FROM t") == [
         [True] * 4
     ]

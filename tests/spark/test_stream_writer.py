@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pgcopies import keepers, options_for, until
+from pgcopies import options_for, sidecars, until
 from pyspark.sql import SparkSession
 from streams import HAS_SINK, ids, run_to_the_end, source
 
@@ -35,7 +35,7 @@ def test_a_batch_that_comes_again_is_written_once(
     assert ids(session) == list(range(1, 11))
     left = session.run("SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_'")
     assert left == []
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
 
 
 def test_a_stream_that_was_aborted_leaves_nothing_when_it_goes_on(
@@ -48,7 +48,7 @@ def test_a_stream_that_was_aborted_leaves_nothing_when_it_goes_on(
     run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
     assert ids(session) == list(range(1, 11))
     assert session.run("SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_'") == []
-    assert until(lambda: keepers(session) == 0)
+    assert until(lambda: sidecars(session) == 0)
 
 
 @pytest.mark.skipif(HAS_SINK, reason="pgcopy writes streams from Spark 4.1 on")

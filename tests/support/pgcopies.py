@@ -1,4 +1,4 @@
-"""What tests of the data source share: a database as its options, and the keepers that are there."""
+"""What tests of the data source share: a database as its options, and the sidecars that are running."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def options_for(database: Settings, folder: Path) -> dict[str, str]:
     }
 
 
-def keepers(session: Session) -> int:
-    """How many keepers hold something in the session's database."""
+def sidecars(session: Session) -> int:
+    """How many sidecars hold something in the session's database."""
     [[count]] = session.run(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND application_name ~ '^pgjobs (pgcopy (snapshot|staging) of|snapshot )'"
@@ -39,7 +39,7 @@ def keepers(session: Session) -> int:
     return int(count)
 
 
-def end_keepers(session: Session) -> None:
+def end_sidecars(session: Session) -> None:
     """End those that would still wait for readers."""
     session.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "

@@ -1,4 +1,4 @@
-"""Reads for Spark: the driver plans parts in a snapshot that a keeper holds; executors copy and decode them."""
+"""Reads for Spark: the driver plans parts in a snapshot that a sidecar holds; executors copy and decode them."""
 
 from __future__ import annotations
 
