@@ -12,61 +12,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jobs.cli.flags import (
         add_common_options as add_common_options,
-    )
-    from jobs.cli.flags import (
         add_connection_options as add_connection_options,
-    )
-    from jobs.cli.flags import (
         connection_of as connection_of,
     )
-    from jobs.cli.run import run_job as run_job
-    from jobs.cli.run import start_spark as start_spark
+    from jobs.cli.run import run_job as run_job, start_spark as start_spark
     from jobs.dbaccess.conninfo.settings import Settings as Settings
     from jobs.dbaccess.errors import (
         AuthenticationFailed as AuthenticationFailed,
-    )
-    from jobs.dbaccess.errors import (
         ConnectionFailed as ConnectionFailed,
-    )
-    from jobs.dbaccess.errors import (
         ConstraintViolated as ConstraintViolated,
-    )
-    from jobs.dbaccess.errors import (
-        DatabaseError as DatabaseError,
-    )
-    from jobs.dbaccess.errors import (
         DataRejected as DataRejected,
-    )
-    from jobs.dbaccess.errors import (
+        DatabaseError as DatabaseError,
         ExtractError as ExtractError,
-    )
-    from jobs.dbaccess.errors import (
         JobError as JobError,
-    )
-    from jobs.dbaccess.errors import (
         LoadError as LoadError,
-    )
-    from jobs.dbaccess.errors import (
         TlsFailed as TlsFailed,
-    )
-    from jobs.dbaccess.errors import (
         TransientError as TransientError,
-    )
-    from jobs.dbaccess.errors import (
         UsageError as UsageError,
     )
     from jobs.dbaccess.postgres_connectivity import connect as connect
-    from jobs.dbaccess.rows.copy import copy_out as copy_out
-    from jobs.dbaccess.rows.copy import copy_rows as copy_rows
+    from jobs.dbaccess.rows.copy import copy_out as copy_out, copy_rows as copy_rows
     from jobs.dbaccess.session import Session as Session
-    from jobs.flows.compare import CompareReport as CompareReport
-    from jobs.flows.compare import compare_dataframe as compare_dataframe
+    from jobs.flows.compare import CompareReport as CompareReport, compare_dataframe as compare_dataframe
     from jobs.flows.connection import connection as connection
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
     from jobs.flows.extract.job import ExtractReport as ExtractReport
     from jobs.flows.load.job import load_dataframe as load_dataframe
-    from jobs.flows.query import QueryReport as QueryReport
-    from jobs.flows.query import run_query as run_query
+    from jobs.flows.query import QueryReport as QueryReport, run_query as run_query
     from jobs.flows.report import LoadReport as LoadReport
 
 _MODULES = {
