@@ -16,6 +16,7 @@ from jobs.dbaccess.extract import partitioning
 from jobs.dbaccess.extract.partitioning import Leaf
 from jobs.dbaccess.load import ledger
 from jobs.dbaccess.load.modes import MODES, Move, parse_order
+from jobs.dbaccess.query.script import split
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows import file_options
 from jobs.pgcopy.options import NAMES, Options
@@ -138,7 +139,45 @@ NUMBERS = texts.mapping(["parallelism", "snapshotIdle", "connectDeadline"], text
     lambda numbers: {"dbname": "d", "user": "u", **numbers}
 )
 
+SCRIPTS = texts.of(
+    *(
+        "SELECT 1",
+        ";",
+        " ",
+        "\n",
+        "'",
+        "E'",
+        "\\",
+        '"',
+        "$$",
+        "$a$",
+        "--",
+        "/*",
+        "*/",
+        "(",
+        ")",
+        ":day",
+        "::",
+        "[1:day]",
+    ),
+    *("CREATE FUNCTION f() RETURNS int ", "BEGIN ATOMIC ", "CASE", " END", "AS x", ","),
+    size=12,
+)
+
+
+def script(text: str) -> None:
+    """A script is split into statements that are not split again, or it is refused. Values change nothing of that."""
+    statements = refused(lambda: split(text)) or []
+    for statement in statements:
+        assert [one.text for one in split(statement.text)] == [statement.text]
+    with_values = refused(lambda: split(text, ("day",)))
+    if with_values is not None:
+        assert [one.line for one in with_values] == [one.line for one in statements]
+        assert {name for one in with_values for name in one.names} == {"day"}
+
+
 TARGETS = [
+    Target("script", SCRIPTS, script),
     Target("quoted_name", NAMES_TO_QUOTE, quoted),
     Target("table_name", texts.of("schema", ".", '"', "table", size=6), table_name),
     Target("order", texts.of("a", " desc", " nulls last", ", ", '"a b"', " asc", size=8), order),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -13,11 +14,15 @@ from pyspark.serializers import SpecialLengths
 from pyspark.sql import types as t
 
 from fuzz import texts
+from fuzz.connections import refused
 from fuzz.target import Target
 from jobs.copyformat import decode_arrow, encode_arrow
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.read_types import ExtractColumn
+from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 from jobs.dbaccess.catalog.tables import Column
+from jobs.dbaccess.rows.decode import RowDecoder
+from jobs.dbaccess.rows.encode import RowEncoder
 from jobs.spark.load_tasks import BlockDeserializer
 
 NULL = "\\N"
@@ -102,7 +107,25 @@ def carried(value: tuple[list[bytes], int]) -> None:
     assert reader.read(4) == b"next"
 
 
+def written_values(rows: list[tuple[str | None, list[str | None] | None]]) -> None:
+    """Rows of Python values that are encoded are decoded as they were."""
+    encoder = RowEncoder([Column("a", "text", "text", "S"), Column("b", "text[]", "_text", "A", element="text")])
+    decoder = RowDecoder(
+        [SourceColumn("a", "text", BaseType("text")), SourceColumn("b", "text[]", BaseType("text"), 1)]
+    )
+    for number, row in enumerate(rows):
+        line = refused(partial(encoder.line, row, number))
+        if line is not None:
+            assert line.count("\n") == 1
+            assert decoder.row(line[:-1]) == row
+
+
 TARGETS = [
+    Target(
+        "written_values",
+        st.lists(st.tuples(st.none() | texts.ANY, st.none() | st.lists(st.none() | texts.ANY, max_size=4)), max_size=5),
+        written_values,
+    ),
     Target("written_text", ROWS, written_text),
     Target("written_arrays", st.lists(ARRAYS, max_size=10), written_arrays),
     Target(

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from pyspark.sql import types as t
 
 from fuzz import texts
-from fuzz.arguments import NAMES_TO_QUOTE
+from fuzz.arguments import NAMES_TO_QUOTE, SCRIPTS
 from fuzz.connections import refused
 from fuzz.copying import ARRAYS, BINARY, ROWS, TEXT, lines
 from fuzz.target import Target
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.extract.selection import Selection, filtered
+from jobs.dbaccess.query.execute import PARSED_AS_SPLIT
+from jobs.dbaccess.query.script import split
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 
@@ -81,11 +83,24 @@ def filters(session: Session, condition: str) -> None:
     assert set(found.split(b"\n")) <= {b"", b"1", b"2", b"3"}
 
 
+def scripts(session: Session, text: str) -> None:
+    """The server takes each statement of a script for one, never for several."""
+    for statement in refused(lambda: split(text)) or []:
+        try:
+            with session.transaction(**PARSED_AS_SPLIT):
+                session.ask(statement.text)
+        except UsageError:  # text that PostgreSQL cannot represent
+            continue
+        except DatabaseError as error:
+            assert "multiple commands" not in error.message
+
+
 TARGETS: Mapping[str, tuple[st.SearchStrategy[Any], Callable[[Session, Any], None]]] = {
     "stored_rows": (st.tuples(ROWS, st.lists(ARRAYS, max_size=20)), stored_rows),
     "names_on_a_server": (NAMES_TO_QUOTE, names),
     "bound_values": (st.lists(VALUES, min_size=1, max_size=3), values),
     "filters": (FILTERS, filters),
+    "scripts": (SCRIPTS, scripts),
 }
 
 

@@ -66,6 +66,7 @@ def test_each_statement_counts_its_own_values() -> None:
         ("/* /* */ SELECT 1", "A quote or comment is not closed"),
         ("\nSELECT (1; SELECT 2", "A parenthesis is not closed in the statement of line 2"),
         ("SELECT $1", "\\$1 stands for no value"),
+        ("SELECT 1$1", "\\$1 stands for no value"),
     ],
 )
 def test_what_is_not_closed_is_refused_with_its_line(script: str, told: str) -> None:

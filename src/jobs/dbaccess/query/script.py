@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     | (?P<sign> :: | := )
     | (?P<place> :[^\W\d]\w* )
     | (?P<word> [^\W\d][\w$]* )
-    | (?P<digits> \d[\w$]* )
+    | (?P<digits> \d\w* )
     | (?P<end> ; )
     | (?P<open> [(\[] )
     | (?P<close> [)\]] )
