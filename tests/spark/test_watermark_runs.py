@@ -148,7 +148,7 @@ def test_a_folder_that_is_another_ones_is_not_used(
 
 def test_a_column_that_the_folders_tell_too_is_refused(session: Session, to_files: Target) -> None:
     session.run('CREATE TABLE t (id int, version int, "Pgjobs_run" int)')
-    with pytest.raises(UsageError, match="t has a column Pgjobs_run, which the folders"):
+    with pytest.raises(UsageError, match="t has a column Pgjobs_run, and the folders"):
         to_files("append", ordinal="version", mark="w")
 
 
@@ -218,7 +218,7 @@ def test_a_connection_that_breaks_at_the_end_neither_fails_the_run_nor_moves_the
         ("CREATE TABLE t (id int)", "version is no column"),
         ("CREATE TABLE t (id int, version text)", "version is a text"),
         ("CREATE TABLE t (id int, version int PRIMARY KEY)", "part of the primary key"),
-        ("CREATE VIEW t AS SELECT 1 AS id, 1 AS version", "t is no table"),
+        ("CREATE VIEW t AS SELECT 1 AS id, 1 AS version", "t is not a table"),
     ],
 )
 def test_a_column_that_orders_nothing_is_refused(session: Session, to_files: Target, create: str, message: str) -> None:
