@@ -76,7 +76,7 @@ def test_a_manifest_tells_what_an_archive_was_made_for() -> None:
     assert read_built_for(json.dumps({**MANIFEST, "carried_interpreter": {}}).encode()).carried
     with pytest.raises(DeployError, match=r"manifest is missing.*run make package.*--any-application"):
         read_built_for(None)
-    with pytest.raises(DeployError, match=r"manifest does not tell.*run make package"):
+    with pytest.raises(DeployError, match=r"manifest does not say.*run make package"):
         read_built_for(b'{"sha256": "x"}')
 
 

@@ -57,7 +57,7 @@ def test_on_an_older_spark_a_stream_into_a_table_is_refused_with_the_way_on(
 ) -> None:
     writer = spark.readStream.format("rate").load().writeStream.format("pgcopy").options(**options, table="t")
     with pytest.raises(
-        Exception, match=r"needs Spark 4\.1.*Write each batch by foreachBatch, with a loadId of its number"
+        Exception, match=r"needs Spark 4\.1.*Write each batch with foreachBatch, and a loadId that has its number"
     ):
         writer.option("checkpointLocation", str(tmp_path / "c")).start().processAllAvailable()
 

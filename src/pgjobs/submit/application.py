@@ -44,7 +44,7 @@ def read_built_for(manifest: bytes | None) -> BuiltFor:
             content["release"], content["architecture"], content["python"], "carried_interpreter" in content
         )
     except (ValueError, KeyError, TypeError):
-        what = "does not tell" if manifest else "is missing, so nothing tells"
+        what = "does not say" if manifest else "is missing, so it is not known"
         raise DeployError(
             f"The archive's manifest {what} for which release it was made: run make package. {_WAY_OUT}"
         ) from None
