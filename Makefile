@@ -33,13 +33,13 @@ COMPOSE := docker compose --file tests/compose.yaml
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: ## make .venv from the lock files, find or install Java, make spark-submit work
+setup: ## create .venv from the lock files, find or install Java, configure spark-submit
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || { echo >&2 \
 		"$(if $(PYTHON),$(PYTHON) is no,PATH has no) Python 3.9 or newer:" \
 		"install one, or say make setup PYTHON=/path/to/python3"; exit 1; }
 	@"$(PYTHON)" scripts/setup.py $(if $(filter file,$(origin PYTHON)),--keep-python)
 
-demo: setup ## load five tables into a PostgreSQL of its own, and ask it a question
+demo: setup ## load five tables into a PostgreSQL of its own, and run a query
 	@$(BIN)/python scripts/demo.py
 
 demo-stop: ## stop the demo's PostgreSQL
@@ -58,7 +58,7 @@ format: setup ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--upgrade moves them
+lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--upgrade upgrades them
 	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.lock
 	$(LOCK) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
@@ -88,7 +88,7 @@ test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 package: setup ## pack dist/pyspark_venv.tar.gz for EMR Serverless
 	scripts/package_venv.sh
 
-audit: package .venv-audit/complete ## pack, write the SBOM of the archive, ask for known vulnerabilities
+audit: package .venv-audit/complete ## pack, write the SBOM of the archive, look up known vulnerabilities
 	$(BIN)/python -m pgjobs.checks.audit dist/pyspark_venv.tar.gz
 
 .venv-audit/complete: requirements/audit.lock
@@ -98,7 +98,7 @@ audit: package .venv-audit/complete ## pack, write the SBOM of the archive, ask 
 	echo '*' > .venv-audit/.gitignore
 	touch $@
 
-verify-bare: setup $(BARE)/complete ## run the archive in a bare Debian 12 (wants debootstrap, and root or sudo)
+verify-bare: setup $(BARE)/complete ## run the archive in a bare Debian 12 (needs debootstrap, and root or sudo)
 	$(BIN)/pytest tests/guarantees/test_archive_elsewhere.py
 
 $(BARE)/complete:
@@ -130,11 +130,11 @@ bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,
 	.venv-bench/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/bench.lock
 	touch $@
 
-chaos: setup ## break real jobs at random, and have others judge what is left; SEED=1 TIMES=200 LANES=2 VENV=.venv-emr7
+chaos: setup ## break real jobs at random, and check what is left; SEED=1 TIMES=200 LANES=2 VENV=.venv-emr7
 	@test "$(VENV)" != .venv-emr7 || "$(or $(EMR7_PYTHON),python3.9)" scripts/setup.py --venv .venv-emr7
 	$(VENV)/bin/python -m chaos --seed $(SEED) --times $(TIMES) --lanes $(LANES)
 
-fuzz: setup build/atheris/complete ## feed parsers, the wire and COPY with what nobody would write; SECONDS=60 each, TARGET=uri
+fuzz: setup build/atheris/complete ## run generated input through parsers, the protocol and COPY; SECONDS=60 each, TARGET=uri
 	PYTHONPATH=build/atheris $(BIN)/python -m fuzz --seconds $(SECONDS) $(TARGET:%=--target %)
 
 build/atheris/complete: requirements/fuzz.lock
@@ -144,7 +144,7 @@ build/atheris/complete: requirements/fuzz.lock
 matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='core-*python-3.9' TESTS=path
 	$(BIN)/python -m matrix --pairs $(PAIRS) --tests $(TESTS) --workers $(WORKERS) $(PYTHONS:%=--python %)
 
-clean: ## remove what was made here, the demo and its data among it
+clean: ## remove everything that was made here, including the demo and its data
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
 	@test ! -d $(BARE) || $(SUDO) rm -rf --one-file-system $(BARE)
 	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .venv-audit .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
