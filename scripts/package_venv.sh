@@ -5,4 +5,4 @@
 set -e
 cd "$(dirname "$0")/.."
 test -x .venv/bin/python || make --silent setup
-exec .venv/bin/python -m pgjobs.archive build "$@"
+exec .venv/bin/python -m pgjobs.cli.archive build "$@"

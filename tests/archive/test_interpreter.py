@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 from standin import VERSION, stand_in, this_machine
 
-from pgjobs.archive.__main__ import main
 from pgjobs.archive.build import build
 from pgjobs.archive.elf import library_faults
 from pgjobs.archive.inspection import carried_version, inspect_archive
 from pgjobs.archive.manifest import NAME
 from pgjobs.archive.tarball import unpack
 from pgjobs.archive.target import target_for
+from pgjobs.cli.archive import main
 from pgjobs.errors import DeployError
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from pgjobs.archive.__main__ import main
 from pgjobs.archive.build import LOCK, OURS, ROOT, build
 from pgjobs.archive.manifest import beside
 from pgjobs.archive.provenance import dependencies
@@ -20,6 +19,7 @@ from pgjobs.archive.tarball import pack, unpack
 from pgjobs.archive.target import target_for
 from pgjobs.archive.wheels import hashes
 from pgjobs.checks.verification import compare
+from pgjobs.cli.archive import main
 
 Described = dict[str, Any]
 SITE = "lib/python3.11/site-packages"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgjobs.archive.__main__ import main
 from pgjobs.archive.releases import RELEASES, find_release
+from pgjobs.cli.archive import main
 
 
 def test_unknown_releases_are_refused_with_those_that_are_known(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from cfnlint.decode import decode
 
 from jobs.extract_table import parse as extract_table
 from jobs.load_table import parse as load_table
-from pgjobs.archive.__main__ import main as archive
+from pgjobs.cli.archive import main as archive
 from pgjobs.cli.commands import COMMANDS as DEPLOY_COMMANDS
 from pgjobs.cli.options import parse
 from pgjobs.submit.request import PYTHON_CONF

@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The laptop's side: what is packed knows of no run, a run knows of no submission.
     "pgjobs": {"pgjobs.cli", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
     "pgjobs.cli": {
-        *{"pgjobs.local", "pgjobs.submit", "pgjobs.runs", "pgjobs.archive"},
+        *{"pgjobs.local", "pgjobs.submit", "pgjobs.runs", "pgjobs.checks", "pgjobs.archive"},
         *{"pgjobs.aws", "pgjobs.console", "pgjobs.errors", "tomllib", "tomli"},
     },
     "pgjobs.local": {"pgjobs.local.driver", "pgjobs.archive.probe", "pgjobs.submit", "pgjobs.archive", "pgjobs.errors"},
@@ -87,7 +87,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         *{"boto3", "botocore"},
     },
     "pgjobs.runs": {"pgjobs.aws", "pgjobs.console", "pgjobs.errors", "botocore"},
-    "pgjobs.archive.__main__": {"pgjobs.archive", "pgjobs.checks", "pgjobs.errors"},
     "pgjobs.checks": {"pgjobs.archive.probe", "pgjobs.archive", "pgjobs.errors"},
     "pgjobs.archive": {"pgjobs.archive.probe", "pgjobs.errors", "elftools", "tomllib", "tomli"},
     "pgjobs.archive.probe": {"pyspark"},  # sent alone to where the archive runs

@@ -55,7 +55,7 @@ CAUSES = (
     Cause(
         r"No module named '?(jobs|pg8000|scramp|asn1crypto)\b",
         "The archive is for another Python than the image's: pack it for the application's release, and check it "
-        "with `python -m pgjobs.archive verify FILE --release ...`.",
+        "with `python -m pgjobs.cli.archive verify FILE --release ...`.",
     ),
     Cause(
         r"No module named (?!'?(jobs|pg8000|scramp|asn1crypto)\b)",

@@ -1,8 +1,8 @@
 """The command line of the archive: builds it, and checks it.
 
-python -m pgjobs.archive build  [--release emr-spark-8.1.0] [--arch x86_64|arm64] [--with PACKAGE]...
+python -m pgjobs.cli.archive build  [--release emr-spark-8.1.0] [--arch x86_64|arm64] [--with PACKAGE]...
 [--requirements FILE]... [--self-contained [--python 3.12]] [--output DIR]
-python -m pgjobs.archive verify dist/pyspark_venv.tar.gz [--release ...] [--arch ...]
+python -m pgjobs.cli.archive verify dist/pyspark_venv.tar.gz [--release ...] [--arch ...]
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m pgjobs.archive", description="Pack and check the venv archive.")
+    parser = argparse.ArgumentParser(
+        prog="python -m pgjobs.cli.archive", description="Pack and check the venv archive."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     builder = commands.add_parser("build", help="make dist/pyspark_venv.tar.gz and its manifest")
     builder.add_argument(
