@@ -113,7 +113,7 @@ class Trial:
         target: The kind of table.
         input: The source of a load's rows.
         fault: What breaks.
-        moment: When it breaks.
+        point: When it breaks.
         seconds: How long a temporary fault lasts.
         verify: Whether a load uses --verify.
     """

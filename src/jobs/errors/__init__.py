@@ -1,4 +1,4 @@
-"""The root of the error tree. It lies below `dbaccess` and `aws`, which do not import each other.
+"""The root of the error tree. It is below `dbaccess` and `aws`, which do not import each other.
 
 `jobs.dbaccess.errors` shows the whole tree.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 
 class JobError(Exception):
-    """An error with a message for a person: what happened, and (`hint`) what to do about it.
+    """An error with a readable message (what happened) and a `hint` (what to do).
 
-    `transient` tells whether the same attempt may succeed later with nothing changed.
+    `transient` is true if the same attempt may succeed later without any change.
     """
 
     transient = False
@@ -24,4 +24,4 @@ class JobError(Exception):
 
 
 class UsageError(JobError):
-    """The job was given something that cannot be right. Nothing was done."""
+    """Flags, settings or data are wrong. Nothing was done."""

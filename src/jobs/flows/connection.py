@@ -1,4 +1,4 @@
-"""From what a job is told about its connection to settings. Here AWS and the database meet."""
+"""The settings of a connection, for flags, options and callers. This is where AWS and dbaccess meet."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def connection(
     environ: Mapping[str, str] | None = None,
     **values: object,
 ) -> Settings:
-    """The settings of a connection. The arguments are the jobs' flags, and none is needed: variables fill in.
+    """Return the settings of a connection. The arguments are the jobs' flags. Variables supply what is omitted.
 
     Args:
-        database_url: a URL: postgresql://user@host:5432/dbname.
-        connection: the id of an Airflow connection, which the variable AIRFLOW_CONN_<ID> holds.
-        service: a service of libpq's service file.
-        secret_id: the name or ARN of a secret of Secrets Manager, which states the password.
-        ssm_parameter: the name of a parameter of Parameter Store, likewise.
-        iam_auth: tokens of RDS take the place of a password.
-        aws_region: of the secret, the parameter or the database, where nothing else states it.
-        connect_deadline: seconds for all attempts to connect; 60 by default.
-        environ: the environment; this process's by default.
+        database_url: A URL: postgresql://user@host:5432/dbname.
+        connection: The id of an Airflow connection, in the variable AIRFLOW_CONN_<ID>.
+        service: A service in libpq's service file.
+        secret_id: The name or ARN of a secret in Secrets Manager that contains the password.
+        ssm_parameter: The name of a parameter in Parameter Store that contains the password.
+        iam_auth: Whether to use IAM authentication tokens of RDS instead of a password.
+        aws_region: The region of the secret, the parameter or the database, if nothing else states it.
+        connect_deadline: Seconds for all attempts to connect; 60 by default.
+        environ: The environment variables, by default those of this process.
         values: libpq's parameters: host, port, dbname, user, sslmode and others.
 
     Raises:
-        UsageError: a value is missing or cannot be right.
-        JobError: AWS did not give the password.
+        UsageError: A value is missing or wrong.
+        JobError: AWS did not return the password.
     """
     return resolve_connection(
         os.environ if environ is None else environ,
@@ -73,11 +73,11 @@ def resolve_connection(
     aws_region: str,
     connect_deadline: float | None,
 ) -> Resolved:
-    """Settings, and the origin of each value. The arguments are those of `connection`.
+    """Return the settings, and the origin of each value. The arguments are those of `connection`.
 
     Raises:
-        UsageError: a value is missing or cannot be right.
-        JobError: AWS did not give the password.
+        UsageError: A value is missing or wrong.
+        JobError: AWS did not return the password.
     """
     credentials = _credentials(secret_id, ssm_parameter, iam_auth, aws_region, environ)
     given = Given(values=values, url=database_url, connection=connection, service=service, credentials=credentials)
@@ -91,7 +91,7 @@ def resolve_connection(
 def _credentials(
     secret_id: str | None, ssm_parameter: str | None, iam_auth: bool, region: str, environ: Mapping[str, str]
 ) -> Credentials | None:
-    """The credentials of the secret store that is named; None where none is."""
+    """Return the credentials in the given secret store; None if none is given."""
     if secret_id is not None:
         return from_secret(secret_id, region, environ)
     if ssm_parameter is not None:
@@ -100,15 +100,15 @@ def _credentials(
 
 
 def from_secret(name: str, region: str, environ: Mapping[str, str]) -> Credentials:
-    """The credentials in a secret of Secrets Manager. It is read now, and again for each connection's password.
+    """Return the credentials in a secret of Secrets Manager. It is read now, and again for each connection.
 
     Args:
-        name: the secret's name or ARN.
-        region: where it is; may be empty where the ARN, the environment or AWS's config file states it.
-        environ: the environment.
+        name: The secret's name or ARN.
+        region: Its region; may be empty if the ARN, the environment or AWS's config file states it.
+        environ: The environment variables.
 
     Raises:
-        JobError: it cannot be read, or holds no password.
+        JobError: It cannot be read, or contains no password.
     """
     _refuse_empty(name, "--secret-id")
     secret = Secret(name, find_region(region or region_of_arn(name), environ))
@@ -116,10 +116,10 @@ def from_secret(name: str, region: str, environ: Mapping[str, str]) -> Credentia
 
 
 def from_parameter(name: str, region: str, environ: Mapping[str, str]) -> Credentials:
-    """The credentials in a parameter of Systems Manager; otherwise as `from_secret`.
+    """Return the credentials in a parameter of Systems Manager, like `from_secret`.
 
     Raises:
-        JobError: it cannot be read, or holds no password.
+        JobError: It cannot be read, or contains no password.
     """
     _refuse_empty(name, "--ssm-parameter")
     parameter = Parameter(name, find_region(region or region_of_arn(name), environ))
@@ -139,10 +139,10 @@ def _stored(origin: str, texts: Texts) -> Credentials:
 
 
 def from_tokens(region: str) -> Credentials:
-    """Tokens of RDS, signed for each connection, in place of a password.
+    """Return tokens of RDS, signed for each connection, in place of a password.
 
     Args:
-        region: the database's; may be empty where the host's name states it.
+        region: The database's region; may be empty if the host's name contains it.
     """
     hint = (
         "Check that IAM authentication is on, that the user was granted rds_iam, that the role may "

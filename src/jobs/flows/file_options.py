@@ -12,13 +12,13 @@ from difflib import get_close_matches
 from jobs.dbaccess.errors import UsageError
 
 FAILFAST, PERMISSIVE, DROPMALFORMED = MODES = ("FAILFAST", "PERMISSIVE", "DROPMALFORMED")
-"""What a reader does about a malformed record: fail, put NULL for the values it cannot read, or drop the record."""
+"""What a reader does about a malformed record: fail, put NULL for the values it cannot parse, or drop the record."""
 
 PARSED = ("csv", "json")
 """Formats whose records can be malformed, and whose files do not state the columns' types."""
 
 NO_SUCH_TEXT = "\0pgjobs NULL\0"
-"""What a CSV reader takes for NULL. PostgreSQL's text holds no NUL character, so no value is equal to this one."""
+"""What a CSV reader treats as NULL. PostgreSQL's text cannot contain NUL, so no value equals this one."""
 
 _FILES = (
     "pathGlobFilter recursiveFileLookup modifiedBefore modifiedAfter ignoreCorruptFiles ignoreMissingFiles basePath"
@@ -92,7 +92,7 @@ def _check_known(key: str, file_format: str) -> None:
 
 
 def mode_of(stated: Mapping[str, str]) -> str:
-    """What to do about malformed records.
+    """Return what to do about malformed records.
 
     Raises:
         UsageError: There is no such mode. Spark would use its default instead.
@@ -104,7 +104,7 @@ def mode_of(stated: Mapping[str, str]) -> str:
 
 
 def value_of(stated: Mapping[str, str], name: str, default: str = "") -> str:
-    """The value of an option, in any letter case."""
+    """Return the value of an option, in any letter case."""
     return next((value for key, value in stated.items() if key.lower() == name.lower()), default)
 
 
@@ -115,7 +115,7 @@ def completed(stated: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str,
 
 
 def to_read(file_format: str, stated: Mapping[str, str]) -> dict[str, str]:
-    """The options of a reader."""
+    """Return the options of a reader."""
     chosen = dict(_CHOSEN_TO_READ.get(file_format, {}))
     if file_format == "csv" and mode_of(stated) == FAILFAST:
         chosen["unescapedQuoteHandling"] = "RAISE_ERROR"
@@ -123,12 +123,12 @@ def to_read(file_format: str, stated: Mapping[str, str]) -> dict[str, str]:
 
 
 def to_write(file_format: str, stated: Mapping[str, str]) -> dict[str, str]:
-    """The options of a writer. A reader with `to_read` reads the same rows from its files."""
+    """Return the options of a writer. A reader with `to_read` reads the same rows from its files."""
     return completed(stated, _CHOSEN_TO_WRITE.get(file_format, {}))
 
 
 def are_headers_own(names: Sequence[str]) -> bool:
-    """Whether the columns that Spark took from a CSV header have the names in the header.
+    """Return whether the columns that Spark took from a CSV header have the names in the header.
 
     Spark gives a number to an empty name (`_c0`), and appends numbers to names that are equal but for the letter case.
     """

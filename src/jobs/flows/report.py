@@ -41,11 +41,11 @@ class LoadReport:
     verified: Verified | None = None
 
     def to_json(self) -> str:
-        """One JSON object, for --report."""
+        """Return one JSON object, for --report."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     def summary(self) -> str:
-        """One or two lines for a person."""
+        """Return one or two readable lines."""
         if self.already_loaded:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
@@ -84,16 +84,16 @@ class Stopwatch:
             self._phases[name] = self._phases.get(name, 0.0) + time.monotonic() - start
 
     def seconds(self) -> dict[str, float]:
-        """The phases so far and their total, rounded to milliseconds."""
+        """Return the phases so far and their total, rounded to milliseconds."""
         total = time.monotonic() - self._start
         return {name: round(value, 3) for name, value in {**self._phases, "total": total}.items()}
 
 
 def megabytes(size: float) -> str:
-    """A size in bytes, for a person."""
+    """Return a size in bytes as readable text."""
     return f"{size / 1e6:,.1f} MB"
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun: "1 part", "2 parts"."""
+    """Return a count with its noun: "1 part", "2 parts"."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

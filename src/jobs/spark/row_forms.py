@@ -1,8 +1,8 @@
-"""How each column that is loaded is written for its hash: by Spark's type, and what the column may change of a value.
+"""The form in which each loaded column is hashed, by Spark's type and by what the column may change in a value.
 
-A form is chosen so that what Spark means and what the server stores give one text, also where the column rounds a
-number, cuts a second's digits or pads a text. Where Spark cannot tell what the server makes of a value, the form is
-PRESENCE, and the column is named in the report.
+A form gives the same text for what Spark intends and for what the server stores, even if the column rounds a number, a
+timestamp or pads a text. If Spark cannot predict what the server makes of a value, the form is PRESENCE, and the report
+names the column.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _MICROSECONDS = 6
 
 
 def form_of(match: Match) -> Form:
-    """How a column's values are written."""
+    """Return the form of a column's values."""
     kind, column = match.spark_type, match.target
     if isinstance(kind, t.ArrayType) and column.element:
         return _array(kind, column)
@@ -72,12 +72,12 @@ def _form(kind: t.DataType, base: str, category: str, type_name: str) -> Form:
     if isinstance(kind, t.BinaryType) and base == "bytea":
         return Form(BYTES)
     if isinstance(kind, (t.StructType, t.MapType, t.ArrayType)) and base == "json":
-        return Form(TEXT)  # which keeps the text that it read
+        return Form(TEXT)  # the column stores the text that it receives
     return _of_time(kind, base, type_name)
 
 
 def _of_text(base: str, type_name: str) -> Form:
-    """The text that is sent; of a domain, the length is not known."""
+    """Return the form of text, which is sent unchanged. The length of a domain is not known."""
     found = _LENGTH.match(type_name)
     if found:
         return Form(CUT if found.group(1) else PADDED, int(found.group(2)))
@@ -85,7 +85,7 @@ def _of_text(base: str, type_name: str) -> Form:
 
 
 def _of_string(base: str, category: str) -> Form:
-    """A string is read by the server; what Spark can foresee of that is little."""
+    """Return the form of a string, which the server parses. Spark can predict little of the result."""
     if base == "uuid":
         return Form(UUID)
     return Form(TEXT) if category == _ENUM or base in JSON - {"jsonb"} else _UNKNOWN

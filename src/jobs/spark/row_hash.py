@@ -1,6 +1,6 @@
-"""A row's hash, of what Spark means to load: from its own values, by other expressions than those of a COPY line.
+"""The hash of a row that Spark intends to load, from its own values, by other expressions than those of a COPY line.
 
-The server makes the same text of what it stored (dbaccess/load/row_text.py), and hashes that.
+The server builds the same text from what it stored (dbaccess/load/row_text.py), and hashes it.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _DAY = 86_400
 """In seconds."""
 
 _MONTH, _YEAR = 30 * _DAY, 31_557_600
-"""In seconds, as PostgreSQL counts an interval's epoch."""
+"""In seconds, as in the epoch of a PostgreSQL interval."""
 
 _EPOCH_2000 = 946_684_800 * _SECOND
 """PostgreSQL's own epoch, from which it rounds."""
 
 
 def row_hash(values: Sequence[Column], matches: Sequence[Match], forms: Sequence[Form], strip_nul: bool) -> Column:
-    """The hash of a row: 8 bytes."""
+    """Return the hash of a row: 8 bytes."""
     fields = [
         _text(_stated(value, match.spark_type), by_bytes(match.spark_type), form, match, strip_nul)
         for value, match, form in zip(values, matches, forms)
@@ -70,7 +70,7 @@ def _stated(value: Column, kind: t.DataType) -> Column:
 
 
 def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: bool) -> Column:
-    """A value in its form; NULL for NULL, but for PRESENCE."""
+    """Return a value in its form; NULL for NULL, except for PRESENCE."""
     if form.kind == ARRAY and form.element is not None:
         return _array(value, kind, form.element, match, strip_nul)
     if form.is_sent or form.kind == UUID:
@@ -92,7 +92,7 @@ def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: 
 
 
 def _changed(sent: Column, form: Form) -> Column:
-    """A text as the server keeps it."""
+    """Return a text as the server stores it."""
     if form.kind == UUID:
         return f.lower(f.regexp_replace(sent, "[-{}]", ""))
     if form.kind == PADDED:
@@ -112,19 +112,19 @@ def _flag(value: Column) -> Column:
 
 
 def _decimal(value: Column, kind: t.DataType, scale: int) -> Column:
-    """With so many digits after the point; beyond those it is rounded, halves away from zero, as PostgreSQL does."""
+    """Return a number with so many digits after the point, rounded half away from zero, as in PostgreSQL."""
     if not isinstance(kind, t.DecimalType) or kind.scale == 0:
         return value.cast("string")
     rounded = f.round(value, scale) if scale < kind.scale else value
     text = rounded.cast("string")
-    # Without ANSI mode, Spark writes what is small as -1.2E-10: these are its digits.
+    # Without ANSI mode, Spark writes small numbers as -1.2E-10. These are its digits.
     digits = f.lpad(f.regexp_replace(text, r"^-|\.|E.*$", ""), scale, "0")
     plain = f.concat(f.when(rounded < 0, "-").otherwise(""), f.lit("0."), digits)
     return f.when(text.contains("E"), plain).otherwise(text)
 
 
 def _bits(value: Column, kind: t.DataType, own: t.DataType) -> Column:
-    """A float's bits as a number. Another type's value is first read as the server reads its text."""
+    """Return a float's bits as a number. A value of another type is first parsed as the server parses its text."""
     is_double = isinstance(own, t.DoubleType)
     name, method = ("Double", "doubleToLongBits") if is_double else ("Float", "floatToIntBits")
     number = value if kind == own else value.cast("string").cast(own)
@@ -143,13 +143,13 @@ def _timestamp_micros(value: Column, form: Form, match: Match) -> Column:
 
 
 def _local_micros(value: Column) -> Column:
-    """Since 1970 by the clock, whatever the session's time zone."""
+    """Return the local time since 1970, independent of the session time zone."""
     seconds = f.unix_date(value.cast(t.DateType())).cast("bigint") * _DAY + f.hour(value) * 3_600 + f.minute(value) * 60
     return seconds * _SECOND + (f.extract(f.lit("SECOND"), value) * _SECOND).cast("bigint")
 
 
 def _rounded(micros: Column, step: int) -> Column:
-    """Halves away from PostgreSQL's epoch."""
+    """Return a number rounded half away from PostgreSQL's epoch."""
     since = micros - f.lit(_EPOCH_2000)
     steps = f.call_function("div", f.abs(since) + step // 2, f.lit(step)) * step
     return f.when(since < 0, -steps).otherwise(steps) + f.lit(_EPOCH_2000)
@@ -168,7 +168,7 @@ def _interval_micros(value: Column, kind: t.DataType) -> Column:
 
 
 def _array(value: Column, kind: t.DataType, element: Form, match: Match, strip_nul: bool) -> Column:
-    """`[1:2][1:3]`, and the elements of all dimensions in their order; without elements nothing."""
+    """Return `[1:2][1:3]` and the elements of all dimensions in order; an empty text without elements."""
     dimensions, items, inner = [], value, kind
     nested = value
     while isinstance(inner, t.ArrayType):

@@ -60,7 +60,7 @@ def refuse_what_the_model_forbids(operation: str, request: Mapping[str, Any]) ->
 
 @lru_cache(maxsize=1)
 def _model() -> Any:  # noqa: ANN401 - botocore carries no types
-    """Return the service's model, which takes a moment to read. A session is not used: it would need a profile."""
+    """Return the service's model, which is slow to read. A session is not used: it would need a profile."""
     return ServiceModel(Loader().load_service_model("emr-serverless", "service-2"), "emr-serverless")
 
 

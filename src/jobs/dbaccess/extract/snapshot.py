@@ -99,10 +99,10 @@ def _locked_and_exported(session: Session, probe: str) -> Snapshot:
     session.describe(probe)
     while True:
         locked = table_locks.held_relations(session)
-        moment = _exported(session)
+        exported = _exported(session)
         session.describe(probe)
         if table_locks.held_relations(session) <= locked:
-            return moment
+            return exported
 
 
 def _exported(session: Session) -> Snapshot:

@@ -1,9 +1,8 @@
 """The modes of a load as SQL: how staged rows become rows of the target. Values in, statements out.
 
-append      INSERT: a row that the table rejects fails the load
-overwrite   DELETE, then INSERT: readers see the old rows until the commit
-upsert      INSERT .. ON CONFLICT (keys) DO UPDATE
-ignore      INSERT .. ON CONFLICT [(keys)] DO NOTHING
+append      INSERT: a row that the table rejects fails the load overwrite   DELETE, then INSERT: readers see the old
+rows until the commit upsert      INSERT .. ON CONFLICT (keys) DO UPDATE ignore      INSERT .. ON CONFLICT [(keys)] DO
+NOTHING
 """
 
 from __future__ import annotations

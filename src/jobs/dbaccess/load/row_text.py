@@ -1,8 +1,8 @@
-"""A row as one text that Spark (spark/row_hash.py) and the server write alike, for hashes of both to be compared.
+"""A row as one text that Spark (spark/row_hash.py) and the server build alike, so that their hashes can be compared.
 
-A value is not written as COPY has it: what the server stored is written anew, by its type, in a form that Spark can
-make of its own value. Fields are separated by U+001F; a NULL is an empty field, and a row that has some ends in a flag
-for each field. (Two rows have one text where they differ by nothing but in which of two texts a U+001F stands.)
+This text is not the COPY line: the server writes what it stored, by its type, in a form that Spark can build from its
+own value. Fields are separated by U+001F. A NULL is an empty field, and a row with NULLs ends in one flag for each
+field. (Two rows have the same text if they differ only in which of two texts contains a U+001F.)
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
 
 HASH_DIGITS = 16
-"""Of a row's MD5, so many hexadecimal digits are its hash: a signed number of 8 bytes."""
+"""The number of hexadecimal digits of the MD5 that form the hash: a signed number of 8 bytes."""
 
 PLAIN = "plain"
-"""Integers, booleans and times: as the server writes them, in every setting."""
+"""Integers, booleans and times: as the server prints them with any setting."""
 TEXT, CUT, PADDED, TRIMMED = "text", "cut", "padded", "trimmed"
-"""Text; text of a length, beyond which blanks are cut, or to which some are added; text without blanks at its end."""
+"""Text; text of a declared length, which is truncated or padded with blanks; text without trailing blanks."""
 DECIMAL, ROUNDED = "decimal", "rounded"
-"""With a fixed number of digits after the point, which the column has, or to which it is to be rounded."""
+"""With a fixed number of digits after the point: those of the column, or those to round to."""
 FLOAT4, FLOAT8 = "float4", "float8"
-"""By their bits: two programs need not write a fraction alike."""
+"""By their bits, because two programs may print a fraction differently."""
 BYTES, UUID = "bytes", "uuid"
 """Hexadecimal digits."""
-DAY, TIMESTAMP, INTERVAL = "day", "moment", "interval"
-"""Days, and microseconds, since 1970; and microseconds, a month having 30 days and a year 365.25."""
+DAY, TIMESTAMP, INTERVAL = "day", "timestamp", "interval"
+"""Days, and microseconds, since 1970; and microseconds, with 30 days in a month and 365.25 days in a year."""
 ARRAY = "array"
 """The dimensions, then each element as a field."""
 PRESENCE = "presence"
-"""What cannot be compared: nothing is written, so that only a NULL is told from others."""
+"""A value that cannot be compared: its text is empty, so that only NULLs differ."""
 
 _EXPRESSIONS = {
     PLAIN: "{}",
@@ -51,7 +51,7 @@ _EXPRESSIONS = {
 }
 
 _MOST_ARGUMENTS = 90
-"""PostgreSQL's functions take 100."""
+"""The maximum number of arguments of PostgreSQL's functions."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Form:
     """How the values of a column are written.
 
     Attributes:
-        kind: one of those above.
-        scale: the digits after the point, or those of a moment's seconds, or the length of a text.
-        element: of ARRAY, how an element is written.
+        kind: One of the above.
+        scale: The digits after the point, those of a timestamp's seconds, or the length of a text.
+        element: The form of the elements of an ARRAY.
     """
 
     kind: str
@@ -70,18 +70,18 @@ class Form:
 
     @property
     def is_sent(self) -> bool:
-        """Whether the text is the one that a COPY line has."""
+        """Return whether the text is the one in the COPY line."""
         return self.kind in (TEXT, CUT, PADDED, TRIMMED)
 
     @property
     def is_compared(self) -> bool:
-        """Whether values are compared, and not only that there are some."""
+        """Return whether values are compared, and not only NULLs."""
         return self.kind != PRESENCE and (self.element is None or self.element.is_compared)
 
 
 @dataclass(frozen=True)
 class Sum:
-    """What is compared: how many rows, and the sum of their hashes, which no order changes and nothing overflows."""
+    """What is compared: the number of rows, and the sum of their hashes, which ignores order and cannot overflow."""
 
     rows: int
     hashes: int
@@ -89,12 +89,12 @@ class Sum:
 
 @dataclass(frozen=True)
 class RowText:
-    """The columns that make a row's text.
+    """The columns of a row's text.
 
     Attributes:
-        columns: their names.
-        forms: how the values of each are written.
-        recode: the database's encoding is not UTF8, in which Spark hashes.
+        columns: Their names.
+        forms: The forms of their values.
+        recode: Whether the database's encoding differs from UTF8, in which Spark hashes.
     """
 
     columns: tuple[str, ...]
@@ -103,24 +103,24 @@ class RowText:
 
     @property
     def row_hash(self) -> str:
-        """An expression for a row's hash."""
+        """Return an SQL expression for a row's hash."""
         values = [quote_name(name) for name in self.columns]
         fields = [self._field(value, form) for value, form in zip(values, self.forms)]
         flags = [f"({value} IS NULL)" for value in values]
         whole = _joined(fields)
-        # A concat for each field makes a NULL an empty text, and takes as long as all the rest: most rows have none.
+        # A concat for each field turns a NULL into an empty text, but doubles the time. Most rows have no NULL.
         with_nulls = f"concat({_joined([f'concat({field})' for field in fields])}, {_joined(flags)})"
         text = f"CASE WHEN {_count_nulls(values)} = 0 THEN {whole} ELSE {with_nulls} END"
         return f"('x' || left(md5({self._octets(text)}), {HASH_DIGITS}))::bit(64)::int8"
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The columns whose values are compared."""
+        """Return the columns whose values are compared."""
         return tuple(name for name, form in zip(self.columns, self.forms) if form.is_compared)
 
     @property
     def not_compared(self) -> tuple[str, ...]:
-        """The columns of which only NULLs are."""
+        """Return the columns of which only NULLs are compared."""
         return tuple(name for name, form in zip(self.columns, self.forms) if not form.is_compared)
 
     def _field(self, value: str, form: Form) -> str:
@@ -141,13 +141,13 @@ class RowText:
 
 
 def measure(session: Session, rows: str, hash_of_row: str) -> Sum:
-    """Of what a FROM clause gives, the number of rows and the sum of their hashes. Names must be pinned."""
+    """Return the number of rows of a FROM clause and the sum of their hashes. The session must be pinned."""
     [[count, total]] = session.run(f"SELECT count(*), coalesce(sum({hash_of_row}), 0) FROM {rows}")
     return Sum(int(count), int(total))
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """None of them NULL."""
+    """Return an expression that joins fields, none of which is NULL."""
     return " || chr(31) || ".join(f"concat_ws(chr(31), {', '.join(group)})" for group in _grouped(texts))
 
 

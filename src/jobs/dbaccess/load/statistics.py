@@ -15,7 +15,7 @@ SHARE = 0.1
 
 @dataclass(frozen=True)
 class Partition:
-    """A leaf of a partitioned table; `rows` as the last ANALYZE has it, or negative where there was none."""
+    """A leaf of a partitioned table. `rows` is the number in the last ANALYZE, or negative if there was none."""
 
     name: TableName
     rows: float

@@ -1,7 +1,7 @@
-"""Verify a load in the transaction that publishes it: the table holds what Spark meant, or nothing stays.
+"""Verifies a load in the transaction that publishes it: if the table does not hold what Spark intended, nothing stays.
 
-Spark's tasks sum the hashes of the rows that they mean; here the server hashes the rows that it stored. Rows of this
-load are told from others by xmin, which is the publishing transaction's.
+Spark's tasks sum the hashes of the rows that they intend to load. Here, the server hashes the rows that it stored. Rows
+of this load are recognized by their xmin, which is the publishing transaction's.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 _MUCH_BIGGER = 3
-"""A table that was so many times bigger than what a load added is not read whole, unless it must be."""
+"""A table that was so many times larger than the load is not read completely, unless this is necessary."""
 
 
 class VerificationFailed(LoadError):
-    """The table, or the staging before it, does not hold what Spark meant. Nothing was published."""
+    """The table, or staging before it, does not hold what Spark intended. Nothing was published."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What is compared, and what Spark meant."""
+    """What to compare, and what Spark intended."""
 
     row: RowText
     meant: Sum
@@ -38,8 +38,8 @@ class Verified:
     """What was found equal.
 
     Attributes:
-        rows: how many rows of the table were compared.
-        not_compared: columns of which only NULLs were.
+        rows: The number of rows of the table that were compared.
+        not_compared: Columns of which only NULLs were compared.
     """
 
     rows: int
@@ -52,11 +52,11 @@ class Moved:
     """What publish has done.
 
     Attributes:
-        staged: the staging table, where the rows still are; None where it became the target.
-        is_whole: all rows of the target are of this load.
-        leaves_out: the mode need not take every staged row.
-        changed: how many rows were inserted or updated.
-        blocks_before: the size of a plain table that rows were appended to.
+        staged: The staging table, which still contains the rows; None if it became the target.
+        is_whole: Whether all rows of the target belong to this load.
+        leaves_out: Whether the mode may leave out staged rows.
+        changed: The number of rows that were inserted or updated.
+        blocks_before: The size of a plain table before rows were appended to it.
     """
 
     target: TableName
@@ -68,10 +68,10 @@ class Moved:
 
 
 def check_target(session: Session, table: Table) -> None:
-    """Refuse, before anything is copied, a table whose rows cannot be read back by this user.
+    """Refuse, before anything is copied, a table whose rows this user cannot read back.
 
     Raises:
-        UsageError: says why.
+        UsageError: The message contains the reason.
     """
     if table.kind in (tables.VIEW, tables.FOREIGN):
         kind = "a view" if table.kind == tables.VIEW else "a foreign table"
@@ -93,18 +93,18 @@ def check_target(session: Session, table: Table) -> None:
 
 
 def row_text(session: Session, columns: Sequence[str], forms: Sequence[Form]) -> RowText:
-    """How this database writes rows of these columns."""
+    """Return how this database writes rows of these columns."""
     [[encoding]] = session.run("SHOW server_encoding")
     return RowText(tuple(columns), tuple(forms), recode=encoding != "UTF8")
 
 
 def meant_by(receipts: Sequence[Receipt]) -> Sum:
-    """What Spark meant, by the attempts that it accepted."""
+    """Return what Spark intended, from the attempts that it accepted."""
     return Sum(sum(receipt.rows for receipt in receipts), sum(receipt.hashes for receipt in receipts))
 
 
 def blocks(session: Session, table: TableName) -> int:
-    """How many blocks a plain table has; 0 for one whose rows lie in other tables."""
+    """Return the number of blocks of a plain table; 0 for one whose rows are in other tables."""
     [[size]] = session.run(
         "SELECT pg_relation_size(oid) / current_setting('block_size')::int FROM pg_class "
         "WHERE oid = to_regclass(%s) AND relkind = 'r' AND NOT relhassubclass UNION ALL SELECT 0 LIMIT 1",
@@ -114,12 +114,12 @@ def blocks(session: Session, table: TableName) -> int:
 
 
 def verify(session: Session, verification: Verification, moved: Moved) -> Verified:
-    """See that the table holds what Spark meant, in the transaction that is open.
+    """Check, in the current transaction, that the table holds what Spark intended.
 
     Raises:
-        VerificationFailed: it does not.
+        VerificationFailed: It does not.
     """
-    with session.users_path():  # what deferred triggers and constraints do is to be seen, too
+    with session.users_path():  # the effects of deferred triggers and constraints are verified, too
         session.run("SET CONSTRAINTS ALL IMMEDIATE")
     if moved.leaves_out and moved.staged is not None:
         rows = _verify_some(session, verification, moved, moved.staged)
@@ -129,7 +129,7 @@ def verify(session: Session, verification: Verification, moved: Moved) -> Verifi
 
 
 def _verify_all(session: Session, verification: Verification, moved: Moved) -> int:
-    """All staged rows are to be in the table, as they were meant."""
+    """Check that all staged rows are in the table as intended."""
     found = Sum(0, 0)
     for rows in _places(session, moved):
         found = measure(session, rows, verification.row.row_hash)
@@ -140,7 +140,7 @@ def _verify_all(session: Session, verification: Verification, moved: Moved) -> i
 
 
 def _verify_some(session: Session, verification: Verification, moved: Moved, staged: TableName) -> int:
-    """All rows are to be in staging as they were meant, and each row that was moved is to be one of these."""
+    """Check that all rows are in staging as intended, and that each moved row is one of these."""
     row_hash = verification.row.row_hash
     found = measure(session, staged.quoted, row_hash)
     if found != verification.meant:
@@ -160,7 +160,7 @@ def _verify_some(session: Session, verification: Verification, moved: Moved, sta
 
 
 def _places(session: Session, moved: Moved) -> list[str]:
-    """Where this load's rows are, as FROM clauses: the cheaper one, if any, and the one that is sure."""
+    """Return where this load's rows are, as FROM clauses: the cheaper one, if any, and the certain one."""
     if moved.is_whole:
         return [moved.target.quoted]
     [[transaction]] = session.run("SELECT pg_current_xact_id()::xid::text")
