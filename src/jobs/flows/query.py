@@ -168,36 +168,37 @@ def _full_name(session: Session, name: TableName) -> TableName:
 
 
 def _run_in_transaction(session: Session, job: QueryJob, statements: list[Statement], target: TableName) -> _Ran | None:
-    """Record the load id, then run the statements, in one transaction; None if the id is recorded already.
+    """Run the transaction; None if the load id is recorded already.
 
-    By the ledger's primary key, two runs with one id take turns.
+    If COMMIT is not answered, it is run again, as a load is published again (flows/load/publish.py): it then finds the
+    load id recorded, or else the first one was rolled back.
     """
     ran = _Ran()
-    is_new = False
     try:
-        with session.transaction(**PARSED_AS_SPLIT):
-            is_new = ledger.record(session, job.load_id, str(target))
-            if is_new:
-                ran.table = run_statements(session, statements, job.values, ran.done)
+        return ran if _is_run_now(session, job, statements, target, ran) else None
     except ConnectionFailed as error:
-        if len(ran.done) == len(statements) and _was_committed(session, job, target):
-            return ran
-        raise QueryInterrupted(f"{error.message} Nothing was done.", "Run it again.", error.sqlstate) from None
-    if is_new:
-        return ran
-    ledger.is_recorded(session, job.load_id, target)  # raises if the id is taken by another table
-    return None
+        if len(ran.done) < len(statements):
+            raise QueryInterrupted(f"{error.message} Nothing was done.", "Run it again.", error.sqlstate) from None
+        logger.warning("The connection broke before COMMIT was answered. Running it again over another one.")
+    with job.connector.open() as replacement:
+        backends.end(replacement, session.backend)
+        rerun = _Ran()
+        return rerun if _is_run_now(replacement, job, statements, target, rerun) else ran
 
 
-def _was_committed(broken: Session, job: QueryJob, target: TableName) -> bool:
-    """Return whether a transaction was committed whose COMMIT was not answered."""
-    logger.warning("The connection broke before COMMIT was answered. Connecting again to find out what happened.")
-    with job.connector.open() as session:
-        backends.end(session, broken.backend)
-        with session.transaction():
-            if not ledger.record(session, job.load_id, str(target)):  # which waits until the other has ended
-                return True
-            ledger.forget(session, job.load_id)
+def _is_run_now(session: Session, job: QueryJob, statements: list[Statement], target: TableName, ran: _Ran) -> bool:
+    """Record the load id, then run the statements, in one transaction; return whether the id was not recorded yet.
+
+    By the ledger's primary key, two runs with one id take turns.
+
+    Raises:
+        UsageError: The load id is taken by another table.
+    """
+    with session.transaction(**PARSED_AS_SPLIT):
+        if ledger.record(session, job.load_id, str(target)):
+            ran.table = run_statements(session, statements, job.values, ran.done)
+            return True
+    ledger.is_recorded(session, job.load_id, target)  # raises if it is recorded for another table
     return False
 
 

@@ -115,8 +115,3 @@ def record(session: Session, load_id: str, target: str) -> bool:
             target,
         )
     )
-
-
-def forget(session: Session, load_id: str) -> bool:
-    """Delete the marker of an id, so that a load with this id can be run again; return whether there was one."""
-    return bool(session.change(f"DELETE FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id))
