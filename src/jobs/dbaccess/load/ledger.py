@@ -6,6 +6,9 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
+
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
@@ -102,6 +105,51 @@ def recorded_target(session: Session, load_id: str) -> str | None:
     return str(markers[0][0] or "") if markers else None
 
 
+@dataclass(frozen=True)
+class Marker:
+    """A marker of a finished load.
+
+    Attributes:
+        load_id: The id.
+        table: What it names: usually a table.
+        inserted: When it was written, by the server's clock in the time zone of its session; None if that is not known.
+    """
+
+    load_id: str
+    table: str | None
+    inserted: dt.datetime | None
+
+
+def markers(session: Session, *, load_id: str | None = None, table: str | None = None, limit: int) -> list[Marker]:
+    """Return the latest markers, the newest first. There are none if the marker table does not exist.
+
+    Args:
+        session: A session.
+        load_id: Only the marker of this id.
+        table: Only markers that name this table, as they write it.
+        limit: The most to return.
+
+    Raises:
+        UsageError: The marker table's owner is not trusted.
+    """
+    if _MARKERS.find(session) is None:
+        return []
+    found = session.run(
+        f"SELECT update_id, target_table, inserted FROM {_MARKERS.quoted(session)} "
+        "WHERE (%s::text IS NULL OR update_id = %s::text) AND (%s::text IS NULL OR target_table = %s::text) "
+        "ORDER BY inserted DESC NULLS LAST, update_id LIMIT %s::bigint",
+        *(load_id, load_id, table, table, limit),
+    )
+    return [Marker(*row) for row in found]
+
+
+def forget(session: Session, load_id: str) -> bool:
+    """Delete the marker of an id, so that it can be loaded again. Return whether there was one."""
+    if _MARKERS.find(session) is None:
+        return False
+    return bool(session.change(f"DELETE FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id))
+
+
 def record(session: Session, load_id: str, target: str) -> bool:
     """Write the marker in the open transaction. Return False if the id has one already.
 
@@ -109,7 +157,7 @@ def record(session: Session, load_id: str, target: str) -> bool:
     """
     return bool(
         session.change(
-            f"INSERT INTO {_MARKERS.quoted(session)} (update_id, target_table) VALUES (%s, %s) "
+            f"INSERT INTO {_MARKERS.quoted(session)} (update_id, target_table, inserted) VALUES (%s, %s, now()) "
             "ON CONFLICT (update_id) DO NOTHING",
             load_id,
             target,

@@ -1,0 +1,172 @@
+"""Show and change the ledger of finished loads: list, show, exists, wait, touch, forget.
+
+An orchestrator asks it whether a load has finished, and waits for it; a person has a load run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from jobs.cli.flags import add_connection_options, at_least_one, connection_of, seconds
+from jobs.cli.run import run_job
+from jobs.cli.text_table import text_table
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.connector import Connector
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import Marker
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+NO = 3
+"""The exit status of an answer that is no: there is no such marker, or there was none in time."""
+
+POLL = 1.0
+"""Seconds between two looks of `wait`."""
+
+EXAMPLES = """
+examples:
+  python -m jobs.ledger list --table sales.orders --service shop
+  python -m jobs.ledger exists orders/2026-11-20 --service shop && echo "it is loaded"
+  python -m jobs.ledger wait orders/2026-11-20 --timeout 3600 --service shop
+  python -m jobs.ledger forget orders/2026-11-20 --service shop      # the next run loads it again
+
+exit status: 0 yes, or done; 3 no such marker, or not in time; 2 wrong usage; 1 anything else
+"""
+
+Command = Callable[[Session, argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the command, and return its exit status."""
+    options = build_parser().parse_args(arguments)
+    answers: list[int] = []
+    status = run_job(lambda: answers.append(ask(options, environ)), options.verbose)
+    return answers[0] if answers else status
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.ledger",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (what, _) in COMMANDS.items():
+        command = commands.add_parser(name, help=what, description=what)
+        if name == "list":
+            command.add_argument(
+                "--limit", type=at_least_one, default=50, metavar="N", help="the latest N; default: 50"
+            )
+        else:
+            command.add_argument("load_id", metavar="ID", help="the load id")
+        if name in ("list", "touch"):
+            command.add_argument("--table", metavar="[SCHEMA.]TABLE", help="the table that markers name")
+        if name in ("list", "show"):
+            command.add_argument("--json", action="store_true", help="print JSON")
+        if name == "wait":
+            command.add_argument("--timeout", type=seconds, default=3600.0, metavar="SECONDS", help="default: 3600")
+        command.add_argument("--verbose", action="store_true", help="show stack traces of errors")
+        add_connection_options(command)
+    return parser
+
+
+def ask(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Do what the command says, and return its exit status."""
+    connection = connection_of(options, environ)
+    if options.show_connection:
+        sys.stdout.write(connection.table())
+        return 0
+    with Connector(connection.settings, "ledger", options.command).open() as session:
+        _, command = COMMANDS[options.command]
+        return command(session, options)
+
+
+def _list(session: Session, options: argparse.Namespace) -> int:
+    table = None if options.table is None else str(tables.full_name(session, TableName.parse(options.table)))
+    found = ledger.markers(session, table=table, limit=options.limit)
+    if options.json:
+        sys.stdout.write(json.dumps([_as_json(marker) for marker in found], indent=2) + "\n")
+    else:
+        rows = [(marker.load_id, marker.table, marker.inserted) for marker in found]
+        sys.stdout.write(text_table(("load id", "table", "recorded"), rows, options.limit) + "\n")
+    return 0
+
+
+def _show(session: Session, options: argparse.Namespace) -> int:
+    found = ledger.markers(session, load_id=options.load_id, limit=1)
+    if not found:
+        return _no_marker(options.load_id)
+    [marker] = found
+    line = f"{marker.load_id}: {marker.table or 'no table'}, recorded {marker.inserted or 'at an unknown time'}"
+    sys.stdout.write((json.dumps(_as_json(marker), indent=2) if options.json else line) + "\n")
+    return 0
+
+
+def _as_json(marker: Marker) -> dict[str, str | None]:
+    recorded = None if marker.inserted is None else marker.inserted.isoformat()
+    return {"load_id": marker.load_id, "table": marker.table, "inserted": recorded}
+
+
+def _exists(session: Session, options: argparse.Namespace) -> int:
+    return 0 if ledger.markers(session, load_id=options.load_id, limit=1) else NO
+
+
+def _wait(session: Session, options: argparse.Namespace) -> int:
+    """Look once a second: the marker appears when its transaction is committed, and no lock or signal tells that."""
+    deadline = time.monotonic() + options.timeout
+    while _exists(session, options):
+        if time.monotonic() >= deadline:
+            sys.stderr.write(f"The load {options.load_id!r} was not recorded within {options.timeout:g} s.\n")
+            return NO
+        time.sleep(min(POLL, max(deadline - time.monotonic(), 0)))
+    return 0
+
+
+def _touch(session: Session, options: argparse.Namespace) -> int:
+    """Record a load that was done by other means."""
+    if options.table is None:
+        raise UsageError("A marker names a table.", "Give --table.")
+    ledger.check_id(options.load_id)
+    ledger.ensure(session)
+    table = tables.full_name(session, TableName.parse(options.table))
+    if ledger.record(session, options.load_id, str(table)):
+        sys.stdout.write(f"recorded: {options.load_id} for {table}\n")
+    elif ledger.is_recorded(session, options.load_id, table):
+        sys.stdout.write(f"recorded before: {options.load_id} for {table}\n")
+    return 0
+
+
+def _forget(session: Session, options: argparse.Namespace) -> int:
+    if not ledger.forget(session, options.load_id):
+        return _no_marker(options.load_id)
+    sys.stdout.write(
+        f"forgotten: {options.load_id}. The next load with this id loads its rows; those of before stay.\n"
+    )
+    return 0
+
+
+def _no_marker(load_id: str) -> int:
+    sys.stderr.write(f"There is no marker of the load id {load_id!r}.\n")
+    return NO
+
+
+COMMANDS: Mapping[str, tuple[str, Command]] = {
+    "list": ("list the latest markers", _list),
+    "show": ("show the marker of a load id", _show),
+    "exists": ("say by the exit status whether a load id is recorded", _exists),
+    "wait": ("wait until a load id is recorded", _wait),
+    "touch": ("record a load id without loading anything", _touch),
+    "forget": ("delete the marker of a load id, so that it can be loaded again", _forget),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,113 @@
+"""python -m jobs.ledger: what finished is listed, asked for, awaited, recorded and forgotten."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+from libpq import environment
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.load import ledger as markers
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.ledger import NO, main
+
+
+class Ledger:
+    """Calls the command."""
+
+    def __init__(self, database: Settings) -> None:
+        self._environ = environment(database)
+
+    def __call__(self, *arguments: str) -> int:
+        return main(arguments, self._environ)
+
+
+@pytest.fixture
+def ledger(database: Settings) -> Ledger:
+    return Ledger(database)
+
+
+def test_without_a_marker_table_nothing_is_recorded_and_none_is_created(
+    ledger: Ledger, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run("DROP TABLE IF EXISTS table_updates")
+    assert [ledger(command, "x") for command in ("show", "exists", "forget")] == [NO] * 3
+    assert ledger("wait", "x", "--timeout", "0") == NO
+    assert ledger("list") == 0
+    assert capsys.readouterr().out == "load id | table | recorded\n--------+-------+---------\n"
+    assert session.run("SELECT to_regclass('table_updates')::text") == [[None]]
+
+
+def test_what_was_recorded_is_shown_and_listed_with_its_time(
+    ledger: Ledger, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run("CREATE TABLE t (a int); CREATE SCHEMA s")
+    for load_id, table in (("first", "t"), ("second", "s.t"), ("third", "t")):
+        assert ledger("touch", load_id, "--table", table) == 0
+    capsys.readouterr()
+    assert ledger("list", "--table", "t", "--json") == 0
+    assert [marker["load_id"] for marker in json.loads(capsys.readouterr().out)] == ["third", "first"]
+    assert ledger("list", "--limit", "1") == 0
+    assert capsys.readouterr().out.splitlines()[2].startswith("third   | public.t | 20")
+    assert ledger("show", "second") == 0
+    assert capsys.readouterr().out.startswith("second: s.t, recorded 20")
+
+
+def test_exists_answers_by_its_status_alone(
+    ledger: Ledger, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    markers.ensure(session)
+    markers.record(session, "x", "public.t")
+    assert [ledger("exists", load_id) for load_id in ("x", "y")] == [0, NO]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_wait_ends_when_the_load_is_recorded(ledger: Ledger, session: Session, database: Settings) -> None:
+    markers.ensure(session)
+
+    def record() -> None:
+        time.sleep(0.5)
+        with connect(database, "load") as other:
+            markers.record(other, "x", "public.t")
+
+    loading = threading.Thread(target=record)
+    loading.start()
+    start = time.monotonic()
+    assert ledger("wait", "x", "--timeout", "30") == 0
+    assert 0.4 < time.monotonic() - start < 10
+    loading.join()
+
+
+def test_wait_gives_up_and_says_so(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ledger("wait", "x", "--timeout", "0.2") == NO
+    assert capsys.readouterr().err == "The load 'x' was not recorded within 0.2 s.\n"
+
+
+def test_a_load_that_is_forgotten_can_be_recorded_again(
+    ledger: Ledger, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    markers.ensure(session)
+    assert markers.record(session, "x", "public.t")
+    assert ledger("forget", "x") == 0
+    assert capsys.readouterr().out.startswith("forgotten: x.")
+    assert ledger("forget", "x") == NO
+    assert markers.record(session, "x", "public.t")
+
+
+def test_touch_refuses_an_id_of_another_table(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [ledger("touch", "x", "--table", "t") for _ in range(2)] == [0, 0]
+    assert ledger("touch", "x", "--table", "other") == 2
+    assert "taken by a marker of 'public.t'" in capsys.readouterr().err
+    assert ledger("touch", "y") == 2
+
+
+def test_the_time_is_recorded_where_the_column_has_no_default(ledger: Ledger, session: Session) -> None:
+    """Luigi creates the table without one where use_db_timestamps is off."""
+    session.run("DROP TABLE IF EXISTS table_updates")
+    session.run("CREATE TABLE table_updates (update_id text PRIMARY KEY, target_table text, inserted timestamp)")
+    assert ledger("touch", "x", "--table", "t") == 0
+    assert session.run("SELECT now() - inserted < interval '1 minute' FROM table_updates") == [[True]]
