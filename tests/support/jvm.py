@@ -24,6 +24,7 @@ HOME = Path(pyspark.__file__).parent
 FOLDER = SUPPORT.parents[1] / "build" / "spark"
 
 _SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # of what does not fit, Java would warn on standard output
 
 
 def environ(source: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -47,20 +48,26 @@ def flags() -> str:
     """Options of a JVM. The first call may take half a minute, for it makes the archive."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     java = _of_setup().get("JAVA_HOME", os.environ.get("JAVA_HOME", ""))
-    name = sha256(f"{HOME} {pyspark.__version__} {java}".encode()).hexdigest()[:16]
+    # Java compares the JARs with those of the archive by their times, too: an installation has its own.
+    name = sha256(f"{HOME} {pyspark.__version__} {java} {_installed()}".encode()).hexdigest()[:16]
     archive = FOLDER / f"{name}.jsa"
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers, one makes it
         if not archive.exists():
             _make(archive)
-    return f"{_SHORT_LIVED} -XX:SharedArchiveFile={archive} -Xshare:auto" if archive.stat().st_size else _SHORT_LIVED
+    return f"{_SHORT_LIVED} -XX:SharedArchiveFile={archive} {_QUIET}" if archive.stat().st_size else _SHORT_LIVED
+
+
+def _installed() -> int:
+    """When, in nanoseconds."""
+    return max(jar.stat().st_mtime_ns for jar in (HOME / "jars").iterdir())
 
 
 def _make(archive: Path) -> None:
     """Run a few queries in a JVM that leaves its classes; an empty file says that this Java cannot."""
     with TemporaryDirectory(dir=FOLDER) as folder:
         made = Path(folder, "made.jsa")
-        options = f"{_SHORT_LIVED} -XX:ArchiveClassesAtExit={made} -Xlog:cds=off -Xlog:cds+dynamic=off"
+        options = f"{_SHORT_LIVED} -XX:ArchiveClassesAtExit={made} {_QUIET}"
         command = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]"]
         command += ["--conf", "spark.ui.enabled=false", "--conf", f"spark.driver.extraJavaOptions={options}"]
         script = str(SUPPORT / "class_archive.py")
