@@ -52,7 +52,7 @@ def table(session: Session) -> Session:
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite", "ignore", "new"])
-def test_rows_that_are_as_they_were_meant_are_published(table: Session, mode: str) -> None:
+def test_rows_that_are_as_spark_encoded_them_are_published(table: Session, mode: str) -> None:
     if mode == "new":
         table.run("DROP TABLE t")
     move = Move("append" if mode == "new" else mode, AB)
@@ -128,7 +128,7 @@ def test_a_trigger_that_changes_one_row_is_found_and_nothing_is_published(
     session.run(TRIGGER.format(body, trigger, when))
     move = Move(mode, AB, ("a",) if mode in ("upsert", "ignore") else ())
     rows = [(1, "x"), (3, None if "NULL" in change else "y"), (4, "z")]
-    with pytest.raises(VerificationFailed, match=r"was not published: .* What was staged is right: a trigger"):
+    with pytest.raises(VerificationFailed, match=r"was not published: .* Staging is correct: a trigger"):
         verified(session, move, rows)
     assert rows_of(session) == [[9, "old"]]
     assert session.run("SELECT count(*) FROM table_updates") == [[0]]
@@ -152,7 +152,7 @@ def test_a_cell_that_changes_in_staging_is_found(session: Session, mode: str, ha
         assert session.change(happening.format(name)) > 0
 
     move = Move("append" if mode == "new" else mode, AB, ("a",) if mode in ("upsert", "ignore") else ())
-    with pytest.raises(VerificationFailed, match="do not have the values that Spark meant"):
+    with pytest.raises(VerificationFailed, match="do not have the values that Spark encoded"):
         verified(session, move, [(3, "x"), (4, "y")], TYPES if mode == "new" else (), meanwhile)
     assert session.run("SELECT count(*) FROM table_updates") == [[0]]
     if mode == "new":
@@ -192,7 +192,7 @@ def test_a_database_of_another_encoding_hashes_as_spark_does(server: Settings) -
             "CREATE TABLE t (a int, b text); ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT ALL ON t TO reader",
             "security",
         ),
-        ("CREATE TABLE t (a int, b text); GRANT INSERT ON t TO reader", "reads public.t, and this user may not"),
+        ("CREATE TABLE t (a int, b text); GRANT INSERT ON t TO reader", "reads public.t, which this user may not"),
     ],
 )
 def test_a_table_whose_rows_cannot_be_read_back_is_refused(session: Session, ddl: str, reason: str) -> None:

@@ -199,7 +199,7 @@ def test_attempts_that_are_thrown_away_are_not_counted(
     assert session.run("SELECT count(*) FROM t") == [[300]]
 
 
-def test_text_without_its_nuls_is_what_is_meant_where_they_are_stripped(
+def test_text_without_its_nuls_is_expected_where_they_are_stripped(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:
     df = spark.sql("SELECT concat('a', char(0), 'b') AS s, array(concat(char(0), 'c')) AS ss")

@@ -2,6 +2,6 @@
 
 `staging` creates the tables, and `parts` copies rows into them. `receipts` determines which attempts at parts count.
 `publish` makes their rows part of the target, as `modes` and `overwrite` describe, in one transaction with the marker
-in the `ledger`. `verify` compares the table's rows with what Spark meant, using `row_text`. `statistics` refreshes the
-planner's statistics afterwards.
+in the `ledger`. `verify` compares the table's rows with what Spark encoded, using `row_text`. `statistics` refreshes
+the planner's statistics afterwards.
 """

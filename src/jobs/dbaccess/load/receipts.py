@@ -27,7 +27,7 @@ class Receipt:
     """What a successful task returns to Spark's driver: the part that it copied, and which attempt it was.
 
     Attributes:
-        rows, hashes: The number of rows that Spark meant, and the sum of their hashes (0 unless the load is verified).
+        rows, hashes: The rows that Spark encoded, and the sum of their hashes (0 unless the load is verified).
     """
 
     part: int

@@ -30,12 +30,12 @@ class Verification:
     """What to compare, and what Spark intended."""
 
     row: RowText
-    meant: Sum
+    expected: Sum
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found equal.
+    """The result of a verification.
 
     Attributes:
         rows: The number of rows of the table that were compared.
@@ -49,7 +49,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Moved:
-    """What publish has done.
+    """What publish did.
 
     Attributes:
         staged: The staging table, which still contains the rows; None if it became the target.
@@ -84,11 +84,13 @@ def check_target(session: Session, table: Table) -> None:
         table.name.quoted,
     )
     if not may_read:
-        raise UsageError(f"--verify reads {table.name}, and this user may not.", "GRANT SELECT on it, or leave it out.")
+        raise UsageError(
+            f"--verify reads {table.name}, which this user may not.", "GRANT SELECT on it, or leave --verify out."
+        )
     if is_filtered:
         raise UsageError(
-            f"Row-level security may hide rows of {table.name} from this user, and --verify must see them.",
-            "Load as a user that no policy binds (BYPASSRLS), or leave --verify out.",
+            f"Row-level security may hide rows of {table.name} from this user, but --verify must see them.",
+            "Load as a user to whom no policy applies (BYPASSRLS), or leave --verify out.",
         )
 
 
@@ -98,7 +100,7 @@ def row_text(session: Session, columns: Sequence[str], forms: Sequence[Form]) ->
     return RowText(tuple(columns), tuple(forms), recode=encoding != "UTF8")
 
 
-def meant_by(receipts: Sequence[Receipt]) -> Sum:
+def expected_sum(receipts: Sequence[Receipt]) -> Sum:
     """Return what Spark intended, from the attempts that it accepted."""
     return Sum(sum(receipt.rows for receipt in receipts), sum(receipt.hashes for receipt in receipts))
 
@@ -130,36 +132,36 @@ def verify(session: Session, verification: Verification, moved: Moved) -> Verifi
 
 def _verify_all(session: Session, verification: Verification, moved: Moved) -> int:
     """Check that all staged rows are in the table as intended."""
-    found = Sum(0, 0)
-    for rows in _places(session, moved):
-        found = measure(session, rows, verification.row.row_hash)
-        if found == verification.meant:
-            return found.rows
+    stored = Sum(0, 0)
+    for rows in _locations(session, moved):
+        stored = measure(session, rows, verification.row.row_hash)
+        if stored == verification.expected:
+            return stored.rows
     staged = moved.staged and measure(session, moved.staged.quoted, verification.row.row_hash)
-    raise _failed(verification.meant, found, moved.target, staging_is_right=staged == verification.meant)
+    raise _failed(verification.expected, stored, moved.target, staging_is_right=staged == verification.expected)
 
 
 def _verify_some(session: Session, verification: Verification, moved: Moved, staged: TableName) -> int:
     """Check that all rows are in staging as intended, and that each moved row is one of these."""
     row_hash = verification.row.row_hash
-    found = measure(session, staged.quoted, row_hash)
-    if found != verification.meant:
-        raise _failed(verification.meant, found, moved.target, staging_is_right=False)
-    rows = _places(session, moved)[-1]
+    stored = measure(session, staged.quoted, row_hash)
+    if stored != verification.expected:
+        raise _failed(verification.expected, stored, moved.target, staging_is_right=False)
+    rows = _locations(session, moved)[-1]
     [[count, strange]] = session.run(
         f"SELECT (SELECT count(*) FROM {rows}), (SELECT count(*) FROM "
         f"(SELECT {row_hash} FROM {rows} EXCEPT ALL SELECT {row_hash} FROM {staged.quoted}) AS strange)"
     )
     if strange or count != moved.changed:
         raise VerificationFailed(
-            f"The load was not published: {strange:,} of {count:,} rows of {moved.target} are none that Spark meant, "
+            f"The load was not published: {strange:,} of {count:,} rows of {moved.target} are none that Spark encoded, "
             f"and {moved.changed:,} were moved.",
             _MENDING[True],
         )
     return int(count)
 
 
-def _places(session: Session, moved: Moved) -> list[str]:
+def _locations(session: Session, moved: Moved) -> list[str]:
     """Return where this load's rows are, as FROM clauses: the cheaper one, if any, and the certain one."""
     if moved.is_whole:
         return [moved.target.quoted]
@@ -171,18 +173,18 @@ def _places(session: Session, moved: Moved) -> list[str]:
     return [sure]
 
 
-def _failed(meant: Sum, found: Sum, target: TableName, *, staging_is_right: bool) -> VerificationFailed:
+def _failed(expected: Sum, stored: Sum, target: TableName, *, staging_is_right: bool) -> VerificationFailed:
     where = target if staging_is_right else f"the staging of {target}"
-    if meant.rows != found.rows:
-        what = f"Spark meant {meant.rows:,} rows, and {found.rows:,} are in {where}"
+    if expected.rows != stored.rows:
+        what = f"Spark encoded {expected.rows:,} rows, and {where} contains {stored.rows:,}"
     else:
-        what = f"the {found.rows:,} rows of {where} do not have the values that Spark meant"
+        what = f"the {stored.rows:,} rows of {where} do not have the values that Spark encoded"
     return VerificationFailed(f"The load was not published: {what}.", _MENDING[staging_is_right])
 
 
 _MENDING = {
-    True: "What was staged is right: a trigger or rule of the table changes, adds or keeps rows. Mend it, or load "
-    "without --verify and have compare_table.py name the keys that differ.",
-    False: "It went wrong before the rows reached the table. Run the load again; if it stays so, load without "
-    "--verify, have compare_table.py name the keys that differ, and report the defect.",
+    True: "Staging is correct: a trigger or rule of the table changes, adds or removes rows. Fix it, or load without "
+    "--verify and let compare_table.py find the keys that differ.",
+    False: "The rows changed before they reached the table. Run the load again. If that does not help, load without "
+    "--verify, let compare_table.py find the keys that differ, and report the defect.",
 }

@@ -44,7 +44,7 @@ class LoadJob:
         create: Whether to create the table if it is missing.
         copying: How rows are copied.
         wait_for_load: The longest time to wait for another run of the load id, in seconds.
-        verify: Whether to compare the table's rows with what Spark meant, before the commit.
+        verify: Whether to compare the table's rows with what Spark encoded, before the commit.
     """
 
     table: TableName
@@ -101,7 +101,7 @@ def load_dataframe(
         parallelism: The most connections at once; by default half of the server's free connections.
         strip_nul: Whether to remove NUL characters from text instead of refusing them.
         wait_for_load: The longest time to wait for another run of this load id, in seconds.
-        verify: Whether to compare the table's rows with what Spark meant, by sums of hashes, before the commit.
+        verify: Whether to compare the table's rows with what Spark encoded, by sums of hashes, before the commit.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.

@@ -55,7 +55,7 @@ class Target:
             staging: The staging tables.
             receipts: The receipts of the attempts that Spark accepted.
         """
-        verification = Verification(self.row, verify.meant_by(receipts)) if self.row else None
+        verification = Verification(self.row, verify.expected_sum(receipts)) if self.row else None
         return PublishPlan(
             load_id=load_id,
             target=self.name,
