@@ -84,5 +84,5 @@ if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is
         return value
 
     def __dir__() -> list[str]:
-        """The names of the module, the public ones among them."""
+        """Return the names of the module, including the public ones."""
         return sorted({*globals(), *__all__})

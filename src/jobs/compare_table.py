@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="compare_table.py",
         description=__doc__,
@@ -134,7 +134,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
 def _source(
     options: argparse.Namespace, environ: Mapping[str, str], spark: SparkSession, stack: ExitStack
 ) -> DataFrame:
-    """The rows that the table should hold. The stack holds the snapshot of another server's table."""
+    """Return the rows that the table should hold. The stack holds the snapshot of another server's table."""
     if options.source is not None:
         return read(spark, _files(options)).df
     table = TableName.parse(options.source_table or options.table)

@@ -72,7 +72,7 @@ def _add_aws_options(parser: argparse.ArgumentParser) -> None:
 
 
 def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Resolved:
-    """The connection settings that the flags and the environment give.
+    """Return the connection settings from the flags and the environment.
 
     Raises:
         UsageError: a value is missing or cannot be right.
@@ -104,14 +104,14 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def at_least_one(text: str) -> int:
-    """A number of at least 1, for argparse."""
+    """Parse a number of at least 1, for argparse."""
     if not (text.isascii() and text.isdigit() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return int(text)
 
 
 def seconds(text: str) -> float:
-    """A time of at least 0, for argparse; inf is one."""
+    """Parse a time of at least 0, for argparse. It may be inf."""
     try:
         value = float(text)
     except ValueError:

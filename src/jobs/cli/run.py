@@ -76,7 +76,7 @@ def run_job(job: Callable[[], None], verbose: bool) -> int:
 
 
 def _is_wrong_usage_of_spark(error: Exception) -> bool:
-    """Whether a path, a column or a query is wrong. A job that does not use Spark does not import it for that."""
+    """Return whether a path, a column or a query is wrong. A job without Spark does not import it for that."""
     spark = sys.modules.get("pyspark.errors")
     return spark is not None and isinstance(error, (spark.AnalysisException, spark.ParseException))
 
@@ -85,7 +85,7 @@ _INTERRUPTED = "interrupted. A job is done whole or not at all: run it again to 
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and the errors that led to it."""
+    """Yield an error, and the errors that caused it."""
     while error is not None:
         yield error
         error = error.__context__
@@ -107,7 +107,7 @@ def _fail(message: str, status: int, verbose: bool) -> int:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of an error: of the JVM's, its innermost cause's; of a worker's, that of its own error."""
+    """Return the first line of an error: for the JVM, its innermost cause's; for a worker, that of its own error."""
     cause = getattr(error, "java_exception", None)
     while cause is not None and cause.getCause() is not None:
         cause = cause.getCause()

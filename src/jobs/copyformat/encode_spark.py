@@ -162,7 +162,7 @@ def _interval(value: Column, spark_type: t.DataType) -> Column:
 
 
 def _timestamp(value: Column, spark_type: t.DataType, target: TargetType) -> Column:
-    """A date or a timestamp, cast to the type of the column as Spark casts it."""
+    """Return a date or a timestamp, cast to the type of the column as Spark casts it."""
     if isinstance(spark_type, t.DateType) and target.base == "date":
         return julian_day(value)
     if target.base == "timestamptz":

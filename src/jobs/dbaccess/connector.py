@@ -34,9 +34,9 @@ class Connector:
         return connect_pinned(self.settings, self.label(task))
 
     def label(self, task: str = "") -> str:
-        """The application_name of a session. The subject comes last, for PostgreSQL cuts a long name."""
+        """Return the application_name of a session. The subject comes last, since PostgreSQL truncates long names."""
         return f"pgjobs {self.job} {f'{task} of ' if task else ''}{self.subject}"
 
     def at(self, server: Server) -> Connector:
-        """The same, on one server alone, such as the one that knows a snapshot."""
+        """Return the same for only one server, such as the one that holds a snapshot."""
         return replace(self, settings=self.settings.at(server))

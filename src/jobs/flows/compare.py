@@ -85,11 +85,11 @@ class CompareReport:
         return not self.keys
 
     def to_json(self) -> str:
-        """One JSON object, for --report."""
+        """Return one JSON object, for --report."""
         return json.dumps({**asdict(self), "equal": self.equal}, indent=2) + "\n"
 
     def summary(self) -> str:
-        """One line for a person."""
+        """Return one readable line."""
         of = "" if self.sample == 1 else f" (a sample of {self.sample:g} of the keys)"
         rows = f"{self.rows_source:,} rows of the source with {self.rows_table:,} of {self.table}{of}"
         differences = ", ".join(f"{plural(count, 'key')} {difference}" for difference, count in self.keys.items())
@@ -111,7 +111,7 @@ class Comparison:
     differences: DataFrame
 
     def keys(self) -> dict[str, int]:
-        """The number of keys that differ, by difference; empty if none does."""
+        """Return the number of keys that differ, by difference; empty if none does."""
         counted = self.differences.groupBy(comparing.DIFFERENCE).count().collect()
         return {str(row[0]): int(row[1]) for row in sorted(counted)}
 
@@ -200,7 +200,7 @@ def compare_dataframe(
 
 
 def report(comparison: Comparison, job: CompareJob, watch: Stopwatch) -> CompareReport:
-    """The report of a comparison."""
+    """Return the report of a comparison."""
     return CompareReport(
         table=str(job.table),
         rows_source=comparison.rows_source,
@@ -212,7 +212,7 @@ def report(comparison: Comparison, job: CompareJob, watch: Stopwatch) -> Compare
 
 
 def _matched(source: DataFrame, table: Table, keys: Sequence[str]) -> dict[str, str]:
-    """The table's columns to compare, each with its name in the source.
+    """Return the table's columns to compare, each with its name in the source.
 
     Raises:
         UsageError: A column of the source is not in the table, or a key is not in both.
@@ -232,7 +232,7 @@ def _matched(source: DataFrame, table: Table, keys: Sequence[str]) -> dict[str, 
 
 
 def _columns(source: DataFrame, df: DataFrame, table: Table, names: dict[str, str]) -> list[Compared]:
-    """The columns to compare, with their types on both sides.
+    """Return the columns to compare, with their types on both sides.
 
     Raises:
         UsageError: Some types cannot be compared.

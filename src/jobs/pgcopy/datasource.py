@@ -39,7 +39,7 @@ class PostgresCopyDataSource(DataSource):
 
     @classmethod
     def name(cls) -> str:
-        """The name for `format()`."""
+        """Return the name for `format()`."""
         return "pgcopy"
 
     def __setstate__(self, state: dict[str, object]) -> None:

@@ -136,7 +136,7 @@ class Reach:
                 yield from copied(session, part.queries)
 
     def shape(self, session: Session) -> str:
-        """What the parts depend on: the columns, and the tables that hold the rows."""
+        """Return what the parts depend on: the columns, and the tables that hold the rows."""
         table = find_source(session, self.wanted)
         if table is None:
             return repr(session.describe(Selection.of_query(self.wanted.query or "").select(["*"])))

@@ -127,7 +127,7 @@ class StreamReader(DataSourceStreamReader):
         return oid
 
     def _window(self, seen: str) -> Window:
-        """The window from the last offset to the transactions that a snapshot sees completed."""
+        """Return the window from the last offset to the transactions that a snapshot sees completed."""
         if not seen:
             raise UsageError("A standby does not know which transactions have ended.", "Connect to the primary.")
         return watermark.window(seen, self._taken["below"])

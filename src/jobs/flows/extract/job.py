@@ -89,11 +89,11 @@ class ExtractReport:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """One JSON object, for --report."""
+        """Return one JSON object, for --report."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     def summary(self) -> str:
-        """One or two lines for a person."""
+        """Return one or two readable lines."""
         total = self.seconds["total"]
         phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
         moved = f"; watermark {self.watermark_from} -> {self.watermark_to}" if self.watermark_to is not None else ""

@@ -149,7 +149,7 @@ def plan_columns(
 
 
 def selected(session: Session, wanted: Wanted, table: Table | None) -> Selection:
-    """The rows to extract, by a filter or a query that the server has checked."""
+    """Return the rows to extract, by a filter or a query that the server has checked."""
     selection = _relation(session, wanted, table)
     return filtered(session, selection, wanted.filter) if wanted.filter else selection
 
@@ -162,7 +162,7 @@ def _relation(session: Session, wanted: Wanted, table: Table | None) -> Selectio
 
 
 def _columns(session: Session, wanted: Wanted, table: Table | None) -> Sequence[SourceColumn]:
-    """The columns to extract, in the order of the table or query."""
+    """Return the columns to extract, in the order of the table or query."""
     selection = _relation(session, wanted, table)
     dimensions = tables.array_dimensions(session, table.name) if table else {}
     described = query_columns.describe(session, selection.select(["*"]), dimensions)
@@ -187,7 +187,7 @@ _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
 def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: SourceColumn) -> t.DecimalType | None:
-    """The decimal that a column of numeric without precision becomes; None for text."""
+    """Return the decimal for a column of numeric without precision; None for text."""
     unbounded = column.scalar.base == "numeric" and column.scalar.precision_and_scale is None and not column.dimensions
     if not unbounded or wanted.unbounded == "text":
         return None
@@ -203,7 +203,7 @@ def _unbounded(session: Session, wanted: Wanted, selection: Selection, column: S
 
 
 def _fitting(session: Session, selection: Selection, name: str) -> t.DecimalType | None:
-    """The decimal that holds every value of a column; None if there is none. This reads the column once."""
+    """Return the decimal that holds every value of a column; None if there is none. This reads the column once."""
     column = quote_name(name)
     finite = f"FILTER (WHERE {column} OPERATOR(pg_catalog.<>) 'NaN')"
     largest = f"pg_catalog.max(pg_catalog.abs({column})) {finite}"

@@ -45,7 +45,7 @@ class Turn:
     number: int = 0
 
     def folder(self, number: int) -> str:
-        """The folder of the run with this number."""
+        """Return the folder of the run with this number."""
         return f"{self.target.rstrip('/')}/{self.mark.folder}{number}"
 
     @property
@@ -54,7 +54,7 @@ class Turn:
         return [self.folder(number) for number in self.mark.begun]
 
     def moved(self, ordinal: str | None) -> Watermark:
-        """The watermark after this run's rows are committed."""
+        """Return the watermark after this run's rows are committed."""
         ordinal = ordinal or self.mark.ordinal
         return Watermark(
             source=self.definition.source,
