@@ -103,7 +103,7 @@ FROM unnest(ARRAY['2026-03-29 01:30+00', '2026-11-01 05:30+00', '0044-03-15 12:0
 
 @DECODERS
 @pytest.mark.usefixtures("untimed")
-def test_moments_and_their_types_are_the_same_where_sparks_timestamps_have_no_zone(
+def test_timestamps_and_their_types_are_the_same_where_sparks_timestamps_have_no_zone(
     spark: SparkSession, session: Session, database: Settings, arrow: bool
 ) -> None:
     session.run(MOMENTS)
@@ -121,7 +121,7 @@ def micros(df: DataFrame) -> list[int]:
 
 
 @DECODERS
-def test_moments_are_read_under_the_legacy_time_parser(
+def test_timestamps_are_read_under_the_legacy_time_parser(
     spark: SparkSession, session: Session, database: Settings, arrow: bool
 ) -> None:
     session.run(f"{MOMENTS}; ALTER TABLE t ADD d date DEFAULT '0044-03-15 BC'")

@@ -209,7 +209,7 @@ FROM generate_series(0, 1000) n
 
 
 @DECODERS
-def test_moments_are_the_servers_own_in_every_year_and_in_an_hour_that_comes_twice(
+def test_timestamps_are_the_servers_own_in_every_year_and_in_an_hour_that_comes_twice(
     spark: SparkSession, session: Session, database: Settings, arrow: bool
 ) -> None:
     session.run(MOMENTS)

@@ -207,7 +207,7 @@ SPARK_SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", SPARK_SETTINGS)
-def test_moments_are_the_same_whatever_sparks_session_sets(
+def test_timestamps_are_the_same_whatever_sparks_session_sets(
     spark: SparkSession, session: Session, database: Settings, setting: str
 ) -> None:
     session.run(

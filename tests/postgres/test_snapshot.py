@@ -18,7 +18,7 @@ def rows(session: Session) -> int:
     return int(session.run("SELECT count(*) FROM t")[0][0])
 
 
-def test_all_who_adopt_a_snapshot_see_its_moment(session: Session, database: Settings) -> None:
+def test_all_who_adopt_a_snapshot_see_the_same_rows(session: Session, database: Settings) -> None:
     session.run("CREATE TABLE t AS SELECT 1 AS a")
     with connect(database, "holder") as holder, connect(database, "reader") as reader:
         moment = snapshot.export(holder, "SELECT 1")

@@ -51,7 +51,9 @@ def rows(database: Settings, number: int) -> int:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_number_stands_for_one_moment_and_a_new_one_for_a_new_moment(session: Session, database: Settings) -> None:
+def test_a_number_stands_for_one_snapshot_and_a_new_one_for_a_new_snapshot(
+    session: Session, database: Settings
+) -> None:
     assert open_desk(database, 60.0)
     assert rows(database, ACTION) == 1
     session.run("INSERT INTO t VALUES (2)")
@@ -61,7 +63,7 @@ def test_a_number_stands_for_one_moment_and_a_new_one_for_a_new_moment(session: 
 
 
 @pytest.mark.usefixtures("table")
-def test_moments_that_are_asked_for_at_once_take_turns(session: Session, database: Settings) -> None:
+def test_snapshots_that_are_requested_at_once_take_turns(session: Session, database: Settings) -> None:
     open_desk(database, 60.0)
     with reading(database, ACTION), ThreadPoolExecutor(6) as askers:
         assert list(askers.map(partial(rows, database), range(1, 7))) == [1] * 6
@@ -76,7 +78,7 @@ def test_of_two_desks_with_one_key_one_is_opened(session: Session, database: Set
 
 
 @pytest.mark.usefixtures("table")
-def test_a_moment_that_idled_out_is_told_and_the_next_one_is_new(session: Session, database: Settings) -> None:
+def test_a_snapshot_that_idled_out_is_reported_and_the_next_one_is_new(session: Session, database: Settings) -> None:
     open_desk(database, 1.0)
     with reading(database, ACTION) as reader:
         session.run("INSERT INTO t VALUES (2)")
@@ -93,7 +95,7 @@ def test_a_moment_that_idled_out_is_told_and_the_next_one_is_new(session: Sessio
 
 
 @pytest.mark.usefixtures("table")
-def test_the_shortest_reading_keeps_a_moment_from_idling_out(session: Session, database: Settings) -> None:
+def test_the_shortest_read_keeps_a_snapshot_from_idling_out(session: Session, database: Settings) -> None:
     open_desk(database, 2.0)
     for _ in range(4):
         assert rows(database, ACTION) == 1
@@ -111,7 +113,7 @@ def holds(session: Session) -> bool:
 
 
 @pytest.mark.usefixtures("table")
-def test_the_moment_of_a_dataframe_waits_for_its_first_task(session: Session, database: Settings) -> None:
+def test_the_snapshot_of_a_dataframe_waits_for_its_first_task(session: Session, database: Settings) -> None:
     time = [0.0]
     held = Desk(KEY, "SELECT 1 FROM t", "t", 1.0, now=lambda: time[0])
     with connect(database, "desk") as holder:
@@ -141,7 +143,7 @@ def test_who_waits_to_change_the_table_gets_it_where_nobody_reads(session: Sessi
 
 
 @pytest.mark.usefixtures("table")
-def test_a_table_is_not_truncated_while_a_moment_of_it_is_read(session: Session, database: Settings) -> None:
+def test_a_table_is_not_truncated_while_a_snapshot_of_it_is_read(session: Session, database: Settings) -> None:
     open_desk(database, 60.0, grace=0.0)
     with reading(database, ACTION) as reader:
         session.run("SET lock_timeout = '1500ms'")

@@ -90,7 +90,7 @@ def test_an_instant_is_the_same_in_every_time_zone_and_in_an_hour_that_comes_twi
     assert session.run("SELECT count(*) FROM t WHERE extract(epoch FROM at) = epoch + 0.123456") == [[len(epochs)]]
 
 
-def test_moments_go_into_columns_of_the_other_kind_as_spark_casts_them(
+def test_timestamps_go_into_columns_of_the_other_kind_as_spark_casts_them(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:
     session.run("CREATE TABLE t (local timestamp, instant timestamptz, day timestamptz, word text)")

@@ -82,7 +82,7 @@ def test_an_extract_in_8_parts_is_the_table_as_of_its_snapshot_while_four_write(
     assert [list(row) for row in found] == expected
 
 
-def test_an_action_that_is_repeated_sees_the_same_moment(
+def test_an_action_that_is_repeated_sees_the_same_snapshot(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:
     session.run("CREATE TABLE t AS SELECT 1 AS a")

@@ -66,7 +66,7 @@ def test_a_table_is_extracted_and_reported(
     assert set(report["seconds"]) == {"prepare", "read", "total"}
 
 
-def test_a_task_that_fails_halfway_is_run_again_in_the_same_moment(
+def test_a_task_that_fails_halfway_is_run_again_in_the_same_snapshot(
     spark: SparkSession, session: Session, database: Settings, tmp_path: Path
 ) -> None:
     session.run(CREATE)

@@ -133,7 +133,7 @@ class Writers:
             thread.join()
 
 
-def test_all_parts_see_one_moment_while_others_write(
+def test_all_parts_see_one_snapshot_while_others_write(
     reader: DataFrameReader, session: Session, database: Settings
 ) -> None:
     session.run("CREATE TABLE accounts (id int PRIMARY KEY, balance int)")
@@ -184,7 +184,7 @@ def growing(session: Session) -> Callable[[], None]:
     return grow
 
 
-def test_all_actions_on_a_dataframe_and_what_is_made_of_it_see_one_moment(
+def test_all_actions_on_a_dataframe_and_what_is_made_of_it_see_one_snapshot(
     spark: SparkSession, reader: DataFrameReader, session: Session, growing: Callable[[], None]
 ) -> None:
     """Spark 4.0 plans each scan anew, also those of one action."""
@@ -201,7 +201,7 @@ def test_all_actions_on_a_dataframe_and_what_is_made_of_it_see_one_moment(
     assert sidecars(session) == 1, "one process and connection, whatever was done"
 
 
-def test_each_action_sees_a_moment_of_its_own_where_that_is_wished(
+def test_each_action_sees_a_snapshot_of_its_own_if_requested(
     reader: DataFrameReader, session: Session, growing: Callable[[], None]
 ) -> None:
     df = reader.options(table="t", snapshot="action", parallelism="2").load()
@@ -216,7 +216,7 @@ def test_each_action_sees_a_moment_of_its_own_where_that_is_wished(
         df.rdd.count()
 
 
-def test_all_parts_and_scans_of_an_action_see_its_moment_while_others_write(
+def test_all_parts_and_scans_of_an_action_see_its_snapshot_while_others_write(
     reader: DataFrameReader, session: Session, database: Settings
 ) -> None:
     session.run("CREATE TABLE accounts (id int PRIMARY KEY, balance int)")

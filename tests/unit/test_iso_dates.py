@@ -38,6 +38,6 @@ def test_microseconds_are_those_of_pythons_clock(moment: dt.datetime, zone: str)
 
 @pytest.mark.parametrize("read", [days, microseconds])
 @pytest.mark.parametrize("text", ["infinity", "-infinity", "x9"])
-def test_what_is_no_moment_is_refused(read: Callable[[str], int], text: str) -> None:
+def test_what_is_no_finite_timestamp_is_refused(read: Callable[[str], int], text: str) -> None:
     with pytest.raises(NotFinite):
         read(text)
