@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import pytest
 from process_table import process_table
+from server_folder import server_folder
 
 import servermgr
 from servermgr import binaries, datadir, processes, stepdown
@@ -33,31 +33,23 @@ manager.start()
 TELL = "print(manager.process.pid, flush=True)\n"
 
 
-def open_directory() -> Path:
-    """Make a directory that the server's user can enter; tmp_path is closed to it when root runs the tests."""
-    directory = Path(tempfile.mkdtemp(prefix="servermgr-", dir="/tmp")).resolve()
-    directory.chmod(0o755)
-    return directory
-
-
 @pytest.fixture(scope="module")
 def initialized() -> Iterator[Path]:
     """Make a data directory to copy: a copy takes a fifth of initdb's time."""
-    parent = open_directory()
-    yield Manager(HOST, 0, parent / "data", initialize=True).db_dir
-    shutil.rmtree(parent)
+    with server_folder() as parent:
+        yield Manager(HOST, 0, parent / "data", initialize=True).db_dir
 
 
 @pytest.fixture
 def data_dir(initialized: Path) -> Iterator[Path]:
     """Make a data directory, and see that no server stays in it."""
-    copy = open_directory() / "data"
-    shutil.copytree(initialized, copy)
-    yield copy
-    left = processes.locked_by(copy)
-    if left is not None:
-        processes.shut_down(left, copy, 10)
-    shutil.rmtree(copy.parent)
+    with server_folder() as folder:
+        copy = folder.resolve() / "data"
+        shutil.copytree(initialized, copy)
+        yield copy
+        left = processes.locked_by(copy)
+        if left is not None:
+            processes.shut_down(left, copy, 10)
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pg8000.native
 import pytest
+from server_folder import server_folder
 
 from servermgr import binaries, datadir, stepdown
 from servermgr.postgres import DatabaseException, Manager, WorkerError, _initialize_directory
@@ -29,15 +30,20 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down")
 @pytest.fixture(scope="module")
 def initialized() -> Iterator[Path]:
     """Make a data directory to copy: a copy takes a fifth of initdb's time."""
-    parent = Path(tempfile.mkdtemp(prefix="servermgr-", dir="/tmp"))
-    parent.chmod(0o755)
-    yield Manager(HOST, 0, parent / "data", initialize=True).db_dir
-    shutil.rmtree(parent)
+    with server_folder() as parent:
+        yield Manager(HOST, 0, parent / "data", initialize=True).db_dir
 
 
 @pytest.fixture
 def base() -> Iterator[Path]:
     """Make a directory that the server's user can enter; tmp_path is closed to it when root runs the tests."""
+    with server_folder() as directory:
+        yield directory.resolve()
+
+
+@pytest.fixture
+def executable() -> Iterator[Path]:
+    """Make such a directory for programs: in memory, a machine may run none."""
     directory = Path(tempfile.mkdtemp(prefix="servermgr-", dir="/tmp"))
     directory.chmod(0o755)
     yield directory.resolve()
@@ -294,11 +300,11 @@ def test_the_directory_in_the_servers_users_way_is_named(base: Path) -> None:
 
 
 @as_root
-def test_programs_that_only_root_can_reach_are_copied_once(base: Path) -> None:
+def test_programs_that_only_root_can_reach_are_copied_once(executable: Path) -> None:
     package = next(filter(None, map(binaries.package_directory, binaries.WHEELS)), None)
     if package is None:
         pytest.skip("no wheel with PostgreSQL's programs is installed")
-    closed = base / "closed" / package.name
+    closed = executable / "closed" / package.name
     closed.parent.mkdir(mode=0o700)
     shutil.copytree(package / "pginstall", closed / "pginstall", ignore=shutil.ignore_patterns("include"))
     libraries = package.with_name(f"{package.name}.libs")
@@ -308,13 +314,13 @@ def test_programs_that_only_root_can_reach_are_copied_once(base: Path) -> None:
     account = stepdown.account_to_use(0)
     assert account
 
-    copy = stepdown.within_reach(found, account, base / "cache")
-    assert copy == stepdown.within_reach(found, account, base / "cache")
-    assert copy == stepdown.within_reach(copy, account, base / "cache")
-    assert len(list((base / "cache").iterdir())) == 1
+    copy = stepdown.within_reach(found, account, executable / "cache")
+    assert copy == stepdown.within_reach(found, account, executable / "cache")
+    assert copy == stepdown.within_reach(copy, account, executable / "cache")
+    assert len(list((executable / "cache").iterdir())) == 1
     environ = binaries.environment(copy)
-    datadir.initialize(base / "data", copy.bin, account, environ, user="postgres", auth="trust", password="")
-    assert (base / "data" / "PG_VERSION").exists()
+    datadir.initialize(executable / "data", copy.bin, account, environ, user="postgres", auth="trust", password="")
+    assert (executable / "data" / "PG_VERSION").exists()
 
 
 @as_root
