@@ -33,6 +33,19 @@ def test_files_are_refused_added_or_replaced_as_the_mode_says(
     assert ids(spark, tmp_path / "out") == [2]
 
 
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_what_a_killed_driver_left_of_its_tasks_is_never_committed(
+    spark: SparkSession, session: Session, to_files: Target, tmp_path: Path, mode: str
+) -> None:
+    """Its finished tasks wait in _temporary/0 for a commit. Another job that writes there as number 0 commits them."""
+    session.run("CREATE TABLE t AS SELECT 1 AS id")
+    dead = tmp_path / "out" / "_temporary" / "0" / "task_202611211700000000000000000000000_0001_m_000000"
+    spark.range(7, 8).coalesce(1).write.parquet(str(dead))
+    to_files(mode)
+    assert ids(spark, tmp_path / "out") == [1]
+    assert not (tmp_path / "out" / "_temporary").exists()
+
+
 def test_an_overwrite_that_fails_keeps_the_old_files(
     spark: SparkSession, session: Session, to_files: Target, tmp_path: Path
 ) -> None:

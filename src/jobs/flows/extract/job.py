@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -169,10 +170,22 @@ def write(df: DataFrame, job: FilesJob) -> None:
     mode = "append" if job.write_mode == "overwrite" else job.write_mode
     if job.file_format in PARSED:
         df = for_text_files(df, null_rows=job.file_format != "csv" or bool(value_of(job.writer_options, "nullValue")))
-    options = to_write(job.file_format, job.writer_options)
+    options = {**to_write(job.file_format, job.writer_options), _ATTEMPT: str(secrets.randbelow(_MOST_ATTEMPTS) + 1)}
     with _refusals_translated():
         df.write.format(job.file_format).options(**options).mode(mode).save(job.target)
     hadoop_files.remove(spark, old)
+
+
+_ATTEMPT = "mapreduce.job.application.attempt.id"
+"""Names the folder below _temporary in which the finished tasks of a write wait for its commit.
+
+Spark gives every write the number 0, and its commit takes all that waits there: also the tasks of a driver that was
+killed, so that a rerun would write their rows a second time.
+https://github.com/apache/hadoop/blob/trunk/hadoop-mapreduce-project/hadoop-mapreduce-client/hadoop-mapreduce-client-core/src/main/java/org/apache/hadoop/mapreduce/lib/output/FileOutputCommitter.java
+(getJobAttemptPath)
+"""
+
+_MOST_ATTEMPTS = 2**31 - 1
 
 
 @contextmanager
