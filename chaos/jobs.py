@@ -94,7 +94,8 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
         "source": str(place.source),
         "select": _select(trial),
         "options": options,
-        "checkpoint": str(place.folder / "checkpoint"),
+        # Spark allows a checkpoint to one stream: a rival with another id has its own.
+        "checkpoint": str(place.folder / f"checkpoint-{identity.replace('/', '-')}"),
     }
 
 
