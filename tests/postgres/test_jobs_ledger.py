@@ -111,3 +111,15 @@ def test_the_time_is_recorded_where_the_column_has_no_default(ledger: Ledger, se
     session.run("CREATE TABLE table_updates (update_id text PRIMARY KEY, target_table text, inserted timestamp)")
     assert ledger("touch", "x", "--table", "t") == 0
     assert session.run("SELECT now() - inserted < interval '1 minute' FROM table_updates") == [[True]]
+
+
+def test_touch_names_the_table_that_a_load_would_find(
+    ledger: Ledger, session: Session, database: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It need not be in the first schema of search_path."""
+    session.run("CREATE SCHEMA s1; CREATE SCHEMA s2; CREATE TABLE s2.t (a int)")
+    session.run(f"ALTER DATABASE {database.dbname} SET search_path = s1, s2, public")
+    assert ledger("touch", "x", "--table", "t") == 0
+    assert capsys.readouterr().out == "recorded: x for s2.t\n"
+    assert ledger("list", "--table", "t") == 0
+    assert "x       | s2.t" in capsys.readouterr().out

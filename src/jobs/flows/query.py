@@ -147,7 +147,7 @@ def run(job: QueryJob) -> QueryReport:
     statements = job.statements()
     with job.connector.open() as session:
         ledger.ensure(session)
-        target = NO_TABLE if job.table is None else _full_name(session, job.table)
+        target = NO_TABLE if job.table is None else tables.full_name(session, job.table)
         ran = (_run_each if job.autocommit else _run_in_transaction)(session, job, statements, target)
     if ran is None:
         return QueryReport(job.load_id, str(target), already_run=True)
@@ -160,11 +160,6 @@ class _Ran:
 
     done: list[Done] = field(default_factory=list)
     table: Table | None = None
-
-
-def _full_name(session: Session, name: TableName) -> TableName:
-    table = tables.find_table(session, name)
-    return tables.name_for_new_table(session, name) if table is None else table.name
 
 
 def _run_in_transaction(session: Session, job: QueryJob, statements: list[Statement], target: TableName) -> _Ran | None:

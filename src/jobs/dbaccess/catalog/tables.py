@@ -105,16 +105,19 @@ def find_table(session: Session, name: TableName) -> Table | None:
 def full_name(session: Session, name: TableName) -> TableName:
     """Return the name with its schema: that of the existing table, else that in which the table would be created.
 
-    If neither the name nor search_path has a schema, neither has the result.
+    Both are looked up in the user's search_path. If neither the name nor search_path has a schema, neither has the
+    result.
     """
-    rows = session.run(
-        "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-        "WHERE c.oid = to_regclass(%s)",
-        name.quoted,
-    )
-    if not rows:
+    with session.users_path():
+        found = session.run(
+            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+            "ON n.oid OPERATOR(pg_catalog.=) c.relnamespace "
+            "WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid",
+            name.quoted,
+        )
+    if not found:
         return name_for_new_table(session, name)
-    [[schema, relname]] = rows
+    [[schema, relname]] = found
     return TableName(relname, schema)
 
 
