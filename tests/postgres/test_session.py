@@ -15,6 +15,8 @@ from jobs.dbaccess.errors import (
     ConstraintViolated,
     DatabaseError,
     DataRejected,
+    DuplicateTable,
+    UndefinedTable,
     UsageError,
 )
 from jobs.dbaccess.network.copy_in import Block
@@ -197,3 +199,13 @@ def test_the_seeds_door_opens_a_db_api_connection(database: Settings) -> None:
     cursor.execute("SELECT %s::int", (1,))
     assert cursor.fetchone()[0] == 1
     connection.close()
+
+
+def test_a_missing_table_and_one_that_exists_already_are_errors_of_their_own(session: Session) -> None:
+    session.run("CREATE TABLE here (a int)")
+    with pytest.raises(UndefinedTable, match='relation "absent" does not exist'):
+        session.run("SELECT * FROM absent")
+    with pytest.raises(UndefinedTable):
+        session.copy_in("COPY absent FROM STDIN", [b"1\n"])
+    with pytest.raises(DuplicateTable, match='relation "here" already exists'):
+        session.run("CREATE TABLE here (a int)")

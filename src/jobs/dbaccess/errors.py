@@ -22,6 +22,8 @@
         +-- AuthenticationFailed    wrong password, unknown role, no pg_hba.conf entry
         +-- DataRejected            a value that the server does not accept: `column` is its column
         +-- ConstraintViolated      a row that violates a constraint
+        +-- UndefinedTable          there is no table of this name (42P01)
+        +-- DuplicateTable          there is a table of this name already (42P07)
 
 JobError and UsageError are defined in `jobs.errors`; an error that only one module raises, in that module.
 
@@ -50,12 +52,14 @@ __all__ = [  # JobError and UsageError are defined elsewhere, and exported by na
     "ConstraintViolated",
     "DataRejected",
     "DatabaseError",
+    "DuplicateTable",
     "ExtractError",
     "JobError",
     "LoadError",
     "ProtocolBroken",
     "TlsFailed",
     "TransientError",
+    "UndefinedTable",
     "UsageError",
     "broken_protocol",
     "driver_errors_translated",
@@ -119,6 +123,14 @@ class ConstraintViolated(DatabaseError):
     """A row violates a constraint of the table."""
 
 
+class UndefinedTable(DatabaseError):
+    """There is no table, view or other relation of this name, in the schema given or on search_path."""
+
+
+class DuplicateTable(DatabaseError):
+    """There is a table, view, index or other relation of this name already."""
+
+
 # By SQLSTATE; the longest prefix counts. https://www.postgresql.org/docs/current/errcodes-appendix.html
 _KINDS: Mapping[str, type[DatabaseError]] = {
     "08": ConnectionFailed,
@@ -127,6 +139,8 @@ _KINDS: Mapping[str, type[DatabaseError]] = {
     "23": ConstraintViolated,
     "28": AuthenticationFailed,
     "40": TransientError,  # serialization failure, deadlock
+    "42P01": UndefinedTable,
+    "42P07": DuplicateTable,
     "53": TransientError,  # out of connections, memory, disk
     "55P03": TransientError,  # lock_timeout
     "57P": TransientError,  # shutting down, crashed, starting up
