@@ -197,7 +197,7 @@ def test_the_seeds_door_opens_a_db_api_connection(database: Settings) -> None:
     connection = create_connection(**params)
     cursor = connection.cursor()
     cursor.execute("SELECT %s::int", (1,))
-    assert cursor.fetchone()[0] == 1
+    assert [list(row) for row in cursor.fetchall()] == [[1]]
     connection.close()
 
 

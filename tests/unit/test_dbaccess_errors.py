@@ -7,7 +7,9 @@ import pickle
 import re
 from pathlib import Path
 
+import pg8000
 import pytest
+from pg8000 import dbapi
 from pg8000.exceptions import DatabaseError as DriverDatabaseError
 from pg8000.exceptions import InterfaceError as DriverInterfaceError
 
@@ -20,6 +22,7 @@ from jobs.dbaccess.errors import (
     DatabaseError,
     DataRejected,
     DuplicateTable,
+    TlsFailed,
     TransientError,
     UndefinedTable,
     driver_errors_translated,
@@ -50,6 +53,34 @@ from jobs.dbaccess.errors import (
 def test_the_sqlstate_chooses_the_class(sqlstate: str, kind: type[DatabaseError], transient: bool) -> None:
     assert kind_of(sqlstate) is kind
     assert kind.transient is transient
+
+
+def test_the_drivers_names_for_its_errors_mean_one_class() -> None:
+    assert pg8000.DatabaseError is dbapi.DatabaseError is DriverDatabaseError
+    assert pg8000.InterfaceError is dbapi.InterfaceError is DriverInterfaceError
+
+
+@pytest.mark.parametrize(
+    ("kind", "drivers"),
+    [
+        (DatabaseError, DriverDatabaseError),
+        (TransientError, dbapi.OperationalError),
+        (ConnectionFailed, DriverInterfaceError),
+        (ConnectionFailed, dbapi.OperationalError),
+        (TlsFailed, DriverInterfaceError),
+        (AuthenticationFailed, dbapi.OperationalError),
+        (DataRejected, dbapi.DataError),
+        (ConstraintViolated, dbapi.IntegrityError),
+        (UndefinedTable, dbapi.ProgrammingError),
+        (DuplicateTable, dbapi.ProgrammingError),
+    ],
+)
+def test_an_error_is_caught_as_the_drivers_too(kind: type[DatabaseError], drivers: type[Exception]) -> None:
+    with pytest.raises(drivers) as caught, driver_errors_translated():
+        raise kind("what", "hint", "12345", "c")
+    assert type(caught.value) is kind
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
+    assert (type(copy), vars(copy)) == (kind, vars(caught.value))
 
 
 CELL = "planted-cell"
@@ -124,10 +155,20 @@ def test_a_broken_connection_tells_the_innermost_reason() -> None:
             raise DriverInterfaceError("network error") from error
 
 
+def test_an_error_that_is_being_handled_is_not_taken_for_the_reason_of_a_later_one() -> None:
+    handled = from_server({"C": "23505", "M": "an earlier statement's"})
+    with pytest.raises(ConnectionFailed, match="reset by peer"):
+        try:
+            raise handled
+        except ConstraintViolated:
+            with driver_errors_translated():
+                raise DriverInterfaceError("network error") from ConnectionResetError("reset by peer")
+
+
 def bases_in_the_code() -> dict[str, str]:
     """Each error of a job's, wherever it is defined, and the one that it derives from."""
     folder = Path(jobs.__file__).parent
-    trees = [ast.parse(path.read_text()) for path in folder.rglob("*.py")]
+    trees = [ast.parse(path.read_text()) for path in folder.rglob("*.py") if path.stem != "pep249"]
     classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     bases = {"JobError": ""}
     while new := {

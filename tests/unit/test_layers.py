@@ -65,14 +65,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess.copy_text": set(),
     "jobs.dbaccess.pool": BASE | {"jobs.dbaccess.postgres_connectivity", "sqlalchemy"},  # optional: not in the archive
     "jobs.dbaccess.connector": BASE | {"jobs.dbaccess.postgres_connectivity"},
-    "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.network", "pg8000"},
+    "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.driver", "jobs.dbaccess.network"},
+    "jobs.dbaccess.driver": {"jobs.dbaccess.errors", "jobs.dbaccess.pep249", "pg8000"},
     "jobs.dbaccess.catalog": BASE - {"jobs.dbaccess.conninfo"} | {"jobs.dbaccess"},
     "jobs.dbaccess": BASE,  # locks, other sessions, poolers
     "jobs.dbaccess.session": BASE | {"jobs.dbaccess.network", "pg8000"},
     "jobs.dbaccess.network": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pg8000"},
     "jobs.dbaccess.conninfo": {"jobs.dbaccess.sql", "jobs.dbaccess.errors"},
     "jobs.dbaccess.sql": {"jobs.dbaccess.errors"},
-    "jobs.dbaccess.errors": {"jobs.errors", "pg8000", "scramp"},
+    "jobs.dbaccess.errors": {"jobs.errors", "jobs.dbaccess.pep249", "scramp"},
+    "jobs.dbaccess.pep249": {"pg8000"},
     "jobs.errors": set(),
     # The laptop's side: what is packed knows of no run, a run knows of no submission.
     "pgjobs": {"pgjobs.cli", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
@@ -150,7 +152,7 @@ def test_one_module_constructs_the_drivers_connections() -> None:
         for name, path in MODULES.items()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {"dbapi.connect", "pg8000.connect", "native.Connection"}
+        and ast.unparse(node.func) in {"dbapi.connect", "pg8000.connect", "native.Connection", "Connection"}
     ]
     assert constructing == ["jobs.dbaccess.postgres_connectivity"]
 

@@ -27,6 +27,11 @@
 
 JobError and UsageError are defined in `jobs.errors`; an error that only one module raises, in that module.
 
+`except pg8000.DatabaseError` catches each DatabaseError, too, because it derives from a class of PEP 249 as well:
+TransientError, AuthenticationFailed and TlsFailed from OperationalError, DataRejected from DataError,
+ConstraintViolated from IntegrityError, UndefinedTable and DuplicateTable from ProgrammingError; ConnectionFailed and
+TlsFailed also from InterfaceError, which pg8000 raises.
+
 No message shows a value of a row. PostgreSQL quotes values in the messages of class 22 and in every DETAIL, and the
 CONTEXT of COPY contains the value, so these are cut (see `_without_values`).
 """
@@ -34,14 +39,14 @@ CONTEXT of COPY contains the value, so these are cut (see `_without_values`).
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pg8000.exceptions import DatabaseError as DriverDatabaseError
-from pg8000.exceptions import InterfaceError as DriverInterfaceError
 from scramp import ScramException
 
+from jobs.dbaccess import pep249
 from jobs.errors import JobError, UsageError
 
 __all__ = [  # JobError and UsageError are defined elsewhere, and exported by name
@@ -76,7 +81,7 @@ class ExtractError(JobError):
     """An extract cannot go on, and what it wrote is not to be used."""
 
 
-class DatabaseError(JobError):
+class DatabaseError(JobError, pep249.DatabaseError):
     """What the server, or the way to it, answered.
 
     Attributes:
@@ -91,13 +96,13 @@ class DatabaseError(JobError):
         self.column = column
 
 
-class TransientError(DatabaseError):
+class TransientError(DatabaseError, pep249.OperationalError):
     """The server cannot serve this now (deadlock, shutdown, too many connections)."""
 
     transient = True
 
 
-class ConnectionFailed(TransientError):
+class ConnectionFailed(TransientError, pep249.InterfaceError):
     """There is no connection, or it broke."""
 
 
@@ -107,27 +112,27 @@ class ProtocolBroken(ConnectionFailed):
     transient = False
 
 
-class TlsFailed(DatabaseError):
+class TlsFailed(DatabaseError, pep249.OperationalError, pep249.InterfaceError):
     """The connection cannot be made as secure as requested."""
 
 
-class AuthenticationFailed(DatabaseError):
+class AuthenticationFailed(DatabaseError, pep249.OperationalError):
     """The server does not accept the login."""
 
 
-class DataRejected(DatabaseError):
+class DataRejected(DatabaseError, pep249.DataError):
     """The server does not accept a value for a column's type."""
 
 
-class ConstraintViolated(DatabaseError):
+class ConstraintViolated(DatabaseError, pep249.IntegrityError):
     """A row violates a constraint of the table."""
 
 
-class UndefinedTable(DatabaseError):
+class UndefinedTable(DatabaseError, pep249.ProgrammingError):
     """There is no table, view or other relation of this name, in the schema given or on search_path."""
 
 
-class DuplicateTable(DatabaseError):
+class DuplicateTable(DatabaseError, pep249.ProgrammingError):
     """There is a table, view, index or other relation of this name already."""
 
 
@@ -236,30 +241,38 @@ def _one_line(text: str) -> str:
 
 
 @contextmanager
-def driver_errors_translated() -> Iterator[None]:
+def driver_errors_translated(
+    broken: tuple[type[Exception], ...] = (pep249.InterfaceError, OSError),
+) -> Iterator[None]:
     """Raise this project's errors in place of pg8000's, here and nowhere else.
 
     The driver's exception is not kept as the cause, because it contains the server's whole answer, including values.
+
+    Args:
+        broken: The errors that mean a broken connection.
     """
+    handled = sys.exc_info()[1]  # an error of the caller's, which has nothing to do with the block
     try:
         yield
-    except DriverDatabaseError as error:
+    except JobError:  # one of our own, which is pg8000's, too
+        raise
+    except pep249.DatabaseError as error:
         raise from_server(_fields(error.args)) from None
     except ScramException as error:
         raise broken_protocol(f"it did not prove that it knows the password ({_one_line(str(error))})") from None
-    except (DriverInterfaceError, OSError) as error:
+    except broken as error:
         # After a failed login, pg8000 sends a goodbye, which may fail, too. The first failure is what matters.
-        for earlier in _contexts(error):
-            if isinstance(earlier, DriverDatabaseError):
-                raise from_server(_fields(earlier.args)) from None
+        for earlier in _contexts(error, handled):
             if isinstance(earlier, JobError):
                 raise earlier from None
+            if isinstance(earlier, pep249.DatabaseError):
+                raise from_server(_fields(earlier.args)) from None
         raise ConnectionFailed(f"The connection to the server broke: {_reason(error)}.") from None
 
 
-def _contexts(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that were being handled when an error was raised, the latest first."""
-    while error.__context__ is not None:
+def _contexts(error: BaseException, last: BaseException | None) -> Iterator[BaseException]:
+    """Yield the errors that were being handled when an error was raised, the latest first, up to `last`."""
+    while error.__context__ is not None and error.__context__ is not last:
         error = error.__context__
         yield error
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pg8000 import dbapi
-
 from jobs.dbaccess import poolers
 from jobs.dbaccess.conninfo.settings import Login, Server, Settings, Timeouts
+from jobs.dbaccess.driver import Connection
 from jobs.dbaccess.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -51,14 +50,15 @@ def get_connection_params(
     }
 
 
-def create_connection(**conn_params: Any) -> dbapi.Connection:  # noqa: ANN401 - whatever pg8000 accepts
+def create_connection(**conn_params: Any) -> Connection:  # noqa: ANN401 - whatever pg8000 accepts
     """Create a database connection (DB-API 2.0) with pg8000.
 
     Raises:
-        DatabaseError: The server rejected the login, or could not be reached.
+        DatabaseError: The server rejected the login, or could not be reached. This and the errors of the connection's
+            cursors are both `jobs.dbaccess.errors.DatabaseError` and `pg8000.exceptions.DatabaseError`.
     """
     with driver_errors_translated():
-        return dbapi.connect(**conn_params)
+        return Connection(**conn_params)
 
 
 @dataclass(frozen=True)
