@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from libpq import environment
+from libpq import environment, password_of
 
+from jobs import connection
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 
@@ -29,9 +31,31 @@ def test_the_example_of_a_session_runs(session: Session, database: Settings, mon
     for variable, text in environment(database).items():
         monkeypatch.setenv(variable, text)
     names: dict[str, Any] = {}
-    exec(example("connecting.md", "connect"), names)  # noqa: S102 - our own documentation
+    exec(example("connecting.md", "points"), names)  # noqa: S102 - our own documentation
     assert names["answer"] == 42
     assert session.run("SELECT x, y FROM points ORDER BY x") == [[1, 2], [3, 4]]
+
+
+def test_a_task_with_leoflows_connection_writes_rows_once_and_shows_no_password(
+    session: Session, database: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    password, server = "p@ss:/?#%&=+ é", database.servers[0]
+    role = f"loader_{database.dbname}"
+    session.run(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+    session.run(f"CREATE TABLE readings (day date, place int, celsius float); GRANT ALL ON readings TO {role}")
+    uri = f"postgres://{role}:{quote(password, safe='')}@{server.host}:{server.port}/{database.dbname}?sslmode=prefer"
+    monkeypatch.setenv("AIRFLOW_CONN_PG_TARGET", uri)
+    names: dict[str, Any] = {}
+    exec(example("connecting.md", "pg_target"), names)  # noqa: S102 - our own documentation
+    try:
+        for _ in range(2):  # a retry
+            names["load"]("2026-11-20")
+        assert session.run("SELECT count(*), sum(celsius) FROM readings WHERE day = '2026-11-20'") == [[20, 600.0]]
+    finally:
+        session.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    printed = capsys.readouterr().out
+    assert printed == f"loading into {server}/{database.dbname} as {role}\n" * 2
+    assert password_of(connection(connection="pg_target")) == password
 
 
 def test_the_script_that_loads_a_file_without_spark_runs(session: Session, database: Settings, tmp_path: Path) -> None:

@@ -109,10 +109,27 @@ def test_the_table_shows_values_and_origins_and_masks_the_password() -> None:
         ({"host": "a,b", "port": ",2"}, (Server("a", 5432), Server("b", 2))),
         ({"host": "a", "hostaddr": "10.0.0.1"}, (Server("a", 5432, "10.0.0.1"),)),
         ({"hostaddr": "10.0.0.1"}, (Server("10.0.0.1", 5432, "10.0.0.1"),)),
+        ({"host": "a:1"}, (Server("a", 1),)),
+        ({"host": "a:1", "port": "1"}, (Server("a", 1),)),
+        ({"host": "a:1,b:2"}, (Server("a", 1), Server("b", 2))),
+        ({"host": "a:1,b"}, (Server("a", 1), Server("b", 5432))),
+        ({"host": "a:"}, (Server("a", 5432),)),
+        ({"host": "[::1]:1"}, (Server("::1", 1),)),
+        ({"host": "[::1]"}, (Server("::1", 5432),)),
+        ({"host": "::1"}, (Server("::1", 5432),)),
+        ({"host": "2001:db8::1,b:2", "port": ",2"}, (Server("2001:db8::1", 5432), Server("b", 2))),
+        ({"host": "/run/a:1", "port": "2"}, (Server("/run/a:1", 2),)),
     ],
 )
 def test_lists_of_hosts_and_ports_become_servers(values: dict[str, str], servers: tuple[Server, ...]) -> None:
     assert settled(Given({**WHERE, **values})).servers == servers
+
+
+def test_a_port_beside_a_host_has_its_place_in_the_order() -> None:
+    assert settled(Given({**WHERE, "host": "flag:1"}), PGPORT="2").servers == (Server("flag", 1),)
+    assert settled(Given({**WHERE, "port": "1"}), PGHOST="env:2").servers == (Server("env", 1),)
+    connection = '{"conn_type": "postgres", "host": "h:1", "schema": "d", "login": "u"}'
+    assert settled(Given(connection="a"), AIRFLOW_CONN_A=connection).servers == (Server("h", 1),)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +137,9 @@ def test_lists_of_hosts_and_ports_become_servers(values: dict[str, str], servers
     [
         ({"host": "a,b", "port": "1,2,3"}, "2 hosts, but port has 3"),
         ({"host": "a,b", "hostaddr": "1.1.1.1"}, "2 hosts, but hostaddr has 1"),
+        ({"host": "a:1", "port": "2"}, "--host names port 1, and --port names port 2. Give one."),
+        ({"host": "a:1,b:2", "port": "3"}, "--host names port 1,2, and --port names port 3. Give one."),
+        ({"host": "a:0"}, "port must be a whole number from 1 to 65535, not '0' (from --host)"),
         ({"port": "0"}, "port must be a whole number from 1 to 65535, not '0' (from --port)"),
         ({"port": "٣"}, "port must be a whole number"),
         ({"sslmode": "bogus"}, "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full"),

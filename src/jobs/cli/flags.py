@@ -17,7 +17,7 @@ FORMATS = ("parquet", "csv", "json", "orc")
 
 # Flags that state one value each; the flag is libpq's name for it.
 _SINGLE_VALUES = {
-    "host": "name or address; several: a,b",
+    "host": "name or address, also with a port: h:5433; several: a,b",
     "port": "default: 5432",
     "dbname": "the database",
     "user": "the role to log in as",

@@ -5,6 +5,7 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -124,6 +125,23 @@ def parsed(name: str, text: str, origin: str, parse: Parser[T]) -> T:
         return parse(text)
     except ValueError as error:
         raise UsageError(f"{name} {error}, not {text!r} (from {origin}).", "Correct it there.") from None
+
+
+_HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^/:\[\]][^:\[\]]*))(?::([0-9]*))?")
+
+
+def hosts_and_ports(text: str) -> tuple[str, str]:
+    """Return a list of hosts without the ports that it names, and these; the latter is empty if there are none.
+
+    `a:1,[::1]:2,c` becomes `a,::1,c` and `1,2,`. An address of IPv6 has a port only after brackets, a path never.
+    """
+    pairs = [
+        (match[1] or match[2] or "", match[3] or "") if match else (host, "")
+        for host in text.split(",")
+        for match in [_HOST_AND_PORT.fullmatch(host)]
+    ]
+    ports = ",".join(port for _, port in pairs)
+    return ",".join(host for host, _ in pairs), ports if ports.strip(",") else ""
 
 
 def startup_options(text: str) -> dict[str, str]:

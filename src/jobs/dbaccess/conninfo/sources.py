@@ -86,11 +86,30 @@ def gather(given: Given, environ: Mapping[str, str]) -> dict[str, Value]:
     """
     gathered: dict[str, Value] = {}
     for source in _precedence(given, environ):
+        of_source: dict[str, Value] = {}
         for origin, stated in source.read():
             for name, text in keywords.check_names(stated, origin).items():
                 _check_text(name, text, origin)
-                gathered.setdefault(name, Value(text, origin))
+                of_source.setdefault(name, Value(text, origin))
+        gathered = {**_with_ports_apart(of_source), **gathered}
     return gathered
+
+
+def _with_ports_apart(stated: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Return a source's parameters, with the ports that its hosts name (`h:5433`) as the parameter port.
+
+    Raises:
+        UsageError: The source also states another port.
+    """
+    host, port = stated.get("host"), stated.get("port")
+    if host is None:
+        return stated
+    hosts, ports = keywords.hosts_and_ports(host.text)
+    if not ports:
+        return {**stated, "host": Value(hosts, host.origin)}
+    if port is not None and port.text != ports:
+        raise UsageError(f"{host.origin} names port {ports}, and {port.origin} names port {port.text}.", "Give one.")
+    return {**stated, "host": Value(hosts, host.origin), "port": Value(ports, host.origin)}
 
 
 def tried(given: Given, environ: Mapping[str, str], names: Sequence[str]) -> str:
