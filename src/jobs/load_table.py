@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
+from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.modes import MODES, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
+from jobs.flows.query import read_sql
 
 EXAMPLES = """
 examples:
@@ -29,6 +31,11 @@ examples:
   Changed rows into a table with a unique index on (id), the newest of each:
     spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \\
       --mode upsert --keys id --dedupe-order "updated_at desc" --load-id changes/2026-11-20 --secret-id shop/loader
+
+  A rolling window of 30 days, moved in the transaction that publishes the load:
+    spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.recent \\
+      --before-sql "DELETE FROM sales.recent WHERE day <= DATE '2026-11-20' - 30" \\
+      --load-id recent/2026-11-20 --service shop
 
 exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else
 """
@@ -53,6 +60,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         TableName.parse(options.table)
     if options.dedupe_order is not None:
         parse_order(options.dedupe_order)
+    scripts.parse(options.before_sql, options.after_sql)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -122,9 +130,20 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
     )
+    _add_script_options(parser)
     add_connection_options(parser)
     add_common_options(parser)
     return parser
+
+
+def _add_script_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "SQL of your own", "Statements of the transaction that publishes the load: if one fails, nothing is loaded."
+    )
+    for name, when in (("before", "before the rows are moved"), ("after", "after the rows were moved, and verified")):
+        script = group.add_mutually_exclusive_group()
+        script.add_argument(f"--{name}-sql", metavar="SQL", help=f"statements to run {when}")
+        script.add_argument(f"--{name}-sql-file", metavar="PATH", help="a file with them, also on s3://")
 
 
 def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
@@ -149,12 +168,19 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         copying=Copying(options.parallelism, strip_nul=options.nul == "strip"),
         wait_for_load=options.wait_for_load,
         verify=options.verify,
+        scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")
+
+
+def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:
+    path: str | None = getattr(options, f"{name}_sql_file")
+    text: str | None = getattr(options, f"{name}_sql")
+    return text if path is None else read_sql(path, environ, f"--{name}-sql-file")
 
 
 if __name__ == "__main__":

@@ -123,9 +123,25 @@ def test_a_query_chooses_renames_and_casts(run_here: RunHere, trips: Path, sessi
     assert session.run("SELECT trip, price::text FROM trips") == [[1, "2.50"]]
 
 
+def test_scripts_are_part_of_the_load_and_once_with_it(
+    run_here: RunHere, trips: Path, session: Session, tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE trips (id int, fare float8, at timestamptz); INSERT INTO trips VALUES (0), (1)")
+    script, report = tmp_path / "after.sql", tmp_path / "report.json"
+    script.write_text("\ufeffCREATE TABLE totals (n bigint);\nINSERT INTO totals SELECT count(*) FROM trips;")
+    arguments = csv(trips, "--table", "trips", "--load-id", "x", "--before-sql", "DELETE FROM trips WHERE id = 1")
+    arguments += ["--after-sql-file", str(script), "--report", str(report)]
+    first = run_here(arguments)
+    assert "\n  before: DELETE FROM 1 row\n  after: CREATE TABLE done; INSERT INTO 1 row\n" in first.out
+    assert [done["line"] for done in json.loads(report.read_text())["after_sql"]] == [1, 2]
+    assert run_here(arguments).out.startswith("already loaded")
+    assert session.run("SELECT n, (SELECT array_agg(id ORDER BY id) FROM trips) FROM totals") == [[3, [0, 1, 2]]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
+        (["--table", "trips", "--after-sql-file", "/none"], 2, "error: The SQL file /none cannot be read: No such"),
         (["--table", "trips", "--option", "header"], 2, "error: --option 'header' is not of the form K=V."),
         (["--table", "trips", "--option", "Header=false"], 2, "error: --option Header is repeated."),
         (

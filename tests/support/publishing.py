@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
-from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load import parts, scripts, staging
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import Published, PublishPlan, check_target, publish
@@ -30,6 +31,8 @@ def load(
     load_id: str = "",
     meanwhile: Callable[[], None] = lambda: None,
     verification: Verification | None = None,
+    before: str | None = None,
+    after: str | None = None,
 ) -> Published:
     """Stage rows and publish them; with types, into a table that is to be made; with what happens before publish."""
     names = staging.plan_staging(T, move.columns)
@@ -43,6 +46,7 @@ def load(
     parts.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
     load_id = load_id or f"load-{next(IDS)}"
     plan = PublishPlan(load_id, T, names, (Receipt(0, 0),), move, bool(types), verification)
+    plan = replace(plan, scripts=scripts.parse(before, after))
     meanwhile()
     try:
         return publish(session, plan)

@@ -39,6 +39,8 @@ def test_the_json_report_has_every_promised_field() -> None:
         "seconds",
         "records_malformed",
         "verified",
+        "before_sql",
+        "after_sql",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 

@@ -48,7 +48,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *DATABASE,
         *{"jobs.dbaccess.query", "jobs.aws", "jobs.flows"},
     },
-    "jobs.flows": {"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "pyspark"},
+    "jobs.flows": {
+        *{"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "jobs.dbaccess.query"},
+        "pyspark",
+    },
     # What executors run.
     "jobs.spark": DATABASE | {"jobs.copyformat", "pyspark", "pyarrow"},
     # Rows and COPY's text: opens no connection.
@@ -58,7 +61,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "jobs.aws": {"jobs.errors", "boto3", "botocore"},  # the only room with boto3
     # The database: load and extract do not know each other.
-    "jobs.dbaccess.load": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network"},
+    "jobs.dbaccess.load": BASE
+    | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network", "jobs.dbaccess.query"},
     "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
     "jobs.dbaccess.query": BASE,
     "jobs.dbaccess.rows": BASE | {"jobs.dbaccess.catalog", "jobs.dbaccess.copy_text"},

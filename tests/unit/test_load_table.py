@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.load_table import build_parser, parse
+from jobs.dbaccess.errors import UsageError
+from jobs.load_table import build_parser, check_arguments, parse
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,7 @@ from jobs.load_table import build_parser, parse
         ["--source", "x", "--table", "t", "--format", "bogus"],
         ["--source", "x", "--table", "t", "--parallelism", "0"],
         ["--source", "x", "--table", "t", "--bogus"],
+        ["--source", "x", "--table", "t", "--before-sql", "SELECT 1", "--before-sql-file", "x.sql"],
     ],
 )
 def test_wrong_flags_have_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,3 +32,15 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
         build_parser().parse_args(["--help"])
     assert caught.value.code == 0
     assert "spark-submit load_table.py --source s3://" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--before-sql", "SELECT 1; COMMIT"], "--before-sql, line 1: COMMIT begins or ends a transaction"),
+        (["--after-sql", ""], "--after-sql contains no statement"),
+    ],
+)
+def test_a_script_that_cannot_be_right_is_refused_before_a_run(arguments: list[str], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        check_arguments(["--source", "x", "--table", "t", *arguments])

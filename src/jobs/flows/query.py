@@ -23,7 +23,7 @@ from jobs.dbaccess.query.execute import PARSED_AS_SPLIT, Done, Table, check, run
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.report import Stopwatch, plural
+from jobs.flows.report import Stopwatch, plural, statements
 
 NO_TABLE = TableName("run_query", "pgjobs")
 """What the marker names if the SQL is for no table."""
@@ -96,10 +96,8 @@ class QueryReport:
         """Return one line for a person."""
         if self.already_run:
             return f"already run: the load id {self.load_id!r} is recorded for {self.table}. Nothing was run."
-        counts = "; ".join(
-            f"{done.statement} {'done' if done.rows is None else plural(done.rows, 'row')}" for done in self.statements
-        )
-        return f"ran {plural(len(self.statements), 'statement')} in {self.seconds:.1f} s: {counts}"
+        counts = plural(len(self.statements), "statement")
+        return f"ran {counts} in {self.seconds:.1f} s: {statements(self.statements)}"
 
 
 class QueryInterrupted(TransientError):
@@ -144,11 +142,11 @@ def run_query(
 def run(job: QueryJob) -> QueryReport:
     """Run SQL, as `run_query`."""
     watch = Stopwatch()
-    statements = job.statements()
+    script_statements = job.statements()
     with job.connector.open() as session:
         ledger.ensure(session)
         target = NO_TABLE if job.table is None else tables.full_name(session, job.table)
-        ran = (_run_each if job.autocommit else _run_in_transaction)(session, job, statements, target)
+        ran = (_run_each if job.autocommit else _run_in_transaction)(session, job, script_statements, target)
     if ran is None:
         return QueryReport(job.load_id, str(target), already_run=True)
     return QueryReport(job.load_id, str(target), tuple(ran.done), ran.table, seconds=watch.seconds()["total"])
@@ -214,12 +212,13 @@ def _run_each(session: Session, job: QueryJob, statements: list[Statement], targ
     return ran
 
 
-def read_sql(path: str, environ: Mapping[str, str]) -> str:
+def read_sql(path: str, environ: Mapping[str, str], flag: str = "--sql-file") -> str:
     """Read SQL from a file, also on s3://, without Spark.
 
     Args:
         path: Of the file.
         environ: The environment, for the AWS region.
+        flag: The flag that gives the path.
 
     Raises:
         UsageError: The file does not exist, or is not UTF-8.
@@ -229,6 +228,6 @@ def read_sql(path: str, environ: Mapping[str, str]) -> str:
         content = read_object(path, environ) if path.startswith("s3://") else Path(path).read_bytes()
         return content.decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"The SQL file {path} cannot be read: {error.strerror}.", "Check --sql-file.") from None
+        raise UsageError(f"The SQL file {path} cannot be read: {error.strerror}.", f"Check {flag}.") from None
     except UnicodeDecodeError:
         raise UsageError(f"The SQL file {path} is not UTF-8.", "Convert it: iconv -t UTF-8.") from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 from jobs.dbaccess.load.verify import Verified
+from jobs.dbaccess.query.execute import Done
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class LoadReport:
         rows_ignored: Staged rows that the mode, or a trigger of the table, left out.
         verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
         seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
+        before_sql, after_sql: The statements of both scripts, and what they did.
     """
 
     load_id: str
@@ -39,13 +41,15 @@ class LoadReport:
     seconds: dict[str, float] = field(default_factory=dict)
     records_malformed: int = 0
     verified: Verified | None = None
+    before_sql: tuple[Done, ...] = ()
+    after_sql: tuple[Done, ...] = ()
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
     def summary(self) -> str:
-        """Return one or two readable lines."""
+        """Return a few readable lines."""
         if self.already_loaded:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
@@ -58,13 +62,20 @@ class LoadReport:
             f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
+            + (f"\n  before: {statements(self.before_sql)}" if self.before_sql else "")
             + (f"\n  {_verified(self.verified)}" if self.verified else "")
+            + (f"\n  after: {statements(self.after_sql)}" if self.after_sql else "")
         )
 
 
 def _verified(verified: Verified) -> str:
     others = f"; not compared: {', '.join(verified.not_compared)}" if verified.not_compared else ""
     return f"verified: {plural(verified.rows, 'row')} in {plural(len(verified.columns), 'column')}{others}"
+
+
+def statements(done: Sequence[Done]) -> str:
+    """Return what statements did: "DELETE FROM 3 rows; SET done"."""
+    return "; ".join(f"{one.statement} {'done' if one.rows is None else plural(one.rows, 'row')}" for one in done)
 
 
 class Stopwatch:

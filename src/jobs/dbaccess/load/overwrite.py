@@ -83,14 +83,18 @@ def check(session: Session, target: TableName) -> Deletion:
     return deletion
 
 
+def lock(session: Session, target: TableName) -> None:
+    """Exclude other writers, new foreign keys, triggers and policies until the commit. Readers are not blocked."""
+    session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
+
+
 def replace_rows(session: Session, move: Move, target: TableName, staged: TableName) -> int:
     """Delete all rows and insert the staged ones, in the open transaction. Return how many were inserted.
 
     Raises:
         LoadError: Rows would remain, or rows of other tables would change.
     """
-    # Excludes other writers, new foreign keys, triggers and policies until the commit. Readers are not blocked.
-    session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
+    lock(session, target)
     deletion = check(session, target)
     with session.users_path():
         if deletion.is_one_statement:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
-from jobs.dbaccess.load import ledger, overwrite, receipts, staging, verify
+from jobs.dbaccess.load import ledger, overwrite, receipts, scripts, staging, verify
 from jobs.dbaccess.load.modes import KEYED, Move
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.scripts import Ran, Scripts
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.verify import Moved, Verification, Verified
 from jobs.dbaccess.session import Session
@@ -28,6 +29,7 @@ class PublishPlan:
         receipts: The receipts of the attempts that count, as reported by Spark: one for each part.
         is_new: Whether the load creates the table.
         verification: What the table's rows are compared with before the commit, or None to compare nothing.
+        scripts: SQL of the user's own, which is run before and after the rows are moved.
     """
 
     load_id: str
@@ -37,16 +39,18 @@ class PublishPlan:
     move: Move
     is_new: bool
     verification: Verification | None = None
+    scripts: Scripts = field(default_factory=Scripts)
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was staged, what the target gained, and what of that was compared with Spark's rows."""
+    """What was staged, what the target gained, what of that was compared with Spark's rows, and what scripts did."""
 
     staged: Tally
     inserted: int
     updated: int = 0
     verified: Verified | None = None
+    ran: Ran = field(default_factory=Ran)
 
     @property
     def ignored(self) -> int:
@@ -84,15 +88,22 @@ def publish(session: Session, plan: PublishPlan) -> Published:
     try:
         with session.transaction():
             published = _publish(session, plan)
+    except _MayRepeatKeys as failure:
+        _report_repeated_keys(session, plan)
+        raise failure.error from None
     except ConnectionFailed as error:
         if published is not None:
             raise CommitUncertain(error, published) from None
         raise
-    except DatabaseError as error:
-        if error.sqlstate == _SAME_ROW_TWICE or (plan.is_new and isinstance(error, ConstraintViolated)):
-            _report_repeated_keys(session, plan)
-        raise
     return published
+
+
+class _MayRepeatKeys(LoadError):
+    """The target rejected the rows, and the reason may be that keys are staged more than once."""
+
+    def __init__(self, error: DatabaseError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 _SAME_ROW_TWICE = "21000"
@@ -102,6 +113,8 @@ _SAME_ROW_TWICE = "21000"
 def _publish(session: Session, plan: PublishPlan) -> Published:
     _record(session, plan)
     staged = _close_staging(session, plan)
+    _take_turn(session, plan)
+    before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
     missing = plan.is_new and tables.find_table(session, plan.target) is None
     renamed = missing and staging.is_logged(session, plan.staging)
     blocks = verify.blocks(session, plan.target) if plan.verification and not missing else 0
@@ -121,7 +134,8 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
         moved = _moved(plan, published, missing=missing, renamed=renamed, blocks=blocks)
         published = replace(published, verified=verify.verify(session, plan.verification, moved))
     staging.drop(session, plan.staging)
-    return published
+    after = scripts.run(session, plan.scripts.after, scripts.AFTER)
+    return replace(published, ran=Ran(before, after))
 
 
 def _record(session: Session, plan: PublishPlan) -> None:
@@ -177,6 +191,20 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
     return receipts.accept(session, plan.staging, plan.receipts)
 
 
+def _take_turn(session: Session, plan: PublishPlan) -> None:
+    """Wait for other loads into the table: two that update the same rows in different orders would deadlock.
+
+    A script may delete what it is to replace, so it must see the rows of the load before. An overwrite locks the table
+    before a script changes it: to lock it more strongly afterwards could deadlock with a writer who waits for the
+    script.
+    """
+    move = plan.move
+    if move.mode != "append" or plan.scripts:
+        locks.wait_in_transaction(session, locks.publish(plan.target))
+    if move.mode == "overwrite" and plan.scripts.before and tables.find_table(session, plan.target) is not None:
+        overwrite.lock(session, plan.target)
+
+
 def _rename_to_target(session: Session, plan: PublishPlan) -> None:
     """Rename the staged table to the target, so that the server need not write every row a second time."""
     rows = plan.staging.rows.quoted
@@ -193,15 +221,17 @@ def _create_target(session: Session, plan: PublishPlan) -> None:
 def _move(session: Session, plan: PublishPlan) -> tuple[int, int]:
     """Move the rows. Return how many were inserted, and how many updated."""
     target, staged, move = plan.target, plan.staging.rows, plan.move
-    if move.mode != "append":
-        # Loads into one table take turns: two that update the same rows in different orders would deadlock.
-        locks.wait_in_transaction(session, locks.publish(target))
-    if move.mode == "overwrite":
-        return overwrite.replace_rows(session, move, target, staged), 0
-    if move.mode == "upsert":
-        return _upsert(session, plan)
-    with session.users_path():
-        return session.change(move.insert(target, staged)), 0
+    try:
+        if move.mode == "overwrite":
+            return overwrite.replace_rows(session, move, target, staged), 0
+        if move.mode == "upsert":
+            return _upsert(session, plan)
+        with session.users_path():
+            return session.change(move.insert(target, staged)), 0
+    except DatabaseError as error:
+        if error.sqlstate == _SAME_ROW_TWICE or (plan.is_new and isinstance(error, ConstraintViolated)):
+            raise _MayRepeatKeys(error) from None
+        raise
 
 
 def _upsert(session: Session, plan: PublishPlan) -> tuple[int, int]:

@@ -40,29 +40,39 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
 
-def check(statements: Sequence[Statement]) -> None:
+def check(statements: Sequence[Statement], script: str = "") -> None:
     """Refuse what a script must not contain.
+
+    Args:
+        statements: Of the script.
+        script: The flag that gives the script, if it is part of a load; empty for the SQL of a run of its own.
 
     Raises:
         UsageError: It contains no statement, begins or ends a transaction, or copies from or to the client.
     """
     if not statements:
-        raise UsageError("The SQL contains no statement.", "Give one, or check the file.")
+        raise UsageError(f"{script or 'The SQL'} contains no statement.", "Give one, or check the file.")
     for statement in statements:
         if statement.ends_transaction:
             raise UsageError(
-                f"Line {statement.line}: {statement} begins or ends a transaction.",
-                "Leave it out: all statements are one transaction, or, with --autocommit, each is one.",
+                f"{_line(script, statement)}: {statement} begins or ends a transaction.",
+                "Leave it out: the script is part of the transaction that publishes the load."
+                if script
+                else "Leave it out: all statements are one transaction, or, with --autocommit, each is one.",
             )
         if statement.copies:
             raise UsageError(
-                f"Line {statement.line}: COPY from or to the client is not possible here.",
+                f"{_line(script, statement)}: COPY from or to the client is not possible here.",
                 "Load files with load_table.py, and extract them with extract_table.py.",
             )
 
 
+def _line(script: str, statement: Statement) -> str:
+    return f"{script}, line {statement.line}" if script else f"Line {statement.line}"
+
+
 def run_statements(
-    session: Session, statements: Sequence[Statement], values: Mapping[str, object], done: list[Done]
+    session: Session, statements: Sequence[Statement], values: Mapping[str, object], done: list[Done], script: str = ""
 ) -> Table | None:
     """Run statements in turn, on the user's own search path.
 
@@ -71,6 +81,7 @@ def run_statements(
         statements: Of a script.
         values: By name.
         done: Each statement that was run is appended to it, also if a later one fails.
+        script: As for `check`.
 
     Returns:
         The rows of the last statement that returns any; None if none does.
@@ -82,21 +93,22 @@ def run_statements(
     with session.users_path():
         for statement in statements:
             start = time.monotonic()
-            answer = _ask(session, statement, values)
+            answer = _ask(session, statement, values, script)
             done.append(Done(str(statement), statement.line, answer.count, round(time.monotonic() - start, 3)))
             if answer.columns is not None:
                 table = Table(answer.columns, answer.rows)
     return table
 
 
-def _ask(session: Session, statement: Statement, values: Mapping[str, object]) -> Answer:
+def _ask(session: Session, statement: Statement, values: Mapping[str, object], script: str) -> Answer:
     try:
         return session.ask(statement.text, [values[name] for name in statement.names])
     except ConnectionFailed:
         raise
     except DatabaseError as error:
-        message = f"Line {statement.line}, {statement}: {error.message}"
-        raise type(error)(message, error.hint or _hint(statement, error), error.sqlstate, error.column) from None
+        message = f"{_line(script, statement)}, {statement}: {error.message}"
+        hint = error.hint or ("Nothing was loaded." if script else _hint(statement, error))
+        raise type(error)(message, hint, error.sqlstate, error.column) from None
 
 
 def _hint(statement: Statement, error: DatabaseError) -> str:

@@ -14,10 +14,11 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import ledger, staging, verify
+from jobs.dbaccess.load import ledger, scripts, staging, verify
 from jobs.dbaccess.load.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.load.publish import Published
 from jobs.dbaccess.load.row_text import RowText
+from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
@@ -45,6 +46,7 @@ class LoadJob:
         copying: How rows are copied.
         wait_for_load: The longest time to wait for another run of the load id, in seconds.
         verify: Whether to compare the table's rows with what Spark encoded, before the commit.
+        scripts: SQL of the user's own in the publishing transaction.
     """
 
     table: TableName
@@ -57,6 +59,7 @@ class LoadJob:
     copying: Copying = field(default_factory=Copying)
     wait_for_load: int = locks.LONGEST_WAIT
     verify: bool = False
+    scripts: Scripts = field(default_factory=Scripts)
 
     @property
     def connector(self) -> Connector:
@@ -83,6 +86,8 @@ def load_dataframe(
     strip_nul: bool = False,
     wait_for_load: int = locks.LONGEST_WAIT,
     verify: bool = False,
+    before_sql: str | None = None,
+    after_sql: str | None = None,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -102,6 +107,8 @@ def load_dataframe(
         strip_nul: Whether to remove NUL characters from text instead of refusing them.
         wait_for_load: The longest time to wait for another run of this load id, in seconds.
         verify: Whether to compare the table's rows with what Spark encoded, by sums of hashes, before the commit.
+        before_sql: Statements to run in the publishing transaction before the rows are moved.
+        after_sql: Likewise, after they were moved, and verified.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -118,6 +125,7 @@ def load_dataframe(
         copying=Copying(parallelism, strip_nul=strip_nul),
         wait_for_load=wait_for_load,
         verify=verify,
+        scripts=scripts.parse(before_sql, after_sql),
     )
     return run(job, lambda: df)
 
@@ -199,7 +207,8 @@ def _stage_and_publish(
             with staging_tables(driver, session, names, target):
                 receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"), failures_explained(df, target):
-                    return publish_once(driver, session, target.plan(job.load_id, names, receipts))
+                    plan = replace(target.plan(job.load_id, names, receipts), scripts=job.scripts)
+                    return publish_once(driver, session, plan)
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:
                 raise
@@ -227,4 +236,6 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         attempts_discarded=staged.discarded,
         seconds=watch.seconds(),
         verified=published.verified,
+        before_sql=published.ran.before,
+        after_sql=published.ran.after,
     )
