@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
+from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of, names
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import parse_options
@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     what = source.add_mutually_exclusive_group()
     what.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     what.add_argument("--query", metavar="SQL", help="one SELECT")
-    source.add_argument("--columns", type=_names, default=(), metavar="A,B", help="extract these columns only")
+    source.add_argument("--columns", type=names, default=(), metavar="A,B", help="extract these columns only")
     source.add_argument(
         "--filter",
         metavar="SQL",
@@ -93,7 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the number of parts, and so of connections; default: by size",
     )
     source.add_argument(
-        "--text-columns", type=_names, default=(), metavar="A,B", help="extract these columns as PostgreSQL's text"
+        "--text-columns", type=names, default=(), metavar="A,B", help="extract these columns as PostgreSQL's text"
     )
     source.add_argument(
         "--unbounded-numeric",
@@ -165,13 +165,6 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    if "" in names:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names: A,B")
-    return names
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The entrypoints.
     "jobs": DATABASE
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
-    | {"jobs.dbaccess.rows", "pyspark"},
+    | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "pyspark"},
     "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pyspark"},
     # Spark 4's data source.
     "jobs.pgcopy": {
@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *DATABASE,
         *{"jobs.dbaccess.query", "jobs.aws", "jobs.flows"},
     },
+    "jobs.flows.capture": DATABASE | {"jobs.dbaccess.capture", "jobs.flows"},
     "jobs.flows": {
         *{"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "jobs.dbaccess.query"},
         "pyspark",
@@ -65,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network", "jobs.dbaccess.query"},
     "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
     "jobs.dbaccess.query": BASE,
+    "jobs.dbaccess.capture": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
     "jobs.dbaccess.rows": BASE | {"jobs.dbaccess.catalog", "jobs.dbaccess.copy_text"},
     "jobs.dbaccess.copy_text": set(),
     "jobs.dbaccess.pool": BASE | {"jobs.dbaccess.postgres_connectivity", "sqlalchemy"},  # optional: not in the archive

@@ -119,3 +119,11 @@ def seconds(text: str) -> float:
     if not value >= 0:  # nan is not
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Parse a list of names, `a,b`, for argparse."""
+    listed = tuple(text.split(","))
+    if "" in listed:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names: A,B")
+    return listed

@@ -6,6 +6,9 @@
     publish          pgjobs publish TABLE  loads that update a table from deadlocks  driver             the transaction
     own_table        pgjobs TABLE          the creation of a table of pgjobs' own    driver             the transaction
     watermark        pgjobs watermark ID   a watermark: one run at a time            driver             the session
+    capture target   pgjobs capture TABLE  a captured copy: one job at a time        driver             the session
+    capture reader   pgjobs reader ID      shows that a reader of a capture runs     driver             the session
+    capture asleep   pgjobs capture asleep FUNCTION  shows writers that a reader waits; they try to share it
     snapshot desk    KEY, 0                a source: one desk at a time              sidecar            the session
     snapshot reader  KEY, NUMBER (shared)  a desk's snapshot from being released     planner or task    the session
 
@@ -77,6 +80,25 @@ def watermark(watermark_id: str) -> Lock:
     return Lock(f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
 
 
+def capture_target(target: TableName) -> Lock:
+    """Return the lock of a table that is kept equal to a captured one."""
+    return Lock(f"pgjobs capture {target}", f"The copy {target}")
+
+
+def capture_reader(reader: str) -> Lock:
+    """Return the lock of a reader of a capture."""
+    return Lock(f"pgjobs reader {reader}", f"The reader {reader}")
+
+
+def capture_asleep(name: str) -> Lock:
+    """Return the lock by which writers see that a reader waits for a notification.
+
+    Args:
+        name: As in the trigger function.
+    """
+    return Lock(name, "The wait for a notification")
+
+
 def take(session: Session, lock: Lock) -> bool:
     """Take a lock until the session ends, unless another session holds it. Return whether this session holds it."""
     [[is_held]] = session.run(f"SELECT pg_try_advisory_lock({_KEY})", lock.name)
@@ -118,6 +140,21 @@ def wait(session: Session, lock: Lock, seconds: int = LONGEST_WAIT) -> None:
             "Wait for its end, or end it: SELECT pg_terminate_backend(process).",
             _LOCK_TIMEOUT,
         ) from None
+
+
+def release(session: Session, lock: Lock) -> None:
+    """Release a lock that the session holds."""
+    session.run(f"SELECT pg_advisory_unlock({_KEY})", lock.name)
+
+
+def holding_process(session: Session, lock: Lock) -> int | None:
+    """Return the server process whose session holds a lock, or None."""
+    rows = session.run(
+        "SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 "
+        f"AND {_THIS_DATABASE} AND (l.classid::bigint << 32 | l.objid::bigint) = {_KEY}",
+        lock.name,
+    )
+    return int(rows[0][0]) if rows else None
 
 
 def holder(session: Session, lock: Lock) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -272,6 +273,12 @@ class Session:
         with self.users_path(), self._conversation():
             context = self._connection.execute_unnamed(f"{statement} LIMIT 0")
             return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in context.columns]
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the server sends something of its own accord, such as a notification, or for so long."""
+        arrivals = select.poll()
+        arrivals.register(self._sock, select.POLLIN)
+        arrivals.poll(seconds * 1000)
 
     def close(self) -> None:
         """Close the connection. Closing it again has no effect."""

@@ -105,6 +105,6 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun: "1 part", "2 parts"."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return a count with its noun: "1 part", "2 parts"; `nouns` is an irregular plural."""
+    return f"{count:,} " + (noun if count == 1 else nouns or f"{noun}s")

@@ -1,0 +1,142 @@
+"""Keep a table equal to a PostgreSQL table: its changes are captured by triggers, and carried over as they happen."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+
+from jobs.cli.flags import add_common_options, add_connection_options, connection_of, names, seconds
+from jobs.cli.run import interrupt, run_job
+from jobs.dbaccess.capture.objects import check_channel
+from jobs.dbaccess.sql import TableName
+from jobs.flows.capture.follow import run
+from jobs.flows.capture.job import CaptureJob, Stop
+from jobs.flows.connection import connection as connection_from
+
+EXAMPLES = """
+examples:
+  A copy in another database, kept up to date until it is stopped:
+    capture_changes.py --table sales.orders --into sales.orders \\
+      --into-url postgresql://loader@reports.example.com/reports --service shop
+
+  Some columns and rows, once, with all that has changed since the last run:
+    capture_changes.py --table products --columns name,price --filter "amount > 0" --into products_copy --once \\
+      --service shop
+
+exit status: 0 done, or stopped by a signal; 2 wrong usage; 1 anything else
+"""
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the job, and return its exit status."""
+    options = parse(arguments)
+    return run_job(lambda: capture(options, environ), options.verbose)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Check the arguments without a database. `pgjobs submit` does so before it starts a run.
+
+    Raises:
+        SystemExit: The command line is wrong, or asks for help.
+        UsageError: An argument has a value that cannot be right.
+    """
+    options = parse(arguments)
+    for name in (options.table, options.into):
+        if name is not None:
+            TableName.parse(name)
+    if options.channel:
+        check_channel(options.channel)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line. A wrong one ends the process with status 2."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if not options.show_connection:
+        missing = [flag for flag in ("table", "into") if getattr(options, flag) is None]
+        if missing:
+            parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="capture_changes.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_argument_group("source")
+    source.add_argument("--table", metavar="[SCHEMA.]TABLE", help="needs a primary key; names are taken as written")
+    source.add_argument(
+        "--columns", type=names, default=(), metavar="A,B", help="carry over these and the key's; default: all"
+    )
+    source.add_argument(
+        "--filter",
+        metavar="SQL",
+        default="",
+        help="carry over only the rows for which this expression is true; it becomes part of statements",
+    )
+    source.add_argument(
+        "--channel",
+        default="",
+        metavar="NAME",
+        help="the capture's name, from which those of its triggers, function, tables and notifications are made; "
+        "default: SCHEMA__TABLE__pgjobs",
+    )
+    target = parser.add_argument_group("target")
+    target.add_argument("--into", metavar="[SCHEMA.]TABLE", help="the copy, which is created if it does not exist")
+    target.add_argument(
+        "--into-url", metavar="URL", help="its database, if that is another one; variables and ~/.pgpass fill in"
+    )
+    time = parser.add_argument_group("time", "Without a flag, the job runs until SIGTERM or Ctrl-C.")
+    how_long = time.add_mutually_exclusive_group()
+    how_long.add_argument("--once", action="store_true", help="carry over what is there now, and end")
+    how_long.add_argument("--for", dest="run_for", type=seconds, metavar="SECONDS", help="end after this time")
+    add_connection_options(parser)
+    add_common_options(parser)
+    return parser
+
+
+def capture(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Carry over changes, and print the report."""
+    connection = connection_of(options, environ)
+    if options.show_connection:
+        sys.stdout.write(connection.table())
+        return
+    job = CaptureJob(
+        settings=connection.settings,
+        table=TableName.parse(options.table),
+        into=TableName.parse(options.into),
+        into_settings=connection_from(database_url=options.into_url, environ=environ) if options.into_url else None,
+        channel=options.channel,
+        columns=options.columns,
+        filter=options.filter,
+        seconds=0 if options.once else options.run_for,
+    )
+    report = run(job, stop_by_signals())
+    if options.report is not None:
+        options.report.write_text(report.to_json())
+    sys.stdout.write(report.summary() + "\n")
+
+
+def stop_by_signals() -> Stop:
+    """Return a request to stop, which SIGTERM and Ctrl-C make. A second signal ends the job at once."""
+    stop = Stop()
+
+    def request(*_: object) -> None:
+        if stop.wanted:
+            interrupt()
+        stop.request()
+
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, request)
+    return stop
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,215 @@
+"""What is new for a reader: looked at and copied within one snapshot, in which the table is locked against rewrites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from jobs.dbaccess.capture.install import relations_query
+from jobs.dbaccess.capture.objects import Capture
+from jobs.dbaccess.capture.patience import short_timeout, until_locked
+from jobs.dbaccess.capture.position import Seen
+from jobs.dbaccess.errors import JobError, UsageError
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import quote_name, quote_names
+
+FEW = 20_000
+"""Keys. The rows of so many are found by the primary key's index, whatever the server estimates."""
+
+_SETTINGS = (
+    "SET LOCAL DateStyle = ISO; SET LOCAL IntervalStyle = postgres; SET LOCAL bytea_output = hex; "
+    "SET LOCAL extra_float_digits = 1; SET LOCAL statement_timeout = 0; "
+    "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL jit = off"
+)
+_BY_INDEX = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
+
+_HISTORY = """
+SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+    || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+"""The server, its timeline, and the database: transaction ids are comparable within them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a reader carries over.
+
+    Attributes:
+        columns: Of the table, those of the key among them.
+        condition: The filter, checked; empty for all rows.
+    """
+
+    capture: Capture
+    columns: tuple[str, ...]
+    condition: str = ""
+
+    @property
+    def rows(self) -> str:
+        """All current rows, as a SELECT."""
+        where = f" WHERE (\n{self.condition}\n)" if self.condition else ""
+        return f"SELECT {quote_names(self.columns)} FROM {self.capture.table.quoted}{where}"
+
+    def changed(self, seen: Seen) -> str:
+        """Return a SELECT of the keys that changed since a snapshot, with their current rows.
+
+        The first column tells whether there is no such row, or none that the filter accepts; then of the columns only
+        the key's are not NULL.
+        """
+        names = {key.name: column for key, column in zip(self.capture.keys, self.capture.columns)}
+        columns = ", ".join(
+            f"COALESCE(t.{quote_name(name)}, k.{names[name]})" if name in names else f"t.{quote_name(name)}"
+            for name in self.columns
+        )
+        same = " AND ".join(
+            f"t.{quote_name(key.name)} {key.equality} k.{column}"
+            for key, column in zip(self.capture.keys, self.capture.columns)
+        )
+        arrays = ", ".join(f"c.{column}" for column in self.capture.columns)
+        keys = ", ".join(self.capture.columns)
+        absent = f"t.{quote_name(self.capture.keys[0].name)} IS NULL"
+        return (
+            f"SELECT {absent}, {columns} FROM (SELECT DISTINCT {', '.join(f'u.{c}' for c in self.capture.columns)} "
+            f"FROM {self.capture.changes.quoted} AS c CROSS JOIN LATERAL ROWS FROM ("
+            f"{', '.join(f'pg_catalog.unnest({array})' for array in arrays.split(', '))}) AS u ({keys}) "
+            f"WHERE {seen.later}) AS k LEFT JOIN ({self.rows}) AS t ON {same}"
+        )
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a snapshot shows.
+
+    Attributes:
+        snapshot: As PostgreSQL's pg_snapshot.
+        history: As in `position.Position`.
+        relations: The oids of the table and its partitions.
+        armed: Whether each of them has all triggers, enabled.
+        registered: The number that the source has stored for the reader; None if it does not know it.
+        keys: How many keys were recorded since the position, those that were recorded several times included.
+        operations: The kinds of these changes, marks among them.
+        delay: Seconds since the oldest of them was made.
+    """
+
+    snapshot: str
+    history: str
+    relations: tuple[int, ...]
+    armed: bool
+    registered: int | None
+    keys: int
+    operations: tuple[str, ...]
+    delay: float
+
+
+def are_waiting(session: Session, capture: Capture, seen: Seen) -> bool:
+    """Return whether there are changes that a snapshot did not see."""
+    [[found]] = session.run(f"SELECT EXISTS (SELECT FROM {capture.changes.quoted} AS c WHERE {seen.later})")
+    return bool(found)
+
+
+@contextmanager
+def snapshot(session: Session, capture: Capture) -> Iterator[None]:
+    """Lock the table, then take one snapshot for the block.
+
+    A snapshot that is older than a TRUNCATE or a rewrite of the table would find no rows in it, so the lock is first.
+
+    Raises:
+        TransientError: The lock was not granted in time.
+    """
+    timeout = short_timeout(session)
+    until_locked(lambda: _begin(session, capture, timeout), capture.table)
+    try:
+        yield
+    except BaseException:
+        with suppress(JobError):  # the block's own error says more
+            session.run("ROLLBACK")
+        raise
+    session.run("COMMIT")
+
+
+def _begin(session: Session, capture: Capture, lock_timeout: str) -> None:
+    session.run(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE; {_SETTINGS}")
+    try:
+        session.run(
+            f"SET LOCAL lock_timeout = '{lock_timeout}'; LOCK TABLE {capture.table.quoted} IN ACCESS SHARE MODE"
+        )
+    except BaseException:
+        with suppress(JobError):
+            session.run("ROLLBACK")
+        raise
+
+
+def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> Look:
+    """Look at what is new.
+
+    Args:
+        session: Within `snapshot`.
+        capture: What is captured.
+        reader: The reader's id.
+        seen: Its position; None for a new one, to which nothing is new.
+
+    Raises:
+        UsageError: The capture was dropped.
+    """
+    wanted = len(capture.triggers)
+    condition = "false" if seen is None else seen.later
+    names = ", ".join("%s" for _ in capture.triggers)
+    [[exists]] = session.run("SELECT to_regclass(%s) IS NOT NULL", capture.changes.quoted)
+    if not exists:
+        raise UsageError(
+            f"The capture {capture.channel} of {capture.table} was dropped.", "Start it again to create it anew."
+        )
+    [row] = session.run(
+        f"SELECT pg_current_snapshot()::text, ({_HISTORY}), found.*, "
+        f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), new.* FROM ("
+        f"SELECT array_agg(oid ORDER BY oid), bool_and((SELECT count(*) FROM unnest(triggers) AS name "
+        f"WHERE name IN ({names})) = {wanted}) FROM ({relations_query(capture)}) AS r) AS found, ("
+        f"SELECT coalesce(sum(cardinality({capture.columns[0]})), 0)::bigint, "
+        "coalesce(array_agg(DISTINCT op::text), '{}'), "
+        "coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 "
+        f"FROM {capture.changes.quoted} AS c WHERE {condition}) AS new",
+        reader,
+        *capture.triggers.values(),
+    )
+    text, history, oids, armed, registered, keys, operations, delay = row
+    return Look(
+        snapshot=text,
+        history=history,
+        relations=tuple(oids),
+        armed=armed,
+        registered=registered,
+        keys=keys,
+        operations=tuple(operations),
+        delay=delay,
+    )
+
+
+def copy_changed(session: Session, source: Source, seen: Seen, keys: int) -> Iterator[bytes]:
+    """Yield the changed keys and their rows, as COPY's text; see `Source.changed`.
+
+    Args:
+        session: Within `snapshot`.
+        source: What is carried over.
+        seen: The reader's position.
+        keys: About how many there are.
+    """
+    if keys <= FEW:
+        session.run(_BY_INDEX)
+    yield from session.copy_out(f"COPY ({source.changed(seen)}) TO STDOUT")
+
+
+def copy_all(session: Session, source: Source) -> Iterator[bytes]:
+    """Yield all current rows, as COPY's text."""
+    yield from session.copy_out(f"COPY ({source.rows}) TO STDOUT")
+
+
+def check_columns(source_columns: Sequence[str], wanted: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns to carry over, in the table's order: those that are wanted, and the key's.
+
+    Raises:
+        UsageError: The table has no such column.
+    """
+    missing = [name for name in wanted if name not in source_columns]
+    if missing:
+        raise UsageError(f"The table has no column {', '.join(missing)}.", f"It has {', '.join(source_columns)}.")
+    return tuple(name for name in source_columns if not wanted or name in wanted or name in keys)

@@ -1,0 +1,317 @@
+"""A table that is kept equal to a captured one. Its rows and the reader's position change in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from jobs.dbaccess.capture.position import Position
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.own_tables import OwnTable
+from jobs.dbaccess.catalog.tables import Column, Table
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, UsageError
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name, quote_names
+
+TABLE = "pgjobs_captures"
+
+_POSITIONS = OwnTable(
+    TABLE,
+    "target text PRIMARY KEY, target_oid bigint NOT NULL, source text NOT NULL, reader text NOT NULL, "
+    "number bigint NOT NULL, snapshot text NOT NULL, history text NOT NULL, definition text NOT NULL, "
+    "moved timestamptz NOT NULL DEFAULT now()",
+)
+
+_BATCH = "pg_temp.pgjobs_capture_batch"
+
+SETTINGS = {"lock_timeout": "60s", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+"""Of the transaction that writes. Its locks must not wait for ever: the source's snapshot is held meanwhile."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The table that is written.
+
+    Attributes:
+        columns: Those that are written, in the order of the rows that come.
+        types: Their types as the batch stores them: without domains, whose checks the table itself makes.
+        keys: The columns that identify a row.
+        equalities: The operators by which a unique index compares them.
+        has_identity: Whether the server wants to be told that it is not to generate a column's value.
+    """
+
+    name: TableName
+    oid: int
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    keys: tuple[str, ...]
+    equalities: tuple[str, ...]
+    has_identity: bool
+
+    def create_batch(self) -> str:
+        """Return the statement that creates the temporary table of a batch."""
+        columns = ", ".join(f"c{place} {type_name}" for place, type_name in enumerate(self.types))
+        return (
+            f"CREATE TEMPORARY TABLE pgjobs_capture_batch (gone boolean NOT NULL DEFAULT false, {columns}) "
+            "ON COMMIT DELETE ROWS"
+        )
+
+    def copy_batch(self, *, with_gone: bool) -> str:
+        """Return the statement that copies a batch."""
+        columns = ["gone"] if with_gone else []
+        columns += [f"c{place}" for place in range(len(self.columns))]
+        return f"COPY {_BATCH} ({', '.join(columns)}) FROM STDIN"
+
+    def copy_rows(self) -> str:
+        """Return the statement that copies rows right into the table."""
+        return f"COPY {self.name.quoted} ({quote_names(self.columns)}) FROM STDIN"
+
+    def _same_key(self) -> str:
+        places = [self.columns.index(key) for key in self.keys]
+        return " AND ".join(
+            f"t.{quote_name(key)} {equality} b.c{place}"
+            for key, equality, place in zip(self.keys, self.equalities, places)
+        )
+
+    def delete_gone(self, *, others: bool = False) -> str:
+        """Return the statement that deletes rows that are gone.
+
+        Args:
+            others: Delete all rows of the batch's keys, to insert them anew.
+        """
+        which = "" if others else "b.gone AND "
+        return f"DELETE FROM {self.name.quoted} AS t USING {_BATCH} AS b WHERE {which}{self._same_key()}"
+
+    def delete_missing(self) -> str:
+        """Return the statement that deletes the rows that a batch with all rows does not have."""
+        return (
+            f"DELETE FROM {self.name.quoted} AS t WHERE NOT EXISTS (SELECT FROM {_BATCH} AS b WHERE {self._same_key()})"
+        )
+
+    def insert(self) -> str:
+        """Return the statement that inserts the batch's rows."""
+        values = ", ".join(f"b.c{place}" for place in range(len(self.columns)))
+        overriding = "OVERRIDING SYSTEM VALUE " if self.has_identity else ""
+        return (
+            f"INSERT INTO {self.name.quoted} AS t ({quote_names(self.columns)}) {overriding}"
+            f"SELECT {values} FROM {_BATCH} AS b WHERE NOT b.gone"
+        )
+
+    def upsert(self) -> str:
+        """Return the statement that inserts the batch's rows, or updates those that differ."""
+        others = [quote_name(name) for name in self.columns if name not in self.keys]
+        into = f"{self.insert()} ON CONFLICT ({quote_names(self.keys)}) DO"
+        if not others:
+            return f"{into} NOTHING"
+        changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in others)
+        old, new = ", ".join(f"t.{name}" for name in others), ", ".join(f"EXCLUDED.{name}" for name in others)
+        # Compares the stored bytes, so it works for types without an equality, such as json.
+        return (
+            f"{into} UPDATE SET {changes} "
+            f"WHERE ROW({old})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({new})::pg_catalog.record"
+        )
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a batch changed in the target."""
+
+    written: int = 0
+    deleted: int = 0
+
+    def __add__(self, other: Applied) -> Applied:
+        """Return the sum."""
+        return Applied(self.written + other.written, self.deleted + other.deleted)
+
+
+def ensure_positions(session: Session) -> None:
+    """Create the table of positions if it is missing.
+
+    Raises:
+        UsageError: The server is a standby, or the table's owner is not trusted.
+    """
+    [[standby]] = session.run("SELECT pg_is_in_recovery()")
+    if standby:
+        raise UsageError("The target is on a standby, which cannot write.", "Connect to its primary.")
+    _POSITIONS.ensure(session)
+
+
+def position(session: Session, name: TableName, oid: int, source: str) -> Position | None:
+    """Return the position of the reader that writes a table, or None if none has.
+
+    Raises:
+        UsageError: Another capture writes it.
+    """
+    rows = session.run(
+        "SELECT target_oid, source, reader, number, snapshot, history, definition "
+        f"FROM {_POSITIONS.quoted(session)} WHERE target = %s",
+        str(name),
+    )
+    if not rows or rows[0][0] != oid:
+        return None
+    [[_, stored_source, *stored]] = rows
+    if stored_source != source:
+        raise UsageError(
+            f"{name} is the copy of {stored_source}, not of {source}.",
+            f"Name another --into, or drop the table {name}, which is then copied anew.",
+        )
+    return Position(*stored)
+
+
+def store(session: Session, target: Target, source: str, last: Position | None, to: Position) -> None:
+    """Store the reader's new position, in the transaction that writes its rows.
+
+    Raises:
+        LoadError: Another job has moved it meanwhile.
+    """
+    positions = _POSITIONS.quoted(session)
+    values = (target.oid, source, to.reader, to.number, to.snapshot, to.history, to.definition, str(target.name))
+    if last is None:
+        session.run(f"DELETE FROM {positions} WHERE target = %s AND target_oid <> %s", str(target.name), target.oid)
+        moved = session.change(
+            f"INSERT INTO {positions} (target_oid, source, reader, number, snapshot, history, definition, target) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            *values,
+        )
+    else:
+        moved = session.change(
+            f"UPDATE {positions} SET target_oid = %s, source = %s, reader = %s, number = %s, snapshot = %s, "
+            "history = %s, definition = %s, moved = now() WHERE target = %s AND number = %s AND reader = %s",
+            *values,
+            last.number,
+            last.reader,
+        )
+    if not moved:
+        raise LoadError(f"Another job has written {target.name} meanwhile.", "Run one at a time.")
+
+
+_BASE_TYPES = """
+SELECT a.attname, below.type_name, a.attidentity = 'a' FROM pg_attribute a CROSS JOIN LATERAL (
+    WITH RECURSIVE below AS (
+        SELECT t.typtype, t.typbasetype, t.typtypmod, format_type(t.oid, a.atttypmod) AS type_name
+        FROM pg_type t WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.typtype, t.typbasetype, t.typtypmod, format_type(t.oid, below.typtypmod)
+        FROM below JOIN pg_type t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
+    )
+    SELECT type_name FROM below WHERE typtype <> 'd'
+) below WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+
+def base_types(session: Session, table: TableName) -> dict[str, tuple[str, bool]]:
+    """Return, for each column, its type without domains, and whether it is GENERATED ALWAYS AS IDENTITY."""
+    rows = session.run(_BASE_TYPES, table.quoted)
+    return {name: (type_name, is_identity) for name, type_name, is_identity in rows}
+
+
+def create_table(name: TableName, columns: Iterable[tuple[str, str]], keys: Iterable[str]) -> str:
+    """Return the statement that creates the target.
+
+    Args:
+        name: Its full name.
+        columns: Names and types.
+        keys: Its primary key.
+    """
+    listed = ", ".join(f"{quote_name(column)} {type_name}" for column, type_name in columns)
+    return f"CREATE TABLE {name.quoted} ({listed}, PRIMARY KEY ({quote_names(keys)}))"
+
+
+def describe(session: Session, table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> Target:
+    """Return the target, checked.
+
+    Raises:
+        UsageError: It cannot take the columns, or has no unique index on the keys.
+    """
+    by_name = {column.name: column for column in table.columns}
+    missing = [name for name in columns if name not in by_name]
+    if missing:
+        raise UsageError(
+            f"{table.name} has no column {', '.join(missing)}, which the source has.",
+            "Add it to the target, or name the columns to carry over: --columns.",
+        )
+    if table.kind not in ("r", "p") or not tables.has_unique_index(session, table.name, keys):
+        raise UsageError(
+            f"{table.name} has no unique index on {', '.join(keys)}, the key of the source.", "Create one."
+        )
+    types = base_types(session, table.name)
+    written = tuple(name for name in columns if not _is_computed(by_name[name], types[name][1]))
+    lost = [key for key in keys if key not in written]
+    if lost:
+        raise UsageError(f"{table.name} computes the key column {', '.join(lost)}.", "Name another --into.")
+    operators = tables.equalities(session, table.name, keys)
+    [[oid]] = session.run("SELECT %s::regclass::oid::bigint", table.name.quoted)
+    return Target(
+        name=table.name,
+        oid=oid,
+        columns=written,
+        types=tuple(types[name][0] for name in written),
+        keys=keys,
+        equalities=tuple(operators[key] for key in keys),
+        has_identity=any(types[name][1] for name in written),
+    )
+
+
+def _is_computed(column: Column, is_identity: bool) -> bool:
+    return column.generated and not is_identity
+
+
+def begin_batches(session: Session, target: Target) -> None:
+    """Create the temporary table of batches for this session."""
+    session.run(target.create_batch())
+
+
+def has_rows(session: Session, target: Target) -> bool:
+    """Return whether the target has any row. Within a transaction, no other session adds one after that."""
+    session.run(f"LOCK TABLE {target.name.quoted} IN SHARE ROW EXCLUSIVE MODE")
+    return bool(session.run(f"SELECT 1 FROM {target.name.quoted} LIMIT 1"))
+
+
+def apply_changed(session: Session, target: Target, rows: Iterable[bytes], *, replace: bool) -> Applied:
+    """Apply changed keys and their rows, within a transaction.
+
+    Args:
+        session: At the target.
+        target: The table.
+        rows: As `changes.copy_changed` yields them.
+        replace: Delete and insert in place of updating. Rows that exchange a unique value cannot be updated one by one.
+    """
+    session.copy_in(target.copy_batch(with_gone=True), rows)
+    with session.users_path():
+        deleted = session.change(target.delete_gone())
+        if replace:
+            session.change(target.delete_gone(others=True))
+        return Applied(session.change(target.insert() if replace else target.upsert()), deleted)
+
+
+def apply_all(session: Session, target: Target, rows: Iterable[bytes], *, replace: bool) -> Applied:
+    """Make the target equal to all rows of the source, within a transaction; rows that are equal are left alone.
+
+    Args:
+        session: At the target.
+        target: The table.
+        rows: As `changes.copy_all` yields them.
+        replace: Delete and insert in place of updating, as in `apply_changed`.
+    """
+    if not has_rows(session, target):
+        with session.users_path():
+            return Applied(session.copy_in(target.copy_rows(), rows))
+    session.copy_in(target.copy_batch(with_gone=False), rows)
+    session.run(f"ANALYZE {_BATCH}")
+    with session.users_path():
+        deleted = session.change(target.delete_missing())
+        if replace:
+            session.change(target.delete_gone(others=True))
+        return Applied(session.change(target.insert() if replace else target.upsert()), deleted)
+
+
+def is_exchange(error: DatabaseError) -> bool:
+    """Return whether a unique constraint other than the key's failed, perhaps only because of the order of updates."""
+    return isinstance(error, ConstraintViolated) and error.sqlstate == "23505"
+
+
+def forget(session: Session, reader: str) -> None:
+    """Forget a reader's position, if this database has it."""
+    with suppress(DatabaseError):
+        session.change(f"DELETE FROM {_POSITIONS.quoted(session)} WHERE reader = %s", reader)

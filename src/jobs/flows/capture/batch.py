@@ -1,0 +1,126 @@
+"""One batch: from the state of the snapshot before to that of a new one, in one transaction of the target."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from jobs.dbaccess.capture import changes, install, position, target
+from jobs.dbaccess.capture.changes import Look
+from jobs.dbaccess.capture.position import Definition, Position
+from jobs.dbaccess.capture.target import SETTINGS, Applied
+from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.flows.capture.connections import Connections
+from jobs.flows.capture.job import Stop
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch did.
+
+    Attributes:
+        position: After it.
+        applied: What it changed in the target.
+        compared: Why it compared the whole table; empty if it did not.
+        delay: Seconds since the oldest change in it was made, when it began.
+    """
+
+    position: Position
+    applied: Applied
+    compared: str = ""
+    delay: float = 0.0
+
+
+def carry(use: Connections, stop: Stop) -> Batch | None:
+    """Carry over what is new. Return None if nothing is.
+
+    Raises:
+        Stopped: The run is to stop. Nothing was carried over.
+        UsageError: The capture was dropped, or the reader forgotten; or the target has rows of others.
+        DatabaseError: A statement failed; nothing was carried over, unless the connection broke.
+    """
+    try:
+        return _carry_armed(use, stop, replace_rows=False)
+    except DatabaseError as error:
+        if not target.is_exchange(error) or use.at_source.closed or use.at_target.closed:
+            raise
+        logger.info("Rows seem to have exchanged a unique value: deleting and inserting them instead of updating.")
+        return _carry_armed(use, stop, replace_rows=True)
+
+
+def _carry_armed(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
+    """Carry over what is new, after triggers were created that a new partition lacks, or that somebody has dropped."""
+    while True:
+        try:
+            return _carry(use, stop, replace_rows=replace_rows)
+        except _Unarmed:
+            logger.warning("%s lacks triggers of the capture: creating them.", use.source.capture.table)
+        install.ensure(use.at_source, use.source.capture)
+
+
+class _Unarmed(Exception):
+    """Changes of the table, or of a partition, are not recorded."""
+
+
+def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
+    with changes.snapshot(use.at_source, use.source.capture):
+        look = changes.look(use.at_source, use.source.capture, use.reader, use.seen)
+        if not look.armed:
+            raise _Unarmed
+        to, reason = _decide(use, look)
+        if not (reason or look.operations):
+            return None
+        if reason:
+            logger.info("Comparing all rows of %s: %s.", use.source.capture.table, reason)
+        with use.at_target.transaction(**SETTINGS):
+            applied = _apply(use, stop, look, compare=bool(reason), replace_rows=replace_rows)
+            target.store(use.at_target, use.target, use.origin, use.position, to)
+    return Batch(to, applied, reason, look.delay)
+
+
+def _decide(use: Connections, look: Look) -> tuple[Position, str]:
+    """Return the position after this batch, and why it has to compare the whole table, if it has to.
+
+    Raises:
+        UsageError: The source does not know the reader any more.
+    """
+    capture = use.source.capture
+    if look.registered is None:
+        raise UsageError(
+            f"The reader {use.reader} of {capture.table} was forgotten while it ran, or the capture was dropped.",
+            "Start it again: it then compares the whole table.",
+        )
+    definition = Definition(
+        channel=capture.channel,
+        columns=use.source.columns,
+        filter=use.source.condition,
+        keys=tuple(key.name for key in capture.keys),
+        relations=look.relations,
+    ).to_json()
+    reason = position.reason_to_compare(
+        use.position,
+        reader=use.reader,
+        history=look.history,
+        definition=definition,
+        registered=look.registered,
+    )
+    number = 1 + max(look.registered, 0 if use.position is None else use.position.number)
+    to = Position(use.reader, number, look.snapshot, look.history, definition)
+    return to, reason or position.marks(look.operations)
+
+
+def _apply(use: Connections, stop: Stop, look: Look, *, compare: bool, replace_rows: bool) -> Applied:
+    seen = use.seen
+    if seen is None or compare:
+        if use.position is None and target.has_rows(use.at_target, use.target):
+            raise UsageError(
+                f"{use.target.name} has rows, and no capture has written them: they would be deleted.",
+                "Empty it, or name a table that does not exist.",
+            )
+        return target.apply_all(
+            use.at_target, use.target, stop.during(changes.copy_all(use.at_source, use.source)), replace=replace_rows
+        )
+    rows = changes.copy_changed(use.at_source, use.source, seen, look.keys)
+    return target.apply_changed(use.at_target, use.target, stop.during(rows), replace=replace_rows)

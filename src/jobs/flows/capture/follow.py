@@ -1,0 +1,240 @@
+"""Carries over one batch after another, until nothing is new, the time is over, or the run is asked to stop.
+
+A notification only ends a wait early. Whether something is new, the table of changes says, and it is asked twice a
+second in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from jobs.dbaccess import locks
+from jobs.dbaccess.capture import changes, readers
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import DatabaseError
+from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.capture import batch
+from jobs.flows.capture.batch import Batch
+from jobs.flows.capture.connections import Connections, connect
+from jobs.flows.capture.job import CaptureJob, Stop, Stopped
+from jobs.flows.capture.report import CaptureReport
+
+LINGER = 0.05
+"""Seconds between batches. What comes meanwhile is one batch, and writers need not notify."""
+
+POLL = 0.5
+"""Seconds after which a waiting reader looks by itself."""
+
+HEARTBEAT = 10.0
+"""Seconds between stored positions, prunings, and looks at the triggers of a table in which nothing changes."""
+
+LOGGED = 60.0
+"""Seconds between lines in the log."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before connecting again. They double, and are randomly shortened."""
+
+MOST_FAILURES = 5
+"""How often in a row a run that is to end by itself may fail. One that runs until it is stopped tries for ever."""
+
+logger = logging.getLogger(__name__)
+
+
+def capture_changes(
+    table: str,
+    into: str,
+    *,
+    settings: Settings,
+    into_settings: Settings | None = None,
+    channel: str = "",
+    columns: Sequence[str] = (),
+    filter: str = "",  # noqa: A002 - the flag's name
+    seconds: float | None = 0,
+    stop: Stop | None = None,
+) -> CaptureReport:
+    """Keep a table equal to another one, from its first copy on.
+
+    Args:
+        table: `[schema.]table`, with a primary key.
+        into: The copy, which is created if it does not exist.
+        settings: Where the table is.
+        into_settings: Where the copy is; None for the same database.
+        channel: The name of the capture; empty for the default.
+        columns: Those to carry over; empty for all. The key's are carried in any case.
+        filter: A boolean expression; rows for which it is not true are not in the copy.
+        seconds: How long to run: 0 to carry over what is there now, None until `stop` is requested.
+        stop: Ends the run from another thread or a signal handler.
+
+    Raises:
+        UsageError: The job cannot be done as it is stated.
+        DatabaseError: A server refuses something, or cannot be reached for too long.
+    """
+    job = CaptureJob(
+        settings=settings,
+        table=TableName.parse(table),
+        into=TableName.parse(into),
+        into_settings=into_settings,
+        channel=channel,
+        columns=tuple(columns),
+        filter=filter,
+        seconds=seconds,
+    )
+    return run(job, stop or Stop())
+
+
+def run(job: CaptureJob, stop: Stop) -> CaptureReport:
+    """Keep the target equal to the source.
+
+    Args:
+        job: What to do, and for how long.
+        stop: Is asked between batches, and while rows are copied.
+
+    Raises:
+        UsageError: The job cannot be done as it is stated.
+        DatabaseError: A server refuses something, or cannot be reached for too long.
+    """
+    return _Follower(job, stop).run()
+
+
+class _Follower:
+    """A run: its connections come and go, what it has done adds up."""
+
+    def __init__(self, job: CaptureJob, stop: Stop) -> None:
+        self._job = job
+        self._stop = stop
+        self._start = time.monotonic()
+        self._report = CaptureReport(str(job.table), str(job.into), job.channel)
+        self._failures = 0
+        self._unstored = 0
+        self._beat = self._logged = self._start
+
+    def run(self) -> CaptureReport:
+        while not self._stop.wanted:
+            try:
+                with ExitStack() as stack:
+                    self._follow(connect(self._job, stack))
+                break
+            except Stopped:
+                break
+            except DatabaseError as error:
+                self._pause(error)
+        seconds = round(time.monotonic() - self._start, 3)
+        return replace(self._report, stopped=self._stop.wanted, seconds=seconds)
+
+    @property
+    def _is_over(self) -> bool:
+        seconds = self._job.seconds
+        return seconds is not None and time.monotonic() - self._start >= seconds
+
+    def _pause(self, error: DatabaseError) -> None:
+        """Wait before connecting again.
+
+        Raises:
+            DatabaseError: The failure is permanent, or one too many.
+        """
+        self._failures += 1
+        ends_by_itself = self._job.seconds is not None
+        if not error.transient or (ends_by_itself and (self._failures >= MOST_FAILURES or self._is_over)):
+            raise error
+        longest = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE)
+        pause = longest * random.uniform(0.5, 1)  # noqa: S311 - not for secrets
+        logger.warning("%s Connecting again in %.1f s.", error.message, pause)
+        self._report = replace(self._report, reconnected=self._report.reconnected + 1)
+        self._stop.sleep(pause)
+
+    def _follow(self, use: Connections) -> None:
+        capture = use.source.capture
+        self._report = replace(
+            self._report, table=str(capture.table), target=str(use.target.name), channel=capture.channel,
+            reader=use.reader,
+        )  # fmt: skip
+        self._beat = time.monotonic()
+        while True:
+            done = batch.carry(use, self._stop)
+            if done is not None:
+                use = use.moved(done.position)
+                self._count(use, done)
+            self._failures = 0
+            if self._stop.wanted or self._is_over:
+                break
+            self._keep_house(use)
+            if done is not None:
+                self._stop.sleep(LINGER)
+            self._wait(use)
+        self._store(use)
+
+    def _count(self, use: Connections, done: Batch) -> None:
+        if done.compared:  # its snapshot was open for long
+            logger.info(
+                "Compared all rows of %s: %s written, %s deleted.",
+                use.source.capture.table,
+                f"{done.applied.written:,}",
+                f"{done.applied.deleted:,}",
+            )
+        self._unstored += done.applied.written + done.applied.deleted
+        report = self._report
+        self._report = replace(
+            report,
+            batches=report.batches + 1,
+            compared=report.compared + bool(done.compared),
+            rows_written=report.rows_written + done.applied.written,
+            rows_deleted=report.rows_deleted + done.applied.deleted,
+            position=done.position.snapshot,
+        )
+
+    def _keep_house(self, use: Connections) -> None:
+        """Store the position at the source and prune changes, now and then."""
+        now = time.monotonic()
+        if now - self._beat >= HEARTBEAT:
+            self._beat = now
+            self._store(use)
+        if now - self._logged >= LOGGED:
+            self._logged = now
+            report = self._report
+            logger.info(
+                "%s: %s batches, %s rows written, %s deleted so far; at the source's snapshot %s.",
+                report.target,
+                f"{report.batches:,}",
+                f"{report.rows_written:,}",
+                f"{report.rows_deleted:,}",
+                report.position,
+            )
+
+    def _store(self, use: Connections) -> None:
+        position = use.position
+        if position is None:
+            return
+        capture = use.source.capture
+        readers.store(use.at_source, capture, position, self._unstored)
+        self._unstored = 0
+        readers.prune(use.at_source, capture)
+
+    def _wait(self, use: Connections) -> None:
+        """Wait until there are changes, the run is to end, or a heartbeat is due.
+
+        While the reader holds the lock, a writer that commits notifies. A writer that found the lock free holds a share
+        of it until it ends: then the lock cannot be taken, and the reader looks by itself.
+        """
+        seen = use.seen
+        if seen is None:
+            return
+        lock = locks.capture_asleep(use.source.capture.sleeping)
+        session = use.at_source
+        session.run(f"LISTEN {quote_name(use.source.capture.channel)}")
+        asleep = False
+        try:
+            while not (self._stop.wanted or self._is_over or time.monotonic() - self._beat >= HEARTBEAT):
+                asleep = asleep or locks.take(session, lock)
+                if changes.are_waiting(session, use.source.capture, seen):
+                    return
+                session.wait(POLL if asleep else POLL / 5)
+        finally:
+            if not session.closed:
+                if asleep:
+                    locks.release(session, lock)
+                session.run("UNLISTEN *")

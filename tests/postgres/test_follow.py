@@ -1,0 +1,211 @@
+"""The copy of a captured table is equal to it after every run, whatever was written, and by whom, in which order."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from captures import COPY, captured, job_of, rows
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.flows.capture.follow import run
+from jobs.flows.capture.job import Stop
+
+T = (
+    "CREATE TABLE t (id int PRIMARY KEY, a text, b numeric); "
+    "INSERT INTO t SELECT g, 'a' || g, g FROM generate_series(1, 50) g"
+)
+
+
+def test_each_kind_of_change_is_carried_over(database: Settings, session: Session) -> None:
+    session.run(T)
+    first = captured(database)
+    assert (first.rows_written, first.compared) == (50, 1)
+    for change in (
+        "INSERT INTO t VALUES (100, E'tab\\t, back\\\\slash', NULL)",
+        "UPDATE t SET b = -b WHERE id < 5",
+        "UPDATE t SET id = id + 1000 WHERE id = 7",
+        "DELETE FROM t WHERE id = 8",
+        "INSERT INTO t VALUES (9, 'other', 0), (200, 'new', 0) ON CONFLICT (id) DO UPDATE SET a = excluded.a",
+        "WITH gone AS (DELETE FROM t WHERE id = 10 RETURNING *) INSERT INTO t SELECT id + 500, a, b FROM gone",
+        "UPDATE t SET id = CASE id WHEN 20 THEN 21000 ELSE 20 END WHERE id IN (20, 21)",
+        "TRUNCATE t; INSERT INTO t VALUES (1, 'after', 1)",
+    ):
+        session.run(change)
+        report = captured(database)
+        assert rows(session) == rows(session, COPY), change
+        assert report.compared == change.startswith("TRUNCATE")
+    assert captured(database).batches == 0
+
+
+def test_rows_enter_and_leave_the_filter(database: Settings, session: Session) -> None:
+    session.run(T)
+    for change in ("", "UPDATE t SET b = b + 20", "UPDATE t SET b = NULL WHERE id < 40", "DELETE FROM t WHERE id > 45"):
+        session.run(change or "SELECT 1")
+        captured(database, filter="b > 30 -- only these", columns=("b",))
+        assert session.run(f'SELECT id, b FROM "{COPY}" ORDER BY 1') == session.run(
+            "SELECT id, b FROM t WHERE b > 30 ORDER BY 1"
+        )
+
+
+def test_a_transaction_that_commits_late_is_not_missed(database: Settings, session: Session) -> None:
+    session.run(T)
+    captured(database)
+    with connect(database, "late") as late:
+        late.run("BEGIN; INSERT INTO t VALUES (101, 'late', 1); SAVEPOINT s; INSERT INTO t VALUES (102, 'sub', 1)")
+        session.run("INSERT INTO t VALUES (103, 'early', 1)")
+        assert captured(database).rows_written == 1
+        late.run("COMMIT")
+    assert captured(database).rows_written == 2
+    assert rows(session) == rows(session, COPY)
+
+
+def test_a_writer_that_is_open_while_the_triggers_are_made_is_waited_for(database: Settings, session: Session) -> None:
+    session.run(T)
+    with connect(database, "writer") as writer:
+        writer.run("BEGIN; INSERT INTO t VALUES (101, 'before the triggers', 1)")
+        first = threading.Thread(target=captured, args=(database,))
+        first.start()
+        _until(lambda: session.run("SELECT 1 FROM pg_locks WHERE NOT granted") != [])
+        writer.run("COMMIT")
+        first.join()
+    assert rows(session) == rows(session, COPY)
+
+
+def test_partitions_are_captured_however_they_are_written(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (id int, day date, a text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)")
+    session.run("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')")
+    session.run(
+        "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (id)"
+    )
+    session.run("CREATE TABLE t2a PARTITION OF t2 DEFAULT")
+    session.run("CREATE TABLE t3 (a text, day date NOT NULL, id int NOT NULL)")
+    captured(database)
+    for change in (
+        "INSERT INTO t SELECT g, '2026-01-01'::date + g, g FROM generate_series(1, 50) g",
+        "INSERT INTO t1 VALUES (101, '2026-01-05', 'into the partition')",
+        "UPDATE t2 SET a = 'by the middle' WHERE id = 40",
+        "UPDATE t SET day = '2026-02-03' WHERE id = 1",
+        "TRUNCATE t2",
+        "INSERT INTO t3 VALUES ('x', '2026-03-01', 1)",
+        "ALTER TABLE t ATTACH PARTITION t3 FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')",
+        "INSERT INTO t3 VALUES ('y', '2026-03-02', 2)",
+        "ALTER TABLE t DETACH PARTITION t1",
+    ):
+        session.run(change)
+        captured(database)
+        assert rows(session) == rows(session, COPY), change
+
+
+def test_a_table_that_took_the_name_is_compared(database: Settings, session: Session) -> None:
+    session.run(T)
+    captured(database)
+    session.run("CREATE TABLE other (LIKE t INCLUDING ALL); INSERT INTO other VALUES (7, 'other', 7)")
+    session.run("BEGIN; ALTER TABLE t RENAME TO old; ALTER TABLE other RENAME TO t; COMMIT")
+    captured(database)
+    assert rows(session) == rows(session, COPY)
+
+
+def test_many_keys_of_one_statement_are_carried_over(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (a text, b int, PRIMARY KEY (a, b))")
+    captured(database)
+    session.run("INSERT INTO t SELECT g::text, g FROM generate_series(1, 25000) g")
+    session.run("UPDATE t SET b = b + 1 WHERE b % 2 = 0")
+    assert captured(database).rows_written == 25000
+    assert rows(session) == rows(session, COPY)
+
+
+def test_rows_may_exchange_a_unique_value(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, place int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    session.run("INSERT INTO t VALUES (1, 1), (2, 2)")
+    captured(database)
+    session.run(f'ALTER TABLE "{COPY}" ADD UNIQUE (place)')
+    session.run("UPDATE t SET place = 3 - place")
+    captured(database)
+    assert rows(session) == rows(session, COPY)
+
+
+def test_the_copy_is_equal_after_sessions_wrote_at_the_same_time(database: Settings, session: Session) -> None:
+    """They commit out of order, roll back, truncate, change keys, and add partitions; the reader runs meanwhile."""
+    session.run("CREATE TABLE t (id int PRIMARY KEY, a text, n int) PARTITION BY RANGE (id)")
+    session.run("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (500)")
+    session.run("CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (500) TO (1000)")
+    captured(database, filter="n IS DISTINCT FROM 3")
+    stop = Stop()
+    reports = []
+    reader = threading.Thread(
+        target=lambda: reports.append(run(job_of(database, filter="n IS DISTINCT FROM 3", seconds=None), stop))
+    )
+    reader.start()
+    writers = [threading.Thread(target=_write, args=(database, seed)) for seed in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    expected = rows(session, condition="n IS DISTINCT FROM 3")
+    _until(lambda: rows(session, COPY) == expected)
+    stop.request()
+    reader.join()
+    assert reports[0].batches > 3
+    assert expected
+
+
+def _write(database: Settings, seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - not for secrets
+    with connect(database, "writer") as session:
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            with suppress(DatabaseError, _RolledBack), session.transaction():  # deadlocks are part of it
+                for _ in range(dice.randint(1, 4)):
+                    session.run(_change(dice))
+                    time.sleep(dice.choice([0, 0, 0.02]))
+                if dice.randint(1, 4) == 1:
+                    raise _RolledBack
+
+
+class _RolledBack(Exception):
+    """The writer gives up its transaction."""
+
+
+def _change(dice: random.Random) -> str:
+    table = dice.choice(["t", "t", "t1"])
+    key, other, n = dice.randint(0, 499), dice.randint(0, 999), dice.randint(1, 5)
+    return dice.choice(
+        [
+            f"INSERT INTO {table} VALUES ({key}, 'i', {n}) ON CONFLICT (id) DO UPDATE SET n = excluded.n, a = 'u'",
+            f"UPDATE {table} SET n = {n} WHERE id BETWEEN {key} AND {key + 20}",
+            f"UPDATE t SET id = {other} WHERE id = {key}",
+            f"DELETE FROM {table} WHERE id BETWEEN {key} AND {key + 5}",
+            f"INSERT INTO t SELECT g, 'many', {n} FROM generate_series({key}, {key + 60}) g ON CONFLICT DO NOTHING",
+            f"SAVEPOINT s; DELETE FROM {table} WHERE id = {key}; ROLLBACK TO s",
+            "TRUNCATE t2" if n == 1 else "SELECT 1",
+        ]
+    )
+
+
+def test_a_table_is_refused_whose_rows_cannot_be_told_apart(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (id int)")
+    with pytest.raises(UsageError, match="no primary key"):
+        captured(database)
+
+
+def test_rows_of_others_are_not_deleted(database: Settings, session: Session) -> None:
+    session.run(T)
+    session.run("CREATE TABLE other (LIKE t INCLUDING ALL); INSERT INTO other VALUES (1000, 'precious', 1)")
+    with pytest.raises(UsageError, match="no capture has written them"):
+        captured(database, into="other")
+    assert len(rows(session, "other")) == 1
+
+
+def _until(done: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)

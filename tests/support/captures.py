@@ -1,0 +1,28 @@
+"""What tests of captures share: a job between two tables, and the comparison of both."""
+
+from __future__ import annotations
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+from jobs.flows.capture.follow import run
+from jobs.flows.capture.job import CaptureJob, Stop
+from jobs.flows.capture.report import CaptureReport
+
+COPY = "copy of t"
+
+
+def captured(database: Settings, table: str = "t", into: str = COPY, **values: object) -> CaptureReport:
+    """Carry over once what is new."""
+    return run(job_of(database, table, into, **values), Stop())
+
+
+def job_of(database: Settings, table: str = "t", into: str = COPY, **values: object) -> CaptureJob:
+    """Return a job that runs once, unless its seconds say otherwise."""
+    return CaptureJob(database, TableName.parse(table), TableName.parse(into), **values)  # type: ignore[arg-type]
+
+
+def rows(session: Session, table: str = "t", condition: str = "true") -> list[list[object]]:
+    """Return the rows of a table as texts, sorted."""
+    quoted = TableName.parse(table).quoted
+    return session.run(f"SELECT x::text FROM {quoted} AS x WHERE {condition} ORDER BY 1")
