@@ -86,7 +86,7 @@ test-emr7: ## run the tests as EMR 7 would: Python 3.9, PySpark 3.5
 		"$(EMR7_PYTHON)" scripts/setup.py --venv .venv-emr7 && .venv-emr7/bin/pytest $(PARALLEL); fi
 
 package: setup ## pack dist/pyspark_venv.tar.gz for EMR Serverless
-	scripts/package_venv.sh
+	$(BIN)/pgjobs package
 
 audit: package .venv-audit/complete ## pack, write the SBOM of the archive, look up known vulnerabilities
 	$(BIN)/python -m pgjobs.checks.audit dist/pyspark_venv.tar.gz

@@ -1,19 +1,35 @@
-"""The terminal: the job's output, messages, and questions."""
+"""The terminal: answers, the job's output, messages, and questions."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TextIO
 
 
 @dataclass(frozen=True)
 class Console:
-    """Three streams. stdout carries only the job's stdout, so that it can be piped. Everything else goes to stderr."""
+    """Three streams. stdout carries only what was asked for, so that it can be piped. Everything else goes to stderr.
+
+    Attributes:
+        as_json: Whether answers are JSON. stdout then has one document, and the job's own output goes to stderr.
+    """
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
     answers: TextIO = field(default_factory=lambda: sys.stdin)
+    as_json: bool = False
+
+    def answer(self, text: str, value: Mapping[str, object]) -> None:
+        """Print the answer of a command: its text for a person, or its value as JSON."""
+        self.print(json.dumps(value, indent=2) if self.as_json else text)
+
+    def answer_json(self, value: Mapping[str, object]) -> None:
+        """Print a value as JSON, if that was asked for. For a person, messages have said it."""
+        if self.as_json:
+            self.answer("", value)
 
     def print(self, text: str) -> None:
         """Print the requested output."""
@@ -27,7 +43,7 @@ class Console:
 
     def show(self, stream: str, text: str) -> None:
         """Print a piece of the job's own output."""
-        target = self.out if stream == "stdout" else self.err
+        target = self.out if stream == "stdout" and not self.as_json else self.err
         target.write(text)
         target.flush()
 

@@ -1,6 +1,7 @@
 """The errors of `pgjobs`, and the exit statuses of its commands.
 
 DeployError             the request is wrong or cannot be met; nothing was submitted
++-- BadArchive          an archive does not pass its checks
 +-- AwsError            AWS refused the call, or does not answer
     +-- PassingError    a temporary failure: throttling, no network, a fault of AWS; the same call may succeed later
 """
@@ -27,6 +28,12 @@ class DeployError(Exception):
     """An error that the user can correct. The message says how."""
 
     status = WRONG_USAGE
+
+
+class BadArchive(DeployError):
+    """An archive does not pass its checks."""
+
+    status = FAILED
 
 
 class AwsError(DeployError):

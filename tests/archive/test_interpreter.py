@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 from standin import VERSION, stand_in, this_machine
 
+from pgjobs.__main__ import command
 from pgjobs.archive.build import build
 from pgjobs.archive.elf import library_faults
 from pgjobs.archive.inspection import carried_version, inspect_archive
 from pgjobs.archive.manifest import NAME
 from pgjobs.archive.tarball import unpack
 from pgjobs.archive.target import target_for
-from pgjobs.cli.archive import main
 from pgjobs.errors import DeployError
 
 
@@ -84,7 +84,7 @@ def test_a_library_that_the_target_lacks_is_found() -> None:
 
 
 def test_the_version_to_carry_is_stated_as_a_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["build", "--self-contained", "--python", "/usr/bin/python3.12"]) == 1
+    assert command(["package", "--self-contained", "--python", "/usr/bin/python3.12"]) == 2
     assert "give 3.12, for example" in capsys.readouterr().err
     assert target_for("emr-7.13.0", "arm64", carried=True).interpreter == "bin/python3.9"
 

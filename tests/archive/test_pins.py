@@ -66,7 +66,7 @@ def test_what_is_pinned_is_packed_until_another_set_is_asked_for(tmp_path: Path)
 
 def test_another_file_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
     asked = tmp_path / "with-3.11.lock"
-    asked.write_text(f"#    scripts/package_venv.sh --with jmespath\njmespath==1.0.1 --hash=sha256:{'0' * 64}\n")
+    asked.write_text(f"#    pgjobs package --with jmespath\njmespath==1.0.1 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(DeployError, match=r"(?s)remove the lock file.*[Hh]ash"):
         build(DEFAULT, tmp_path / "dist", Extras(["jmespath"], locks=tmp_path))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pgjobs.__main__ import command
 from pgjobs.archive.build import LOCK, OURS, ROOT, build
 from pgjobs.archive.manifest import beside
 from pgjobs.archive.provenance import dependencies
@@ -19,7 +20,6 @@ from pgjobs.archive.tarball import pack, unpack
 from pgjobs.archive.target import target_for
 from pgjobs.archive.wheels import hashes
 from pgjobs.checks.verification import compare
-from pgjobs.cli.archive import main
 
 Described = dict[str, Any]
 SITE = "lib/python3.11/site-packages"
@@ -85,13 +85,13 @@ def test_the_same_inputs_give_the_same_manifest(made: Path, tmp_path: Path) -> N
 
 def test_what_comes_from_where_it_says_passes(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert faults(archive) == []
-    assert main(["verify", str(archive)]) == 0
+    assert command(["verify", str(archive)]) == 0
     assert "sources" in capsys.readouterr().out
 
 
 def test_an_archive_without_a_manifest_is_told(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     beside(archive).unlink()
-    assert main(["verify", str(archive)]) == 0
+    assert command(["verify", str(archive)]) == 0
     assert "the origin of the archive was not checked" in capsys.readouterr().out
 
 
@@ -121,7 +121,7 @@ def test_a_manifest_that_says_otherwise_is_refused(
 
 def test_verify_fails_by_what_is_refused(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rewrite(archive, change_wheel)
-    assert main(["verify", str(archive)]) == 1
+    assert command(["verify", str(archive)]) == 1
     assert "has another hash than the lock files pin" in capsys.readouterr().err
 
 

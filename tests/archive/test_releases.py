@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pgjobs.__main__ import command
 from pgjobs.archive.releases import RELEASES, find_release
-from pgjobs.cli.archive import main
 
 
 def test_unknown_releases_are_refused_with_those_that_are_known(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["build", "--release", "emr-1.0.0"]) == 1
+    assert command(["package", "--release", "emr-1.0.0"]) == 2
     assert "Known: emr-spark-8.1.0, emr-spark-8.0.0, emr-7.14.0" in capsys.readouterr().err
 
 

@@ -76,4 +76,4 @@ def test_an_archive_whose_manifest_is_another_ones_is_refused(
     archive.write_bytes(made.read_bytes() + b" ")
     shutil.copy2(beside(made), beside(archive))
     assert main([str(archive)]) == 1
-    assert "run make package" in capsys.readouterr().err
+    assert "run pgjobs package" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_an_archive_for_the_application_fits(made: BuiltFor, changes: dict[str, 
         (
             MADE,
             {"releaseLabel": "emr-7.9.0"},
-            "x86_64, and the application is emr-7.9.0, x86_64: pack it by scripts/package_venv.sh --release emr-7.9.0",
+            "x86_64, and the application is emr-7.9.0, x86_64: pack it by pgjobs package --release emr-7.9.0",
         ),
         (MADE, {"architecture": "ARM64"}, "--release emr-spark-8.1.0 --arch arm64."),
         (MADE, {"releaseLabel": "emr-9.0.0"}, "--release with the same Spark and Python --arch x86_64."),
@@ -74,9 +74,9 @@ def test_an_archive_for_another_application_is_told_with_what_to_do(
 def test_a_manifest_tells_what_an_archive_was_made_for() -> None:
     assert read_built_for(json.dumps(MANIFEST).encode()) == MADE
     assert read_built_for(json.dumps({**MANIFEST, "carried_interpreter": {}}).encode()).carried
-    with pytest.raises(DeployError, match=r"manifest is missing.*run make package.*--any-application"):
+    with pytest.raises(DeployError, match=r"manifest is missing.*run pgjobs package.*--any-application"):
         read_built_for(None)
-    with pytest.raises(DeployError, match=r"manifest does not say.*run make package"):
+    with pytest.raises(DeployError, match=r"manifest does not say.*run pgjobs package"):
         read_built_for(b'{"sha256": "x"}')
 
 

@@ -49,7 +49,7 @@ def test_without_boto3_it_says_how_to_get_it(
     assert main(["--secret-id", "x", "--aws-region", REGION, "--show-connection"], {}) == 1
     assert capsys.readouterr().err == (
         "error: boto3 is not installed here. EMR's images have it. Elsewhere: pip install boto3, or pack it: "
-        "scripts/package_venv.sh --with boto3.\n"
+        "pgjobs package --with boto3.\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -190,7 +191,7 @@ def test_who_may_start_runs_but_not_look_at_them_is_told_the_id(submission: list
         (["--logs", "bucket"], "'bucket' is no S3 URI"),
         (["--tag", "a!=b"], "the key of --tag a! must look like"),
         (["--conf", "spark.archives=x"], "--conf spark.archives is set by the archive"),
-        (["--archive", "none.tar.gz"], "There is no archive none.tar.gz: run make package."),
+        (["--archive", "none.tar.gz"], "There is no archive none.tar.gz: run pgjobs package."),
     ],
 )
 def test_what_cannot_be_right_is_told_before_any_call(submission: list[str], flags: list[str], told: str) -> None:
@@ -313,3 +314,28 @@ def test_no_credentials_are_told_without_waiting(submission: list[str], monkeypa
     monkeypatch.setenv("AWS_CONFIG_FILE", "none")
     status, _, told = command([*submission, "--application-id", APPLICATION, "--region", REGION, *JOB])
     assert (status, told.splitlines()[-1][:35]) == (WRONG_USAGE, "error: Unable to locate credentials")
+
+
+def test_answers_are_json_documents(submission: list[str], application: str) -> None:
+    of_it = ["--application-id", application, "--json"]
+    started = json.loads(command([*submission, *of_it, *JOB])[1])
+    run_id = started["run_id"]
+    assert (started["application_id"], started["state"]) == (application, "SUCCESS")
+    assert [one["run_id"] for one in json.loads(command(["list", *of_it])[1])["runs"]] == [run_id]
+    shown = json.loads(command(["status", run_id, *of_it])[1])
+    assert (shown["ended"], shown["attempts"], shown["created"][:4]) == (True, [], started["created"][:4])
+    assert json.loads(command(["cancel", run_id, *of_it])[1])["state"] == "SUCCESS"
+
+
+def test_the_job_of_a_submission_that_waits_leaves_stdout_to_the_answer(submission: list[str], s3: Client) -> None:
+    client, stubber = emr()
+    stubber.add_response("start_job_run", answer())
+    for _ in range(3):
+        stubber.add_response("get_job_run", job_run("SUCCESS"))
+    put_log(s3, "SPARK_DRIVER/stdout", "loaded 3 rows\n")
+    terminal, out, err = console()
+    words = [*submission, "--application-id", APPLICATION, "--any-application", "--wait", "--json", *JOB]
+    terminal = replace(terminal, as_json=True)
+    assert run(parse(words, {}), lambda: Clients(client, s3), terminal) == OK
+    assert json.loads(out.getvalue())["state"] == "SUCCESS"
+    assert "loaded 3 rows" in err.getvalue()

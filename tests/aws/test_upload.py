@@ -37,7 +37,7 @@ def test_another_script_is_another_key(tmp_path: Path) -> None:
 
 
 def test_what_is_no_archive_or_another_ones_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="run make package"):
+    with pytest.raises(DeployError, match="run pgjobs package"):
         read_payload(tmp_path / "none.tar.gz", "load_table", "s3://code-bucket")
     (tmp_path / "junk.tar.gz").write_bytes(b"junk")
     with pytest.raises(DeployError, match="is no archive"):

@@ -11,8 +11,7 @@ from cfnlint.decode import decode
 
 from jobs.extract_table import parse as extract_table
 from jobs.load_table import parse as load_table
-from pgjobs.cli.archive import main as archive
-from pgjobs.cli.commands import COMMANDS as DEPLOY_COMMANDS
+from pgjobs.cli.command_flags import ADDING
 from pgjobs.cli.options import parse
 from pgjobs.submit.request import PYTHON_CONF
 
@@ -48,17 +47,16 @@ def helped(run: Callable[[list[str]], object], capsys: pytest.CaptureFixture[str
 def test_flags_of_the_archive_are_flags(capsys: pytest.CaptureFixture[str]) -> None:
     named = set(FLAG.findall(section("The archive")))
     assert {"--with", "--self-contained", "--python", "--interpreter"} <= named
-    assert named <= helped(archive, capsys, "build", "verify")
+    assert named <= helped(lambda words: parse(words, {}), capsys, "package", "verify")
 
 
 def test_all_flags_are_somebodys(capsys: pytest.CaptureFixture[str]) -> None:
-    packing = helped(archive, capsys, "build", "verify")
-    deploying = helped(lambda words: parse(words, {}), capsys, *DEPLOY_COMMANDS)
+    deploying = helped(lambda words: parse(words, {}), capsys, *ADDING)
     loading = helped(lambda _: load_table(["--help"]), capsys, "")
     extracting = helped(lambda _: extract_table(["--help"]), capsys, "")
     named = set(FLAG.findall(TEXT))
     assert {"--wait", "--dry-run", "--again", "--retries", "--secret-id", "--iam-auth", "--ssm-parameter"} <= named
-    assert named <= packing | deploying | loading | extracting | OF_THE_AWS_CLI
+    assert named <= deploying | loading | extracting | OF_THE_AWS_CLI
 
 
 def test_the_keys_are_those_of_the_request() -> None:

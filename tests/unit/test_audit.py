@@ -49,5 +49,5 @@ def test_what_is_audited_is_exactly_what_was_packed() -> None:
     listed = [{"name": "x.whl", "uri": "pkg:pypi/python-dateutil@2.9.0", "digest": {"sha256": "a" * 64}}]
     manifest = {"provenance": {"predicate": {"buildDefinition": {"resolvedDependencies": listed}}}}
     assert requirements([package], manifest) == f"python-dateutil==2.9.0 --hash=sha256:{'a' * 64}\n"
-    with pytest.raises(DeployError, match=r"does not name the wheel of Python_Dateutil: run make package"):
+    with pytest.raises(DeployError, match=r"does not name the wheel of Python_Dateutil: run pgjobs package"):
         requirements([package], {})

@@ -53,4 +53,4 @@ def test_an_engine_that_does_not_answer_is_told(tmp_path: Path, capsys: pytest.C
 
 def test_without_an_archive_the_way_to_one_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none.tar.gz")]) == WRONG_USAGE
-    assert "run make package" in capsys.readouterr().err
+    assert "run pgjobs package" in capsys.readouterr().err

@@ -41,7 +41,7 @@ class AwsRequest:
 
 NO_BOTO3 = (
     "boto3 is not installed here.",
-    "EMR's images have it. Elsewhere: pip install boto3, or pack it: scripts/package_venv.sh --with boto3.",
+    "EMR's images have it. Elsewhere: pip install boto3, or pack it: pgjobs package --with boto3.",
 )
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})

@@ -21,7 +21,7 @@ from pgjobs.archive.manifest import NAME
 from pgjobs.archive.tarball import pack
 from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.uv import run_uv
-from pgjobs.errors import DeployError
+from pgjobs.errors import BadArchive, DeployError
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCK = ROOT / "requirements" / "runtime.lock"
@@ -162,9 +162,9 @@ def complain(findings: Sequence[Finding]) -> None:
     """Refuse an archive with faults.
 
     Raises:
-        DeployError: Lists the faults.
+        BadArchive: Lists the faults.
     """
     if findings:
         shown = [f"  {finding}" for finding in findings[:MOST_SHOWN]]
         more = [f"  and {len(findings) - MOST_SHOWN} more"] if len(findings) > MOST_SHOWN else []
-        raise DeployError("\n".join(["The archive does not pass:", *shown, *more]))
+        raise BadArchive("\n".join(["The archive does not pass:", *shown, *more]))

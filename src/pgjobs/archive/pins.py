@@ -92,7 +92,7 @@ def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, sc
 def _command(extras: Sequence[str]) -> str:
     """Return the command in the lock's header. With another command, it is another lock."""
     words = sorted({Path(extra).name if extra.endswith(".whl") else extra for extra in extras})
-    return " ".join(["scripts/package_venv.sh", *(f"--with {shlex.quote(word)}" for word in words)])
+    return " ".join(["pgjobs package", *(f"--with {shlex.quote(word)}" for word in words)])
 
 
 def _package(wheel: Path) -> str:

@@ -9,18 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from pgjobs.errors import DeployError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pgjobs.toml import read_toml
 
 _WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Variables that git sets for hooks. They would direct git to another repository or index."""
@@ -142,7 +137,7 @@ def _files_below(folder: Path) -> list[Path]:
 def _declared(root: Path, present: set[str]) -> list[str]:
     """Return the files that pyproject.toml declares as parts of a package."""
     file = root / "pyproject.toml"
-    table = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    table = read_toml(file.read_text(encoding="utf-8")) if file.is_file() else {}
     data = table.get("tool", {}).get("setuptools", {}).get("package-data", {})
     patterns = ["*.py", *(pattern for patterns in data.values() for pattern in patterns)]
     return [name for name in present if any(fnmatch(Path(name).name, pattern) for pattern in patterns)]

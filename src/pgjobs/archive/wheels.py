@@ -10,7 +10,6 @@ https://packaging.python.org/en/latest/specifications/pylock-toml/
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -19,11 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.uv import run_uv
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pgjobs.toml import read_toml
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def suitable(requirements: Sequence[Path], target: BuildTarget, scratch: Path) -
         ],
         "The wheels of the packages cannot be determined",
     )
-    return read(tomllib.loads(lock.read_text(encoding="utf-8")))
+    return read(read_toml(lock.read_text(encoding="utf-8")))
 
 
 def read(lock: Mapping[str, object]) -> list[Wheel]:

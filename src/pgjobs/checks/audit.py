@@ -92,7 +92,7 @@ def requirements(packages: Sequence[sbom.Package], described: Mapping[str, objec
     for package in packages:
         digest = digests.get(package.url)
         if not isinstance(digest, dict):
-            raise DeployError(f"The manifest does not name the wheel of {package.name}: run make package again.")
+            raise DeployError(f"The manifest does not name the wheel of {package.name}: run pgjobs package again.")
         lines.append(f"{normalized(package.name)}=={package.version} --hash=sha256:{digest['sha256']}\n")
     return "".join(lines)
 
@@ -123,7 +123,7 @@ def packed(archive: Path) -> tuple[Mapping[str, object], list[sbom.Package]]:
     beside = manifest.beside(archive)
     described = read(beside.read_bytes()) if beside.is_file() else None
     if described is None or described.get("sha256") != hashlib.sha256(archive.read_bytes()).hexdigest():
-        raise DeployError(f"There is no manifest {beside} of this archive: run make package.")
+        raise DeployError(f"There is no manifest {beside} of this archive: run pgjobs package.")
     with tempfile.TemporaryDirectory(prefix="pgjobs-sbom-") as scratch:
         site = unpack_packages(archive, Path(scratch))
         return described, [sbom.package(one) for one in manifest.distributions(site)]

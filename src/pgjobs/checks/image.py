@@ -60,7 +60,7 @@ def verdict(status: int, image: str, interpreter: str) -> tuple[int, str]:
     if status in (_CANNOT_EXECUTE, _NOT_FOUND):
         return FAILED, (
             f"{image} cannot run {interpreter}. Name an existing one with --python, or include one: "
-            "scripts/package_venv.sh --self-contained"
+            "pgjobs package --self-contained"
         )
     return FAILED, f"The archive does not run in {image}."
 
@@ -72,7 +72,7 @@ def check(archive: Path, architecture: str, image: str, docker: str) -> tuple[in
         DeployError: There is no such archive.
     """
     if not archive.is_file():
-        raise DeployError(f"There is no archive {archive}: run make package.")
+        raise DeployError(f"There is no archive {archive}: run pgjobs package.")
     if shutil.which(docker) is None:
         return NOT_CHECKED, f"Not checked: there is no {docker} here."
     if _fails([docker, "version"]):

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from pgjobs.errors import DeployError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pgjobs.toml import read_toml
 
 # Flag without its dashes -> the type of its value in the file. Tables are for repeated flags: tag = { team = "data" }.
 KEYS: Mapping[str, type] = {
@@ -62,8 +57,8 @@ def from_file(pyproject: str) -> dict[str, Any]:
         DeployError: The text is not TOML, a key is unknown, or a value has the wrong type.
     """
     try:
-        table = tomllib.loads(pyproject).get("tool", {}).get("pgjobs", {}).get("deploy", {})
-    except tomllib.TOMLDecodeError as error:
+        table = read_toml(pyproject).get("tool", {}).get("pgjobs", {}).get("deploy", {})
+    except ValueError as error:
         raise DeployError(f"pyproject.toml cannot be read: {error}.") from None
     if not isinstance(table, dict):
         raise DeployError("[tool.pgjobs.deploy] in pyproject.toml must be a table.")

@@ -42,11 +42,11 @@ CAUSES = (
     Cause(
         r'Cannot run program "\./environment/bin/python".*(error=2\b|No such file)',
         "The archive's interpreter is not on this release's image: pack the archive for the application's release "
-        "(make package, --release ...), or include one (--self-contained).",
+        "(pgjobs package --release ...), or include one (--self-contained).",
     ),
     Cause(
         r'Cannot run program "\./environment/bin/python".*(error=13\b|Permission denied)',
-        "The archive's interpreter is not executable: pack it with `make package`; other tools lose the exec bit.",
+        "The archive's interpreter is not executable: pack it with `pgjobs package`; other tools lose the exec bit.",
     ),
     Cause(
         r"Python in worker has different version|PYTHON_VERSION_MISMATCH",
@@ -55,7 +55,7 @@ CAUSES = (
     Cause(
         r"No module named '?(jobs|pg8000|scramp|asn1crypto)\b",
         "The archive is for another Python than the image's: pack it for the application's release, and check it "
-        "with `python -m pgjobs.cli.archive verify FILE --release ...`.",
+        "with `pgjobs verify FILE --release ...`.",
     ),
     Cause(
         r"No module named (?!'?(jobs|pg8000|scramp|asn1crypto)\b)",

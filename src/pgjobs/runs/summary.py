@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 
 from pgjobs.runs.hints import hints
@@ -78,6 +79,11 @@ def status(run: Run, attempts: Sequence[Run]) -> str:
     if run.ended:
         parts.append(costs(run))
     return "\n\n".join(parts)
+
+
+def value(run: Run) -> dict[str, object]:
+    """Return a run as plain data, for JSON. The time is in ISO 8601."""
+    return {**asdict(run), "created": run.created.isoformat() if run.created else None, "ended": run.ended}
 
 
 def listing(runs: Sequence[Run]) -> str:

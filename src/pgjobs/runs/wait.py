@@ -11,7 +11,7 @@ from pgjobs.runs.log_rotation import STREAMS
 from pgjobs.runs.logs import DriverLogs, with_log_uri
 from pgjobs.runs.poll import MOST_SETTLING, Clock, Follower, WaitedEnough
 from pgjobs.runs.run import Run, cancel, get_run
-from pgjobs.runs.summary import command, ending
+from pgjobs.runs.summary import command, ending, value
 
 DEFAULT_CLOCK = Clock()
 
@@ -59,6 +59,7 @@ def _wait(clients: Clients, run: Run, options: WaitOptions, console: Console, cl
             ended = follower.until_ended(deadline)
         except WaitedEnough:
             console.tell(f"Waited for {options.minutes} min; the run is still active. {_what_next(run)}")
+            console.answer_json(value(get_run(clients, run.application_id, run.run_id)))
             return STILL_GOING
         except KeyboardInterrupt:
             if cancelled:
@@ -71,6 +72,7 @@ def _wait(clients: Clients, run: Run, options: WaitOptions, console: Console, cl
             cancelled = True
         else:
             console.tell(ending(ended, logs.last.of("stdout"), logs.last.of("stderr")))
+            console.answer_json(value(ended))
             return ended.status
 
 

@@ -46,7 +46,7 @@ def read_built_for(manifest: bytes | None) -> BuiltFor:
     except (ValueError, KeyError, TypeError):
         what = "does not say" if manifest else "is missing, so it is not known"
         raise DeployError(
-            f"The archive's manifest {what} for which release it was made: run make package. {_WAY_OUT}"
+            f"The archive's manifest {what} for which release it was made: run pgjobs package. {_WAY_OUT}"
         ) from None
 
 
@@ -80,7 +80,7 @@ def misfits(built_for: BuiltFor, application: Mapping[str, Any]) -> Iterator[str
         flags = f"--release {release}" if release in RELEASES else "--release with the same Spark and Python"
         yield (
             f"The archive is for {built_for.release}, {built_for.architecture}, and the application is {release}, "
-            f"{architecture}: pack it by scripts/package_venv.sh {flags} --arch {architecture}."
+            f"{architecture}: pack it by pgjobs package {flags} --arch {architecture}."
         )
     elif not built_for.carried and not _has_own_image(application) and release in RELEASES:
         pythons = RELEASES[release].pythons

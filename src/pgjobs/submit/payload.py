@@ -67,7 +67,7 @@ def read_payload(archive: Path, entry: str, code: str) -> Payload:
     if re.search(r"[\s#,]", code):
         raise DeployError("--code must not contain blanks, commas or #, which have a meaning in spark.archives.")
     if not archive.is_file():
-        raise DeployError(f"There is no archive {archive}: run make package.")
+        raise DeployError(f"There is no archive {archive}: run pgjobs package.")
     if archive.stat().st_size > MOST_BYTES:
         raise DeployError(f"{archive} is larger than 5 GB, the limit of S3 for one upload.")
     content = archive.read_bytes()
@@ -93,7 +93,7 @@ def read_script(archive: Path, entry: str) -> bytes:
             member = opened.extractfile(check_entry(entry, opened.getnames()))
             return member.read() if member else b""
     except (tarfile.TarError, EOFError) as error:
-        raise DeployError(f"{archive} is no archive ({error}): run make package.") from None
+        raise DeployError(f"{archive} is no archive ({error}): run pgjobs package.") from None
 
 
 def read_manifest(archive: Path, digest: str) -> bytes | None:
@@ -111,5 +111,5 @@ def read_manifest(archive: Path, digest: str) -> bytes | None:
     except (ValueError, KeyError, TypeError):
         described = ""
     if described != digest:
-        raise DeployError(f"{path} is the manifest of another archive than {archive}: run make package again.")
+        raise DeployError(f"{path} is the manifest of another archive than {archive}: run pgjobs package again.")
     return content

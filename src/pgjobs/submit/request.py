@@ -35,7 +35,7 @@ MOST_RETRIES = 9
 """EMR makes at most 10 attempts, including the first one."""
 MOST_BATCH_MINUTES = 10_080
 """7 days. 0, for never, is only for streaming: "no longer supported for BATCH mode job runs" (the API's model)."""
-MODES = ("batch", "streaming")
+
 _DEFAULT_MINUTES = {"batch": 720, "streaming": 0}
 
 

@@ -1,0 +1,71 @@
+"""The commands load, extract, query, compare: a job in this process, with this machine's Spark."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from pgjobs.cli.commands import JOBS, Connect
+from pgjobs.console import Console
+from pgjobs.errors import DeployError
+
+WITHOUT_SPARK = ("query",)
+"""Commands that start no Spark."""
+
+
+def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Check the job's arguments, and whether Spark can start, and run the job. Returns its exit status.
+
+    Raises:
+        DeployError: This machine has no Java.
+        SystemExit: The arguments are wrong, or ask for help.
+    """
+    del connect
+    module = import_module(f"jobs.{JOBS[options.command]}")
+    with _renamed(f"{JOBS[options.command]}.py", f"pgjobs {options.command}", console):
+        parsed = module.parse(options.arguments)
+    if options.command not in WITHOUT_SPARK and not parsed.show_connection:
+        import_module("pyspark")  # its absence has a message of its own
+        refuse_without_java(os.environ, shutil.which)
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # by default, workers run the first python3 of PATH
+    main: Callable[[Sequence[str], Mapping[str, str]], int] = module.main
+    return main(options.arguments, os.environ)
+
+
+@contextmanager
+def _renamed(script: str, command: str, console: Console) -> Iterator[None]:
+    """Print help and errors for this command instead of the script of spark-submit; an error without the usage."""
+    out, err = StringIO(), StringIO()
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            yield
+    finally:
+        console.out.write(out.getvalue().replace(f"spark-submit {script}", command).replace(script, command))
+        error = err.getvalue().partition(f"{script}: error: ")[2]
+        if error:
+            console.tell(f"error: {error}{command} --help shows what there is")
+
+
+def refuse_without_java(environ: Mapping[str, str], which: Callable[[str], Any]) -> None:
+    """Refuse to start Spark where it would not find Java. Its own message names neither.
+
+    Raises:
+        DeployError: There is no Java in JAVA_HOME or on PATH.
+    """
+    home = environ.get("JAVA_HOME", "")
+    if home and not Path(home, "bin").is_dir():
+        raise DeployError(f"JAVA_HOME is {home}, where there is no Java: set it to a Java 17, or unset it.")
+    if not home and which("java") is None:
+        raise DeployError(
+            "Spark needs Java 17, and there is none in JAVA_HOME or on PATH. "
+            "On Debian and Ubuntu: apt install openjdk-17-jre-headless. On macOS: brew install openjdk@17. "
+            "On Windows: winget install EclipseAdoptium.Temurin.17.JRE"
+        )

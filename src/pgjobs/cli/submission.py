@@ -1,0 +1,57 @@
+"""The commands that run a job from the archive: submit, and run-local."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from pgjobs.cli.commands import Connect
+from pgjobs.cli.following import wait_options
+from pgjobs.console import Console
+from pgjobs.errors import OK
+from pgjobs.local.run_local import run_local
+from pgjobs.runs.summary import value
+from pgjobs.runs.wait import wait
+from pgjobs.submit.application import refuse_misfit
+from pgjobs.submit.arguments import check_arguments
+from pgjobs.submit.start import describe, prepare, start
+
+
+def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Upload, start the run, and with --wait follow it."""
+    request, payload = prepare(options)
+    shown = check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
+    if shown:  # the job printed its help, so no run is started
+        console.print(shown.rstrip())
+        return OK
+    if options.dry_run:
+        console.print(json.dumps(request, indent=2))
+        return OK
+    clients = connect()
+    if not options.any_application:
+        refuse_misfit(clients.runs, options.application_id, payload.manifest.content if payload.manifest else None)
+    started = start(clients, request, payload, console)
+    console.tell(describe(started))
+    if not options.wait:
+        console.answer(started.run.run_id, {**value(started.run), "earlier": started.earlier})
+        return started.run.status if started.earlier and started.run.ended else OK
+    return wait(clients, started.run, wait_options(options), console)
+
+
+def run_here(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Execute the request on this machine."""
+    del connect
+    request, payload = prepare(options)
+    check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
+    if options.dry_run:
+        console.print(json.dumps(request, indent=2))
+        return OK
+    with tempfile.TemporaryDirectory(prefix="pgjobs-run-local-") as folder:
+        script, work = Path(folder, f"{options.entry}.py"), Path(folder, "work")
+        script.write_bytes(payload.script.content)
+        work.mkdir()
+        files = {payload.archive.uri: options.archive.resolve(), payload.script.uri: script}
+        return run_local(request, files, work, Path.cwd(), os.environ)

@@ -1,0 +1,63 @@
+"""Jobs on this machine: what is told before Spark starts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from emr_runs import console
+
+from pgjobs.__main__ import main
+from pgjobs.cli.jobs_here import refuse_without_java
+from pgjobs.errors import OK, WRONG_USAGE, DeployError
+
+
+def test_help_and_examples_are_those_of_the_command() -> None:
+    terminal, out, _ = console()
+    with pytest.raises(SystemExit) as ended:
+        main(["load", "--help"], {}, terminal)
+    assert ended.value.code == OK
+    assert out.getvalue().startswith("usage: pgjobs load [-h] ")
+    assert "    pgjobs load --source s3://" in out.getvalue()
+    assert "load_table" not in out.getvalue()
+
+
+def test_wrong_flags_are_told_in_two_lines() -> None:
+    terminal, _, err = console()
+    with pytest.raises(SystemExit) as ended:
+        main(["query", "--sql", "SELECT 1"], {}, terminal)
+    assert ended.value.code == WRONG_USAGE
+    assert err.getvalue().startswith("error: the following arguments are required: --load-id")
+    assert err.getvalue().endswith("\npgjobs query --help shows what there is\n")
+
+
+def test_without_java_the_way_to_it_is_told_before_spark_starts() -> None:
+    with pytest.raises(DeployError, match=r"Spark needs Java 17.*apt install openjdk-17"):
+        refuse_without_java({}, lambda _: None)
+    refuse_without_java({}, lambda _: "/usr/bin/java")
+
+
+def test_a_java_home_without_java_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=f"JAVA_HOME is {tmp_path / 'none'}, where there is no Java"):
+        refuse_without_java({"JAVA_HOME": str(tmp_path / "none")}, lambda _: "/usr/bin/java")
+    (tmp_path / "bin").mkdir()
+    refuse_without_java({"JAVA_HOME": str(tmp_path)}, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [(["package"], "elftools", "deploy"), (["load", "--table", "t", "--source", "x"], "pyspark", "spark")],
+)
+def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
+    words: list[str], package: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.startswith(("pgjobs.cli.packing", "pgjobs.archive", package))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    terminal, _, err = console()
+    assert main(words, {}, terminal) == WRONG_USAGE
+    assert err.getvalue() == (
+        f"error: pgjobs {words[0]} needs {package}, which is not installed: pip install 'pgjobs[{extra}]'\n"
+    )
