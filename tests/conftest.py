@@ -48,6 +48,10 @@ SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "2
 # A shell starts a background job deaf to Ctrl-C, and its children inherit that. Tests of Ctrl-C want both to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A run starts Python a thousand times. Each would compile our modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Settings]:

@@ -96,5 +96,5 @@ def _no_conf() -> Path:
 
 
 def _with_support(source: Mapping[str, str]) -> str:
-    """Where Spark's Python finds spark_daemon."""
+    """Where Spark's Python finds spark_daemon and sitecustomize."""
     return os.pathsep.join(filter(None, [str(SUPPORT), source.get("PYTHONPATH", "")]))
