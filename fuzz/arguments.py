@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from pg8000.dbapi import convert_paramstyle
@@ -16,6 +17,7 @@ from jobs.dbaccess.extract import partitioning
 from jobs.dbaccess.extract.partitioning import Leaf
 from jobs.dbaccess.load import ledger
 from jobs.dbaccess.load.modes import MODES, Move, parse_order
+from jobs.dbaccess.load.upsert import Upsert
 from jobs.dbaccess.query.script import split
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows import file_options
@@ -70,7 +72,10 @@ def statements(value: tuple[str, list[str], list[str], str]) -> None:
 def _statements(move: Move, target: TableName) -> list[str]:
     """Return the statements of a load, with every name in quotes replaced by the same one."""
     staged = TableName("staged")
-    made = (move.insert(target, staged), move.replaced(target, staged), move.missing_keys(staged, move.keys))
+    made = [move.insert(target, staged), move.replaced(target, staged)]
+    if move.keys:
+        upsert = Upsert(replace(move, mode="upsert"), target, staged, dict.fromkeys(move.keys, "="))
+        made += [upsert.insert("true"), upsert.insert_changed("true"), upsert.matching(), upsert.sample(1.0)]
     return [_IDENTIFIER.sub('"n"', statement) for statement in made]
 
 

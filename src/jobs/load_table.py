@@ -11,7 +11,7 @@ from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, 
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.load import scripts
-from jobs.dbaccess.load.modes import MODES, parse_order
+from jobs.dbaccess.load.modes import MODES, SKIPPING, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.query import read_sql
@@ -103,6 +103,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--dedupe-order", metavar="ORDER", help="keep the first of the rows with the same keys: 'updated_at desc'"
     )
     target.add_argument(
+        "--skip-unchanged",
+        choices=SKIPPING,
+        default="auto",
+        help="whether an upsert leaves alone the table's rows that are equal already; auto decides by a sample",
+    )
+    target.add_argument(
         "--create",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -169,6 +175,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         wait_for_load=options.wait_for_load,
         verify=options.verify,
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
+        skip_unchanged=options.skip_unchanged,
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))

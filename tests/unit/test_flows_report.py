@@ -31,6 +31,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "rows_staged",
         "rows_inserted",
         "rows_updated",
+        "rows_unchanged",
         "rows_ignored",
         "bytes_copied",
         "parts",

@@ -38,6 +38,8 @@ def test_what_is_no_order_is_refused(text: str) -> None:
         (Move("append", (), ("a",)), "takes no keys"),
         (Move("overwrite", (), ("a",)), "takes no keys"),
         (Move("upsert", ()), "needs keys"),
+        (Move("upsert", ("a", "b"), ("a",), skip_unchanged="maybe"), "not one of auto, yes, no"),
+        (Move("append", (), skip_unchanged="yes"), "skips no unchanged rows"),
         (Move("ignore", (), (), (OrderBy("a"),)), "--dedupe-order needs keys"),
     ],
 )

@@ -20,6 +20,7 @@ class LoadReport:
         attempts_discarded: Attempts at a part whose rows were discarded, because the attempt failed or another one was
             accepted.
         records_malformed: Records that Spark could not read completely, and that --option mode allowed.
+        rows_unchanged: Staged rows of an upsert that were equal to the table's, so that nothing was written.
         rows_ignored: Staged rows that the mode, or a trigger of the table, left out.
         verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
         seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
@@ -33,6 +34,7 @@ class LoadReport:
     rows_staged: int = 0
     rows_inserted: int = 0
     rows_updated: int = 0
+    rows_unchanged: int = 0
     rows_ignored: int = 0
     bytes_copied: int = 0
     parts: int = 0
@@ -54,7 +56,12 @@ class LoadReport:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
         phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
-        other_counts = {"updated": self.rows_updated, "ignored": self.rows_ignored, "malformed": self.records_malformed}
+        other_counts = {
+            "updated": self.rows_updated,
+            "unchanged": self.rows_unchanged,
+            "ignored": self.rows_ignored,
+            "malformed": self.records_malformed,
+        }
         other_words = "".join(f", {word} {count:,}" for word, count in other_counts.items() if count)
         size = f"{megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}"
         return (

@@ -35,7 +35,7 @@ _READ = (
     *("table", "query", "columns", "filter", "splitBy", "textColumns", "unboundedNumeric", "requirePrimaryKey"),
     *("parallelism", "snapshot", "snapshotIdle", "maxRowsPerBatch", "ordinalColumn"),
 )
-_WRITE = ("table", "mode", "keys", "dedupeOrder", "create", "loadId", "streamId")
+_WRITE = ("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId")
 _PUSH_FILTERS = "pushfilters"
 """A former option. Spark does not apply a filter as its interface promises: tests/guarantees/test_spark_pushdown.py."""
 
@@ -225,6 +225,6 @@ class Options:
                 "Give mode only with .mode('append'): append, upsert or ignore.",
             )
         order = parse_order(self.text("dedupeOrder")) if self.text("dedupeOrder") else ()
-        move = Move(mode, (), self.names("keys"), order)
+        move = Move(mode, (), self.names("keys"), order, self.text("skipUnchanged") or "auto")
         move.check_arguments()
         return move

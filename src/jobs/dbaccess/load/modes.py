@@ -1,14 +1,14 @@
 """The modes of a load as SQL: how staged rows become rows of the target. Values in, statements out.
 
-append      INSERT: a row that the table rejects fails the load overwrite   DELETE, then INSERT: readers see the old
-rows until the commit upsert      INSERT .. ON CONFLICT (keys) DO UPDATE ignore      INSERT .. ON CONFLICT [(keys)] DO
-NOTHING
+- append: INSERT. A row that the table rejects fails the load.
+- overwrite: DELETE, then INSERT. Readers see the old rows until the commit.
+- upsert: INSERT .. ON CONFLICT (keys) DO UPDATE. It may leave out rows that are equal to the table's.
+- ignore: INSERT .. ON CONFLICT [(keys)] DO NOTHING.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
@@ -16,6 +16,9 @@ from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 MODES = ("append", "overwrite", "upsert", "ignore")
 KEYED = ("upsert", "ignore")
+
+SKIPPING = ("auto", "yes", "no")
+"""Whether an upsert leaves out rows that are equal to the table's. "auto" decides by a sample."""
 
 _ORDER = re.compile(
     r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<name>[^\s",]+))'
@@ -67,12 +70,14 @@ class Move:
         columns: The columns of the target that the data has.
         keys: The columns that identify a row; for upsert and, optionally, for ignore.
         order: Of staged rows with the same keys, only the first in this order is moved. Without it, they are an error.
+        skip_unchanged: One of SKIPPING; for upsert.
     """
 
     mode: str
     columns: tuple[str, ...]
     keys: tuple[str, ...] = ()
     order: tuple[OrderBy, ...] = ()
+    skip_unchanged: str = "auto"
 
     @property
     def may_leave_out(self) -> bool:
@@ -95,6 +100,10 @@ class Move:
             raise UsageError("The mode 'upsert' needs keys.", "Give --keys, the columns that identify a row.")
         if self.order and not self.keys:
             raise UsageError("--dedupe-order needs keys.", "Give --keys, the columns that identify a row.")
+        if self.skip_unchanged not in SKIPPING:
+            raise UsageError(f"{self.skip_unchanged!r} is not one of {', '.join(SKIPPING)}.")
+        if self.skip_unchanged == "yes" and self.mode != "upsert":
+            raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
 
     def check_columns(self) -> None:
         """Check that the data has the columns that the keys and the order name.
@@ -111,9 +120,14 @@ class Move:
                     f"It has {', '.join(self.columns)}.",
                 )
 
-    def source(self, staged: TableName) -> str:
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The columns that are no keys: those that an upsert updates."""
+        return tuple(name for name in self.columns if name not in self.keys)
+
+    def source(self, staged: TableName, *system_columns: str) -> str:
         """Return a query for the rows to move: all staged rows, or one for each key."""
-        columns = quote_names(self.columns)
+        columns = ", ".join([quote_names(self.columns), *system_columns])
         if not self.order:
             return f"SELECT {columns} FROM {staged.quoted}"
         keys = quote_names(self.keys)
@@ -122,8 +136,12 @@ class Move:
 
     def insert(self, target: TableName, staged: TableName) -> str:
         """Return the statement that moves rows, in every mode. Overwrite deletes rows before."""
+        return self.insert_from(target, self.source(staged))
+
+    def insert_from(self, target: TableName, source: str) -> str:
+        """Return the statement that moves the rows of a query."""
         # The alias is for a table named `excluded`: in ON CONFLICT, that is the row that was not inserted.
-        into = f"INSERT INTO {target.quoted} AS target ({quote_names(self.columns)}) {self.source(staged)}"
+        into = f"INSERT INTO {target.quoted} AS target ({quote_names(self.columns)}) {source}"
         if self.mode == "ignore":
             return f"{into} ON CONFLICT {f'({quote_names(self.keys)})' if self.keys else ''} DO NOTHING"
         if self.mode == "upsert":
@@ -131,26 +149,8 @@ class Move:
         return into
 
     def _update(self) -> str:
-        others = [quote_name(name) for name in self.columns if name not in self.keys]
+        others = [quote_name(name) for name in self.values]
         return "UPDATE SET " + ", ".join(f"{name} = EXCLUDED.{name}" for name in others) if others else "NOTHING"
-
-    def counted(self, target: TableName, staged: TableName) -> str:
-        """Return the upsert, whose result is how many rows it inserted and how many it updated.
-
-        A row that was inserted has no xmax. (A partitioned table does not return xmax: `matching` counts there.)
-        """
-        return (
-            f"WITH moved AS ({self.insert(target, staged)} RETURNING xmax OPERATOR(pg_catalog.=) 0 AS is_new) "
-            "SELECT pg_catalog.count(*) FILTER (WHERE is_new), pg_catalog.count(*) FILTER (WHERE NOT is_new) FROM moved"
-        )
-
-    def matching(self, target: TableName, staged: TableName, equalities: Mapping[str, str]) -> str:
-        """Return a query for how many rows of the target have a staged key. Keys are compared by these operators."""
-        same_keys = " AND ".join(f"t.{quote_name(key)} {equalities[key]} s.{quote_name(key)}" for key in self.keys)
-        return (
-            f"SELECT count(*) FROM {target.quoted} AS t WHERE EXISTS "
-            f"(SELECT FROM {staged.quoted} AS s WHERE {same_keys})"
-        )
 
     def replaced(self, target: TableName, staged: TableName) -> str:
         """Return overwrite as one statement: foreign keys that reference the table are checked at its end.
@@ -160,17 +160,4 @@ class Move:
         return (
             f"WITH gone AS (DELETE FROM {target.quoted} RETURNING 1) {self.insert(target, staged)} "
             "WHERE (SELECT pg_catalog.count(*) FROM gone) OPERATOR(pg_catalog.>=) 0"
-        )
-
-    def repeated_keys(self, staged: TableName) -> str:
-        """Return a query for how many keys are staged more than once, and how many rows have them."""
-        return (
-            f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} "
-            f"GROUP BY {quote_names(self.keys)} HAVING count(*) > 1) AS repeated"
-        )
-
-    def missing_keys(self, staged: TableName, keys: Iterable[str]) -> str:
-        """Return a query for how many staged rows have NULL in one of these keys."""
-        return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(
-            f"{quote_name(key)} IS NULL" for key in keys
         )

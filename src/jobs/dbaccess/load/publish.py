@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
-from jobs.dbaccess.load import ledger, overwrite, receipts, scripts, staging, verify
+from jobs.dbaccess.load import ledger, overwrite, receipts, scripts, staging, upsert, verify
 from jobs.dbaccess.load.modes import KEYED, Move
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.scripts import Ran, Scripts
 from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.load.upsert import Written
 from jobs.dbaccess.load.verify import Moved, Verification, Verified
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
@@ -49,13 +50,14 @@ class Published:
     staged: Tally
     inserted: int
     updated: int = 0
+    unchanged: int = 0
     verified: Verified | None = None
     ran: Ran = field(default_factory=Ran)
 
     @property
     def ignored(self) -> int:
-        """How many staged rows were neither inserted nor changed a row, because the mode or a trigger skipped them."""
-        return self.staged.rows - self.inserted - self.updated
+        """How many staged rows the mode or a trigger left out."""
+        return self.staged.rows - self.inserted - self.updated - self.unchanged
 
 
 class AlreadyRecorded(LoadError):
@@ -89,7 +91,8 @@ def publish(session: Session, plan: PublishPlan) -> Published:
         with session.transaction():
             published = _publish(session, plan)
     except _MayRepeatKeys as failure:
-        _report_repeated_keys(session, plan)
+        if plan.move.keys:
+            upsert.check_no_repeated_keys(session, plan.move, plan.staging.rows)
         raise failure.error from None
     except ConnectionFailed as error:
         if published is not None:
@@ -125,7 +128,8 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
         if missing:
             _create_target(session, plan)
             tables.tell_subscribers(session, plan.target)
-        published = Published(staged, *_move(session, plan))
+        written = _move(session, plan, staged.rows)
+        published = Published(staged, written.inserted, written.updated, written.unchanged)
         if published.ignored:
             # The mode or a trigger left rows out, or a crash emptied staging.
             receipts.check_all_there(session, plan.staging, staged.rows)
@@ -173,7 +177,7 @@ def _moved(plan: PublishPlan, published: Published, *, missing: bool, renamed: b
         plan.target,
         None if renamed else plan.staging.rows,
         is_whole=missing or move.mode == "overwrite",
-        leaves_out=move.may_leave_out,
+        leaves_out=move.may_leave_out or published.unchanged > 0,
         changed=published.inserted + published.updated,
         blocks_before=blocks if move.mode == "append" else 0,
     )
@@ -218,57 +222,20 @@ def _create_target(session: Session, plan: PublishPlan) -> None:
     session.run(f"CREATE TABLE {plan.target.quoted} (LIKE {plan.staging.rows.quoted}{keys})")
 
 
-def _move(session: Session, plan: PublishPlan) -> tuple[int, int]:
-    """Move the rows. Return how many were inserted, and how many updated."""
+def _move(session: Session, plan: PublishPlan, rows: int) -> Written:
+    """Move the staged rows."""
     target, staged, move = plan.target, plan.staging.rows, plan.move
     try:
         if move.mode == "overwrite":
-            return overwrite.replace_rows(session, move, target, staged), 0
+            return Written(overwrite.replace_rows(session, move, target, staged))
         if move.mode == "upsert":
-            return _upsert(session, plan)
+            return upsert.upsert(session, move, target, staged, rows)
         with session.users_path():
-            return session.change(move.insert(target, staged)), 0
+            return Written(session.change(move.insert(target, staged)))
     except DatabaseError as error:
         if error.sqlstate == _SAME_ROW_TWICE or (plan.is_new and isinstance(error, ConstraintViolated)):
             raise _MayRepeatKeys(error) from None
         raise
-
-
-def _upsert(session: Session, plan: PublishPlan) -> tuple[int, int]:
-    target, staged, move = plan.target, plan.staging.rows, plan.move
-    _check_keys_not_null(session, plan)
-    table = tables.find_table(session, target)
-    if table is not None and table.kind == tables.PARTITIONED:
-        equalities = tables.equalities(session, target, move.keys)
-        [[updated]] = session.run(move.matching(target, staged, equalities))
-        with session.users_path():
-            return session.change(move.insert(target, staged)) - updated, updated
-    with session.users_path():
-        [[inserted, updated]] = session.run(move.counted(target, staged))
-    return inserted, updated
-
-
-def _check_keys_not_null(session: Session, plan: PublishPlan) -> None:
-    """Check that no key is NULL. Such a row matches no other, so each load of the same data would add it again."""
-    nullable = tables.nullable_keys(session, plan.target, plan.move.keys)
-    if nullable:
-        [[missing]] = session.run(plan.move.missing_keys(plan.staging.rows, nullable))
-        if missing:
-            raise LoadError(
-                f"{missing} rows have NULL in a key ({', '.join(nullable)}), which matches no row.",
-                "Leave such rows out with --select.",
-            )
-
-
-def _report_repeated_keys(session: Session, plan: PublishPlan) -> None:
-    """Raise an error that counts the keys that are staged more than once, if there are any."""
-    if plan.move.keys:
-        [[keys, rows]] = session.run(plan.move.repeated_keys(plan.staging.rows))
-        if keys:
-            raise LoadError(
-                f"{keys} keys ({', '.join(plan.move.keys)}) occur more than once in the data, in {rows} rows.",
-                "Give --dedupe-order 'column desc' to keep the first of each.",
-            )
 
 
 def check_target(session: Session, target: TableName, move: Move) -> None:
@@ -277,12 +244,8 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
     Raises:
         LoadError: A unique index on the keys is missing; or overwrite would leave rows, or change other tables' rows.
     """
-    if move.mode in KEYED and move.keys and not tables.has_unique_index(session, target, move.keys):
-        columns = quote_names(move.keys)
-        raise LoadError(
-            f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
-            f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({columns});",
-        )
+    if move.mode in KEYED and move.keys:
+        upsert.check_unique_index(session, move, target)
     if move.mode == "overwrite":
         with session.transaction():
             overwrite.check(session, target)

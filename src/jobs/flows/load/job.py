@@ -47,6 +47,7 @@ class LoadJob:
         wait_for_load: The longest time to wait for another run of the load id, in seconds.
         verify: Whether to compare the table's rows with what Spark encoded, before the commit.
         scripts: SQL of the user's own in the publishing transaction.
+        skip_unchanged: Whether an upsert leaves out rows that are equal to the table's: "auto", "yes" or "no".
     """
 
     table: TableName
@@ -60,6 +61,7 @@ class LoadJob:
     wait_for_load: int = locks.LONGEST_WAIT
     verify: bool = False
     scripts: Scripts = field(default_factory=Scripts)
+    skip_unchanged: str = "auto"
 
     @property
     def connector(self) -> Connector:
@@ -69,7 +71,7 @@ class LoadJob:
     @property
     def move(self) -> Move:
         """How staged rows are moved. The columns are settled when the data is known."""
-        return Move(self.mode, (), self.keys, self.order)
+        return Move(self.mode, (), self.keys, self.order, self.skip_unchanged)
 
 
 def load_dataframe(
@@ -88,6 +90,7 @@ def load_dataframe(
     verify: bool = False,
     before_sql: str | None = None,
     after_sql: str | None = None,
+    skip_unchanged: str = "auto",
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -109,6 +112,8 @@ def load_dataframe(
         verify: Whether to compare the table's rows with what Spark encoded, by sums of hashes, before the commit.
         before_sql: Statements to run in the publishing transaction before the rows are moved.
         after_sql: Likewise, after they were moved, and verified.
+        skip_unchanged: Whether an upsert leaves out rows that are equal to the table's: "yes", "no", or "auto", which
+            decides by a sample.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -126,6 +131,7 @@ def load_dataframe(
         wait_for_load=wait_for_load,
         verify=verify,
         scripts=scripts.parse(before_sql, after_sql),
+        skip_unchanged=skip_unchanged,
     )
     return run(job, lambda: df)
 
@@ -230,6 +236,7 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         rows_staged=staged.rows,
         rows_inserted=published.inserted,
         rows_updated=published.updated,
+        rows_unchanged=published.unchanged,
         rows_ignored=published.ignored,
         bytes_copied=staged.bytes,
         parts=staged.parts,

@@ -1,0 +1,245 @@
+"""Upsert: staged rows are inserted, or update the table's rows with the same keys. Equal rows may be left alone.
+
+A row that an upsert updates is written anew, with its index entries and its WAL, even if no value changes. Rows that
+are equal to the table's can be found by a join instead. It costs time if most rows differ, so a sample of the staged
+rows decides (`SKIPPING` in modes).
+
+Two values are equal if their stored bytes are: 1.0 and 1.00 differ, as do two spellings of one citext.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name, quote_names
+
+SAMPLED_ROWS = 2000
+"""How many staged rows are compared with the table's to decide."""
+
+WORTHWHILE = 0.3
+"""The share of unchanged rows from which the join pays: where no row is unchanged, it takes about 0.3 of the time."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many rows a load inserted and updated, and how many it left alone because they were equal already."""
+
+    inserted: int
+    updated: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True)
+class Upsert:
+    """The statements of one upsert.
+
+    Attributes:
+        staged: The table of the staged rows.
+        equalities: For each key column, the operator by which the target's unique index compares it.
+    """
+
+    move: Move
+    target: TableName
+    staged: TableName
+    equalities: Mapping[str, str]
+
+    def insert(self, result: str) -> str:
+        """Return the statement that writes all rows. It returns its count of rows for which an expression is true."""
+        moved = self.move.insert(self.target, self.staged)
+        return f"WITH moved (is_new) AS ({moved} RETURNING {result}) SELECT {_COUNTS}, 0 FROM moved"
+
+    def insert_changed(self, result: str) -> str:
+        """Return the statement that writes the rows that differ from the table's.
+
+        It compares the rows that would be moved: a row that --dedupe-order leaves out must not take the place of an
+        unchanged one.
+        """
+        chosen = f"({self.move.source(self.staged, 'ctid')}) AS s"
+        changed = (
+            f"SELECT {quote_names(self.move.columns)} FROM {chosen} WHERE NOT EXISTS "
+            "(SELECT FROM unchanged WHERE unchanged.place OPERATOR(pg_catalog.=) s.ctid)"
+        )
+        return (
+            f"WITH unchanged (place) AS MATERIALIZED (SELECT s.ctid FROM {chosen} JOIN {self._target} "
+            f"WHERE {self._same_values}), "
+            f"moved (is_new) AS ({self.move.insert_from(self.target, changed)} RETURNING {result}) "
+            f"SELECT {_COUNTS}, (SELECT pg_catalog.count(*) FROM unchanged) FROM moved"
+        )
+
+    def matching(self) -> str:
+        """Return a query for how many rows of the target have a staged key."""
+        return (
+            f"SELECT count(*) FROM {self.target.quoted} AS t "
+            f"WHERE EXISTS (SELECT FROM {self.staged.quoted} AS s WHERE {self._same_keys})"
+        )
+
+    def sample(self, percent: float) -> str:
+        """Return a query for the size of a sample of the staged rows, and how many of it are unchanged."""
+        return (
+            f"SELECT count(*), count(*) FILTER (WHERE t.{quote_name(self.move.keys[0])} IS NOT NULL "
+            f"AND {self._same_values}) FROM {self.staged.quoted} AS s TABLESAMPLE SYSTEM ({percent}) "
+            f"LEFT JOIN {self._target}"
+        )
+
+    @property
+    def _target(self) -> str:
+        return f"{self.target.quoted} AS t ON {self._same_keys}"
+
+    @property
+    def _same_keys(self) -> str:
+        names = [(quote_name(key), self.equalities[key]) for key in self.move.keys]
+        return " AND ".join(f"t.{name} {equals} s.{name}" for name, equals in names)
+
+    @property
+    def _same_values(self) -> str:
+        return f"pg_catalog.record_image_eq(ROW({self._values('t')}), ROW({self._values('s')}))"
+
+    def _values(self, table: str) -> str:
+        return ", ".join(f"{table}.{quote_name(name)}" for name in self.move.values)
+
+
+_COUNTS = "pg_catalog.count(*) FILTER (WHERE is_new), pg_catalog.count(*) FILTER (WHERE NOT is_new)"
+
+_IS_NEW = "xmax OPERATOR(pg_catalog.=) 0"
+"""A row that was inserted has no xmax."""
+
+_ANY = "false"
+"""A partitioned table does not return xmax: `Upsert.matching` counts there."""
+
+
+def upsert(session: Session, move: Move, target: TableName, staged: TableName, rows: int) -> Written:
+    """Write the staged rows to a table that has a unique index on the keys.
+
+    Args:
+        session: A session in a transaction that excludes other loads of the table.
+        move: The columns, the keys, and whether unchanged rows are skipped.
+        target: The table.
+        staged: The table of the staged rows, which nobody else uses.
+        rows: How many rows are staged.
+
+    Raises:
+        LoadError: A key is NULL, or is staged twice.
+        DatabaseError: The target rejects a row.
+    """
+    check_unique_index(session, move, target)  # it may have been dropped since the load began
+    check_keys_not_null(session, move, target, staged)
+    statements = Upsert(move, target, staged, tables.equalities(session, target, move.keys))
+    skips = _skips_unchanged(session, statements, rows)
+    if skips and not move.order:
+        check_no_repeated_keys(session, move, staged)  # ON CONFLICT no longer finds a key if one of its rows is skipped
+    write = statements.insert_changed if skips else statements.insert
+    table = tables.find_table(session, target)
+    if table is None or table.kind != tables.PARTITIONED:
+        with session.users_path():
+            [[inserted, updated, unchanged]] = session.run(write(_IS_NEW))
+        return Written(inserted, updated, unchanged)
+    [[matched]] = session.run(statements.matching())
+    with session.users_path():
+        [[_, moved, unchanged]] = session.run(write(_ANY))
+    updated = matched - unchanged
+    return Written(moved - updated, updated, unchanged)
+
+
+def _skips_unchanged(session: Session, statements: Upsert, rows: int) -> bool:
+    """Decide whether to leave out the staged rows that are equal to the table's.
+
+    Raises:
+        LoadError: It is demanded, and not possible.
+    """
+    move = statements.move
+    if move.skip_unchanged == "no" or not move.values or not rows:
+        return False
+    if not comparable(session, statements):
+        if move.skip_unchanged == "yes":
+            raise LoadError(
+                f"Unchanged rows of {statements.target} cannot be found: it reads the columns that are loaded, which "
+                "this user may not, or their types changed meanwhile.",
+                "GRANT SELECT on the table, or leave --skip-unchanged out.",
+            )
+        return False
+    if move.skip_unchanged == "yes":
+        return True
+    [[sampled, unchanged]] = session.run(statements.sample(min(100.0, 100.0 * SAMPLED_ROWS / rows)))
+    skips: bool = sampled > 0 and unchanged >= WORTHWHILE * sampled
+    if unchanged:
+        what = "are skipped" if skips else "are written, too: few are expected"
+        logger.info("Of %d sampled rows, %d are in the table already. Unchanged rows %s.", sampled, unchanged, what)
+    return skips
+
+
+def comparable(session: Session, statements: Upsert) -> bool:
+    """Return whether this user may read the target's columns, and the staged ones still have the same types."""
+    [[same]] = session.run(
+        "SELECT count(*) FROM pg_attribute t JOIN pg_attribute s "
+        "ON (s.attname, s.atttypid, s.attcollation) = (t.attname, t.atttypid, t.attcollation) "
+        "WHERE t.attrelid = to_regclass(%s) AND s.attrelid = to_regclass(%s) AND t.attname = ANY (%s::text[]) "
+        "AND has_column_privilege(t.attrelid, t.attnum, 'SELECT')",
+        statements.target.quoted,
+        statements.staged.quoted,
+        list(statements.move.columns),
+    )
+    return bool(same == len(statements.move.columns))
+
+
+def check_unique_index(session: Session, move: Move, target: TableName) -> None:
+    """Check that the table has a unique index on the keys, which ON CONFLICT needs.
+
+    Raises:
+        LoadError: It has none. The message contains the statement that creates one.
+    """
+    if not tables.has_unique_index(session, target, move.keys):
+        raise LoadError(
+            f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
+            f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({quote_names(move.keys)});",
+        )
+
+
+def check_keys_not_null(session: Session, move: Move, target: TableName, staged: TableName) -> None:
+    """Check that no key is NULL. Such a row matches no other, so each load of the same data would add it again.
+
+    Raises:
+        LoadError: Some are. The message contains their number.
+    """
+    nullable = tables.nullable_keys(session, target, move.keys)
+    if nullable:
+        [[missing]] = session.run(_missing_keys(staged, nullable))
+        if missing:
+            raise LoadError(
+                f"{missing} rows have NULL in a key ({', '.join(nullable)}), which matches no row.",
+                "Leave such rows out with --select.",
+            )
+
+
+def _missing_keys(staged: TableName, keys: Iterable[str]) -> str:
+    """Return a query for how many staged rows have NULL in one of these keys."""
+    return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(f"{quote_name(key)} IS NULL" for key in keys)
+
+
+def check_no_repeated_keys(session: Session, move: Move, staged: TableName) -> None:
+    """Check that no key is staged more than once.
+
+    Raises:
+        LoadError: Some are. The message contains their number.
+    """
+    [[keys, rows]] = session.run(_repeated_keys(staged, move.keys))
+    if keys:
+        raise LoadError(
+            f"{keys} keys ({', '.join(move.keys)}) occur more than once in the data, in {rows} rows.",
+            "Give --dedupe-order 'column desc' to keep the first of each.",
+        )
+
+
+def _repeated_keys(staged: TableName, keys: Sequence[str]) -> str:
+    """Return a query for how many keys are staged more than once, and how many rows have them."""
+    return (
+        f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} "
+        f"GROUP BY {quote_names(keys)} HAVING count(*) > 1) AS repeated"
+    )
