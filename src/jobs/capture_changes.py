@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 
 from jobs.cli.flags import add_common_options, add_connection_options, connection_of, names, seconds
 from jobs.cli.run import interrupt, run_job
+from jobs.cli.text_table import text_table
 from jobs.dbaccess.capture.objects import check_channel
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.sql import TableName
+from jobs.flows.capture import manage
 from jobs.flows.capture.follow import run
 from jobs.flows.capture.job import CaptureJob, Stop
+from jobs.flows.capture.manage import CaptureStatus
 from jobs.flows.connection import connection as connection_from
+from jobs.flows.report import megabytes
 
 EXAMPLES = """
 examples:
@@ -56,7 +61,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if not options.show_connection:
+        manages = options.status or options.drop or options.forget_reader
         missing = [flag for flag in ("table", "into") if getattr(options, flag) is None]
+        if manages:
+            missing = [flag for flag in missing if flag == "table"]
         if missing:
             parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
     return options
@@ -97,19 +105,42 @@ def build_parser() -> argparse.ArgumentParser:
     how_long = time.add_mutually_exclusive_group()
     how_long.add_argument("--once", action="store_true", help="carry over what is there now, and end")
     how_long.add_argument("--for", dest="run_for", type=seconds, metavar="SECONDS", help="end after this time")
+    manage_group = parser.add_argument_group("management of a capture, instead of reading it")
+    what = manage_group.add_mutually_exclusive_group()
+    what.add_argument("--status", action="store_true", help="show who reads it, who is running, and what is waiting")
+    what.add_argument(
+        "--drop", action="store_true", help="remove its triggers, function and tables, for all of its readers"
+    )
+    what.add_argument("--forget-reader", metavar="ID", help="keep no more changes for this reader")
+    manage_group.add_argument("--force", action="store_true", help="drop or forget although a reader is running")
     add_connection_options(parser)
     add_common_options(parser)
     return parser
 
 
 def capture(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    """Carry over changes, and print the report."""
+    """Do what the flags say, and print the result."""
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
         return
+    table = TableName.parse(options.table)
+    if options.status:
+        sys.stdout.write(status_text(manage.status(connection.settings, table, options.channel)))
+    elif options.drop:
+        dropped = manage.drop(connection.settings, table, options.channel, force=options.force)
+        sys.stdout.write(f"dropped the capture {dropped.channel} of {dropped.table}\n")
+    elif options.forget_reader:
+        manage.forget(connection.settings, table, options.forget_reader, options.channel, force=options.force)
+        sys.stdout.write(f"forgot the reader {options.forget_reader}\n")
+    else:
+        follow(options, connection.settings, environ)
+
+
+def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Carry over changes, and print the report."""
     job = CaptureJob(
-        settings=connection.settings,
+        settings=settings,
         table=TableName.parse(options.table),
         into=TableName.parse(options.into),
         into_settings=connection_from(database_url=options.into_url, environ=environ) if options.into_url else None,
@@ -122,6 +153,30 @@ def capture(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")
+
+
+def status_text(status: CaptureStatus) -> str:
+    """Return what --status prints."""
+    lines = [f"{status.table} is captured as {status.channel}; recorded changes take {megabytes(status.size)}"]
+    if status.unarmed:
+        lines.append(f"NOT RECORDED, for triggers are missing or disabled: {', '.join(status.unarmed)}")
+    if not status.readers:
+        return "\n".join([*lines, "it has no readers"]) + "\n"
+    columns = ("reader", "writes", "process", "batches", "rows", "waiting", "lag (s)", "stored (s ago)")
+    rows = [
+        (
+            reader.id,
+            reader.label,
+            reader.session or "not running",
+            reader.number,
+            reader.rows,
+            reader.waiting,
+            f"{reader.delay:.1f}",
+            f"{reader.silent:.0f}",
+        )
+        for reader in status.readers
+    ]
+    return "\n".join([*lines, text_table(columns, rows, len(rows))]) + "\n"
 
 
 def stop_by_signals() -> Stop:

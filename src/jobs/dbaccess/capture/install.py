@@ -293,6 +293,22 @@ def _may_alter(session: Session, relation: Relation) -> bool:
     return bool(owns)
 
 
+def exists(session: Session, capture: Capture) -> bool:
+    """Return whether the capture has its tables."""
+    [[found]] = session.run(
+        "SELECT to_regclass(%s) IS NOT NULL AND to_regclass(%s) IS NOT NULL",
+        capture.changes.quoted,
+        capture.readers.quoted,
+    )
+    return bool(found)
+
+
+def size(session: Session, capture: Capture) -> int:
+    """Return the bytes of the table of changes, with its index."""
+    [[size]] = session.run("SELECT pg_total_relation_size(to_regclass(%s))", capture.changes.quoted)
+    return int(size)
+
+
 def drop(session: Session, capture: Capture, sleep: Callable[[float], None] = time.sleep) -> None:
     """Drop all objects of a capture, in one transaction. Writers that have a transaction open are waited for.
 

@@ -71,11 +71,14 @@ def store(session: Session, capture: Capture, position: Position, rows: int) -> 
 
 
 def prune(session: Session, capture: Capture) -> int:
-    """Delete the changes that every reader has, in small transactions. Return how many rows were deleted."""
-    snapshots = session.run(f"SELECT snapshot FROM {capture.readers.quoted}")
-    if not snapshots:
-        return 0
-    horizon = min(Seen.parse(text).xmin for [text] in snapshots)
+    """Delete the changes that every reader has, in small transactions. Return how many rows were deleted.
+
+    A reader that registers meanwhile begins with a copy of the whole table, in a later snapshot.
+    """
+    [[now, snapshots]] = session.run(
+        f"SELECT pg_current_snapshot()::text, ARRAY(SELECT snapshot FROM {capture.readers.quoted})"
+    )
+    horizon = min(Seen.parse(text).xmin for text in (now, *snapshots))
     deleted = 0
     while True:
         rows = session.change(

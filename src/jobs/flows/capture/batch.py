@@ -13,6 +13,9 @@ from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.flows.capture.connections import Connections
 from jobs.flows.capture.job import Stop
 
+MOST_REPAIRS = 5
+"""How often to create missing triggers at a time: partitions may be attached meanwhile."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -52,12 +55,17 @@ def carry(use: Connections, stop: Stop) -> Batch | None:
 
 def _carry_armed(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
     """Carry over what is new, after triggers were created that a new partition lacks, or that somebody has dropped."""
-    while True:
+    capture = use.source.capture
+    for _ in range(MOST_REPAIRS):
         try:
             return _carry(use, stop, replace_rows=replace_rows)
         except _Unarmed:
-            logger.warning("%s lacks triggers of the capture: creating them.", use.source.capture.table)
-        install.ensure(use.at_source, use.source.capture)
+            logger.warning("%s lacks triggers of the capture: creating them.", capture.table)
+        install.ensure(use.at_source, capture)
+    raise UsageError(
+        f"The triggers of {capture.table} remain incomplete or disabled, however often they are created.",
+        "Enable them as the table's owner (--status names the tables), or find out who removes them.",
+    )
 
 
 class _Unarmed(Exception):

@@ -16,7 +16,7 @@ from dataclasses import replace
 from jobs.dbaccess import locks
 from jobs.dbaccess.capture import changes, readers
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import DatabaseError
+from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.capture import batch
 from jobs.flows.capture.batch import Batch
@@ -101,6 +101,16 @@ def run(job: CaptureJob, stop: Stop) -> CaptureReport:
     return _Follower(job, stop).run()
 
 
+_NO_SUCH_TABLE = "42P01"
+
+
+def _dropped(job: CaptureJob, error: DatabaseError) -> UsageError:
+    return UsageError(
+        f"{job.table}, its capture or its copy was dropped while this ran: {error.message}",
+        "Start it again: what is missing of the capture and the copy is then created anew.",
+    )
+
+
 class _Follower:
     """A run: its connections come and go, what it has done adds up."""
 
@@ -122,6 +132,8 @@ class _Follower:
             except Stopped:
                 break
             except DatabaseError as error:
+                if error.sqlstate == _NO_SUCH_TABLE:
+                    raise _dropped(self._job, error) from None
                 self._pause(error)
         seconds = round(time.monotonic() - self._start, 3)
         return replace(self._report, stopped=self._stop.wanted, seconds=seconds)
@@ -153,7 +165,7 @@ class _Follower:
             self._report, table=str(capture.table), target=str(use.target.name), channel=capture.channel,
             reader=use.reader,
         )  # fmt: skip
-        self._beat = time.monotonic()
+        self._beat = -HEARTBEAT
         while True:
             done = batch.carry(use, self._stop)
             if done is not None:

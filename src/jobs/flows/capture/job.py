@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.sql import TableName
+
+CONNECT_DEADLINE = 3.0
+"""Seconds for all attempts to connect, in a run without an end."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,20 @@ class CaptureJob:
     @property
     def source(self) -> Connector:
         """Opens sessions at the source."""
-        return Connector(self.settings, "capture", str(self.table))
+        return Connector(self._patient(self.settings), "capture", str(self.table))
 
     @property
     def target(self) -> Connector:
         """Opens sessions at the target."""
-        return Connector(self.into_settings or self.settings, "capture", f"{self.table} into {self.into}")
+        settings = self._patient(self.into_settings or self.settings)
+        return Connector(settings, "capture", f"{self.table} into {self.into}")
+
+    def _patient(self, settings: Settings) -> Settings:
+        """A run that tries for ever does so between connections, where it can be stopped."""
+        if self.seconds is not None:
+            return settings
+        deadline = min(settings.timeouts.deadline, CONNECT_DEADLINE)
+        return replace(settings, timeouts=replace(settings.timeouts, deadline=deadline))
 
 
 class Stopped(Exception):
