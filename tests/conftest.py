@@ -26,7 +26,7 @@ from jobs.aws import clients
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
@@ -74,7 +74,7 @@ def template(server: Settings) -> Iterator[str]:
     with connect(server, "pgjobs tests") as admin:
         admin.run(f"CREATE DATABASE {quote_name(name)}")
         with connect(replace(server, dbname=name), "pgjobs tests") as session:
-            ledger.ensure(session)
+            LUIGIS.ensure(session)
         yield name
         admin.run(f"DROP DATABASE {quote_name(name)} WITH (FORCE)")
 

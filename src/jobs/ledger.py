@@ -12,14 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from jobs.cli.flags import add_connection_options, at_least_one, connection_of, seconds
+from jobs.cli.flags import add_connection_options, add_marker_table, at_least_one, connection_of, seconds
 from jobs.cli.run import run_job
 from jobs.cli.text_table import text_table
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import ledger
-from jobs.dbaccess.load.ledger import Marker
+from jobs.dbaccess.load.ledger import Ledger, Marker, check_id
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -39,7 +38,7 @@ examples:
 exit status: 0 yes, or done; 3 no such marker, or not in time; 2 wrong usage; 1 anything else
 """
 
-Command = Callable[[Session, argparse.Namespace], int]
+Command = Callable[[Session, Ledger, argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -73,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--json", action="store_true", help="print JSON")
         if name == "wait":
             command.add_argument("--timeout", type=seconds, default=3600.0, metavar="SECONDS", help="default: 3600")
+        add_marker_table(command)
         command.add_argument("--verbose", action="store_true", help="show stack traces of errors")
         add_connection_options(command)
     return parser
@@ -80,16 +80,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def ask(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Do what the command says, and return its exit status."""
+    ledger = Ledger.parse(options.marker_table)
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
         return 0
     with Connector(connection.settings, "ledger", options.command).open() as session:
         _, command = COMMANDS[options.command]
-        return command(session, options)
+        return command(session, ledger, options)
 
 
-def _list(session: Session, options: argparse.Namespace) -> int:
+def _list(session: Session, ledger: Ledger, options: argparse.Namespace) -> int:
     table = None if options.table is None else str(tables.full_name(session, TableName.parse(options.table)))
     found = ledger.markers(session, table=table, limit=options.limit)
     if options.json:
@@ -100,7 +101,7 @@ def _list(session: Session, options: argparse.Namespace) -> int:
     return 0
 
 
-def _show(session: Session, options: argparse.Namespace) -> int:
+def _show(session: Session, ledger: Ledger, options: argparse.Namespace) -> int:
     found = ledger.markers(session, load_id=options.load_id, limit=1)
     if not found:
         return _no_marker(options.load_id)
@@ -115,14 +116,14 @@ def _as_json(marker: Marker) -> dict[str, str | None]:
     return {"load_id": marker.load_id, "table": marker.table, "inserted": recorded}
 
 
-def _exists(session: Session, options: argparse.Namespace) -> int:
-    return 0 if ledger.markers(session, load_id=options.load_id, limit=1) else NO
+def _exists(session: Session, ledger: Ledger, options: argparse.Namespace) -> int:
+    return 0 if ledger.exists(session, options.load_id) else NO
 
 
-def _wait(session: Session, options: argparse.Namespace) -> int:
+def _wait(session: Session, ledger: Ledger, options: argparse.Namespace) -> int:
     """Look once a second: the marker appears when its transaction is committed, and no lock or signal tells that."""
     deadline = time.monotonic() + options.timeout
-    while _exists(session, options):
+    while _exists(session, ledger, options):
         if time.monotonic() >= deadline:
             sys.stderr.write(f"The load {options.load_id!r} was not recorded within {options.timeout:g} s.\n")
             return NO
@@ -130,11 +131,11 @@ def _wait(session: Session, options: argparse.Namespace) -> int:
     return 0
 
 
-def _touch(session: Session, options: argparse.Namespace) -> int:
+def _touch(session: Session, ledger: Ledger, options: argparse.Namespace) -> int:
     """Record a load that was done by other means."""
     if options.table is None:
         raise UsageError("A marker names a table.", "Give --table.")
-    ledger.check_id(options.load_id)
+    check_id(options.load_id)
     ledger.ensure(session)
     table = tables.full_name(session, TableName.parse(options.table))
     if ledger.record(session, options.load_id, str(table)):
@@ -144,7 +145,7 @@ def _touch(session: Session, options: argparse.Namespace) -> int:
     return 0
 
 
-def _forget(session: Session, options: argparse.Namespace) -> int:
+def _forget(session: Session, ledger: Ledger, options: argparse.Namespace) -> int:
     if not ledger.forget(session, options.load_id):
         return _no_marker(options.load_id)
     sys.stdout.write(

@@ -7,10 +7,18 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
+from jobs.cli.flags import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    add_marker_table,
+    at_least_one,
+    connection_of,
+)
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.modes import MODES, SKIPPING, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
@@ -56,6 +64,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     """
     options = parse(arguments)
     mode_of(parse_options(options.option, options.format))
+    Ledger.parse(options.marker_table)
     if options.table is not None:
         TableName.parse(options.table)
     if options.dedupe_order is not None:
@@ -115,6 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="create the table if it does not exist",
     )
     target.add_argument("--load-id", metavar="ID", help="names this load; a second run with the same id does nothing")
+    add_marker_table(target)
     target.add_argument(
         "--wait-for-load",
         type=at_least_one,
@@ -176,6 +186,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         verify=options.verify,
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
         skip_unchanged=options.skip_unchanged,
+        ledger=Ledger.parse(options.marker_table),
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.cli.flags import add_common_options, add_connection_options, connection_of
+from jobs.cli.flags import add_common_options, add_connection_options, add_marker_table, connection_of
 from jobs.cli.run import run_job
 from jobs.cli.text_table import text_table
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.sql import TableName
 from jobs.flows.query import QueryJob, QueryReport, read_sql, run
 
@@ -49,6 +50,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         UsageError: An argument has a value that cannot be right.
     """
     options = parse(arguments)
+    Ledger.parse(options.marker_table)
     if options.table is not None:
         TableName.parse(options.table)
 
@@ -87,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     query.add_argument("--load-id", metavar="ID", help="names this run; a second run with this id does nothing")
     query.add_argument("--table", metavar="[SCHEMA.]TABLE", help="the table that the marker names")
+    add_marker_table(query)
     query.add_argument(
         "--autocommit",
         action="store_true",
@@ -112,6 +115,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
             values=_values(options.param),
             table=TableName.parse(options.table) if options.table else None,
             autocommit=options.autocommit,
+            ledger=Ledger.parse(options.marker_table),
         )
     )
     if options.report is not None:

@@ -13,7 +13,8 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.errors import ConnectionFailed
-from jobs.dbaccess.load import ledger, parts, staging
+from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import PublishPlan
@@ -113,7 +114,7 @@ def test_a_commit_that_was_done_before_the_connection_was_half_open_is_not_repea
 def test_a_load_that_another_run_published_meanwhile_is_not_published_and_its_staging_is_dropped(
     session: Session, database: Settings, names: Staging
 ) -> None:
-    ledger.record(session, "x", "public.t")
+    LUIGIS.record(session, "x", "public.t")
     with driver(database).connect() as own:
         assert publish_once(driver(database), own, plan(names)) is None
     assert session.run("SELECT a FROM t") == []

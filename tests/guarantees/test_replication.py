@@ -11,7 +11,8 @@ from server_folder import server_folder
 from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
@@ -48,7 +49,7 @@ def sessions(servers: tuple[Settings, Settings], request: pytest.FixtureRequest)
         if "SCHEMA" in request.param and version < 150000:
             pytest.skip("publications of schemas came with PostgreSQL 15")
         for session in (here, there):
-            ledger.ensure(session)
+            LUIGIS.ensure(session)
             session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
         here.run(f"CREATE PUBLICATION p FOR {request.param}")
         [address] = publisher.servers

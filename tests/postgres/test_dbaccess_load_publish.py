@@ -7,7 +7,8 @@ from stages import TARGET, attempt, stuck_copy, tables
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import ledger, parts, staging
+from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.publish import PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt
@@ -50,7 +51,7 @@ def test_publishing_appends_marks_and_clears_up(session: Session, beside: Stagin
     published = publish(session, plan(beside, *accepted))
     assert (published.staged.rows, published.inserted, published.ignored) == (3, 3, 0)
     assert session.run("SELECT a, b, c FROM t ORDER BY a") == [[0, "old", 1], [1, "x", 7], [2, "x", 7], [3, "x", 7]]
-    assert ledger.recorded_target(session, "load-1") == "public.t"
+    assert LUIGIS.recorded_target(session, "load-1") == "public.t"
     assert tables(session) == ["t", "table_updates"]
 
 
@@ -59,12 +60,12 @@ def test_publishing_with_a_part_missing_changes_nothing(session: Session, beside
     with pytest.raises(LoadError, match=r"1 of 2 parts are staged, .* the server crashed"):
         publish(session, plan(beside, accepted, Receipt(1, 101)))
     assert session.run("SELECT * FROM t") == []
-    assert ledger.recorded_target(session, "load-1") is None
+    assert LUIGIS.recorded_target(session, "load-1") is None
 
 
 def test_publishing_an_id_that_was_recorded_meanwhile_changes_nothing(session: Session, beside: Staging) -> None:
     accepted = attempt(session, beside, 0, 100, 1)
-    ledger.record(session, "load-1", "public.t")
+    LUIGIS.record(session, "load-1", "public.t")
     with pytest.raises(LoadError, match="recorded by another run"):
         publish(session, plan(beside, accepted))
     assert session.run("SELECT * FROM t") == []
@@ -76,7 +77,7 @@ def test_publishing_what_the_table_refuses_changes_nothing(session: Session, bes
     with pytest.raises(Exception, match="t_a_check"):
         publish(session, plan(beside, accepted))
     assert session.run("SELECT * FROM t") == []
-    assert ledger.recorded_target(session, "load-1") is None
+    assert LUIGIS.recorded_target(session, "load-1") is None
 
 
 def test_staging_that_a_crash_emptied_is_not_published(session: Session, beside: Staging) -> None:
@@ -85,7 +86,7 @@ def test_staging_that_a_crash_emptied_is_not_published(session: Session, beside:
     session.run(f"TRUNCATE {beside.rows.quoted}")
     with pytest.raises(LoadError, match="2 rows were staged, but 0 are left"):
         publish(session, plan(beside, accepted))
-    assert ledger.recorded_target(session, "load-1") is None
+    assert LUIGIS.recorded_target(session, "load-1") is None
 
 
 def test_a_trigger_that_keeps_rows_out_has_its_way(session: Session, beside: Staging) -> None:

@@ -10,7 +10,7 @@ from faults import Cut, cuts_on_the_way_to
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.query import QueryInterrupted, QueryReport, run_query
@@ -66,7 +66,7 @@ def test_a_statement_that_fails_undoes_all_and_its_line_is_told(run: Run, sessio
     with pytest.raises(DatabaseError, match=r"Line 3, SELECT: division by zero"):
         run("CREATE TABLE t (a int);\nINSERT INTO t VALUES (1);\nSELECT 1 / 0")
     assert session.run("SELECT to_regclass('t')::text") == [[None]]
-    assert not ledger.is_recorded(session, "x", TableName("t", "public"))
+    assert not LUIGIS.is_recorded(session, "x", TableName("t", "public"))
     assert not run("CREATE TABLE t (a int)").already_run
 
 
@@ -98,7 +98,7 @@ def test_with_autocommit_a_failure_tells_what_had_been_committed(run: Run, sessi
     with pytest.raises(DatabaseError, match=r"1 of 2 statements had been committed, and the marker was not"):
         run("CREATE TABLE t (a int, b text); SELECT 1 / 0", autocommit=True)
     assert rows(session) == []
-    assert not ledger.is_recorded(session, "x", TableName("t", "public"))
+    assert not LUIGIS.is_recorded(session, "x", TableName("t", "public"))
 
 
 def test_a_load_id_of_another_table_is_refused(run: Run, database: Settings) -> None:

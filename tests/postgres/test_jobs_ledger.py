@@ -10,7 +10,7 @@ import pytest
 from libpq import environment
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import ledger as markers
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.ledger import NO, main
@@ -60,19 +60,19 @@ def test_what_was_recorded_is_shown_and_listed_with_its_time(
 def test_exists_answers_by_its_status_alone(
     ledger: Ledger, session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    markers.ensure(session)
-    markers.record(session, "x", "public.t")
+    LUIGIS.ensure(session)
+    LUIGIS.record(session, "x", "public.t")
     assert [ledger("exists", load_id) for load_id in ("x", "y")] == [0, NO]
     assert capsys.readouterr() == ("", "")
 
 
 def test_wait_ends_when_the_load_is_recorded(ledger: Ledger, session: Session, database: Settings) -> None:
-    markers.ensure(session)
+    LUIGIS.ensure(session)
 
     def record() -> None:
         time.sleep(0.5)
         with connect(database, "load") as other:
-            markers.record(other, "x", "public.t")
+            LUIGIS.record(other, "x", "public.t")
 
     loading = threading.Thread(target=record)
     loading.start()
@@ -90,12 +90,12 @@ def test_wait_gives_up_and_says_so(ledger: Ledger, capsys: pytest.CaptureFixture
 def test_a_load_that_is_forgotten_can_be_recorded_again(
     ledger: Ledger, session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    markers.ensure(session)
-    assert markers.record(session, "x", "public.t")
+    LUIGIS.ensure(session)
+    assert LUIGIS.record(session, "x", "public.t")
     assert ledger("forget", "x") == 0
     assert capsys.readouterr().out.startswith("forgotten: x.")
     assert ledger("forget", "x") == NO
-    assert markers.record(session, "x", "public.t")
+    assert LUIGIS.record(session, "x", "public.t")
 
 
 def test_touch_refuses_an_id_of_another_table(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,3 +123,21 @@ def test_touch_names_the_table_that_a_load_would_find(
     assert capsys.readouterr().out == "recorded: x for s2.t\n"
     assert ledger("list", "--table", "t") == 0
     assert "x       | s2.t" in capsys.readouterr().out
+
+
+def test_each_command_asks_the_marker_table_that_it_is_given(
+    ledger: Ledger, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run("CREATE SCHEMA etl")
+    here = ("--marker-table", "etl.marks")
+    assert ledger("exists", "x", *here) == NO
+    assert ledger("touch", "x", "--table", "t", *here) == 0
+    assert [ledger("exists", "x", *table) for table in (here, ())] == [0, NO]
+    assert ledger("wait", "x", "--timeout", "0", *here) == 0
+    capsys.readouterr()
+    assert ledger("list", *here) == 0
+    assert "x       | public.t" in capsys.readouterr().out
+    assert ledger("touch", "x", "--table", "other", *here) == 2
+    assert "set the marker's target_table in etl.marks" in capsys.readouterr().err
+    assert ledger("forget", "x", *here) == 0
+    assert ledger("list", "--marker-table", "a.b.c") == 2

@@ -10,7 +10,8 @@ from publishing import AB, Rows, T, counts, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, LoadError
-from jobs.dbaccess.load import ledger, parts, staging
+from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move, parse_order
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import PublishPlan, publish
@@ -118,7 +119,7 @@ def test_ignore_notices_staging_that_a_crash_emptied(keyed: Session) -> None:
     keyed.run(f"TRUNCATE {names.rows.quoted}")
     with pytest.raises(LoadError, match="the server crashed meanwhile"):
         publish(keyed, PublishPlan("x", T, names, (Receipt(0, 0),), Move("ignore", AB), is_new=False))
-    assert ledger.recorded_target(keyed, "x") is None
+    assert LUIGIS.recorded_target(keyed, "x") is None
 
 
 def test_overwrite_replaces_all_rows_and_keeps_all_that_hangs_on_the_table(keyed: Session) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import ledger, parts, staging
+from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.parts import Counted, Tally
 from jobs.dbaccess.load.publish import Published, PublishPlan, publish
@@ -90,7 +91,7 @@ def test_what_spark_accepted_and_is_not_there_fails_the_load(
     with pytest.raises(LoadError, match=words):
         published(session, names, move, *receipts)
     assert session.run("SELECT a FROM t") == []
-    assert ledger.recorded_target(session, "x") is None
+    assert LUIGIS.recorded_target(session, "x") is None
 
 
 def test_a_crash_that_took_what_was_to_be_deleted_fails_the_load(session: Session) -> None:

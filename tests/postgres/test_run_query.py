@@ -39,6 +39,18 @@ def test_the_result_and_what_was_done_are_printed(
     assert capsys.readouterr().out.startswith("already run: the load id 'x' is recorded")
 
 
+@pytest.mark.parametrize("autocommit", [(), ("--autocommit",)])
+def test_a_marker_table_of_its_own_records_the_run(
+    database: Settings, capsys: pytest.CaptureFixture[str], autocommit: tuple[str, ...]
+) -> None:
+    def run(marker_table: str) -> str:
+        arguments = ["--sql", "SELECT 1", "--load-id", "x", "--marker-table", marker_table, *autocommit]
+        assert main(arguments, environment(database)) == 0
+        return capsys.readouterr().out.splitlines()[-1].split(maxsplit=1)[0]
+
+    assert [run(table) for table in ("marks", "public.marks", "table_updates")] == ["ran", "already", "ran"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [

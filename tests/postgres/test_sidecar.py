@@ -11,7 +11,8 @@ from pgcopies import sidecars, until
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.pgcopy.sidecar import hold_in_sidecar
@@ -42,7 +43,7 @@ def test_with_the_driver_the_sidecar_ends_and_its_tables_go(session: Session, da
 
 
 def test_of_a_load_that_has_finished_nothing_is_held(session: Session, database: Settings) -> None:
-    ledger.record(session, "x", "public.t")
+    LUIGIS.record(session, "x", "public.t")
     assert not hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding("x"))
     assert until(lambda: sidecars(session) == 0)
     assert not staging.exists(session, NAMES)

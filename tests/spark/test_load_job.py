@@ -16,7 +16,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.conninfo.settings import Login, Settings
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -133,7 +133,7 @@ def test_of_two_runs_of_an_id_at_once_one_loads_and_the_other_waits(
         waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         while session.run(waiting) == [[0]]:
             pass
-        ledger.record(first, "x", "public.t")
+        LUIGIS.record(first, "x", "public.t")
     thread.join()
     assert [report.already_loaded for report in reports] == [True]
 
@@ -144,7 +144,17 @@ def test_an_empty_input_makes_an_empty_table_and_a_marker(
     report = load_dataframe(numbers(spark, 0), table="t", settings=database, load_id="x")
     assert report.rows_inserted == 0
     assert session.run("SELECT count(*) FROM t") == [[0]]
-    assert ledger.recorded_target(session, "x") == "public.t"
+    assert LUIGIS.recorded_target(session, "x") == "public.t"
+
+
+def test_a_marker_table_of_its_own_records_the_load(spark: SparkSession, session: Session, database: Settings) -> None:
+    session.run("CREATE SCHEMA etl")
+    loads = [
+        load_dataframe(numbers(spark, 2), table="t", settings=database, load_id="x", marker_table=table)
+        for table in ("etl.marks", "etl.marks", "table_updates")
+    ]
+    assert [load.already_loaded for load in loads] == [False, True, False]
+    assert session.run("SELECT update_id, target_table FROM etl.marks") == [["x", "public.t"]]
 
 
 def test_a_table_that_exists_is_appended_to_by_name(spark: SparkSession, session: Session, database: Settings) -> None:
@@ -184,7 +194,7 @@ def test_a_cell_that_the_server_refuses_fails_the_load_with_its_column_and_leave
     assert "planted" not in str(caught.value)
     assert session.run("SELECT count(*) FROM t") == [[0]]
     assert public_tables(session) == {"t", "table_updates"}
-    assert ledger.recorded_target(session, "x") is None
+    assert LUIGIS.recorded_target(session, "x") is None
 
 
 def test_a_failure_of_spark_leaves_nothing_and_the_id_can_be_loaded_again(

@@ -13,7 +13,7 @@ from pgcopies import end_sidecars, options_for, sidecars, until
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.session import Session
 from jobs.flows.load.job import load_dataframe
 
@@ -59,13 +59,14 @@ def test_upsert_by_keys(spark: SparkSession, session: Session, options: dict[str
     assert session.run("SELECT a, b FROM t ORDER BY a") == [[-1, "kept"], [0, "0"], [1, "1"], [2, "2"]]
 
 
+@pytest.mark.parametrize("marker_table", ["table_updates", "public.marks"])
 def test_a_second_write_of_a_load_id_writes_nothing(
-    spark: SparkSession, session: Session, options: dict[str, str]
+    spark: SparkSession, session: Session, options: dict[str, str], marker_table: str
 ) -> None:
     for _ in range(2):
-        write(numbers(spark, 10), options, loadId="x").save()
+        write(numbers(spark, 10), options, loadId="x", markerTable=marker_table).save()
     assert session.run("SELECT count(*) FROM t") == [[10]]
-    assert ledger.recorded_target(session, "x") == "public.t"
+    assert Ledger.parse(marker_table).recorded_target(session, "x") == "public.t"
 
 
 def test_a_load_id_that_another_table_has_is_refused(
@@ -125,7 +126,7 @@ def test_a_row_that_the_server_refuses_leaves_nothing(
     assert "planted" not in str(caught.value)
     assert session.run("SELECT count(*) FROM t") == [[0]]
     assert public_tables(session) == {"t", "table_updates"}
-    assert ledger.recorded_target(session, "x") is None
+    assert LUIGIS.recorded_target(session, "x") is None
     assert until(lambda: sidecars(session) == 0)
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from streams import ids, into_copy, run_to_the_end, source
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 
@@ -91,7 +91,7 @@ def test_max_rows_end_a_batch_at_the_end_of_a_transaction(
     df = source(spark, options, maxRowsPerBatch="10")
     query = into_copy(df, options).option("checkpointLocation", str(tmp_path / "checkpoint")).start()
     try:
-        assert until(lambda: ledger.recorded_target(session, "copying/2") is not None)
+        assert until(lambda: LUIGIS.recorded_target(session, "copying/2") is not None)
     finally:
         query.stop()
     sizes = [progress.numInputRows for progress in query.recentProgress if progress.numInputRows]

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from streams import HAS_SINK, ids, run_to_the_end, source
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.session import Session
 
 pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
@@ -29,7 +29,7 @@ def test_a_batch_that_comes_again_is_written_once(
     session.run("CREATE TABLE events (id int); INSERT INTO events SELECT generate_series(1, 10)")
     checkpoint = tmp_path / "checkpoint"
     run_to_the_end(source(spark, options), options, checkpoint)
-    assert ledger.recorded_target(session, "copying/0") == "public.copy"
+    assert LUIGIS.recorded_target(session, "copying/0") == "public.copy"
     shutil.rmtree(checkpoint / "commits")
     run_to_the_end(source(spark, options), options, checkpoint)
     assert ids(session) == list(range(1, 11))

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from submitted import Submitted, submit, until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.sql import quote_name
 from jobs.flows.report import LoadReport
@@ -125,7 +125,7 @@ class Trial:
     def of(self, *loads: Load) -> Trial:
         """A trial of these loads, with their tables."""
         with connect(self.database, "trial") as session:
-            ledger.ensure(session)
+            LUIGIS.ensure(session)
             for load in loads:
                 if load is not NEW:
                     session.run(f"CREATE TABLE {quote_name(load.table)} AS {_OLD}")

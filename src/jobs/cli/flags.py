@@ -10,6 +10,7 @@ from pathlib import Path
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.conninfo.settings import SSL_MODES
 from jobs.dbaccess.conninfo.uri import states_password
+from jobs.dbaccess.load.ledger import MARKER_TABLE
 from jobs.flows.connection import resolve_connection
 
 FORMATS = ("parquet", "csv", "json", "orc")
@@ -101,6 +102,16 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add every job's flags for its report and its log."""
     parser.add_argument("--report", metavar="PATH", type=Path, help="write a JSON report to this file")
     parser.add_argument("--verbose", action="store_true", help="show Spark's log, and stack traces of errors")
+
+
+def add_marker_table(group: argparse._ActionsContainer) -> None:
+    """Add the flag that names the ledger."""
+    group.add_argument(
+        "--marker-table",
+        metavar="[SCHEMA.]NAME",
+        default=MARKER_TABLE,
+        help="the table that records load ids, which is Luigi's; default: %(default)s",
+    )
 
 
 def at_least_one(text: str) -> int:

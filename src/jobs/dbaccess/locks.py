@@ -2,6 +2,7 @@
 
     lock             name                  what it protects                          held by            until the end of
     load             pgjobs load ID        a load id: one run at a time              driver or sidecar  the session
+                     .. of MARKER_TABLE    likewise, if that is not table_updates
     staging          pgjobs_rows_TOKEN     staging tables in use from being dropped  driver or sidecar  the session
     publish          pgjobs publish TABLE  loads that update a table from deadlocks  driver             the transaction
     own_table        pgjobs TABLE          the creation of a table of pgjobs' own    driver             the transaction
@@ -51,9 +52,15 @@ class Lock:
     subject: str
 
 
-def load(load_id: str) -> Lock:
-    """Return the lock of a load id."""
-    return Lock(f"pgjobs load {load_id}", f"The load id {load_id!r}")
+def load(load_id: str, marker_table: TableName | None = None) -> Lock:
+    """Return the lock of a load id.
+
+    Args:
+        load_id: The id.
+        marker_table: The full name of the ledger's table, unless it has the default name.
+    """
+    ledger = "" if marker_table is None else f" of {marker_table}"
+    return Lock(f"pgjobs load {load_id}{ledger}", f"The load id {load_id!r}")
 
 
 def staging(rows: TableName) -> Lock:

@@ -17,7 +17,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import LUIGIS, MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.query import script
 from jobs.dbaccess.query.execute import PARSED_AS_SPLIT, Done, Table, check, run_statements
 from jobs.dbaccess.query.script import Statement
@@ -42,6 +42,7 @@ class QueryJob:
         values: By name. They are bound by the server, never inserted into the text.
         table: The table that the marker names; None for none.
         autocommit: Each statement is a transaction of its own, and so is the marker after them.
+        ledger: What records the run.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class QueryJob:
     values: Mapping[str, object] = field(default_factory=dict)
     table: TableName | None = None
     autocommit: bool = False
+    ledger: Ledger = LUIGIS
 
     @property
     def connector(self) -> Connector:
@@ -62,7 +64,7 @@ class QueryJob:
         Raises:
             UsageError: The SQL or the load id cannot be right.
         """
-        ledger.check_id(self.load_id)
+        check_id(self.load_id)
         statements = script.split(self.sql, self.values)
         check(statements)
         return statements
@@ -112,6 +114,7 @@ def run_query(
     values: Mapping[str, object] | None = None,
     table: str | None = None,
     autocommit: bool = False,
+    marker_table: str = MARKER_TABLE,
 ) -> QueryReport:
     """Run SQL, unless a run with this load id has finished.
 
@@ -122,6 +125,7 @@ def run_query(
         values: By name. The server binds them; they are never inserted into the text.
         table: `[schema.]table` that the marker names.
         autocommit: Each statement is a transaction of its own, and so is the marker after them.
+        marker_table: `[schema.]table` that records the run; created if it is missing.
 
     Raises:
         UsageError: The SQL cannot be right, or the load id is taken by another table.
@@ -135,6 +139,7 @@ def run_query(
         values=values or {},
         table=TableName.parse(table) if table else None,
         autocommit=autocommit,
+        ledger=Ledger.parse(marker_table),
     )
     return run(job)
 
@@ -144,7 +149,7 @@ def run(job: QueryJob) -> QueryReport:
     watch = Stopwatch()
     script_statements = job.statements()
     with job.connector.open() as session:
-        ledger.ensure(session)
+        job.ledger.ensure(session)
         target = NO_TABLE if job.table is None else tables.full_name(session, job.table)
         ran = (_run_each if job.autocommit else _run_in_transaction)(session, job, script_statements, target)
     if ran is None:
@@ -188,24 +193,24 @@ def _is_run_now(session: Session, job: QueryJob, statements: list[Statement], ta
         UsageError: The load id is taken by another table.
     """
     with session.transaction(**PARSED_AS_SPLIT):
-        if ledger.record(session, job.load_id, str(target)):
+        if job.ledger.record(session, job.load_id, str(target)):
             ran.table = run_statements(session, statements, job.values, ran.done)
             return True
-    ledger.is_recorded(session, job.load_id, target)  # raises if it is recorded for another table
+    job.ledger.is_recorded(session, job.load_id, target)  # raises if it is recorded for another table
     return False
 
 
 def _run_each(session: Session, job: QueryJob, statements: list[Statement], target: TableName) -> _Ran | None:
     """Run the statements, each in a transaction of its own, then record the load id; None if it is recorded already."""
-    locks.wait(session, locks.load(job.load_id))
-    if ledger.is_recorded(session, job.load_id, target):
+    locks.wait(session, job.ledger.lock(session, job.load_id))
+    if job.ledger.is_recorded(session, job.load_id, target):
         return None
     for name, value in PARSED_AS_SPLIT.items():
         session.run("SELECT set_config(%s, %s, false)", name, value)
     ran = _Ran()
     try:
         ran.table = run_statements(session, statements, job.values, ran.done)
-        ledger.record(session, job.load_id, str(target))
+        job.ledger.record(session, job.load_id, str(target))
     except DatabaseError as error:
         kept = f"{len(ran.done)} of {plural(len(statements), 'statement')} had been committed, and the marker was not."
         raise type(error)(f"{error.message} {kept}", error.hint, error.sqlstate, error.column) from None

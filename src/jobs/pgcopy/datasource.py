@@ -103,5 +103,9 @@ class PostgresCopyDataSource(DataSource):
     def _destination(options: Options, overwrite: bool) -> Destination:
         table = options.table()
         return Destination(
-            options.connector(os.environ, table), table, options.move(overwrite), options.flag("create", default=True)
+            options.connector(os.environ, table),
+            table,
+            options.move(overwrite),
+            options.flag("create", default=True),
+            options.ledger(),
         )

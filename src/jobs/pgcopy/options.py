@@ -10,7 +10,7 @@ from jobs.dbaccess.conninfo.keywords import whole_number
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.connection import resolve_connection
@@ -35,7 +35,7 @@ _READ = (
     *("table", "query", "columns", "filter", "splitBy", "textColumns", "unboundedNumeric", "requirePrimaryKey"),
     *("parallelism", "snapshot", "snapshotIdle", "maxRowsPerBatch", "ordinalColumn"),
 )
-_WRITE = ("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId")
+_WRITE = ("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId", "markerTable")
 _PUSH_FILTERS = "pushfilters"
 """A former option. Spark does not apply a filter as its interface promises: tests/guarantees/test_spark_pushdown.py."""
 
@@ -97,7 +97,7 @@ class Options:
         """
         given = self.texts.get(name.lower())
         if given is not None:
-            ledger.check_id(given, f"The option {name}", reserved)
+            check_id(given, f"The option {name}", reserved)
         return given
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -208,6 +208,14 @@ class Options:
         if not self.text("table"):
             raise UsageError("There is no table to write to.", "Give the option table.")
         return TableName.parse(self.text("table"))
+
+    def ledger(self) -> Ledger:
+        """Return what records a write.
+
+        Raises:
+            UsageError: The option is not a name.
+        """
+        return Ledger.parse(self.text("markerTable") or MARKER_TABLE)
 
     def move(self, overwrite: bool) -> Move:
         """Return how rows are moved into the table.

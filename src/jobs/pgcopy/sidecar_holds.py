@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -19,6 +20,7 @@ class HeldStaging:
         types: The types of the columns if the load creates the target; empty for an existing target.
         keys: The keys of the target.
         load_id: The load id to hold, too; empty if it is not known yet.
+        ledger: What records the load.
     """
 
     names: Staging
@@ -26,6 +28,7 @@ class HeldStaging:
     types: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     load_id: str = ""
+    ledger: Ledger = LUIGIS
     period: float = 0.5
 
     def take(self, session: Session) -> bool:
@@ -35,8 +38,8 @@ class HeldStaging:
             UsageError: The load id is taken by another table.
         """
         if self.load_id:
-            locks.wait(session, locks.load(self.load_id))
-            if ledger.is_recorded(session, self.load_id, self.target):
+            locks.wait(session, self.ledger.lock(session, self.load_id))
+            if self.ledger.is_recorded(session, self.load_id, self.target):
                 return False
         staging.create(session, self.names, self.target, self.types, self.keys)
         return True

@@ -16,7 +16,8 @@ from pyspark.sql.types import StructType
 from jobs.copyformat import encode_arrow
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import ledger, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
@@ -36,12 +37,14 @@ class Destination:
 
     Attributes:
         create: Whether to create the table if it is missing.
+        ledger: What records the write.
     """
 
     connector: Connector
     table: TableName
     move: Move
     create: bool
+    ledger: Ledger = LUIGIS
 
     @property
     def driver(self) -> Driver:
@@ -54,7 +57,7 @@ class Destination:
         Raises:
             UsageError: The data does not fit.
         """
-        ledger.ensure(session)
+        self.ledger.ensure(session)
         staging.sweep(session)
         table = find_table(session, self.table, self.create)
         target = settle_target(session, self.table, table, schema, self.move)
@@ -68,7 +71,7 @@ class Destination:
             UsageError: The load id is taken by another table.
         """
         names = staging.plan_staging(target.name, target.columns, stream)
-        held = HeldStaging(names, target.name, target.new_types, target.move.keys, load_id)
+        held = HeldStaging(names, target.name, target.new_types, target.move.keys, load_id, self.ledger)
         is_held = hold_in_sidecar(self.connector, "staging", held)
         return Stage(names, target) if is_held else None
 
@@ -111,7 +114,8 @@ class Stage:
             raise LoadError("Spark committed without the message of a part.", "Nothing was written. Write again.")
         driver = destination.driver
         with driver.connect() as session:
-            published = publish_once(driver, session, self.target.plan(load_id, self.names, receipts))
+            plan = self.target.plan(load_id, self.names, receipts, destination.ledger)
+            published = publish_once(driver, session, plan)
             if published is not None and analyzed:
                 analyze(driver, session, self.target.name, destination.move.mode, published)
 

@@ -1,4 +1,4 @@
-"""Tables of pgjobs' own in the user's database: found on the user's search_path, and created if they are missing."""
+"""Tables of pgjobs' own in the user's database: found by their names, and created if they are missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.catalog.tables import name_for_new_table, tell_subscribers
+from jobs.dbaccess.catalog.tables import name_for_new_table, schema_exists, tell_subscribers
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -20,11 +20,13 @@ class OwnTable:
         name: The name without a schema.
         columns: The columns, as in CREATE TABLE.
         added: Columns that later versions added, with their types. They are NULL in rows of earlier versions.
+        schema: The schema, or None for those of the user's search_path.
     """
 
     name: str
     columns: str
     added: Mapping[str, str] = field(default_factory=dict)
+    schema: str | None = None
 
     def quoted(self, session: Session) -> str:
         """Return the table's name for a statement.
@@ -32,18 +34,20 @@ class OwnTable:
         Raises:
             UsageError: As `find`.
         """
-        return (self.find(session) or TableName(self.name)).quoted
+        return (self.find(session) or TableName(self.name, self.schema)).quoted
 
     def find(self, session: Session) -> TableName | None:
-        """Return the first table of this name on the user's search_path with a trusted owner, or None if there is none.
+        """Return the table, or None if there is none: on the user's search_path, the first one with a trusted owner.
 
         Somebody who may create tables there could have created one, whose triggers would run as this user.
 
         Raises:
             UsageError: There is only one with an owner who is not trusted.
         """
-        with session.users_path():
-            [[schemas]] = session.run("SELECT pg_catalog.current_schemas(true)")
+        schemas = [self.schema]
+        if self.schema is None:
+            with session.users_path():
+                [[schemas]] = session.run("SELECT pg_catalog.current_schemas(true)")
         candidates = session.run(_CANDIDATES, schemas, self.name)
         trusted = next((schema for schema, _, is_trusted in candidates if is_trusted), None)
         if trusted is None and candidates:
@@ -68,11 +72,13 @@ class OwnTable:
             self._add_columns(session, table)
 
     def _create(self, session: Session) -> None:
-        table = name_for_new_table(session, TableName(self.name))
+        table = name_for_new_table(session, TableName(self.name, self.schema))
         if table.schema is None:
             raise UsageError(
                 f"There is no schema for the table {self.name}.", "Create one, and have search_path name it."
             )
+        if not schema_exists(session, table.schema):
+            raise UsageError(f"There is no schema for the table {table}.", "Create the schema first.")
         columns = ", ".join([self.columns, *(f"{name} {type_}" for name, type_ in self.added.items())])
         with session.transaction():
             # IF NOT EXISTS alone fails if two sessions create the table at the same time.

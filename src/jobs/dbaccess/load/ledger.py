@@ -1,6 +1,6 @@
 """The ledger of finished loads: Luigi's own marker table, written in the transaction that publishes.
 
-The layout is that of luigi.contrib.postgres, so that Luigi's tasks and these jobs see each other's work:
+Layout and default name are those of luigi.contrib.postgres, so that Luigi's tasks and these jobs see each other's work:
 https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 """
 
@@ -9,27 +9,26 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from jobs.dbaccess import locks
+from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, is_text
 
 MARKER_TABLE = "table_updates"
+"""The default of Luigi's `[postgres] marker-table`, and ours."""
 
 MAX_ID_BYTES = 2692
 """The longest id that the marker table's index takes: a B-tree's entry is at most 2,704 bytes, and 12 are its headers.
 https://github.com/postgres/postgres/blob/master/src/include/access/nbtree.h (BTMaxItemSize)"""
 
-_MARKERS = OwnTable(MARKER_TABLE, "update_id TEXT PRIMARY KEY, target_table TEXT, inserted TIMESTAMP DEFAULT NOW()")
+_COLUMNS = {"update_id": "TEXT PRIMARY KEY", "target_table": "TEXT", "inserted": "TIMESTAMP DEFAULT NOW()"}
 
-
-def ensure(session: Session) -> None:
-    """Create the marker table if it is missing. A user who may not create tables needs another user to create it once.
-
-    Raises:
-        UsageError: The table's owner is not trusted, or there is no schema to create it in.
-    """
-    _MARKERS.ensure(session)
+_TEXTS = frozenset({"text", "varchar"})
+_SUITABLE = {"update_id": _TEXTS, "target_table": _TEXTS, "inserted": frozenset({"timestamp", "timestamptz"})}
+"""The types of an existing marker table's columns, by pg_type's names."""
 
 
 def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None:
@@ -52,59 +51,6 @@ def check_id(load_id: str, name: str = "The load id", reserved: int = 0) -> None
         raise UsageError(f"{name} {load_id!r} contains NUL, or bytes that are not UTF-8.", "Give an id without them.")
 
 
-def is_recorded(session: Session, load_id: str, target: TableName) -> bool:
-    """Return whether a load of this id into this table has finished.
-
-    Args:
-        session: A session of the ledger's database.
-        load_id: The id of the load.
-        target: The table under its full name.
-
-    Raises:
-        UsageError: The id is taken by something else.
-    """
-    recorded = recorded_target(session, load_id)
-    if recorded is None:
-        return False
-    check_same_table(load_id, recorded, target)
-    return True
-
-
-def check_same_table(load_id: str, recorded: str, target: TableName) -> None:
-    """Check that a marker names a table, in full. Luigi writes whatever name its task has.
-
-    Args:
-        load_id: The id of the marker.
-        recorded: The marker's target_table.
-        target: The table under its full name.
-
-    Raises:
-        UsageError: The marker names another table, or none.
-    """
-    unquoted = f"{target.schema}.{target.name}"  # markers were written like this before names in them were quoted
-    if recorded == unquoted or _parsed(recorded) == target:
-        return
-    taken = f"by a marker of {recorded!r}" if recorded else "by a marker that names no table"
-    raise UsageError(
-        f"The load id {load_id!r} is taken {taken}, which is not {target}.",
-        f"Give each load its own id. If that was this load, set the marker's target_table in {MARKER_TABLE}.",
-    )
-
-
-def _parsed(recorded: str) -> TableName | None:
-    """Return the name in a marker, or None if it contains none."""
-    try:
-        return TableName.parse(recorded)
-    except UsageError:
-        return None
-
-
-def recorded_target(session: Session, load_id: str) -> str | None:
-    """Return what the marker of an id names: a table, or whatever another program wrote. None if there is no marker."""
-    markers = session.run(f"SELECT target_table FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id)
-    return str(markers[0][0] or "") if markers else None
-
-
 @dataclass(frozen=True)
 class Marker:
     """A marker of a finished load.
@@ -120,46 +66,181 @@ class Marker:
     inserted: dt.datetime | None
 
 
-def markers(session: Session, *, load_id: str | None = None, table: str | None = None, limit: int) -> list[Marker]:
-    """Return the latest markers, the newest first. There are none if the marker table does not exist.
+@dataclass(frozen=True)
+class Ledger:
+    """A marker table, and what it records.
 
-    Args:
-        session: A session.
-        load_id: Only the marker of this id.
-        table: Only markers that name this table, as they write it.
-        limit: The most to return.
-
-    Raises:
-        UsageError: The marker table's owner is not trusted.
+    Attributes:
+        table: The table's name. Without a schema, it is the first of this name on the user's search_path that has a
+            trusted owner.
     """
-    if _MARKERS.find(session) is None:
-        return []
-    found = session.run(
-        f"SELECT update_id, target_table, inserted FROM {_MARKERS.quoted(session)} "
-        "WHERE (%s::text IS NULL OR update_id = %s::text) AND (%s::text IS NULL OR target_table = %s::text) "
-        "ORDER BY inserted DESC NULLS LAST, update_id LIMIT %s::bigint",
-        *(load_id, load_id, table, table, limit),
-    )
-    return [Marker(*row) for row in found]
 
+    table: TableName
 
-def forget(session: Session, load_id: str) -> bool:
-    """Delete the marker of an id, so that it can be loaded again. Return whether there was one."""
-    if _MARKERS.find(session) is None:
-        return False
-    return bool(session.change(f"DELETE FROM {_MARKERS.quoted(session)} WHERE update_id = %s", load_id))
+    @classmethod
+    def parse(cls, name: str) -> Ledger:
+        """Return the ledger whose marker table has a name: `[schema.]table`.
 
+        Raises:
+            UsageError: The text is not a table's name.
+        """
+        return cls(TableName.parse(name))
 
-def record(session: Session, load_id: str, target: str) -> bool:
-    """Write the marker in the open transaction. Return False if the id has one already.
+    @property
+    def _markers(self) -> OwnTable:
+        columns = ", ".join(f"{name} {type_}" for name, type_ in _COLUMNS.items())
+        return OwnTable(self.table.name, columns, schema=self.table.schema)
 
-    If another transaction has written a marker of this id, this waits until that transaction ends.
-    """
-    return bool(
-        session.change(
-            f"INSERT INTO {_MARKERS.quoted(session)} (update_id, target_table, inserted) VALUES (%s, %s, now()) "
-            "ON CONFLICT (update_id) DO NOTHING",
-            load_id,
-            target,
+    def ensure(self, session: Session) -> None:
+        """Create the marker table if it is missing. If the user may not, another user has to create it once.
+
+        Raises:
+            UsageError: The table's owner is not trusted, it lacks something, or there is no schema to create it in.
+        """
+        if self._find(session) is None:
+            self._markers.ensure(session)
+
+    def _find(self, session: Session) -> TableName | None:
+        """Return the marker table's full name, or None if there is no such table.
+
+        Raises:
+            UsageError: The table's owner is not trusted, or it lacks something.
+        """
+        name = self._markers.find(session)
+        table = None if name is None else tables.find_table(session, name)
+        if table is None:
+            return None
+        by_name = {column.name: column for column in table.columns}
+        lacking = [
+            f"a column {name} of the type {' or '.join(sorted(types))}"
+            for name, types in _SUITABLE.items()
+            if name not in by_name or by_name[name].base_type not in types or by_name[name].generated
+        ]
+        if not tables.has_unique_index(session, table.name, ["update_id"]):
+            lacking.append("a primary key or unique index on update_id alone")
+        required = [column.name for column in table.columns if column.required and column.name not in _SUITABLE]
+        lacking += [f"a default for {name}, which is NOT NULL" for name in required]
+        if lacking:
+            raise UsageError(
+                f"{table.name} cannot be the marker table. It lacks {'; '.join(lacking)}.",
+                "Change it, or name another one, which is created if it is missing: --marker-table.",
+            )
+        return table.name
+
+    def lock(self, session: Session, load_id: str) -> Lock:
+        """Return the lock of a load id in this ledger.
+
+        All marker tables of the default name have one lock for an id. Earlier versions have no others, and which of
+        them is meant depends on search_path.
+        """
+        if self.table.name == MARKER_TABLE:
+            return locks.load(load_id)
+        return locks.load(load_id, self._markers.find(session) or self.table)
+
+    def is_recorded(self, session: Session, load_id: str, target: TableName) -> bool:
+        """Return whether a load of this id into this table has finished.
+
+        Args:
+            session: A session of the ledger's database.
+            load_id: The id of the load.
+            target: The table under its full name.
+
+        Raises:
+            UsageError: The id is taken by something else.
+        """
+        recorded = self.recorded_target(session, load_id)
+        if recorded is None:
+            return False
+        self.check_same_table(load_id, recorded, target)
+        return True
+
+    def check_same_table(self, load_id: str, recorded: str, target: TableName) -> None:
+        """Check that a marker names a table, in full. Luigi writes whatever name its task has.
+
+        Args:
+            load_id: The id of the marker.
+            recorded: The marker's target_table.
+            target: The table under its full name.
+
+        Raises:
+            UsageError: The marker names another table, or none.
+        """
+        unquoted = f"{target.schema}.{target.name}"  # markers were written like this before names in them were quoted
+        if recorded == unquoted or _parsed(recorded) == target:
+            return
+        taken = f"by a marker of {recorded!r}" if recorded else "by a marker that names no table"
+        raise UsageError(
+            f"The load id {load_id!r} is taken {taken}, which is not {target}.",
+            f"Give each load its own id. If that was this load, set the marker's target_table in {self.table}.",
         )
-    )
+
+    def recorded_target(self, session: Session, load_id: str) -> str | None:
+        """Return what the marker of an id names: a table, or whatever another program wrote. None if there is none."""
+        markers = session.run(f"SELECT target_table FROM {self._markers.quoted(session)} WHERE update_id = %s", load_id)
+        return str(markers[0][0] or "") if markers else None
+
+    def exists(self, session: Session, load_id: str) -> bool:
+        """Return whether an id is recorded, for whichever table. It is not if the marker table does not exist.
+
+        Raises:
+            UsageError: The marker table's owner is not trusted, or it lacks something.
+        """
+        return bool(self.markers(session, load_id=load_id, limit=1))
+
+    def markers(
+        self, session: Session, *, load_id: str | None = None, table: str | None = None, limit: int
+    ) -> list[Marker]:
+        """Return the latest markers, the newest first. There are none if the marker table does not exist.
+
+        Args:
+            session: A session.
+            load_id: Only the marker of this id.
+            table: Only markers that name this table, as they write it.
+            limit: The most to return.
+
+        Raises:
+            UsageError: The marker table's owner is not trusted, or it lacks something.
+        """
+        name = self._find(session)
+        if name is None:
+            return []
+        found = session.run(
+            f"SELECT update_id, target_table, inserted FROM {name.quoted} "
+            "WHERE (%s::text IS NULL OR update_id = %s::text) AND (%s::text IS NULL OR target_table = %s::text) "
+            "ORDER BY inserted DESC NULLS LAST, update_id LIMIT %s::bigint",
+            *(load_id, load_id, table, table, limit),
+        )
+        return [Marker(*row) for row in found]
+
+    def forget(self, session: Session, load_id: str) -> bool:
+        """Delete the marker of an id, so that it can be loaded again. Return whether there was one."""
+        name = self._find(session)
+        if name is None:
+            return False
+        return bool(session.change(f"DELETE FROM {name.quoted} WHERE update_id = %s", load_id))
+
+    def record(self, session: Session, load_id: str, target: str) -> bool:
+        """Write the marker in the open transaction. Return False if the id has one already.
+
+        If another transaction has written a marker of this id, this waits until that transaction ends.
+        """
+        return bool(
+            session.change(
+                f"INSERT INTO {self._markers.quoted(session)} (update_id, target_table, inserted) "
+                "VALUES (%s, %s, now()) ON CONFLICT (update_id) DO NOTHING",
+                load_id,
+                target,
+            )
+        )
+
+
+LUIGIS = Ledger(TableName(MARKER_TABLE))
+"""The ledger of Luigi's default marker table."""
+
+
+def _parsed(recorded: str) -> TableName | None:
+    """Return the name in a marker, or None if it contains none."""
+    try:
+        return TableName.parse(recorded)
+    except UsageError:
+        return None

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
-from jobs.dbaccess.load import ledger, overwrite, receipts, scripts, staging, upsert, verify
+from jobs.dbaccess.load import overwrite, receipts, scripts, staging, upsert, verify
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.modes import KEYED, Move
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
@@ -31,6 +32,7 @@ class PublishPlan:
         is_new: Whether the load creates the table.
         verification: What the table's rows are compared with before the commit, or None to compare nothing.
         scripts: SQL of the user's own, which is run before and after the rows are moved.
+        ledger: What records the load.
     """
 
     load_id: str
@@ -41,6 +43,7 @@ class PublishPlan:
     is_new: bool
     verification: Verification | None = None
     scripts: Scripts = field(default_factory=Scripts)
+    ledger: Ledger = LUIGIS
 
 
 @dataclass(frozen=True)
@@ -151,8 +154,8 @@ def _record(session: Session, plan: PublishPlan) -> None:
         AlreadyRecorded: A committed transaction has recorded the load id.
         UsageError: The load id is taken by another table.
     """
-    if not ledger.record(session, plan.load_id, str(plan.target)):
-        ledger.is_recorded(session, plan.load_id, plan.target)  # raises if the id is another table's
+    if not plan.ledger.record(session, plan.load_id, str(plan.target)):
+        plan.ledger.is_recorded(session, plan.load_id, plan.target)  # raises if the id is another table's
         raise AlreadyRecorded(f"The load id {plan.load_id!r} was recorded by another run meanwhile.")
 
 

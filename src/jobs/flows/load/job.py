@@ -14,7 +14,8 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import ledger, scripts, staging, verify
+from jobs.dbaccess.load import scripts, staging, verify
+from jobs.dbaccess.load.ledger import LUIGIS, MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.load.publish import Published
 from jobs.dbaccess.load.row_text import RowText
@@ -48,6 +49,7 @@ class LoadJob:
         verify: Whether to compare the table's rows with what Spark encoded, before the commit.
         scripts: SQL of the user's own in the publishing transaction.
         skip_unchanged: Whether an upsert leaves out rows that are equal to the table's: "auto", "yes" or "no".
+        ledger: What records the load.
     """
 
     table: TableName
@@ -62,6 +64,7 @@ class LoadJob:
     verify: bool = False
     scripts: Scripts = field(default_factory=Scripts)
     skip_unchanged: str = "auto"
+    ledger: Ledger = LUIGIS
 
     @property
     def connector(self) -> Connector:
@@ -91,6 +94,7 @@ def load_dataframe(
     before_sql: str | None = None,
     after_sql: str | None = None,
     skip_unchanged: str = "auto",
+    marker_table: str = MARKER_TABLE,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -114,6 +118,7 @@ def load_dataframe(
         after_sql: Likewise, after they were moved, and verified.
         skip_unchanged: Whether an upsert leaves out rows that are equal to the table's: "yes", "no", or "auto", which
             decides by a sample.
+        marker_table: `[schema.]table` that records the load; created if it is missing.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -132,6 +137,7 @@ def load_dataframe(
         verify=verify,
         scripts=scripts.parse(before_sql, after_sql),
         skip_unchanged=skip_unchanged,
+        ledger=Ledger.parse(marker_table),
     )
     return run(job, lambda: df)
 
@@ -150,11 +156,11 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     """
     watch = Stopwatch()
     job.move.check_arguments()
-    ledger.check_id(job.load_id)
+    check_id(job.load_id)
     driver = Driver(job.connector)
     with driver.connect() as session:
         with watch.phase("prepare"):
-            ledger.ensure(session)
+            job.ledger.ensure(session)
             job = replace(job, table=tables.full_name(session, job.table))
             if _take_load_id(session, job):
                 return _already_loaded(job, watch)
@@ -174,14 +180,14 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:
     """Lock the load id, after waiting for another run of it. Return whether a load of this id has finished."""
-    lock = locks.load(job.load_id)
+    lock = job.ledger.lock(session, job.load_id)
     if not locks.take(session, lock):
         who = locks.holder(session, lock)
         logger.warning(
             "Another run holds the load id %r: %s. Waiting %d s at most.", job.load_id, who, job.wait_for_load
         )
         locks.wait(session, lock, job.wait_for_load)
-    return ledger.is_recorded(session, job.load_id, job.table)
+    return job.ledger.is_recorded(session, job.load_id, job.table)
 
 
 def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
@@ -213,7 +219,7 @@ def _stage_and_publish(
             with staging_tables(driver, session, names, target):
                 receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"), failures_explained(df, target):
-                    plan = replace(target.plan(job.load_id, names, receipts), scripts=job.scripts)
+                    plan = replace(target.plan(job.load_id, names, receipts, job.ledger), scripts=job.scripts)
                     return publish_once(driver, session, plan)
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:

@@ -77,7 +77,7 @@ def taken_over(driver: Driver, session: Session, plan: PublishPlan) -> Iterator[
     """Yield another session in place of one whose connection broke. It holds the locks that the broken one held."""
     with driver.usable(session) as replacement:
         if not driver.has_sidecar:
-            locks.wait(replacement, locks.load(plan.load_id))
+            locks.wait(replacement, plan.ledger.lock(replacement, plan.load_id))
             staging.hold(replacement, plan.staging)
         yield replacement
 

@@ -12,6 +12,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import verify
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.publish import PublishPlan, check_target
 from jobs.dbaccess.load.receipts import Receipt
@@ -47,13 +48,14 @@ class Target:
         """Their types, as SQL writes them, if the load creates the table; empty for an existing table."""
         return tuple(match.target.type_name for match in self.matches) if self.is_new else ()
 
-    def plan(self, load_id: str, staging: Staging, receipts: Sequence[Receipt]) -> PublishPlan:
+    def plan(self, load_id: str, staging: Staging, receipts: Sequence[Receipt], ledger: Ledger = LUIGIS) -> PublishPlan:
         """Return what to publish when all parts are staged.
 
         Args:
             load_id: The id of the load.
             staging: The staging tables.
             receipts: The receipts of the attempts that Spark accepted.
+            ledger: What records the load.
         """
         verification = Verification(self.row, verify.expected_sum(receipts)) if self.row else None
         return PublishPlan(
@@ -64,6 +66,7 @@ class Target:
             move=self.move,
             is_new=self.is_new,
             verification=verification,
+            ledger=ledger,
         )
 
 
