@@ -12,7 +12,8 @@ from publishing import AB, T, counts, load, rows_of
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, JobError, UsageError
-from jobs.dbaccess.load import ledger, parts, scripts, staging, verify
+from jobs.dbaccess.load import parts, scripts, staging, verify
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import PublishPlan
@@ -77,7 +78,7 @@ def test_a_script_that_fails_publishes_nothing_and_is_named(
         load(table, APPEND, NEW, load_id="x", before=before, after=after)
     with connect(database, "look") as look:
         assert rows_of(look) == OLD
-        assert ledger.recorded_target(look, "x") is None
+        assert LUIGIS.recorded_target(look, "x") is None
 
 
 @pytest.mark.parametrize("statement", ["COMMIT", "ROLLBACK", "BEGIN", "PREPARE TRANSACTION 'x'", "COPY t FROM stdin"])
