@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": DATABASE
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
     | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "pyspark"},
-    "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pyspark"},
+    "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "pyspark"},
     # Spark 4's data source.
     "jobs.pgcopy": {
         *DATABASE,

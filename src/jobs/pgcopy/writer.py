@@ -71,7 +71,9 @@ class Destination:
             UsageError: The load id is taken by another table.
         """
         names = staging.plan_staging(target.name, target.columns, stream)
-        held = HeldStaging(names, target.name, target.new_types, target.move.keys, load_id, self.ledger)
+        held = HeldStaging(
+            names, target.name, types=target.new_types, keys=target.move.keys, load_id=load_id, ledger=self.ledger
+        )
         is_held = hold_in_sidecar(self.connector, "staging", held)
         return Stage(names, target) if is_held else None
 
