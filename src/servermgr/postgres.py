@@ -3,10 +3,11 @@
     with Manager("127.0.0.1", 0, "/var/tmp/try", initialize=True) as server:
         print(server.url())
 
-To run a server in the foreground: `python -m servermgr.postgres -d /var/tmp/try -i`.
+To run a server in the foreground: `python -m servermgr.postgres -d /var/tmp/try`.
 
 Environment variables: POSTGRES_VERSION is the default version. POSTGRES_BIN is a program directory to use instead of
-those that the system and Python packages have installed.
+those that the system and Python packages have installed. POSTGRES_DATA is the data directory of that command, if it
+names none.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ class Manager:
         db_dir: The data directory.
         initialize: Initialize the data directory if it does not exist or is empty.
         pg_version: The version of PostgreSQL to run, `15`. The default is POSTGRES_VERSION in the environment, then the
-            highest version that the system has installed, then that of a Python wheel.
+            highest version that the system has installed, then that of a Python wheel. The attribute contains the
+            version that was chosen.
+        process_name: A name of the server, which `ps` shows for its child processes: its cluster_name.
         settings: Server settings in addition to those of the data directory, `{"fsync": "off", "max_connections": 50}`.
         auth: The authentication method of a directory that is initialized here, as in initdb's `--auth`.
         user: The name of the superuser of a directory that is initialized here.
         password: The password of the superuser. Every `auth` but `trust` requires one.
+        kwargs: Further server settings, by name: `max_connections=50`.
 
     Raises:
         DatabaseException: There is no PostgreSQL to run, or the data directory cannot be initialized.
@@ -68,19 +72,24 @@ class Manager:
         initialize: bool = False,
         pg_version: str = "",
         *,
+        process_name: str = "",
         settings: Mapping[str, object] | None = None,
         auth: str = "trust",
         user: str = "postgres",
         password: str = "",
+        **kwargs: object,
     ) -> None:
         self.host = host
         self.port = port
         self.db_dir = Path(db_dir).resolve()
         self.user = user
-        self.settings = dict(settings or {})
+        self.process_name = process_name
+        named = {"cluster_name": process_name} if process_name else {}
+        self.settings = {**named, **(settings or {}), **kwargs}
         self._chooses_port = port == 0
         self._account = stepdown.account_to_use(os.geteuid())
         self._installation = _installation(pg_version, self._account)
+        self.pg_version = self._installation.version
         self._environ = _env_with_postgres_path(pg_version)
         self._server: Server | None = None
         if initialize and datadir.is_absent_or_empty(self.db_dir):
@@ -241,8 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a server in the foreground until SIGINT or SIGTERM. Returns the exit status.
 
     0: the server was ready and was stopped by a signal. 1: it did not start, or ended by itself. 130: interrupted
-        before it
-    was ready.
+    before it was ready.
     """
     options = cli.parse(arguments, _get_default_postgres_version())
     for request in (signal.SIGINT, signal.SIGTERM):
@@ -277,19 +285,38 @@ def _env_with_postgres_path(pg_version: str) -> dict[str, str]:
     return binaries.environment(binaries.find(pg_version))
 
 
-def _check_lockdir_permissions(directory: Path) -> None:
+def _check_lockdir_permissions(directory: str | os.PathLike[str] | None = None) -> None:
     """Check that the server can create its lock file, which is in the data directory.
+
+    Args:
+        directory: The data directory; by default that of `main`. If it does not exist, the nearest existing directory
+            above it is checked, in which it would be created.
 
     Raises:
         DatabaseException: The server's user may not write there.
     """
-    datadir.check_writable(directory, stepdown.account_to_use(os.geteuid()))
+    path = Path(cli.default_datadir() if directory is None else directory).resolve()
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    account = stepdown.account_to_use(os.geteuid()) if nearest == path else None  # root makes it, and hands it over
+    datadir.check_writable(nearest, account)
 
 
 def _initialize_directory(
-    directory: Path, pg_version: str, *, auth: str = "trust", user: str = "postgres", password: str = ""
+    directory: str | os.PathLike[str],
+    pg_version: str,
+    *,
+    auth: str = "trust",
+    user: str = "postgres",
+    password: str = "",
 ) -> None:
     """Initialize a data directory.
+
+    Args:
+        directory: Its name.
+        pg_version: The version of PostgreSQL to use; if empty, the default.
+        auth: As for Manager.
+        user: As for Manager.
+        password: As for Manager.
 
     Raises:
         OSError: initdb cannot be executed.
@@ -298,7 +325,7 @@ def _initialize_directory(
     account = stepdown.account_to_use(os.geteuid())
     programs = _installation(pg_version, account).bin
     environ = _env_with_postgres_path(pg_version)
-    datadir.initialize(directory, programs, account, environ, user=user, auth=auth, password=password)
+    datadir.initialize(Path(directory).resolve(), programs, account, environ, user=user, auth=auth, password=password)
 
 
 def _installation(pg_version: str, account: stepdown.Account | None) -> binaries.Installation:

@@ -211,7 +211,7 @@ def test_command_line_fails_when_the_server_ends_by_itself(data_dir: Path) -> No
 
 def test_command_line_fails_in_one_line(data_dir: Path) -> None:
     missing = data_dir.parent / "missing"
-    with command_line("-d", str(missing)) as process:
+    with command_line("-i", "False", "-d", str(missing)) as process:
         output, errors = process.communicate()
     assert (output, process.returncode) == ("", 1)
     assert errors.startswith(f"servermgr.postgres: {missing} is no data directory")
