@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,6 @@ from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
-from servermgr.postgres import Manager
-
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -60,6 +59,8 @@ def server() -> Iterator[Settings]:
     if url:
         yield resolve(Given(url=url), os.environ).settings
         return
+    from servermgr.postgres import Manager  # here, because Windows lacks what it needs, and can run tests/unit
+
     with (
         server_folder() as folder,
         Manager("127.0.0.1", 0, folder / "data", initialize=True, settings=SERVER_SETTINGS) as manager,
@@ -107,6 +108,12 @@ def session(database: Settings) -> Iterator[Session]:
     """A session on a fresh database."""
     with connect(database, "pgjobs tests") as opened:
         yield opened
+
+
+OF_UNIX = ["unit/test_chaos_*.py", "unit/test_demo_server.py", "unit/test_servermgr_*.py"]
+"""Tests of what Windows cannot run. It can run the rest of tests/unit."""
+
+collect_ignore_glob = [] if find_spec("fcntl") else OF_UNIX
 
 
 SLOWEST = [
