@@ -31,6 +31,7 @@ from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
