@@ -1,6 +1,6 @@
 """Create a virtual environment from the lock files, and configure Spark in it.
 
-Run by `make setup`. Needs only Python 3.9 or newer. A second run installs only what is missing.
+Run by `make setup`, and by itself where there is no make. Needs only Python 3.9 or newer. A second run installs only what is missing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from setup_system import SetupError, require_ensurepip, require_java, run, step
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
+LAYOUT = rules.layout(sys.platform)
 
 
 def main() -> int:
@@ -35,7 +36,7 @@ def main() -> int:
         print(f"set-up: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("set-up: interrupted; the next make starts it anew", file=sys.stderr)
+        print("set-up: interrupted; the next run starts it anew", file=sys.stderr)
         return 130
     return 0
 
@@ -60,7 +61,7 @@ def set_up(venv: Path, spark: str | None) -> None:
     blanks = rules.blanks_advice(str(ROOT))
     if blanks:
         raise SetupError(blanks)
-    java = require_java(rules.spark_javas(spark or rules.default_spark(sys.version_info[:2])))
+    java = java_or_advice(rules.spark_javas(spark or rules.default_spark(sys.version_info[:2])))
     wanted = rules.stamp(
         python=sys.version,
         venv=str(venv),
@@ -72,10 +73,27 @@ def set_up(venv: Path, spark: str | None) -> None:
     if steps:
         stamp_file.unlink(missing_ok=True)
         install(venv, steps, spark)
-    configure_spark(venv, java)
+    if java:
+        configure_spark(venv, java)
     stamp_file.write_text(json.dumps(wanted, indent=2) + "\n")
     python = platform.python_version()
-    print(f"set-up: {venv.name} is complete (Python {python}, Java {java.major} at {java.home})")
+    about_java = f"Java {java.major} at {java.home}" if java else "no Java, so no Spark"
+    print(f"set-up: {venv.name} is complete (Python {python}, {about_java})")
+
+
+def java_or_advice(majors: tuple[int, ...]) -> rules.Java | None:
+    """Return a Java that Spark supports. Without one, the set-up of Windows goes on: packing and unit tests need none.
+
+    Raises:
+        SetupError: There is none, and this is not Windows.
+    """
+    try:
+        return require_java(majors)
+    except SetupError as error:
+        if sys.platform != "win32":
+            raise
+        print(f"set-up: {error}\nset-up: going on without Spark")
+        return None
 
 
 def read_stamp(path: Path) -> dict[str, str] | None:
@@ -112,13 +130,13 @@ def packages(venv: Path, spark: str | None) -> list[Path]:
     if spark is None:
         return [dev]
     others = venv / "dev-without-spark.lock"
-    others.write_text(rules.without(dev.read_text(), rules.OF_SPARK))
+    others.write_text(rules.without(dev.read_text(encoding="utf-8"), rules.OF_SPARK), encoding="utf-8")
     return [others, REQUIREMENTS / rules.spark_lock(spark)]
 
 
 def pip_install(venv: Path, *what: str | Path) -> None:
     """Install exactly what the lock files pin, including what builds it."""
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip = [str(venv / LAYOUT.python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     run(
         [*pip, "--no-deps", "--no-build-isolation", *what],
         "Does this machine reach its Python package index? Run make again: what was downloaded is not lost.",
@@ -127,13 +145,13 @@ def pip_install(venv: Path, *what: str | Path) -> None:
 
 def configure_spark(venv: Path, java: rules.Java) -> None:
     """Configure Spark's Java and Python, so that neither an activated venv nor JAVA_HOME is needed."""
-    spark_home = next(venv.glob("lib/python3*/site-packages/pyspark"))
+    spark_home = next(venv.glob(f"{LAYOUT.packages}/pyspark"))
     (spark_home / "conf").mkdir(exist_ok=True)
-    python = str(venv / "bin" / "python")
-    (spark_home / "conf" / "spark-env.sh").write_text(rules.spark_env(java.home, python))
-    submit = venv / "bin" / "spark-submit"
-    submit.write_text(rules.launcher(str(spark_home)))
-    submit.chmod(0o755)
+    files = rules.files_of_spark(sys.platform, str(spark_home), java.home, str(venv / LAYOUT.python))
+    for name, text in files.items():
+        file = (spark_home if "/" in name else venv / LAYOUT.scripts) / name
+        file.write_text(text)
+        file.chmod(file.stat().st_mode | (0 if "/" in name else 0o755))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,32 @@ JAVA_HOMES = (
     "~/Library/Java/JavaVirtualMachines/*/Contents/Home",
     "~/.sdkman/candidates/java/*",
 )
+JAVA_HOMES_ON_WINDOWS = (
+    "C:/Program Files/Eclipse Adoptium/*",
+    "C:/Program Files/Java/*",
+    "C:/Program Files/Microsoft/jdk-*",
+    "C:/Program Files/Amazon Corretto/*",
+)
 
 SPARKS = ("3.5", "4.0", "4.1")
 """The PySpark versions that have a lock file of their own."""
 OF_SPARK = ("pyspark", "py4j")
 """What such a lock file pins, in place of dev.lock."""
+
+
+class Layout(NamedTuple):
+    """Where a virtual environment has its programs, as venv makes it on a platform."""
+
+    python: str
+    scripts: str
+    packages: str
+
+
+def layout(platform: str) -> Layout:
+    """Return the layout on a platform, as in sys.platform. `packages` is a pattern."""
+    if platform == "win32":
+        return Layout("Scripts/python.exe", "Scripts", "Lib/site-packages")
+    return Layout("bin/python", "bin", "lib/python3*/site-packages")
 
 
 class Java(NamedTuple):
@@ -89,10 +110,12 @@ def java_advice(system: str, os_id: str, majors: Sequence[int]) -> str:
         "fedora": "sudo dnf install -y java-21-openjdk-headless",
         "debian": apt,
         "ubuntu": apt,
+        "win32": "winget install EclipseAdoptium.Temurin.17.JDK",
     }
-    command = commands.get("darwin" if system == "darwin" else os_id)
+    command = commands.get(system if system in commands else os_id)
+    again = "python scripts/setup.py" if system == "win32" else "make"
     install = f"Install it:\n\n    {command}\n\nor set" if command else "Install one, or set"
-    return f"Spark needs Java {wanted}, and none was found. {install} JAVA_HOME to one, then run make again."
+    return f"Spark needs Java {wanted}, and none was found. {install} JAVA_HOME to one, then run {again} again."
 
 
 def venv_package(python: tuple[int, int]) -> str:
@@ -115,7 +138,7 @@ def os_id(os_release: str) -> str:
 
 
 def blanks_advice(folder: str) -> str | None:
-    """Return what to do if Spark's shell scripts could not run from the folder, None if they can."""
+    """Return what to do if Spark's scripts could not run from the folder, None if they can."""
     if any(letter.isspace() for letter in folder):
         return f"Spark cannot run from a folder with a blank in its name: move the clone away from {folder!r}."
     return None
@@ -125,6 +148,8 @@ def base_python(pyvenv_cfg: str) -> str | None:
     """Return the interpreter that created a venv, from its pyvenv.cfg."""
     home = re.search(r"^home = (.+)$", pyvenv_cfg, re.MULTILINE)
     version = re.search(r"^version = (\d+\.\d+)", pyvenv_cfg, re.MULTILINE)
+    if home and "\\" in home[1]:  # Windows
+        return f"{home[1].strip()}\\python.exe"
     return f"{home[1].strip()}/python{version[1]}" if home and version else None
 
 
@@ -171,3 +196,32 @@ def launcher(spark_home: str) -> str:
         f"export SPARK_HOME={shlex.quote(spark_home)}\n"
         'exec "$SPARK_HOME/bin/spark-submit" "$@"\n'
     )
+
+
+def spark_env_on_windows(java_home: str, python: str) -> str:
+    """Return the text of Spark's conf/spark-env.cmd."""
+    return (
+        "@rem Written by scripts/setup.py. Spark reads it at every start, by spark-submit or from Python.\n"
+        f'set "JAVA_HOME={java_home}"\n'
+        f'if not defined PYSPARK_PYTHON set "PYSPARK_PYTHON={python}"\n'
+        'if not defined SPARK_LOCAL_IP set "SPARK_LOCAL_IP=127.0.0.1"\n'
+    )
+
+
+def launcher_on_windows(spark_home: str) -> str:
+    """Return the text of Scripts/spark-submit.cmd."""
+    return (
+        "@rem Written by scripts/setup.py.\n"
+        f'@set "SPARK_HOME={spark_home}"\n'
+        '@call "%SPARK_HOME%\\bin\\spark-submit.cmd" %*\n'
+    )
+
+
+def files_of_spark(platform: str, spark_home: str, java_home: str, python: str) -> dict[str, str]:
+    """Return the files that configure Spark, as texts by their paths: below Spark's home, or below the scripts."""
+    if platform == "win32":
+        return {
+            "conf/spark-env.cmd": spark_env_on_windows(java_home, python),
+            "spark-submit.cmd": launcher_on_windows(spark_home),
+        }
+    return {"conf/spark-env.sh": spark_env(java_home, python), "spark-submit": launcher(spark_home)}

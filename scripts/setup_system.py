@@ -101,7 +101,7 @@ def require_java(majors: Sequence[int]) -> rules.Java:
 def find_java(majors: Sequence[int]) -> rules.Java | None:
     """Return the Java of JAVA_HOME if Spark supports it, else the best Java of this machine."""
     home = os.environ.get("JAVA_HOME")
-    chosen = [Path(home, "bin", "java")] if home else []
+    chosen = [Path(home, "bin", "java")] if home else []  # Windows finds java.exe by this name, too
     return rules.choose_java(ask_javas(chosen), majors) or rules.choose_java(ask_javas(java_commands()), majors)
 
 
@@ -110,9 +110,12 @@ def java_commands() -> Iterator[Path]:
     on_path = shutil.which("java")
     if on_path:
         yield Path(on_path)
-    for pattern in rules.JAVA_HOMES:
+    windows = sys.platform == "win32"
+    homes, java = (rules.JAVA_HOMES_ON_WINDOWS, "java.exe") if windows else (rules.JAVA_HOMES, "java")
+    for pattern in homes:
         home = Path(pattern).expanduser()
-        yield from sorted(Path("/").glob(f"{home.relative_to('/')}/bin/java"))
+        root = Path(home.anchor)
+        yield from sorted(root.glob(f"{home.relative_to(root).as_posix()}/bin/{java}"))
 
 
 def ask_javas(commands: Iterable[Path]) -> Iterator[rules.Java]:

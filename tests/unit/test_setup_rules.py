@@ -14,8 +14,10 @@ from setup_rules import (
     blanks_advice,
     choose_java,
     default_spark,
+    files_of_spark,
     java_advice,
     launcher,
+    layout,
     locks,
     missing_steps,
     os_id,
@@ -218,3 +220,30 @@ def test_spark_submit_runs_the_packages_own_with_every_argument(tmp_path: Path) 
     command = ["/bin/sh", "-c", launcher(str(tmp_path)), "spark-submit", "job.py", "two words"]
     done = subprocess.run(command, env={}, capture_output=True, text=True, check=True)
     assert done.stdout == f"{tmp_path}:2:two words\n"
+
+
+def test_on_windows_spark_is_configured_by_its_command_files() -> None:
+    files = files_of_spark("win32", r"C:\w\.venv\Lib\site-packages\pyspark", r"C:\Program Files\Java\jdk-17", r"C:\w\py.exe")
+    assert sorted(files) == ["conf/spark-env.cmd", "spark-submit.cmd"]
+    assert r'set "JAVA_HOME=C:\Program Files\Java\jdk-17"' in files["conf/spark-env.cmd"]
+    assert r'@set "SPARK_HOME=C:\w\.venv\Lib\site-packages\pyspark"' in files["spark-submit.cmd"]
+
+
+def test_elsewhere_it_is_configured_by_its_shell_scripts() -> None:
+    files = files_of_spark("linux", "/spark", "/java", "/python")
+    assert files == {"conf/spark-env.sh": spark_env("/java", "/python"), "spark-submit": launcher("/spark")}
+
+
+def test_the_layout_is_that_of_the_platforms_venv() -> None:
+    assert layout("win32") == ("Scripts/python.exe", "Scripts", "Lib/site-packages")
+    assert layout("linux") == layout("darwin") == ("bin/python", "bin", "lib/python3*/site-packages")
+
+
+def test_windows_has_advice_of_its_own() -> None:
+    advice = java_advice("win32", "", (17, 21))
+    assert "winget install" in advice
+    assert advice.endswith("then run python scripts/setup.py again.")
+
+
+def test_the_python_of_a_venv_on_windows_is_found() -> None:
+    assert base_python("home = C:\\Python311\nversion = 3.11.7\n") == r"C:\Python311\python.exe"

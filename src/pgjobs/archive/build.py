@@ -1,4 +1,4 @@
-"""Builds the venv archive that EMR Serverless unpacks on every worker: without Docker, on Linux or macOS, in seconds.
+"""Builds the venv archive that EMR Serverless unpacks on every worker: without Docker, in seconds.
 
 A venv is little more than a folder: bin/python is a link to the image's interpreter, pyvenv.cfg describes it, and
 site-packages holds wheels, which are fetched for the *target's* Python and platform. The image's packages (boto3,
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pgjobs.archive import interpreter, manifest, pins, provenance, sources, wheels
 from pgjobs.archive.inspection import Finding, inspect_archive
@@ -78,6 +79,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
         tree = Path(scratch, "venv")
         if target.carried:
+            interpreter.refuse_windows(sys.platform)
             carried = carried or interpreter.fetch(target, ROOT / "build" / "python")
             interpreter.carry(carried, tree, target)
         site = lay_out(tree, target)
@@ -86,7 +88,7 @@ def build(
         install(site, target, requirements)
         sources.copy_sources(ours, ROOT, site)
         packed = Path(scratch, NAME)
-        pack(tree, packed)
+        pack(tree, packed, links(target))
         complain(inspect_archive(packed, target, with_extras=bool(extras)))
         inputs = provenance.Inputs(
             ours.commit,
@@ -99,7 +101,7 @@ def build(
             described["carried_interpreter"] = interpreter.describe(carried, target)
         output.mkdir(parents=True, exist_ok=True)
         shutil.move(str(packed), output / NAME)
-        manifest.beside(output / NAME).write_text(json.dumps(described, indent=2) + "\n")
+        manifest.beside(output / NAME).write_bytes(f"{json.dumps(described, indent=2)}\n".encode())
         for line in filter(None, [*sources.describe(ours), pinned.keep()]):
             tell(line)
     return output / NAME
@@ -130,13 +132,18 @@ def lay_out(tree: Path, target: BuildTarget) -> Path:
     if target.carried:
         return site
     (tree / "bin").mkdir()
-    (tree / "bin" / "python").symlink_to(target.interpreter)
-    for name in ("python3", f"python{target.version}"):
-        (tree / "bin" / name).symlink_to("python")
-    (tree / "pyvenv.cfg").write_text(
-        f"home = {Path(target.interpreter).parent}\ninclude-system-site-packages = true\nversion = {target.version}\n"
-    )
+    home = PurePosixPath(target.interpreter).parent
+    config = f"home = {home}\ninclude-system-site-packages = true\nversion = {target.version}\n"
+    (tree / "pyvenv.cfg").write_bytes(config.encode())
     return site
+
+
+def links(target: BuildTarget) -> dict[str, str]:
+    """Return the symbolic links of an archive: the names of its interpreter."""
+    if target.carried:
+        program = PurePosixPath(target.interpreter).name
+        return {"bin/python": program, "bin/python3": program}
+    return {"bin/python": target.interpreter, "bin/python3": "python", f"bin/python{target.version}": "python"}
 
 
 def install(site: Path, target: BuildTarget, requirements: Sequence[Path]) -> None:

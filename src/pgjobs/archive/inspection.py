@@ -133,6 +133,21 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
 _IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.flows.load.job", "jobs.flows.extract.job", "pg8000")
 
 
+# Shows packages of Spark to an isolated Python, and nothing else from beside them.
+_SEEING_SPARK = """
+import sys
+from importlib.util import spec_from_file_location
+
+class Spark:
+    def find_spec(name, path=None, target=None):
+        file = {spark!r}.get(name)
+        return file and spec_from_file_location(name, file)
+
+sys.meta_path.append(Spark)
+sys.path.append({site!r})
+"""
+
+
 def _inspect_import(file: Path, target: BuildTarget) -> list[Finding]:
     """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
 
@@ -147,14 +162,10 @@ def _inspect_import(file: Path, target: BuildTarget) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         folder = Path(scratch)
         unpack(file, folder / "environment", links=target.carried)
-        spark = folder / "spark"
-        spark.mkdir()
-        for package in ("pyspark", "py4j"):
-            spec = find_spec(package)
-            if spec is not None and spec.origin is not None:
-                (spark / package).symlink_to(Path(spec.origin).parent)
+        specs = {name: find_spec(name) for name in ("pyspark", "py4j")}
+        spark = {name: spec.origin for name, spec in specs.items() if spec is not None and spec.origin is not None}
         site = folder / "environment" / "lib" / f"python{target.version}" / "site-packages"
-        code = f"import sys; sys.path += {[str(site), str(spark)]!r}; import {', '.join(_IMPORTED)}"
+        code = f"{_SEEING_SPARK.format(spark=spark, site=str(site))}\nimport {', '.join(_IMPORTED)}"
         python = folder / "environment" / target.interpreter if own else Path(sys.executable).resolve()
         command = [str(python), "-I", "-S", "-c", code]
         completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -28,6 +28,16 @@ _HOME = "/usr"
 """Replaces the builder's folder, which sysconfig would contain, so that the same inputs give the same bytes."""
 
 
+def refuse_windows(platform: str) -> None:
+    """Refuse to include an interpreter on Windows, whose files have no mode and whose links need a privilege.
+
+    Raises:
+        DeployError: The platform, as in sys.platform, is Windows.
+    """
+    if platform == "win32":
+        raise DeployError("A self-contained archive cannot be built on Windows. Build it on Linux, macOS or in WSL.")
+
+
 def fetch(target: BuildTarget, folder: Path) -> Path:
     """Install the target's interpreter below a folder, unless it is there. Returns its own folder.
 
@@ -58,8 +68,6 @@ def carry(folder: Path, tree: Path, target: BuildTarget) -> None:
         raise DeployError(f"{folder} has no bin/{name} with lib/{name}: give the folder of a Python {target.version}.")
     (tree / "bin").mkdir(parents=True)
     shutil.copy2(program, tree / "bin" / name)
-    for link in ("python", "python3"):
-        (tree / "bin" / link).symlink_to(name)
     shutil.copytree(library, tree / "lib" / name, symlinks=True, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     shared = f"lib{name}.so.1.0"
     if shared.encode() in program.read_bytes():

@@ -83,9 +83,8 @@ def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, sc
         f"{' '.join(extras)} cannot be resolved for Python {target.version}",
     )
     # uv notes who requires a package. For the requested ones, that is the name of our own file.
-    fresh.write_text(
-        fresh.read_text(encoding="utf-8").replace(f"-r {wanted}", "--with").replace(f"-c {ours}", "-c ours")
-    )
+    pinned = fresh.read_text(encoding="utf-8").replace(f"-r {wanted}", "--with").replace(f"-c {ours}", "-c ours")
+    fresh.write_bytes(pinned.encode())
     return Pins((fresh, *files), lock, fresh)
 
 
@@ -125,9 +124,9 @@ _OF_THIS_MACHINE = ("direct_url.json", "uv_cache.json")
 def forget_the_machine(site: Path) -> None:
     """Remove what depends on the machine that installed: paths and times of wheels, and hashes of generated scripts.
 
-    Scripts in bin contain the path of this machine's Python. They are not packed, so their hashes are removed, too.
+    Scripts in bin (on Windows, Scripts) contain the path of this machine's Python. They are not packed, so their hashes are removed, too.
     """
-    for name in (".lock", "bin", "__pycache__"):
+    for name in (".lock", "bin", "Scripts", "__pycache__"):
         path = site / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     for record in site.glob("*.dist-info/RECORD"):
@@ -135,7 +134,7 @@ def forget_the_machine(site: Path) -> None:
             record.with_name(name).unlink(missing_ok=True)
         lines = record.read_text(encoding="utf-8").splitlines()
         remaining = [line for line in lines if (site / _file_of(line)).is_file()]
-        record.write_text("".join(f"{line}\n" for line in remaining), encoding="utf-8")
+        record.write_bytes("".join(f"{line}\n" for line in remaining).encode())
 
 
 def _file_of(line: str) -> str:

@@ -5,20 +5,40 @@ from __future__ import annotations
 import struct
 import tarfile
 import zlib
+from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 _COMPRESSION = 6
 """The level of gzip: 9 takes three times as long and saves a hundredth of the size."""
 
 
-def pack(tree: Path, packed: Path) -> None:
-    """Write a tree as .tar.gz, with sorted names and fixed times and owners."""
+def pack(tree: Path, packed: Path, links: Mapping[str, str] | None = None) -> None:
+    """Write a tree as .tar.gz, with sorted names and fixed times and owners.
+
+    Args:
+        tree: The folder.
+        packed: The archive to write.
+        links: Symbolic links to add, which the system of this machine (Windows) may not be able to create in the tree.
+    """
+    entries: dict[PurePosixPath, Path | str] = {
+        **{PurePosixPath(path.relative_to(tree).as_posix()): path for path in tree.rglob("*")},
+        **{PurePosixPath(name): link for name, link in (links or {}).items()},
+    }
     plain = BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted(tree.rglob("*")):
-            archive.add(path, path.relative_to(tree).as_posix(), recursive=False, filter=_anonymous)
+        for name, entry in sorted(entries.items()):
+            if isinstance(entry, str):
+                archive.addfile(_link(str(name), entry))
+            else:
+                archive.add(entry, str(name), recursive=False, filter=_anonymous)
     packed.write_bytes(gzipped(plain.getvalue()))
+
+
+def _link(name: str, leads_to: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.mode = tarfile.SYMTYPE, leads_to, 0o777
+    return _anonymous(member)
 
 
 def gzipped(content: bytes) -> bytes:

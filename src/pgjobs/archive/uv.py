@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-import sys
+import sysconfig
 from collections.abc import Sequence
-from pathlib import Path
 
 from pgjobs.errors import DeployError
 
@@ -20,7 +20,9 @@ def run_uv(arguments: Sequence[str], problem: str) -> None:
     Raises:
         DeployError: uv failed. The message contains its last lines.
     """
-    program = Path(sys.prefix, "bin", "uv")
-    completed = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
+    program = shutil.which("uv", path=sysconfig.get_path("scripts"))  # bin, or Scripts on Windows
+    if program is None:
+        raise DeployError(f"There is no uv in {sysconfig.get_path('scripts')}: run make setup, or scripts/setup.py.")
+    completed = subprocess.run([program, *arguments], capture_output=True, encoding="utf-8", check=False)
     if completed.returncode:
         raise DeployError(f"{problem}:\n{completed.stderr.strip()}")

@@ -57,6 +57,7 @@ def run_local(
             not run on it.
         KeyboardInterrupt: Ctrl-C. Spark has ended.
     """
+    refuse_windows(sys.platform)
     spark = request["jobDriver"]["sparkSubmit"]
     conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
     home = folder / "home"
@@ -66,6 +67,16 @@ def run_local(
     prove_interpreters(spark_submit(conf), home, variables)
     job = [str(caller), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
     return run_to_end([*spark_submit(at_home(conf, caller)), driver.__file__, *job], home, variables)
+
+
+def refuse_windows(platform: str) -> None:
+    """Refuse to run on Windows, where the archive's interpreter, which is one of Linux or macOS, cannot.
+
+    Raises:
+        DeployError: The platform, as in sys.platform, is Windows.
+    """
+    if platform == "win32":
+        raise DeployError("run-local does not work on Windows: run it in WSL. Packing and submitting do.")
 
 
 def spark_submit(conf: Mapping[str, str]) -> list[str]:

@@ -67,7 +67,7 @@ def check_arguments(
         site = unpack_packages(archive, Path(scratch))
         # Isolated, without the packages of this machine: only the archive's own packages are used.
         command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, str(site), f"jobs.{entry}", *arguments]
-        environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
         try:
             completed = subprocess.run(
                 command, cwd=scratch, env=environ, stdin=subprocess.DEVNULL,
