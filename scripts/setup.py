@@ -1,6 +1,7 @@
 """Create a virtual environment from the lock files, and configure Spark in it.
 
-Run by `make setup`, and by itself where there is no make. Needs only Python 3.9 or newer. A second run installs only what is missing.
+Run by `make setup`, and by itself where there is no make. Needs only Python 3.9 or newer. A second run installs only
+what is missing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from setup_system import SetupError, require_ensurepip, require_java, run, step
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
 LAYOUT = rules.layout(sys.platform)
+WINDOWS = platform.system() == "Windows"
 
 
 def main() -> int:
@@ -90,7 +92,7 @@ def java_or_advice(majors: tuple[int, ...]) -> rules.Java | None:
     try:
         return require_java(majors)
     except SetupError as error:
-        if sys.platform != "win32":
+        if not WINDOWS:
             raise
         print(f"set-up: {error}\nset-up: going on without Spark")
         return None

@@ -211,7 +211,14 @@ def test_no_room_is_crowded() -> None:
 TESTS = SOURCE.parent / "tests"
 FOLDERS = {"unit", "postgres", "spark", "archive", "aws", "interop", "guarantees"}
 HARNESSES, SCRIPTS = ("bench", "chaos", "fuzz", "matrix"), ("scripts", "examples")
-NO_MODULES = {"layers", "infra_template", "infra_endpoints", "infra_permissions", "examples_step_functions"}
+NO_MODULES = {
+    "layers",
+    "without_unix",
+    "infra_template",
+    "infra_endpoints",
+    "infra_permissions",
+    "examples_step_functions",
+}
 """What else is tested: the layout itself, and files that are not Python's."""
 
 

@@ -223,7 +223,9 @@ def test_spark_submit_runs_the_packages_own_with_every_argument(tmp_path: Path) 
 
 
 def test_on_windows_spark_is_configured_by_its_command_files() -> None:
-    files = files_of_spark("win32", r"C:\w\.venv\Lib\site-packages\pyspark", r"C:\Program Files\Java\jdk-17", r"C:\w\py.exe")
+    files = files_of_spark(
+        "win32", r"C:\w\.venv\Lib\site-packages\pyspark", r"C:\Program Files\Java\jdk-17", r"C:\w\py.exe"
+    )
     assert sorted(files) == ["conf/spark-env.cmd", "spark-submit.cmd"]
     assert r'set "JAVA_HOME=C:\Program Files\Java\jdk-17"' in files["conf/spark-env.cmd"]
     assert r'@set "SPARK_HOME=C:\w\.venv\Lib\site-packages\pyspark"' in files["spark-submit.cmd"]

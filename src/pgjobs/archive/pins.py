@@ -124,7 +124,8 @@ _OF_THIS_MACHINE = ("direct_url.json", "uv_cache.json")
 def forget_the_machine(site: Path) -> None:
     """Remove what depends on the machine that installed: paths and times of wheels, and hashes of generated scripts.
 
-    Scripts in bin (on Windows, Scripts) contain the path of this machine's Python. They are not packed, so their hashes are removed, too.
+    Scripts in bin (on Windows, Scripts) contain the path of this machine's Python. They are not packed, so their hashes
+    are removed, too.
     """
     for name in (".lock", "bin", "Scripts", "__pycache__"):
         path = site / name
