@@ -133,6 +133,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="how long to wait for another run with the same load id; default: %(default)s",
     )
     target.add_argument(
+        "--lock-timeout",
+        type=at_least_one,
+        metavar="SECONDS",
+        help="how long to wait for each lock of the table or its rows; default: the user's setting, or without limit",
+    )
+    target.add_argument(
         "--parallelism",
         type=at_least_one,
         metavar="N",
@@ -187,6 +193,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
         skip_unchanged=options.skip_unchanged,
         ledger=Ledger.parse(options.marker_table),
+        lock_timeout=options.lock_timeout,
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))

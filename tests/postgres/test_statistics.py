@@ -41,7 +41,23 @@ def test_a_large_load_has_all_partitions_read(looked_at: Session) -> None:
     assert rows_known(looked_at) == {"t1": 510, "t2": 510, "t3": 10}
 
 
-def test_a_plain_table_is_always_read(session: Session) -> None:
-    session.run("CREATE TABLE t AS SELECT 1 AS a")
+def plain_rows_known(session: Session) -> int:
+    [[rows]] = session.run("SELECT reltuples::int FROM pg_class WHERE relname = 't'")
+    return int(rows)
+
+
+def test_a_plain_table_without_statistics_is_read(session: Session) -> None:
+    session.run("CREATE TABLE t AS SELECT 1 AS a; CREATE INDEX ON t (a)")  # the index counts rows, and that is all
     refresh(session, T, changed=0)
-    assert session.run("SELECT reltuples::int FROM pg_class WHERE relname = 't'") == [[1]]
+    assert session.run("SELECT 1 FROM pg_stats WHERE tablename = 't'") == [[1]]
+
+
+@pytest.mark.parametrize(("changed", "known"), [(99, 1000), (100, 1100), (None, 1100)])
+def test_a_plain_table_is_read_again_if_a_noticeable_share_changed(
+    session: Session, changed: int | None, known: int
+) -> None:
+    session.run("CREATE TABLE t AS SELECT generate_series(1, 1000) AS a")
+    refresh(session, T, changed=1000)
+    session.run("INSERT INTO t SELECT generate_series(1, 100)")
+    refresh(session, T, changed)
+    assert plain_rows_known(session) == known

@@ -33,6 +33,8 @@ def load(
     verification: Verification | None = None,
     before: str | None = None,
     after: str | None = None,
+    publish: Callable[[Session, PublishPlan], Published] = publish,
+    lock_timeout: int | None = None,
 ) -> Published:
     """Stage rows and publish them; with types, into a table that is to be made; with what happens before publish."""
     names = staging.plan_staging(T, move.columns)
@@ -46,7 +48,7 @@ def load(
     parts.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
     load_id = load_id or f"load-{next(IDS)}"
     plan = PublishPlan(load_id, T, names, (Receipt(0, 0),), move, bool(types), verification)
-    plan = replace(plan, scripts=scripts.parse(before, after))
+    plan = replace(plan, scripts=scripts.parse(before, after), lock_timeout=lock_timeout)
     meanwhile()
     try:
         return publish(session, plan)

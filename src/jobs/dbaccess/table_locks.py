@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from jobs.dbaccess.errors import DatabaseError, TransientError
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
 
 LOCK_TIMEOUT = "55P03"
 """The SQLSTATE of a lock that was not granted in time."""
@@ -62,5 +63,31 @@ def _in_the_way(session: Session, seconds: int) -> TransientError:
         f"Waited {seconds} s for a table's lock: {others or 'its holder has released it since'}.",
         "TRUNCATE, DROP, ALTER TABLE and the like keep all readers out as soon as they wait. "
         "Run this again when that session's transaction has ended.",
+        LOCK_TIMEOUT,
+    )
+
+
+def not_granted(session: Session, table: TableName) -> TransientError:
+    """Return an error that names the sessions that hold locks on a table, or on a partition of it, for writing.
+
+    They hold the table, or rows of it, for which a writer has waited too long.
+    """
+    sessions = session.run(
+        "SELECT DISTINCT l.pid, a.usename, a.application_name, a.state, date_trunc('second', a.xact_start)::text "
+        f"FROM {_LOCKED} AND l.mode <> 'AccessShareLock' AND l.granted AND l.pid <> pg_backend_pid() AND c.oid IN "
+        "(SELECT to_regclass(%s) UNION SELECT relid FROM pg_partition_tree(to_regclass(%s))) ORDER BY 5, 1 LIMIT 3",
+        table.quoted,
+        table.quoted,
+    )
+    others = "; ".join(
+        f"session {pid} (user {user!r}, application {application!r}, {state or 'state unknown'}, in a transaction "
+        f"since {since or 'an unknown time'})"
+        for pid, user, application, state, since in sessions
+    )
+    return TransientError(
+        f"A lock on {table} or its rows was not granted in time. "
+        f"{f'It is held by {others}' if others else 'Its holder has released it since'}.",
+        "Nothing was loaded. Run the load again when that transaction has ended, or end it: "
+        "SELECT pg_terminate_backend(session).",
         LOCK_TIMEOUT,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 
-from jobs.dbaccess import locks
+from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError
+from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError, TransientError
 from jobs.dbaccess.load import overwrite, receipts, scripts, staging, upsert, verify
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.modes import KEYED, Move
@@ -33,6 +33,7 @@ class PublishPlan:
         verification: What the table's rows are compared with before the commit, or None to compare nothing.
         scripts: SQL of the user's own, which is run before and after the rows are moved.
         ledger: What records the load.
+        lock_timeout: The longest time to wait for each lock, in seconds; None for what the user's settings say.
     """
 
     load_id: str
@@ -44,6 +45,7 @@ class PublishPlan:
     verification: Verification | None = None
     scripts: Scripts = field(default_factory=Scripts)
     ledger: Ledger = LUIGIS
+    lock_timeout: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,14 @@ def publish(session: Session, plan: PublishPlan) -> Published:
         CommitUncertain: It is unknown whether the rows were published.
         AlreadyRecorded: Another transaction has recorded the load id.
         LoadError: The parts do not add up, or a key is staged twice.
+        TransientError: A lock was not granted in time. The message names the sessions that hold the table.
         DatabaseError: The target rejects the rows.
         UsageError: The load id is taken by another table.
     """
     published = None
+    settings = {} if plan.lock_timeout is None else {"lock_timeout": f"{plan.lock_timeout}s"}
     try:
-        with session.transaction():
+        with session.transaction(**settings):
             published = _publish(session, plan)
     except _MayRepeatKeys as failure:
         if plan.move.keys:
@@ -100,6 +104,10 @@ def publish(session: Session, plan: PublishPlan) -> Published:
     except ConnectionFailed as error:
         if published is not None:
             raise CommitUncertain(error, published) from None
+        raise
+    except TransientError as error:
+        if error.sqlstate == table_locks.LOCK_TIMEOUT:
+            raise table_locks.not_granted(session, plan.target) from None
         raise
     return published
 

@@ -10,7 +10,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 SHARE = 0.1
-"""If a load changed this share of a partitioned table's rows, all of it is analyzed. It is autovacuum's default."""
+"""If a load changed this share of a table's rows, it is analyzed. It is autovacuum's default."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,22 @@ def refresh(session: Session, table: TableName, changed: int | None) -> None:
         table: The table that was loaded.
         changed: The least number of rows that were changed, or None for all rows.
     """
-    [[kind]] = session.run("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", table.quoted)
-    names = [table] if kind != PARTITIONED else worth_reading(table, _partitions(session, table), changed)
-    for name in names:
+    [[kind, rows]] = session.run(
+        "SELECT relkind::text, CASE WHEN EXISTS (SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
+        "(n.nspname, c.relname)) THEN reltuples::float8 ELSE -1 END "  # CREATE INDEX counts rows, too
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = to_regclass(%s)",
+        table.quoted,
+    )
+    partitions = _partitions(session, table) if kind == PARTITIONED else [Partition(table, rows, is_empty=False)]
+    for name in worth_reading(table, partitions, changed):
         session.run(f"ANALYZE {name.quoted}")
 
 
 def worth_reading(table: TableName, partitions: Sequence[Partition], changed: int | None) -> list[TableName]:
-    """Return a partitioned table if much of it changed, or else its partitions that were never analyzed.
+    """Return a table if much of it changed, or else its partitions that were never analyzed.
 
-    Other partitions are left to autovacuum, which knows how much of each has changed.
+    The rest is left to autovacuum, which knows how much has changed since the last time. A plain table is its own only
+    partition.
     """
     known = sum(max(partition.rows, 0) for partition in partitions)
     if changed is None or changed >= SHARE * known:

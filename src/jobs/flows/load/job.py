@@ -50,6 +50,8 @@ class LoadJob:
         scripts: SQL of the user's own in the publishing transaction.
         skip_unchanged: Whether an upsert leaves out rows that are equal to the table's: "auto", "yes" or "no".
         ledger: What records the load.
+        lock_timeout: The longest time to wait for each lock while rows are published, in seconds; None for what the
+            user's settings say.
     """
 
     table: TableName
@@ -65,6 +67,7 @@ class LoadJob:
     scripts: Scripts = field(default_factory=Scripts)
     skip_unchanged: str = "auto"
     ledger: Ledger = LUIGIS
+    lock_timeout: int | None = None
 
     @property
     def connector(self) -> Connector:
@@ -95,6 +98,7 @@ def load_dataframe(
     after_sql: str | None = None,
     skip_unchanged: str = "auto",
     marker_table: str = MARKER_TABLE,
+    lock_timeout: int | None = None,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -119,6 +123,8 @@ def load_dataframe(
         skip_unchanged: Whether an upsert leaves out rows that are equal to the table's: "yes", "no", or "auto", which
             decides by a sample.
         marker_table: `[schema.]table` that records the load; created if it is missing.
+        lock_timeout: The longest time to wait for each lock of the table and its rows, in seconds. Without it, the
+            setting `lock_timeout` of the user applies, which by default has no limit.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -138,6 +144,7 @@ def load_dataframe(
         scripts=scripts.parse(before_sql, after_sql),
         skip_unchanged=skip_unchanged,
         ledger=Ledger.parse(marker_table),
+        lock_timeout=lock_timeout,
     )
     return run(job, lambda: df)
 
@@ -219,7 +226,8 @@ def _stage_and_publish(
             with staging_tables(driver, session, names, target):
                 receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"), failures_explained(df, target):
-                    plan = replace(target.plan(job.load_id, names, receipts, job.ledger), scripts=job.scripts)
+                    plan = target.plan(job.load_id, names, receipts, job.ledger)
+                    plan = replace(plan, scripts=job.scripts, lock_timeout=job.lock_timeout)
                     return publish_once(driver, session, plan)
         except RowsMayDiffer as error:
             if start == FRESH_STARTS:

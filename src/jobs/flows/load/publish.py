@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess import backends, locks
 from jobs.dbaccess.connector import Connector
-from jobs.dbaccess.errors import ConnectionFailed, JobError
+from jobs.dbaccess.errors import ConnectionFailed, JobError, TransientError
 from jobs.dbaccess.load import staging, statistics
 from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, Published, PublishPlan, publish
 from jobs.dbaccess.load.staging import Staging
@@ -27,6 +27,9 @@ from jobs.flows.load.target import Target
 
 RECONNECTIONS = 2
 """How often a publish connects again: one connection may have broken while rows were copied, and one since."""
+
+CONFLICTS = 5
+"""How often a publish is tried again after a deadlock or a serialization failure."""
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +104,7 @@ def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Publish
     with ExitStack() as replacements:
         for reconnections_left in reversed(range(RECONNECTIONS + 1)):
             try:
-                return publish(session, plan)
+                return _publish_despite_conflicts(session, plan)
             except AlreadyRecorded:
                 staging.discard(session, plan.staging)
                 return published
@@ -113,6 +116,27 @@ def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Publish
                 logger.warning("The connection broke: %s Publishing over another one.", error.message)
             session = replacements.enter_context(taken_over(driver, session, plan))
     raise AssertionError("the last attempt returns or raises")
+
+
+def _publish_despite_conflicts(session: Session, plan: PublishPlan) -> Published:
+    """Publish, again if the server ended the transaction to resolve a conflict with another one.
+
+    Nothing of such a transaction remains, and the staged rows are unchanged. The other transaction goes on, so there is
+    no need to wait: the next attempt waits for its locks.
+    """
+    for attempts_left in reversed(range(CONFLICTS + 1)):
+        try:
+            return publish(session, plan)
+        except TransientError as error:
+            if error.sqlstate not in _CONFLICT or not attempts_left:
+                raise
+            logger.warning("Another transaction was in the way: %s Publishing again.", error.message)
+    raise AssertionError("the last attempt returns or raises")
+
+
+_CONFLICT = ("40001", "40P01")
+"""The SQLSTATEs of a serialization failure and of a deadlock.
+https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
 def analyze(driver: Driver, session: Session, target: TableName, mode: str, published: Published) -> None:
