@@ -89,6 +89,7 @@ class Look:
         keys: How many keys were recorded since the position, those that were recorded several times included.
         operations: The kinds of these changes, marks among them.
         delay: Seconds since the oldest of them was made.
+        written: The place in the WAL up to which the server has written, in memory.
     """
 
     snapshot: str
@@ -99,6 +100,7 @@ class Look:
     keys: int
     operations: tuple[str, ...]
     delay: float
+    written: str
 
 
 def are_waiting(session: Session, capture: Capture, seen: Seen) -> bool:
@@ -161,7 +163,8 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> 
         )
     [row] = session.run(
         f"SELECT pg_current_snapshot()::text, ({_HISTORY}), found.*, "
-        f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), new.* FROM ("
+        f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), new.*, "
+        "pg_current_wal_insert_lsn()::text FROM ("
         f"SELECT array_agg(oid ORDER BY oid), bool_and((SELECT count(*) FROM unnest(triggers) AS name "
         f"WHERE name IN ({names})) = {wanted}) FROM ({relations_query(capture)}) AS r) AS found, ("
         f"SELECT coalesce(sum(cardinality({capture.columns[0]})), 0)::bigint, "
@@ -171,7 +174,7 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> 
         reader,
         *capture.triggers.values(),
     )
-    text, history, oids, armed, registered, keys, operations, delay = row
+    text, history, oids, armed, registered, keys, operations, delay, written = row
     return Look(
         snapshot=text,
         history=history,
@@ -181,6 +184,7 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> 
         keys=keys,
         operations=tuple(operations),
         delay=delay,
+        written=written,
     )
 
 

@@ -70,6 +70,24 @@ def store(session: Session, capture: Capture, position: Position, rows: int) -> 
     )
 
 
+def make_durable(session: Session, capture: Capture, reader: str, written: str) -> None:
+    """Wait until a crash of the source's server can no longer undo what a snapshot saw.
+
+    A transaction with synchronous_commit = off is seen before it is on disk. After a crash, another one could get its
+    id, and its changes would be taken for those that the reader has.
+
+    Args:
+        session: At the source.
+        capture: What is captured.
+        reader: The reader's id.
+        written: As in `changes.Look`.
+    """
+    [[is_on_disk]] = session.run("SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", written)
+    if not is_on_disk:
+        with session.transaction(synchronous_commit="on"):
+            session.change(f"UPDATE {capture.readers.quoted} SET seen = now() WHERE reader = %s", reader)
+
+
 def prune(session: Session, capture: Capture) -> int:
     """Delete the changes that every reader has, in small transactions. Return how many rows were deleted.
 

@@ -268,16 +268,19 @@ def has_rows(session: Session, target: Target) -> bool:
     return bool(session.run(f"SELECT 1 FROM {target.name.quoted} LIMIT 1"))
 
 
-def apply_changed(session: Session, target: Target, rows: Iterable[bytes], *, replace: bool) -> Applied:
-    """Apply changed keys and their rows, within a transaction.
+def copy_changed(session: Session, target: Target, rows: Iterable[bytes]) -> None:
+    """Copy changed keys and their rows into the batch; `rows` are those of `changes.copy_changed`."""
+    session.copy_in(target.copy_batch(with_gone=True), rows)
+
+
+def apply_changed(session: Session, target: Target, *, replace: bool) -> Applied:
+    """Delete, insert and update what the batch has, within a transaction.
 
     Args:
         session: At the target.
         target: The table.
-        rows: As `changes.copy_changed` yields them.
         replace: Delete and insert in place of updating. Rows that exchange a unique value cannot be updated one by one.
     """
-    session.copy_in(target.copy_batch(with_gone=True), rows)
     with session.users_path():
         deleted = session.change(target.delete_gone())
         if replace:
@@ -285,20 +288,22 @@ def apply_changed(session: Session, target: Target, rows: Iterable[bytes], *, re
         return Applied(session.change(target.insert() if replace else target.upsert()), deleted)
 
 
-def apply_all(session: Session, target: Target, rows: Iterable[bytes], *, replace: bool) -> Applied:
-    """Make the target equal to all rows of the source, within a transaction; rows that are equal are left alone.
+def copy_all(session: Session, target: Target, rows: Iterable[bytes]) -> int | None:
+    """Copy all rows of the source, within a transaction: into the target if it is empty, else into the batch.
 
-    Args:
-        session: At the target.
-        target: The table.
-        rows: As `changes.copy_all` yields them.
-        replace: Delete and insert in place of updating, as in `apply_changed`.
+    Returns:
+        The number of rows that were copied into the target; None if they are in the batch.
     """
     if not has_rows(session, target):
         with session.users_path():
-            return Applied(session.copy_in(target.copy_rows(), rows))
+            return session.copy_in(target.copy_rows(), rows)
     session.copy_in(target.copy_batch(with_gone=False), rows)
     session.run(f"ANALYZE {_BATCH}")
+    return None
+
+
+def apply_all(session: Session, target: Target, *, replace: bool) -> Applied:
+    """Make the target equal to the batch; rows that are equal are left alone. The arguments are as above."""
     with session.users_path():
         deleted = session.change(target.delete_missing())
         if replace:

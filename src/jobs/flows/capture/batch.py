@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from jobs.dbaccess.capture import changes, install, position, target
+from jobs.dbaccess.capture import changes, install, position, readers, target
 from jobs.dbaccess.capture.changes import Look
 from jobs.dbaccess.capture.position import Definition, Position
 from jobs.dbaccess.capture.target import SETTINGS, Applied
@@ -73,19 +73,42 @@ class _Unarmed(Exception):
 
 
 def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
-    with changes.snapshot(use.at_source, use.source.capture):
-        look = changes.look(use.at_source, use.source.capture, use.reader, use.seen)
-        if not look.armed:
-            raise _Unarmed
-        to, reason = _decide(use, look)
-        if not (reason or look.operations):
-            return None
-        if reason:
-            logger.info("Comparing all rows of %s: %s.", use.source.capture.table, reason)
-        with use.at_target.transaction(**SETTINGS):
-            applied = _apply(use, stop, look, compare=bool(reason), replace_rows=replace_rows)
-            target.store(use.at_target, use.target, use.origin, use.position, to)
+    capture = use.source.capture
+    with use.at_target.transaction(**SETTINGS):
+        with changes.snapshot(use.at_source, capture):
+            look = changes.look(use.at_source, capture, use.reader, use.seen)
+            if not look.armed:
+                raise _Unarmed
+            to, reason = _decide(use, look)
+            if not (reason or look.operations):
+                return None
+            if reason:
+                logger.info("Comparing all rows of %s: %s.", capture.table, reason)
+            copied = _copy(use, stop, look, compare=bool(reason))
+        if copied is not None:
+            applied = Applied(copied)
+        else:
+            apply = target.apply_all if reason else target.apply_changed
+            applied = apply(use.at_target, use.target, replace=replace_rows)
+        target.store(use.at_target, use.target, use.origin, use.position, to)
+        readers.make_durable(use.at_source, capture, use.reader, look.written)
     return Batch(to, applied, reason, look.delay)
+
+
+def _copy(use: Connections, stop: Stop, look: Look, *, compare: bool) -> int | None:
+    """Copy what is new, or all rows. Return their number if they need not be merged any more."""
+    seen = use.seen
+    if seen is None or compare:
+        if use.position is None and target.has_rows(use.at_target, use.target):
+            raise UsageError(
+                f"{use.target.name} has rows, and no capture has written them: they would be deleted.",
+                "Empty it, or name a table that does not exist.",
+            )
+        rows = changes.copy_all(use.at_source, use.source)
+        return target.copy_all(use.at_target, use.target, stop.during(rows))
+    rows = changes.copy_changed(use.at_source, use.source, seen, look.keys)
+    target.copy_changed(use.at_target, use.target, stop.during(rows))
+    return None
 
 
 def _decide(use: Connections, look: Look) -> tuple[Position, str]:
@@ -117,18 +140,3 @@ def _decide(use: Connections, look: Look) -> tuple[Position, str]:
     number = 1 + max(look.registered, 0 if use.position is None else use.position.number)
     to = Position(use.reader, number, look.snapshot, look.history, definition)
     return to, reason or position.marks(look.operations)
-
-
-def _apply(use: Connections, stop: Stop, look: Look, *, compare: bool, replace_rows: bool) -> Applied:
-    seen = use.seen
-    if seen is None or compare:
-        if use.position is None and target.has_rows(use.at_target, use.target):
-            raise UsageError(
-                f"{use.target.name} has rows, and no capture has written them: they would be deleted.",
-                "Empty it, or name a table that does not exist.",
-            )
-        return target.apply_all(
-            use.at_target, use.target, stop.during(changes.copy_all(use.at_source, use.source)), replace=replace_rows
-        )
-    rows = changes.copy_changed(use.at_source, use.source, seen, look.keys)
-    return target.apply_changed(use.at_target, use.target, stop.during(rows), replace=replace_rows)
