@@ -199,6 +199,27 @@ def test_a_new_table_gets_the_keys_as_its_primary_key(session: Session, mode: st
     assert session.run("SELECT relpersistence::text FROM pg_class WHERE relname = 't'") == [["p"]]
 
 
+def test_the_rows_of_a_new_table_with_keys_are_written_once(session: Session) -> None:
+    def remember_file() -> None:
+        session.run(
+            "CREATE TABLE staged AS SELECT pg_relation_filenode(oid) AS file FROM pg_class "
+            "WHERE relname ~ '^pgjobs_rows' AND relkind = 'r'"
+        )
+
+    load(session, UPSERT, [(2, "x"), (1, "y")], ("integer", "text"), meanwhile=remember_file)
+    assert session.run("SELECT file = pg_relation_filenode('t') FROM staged") == [[True]]
+    assert session.run("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass") == [["t_pkey"]]
+    assert rows_of(session) == [[1, "y"], [2, "x"]]
+
+
+@pytest.mark.parametrize("order", ["", "b desc"])
+def test_a_null_in_a_key_of_a_new_table_is_told_too(session: Session, order: str) -> None:
+    move = replace(UPSERT, order=parse_order(order) if order else ())
+    with pytest.raises(LoadError, match=r"1 rows have NULL in a key \(a\)"):
+        load(session, move, [(1, "x"), (None, "y")], ("integer", "text"))
+    assert session.run("SELECT to_regclass('t')") == [[None]]
+
+
 def test_a_key_twice_in_the_data_of_a_new_table_is_told_too(session: Session) -> None:
     with pytest.raises(LoadError, match=r"1 keys .* occur more than once"):
         load(session, UPSERT, [(1, "x"), (1, "y")], ("integer", "text"))

@@ -39,7 +39,7 @@ def load(
     """Stage rows and publish them; with types, into a table that is to be made; with what happens before publish."""
     names = staging.plan_staging(T, move.columns)
     if types:
-        staging.create_for_new(session, names, types, logged=not move.keys)
+        staging.create_for_new(session, names, types, logged=move.fills_new_table)
     else:
         check_target(session, T, move)
         staging.create_beside(session, names, T)

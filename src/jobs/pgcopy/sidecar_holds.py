@@ -18,7 +18,7 @@ class HeldStaging:
 
     Attributes:
         types: The types of the columns if the load creates the target; empty for an existing target.
-        keys: The keys of the target.
+        logged: Whether the staged table is to become the target.
         load_id: The load id to hold, too; empty if it is not known yet.
         ledger: What records the load.
     """
@@ -26,7 +26,7 @@ class HeldStaging:
     names: Staging
     target: TableName
     types: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
+    logged: bool = False
     load_id: str = ""
     ledger: Ledger = LUIGIS
     period: float = 0.5
@@ -41,7 +41,7 @@ class HeldStaging:
             locks.wait(session, self.ledger.lock(session, self.load_id))
             if self.ledger.is_recorded(session, self.load_id, self.target):
                 return False
-        staging.create(session, self.names, self.target, self.types, self.keys)
+        staging.create(session, self.names, self.target, self.types, logged=self.logged)
         return True
 
     def wanted(self, session: Session) -> bool:

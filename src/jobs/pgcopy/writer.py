@@ -72,7 +72,12 @@ class Destination:
         """
         names = staging.plan_staging(target.name, target.columns, stream)
         held = HeldStaging(
-            names, target.name, types=target.new_types, keys=target.move.keys, load_id=load_id, ledger=self.ledger
+            names,
+            target.name,
+            types=target.new_types,
+            logged=target.move.fills_new_table,
+            load_id=load_id,
+            ledger=self.ledger,
         )
         is_held = hold_in_sidecar(self.connector, "staging", held)
         return Stage(names, target) if is_held else None

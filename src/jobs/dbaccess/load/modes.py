@@ -86,6 +86,11 @@ class Move:
             self.mode == "ignore" or bool(self.order) or (self.mode == "upsert" and set(self.columns) <= set(self.keys))
         )
 
+    @property
+    def fills_new_table(self) -> bool:
+        """Whether a new table contains exactly the staged rows, so that the staged table can become it."""
+        return not self.keys or (self.mode == "upsert" and not self.order)
+
     def check_arguments(self) -> None:
         """Check that the mode, the keys and the order fit together.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from jobs.dbaccess import locks, table_locks
@@ -132,6 +134,8 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
     missing = plan.is_new and tables.find_table(session, plan.target) is None
     renamed = missing and staging.is_logged(session, plan.staging)
     blocks = verify.blocks(session, plan.target) if plan.verification and not missing else 0
+    if missing and plan.move.keys:
+        upsert.check_keys_not_null(session, plan.move, plan.staging.rows, plan.staging.rows)
     if renamed:
         _rename_to_target(session, plan)
         published = Published(staged, staged.rows)
@@ -221,10 +225,16 @@ def _take_turn(session: Session, plan: PublishPlan) -> None:
 
 
 def _rename_to_target(session: Session, plan: PublishPlan) -> None:
-    """Rename the staged table to the target, so that the server need not write every row a second time."""
-    rows = plan.staging.rows.quoted
-    session.run(f"ALTER TABLE {rows} RESET (autovacuum_enabled)")
-    session.run(f"ALTER TABLE {rows} RENAME TO {quote_name(plan.target.name)}")
+    """Rename the staged table to the target, so that the server need not write every row a second time.
+
+    Its primary key is built from the sorted rows, which is cheaper than to insert each one.
+    """
+    rows, keys = plan.staging.rows, plan.move.keys
+    session.run(f"ALTER TABLE {rows.quoted} RESET (autovacuum_enabled)")
+    session.run(f"ALTER TABLE {rows.quoted} RENAME TO {quote_name(plan.target.name)}")
+    if keys:
+        with _repeated_keys_reported(plan):
+            session.run(f"ALTER TABLE {plan.target.quoted} ADD PRIMARY KEY ({quote_names(keys)})")
 
 
 def _create_target(session: Session, plan: PublishPlan) -> None:
@@ -236,13 +246,20 @@ def _create_target(session: Session, plan: PublishPlan) -> None:
 def _move(session: Session, plan: PublishPlan, rows: int) -> Written:
     """Move the staged rows."""
     target, staged, move = plan.target, plan.staging.rows, plan.move
-    try:
+    with _repeated_keys_reported(plan):
         if move.mode == "overwrite":
             return Written(overwrite.replace_rows(session, move, target, staged))
         if move.mode == "upsert":
             return upsert.upsert(session, move, target, staged, rows)
         with session.users_path():
             return Written(session.change(move.insert(target, staged)))
+
+
+@contextmanager
+def _repeated_keys_reported(plan: PublishPlan) -> Iterator[None]:
+    """Raise _MayRepeatKeys if the block fails as it does if keys are staged more than once."""
+    try:
+        yield
     except DatabaseError as error:
         if error.sqlstate == _SAME_ROW_TWICE or (plan.is_new and isinstance(error, ConstraintViolated)):
             raise _MayRepeatKeys(error) from None

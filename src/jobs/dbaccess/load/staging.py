@@ -57,7 +57,7 @@ def _stream_token(stream: str) -> str:
 
 
 def create(
-    session: Session, staging: Staging, target: TableName, types: Sequence[str] = (), keys: Sequence[str] = ()
+    session: Session, staging: Staging, target: TableName, types: Sequence[str] = (), *, logged: bool = False
 ) -> None:
     """Create both tables, and lock them until the session ends.
 
@@ -66,11 +66,11 @@ def create(
         staging: Their names.
         target: The table into which the rows will be loaded.
         types: The types of the columns if the load creates the target; empty for an existing target.
-        keys: The keys of a new target. Without keys, the staged table can become the target (see `create_for_new`).
+        logged: Whether the staged table is to become the target that the load creates (see `create_for_new`).
     """
     hold(session, staging)
     if types:
-        create_for_new(session, staging, types, logged=not keys)
+        create_for_new(session, staging, types, logged=logged)
     else:
         create_beside(session, staging, target)
 
