@@ -1,7 +1,7 @@
-"""Writes in one way after the other, in all modes at once, out of a shuffle; part 1 is slow until it is told to hurry.
+"""Writes in all ways and modes at once, out of a shuffle; part 1 of each is slow until it is told to hurry.
 
-spark-submit lost_executor.py SOURCE QUICK WAY..., with the database in PG*. What tells executors is a file, in a folder
-on their class path; it is removed when a way is done.
+spark-submit lost_executor.py SOURCE WAY..., with the database in PG*. What tells executors is a file, `quick`, in a
+folder on their class path.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
 
 
-def main(source: Path, quick: Path, ways: list[str]) -> None:
+def main(source: Path, ways: list[str]) -> None:
     database = resolve(Given(), os.environ).settings
     spark = SparkSession.builder.getOrCreate()
     if len(ways) > 1:
         from jobs.pgcopy.datasource import PostgresCopyDataSource
 
         spark.dataSource.register(PostgresCopyDataSource)
-    with ThreadPoolExecutor(len(MODES)) as pool:
-        for way in ways:
-            list(pool.map(lambda mode, way=way: run(Write(way, mode), spark, database, source), MODES))
-            quick.unlink()
+    writes = [Write(way, mode) for way in ways for mode in MODES]
+    with ThreadPoolExecutor(len(writes)) as pool:
+        list(pool.map(lambda write: run(write, spark, database, source), writes))
 
 
 def run(write: Write, spark: SparkSession, database: Settings, source: Path) -> None:
@@ -44,4 +43,4 @@ def run(write: Write, spark: SparkSession, database: Settings, source: Path) -> 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    main(Path(sys.argv[1]), sys.argv[2:])

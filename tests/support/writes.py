@@ -86,27 +86,29 @@ def ask(database: Settings, query: str) -> list[list[object]]:
         return session.run(query)
 
 
-def copies_under_way(database: Settings) -> int:
+def copies_under_way(session: Session) -> int:
     """How many COPYs of a part 1 have brought rows."""
     query = (
         "SELECT count(*) FROM pg_stat_progress_copy JOIN pg_stat_activity USING (pid) "
         "WHERE application_name ~ ' part 1 ' AND tuples_processed > 0"
     )
-    return int(str(ask(database, query)[0][0]))
+    return int(str(session.run(query)[0][0]))
 
 
 def until_copying(database: Settings) -> None:
     """Wait until a COPY of part 1 has brought rows."""
-    until(lambda: copies_under_way(database), "the copying of part 1", patience=30)
+    with connect(database, "disturber") as session:
+        until(lambda: copies_under_way(session), "the copying of part 1", patience=30)
 
 
 def until_claimed(database: Settings, parts: int) -> None:
     """Wait until so many parts are claimed."""
+    with connect(database, "disturber") as session:
 
-    def claimed() -> bool:
-        tables = ask(database, "SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_parts_' AND relkind = 'r'")
-        return any(
-            ask(database, f"SELECT count(rows) >= {parts} FROM {quote_name(str(name))}")[0][0] for [name] in tables
-        )
+        def claimed() -> bool:
+            tables = session.run("SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_parts_' AND relkind = 'r'")
+            return any(
+                session.run(f"SELECT count(rows) >= {parts} FROM {quote_name(str(name))}")[0][0] for [name] in tables
+            )
 
-    until(claimed, "the claims", patience=30)
+        until(claimed, "the claims", patience=30)
