@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jvm
+
 ROOT = Path(__file__).parents[2]
 
 PATIENCE = 500.0
@@ -22,7 +24,9 @@ SEEDS = {
 
 def test_jobs_that_are_broken_lose_nothing_and_leave_nothing() -> None:
     command = [sys.executable, "-m", "chaos", "--seed", *map(str, SEEDS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    done = subprocess.run(
+        command, cwd=ROOT, env=jvm.environ(), capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     told = re.search(r"^(\d+) faults struck; 0 found something\.$", done.stdout, re.MULTILINE)
     assert told, done.stdout
