@@ -55,7 +55,7 @@ _BY_STATEMENT = (
     ("lock", r"LOCK TABLE"),
     (
         "move rows",
-        r'INSERT INTO "shop"\."target"|DELETE FROM "shop"|WITH (gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN',
+        r'INSERT INTO "shop"\."target"|DELETE FROM "shop"|WITH \w*(gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN',
     ),
     ("drop staging", r"DROP TABLE IF EXISTS \S*pgjobs_"),
     ("analyze", r"ANALYZE"),

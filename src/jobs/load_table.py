@@ -19,7 +19,7 @@ from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.modes import MODES, SKIPPING, parse_order
+from jobs.dbaccess.load.modes import MODES, SKIPPING, Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.query import read_sql
@@ -39,6 +39,10 @@ examples:
   Changed rows into a table with a unique index on (id), the newest of each:
     spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \\
       --mode upsert --keys id --dedupe-order "updated_at desc" --load-id changes/2026-11-20 --secret-id shop/loader
+
+  A day that replaces the same day of the table:
+    spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders \\
+      --mode overwrite --overwrite-where "day = '2026-11-20'" --load-id orders/2026-11-20/2 --service shop
 
   A rolling window of 30 days, moved in the transaction that publishes the load:
     spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.recent \\
@@ -70,6 +74,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     if options.dedupe_order is not None:
         parse_order(options.dedupe_order)
     scripts.parse(options.before_sql, options.after_sql)
+    Move(options.mode, (), _keys(options), where=options.overwrite_where).check_arguments()
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -116,6 +121,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=SKIPPING,
         default="auto",
         help="whether an upsert leaves alone the table's rows that are equal already; auto decides by a sample",
+    )
+    target.add_argument(
+        "--overwrite-where",
+        metavar="SQL",
+        help="with --mode overwrite: replace only the rows for which this expression is true, as it must be for all "
+        "new rows; it becomes part of statements",
     )
     target.add_argument(
         "--create",
@@ -184,12 +195,13 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         settings=connection.settings,
         mode=options.mode,
         load_id=new_load_id() if options.load_id is None else options.load_id,
-        keys=tuple(options.keys.split(",")) if options.keys else (),
+        keys=_keys(options),
         order=parse_order(options.dedupe_order) if options.dedupe_order else (),
         create=options.create,
         copying=Copying(options.parallelism, strip_nul=options.nul == "strip"),
         wait_for_load=options.wait_for_load,
         verify=options.verify,
+        overwrite_where=options.overwrite_where,
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
         skip_unchanged=options.skip_unchanged,
         ledger=Ledger.parse(options.marker_table),
@@ -200,6 +212,10 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")
+
+
+def _keys(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(options.keys.split(",")) if options.keys else ()
 
 
 def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:

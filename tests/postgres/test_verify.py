@@ -51,14 +51,16 @@ def table(session: Session) -> Session:
     return session
 
 
-@pytest.mark.parametrize("mode", ["append", "overwrite", "ignore", "new"])
+@pytest.mark.parametrize("mode", ["append", "overwrite", "ignore", "new", "slice"])
 def test_rows_that_are_as_spark_encoded_them_are_published(table: Session, mode: str) -> None:
     if mode == "new":
         table.run("DROP TABLE t")
-    move = Move("append" if mode == "new" else mode, AB)
+    move = {"new": Move("append", AB), "slice": Move("overwrite", AB, where="a > 0 AND b IS DISTINCT FROM 'old'")}.get(
+        mode, Move(mode, AB)
+    )
     done = verified(table, move, ROWS, TYPES if mode == "new" else ())
     assert done.verified == Verified(len(ROWS), AB, ())
-    assert len(rows_of(table)) == len(ROWS) + (mode in ("append", "ignore"))
+    assert len(rows_of(table)) == len(ROWS) + (mode in ("append", "ignore", "slice"))
 
 
 def test_a_new_table_with_keys_is_verified(session: Session) -> None:

@@ -21,6 +21,7 @@ from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.job import LoadJob, load_dataframe, run
+from jobs.flows.report import LoadReport
 
 
 def public_tables(session: Session) -> set[str]:
@@ -39,6 +40,20 @@ def test_the_report_counts_what_was_loaded(spark: SparkSession, session: Session
     assert (report.bytes_copied, report.parts, report.attempts_discarded) == (size, 3, 0)
     assert (report.load_id, report.table, report.mode, report.already_loaded) == ("x", "public.t", "append", False)
     assert list(report.seconds) == ["prepare", "copy", "publish", "analyze", "total"]
+
+
+def test_a_slice_is_made_and_then_replaced(spark: SparkSession, session: Session, database: Settings) -> None:
+    def put(rows: DataFrame, where: str) -> LoadReport:
+        return load_dataframe(rows, table="t", settings=database, mode="overwrite", overwrite_where=where, verify=True)
+
+    with pytest.raises(UsageError, match=r'over the columns of public\.t: column "c" does not exist'):
+        put(numbers(spark, 1), "c = 1")
+    assert public_tables(session) == {"table_updates"}
+    assert put(numbers(spark, 10), "a < 10").rows_deleted == 0
+    report = put(numbers(spark, 3), "a % 2 = 0 OR a IN (1, 3)")
+    assert (report.rows_inserted, report.rows_deleted, report.verified and report.verified.rows) == (3, 7, 3)
+    assert ", deleted 7 in" in report.summary()
+    assert session.run("SELECT array_agg(a ORDER BY a) FROM t") == [[[0, 1, 2, 5, 7, 9]]]
 
 
 def test_nothing_stays_beside_the_table(spark: SparkSession, session: Session, database: Settings) -> None:

@@ -33,6 +33,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "rows_updated",
         "rows_unchanged",
         "rows_ignored",
+        "rows_deleted",
         "bytes_copied",
         "parts",
         "attempts_discarded",

@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The database: load and extract do not know each other.
     "jobs.dbaccess.load": BASE
     | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network", "jobs.dbaccess.query"},
-    "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
+    "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.query"},
     "jobs.dbaccess.query": BASE,
     "jobs.dbaccess.capture": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
     "jobs.dbaccess.rows": BASE | {"jobs.dbaccess.catalog", "jobs.dbaccess.copy_text"},

@@ -39,8 +39,10 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--before-sql", "SELECT 1; COMMIT"], "--before-sql, line 1: COMMIT begins or ends a transaction"),
         (["--after-sql", ""], "--after-sql contains no statement"),
+        (["--mode", "overwrite", "--overwrite-where", ""], "--overwrite-where is empty"),
+        (["--overwrite-where", "true"], "--overwrite-where does not go with the mode append"),
     ],
 )
-def test_a_script_that_cannot_be_right_is_refused_before_a_run(arguments: list[str], told: str) -> None:
+def test_sql_that_cannot_be_right_is_refused_before_a_run(arguments: list[str], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         check_arguments(["--source", "x", "--table", "t", *arguments])

@@ -22,6 +22,7 @@ class LoadReport:
         records_malformed: Records that Spark could not read completely, and that --option mode allowed.
         rows_unchanged: Staged rows of an upsert that were equal to the table's, so that nothing was written.
         rows_ignored: Staged rows that the mode, or a trigger of the table, left out.
+        rows_deleted: Rows of the table that overwrite replaced.
         verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
         seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
         before_sql, after_sql: The statements of both scripts, and what they did.
@@ -36,6 +37,7 @@ class LoadReport:
     rows_updated: int = 0
     rows_unchanged: int = 0
     rows_ignored: int = 0
+    rows_deleted: int = 0
     bytes_copied: int = 0
     parts: int = 0
     attempts_discarded: int = 0
@@ -59,6 +61,7 @@ class LoadReport:
         other_counts = {
             "updated": self.rows_updated,
             "unchanged": self.rows_unchanged,
+            "deleted": self.rows_deleted,
             "ignored": self.rows_ignored,
             "malformed": self.records_malformed,
         }

@@ -124,7 +124,7 @@ class Stage:
             plan = self.target.plan(load_id, self.names, receipts, destination.ledger)
             published = publish_once(driver, session, plan)
             if published is not None and analyzed:
-                analyze(driver, session, self.target.name, destination.move.mode, published)
+                analyze(driver, session, self.target.name, destination.move, published)
 
     def discard(self, destination: Destination) -> None:
         """Drop the staging tables, if that is possible now."""

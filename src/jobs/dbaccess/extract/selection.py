@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UNTRANSLATABLE, DatabaseError, TransientError, UsageError
 from jobs.dbaccess.extract.partitioning import Range
+from jobs.dbaccess.query.condition import check
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -56,16 +57,11 @@ def conjunction(*conditions: str) -> str:
 def filtered(session: Session, selection: Selection, condition: str) -> Selection:
     """Return the selection with a user's filter, which must be one boolean expression.
 
-    The text becomes part of our statements, in parentheses. A text that closes them and opens others (`a) OR (b`) would
-    still be a valid statement, but not within brackets. So the server parses it in both.
-
     Raises:
         UsageError: It is not one boolean expression over the columns. The message contains the server's reason.
     """
-    own_line = f"\n{condition}\n"
     try:
-        session.describe(f"SELECT ARRAY[{own_line}] FROM {selection.relation}")
-        session.describe(f"SELECT 1 FROM {selection.relation} WHERE ({own_line})")
+        check(session, selection.relation, condition)
     except TransientError:
         raise
     except DatabaseError as error:
@@ -74,7 +70,7 @@ def filtered(session: Session, selection: Selection, condition: str) -> Selectio
         raise UsageError(
             f"The filter is not one boolean expression over the columns: {error.message}", "Correct --filter."
         ) from None
-    return selection.where(own_line)
+    return selection.where(f"\n{condition}\n")
 
 
 def check_query(session: Session, query: str) -> None:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 MODES = ("append", "overwrite", "upsert", "ignore")
@@ -19,6 +20,10 @@ KEYED = ("upsert", "ignore")
 
 SKIPPING = ("auto", "yes", "no")
 """Whether an upsert leaves out rows that are equal to the table's. "auto" decides by a sample."""
+_AFTER_DELETE = "WHERE (SELECT pg_catalog.count(*) FROM pgjobs_gone) OPERATOR(pg_catalog.>=) 0"
+"""A condition that is always true. It causes the DELETE to be executed first."""
+
+_JUDGMENT = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT inside)"
 
 _ORDER = re.compile(
     r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<name>[^\s",]+))'
@@ -71,6 +76,7 @@ class Move:
         keys: The columns that identify a row; for upsert and, optionally, for ignore.
         order: Of staged rows with the same keys, only the first in this order is moved. Without it, they are an error.
         skip_unchanged: One of SKIPPING; for upsert.
+        where: For overwrite: an SQL condition. Only rows that meet it are replaced, and all new rows must meet it.
     """
 
     mode: str
@@ -78,6 +84,12 @@ class Move:
     keys: tuple[str, ...] = ()
     order: tuple[OrderBy, ...] = ()
     skip_unchanged: str = "auto"
+    where: str | None = None
+
+    @property
+    def replaces_all(self) -> bool:
+        """Whether all rows of the table are replaced."""
+        return self.mode == "overwrite" and self.where is None
 
     @property
     def may_leave_out(self) -> bool:
@@ -109,6 +121,13 @@ class Move:
             raise UsageError(f"{self.skip_unchanged!r} is not one of {', '.join(SKIPPING)}.")
         if self.skip_unchanged == "yes" and self.mode != "upsert":
             raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
+        if self.where is not None and self.mode != "overwrite":
+            raise UsageError(f"--overwrite-where does not go with the mode {self.mode}.", "Give --mode overwrite.")
+        if self.where is not None and not self.where.strip():
+            raise UsageError(
+                "--overwrite-where is empty.",
+                "Give a condition, or check the variable that was to hold it. Without the flag, all rows are replaced.",
+            )
 
     def check_columns(self) -> None:
         """Check that the data has the columns that the keys and the order name.
@@ -157,12 +176,29 @@ class Move:
         others = [quote_name(name) for name in self.values]
         return "UPDATE SET " + ", ".join(f"{name} = EXCLUDED.{name}" for name in others) if others else "NOTHING"
 
-    def replaced(self, target: TableName, staged: TableName) -> str:
-        """Return overwrite as one statement: foreign keys that reference the table are checked at its end.
+    def delete(self, target: TableName) -> str:
+        """Return the statement that deletes the rows that overwrite replaces."""
+        return f"DELETE FROM {target.quoted}" + (f" WHERE {enclosed(self.where)}" if self.where is not None else "")
 
-        The condition is always true. It causes the DELETE to be executed first.
+    def replaced(self, target: TableName, staged: TableName) -> str:
+        """Return overwrite as one statement: foreign keys that reference the table are checked at its end."""
+        return f"WITH pgjobs_gone AS ({self.delete(target)} RETURNING 1) {self.insert(target, staged)} {_AFTER_DELETE}"
+
+    def slice_inserted(self, target: TableName, staged: TableName) -> str:
+        """Return the INSERT into a slice, whose result is how many rows were inserted, and how many are outside of it.
+
+        The condition judges the rows as they were stored: with defaults, generated columns, and what triggers changed.
         """
+        return f"WITH {self._judged(target, staged)} SELECT {_JUDGMENT} FROM pgjobs_moved"
+
+    def slice_replaced(self, target: TableName, staged: TableName) -> str:
+        """Return DELETE and INSERT as one statement, whose result also contains how many rows were deleted."""
         return (
-            f"WITH gone AS (DELETE FROM {target.quoted} RETURNING 1) {self.insert(target, staged)} "
-            "WHERE (SELECT pg_catalog.count(*) FROM gone) OPERATOR(pg_catalog.>=) 0"
+            f"WITH pgjobs_gone AS ({self.delete(target)} RETURNING 1), {self._judged(target, staged, _AFTER_DELETE)} "
+            f"SELECT {_JUDGMENT}, (SELECT pg_catalog.count(*) FROM pgjobs_gone) FROM pgjobs_moved"
         )
+
+    def _judged(self, target: TableName, staged: TableName, after: str = "") -> str:
+        # Without an alias: the condition may qualify its columns by the table's name.
+        into = f"INSERT INTO {target.quoted} ({quote_names(self.columns)}) {self.source(staged)} {after}"
+        return f"pgjobs_moved AS ({into} RETURNING {enclosed(self.where or 'true')} IS TRUE AS inside)"

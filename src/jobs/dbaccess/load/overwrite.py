@@ -1,4 +1,4 @@
-"""Overwrite: what else deleting all rows of a table would do, and how the rows are replaced.
+"""Overwrite: what else deleting rows of a table would do, and how all of its rows, or a slice of them, are replaced.
 
 The server itself says from which tables a DELETE takes rows: its plan names partitions, child tables, and the tables of
 views and rules.
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.dbaccess.catalog.tables import FOREIGN, VIEW
-from jobs.dbaccess.errors import DatabaseError, LoadError
+from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
 from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -66,21 +67,55 @@ class Deletion:
         return not fires_inside and any(not r.inside for r in self.references)
 
 
-def check(session: Session, target: TableName) -> Deletion:
-    """Check that overwrite would leave no rows, and change no rows of other tables. A transaction must be open.
+@dataclass(frozen=True)
+class Replaced:
+    """How many rows were inserted and deleted."""
+
+    inserted: int
+    deleted: int
+
+
+def check(session: Session, move: Move, target: TableName) -> Deletion:
+    """Check that overwrite would leave no rows, and change no other rows. A transaction must be open.
 
     Raises:
-        LoadError: It would. The message names the tables.
+        UsageError: The condition is not one boolean expression over the table's columns.
+        LoadError: Other rows would be changed. The message names the tables.
         DatabaseError: The user may not delete.
     """
-    deletion = _foresee(session, target)
+    if move.where is not None:
+        check_condition(session, target.quoted, move.where, target)
+    deletion = _foresee(session, move, target)
     if deletion.changed_tables:
         raise LoadError(
-            f"Overwriting {target} would change or delete rows of {', '.join(deletion.changed_tables)}: "
-            "because of their foreign keys (ON DELETE).",
+            f"Overwriting {target} would change or delete {'other ' if move.where is not None else ''}rows of "
+            f"{', '.join(deletion.changed_tables)}: because of their foreign keys (ON DELETE).",
             "Use the mode upsert, or change these foreign keys.",
         )
     return deletion
+
+
+def check_condition(session: Session, relation: str, where: str, target: TableName) -> None:
+    """Check the condition of a slice.
+
+    Args:
+        session: A session.
+        relation: Has the columns, as written in FROM.
+        where: The condition.
+        target: The table, for the message.
+
+    Raises:
+        UsageError: It is not one boolean expression over the columns. The message contains the server's reason.
+    """
+    try:
+        condition.check(session, relation, where)
+    except TransientError:
+        raise
+    except DatabaseError as error:
+        raise UsageError(
+            f"--overwrite-where is not one boolean expression over the columns of {target}: {error.message}",
+            "Nothing was loaded. Correct the condition.",
+        ) from None
 
 
 def lock(session: Session, target: TableName) -> None:
@@ -88,27 +123,67 @@ def lock(session: Session, target: TableName) -> None:
     session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
 
 
-def replace_rows(session: Session, move: Move, target: TableName, staged: TableName) -> int:
-    """Delete all rows and insert the staged ones, in the open transaction. Return how many were inserted.
+def replace_rows(session: Session, move: Move, target: TableName, staged: TableName) -> Replaced:
+    """Delete the rows and insert the staged ones, in the open transaction.
 
     Raises:
-        LoadError: Rows would remain, or rows of other tables would change.
+        LoadError: Rows would remain, other rows would change, or a new row is outside of the slice.
     """
     lock(session, target)
-    deletion = check(session, target)
+    deletion = check(session, move, target)
+    replace = _replace_all if move.where is None else _replace_slice
     with session.users_path():
-        if deletion.is_one_statement:
-            inserted = session.change(move.replaced(target, staged))
-        else:
-            session.run(f"DELETE FROM {target.quoted}")
-            inserted = session.change(move.insert(target, staged))
+        replaced = replace(session, move, target, staged, at_once=deletion.is_one_statement)
     if deletion.is_watched:
-        _check_count(session, target, inserted)
-    return inserted
+        _check_count(session, move, target, replaced.inserted)
+    return replaced
 
 
-def _check_count(session: Session, target: TableName, inserted: int) -> None:
-    [[present]] = session.run(f"SELECT count(*) FROM {target.quoted}")
+def _replace_all(session: Session, move: Move, target: TableName, staged: TableName, *, at_once: bool) -> Replaced:
+    if at_once:
+        [[deleted]] = session.run(f"SELECT pg_catalog.count(*) FROM {target.quoted}")
+        return Replaced(session.change(move.replaced(target, staged)), deleted)
+    deleted = session.change(move.delete(target))
+    return Replaced(session.change(move.insert(target, staged)), deleted)
+
+
+def _replace_slice(session: Session, move: Move, target: TableName, staged: TableName, *, at_once: bool) -> Replaced:
+    if at_once:
+        [[inserted, outside, deleted]] = session.ask(move.slice_replaced(target, staged)).rows
+    else:
+        deleted = session.ask(move.delete(target)).count or 0
+        [[inserted, outside]] = session.ask(move.slice_inserted(target, staged)).rows
+    _refuse_outside(outside, inserted)
+    return Replaced(inserted, deleted)
+
+
+def check_slice(session: Session, move: Move, target: TableName) -> None:
+    """Check that all rows of a table that the load made are in the slice.
+
+    Raises:
+        LoadError: Some are not.
+    """
+    judged = f"{condition.enclosed(move.where or 'true')} IS NOT TRUE"
+    with session.users_path():
+        [[rows, outside]] = session.ask(
+            f"SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE {judged}) FROM {target.quoted}"
+        ).rows
+    _refuse_outside(outside, rows)
+
+
+def _refuse_outside(outside: int, rows: int) -> None:
+    if outside:
+        raise LoadError(
+            f"{outside:,} of {rows:,} rows do not meet the condition of --overwrite-where: it is false or NULL for "
+            "them.",
+            "Nothing was loaded. Correct the condition, or leave such rows out with --select.",
+        )
+
+
+def _check_count(session: Session, move: Move, target: TableName, inserted: int) -> None:
+    where = f" WHERE {condition.enclosed(move.where)}" if move.where is not None else ""
+    with session.users_path():
+        [[present]] = session.ask(f"SELECT pg_catalog.count(*) FROM {target.quoted}{where}").rows
     if present != inserted:
         raise LoadError(
             f"Overwriting {target} failed: {present} rows are there, and not the {inserted} that were inserted.",
@@ -117,13 +192,14 @@ def _check_count(session: Session, target: TableName, inserted: int) -> None:
         )
 
 
-def _foresee(session: Session, target: TableName) -> Deletion:
-    plans = _plans(session, target)
+def _foresee(session: Session, move: Move, target: TableName) -> Deletion:
+    plans = _plans(session, move, target)
     tables = [target.quoted, *{name.quoted for plan in plans for name in _deleted_from(plan)}]
     # A view shows some of the rows, and a rule deletes what it likes.
-    is_whole = len(plans) == 1 and session.run(
+    is_plain = len(plans) == 1 and session.run(
         "SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind <> %s", target.quoted, VIEW
     )
+    is_whole = is_plain and move.where is None
     references = session.run(
         "SELECT conrelid::regclass::text, conrelid = ANY (%s::regclass[]), confdeltype::text "
         "FROM pg_constraint WHERE contype = 'f' AND confrelid = ANY (%s::regclass[])",
@@ -132,7 +208,7 @@ def _foresee(session: Session, target: TableName) -> Deletion:
     )
     triggers_or_foreign = session.run(
         "SELECT 1 FROM pg_trigger WHERE tgrelid = ANY (%s::regclass[]) AND NOT tgisinternal AND tgenabled <> 'D' "
-        f"AND tgtype & {_ON_DELETE} <> 0 UNION ALL "
+        f"AND tgtype & {_ON_DELETE if move.where is None else _ON_ANY} <> 0 UNION ALL "
         "SELECT 1 FROM pg_class WHERE oid = ANY (%s::regclass[]) AND relkind = %s LIMIT 1",
         tables,
         tables,
@@ -140,16 +216,18 @@ def _foresee(session: Session, target: TableName) -> Deletion:
     )
     return Deletion(
         tuple(Reference(table, inside and bool(is_whole), action) for table, inside, action in references),
-        is_watched=bool(triggers_or_foreign) or not is_whole,
+        is_watched=bool(triggers_or_foreign) or not is_plain,
     )
 
 
-_ON_DELETE = 8
-"""The bit of pg_trigger's tgtype."""
+_ON_DELETE, _ON_ANY = 8, 4 | 8 | 16
+"""The bits of pg_trigger's tgtype for DELETE, and for INSERT, DELETE and UPDATE: a new row may leave its slice."""
 
 
-def _plans(session: Session, target: TableName) -> list[dict[str, Any]]:
-    """Return the server's plans for deleting all rows: one, unless rules add others.
+def _plans(session: Session, move: Move, target: TableName) -> list[dict[str, Any]]:
+    """Return the server's plans for deleting the rows: one, unless rules add others.
+
+    For a slice, the INSERT is planned, too: its rows are returned, which rules and missing privileges may prevent.
 
     With row_security off, a policy that would hide rows raises an error. pg_dump uses the same setting.
 
@@ -161,7 +239,11 @@ def _plans(session: Session, target: TableName) -> list[dict[str, Any]]:
     )
     session.run("SET LOCAL row_security = off")
     try:
-        [[plans]] = session.run(f"EXPLAIN (VERBOSE, FORMAT JSON) DELETE FROM {target.quoted}")
+        with session.users_path():
+            [[plans]] = session.ask(f"EXPLAIN (VERBOSE, FORMAT JSON) {move.delete(target)}").rows
+            if move.where is not None:
+                judged = f"RETURNING {condition.enclosed(move.where)}"
+                session.ask(f"EXPLAIN INSERT INTO {target.quoted} DEFAULT VALUES {judged}")
     except DatabaseError as error:
         if may_delete and error.sqlstate == _INSUFFICIENT_PRIVILEGE:
             raise LoadError(

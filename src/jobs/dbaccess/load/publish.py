@@ -58,6 +58,7 @@ class Published:
     inserted: int
     updated: int = 0
     unchanged: int = 0
+    deleted: int = 0
     verified: Verified | None = None
     ran: Ran = field(default_factory=Ran)
 
@@ -138,13 +139,15 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
         upsert.check_keys_not_null(session, plan.move, plan.staging.rows, plan.staging.rows)
     if renamed:
         _rename_to_target(session, plan)
+        if plan.move.where is not None:
+            overwrite.check_slice(session, plan.move, plan.target)
         published = Published(staged, staged.rows)
     else:
         if missing:
             _create_target(session, plan)
             tables.tell_subscribers(session, plan.target)
         written = _move(session, plan, staged.rows)
-        published = Published(staged, written.inserted, written.updated, written.unchanged)
+        published = Published(staged, written.inserted, written.updated, written.unchanged, written.deleted)
         if published.ignored:
             # The mode or a trigger left rows out, or a crash emptied staging.
             receipts.check_all_there(session, plan.staging, staged.rows)
@@ -191,10 +194,10 @@ def _moved(plan: PublishPlan, published: Published, *, missing: bool, renamed: b
     return Moved(
         plan.target,
         None if renamed else plan.staging.rows,
-        is_whole=missing or move.mode == "overwrite",
+        is_whole=missing or move.replaces_all,
         leaves_out=move.may_leave_out or published.unchanged > 0,
         changed=published.inserted + published.updated,
-        blocks_before=blocks if move.mode == "append" else 0,
+        blocks_before=blocks if move.mode == "append" or move.where is not None else 0,
     )
 
 
@@ -248,7 +251,8 @@ def _move(session: Session, plan: PublishPlan, rows: int) -> Written:
     target, staged, move = plan.target, plan.staging.rows, plan.move
     with _repeated_keys_reported(plan):
         if move.mode == "overwrite":
-            return Written(overwrite.replace_rows(session, move, target, staged))
+            replaced = overwrite.replace_rows(session, move, target, staged)
+            return Written(replaced.inserted, deleted=replaced.deleted)
         if move.mode == "upsert":
             return upsert.upsert(session, move, target, staged, rows)
         with session.users_path():
@@ -276,4 +280,4 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
         upsert.check_unique_index(session, move, target)
     if move.mode == "overwrite":
         with session.transaction():
-            overwrite.check(session, target)
+            overwrite.check(session, move, target)

@@ -30,11 +30,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Written:
-    """How many rows a load inserted and updated, and how many it left alone because they were equal already."""
+    """How many rows a load inserted, updated and deleted, and how many it left alone as they were equal already."""
 
     inserted: int
     updated: int = 0
     unchanged: int = 0
+    deleted: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import scripts, staging, verify
+from jobs.dbaccess.load import overwrite, scripts, staging, verify
 from jobs.dbaccess.load.ledger import LUIGIS, MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.load.publish import Published
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
 from jobs.flows.load.stage import Copying, RowsMayDiffer, copy, failures_explained
 from jobs.flows.load.target import Target, find_table, settle_target
@@ -52,6 +52,7 @@ class LoadJob:
         ledger: What records the load.
         lock_timeout: The longest time to wait for each lock while rows are published, in seconds; None for what the
             user's settings say.
+        overwrite_where: The condition of the rows that the mode "overwrite" replaces; None for all rows.
     """
 
     table: TableName
@@ -68,6 +69,7 @@ class LoadJob:
     skip_unchanged: str = "auto"
     ledger: Ledger = LUIGIS
     lock_timeout: int | None = None
+    overwrite_where: str | None = None
 
     @property
     def connector(self) -> Connector:
@@ -77,7 +79,7 @@ class LoadJob:
     @property
     def move(self) -> Move:
         """How staged rows are moved. The columns are settled when the data is known."""
-        return Move(self.mode, (), self.keys, self.order, self.skip_unchanged)
+        return Move(self.mode, (), self.keys, self.order, self.skip_unchanged, where=self.overwrite_where)
 
 
 def load_dataframe(
@@ -99,6 +101,7 @@ def load_dataframe(
     skip_unchanged: str = "auto",
     marker_table: str = MARKER_TABLE,
     lock_timeout: int | None = None,
+    overwrite_where: str | None = None,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -125,6 +128,8 @@ def load_dataframe(
         marker_table: `[schema.]table` that records the load; created if it is missing.
         lock_timeout: The longest time to wait for each lock of the table and its rows, in seconds. Without it, the
             setting `lock_timeout` of the user applies, which by default has no limit.
+        overwrite_where: For the mode "overwrite": replace only the rows that meet this SQL condition, which all new
+            rows must meet. It becomes part of statements: take it only from people you trust.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -145,6 +150,7 @@ def load_dataframe(
         skip_unchanged=skip_unchanged,
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
+        overwrite_where=overwrite_where,
     )
     return run(job, lambda: df)
 
@@ -181,7 +187,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
         if published is None:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
-            analyze(driver, session, target.name, job.mode, published)
+            analyze(driver, session, target.name, job.move, published)
     return _report(job, target, published, watch)
 
 
@@ -224,6 +230,9 @@ def _stage_and_publish(
         delivery = Delivery(job.connector, names)
         try:
             with staging_tables(driver, session, names, target):
+                if target.is_new and target.move.where is not None:
+                    columns = f"{names.rows.quoted} AS {quote_name(target.name.name)}"
+                    overwrite.check_condition(session, columns, target.move.where, target.name)
                 receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"), failures_explained(df, target):
                     plan = target.plan(job.load_id, names, receipts, job.ledger)
@@ -252,6 +261,7 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         rows_updated=published.updated,
         rows_unchanged=published.unchanged,
         rows_ignored=published.ignored,
+        rows_deleted=published.deleted,
         bytes_copied=staged.bytes,
         parts=staged.parts,
         attempts_discarded=staged.discarded,

@@ -19,6 +19,7 @@ from jobs.dbaccess import backends, locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, JobError, TransientError
 from jobs.dbaccess.load import staging, statistics
+from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, Published, PublishPlan, publish
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -139,9 +140,9 @@ _CONFLICT = ("40001", "40P01")
 https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
-def analyze(driver: Driver, session: Session, target: TableName, mode: str, published: Published) -> None:
+def analyze(driver: Driver, session: Session, target: TableName, move: Move, published: Published) -> None:
     """Refresh the planner's statistics. A failure is only logged, since the rows are loaded."""
-    changed = None if mode == "overwrite" else published.inserted + published.updated
+    changed = None if move.replaces_all else published.inserted + published.updated + published.deleted
     try:
         with driver.usable(session) as usable:
             statistics.refresh(usable, target, changed)
