@@ -60,7 +60,7 @@ format: setup ## format the code, and fix what ruff can fix
 
 lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--upgrade upgrades them
 	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.lock
-	$(LOCK) pyproject.toml --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(LOCK) pyproject.toml --constraint requirements/dev.lock --output-file src/pgjobs/archive/runtime.lock
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(LOCK) --group demo --no-deps --output-file requirements/demo.lock
 	$(LOCK) --group interop --output-file requirements/interop.lock

@@ -16,6 +16,7 @@ from pgjobs.cli.commands import run
 from pgjobs.cli.options import parse
 from pgjobs.errors import OK, DeployError
 from pgjobs.submit.arguments import check_arguments
+from pgjobs.submit.entry import Entry
 
 LOAD = ["--source", "s3://b/x", "--table", "t"]
 EXTRACT = ["--table", "t", "--target", "s3://b/x"]
@@ -93,7 +94,7 @@ def checked(folder: Path, text: str, *arguments: str) -> tuple[str, list[str]]:
     """What the check of a job of one's own prints, and what is told."""
     told: list[str] = []
     archive = archive_with(folder, report=text, __init__="")
-    return check_arguments(archive, text.encode(), "report", arguments, told.append), told
+    return check_arguments(archive, Entry("report", "jobs.report", text.encode()), arguments, told.append), told
 
 
 def test_a_job_of_ones_own_is_asked_in_the_same_way(tmp_path: Path) -> None:

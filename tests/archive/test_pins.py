@@ -45,7 +45,7 @@ def test_an_extra_that_is_compiled_is_pinned_and_gets_the_targets_wheels(tmp_pat
     faults = inspect_archive(packed, DEFAULT, with_extras=True)
     assert [fault.fault for fault in faults] == ["is compiled for EM_AARCH64, not for x86_64"]
     lock = tmp_path / "with-3.11.lock"
-    assert f"Pinned the packages of --with in {lock}: commit this file." in told
+    assert f"Pinned the packages in {lock}: commit this file." in told
     assert "--with markupsafe" in lock.read_text()
     assert "--hash=sha256:" in lock.read_text()
     assert "://" not in lock.read_text()
@@ -127,11 +127,24 @@ def test_nothing_of_this_machines_scripts_and_places_stays(tmp_path: Path) -> No
     ]
 
 
-def test_a_requirements_file_must_pin_by_hash_and_fit_the_jobs_own_packages(tmp_path: Path) -> None:
+def test_a_requirements_file_without_hashes_is_pinned_until_it_changes(tmp_path: Path) -> None:
+    file, scratch = tmp_path / "mine.txt", tmp_path / "scratch"
+    scratch.mkdir()
+    file.write_text("jmespath<2\n")
+    first = pins.pin([], DEFAULT, LOCK, tmp_path, scratch, files=[file])
+    assert first.keep() == f"Pinned the packages in {tmp_path / 'with-3.11.lock'}: commit this file."
+    assert "jmespath==1." in first.lock.read_text()
+    assert str(tmp_path) not in first.lock.read_text()
+    assert pins.pin([], DEFAULT, LOCK, tmp_path, scratch, files=[file]).fresh is None
+    file.write_text("jmespath<1\n")
+    assert pins.pin([], DEFAULT, LOCK, tmp_path, scratch, files=[file]).fresh is not None
+
+
+def test_a_requirements_file_must_fit_the_jobs_own_packages(tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
-    file.write_text("jmespath==1.0.1\n")
-    with pytest.raises(DeployError, match=r"(?s)cannot be installed.*hash.*jmespath"):
-        build(DEFAULT, tmp_path / "dist", Extras(requirements=[file]))
+    file.write_text("pg8000==1.30.0\n")
+    with pytest.raises(DeployError, match=r"(?s)mine.txt cannot be resolved.*require pg8000==1.30.0 and pg8000==1.31"):
+        build(DEFAULT, tmp_path / "dist", Extras(requirements=[file], locks=tmp_path))
     file.write_text(f"six==1.16.0 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(DeployError, match=r"(?s)cannot be (installed|resolved).*six"):
         build(DEFAULT, tmp_path / "dist", Extras(requirements=[file]))

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from pgjobs.__main__ import command
-from pgjobs.archive.build import LOCK, OURS, ROOT, build
+from pgjobs.archive.build import LOCK, build
 from pgjobs.archive.manifest import beside
 from pgjobs.archive.provenance import dependencies
+from pgjobs.archive.sources import own_sources
 from pgjobs.archive.tarball import pack, unpack
 from pgjobs.archive.target import target_for
 from pgjobs.archive.wheels import hashes
@@ -23,6 +24,8 @@ from pgjobs.checks.verification import compare
 
 Described = dict[str, Any]
 SITE = "lib/python3.11/site-packages"
+OWN = own_sources()
+ROOT, OURS = OWN.root, OWN.folders
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def rewrite(archive: Path, change: Callable[[Described], object]) -> None:
 
 
 def faults(archive: Path, root: Path = ROOT) -> list[str]:
-    return [str(finding) for finding in compare(archive, root, OURS).findings]
+    return [str(finding) for finding in compare(archive, root, OURS, OWN).findings]
 
 
 def materials(content: Described) -> dict[str, Described]:
@@ -59,7 +62,7 @@ def test_the_manifest_names_source_lock_and_wheels_by_hash_and_its_builder(made:
     statement = content["provenance"]
     assert statement["subject"] == [{"name": made.name, "digest": {"sha256": sha256(made.read_bytes()).hexdigest()}}]
     found = materials(content)
-    assert found["requirements/runtime.lock"]["digest"]["sha256"] == sha256(LOCK.read_bytes()).hexdigest()
+    assert found["pgjobs/runtime.lock"]["digest"]["sha256"] == sha256(LOCK.read_bytes()).hexdigest()
     pinned = hashes(LOCK.read_text())
     wheels = {name: entry for name, entry in found.items() if name.endswith(".whl")}
     assert len(wheels) == len(content["packages"])
@@ -98,6 +101,12 @@ def test_an_archive_without_a_manifest_is_told(archive: Path, capsys: pytest.Cap
 def change_wheel(content: Described) -> None:
     for entry in dependencies(content["provenance"]):
         if str(entry["name"]).startswith("pg8000-"):
+            entry["digest"]["sha256"] = "0" * 64  # type: ignore[index] # it is JSON, of which no type is known
+
+
+def change_lock(content: Described) -> None:
+    for entry in dependencies(content["provenance"]):
+        if str(entry["name"]).endswith("runtime.lock"):
             entry["digest"]["sha256"] = "0" * 64  # type: ignore[index] # it is JSON, of which no type is known
 
 
@@ -169,8 +178,6 @@ def clone(archive: Path, tmp_path: Path) -> Path:
     root = tmp_path / "clone"
     for folder in OURS:
         shutil.copytree(tmp_path / "tree" / SITE / Path(folder).name, root / folder)
-    (root / "requirements").mkdir()
-    shutil.copy2(LOCK, root / "requirements" / LOCK.name)
     git(root, "init", "-q")
     git(root, "add", "-A")
     git(root, "commit", "-qm", "all")
@@ -189,7 +196,7 @@ def source_is(commit: str, clean: bool) -> Callable[[Described], object]:
 def test_the_projects_own_files_are_compared_with_the_commit(archive: Path, clone: Path) -> None:
     commit = git(clone, "rev-parse", "HEAD")
     rewrite(archive, source_is(commit, clean=True))
-    compared = compare(archive, clone, OURS)
+    compared = compare(archive, clone, OURS, OWN)
     assert compared.findings == []
     assert [line for line in compared.notes if line.startswith(f"Its sources were compared with {commit}: ")]
     (clone / "src/jobs/errors/__init__.py").write_text("other = 1\n")
@@ -209,11 +216,12 @@ def test_the_projects_own_files_are_compared_with_the_commit(archive: Path, clon
 )
 def test_what_cannot_be_compared_is_told(archive: Path, commit: str, clean: bool, told: str) -> None:
     rewrite(archive, source_is(commit, clean=clean))
-    assert [line for line in compare(archive, ROOT, OURS).notes if told in line]
+    assert [line for line in compare(archive, ROOT, OURS, OWN).notes if told in line]
 
 
-def test_wheels_are_not_compared_with_another_lock(archive: Path, tmp_path: Path) -> None:
+def test_wheels_are_not_compared_with_another_lock(archive: Path) -> None:
     rewrite(archive, change_wheel)
-    compared = compare(archive, tmp_path, OURS)
+    rewrite(archive, change_lock)
+    compared = compare(archive, ROOT, OURS, OWN)
     assert compared.findings == []
-    assert [line for line in compared.notes if line.startswith("requirements/runtime.lock is missing or has changed")]
+    assert [line for line in compared.notes if line.startswith("pgjobs/runtime.lock is missing or has changed")]

@@ -27,13 +27,43 @@ def test_keys_hold_the_archives_hash_and_the_script_is_the_packed_one(tmp_path: 
         f"s3://code-bucket/code/releases/{digest}/load_table.py",
         f"s3://code-bucket/code/releases/{digest}/pyspark_venv.tar.gz",
     ]
-    assert payload.script.content == b"print('packed')"
+    assert payload.entry.content == b"print('packed')"
 
 
 def test_another_script_is_another_key(tmp_path: Path) -> None:
     first = read_payload(archive_with(tmp_path, load_table="1"), "load_table", "s3://code-bucket")
     second = read_payload(archive_with(tmp_path, load_table="2"), "load_table", "s3://code-bucket")
-    assert first.script.uri != second.script.uri
+    assert first.script_uri != second.script_uri
+
+
+def test_a_file_outside_of_the_archive_is_sent_under_its_own_hash(tmp_path: Path) -> None:
+    archive = archive_with(tmp_path, load_table="1")
+    job = tmp_path / "nightly-totals.py"
+    job.write_text("print(1)")
+    payload = read_payload(archive, str(job), "s3://code-bucket/code/")
+    assert payload.script_uri == f"s3://code-bucket/code/scripts/{sha256(b'print(1)').hexdigest()}/nightly-totals.py"
+    assert (payload.entry.name, payload.entry.own) == ("nightly-totals", "")
+
+
+def test_an_object_in_s3_is_sent_nowhere(tmp_path: Path) -> None:
+    payload = read_payload(archive_with(tmp_path, load_table="1"), "s3://mine/jobs/report.py", "s3://code-bucket")
+    assert (payload.script, payload.script_uri, payload.entry.name) == (None, "s3://mine/jobs/report.py", "report")
+    assert [item.uri.rpartition("/")[2] for item in payload] == ["pyspark_venv.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("load_tabel", "no job 'load_tabel': did you mean load_table?"),
+        ("jobs.load_tabel", "did you mean jobs.load_table?"),
+        ("none.py", "There is no file none.py."),
+        ("s3://mine/report.jar", "its name must end in .py"),
+    ],
+)
+def test_a_mistyped_job_is_told_with_what_may_be_meant(tmp_path: Path, entry: str, told: str) -> None:
+    with pytest.raises(DeployError) as caught:
+        read_payload(archive_with(tmp_path, load_table="1"), entry, "s3://code-bucket")
+    assert told in str(caught.value)
 
 
 def test_what_is_no_archive_or_another_ones_manifest_is_refused(tmp_path: Path) -> None:
@@ -43,7 +73,7 @@ def test_what_is_no_archive_or_another_ones_manifest_is_refused(tmp_path: Path) 
     with pytest.raises(DeployError, match="is no archive"):
         read_payload(tmp_path / "junk.tar.gz", "load_table", "s3://code-bucket")
     archive = archive_with(tmp_path, load_table="1")
-    with pytest.raises(DeployError, match="no job 'extract': it has load_table"):
+    with pytest.raises(DeployError, match="no job 'extract'; it has load_table"):
         read_payload(archive, "extract", "s3://code-bucket")
     manifest_of(archive, "another")
     with pytest.raises(DeployError, match="is the manifest of another archive"):

@@ -107,7 +107,9 @@ def test_without_git_what_pyproject_says_is_packed(root: Path) -> None:
     assert (found.files, found.commit) == (COMMITTED, "")
     first, second = describe(found)
     assert "Packed without git (fatal: not a git repository" in first
-    assert second == "Left out: src/jobs/.env, src/jobs/rows.parquet."
+    assert (
+        second == "Left out: src/jobs/.env, src/jobs/rows.parquet. To pack a file of a job, declare it as package-data."
+    )
 
 
 def test_a_machine_without_git_is_told(root: Path) -> None:
@@ -129,5 +131,5 @@ def test_nothing_to_pack_is_refused(tmp_path: Path) -> None:
 
 
 def test_packages_lie_side_by_side_in_the_archive(root: Path, tmp_path: Path) -> None:
-    copy_sources(find_sources(root, FOLDERS, ENVIRON), root, tmp_path / "site")
+    copy_sources(find_sources(root, FOLDERS, ENVIRON), tmp_path / "site")
     assert (tmp_path / "site" / "jobs" / "flows" / "load.py").read_text() == "y = 1"

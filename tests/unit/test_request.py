@@ -11,12 +11,14 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
+from pgjobs.archive.project import OWN_ENTRYPOINTS
 from pgjobs.errors import DeployError
 from pgjobs.local.run_local import read_parameters
-from pgjobs.submit.request import Submission, build_request, check_entry, spark_parameters
+from pgjobs.submit.request import Submission, build_request, spark_parameters
 
 SUBMISSION = Submission(
     entry="load_table",
+    own="load_table",
     arguments=("--source", "s3://b/x y", "--table", "t", "--load-id", "x/1"),
     application_id="00fabc",
     role="arn:aws:iam::123456789012:role/jobs",
@@ -67,7 +69,11 @@ def test_the_same_load_id_has_the_same_token_and_another_submission_another() ->
 @pytest.mark.parametrize(
     "change",
     [
-        {"entry": "extract_table", "arguments": ("--table", "t", "--target", "s3://b/t", "--watermark-id", "w")},
+        {
+            "entry": "extract_table",
+            "own": "extract_table",
+            "arguments": ("--table", "t", "--target", "s3://b/t", "--watermark-id", "w"),
+        },
         {"arguments": ("--source", "s3://b/x", "--table", "t")},
         {"arguments": ("--load-id=",)},
         {"entry": "report", "arguments": ("--day", "today")},
@@ -167,7 +173,10 @@ def test_parameters_are_quoted_only_where_a_shell_would_need_it() -> None:
         ({"tags": {str(n): "" for n in range(201)}}, "--tag has 201 items"),
         ({"timeout_minutes": 0}, "must be from 1 to 10080 .7 days. in batch mode: EMR .* ends every batch run"),
         ({"timeout_minutes": 10_081}, "--timeout-minutes must be from 1 to 10080 .7 days. in batch mode"),
-        ({"entry": "report", "arguments": ("--day", "1")}, "again from its beginning. If .* declare it: --idempotent"),
+        (
+            {"entry": "report", "own": "", "arguments": ("--day", "1")},
+            "again from its beginning. If .* declare it: --idempotent",
+        ),
         ({"timeout_minutes": 1_000_001, "mode": "streaming"}, "--timeout-minutes has the value 1000001"),
         ({"application_id": "00ABC"}, "--application-id must look like"),
         ({"role": "arn:aws:iam::1:role/jobs"}, "--role must look like arn:aws:iam::123456789012:role/jobs"),
@@ -180,20 +189,13 @@ def test_what_the_api_or_the_rows_would_suffer_from_is_refused(change: dict[str,
         build_request(replace(SUBMISSION, **change))
 
 
-def test_an_entry_must_be_in_the_archive() -> None:
-    site = "lib/python3.11/site-packages/jobs"
-    names = [f"{site}/{name}.py" for name in ("__init__", "errors/__init__", "load_table", "flows/load/job", "my_job")]
-    assert check_entry("load_table", names) == f"{site}/load_table.py"
-    with pytest.raises(DeployError, match=r"no job 'job': it has load_table, my_job\.$"):
-        check_entry("job", names)
-
-
-def test_each_module_of_jobs_is_an_entrypoint() -> None:
+def test_each_module_of_jobs_is_an_entrypoint_and_marked_as_one() -> None:
     modules = [path for path in (Path(__file__).parents[2] / "src" / "jobs").glob("*.py") if path.stem != "__init__"]
     assert modules
     assert {module.stem: 'if __name__ == "__main__":' in module.read_text() for module in modules} == {
         module.stem: True for module in modules
     }
+    assert {f"jobs.{module.stem}" for module in modules} <= set(OWN_ENTRYPOINTS.values())
 
 
 def test_the_request_is_plain_data() -> None:
@@ -201,7 +203,7 @@ def test_the_request_is_plain_data() -> None:
 
 
 def test_a_job_that_is_declared_to_be_idempotent_is_retried() -> None:
-    report = replace(SUBMISSION, entry="report", arguments=("--day", "1"), idempotent=True)
+    report = replace(SUBMISSION, entry="report", own="", arguments=("--day", "1"), idempotent=True)
     assert build_request(report)["retryPolicy"] == {"maxAttempts": 3}
 
 
@@ -224,7 +226,7 @@ def test_the_apis_own_model_says_that_a_batch_run_always_has_a_timeout() -> None
     ],
 )
 def test_an_extract_is_retried_unless_it_would_append_twice(arguments: tuple[str, ...], refused: bool) -> None:
-    extract = replace(SUBMISSION, entry="extract_table", arguments=arguments, retries=1)
+    extract = replace(SUBMISSION, entry="extract_table", own="extract_table", arguments=arguments, retries=1)
     if refused:
         with pytest.raises(DeployError, match="--watermark-id"):
             build_request(extract)

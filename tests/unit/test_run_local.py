@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from pgjobs.archive.tarball import pack, unpack
 from pgjobs.errors import DeployError
-from pgjobs.local.run_local import at_home, read_parameters, sized_for_here
+from pgjobs.local.run_local import at_home, for_here, read_parameters, sized_for_here
 
 
 def test_sizes_of_emrs_workers_are_left_out_and_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +40,36 @@ def test_relative_paths_of_the_jvm_are_the_callers_beside_options_of_the_request
 def test_what_run_local_cannot_do_is_told() -> None:
     with pytest.raises(DeployError, match="supports only --conf key=value"):
         read_parameters("--jars x.jar")
+
+
+def venv_of(interpreter: str, folder: Path) -> Path:
+    """An archive of nothing but a venv."""
+    tree = folder / "tree"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "bin" / "python").symlink_to(interpreter)
+    (tree / "pyvenv.cfg").write_text(f"home = {Path(interpreter).parent}\nversion = 3\n")
+    pack(tree, folder / "packed.tar.gz")
+    return folder / "packed.tar.gz"
+
+
+def test_a_python_of_the_same_version_stands_in_for_the_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    work = tmp_path / "work"
+    work.mkdir()
+    unpack(for_here(venv_of(f"/nowhere/bin/{name}", tmp_path), work), tmp_path / "unpacked")
+    interpreter = (tmp_path / "unpacked" / "bin" / "python").readlink()
+    assert interpreter.exists()
+    assert (tmp_path / "unpacked" / "pyvenv.cfg").read_text() == f"home = {interpreter.parent}\nversion = 3\n"
+    assert f"run-local: {interpreter} stands in for /nowhere/bin/{name}" in capsys.readouterr().err
+
+
+def test_an_interpreter_that_is_here_is_left_alone(tmp_path: Path) -> None:
+    archive = venv_of(sys.executable, tmp_path)
+    assert for_here(archive, tmp_path / "work") == archive
+
+
+def test_no_python_of_another_version_stands_in(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=r"this machine has no python3\.99"):
+        for_here(venv_of("/nowhere/bin/python3.99", tmp_path), tmp_path)

@@ -16,18 +16,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pgjobs.archive import interpreter, manifest, pins, provenance, sources, wheels
+from pgjobs.archive import interpreter, manifest, pins, project, provenance, sources, wheels
 from pgjobs.archive.inspection import Finding, inspect_archive
 from pgjobs.archive.manifest import NAME
+from pgjobs.archive.project import NO_PROJECT, Project
 from pgjobs.archive.tarball import pack
 from pgjobs.archive.target import BuildTarget
 from pgjobs.archive.uv import run_uv
 from pgjobs.errors import BadArchive, DeployError
 
-ROOT = Path(__file__).resolve().parents[3]
-LOCK = ROOT / "requirements" / "runtime.lock"
-OURS = ("src/jobs", "src/pyspark_pgcopy")
-"""The packages of this project that run on EMR."""
+LOCK = Path(__file__).with_name("runtime.lock")
+"""Pins what the jobs of pgjobs need. It is part of the wheel."""
 
 Tell = Callable[[str], object]
 """Prints a line."""
@@ -42,13 +41,27 @@ class Extras:
 
     Attributes:
         packages: Requirements in pip's notation, and paths of wheels; pinned in a lock file.
-        requirements: Files that pin packages by version and hash themselves.
+        requirements: Files of requirements. Those that do not pin by version and hash are pinned in the lock file, too.
         locks: The folder of the lock files.
     """
 
     packages: Sequence[str] = ()
     requirements: Sequence[Path] = ()
-    locks: Path = LOCK.parent
+    locks: Path = Path("requirements")
+
+    def of(self, own: Project) -> Extras:
+        """Return these extras and those of a project, whose folder has the lock files."""
+        return Extras([*own.extras, *self.packages], [*own.requirements, *self.requirements], own.root / self.locks)
+
+    @property
+    def pinned(self) -> list[Path]:
+        """Return the files that pin by hash themselves."""
+        return [file for file in self.requirements if pins.has_hashes(file)]
+
+    @property
+    def open(self) -> list[Path]:
+        """Return the files that do not."""
+        return [file for file in self.requirements if not pins.has_hashes(file)]
 
     def __bool__(self) -> bool:
         return bool(self.packages or self.requirements)
@@ -58,7 +71,13 @@ NO_EXTRAS = Extras()
 
 
 def build(
-    target: BuildTarget, output: Path, extras: Extras = NO_EXTRAS, carried: Path | None = None, tell: Tell = print
+    target: BuildTarget,
+    output: Path,
+    extras: Extras = NO_EXTRAS,
+    carried: Path | None = None,
+    tell: Tell = print,
+    *,
+    own: Project = NO_PROJECT,
 ) -> Path:
     """Build the archive and its manifest, and check them before they get their final names.
 
@@ -68,33 +87,37 @@ def build(
         extras: What to add to the jobs' own packages.
         carried: The folder of the interpreter to include, if the target has one; by default uv installs it.
         tell: Is called with lines about what was packed.
+        own: The project whose packages are packed, too.
 
     Raises:
         DeployError: A package has no wheel for the target, or the archive does not pass its checks.
     """
+    extras = extras.of(own)
     missing = [str(file) for file in extras.requirements if not file.is_file()]
     if missing:
         raise DeployError(f"There is no requirements file {', '.join(missing)}.")
-    ours = sources.find_sources(ROOT, OURS)
+    found = [sources.own_sources(), *own.sources()]
     with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
         tree = Path(scratch, "venv")
         if target.carried:
             interpreter.refuse_windows(sys.platform)
-            carried = carried or interpreter.fetch(target, ROOT / "build" / "python")
+            carried = carried or interpreter.fetch(target, own.root.resolve() / "build" / "python")
             interpreter.carry(carried, tree, target)
         site = lay_out(tree, target)
-        pinned = pins.pin(extras.packages, target, LOCK, extras.locks, Path(scratch))
-        requirements = [LOCK, *pinned.files, *extras.requirements]
+        pinned = pins.pin(extras.packages, target, LOCK, extras.locks, Path(scratch), files=extras.open)
+        requirements = [LOCK, *pinned.files, *extras.pinned]
         install(site, target, requirements)
-        sources.copy_sources(ours, ROOT, site)
+        for one in found:
+            sources.copy_sources(one, site)
+        project.mark(tree, site, own)
         packed = Path(scratch, NAME)
         pack(tree, packed, links(target))
         complain(inspect_archive(packed, target, with_extras=bool(extras)))
         inputs = provenance.Inputs(
-            ours.commit,
-            locked(pinned, extras),
+            provenance.origins(found),
+            locked(pinned, extras, own.root),
             manifest.origins(site, wheels.suitable(requirements, target, Path(scratch))),
-            parameters(target, extras),
+            parameters(target, extras, own.root),
         )
         described = manifest.describe(packed, site, target, inputs)
         if carried:
@@ -102,18 +125,19 @@ def build(
         output.mkdir(parents=True, exist_ok=True)
         shutil.move(str(packed), output / NAME)
         manifest.beside(output / NAME).write_bytes(f"{json.dumps(described, indent=2)}\n".encode())
-        for line in filter(None, [*sources.describe(ours), pinned.keep()]):
+        for line in filter(None, [*(line for one in found for line in sources.describe(one)), pinned.keep()]):
             tell(line)
     return output / NAME
 
 
-def locked(pinned: pins.Pins, extras: Extras) -> dict[str, bytes]:
+def locked(pinned: pins.Pins, extras: Extras, root: Path) -> dict[str, bytes]:
     """Return the requirements files that pin the packages, under their names in the manifest."""
-    files = {LOCK: LOCK.read_bytes(), **pinned.locked(), **{file: file.read_bytes() for file in extras.requirements}}
-    return {provenance.lock_name(file, ROOT): content for file, content in files.items()}
+    files = {**pinned.locked(), **{file: file.read_bytes() for file in extras.pinned}}
+    named = {provenance.lock_name(file, root): content for file, content in files.items()}
+    return {provenance.OWN_LOCK: LOCK.read_bytes(), **named}
 
 
-def parameters(target: BuildTarget, extras: Extras) -> dict[str, object]:
+def parameters(target: BuildTarget, extras: Extras, root: Path) -> dict[str, object]:
     """Return the options of the caller, without paths of this machine."""
     return {
         "release": target.release,
@@ -121,7 +145,7 @@ def parameters(target: BuildTarget, extras: Extras) -> dict[str, object]:
         "interpreter": target.interpreter,
         "self_contained": target.carried,
         "with": sorted(Path(extra).name if extra.endswith(".whl") else extra for extra in extras.packages),
-        "requirements": sorted(provenance.lock_name(file, ROOT) for file in extras.requirements),
+        "requirements": sorted(provenance.lock_name(file, root) for file in extras.requirements),
     }
 
 

@@ -130,7 +130,8 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
 
 
 # The entrypoints import what they need at run time: flags are checked without Spark.
-_IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.flows.load.job", "jobs.flows.extract.job", "pg8000")
+_IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.run_query", "pg8000")
+_IMPORTED_WITH_SPARK = ("jobs.flows.load.job", "jobs.flows.extract.job")
 
 
 # Shows packages of Spark to an isolated Python, and nothing else from beside them.
@@ -149,7 +150,7 @@ sys.path.append({site!r})
 
 
 def _inspect_import(file: Path, target: BuildTarget) -> list[Finding]:
-    """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark.
+    """Unpack it in an empty folder and import the jobs there, with nothing else on the path but Spark, if it is here.
 
     The archive's own interpreter does this if it runs on this machine, otherwise this one. A Python older than the
     target's cannot check this: packages for a newer one may use its syntax.
@@ -164,10 +165,11 @@ def _inspect_import(file: Path, target: BuildTarget) -> list[Finding]:
         unpack(file, folder / "environment", links=target.carried)
         specs = {name: find_spec(name) for name in ("pyspark", "py4j")}
         spark = {name: spec.origin for name, spec in specs.items() if spec is not None and spec.origin is not None}
+        imported = _IMPORTED + _IMPORTED_WITH_SPARK if spark else _IMPORTED
         site = folder / "environment" / "lib" / f"python{target.version}" / "site-packages"
-        code = f"{_SEEING_SPARK.format(spark=spark, site=str(site))}\nimport {', '.join(_IMPORTED)}"
+        code = f"{_SEEING_SPARK.format(spark=spark, site=str(site))}\nimport {', '.join(imported)}"
         python = folder / "environment" / target.interpreter if own else Path(sys.executable).resolve()
         command = [str(python), "-I", "-S", "-c", code]
         completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     lines = completed.stderr.strip().splitlines() or ["no reason given"]
-    return [Finding(f"import {', '.join(_IMPORTED)}", lines[-1])] if completed.returncode else []
+    return [Finding(f"import {', '.join(imported)}", lines[-1])] if completed.returncode else []

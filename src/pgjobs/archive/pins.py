@@ -43,11 +43,19 @@ class Pins:
         """Move a fresh lock file to its place, after a successful build. Returns the message to print."""
         if self.fresh is None:
             return ""
+        self.lock.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.fresh, self.lock)
-        return f"Pinned the packages of --with in {self.lock}: commit this file."
+        return f"Pinned the packages in {self.lock}: commit this file."
 
 
-def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, scratch: Path) -> Pins:
+def has_hashes(file: Path) -> bool:
+    """Return whether a file of requirements pins them by hash."""
+    return "--hash=" in file.read_text(encoding="utf-8")
+
+
+def pin(
+    extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, scratch: Path, *, files: Sequence[Path] = ()
+) -> Pins:
     """Pin the extras, unless they are pinned.
 
     Args:
@@ -56,18 +64,19 @@ def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, sc
         ours: The lock file of the jobs' own packages, with which the extras must agree.
         folder: The folder of the lock files.
         scratch: A folder for temporary files.
+        files: Files of requirements without hashes.
 
     Raises:
         DeployError: A package cannot be resolved, or a wheel does not exist.
     """
     lock = folder / f"with-{target.version}.lock"
-    if not extras:
+    if not extras and not files:
         return Pins((), lock)
     wheels = [Path(extra).resolve() for extra in extras if extra.endswith(".whl")]
-    files = [_own(wheels, scratch)] if wheels else []
-    command = _command(extras)
+    own = [_own(wheels, scratch)] if wheels else []
+    command = _command(extras, files)
     if lock.is_file() and f"#    {command}\n" in lock.read_text(encoding="utf-8"):
-        return Pins((lock, *files), lock)
+        return Pins((lock, *own), lock)
     fresh, wanted = scratch / lock.name, scratch / "wanted.in"
     if lock.is_file():
         shutil.copyfile(lock, fresh)  # uv keeps existing pins
@@ -78,20 +87,24 @@ def pin(extras: Sequence[str], target: BuildTarget, ours: Path, folder: Path, sc
         [
             *("pip", "compile", "--quiet", "--universal", "--python-version", target.version, "--only-binary", ":all:"),
             *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", command),
-            *("--constraint", str(ours), *left_out, "--output-file", str(fresh), str(wanted)),
+            *("--constraint", str(ours), *left_out, "--output-file", str(fresh), str(wanted), *map(str, files)),
         ],
-        f"{' '.join(extras)} cannot be resolved for Python {target.version}",
+        f"{' '.join([*extras, *map(str, files)])} cannot be resolved for Python {target.version}, from wheels, beside "
+        "what pgjobs pins",
     )
     # uv notes who requires a package. For the requested ones, that is the name of our own file.
-    pinned = fresh.read_text(encoding="utf-8").replace(f"-r {wanted}", "--with").replace(f"-c {ours}", "-c ours")
-    fresh.write_bytes(pinned.encode())
-    return Pins((fresh, *files), lock, fresh)
+    text = fresh.read_text(encoding="utf-8").replace(f"-r {wanted}", "--with").replace(f"-c {ours}", "-c ours")
+    for file in files:
+        text = text.replace(f"-r {file}", f"-r {file.name}")
+    fresh.write_bytes(text.encode())
+    return Pins((fresh, *own), lock, fresh)
 
 
-def _command(extras: Sequence[str]) -> str:
-    """Return the command in the lock's header. With another command, it is another lock."""
+def _command(extras: Sequence[str], files: Sequence[Path]) -> str:
+    """Return the command in the lock's header. With another command, or another file, it is another lock."""
+    read = [f"--requirements {file.name} ({hashlib.sha256(file.read_bytes()).hexdigest()[:16]})" for file in files]
     words = sorted({Path(extra).name if extra.endswith(".whl") else extra for extra in extras})
-    return " ".join(["pgjobs package", *(f"--with {shlex.quote(word)}" for word in words)])
+    return " ".join(["pgjobs package", *(f"--with {shlex.quote(word)}" for word in words), *read])
 
 
 def _package(wheel: Path) -> str:

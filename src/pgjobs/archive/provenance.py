@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pgjobs.archive.sources import DIRTY
+from pgjobs.archive.sources import DIRTY, Sources
 from pgjobs.archive.wheels import Wheel
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -22,6 +22,38 @@ PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:pgjobs:archive:v1"
 SOURCE = "source"
 """The statement's name for the commit."""
+OWN = "pgjobs"
+"""The statement's name for pgjobs, where its jobs do not come from the project's commit."""
+OWN_LOCK = "pgjobs/runtime.lock"
+"""The statement's name for the lock file of pgjobs, which is part of its wheel."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where files of an archive come from.
+
+    Attributes:
+        name: SOURCE for the project, OWN for pgjobs, and the package's name for packages of other folders.
+        commit: As in sources.Sources; empty without git.
+        version: The version of the installed distribution; empty for a work tree.
+        digest: The SHA-256 of all files, where there is no commit.
+    """
+
+    name: str
+    commit: str
+    version: str = ""
+    digest: str = ""
+
+
+def origins(found: Sequence[Sources]) -> list[Origin]:
+    """Return the origins of the files: those of pgjobs first, then those of the project.
+
+    A clone of pgjobs that packs no other project is a project itself.
+    """
+    own, *projects = found
+    named = [(SOURCE, own)] if not projects and own.commit else [(OWN, own)]
+    named += [(SOURCE if not number else Path(one.folders[0]).name, one) for number, one in enumerate(projects)]
+    return [Origin(name, one.commit, one.version, "" if one.commit else one.digest) for name, one in named]
 
 
 @dataclass(frozen=True)
@@ -29,16 +61,21 @@ class Inputs:
     """The inputs of an archive.
 
     Attributes:
-        commit: The commit of the sources, as in sources.Sources; empty without git.
+        origins: Where the files of pgjobs and of the project come from.
         locks: The contents of the requirements files, by name.
         wheels: The wheels that were packed.
         parameters: The options of the caller.
     """
 
-    commit: str
+    origins: Sequence[Origin]
     locks: Mapping[str, bytes]
     wheels: Sequence[Wheel]
     parameters: Mapping[str, object]
+
+    @property
+    def commit(self) -> str:
+        """Return the commit of the project; empty without git."""
+        return next((one.commit for one in self.origins if one.name == SOURCE), "")
 
 
 def statement(name: str, digest: str, inputs: Inputs, builder: Mapping[str, str]) -> dict[str, object]:
@@ -58,22 +95,24 @@ def statement(name: str, digest: str, inputs: Inputs, builder: Mapping[str, str]
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": dict(inputs.parameters),
-                "resolvedDependencies": [*_source(inputs.commit), *_locks(inputs.locks), *_wheels(inputs.wheels)],
+                "resolvedDependencies": [*map(_source, inputs.origins), *_locks(inputs.locks), *_wheels(inputs.wheels)],
             },
             "runDetails": {"builder": {"id": BUILD_TYPE, "version": dict(builder)}},
         },
     }
 
 
-def _source(commit: str) -> list[dict[str, object]]:
+def _source(origin: Origin) -> dict[str, object]:
     """Return the commit, and whether the work tree was clean. SLSA has no field for the latter: it is an annotation."""
-    if not commit:
-        return []
-    digest = {"gitCommit": commit.removesuffix(DIRTY)}
-    return [{"name": SOURCE, "digest": digest, "annotations": {"clean": not commit.endswith(DIRTY)}}]
+    if not origin.commit:
+        annotations = {"version": origin.version} if origin.version else {}
+        return {"name": origin.name, "digest": {"sha256": origin.digest}, "annotations": annotations}
+    digest = {"gitCommit": origin.commit.removesuffix(DIRTY)}
+    return {"name": origin.name, "digest": digest, "annotations": {"clean": not origin.commit.endswith(DIRTY)}}
 
 
 def _locks(locks: Mapping[str, bytes]) -> list[dict[str, object]]:
+    """Return the requirements files. Their entries are those without a URI and annotations."""
     return [
         {"name": name, "digest": {"sha256": hashlib.sha256(content).hexdigest()}}
         for name, content in sorted(locks.items())
@@ -109,7 +148,7 @@ def _version(package: str) -> str:
 
 def lock_name(path: Path, root: Path) -> str:
     """Return the statement's name of a requirements file: its path below the project's folder, or else its name."""
-    resolved = path.resolve()
+    resolved, root = path.resolve(), root.resolve()
     return resolved.relative_to(root).as_posix() if resolved.is_relative_to(root) else path.name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import tarfile
 import zlib
@@ -61,6 +62,21 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.mtime = member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member
+
+
+def relink(packed: Path, interpreter: Path, target: Path) -> None:
+    """Write a copy of a venv's archive whose bin/python links to another interpreter."""
+    plain = BytesIO()
+    with tarfile.open(packed) as archive, tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as copy:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if member.name == "bin/python":
+                member.linkname = str(interpreter)
+            elif member.name == "pyvenv.cfg" and content is not None:
+                text = re.sub(rb"(?m)^home = .*$", f"home = {interpreter.parent}".encode(), content.read())
+                member.size, content = len(text), BytesIO(text)
+            copy.addfile(member, content)
+    target.write_bytes(gzipped(plain.getvalue()))
 
 
 def unpack_packages(packed: Path, folder: Path) -> Path:

@@ -1,10 +1,8 @@
-"""Runs uv, which the lock file installs in this environment."""
+"""Runs uv, which pgjobs[deploy] and the lock file install in this environment."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import sysconfig
 from collections.abc import Sequence
 
 from pgjobs.errors import DeployError
@@ -20,9 +18,16 @@ def run_uv(arguments: Sequence[str], problem: str) -> None:
     Raises:
         DeployError: uv failed. The message contains its last lines.
     """
-    program = shutil.which("uv", path=sysconfig.get_path("scripts"))  # bin, or Scripts on Windows
-    if program is None:
-        raise DeployError(f"There is no uv in {sysconfig.get_path('scripts')}: run make setup, or scripts/setup.py.")
-    completed = subprocess.run([program, *arguments], capture_output=True, encoding="utf-8", check=False)
+    from uv import find_uv_bin
+
+    completed = subprocess.run([find_uv_bin(), *arguments], capture_output=True, encoding="utf-8", check=False)
     if completed.returncode:
-        raise DeployError(f"{problem}:\n{completed.stderr.strip()}")
+        raise DeployError(f"{problem}:\n{_reasons(completed.stderr)}")
+
+
+def _reasons(said: str) -> str:
+    """Return uv's message without its hint about building, which is not done here, but with what to do instead."""
+    lines = [line for line in said.strip().splitlines() if line and not line.startswith("hint: Wheels are required")]
+    if "no usable wheels" in said or "no wheels with a matching" in said:
+        lines.append("Only wheels are packed. Where there is none for the target, build one there: --with FILE.whl")
+    return "\n".join(f"  {line}" for line in lines)

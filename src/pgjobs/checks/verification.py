@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgjobs.archive import manifest, provenance
+from pgjobs.archive.build import LOCK
 from pgjobs.archive.inspection import Finding
-from pgjobs.archive.sources import Git
+from pgjobs.archive.sources import OWN, Git, Sources, digest
 from pgjobs.archive.tarball import unpack_packages
 from pgjobs.archive.wheels import hashes, normalized
 
@@ -36,13 +37,14 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
 
 
-def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
+def compare(archive: Path, root: Path, ours: Sequence[str], own: Sources) -> Comparison:
     """Compare an archive with its manifest, its lock files and its commit.
 
     Args:
         archive: The .tar.gz. Its paths have been inspected.
         root: The project's folder, a git clone.
         ours: The folders of the project's own packages below it.
+        own: The files of pgjobs here.
     """
     beside = manifest.beside(archive)
     if not beside.is_file():
@@ -56,9 +58,10 @@ def compare(archive: Path, root: Path, ours: Sequence[str]) -> Comparison:
         result.notes.append(f"{beside} contains no provenance: an earlier version made it.")
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         site = unpack_packages(archive, Path(scratch))
-        result.findings += [*_packages(described, site), *_files(site, [Path(folder).name for folder in ours])]
+        result.findings += [*_packages(described, site), *_files(site, [*OWN, *(Path(folder).name for folder in ours)])]
         if listed:
             _compare_locks(result, listed, described, root)
+            _compare_own(result, listed, site, own)
             _compare_sources(result, listed, site, Git(root, os.environ), ours)
     return result
 
@@ -76,11 +79,11 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _subject(beside: Path, described: Mapping[str, object], content: bytes) -> Iterator[Finding]:
-    digest = hashlib.sha256(content).hexdigest()
-    if described.get("sha256") != digest:
-        yield Finding(str(beside), f"describes another archive: this one's SHA-256 is {digest}")
+    sha256 = hashlib.sha256(content).hexdigest()
+    if described.get("sha256") != sha256:
+        yield Finding(str(beside), f"describes another archive: this one's SHA-256 is {sha256}")
     statement = _mapping(described.get("provenance"))
-    if statement and statement.get("subject") != [{"name": manifest.NAME, "digest": {"sha256": digest}}]:
+    if statement and statement.get("subject") != [{"name": manifest.NAME, "digest": {"sha256": sha256}}]:
         yield Finding(str(beside), "its provenance is another archive's")
 
 
@@ -100,11 +103,11 @@ def _files(site: Path, ours: Sequence[str]) -> Iterator[Finding]:
     """Yield the files that differ from the lists of their packages, or are in no list."""
     known = {f"{info.name}/RECORD" for info in site.glob("*.dist-info")}
     for info in sorted(site.glob("*.dist-info")):
-        for name, digest, *_ in csv.reader((info / "RECORD").read_text(encoding="utf-8").splitlines()):
+        for name, listed, *_ in csv.reader((info / "RECORD").read_text(encoding="utf-8").splitlines()):
             known.add(name)
-            if digest and not (site / name).is_file():
+            if listed and not (site / name).is_file():
                 yield Finding(name, "is missing")
-            elif digest and digest != f"sha256={_of_record((site / name).read_bytes())}":
+            elif listed and listed != f"sha256={_of_record((site / name).read_bytes())}":
                 yield Finding(name, "differs from the file in its package")
     for path in sorted(path for path in site.rglob("*") if path.is_file()):
         place = path.relative_to(site)
@@ -128,11 +131,12 @@ def _compare_locks(
             result.notes.append(f"The wheel of {entry.get('name')} is not known.")
     allowed: dict[str, frozenset[str]] = {}
     for entry in listed:
-        if entry.get("name") == provenance.SOURCE or "uri" in entry:
+        name, recorded = str(entry.get("name")), _mapping(entry.get("digest")).get("sha256")
+        if "annotations" in entry or "uri" in entry:
             continue
-        name, digest = str(entry.get("name")), _mapping(entry.get("digest")).get("sha256")
-        content = (root / name).read_bytes() if (root / name).is_file() else b""
-        if hashlib.sha256(content).hexdigest() != digest:
+        path = LOCK if name == provenance.OWN_LOCK else root / name
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != recorded:
             result.notes.append(f"{name} is missing or has changed since the build: wheels were not compared.")
             return
         allowed.update(hashes(content.decode()))
@@ -142,6 +146,25 @@ def _compare_locks(
             result.notes.append(f"{entry.get('name')} is pinned by no lock file: a local wheel.")
         elif _mapping(entry.get("digest")).get("sha256") not in pinned:
             result.findings.append(Finding(str(entry.get("name")), "has another hash than the lock files pin"))
+
+
+def _compare_own(result: Comparison, listed: Sequence[Mapping[str, object]], site: Path, own: Sources) -> None:
+    """Check that the files of pgjobs are those of its wheel, where the archive was packed from that."""
+    entry: Mapping[str, object] = next((one for one in listed if one.get("name") == provenance.OWN), {})
+    recorded = _mapping(entry.get("digest")).get("sha256")
+    if recorded is None:  # it was packed from a commit
+        return
+    version = str(_mapping(entry.get("annotations")).get("version"))
+    files = {
+        path.relative_to(site).as_posix(): path for name in OWN for path in (site / name).rglob("*") if path.is_file()
+    }
+    if digest(files) != recorded or (own.version == version and own.digest != recorded):
+        result.findings.append(Finding("jobs", f"differs from pgjobs {version}"))
+    elif own.version == version:
+        result.notes.append(f"Its jobs are those of pgjobs {version}: {len(files)} files.")
+    else:
+        here = f"pgjobs {own.version}" if own.version else "a clone"
+        result.notes.append(f"Its jobs are those of pgjobs {version}, and here is {here}: they were not compared.")
 
 
 def _compare_sources(

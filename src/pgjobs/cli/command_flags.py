@@ -164,7 +164,11 @@ def add_json(command: argparse.ArgumentParser) -> None:
 def add_submission(command: argparse.ArgumentParser) -> None:
     """Add the flags from which a StartJobRun request is built. submit and run-local share them."""
     add = command.add_argument
-    add("entry", metavar="ENTRY", help="the job, such as load_table")
+    add(
+        "entry",
+        metavar="ENTRY",
+        help="load_table, a job or module of the archive, path/to/job.py, or s3://bucket/job.py",
+    )
     add("--application-id", metavar="ID", help="the EMR Serverless application")
     add("--role", metavar="ARN", help="the job's role")
     add("--code", metavar="S3_URI", help="upload archive and script to releases/<sha256>/ below it")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
-from pgjobs.archive.build import OURS, ROOT, Extras, build, complain
+from pgjobs.archive.build import Extras, build, complain
 from pgjobs.archive.inspection import carried_version, inspect_archive
 from pgjobs.archive.manifest import beside
+from pgjobs.archive.project import Project, read_project
 from pgjobs.archive.releases import ARCHITECTURES, DEFAULT_RELEASE
+from pgjobs.archive.sources import Sources, own_sources
 from pgjobs.archive.target import BuildTarget, target_for
 from pgjobs.checks.verification import compare, read
 from pgjobs.cli.commands import Connect
@@ -22,7 +26,7 @@ def package(options: argparse.Namespace, connect: Connect, console: Console) -> 
     carried = options.self_contained or options.interpreter is not None
     target = target_for(options.release, options.arch, options.python, carried=carried)
     extras = Extras(options.extras, options.requirements)
-    archive = build(target, options.output, extras, options.interpreter, console.tell)
+    archive = build(target, options.output, extras, options.interpreter, console.tell, own=read_project(Path()))
     described = json.loads(beside(archive).read_text(encoding="utf-8"))
     del described["provenance"]
     console.answer(
@@ -41,7 +45,7 @@ def verify(options: argparse.Namespace, connect: Connect, console: Console) -> i
     del connect
     target = stated_target(options)
     complain(inspect_archive(options.file, target, with_extras=True))
-    compared = compare(options.file, ROOT, OURS)
+    compared = compare(options.file, *compared_with(read_project(Path())))
     complain(compared.findings)
     carried = " of its own" if target.carried else ""
     good = f"{options.file} is good for {target.release}: {target.interpreter}{carried}, {target.architecture}"
@@ -57,6 +61,15 @@ def verify(options: argparse.Namespace, connect: Connect, console: Console) -> i
         },
     )
     return OK
+
+
+def compared_with(project: Project) -> tuple[Path, Sequence[str], Sources]:
+    """Return the folder and the packages with which an archive is compared, and the files of pgjobs.
+
+    These are the project's packages. A clone of pgjobs without a project is compared itself.
+    """
+    own = own_sources()
+    return (project.root, project.packages, own) if project.packages or own.version else (own.root, own.folders, own)
 
 
 def stated_target(options: argparse.Namespace) -> BuildTarget:

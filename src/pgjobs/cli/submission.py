@@ -11,7 +11,7 @@ from pathlib import Path
 from pgjobs.cli.commands import Connect
 from pgjobs.cli.following import wait_options
 from pgjobs.console import Console
-from pgjobs.errors import OK
+from pgjobs.errors import OK, DeployError
 from pgjobs.local.run_local import run_local
 from pgjobs.runs.summary import value
 from pgjobs.runs.wait import wait
@@ -23,7 +23,7 @@ from pgjobs.submit.start import describe, prepare, start
 def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """Upload, start the run, and with --wait follow it."""
     request, payload = prepare(options)
-    shown = check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
+    shown = check_arguments(options.archive, payload.entry, options.arguments, console.tell)
     if shown:  # the job printed its help, so no run is started
         console.print(shown.rstrip())
         return OK
@@ -42,16 +42,22 @@ def submit(options: argparse.Namespace, connect: Connect, console: Console) -> i
 
 
 def run_here(options: argparse.Namespace, connect: Connect, console: Console) -> int:
-    """Execute the request on this machine."""
+    """Execute the request on this machine.
+
+    Raises:
+        DeployError: The script is in S3.
+    """
     del connect
     request, payload = prepare(options)
-    check_arguments(options.archive, payload.script.content, options.entry, options.arguments, console.tell)
+    if payload.entry.content is None:
+        raise DeployError("run-local reads no script from S3: give its file, or the name of a job in the archive.")
+    check_arguments(options.archive, payload.entry, options.arguments, console.tell)
     if options.dry_run:
         console.print(json.dumps(request, indent=2))
         return OK
     with tempfile.TemporaryDirectory(prefix="pgjobs-run-local-") as folder:
-        script, work = Path(folder, f"{options.entry}.py"), Path(folder, "work")
-        script.write_bytes(payload.script.content)
+        script, work = Path(folder, f"{payload.entry.name}.py"), Path(folder, "work")
+        script.write_bytes(payload.entry.content)
         work.mkdir()
-        files = {payload.archive.uri: options.archive.resolve(), payload.script.uri: script}
+        files = {payload.archive.uri: options.archive.resolve(), payload.script_uri: script}
         return run_local(request, files, work, Path.cwd(), os.environ)

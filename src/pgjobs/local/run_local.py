@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
+import tarfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pgjobs.archive import probe
-from pgjobs.archive.tarball import unpack
+from pgjobs.archive.tarball import relink, unpack
 from pgjobs.errors import DeployError
 from pgjobs.local import driver
 from pgjobs.local.process_group import run_to_end
@@ -58,11 +60,14 @@ def run_local(
         KeyboardInterrupt: Ctrl-C. Spark has ended.
     """
     refuse_windows(sys.platform)
+    spark_home()  # its absence is told first
     spark = request["jobDriver"]["sparkSubmit"]
     conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
     home = folder / "home"
     home.mkdir()
-    unpack_for_driver(Path(conf["spark.archives"].rpartition("#")[0]), home / probe.ENVIRONMENT)
+    packed = for_here(Path(conf["spark.archives"].rpartition("#")[0]), folder)
+    conf["spark.archives"] = f"{packed}#{probe.ENVIRONMENT}"
+    unpack(packed, home / probe.ENVIRONMENT)
     variables = environment(conf, environ, folder)
     prove_interpreters(spark_submit(conf), home, variables)
     job = [str(caller), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
@@ -166,19 +171,38 @@ def localized(conf: Mapping[str, str], files: Mapping[str, Path]) -> dict[str, s
     return {**conf, "spark.archives": f"{files[uri].resolve()}{hash_}{name}"}
 
 
-def unpack_for_driver(archive: Path, target: Path) -> None:
-    """Unpack the archive for the driver, as EMR does. Spark itself unpacks it for the executors.
+def for_here(archive: Path, folder: Path) -> Path:
+    """Return the archive, or a copy that links to this machine's Python of the same version, and print that.
+
+    Args:
+        archive: The archive.
+        folder: Where a copy may be written.
 
     Raises:
-        DeployError: Its interpreter is not on this machine.
+        DeployError: This machine has no such Python.
     """
-    unpack(archive, target)
-    interpreter = target / "bin" / "python"
-    if not interpreter.exists():
+    with tarfile.open(archive) as opened:
+        members = {member.name: member for member in opened}
+    python = members.get("bin/python")
+    if python is None or not python.linkname.startswith("/") or Path(python.linkname).exists():
+        return archive
+    version = Path(python.linkname).name
+    found = interpreter_here(version)
+    if found is None:
         raise DeployError(
-            f"The archive needs {interpreter.readlink()}, which this machine does not have. "
-            "Pack it for an existing interpreter (--python /usr/bin/python3.X), or include one (--self-contained)"
+            f"The archive needs {python.linkname}, and this machine has no {version}. Install one, pack for "
+            "an existing interpreter (--python /usr/bin/python3.X), or include one (--self-contained)."
         )
+    print(f"run-local: {found} stands in for {python.linkname}, which is not on this machine", file=sys.stderr)
+    relink(archive, found, folder / archive.name)
+    return folder / archive.name
+
+
+def interpreter_here(name: str) -> Path | None:
+    """Return this machine's interpreter with a name, python3.11: this process's own, or the first of PATH."""
+    own = Path(sys.base_prefix, "bin", name)
+    on_path = shutil.which(name)
+    return own if own.exists() else Path(on_path).resolve() if on_path else None
 
 
 def environment(conf: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -197,5 +221,5 @@ def spark_home() -> Path:
     """
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise DeployError("Spark is not installed: run make setup.")
+        raise DeployError("run-local needs Spark, which is not installed: pip install 'pgjobs[spark]'")
     return Path(spec.origin).parent

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pgjobs.archive.tarball import unpack_packages
 from pgjobs.errors import DeployError
+from pgjobs.submit.entry import Entry
 
 HOOK = "check_arguments"
 
@@ -28,8 +29,9 @@ _NOT_IMPORTED = 77
 
 _PROGRAM = f"""
 import importlib, sys
-site, module, *arguments = sys.argv[1:]
-sys.path.insert(0, site)
+site, script, module, *arguments = sys.argv[1:]
+sys.path[:0] = [site, script]
+sys.argv[0] = module.rpartition(".")[2] + ".py"
 try:
     check = importlib.import_module(module).{HOOK}
 except Exception as error:
@@ -43,15 +45,12 @@ except Exception as error:
 """
 
 
-def check_arguments(
-    archive: Path, script: bytes, entry: str, arguments: Sequence[str], tell: Callable[[str], None]
-) -> str:
+def check_arguments(archive: Path, entry: Entry, arguments: Sequence[str], tell: Callable[[str], None]) -> str:
     """Have the job check its arguments.
 
     Args:
-        archive: The archive that contains the job.
-        script: The text of its entrypoint.
-        entry: Its name, "load_table".
+        archive: The archive that contains the job's packages.
+        entry: The job.
         arguments: Its arguments.
         tell: Is called with the reason if a job that supports the check could not be imported.
 
@@ -61,12 +60,16 @@ def check_arguments(
     Raises:
         DeployError: The job would refuse them. The message is the job's own.
     """
-    if not has_hook(script):
+    if entry.content is None or not has_hook(entry.content):
         return ""
     with tempfile.TemporaryDirectory(prefix="pgjobs-arguments-") as scratch:
         site = unpack_packages(archive, Path(scratch))
         # Isolated, without the packages of this machine: only the archive's own packages are used.
-        command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, str(site), f"jobs.{entry}", *arguments]
+        script = Path(scratch, "script")
+        script.mkdir()
+        (script / f"{entry.name}.py").write_bytes(entry.content)
+        module = [str(site), str(script), entry.module or entry.name]
+        command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, *module, *arguments]
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
         try:
             completed = subprocess.run(
@@ -74,14 +77,14 @@ def check_arguments(
                 capture_output=True, text=True, check=False, timeout=PATIENCE,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            tell(f"The arguments of {entry} were not checked: that took more than {PATIENCE:.0f} s.")
+            tell(f"The arguments of {entry.name} were not checked: that took more than {PATIENCE:.0f} s.")
             return ""
     last = (completed.stderr.strip().splitlines() or ["no reason given"])[-1]
     if completed.returncode == _NOT_IMPORTED:
-        tell(f"The arguments of {entry} were not checked, because it cannot be imported here: {last}")
+        tell(f"The arguments of {entry.name} were not checked, because it cannot be imported here: {last}")
     elif completed.returncode:
         message = last.partition("error: ")[2] or last
-        raise DeployError(f"{entry} refuses its arguments: {message.rstrip('.')}. (For help: -- --help)")
+        raise DeployError(f"{entry.name} refuses its arguments: {message.rstrip('.')}. (For help: -- --help)")
     return completed.stdout if completed.returncode == 0 else ""
 
 

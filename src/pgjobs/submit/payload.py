@@ -1,8 +1,8 @@
 """What a submission sends to S3: the archive, its entrypoint and its manifest, and the keys of these objects.
 
 Keys contain the archive's SHA-256, and nothing is ever overwritten, so what a queued or retried run refers to does not
-change. The entrypoint is read from the archive instead of the work tree: what runs is what was packed, and a changed
-script means another archive, and therefore another key.
+change. A module is read from the archive instead of the work tree: what runs is what was packed, and a changed script
+means another archive, and therefore another key. The key of a script outside of the archive contains its own SHA-256.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 from pgjobs.archive.manifest import NAME, beside
 from pgjobs.aws import split_uri
 from pgjobs.errors import DeployError
-from pgjobs.submit.request import check_entry
+from pgjobs.submit.entry import Entry, find_entry
 
 MOST_BYTES = 5_000_000_000
 """S3 accepts 5 GB in one PUT. A worker has 20 GB of disk for the archive and its contents."""
@@ -40,11 +39,22 @@ class Item:
 
 @dataclass(frozen=True)
 class Payload:
-    """The objects of a submission. The manifest is None if it is not beside the archive."""
+    """The objects of a submission.
 
+    Attributes:
+        script: None if the entrypoint is an object in S3.
+        manifest: None if it is not beside the archive.
+    """
+
+    entry: Entry
     archive: Item
-    script: Item
+    script: Item | None
     manifest: Item | None
+
+    @property
+    def script_uri(self) -> str:
+        """Return where the entrypoint is in S3."""
+        return self.script.uri if self.script else self.entry.uri
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the objects, the archive last: if it exists in S3, so do the others."""
@@ -56,7 +66,7 @@ def read_payload(archive: Path, entry: str, code: str) -> Payload:
 
     Args:
         archive: The local file.
-        entry: The job, "load_table".
+        entry: The job, as find_entry takes it: "load_table".
         code: The S3 URI under which releases are stored.
 
     Raises:
@@ -73,27 +83,23 @@ def read_payload(archive: Path, entry: str, code: str) -> Payload:
     content = archive.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     prefix = f"{code.rstrip('/')}/releases/{digest}"
-    script = read_script(archive, entry)
+    found = find_entry(entry, archive)
     manifest = read_manifest(archive, digest)
     return Payload(
+        entry=found,
         archive=Item(f"{prefix}/{NAME}", content),
-        script=Item(f"{prefix}/{entry}.py", script),
+        script=_script(found, prefix, code.rstrip("/")),
         manifest=Item(f"{prefix}/{NAME}.json", manifest, settled=False) if manifest else None,
     )
 
 
-def read_script(archive: Path, entry: str) -> bytes:
-    """Return the text of the entrypoint, from the archive.
-
-    Raises:
-        DeployError: The archive does not contain it, or the file is no archive.
-    """
-    try:
-        with tarfile.open(archive) as opened:
-            member = opened.extractfile(check_entry(entry, opened.getnames()))
-            return member.read() if member else b""
-    except (tarfile.TarError, EOFError) as error:
-        raise DeployError(f"{archive} is no archive ({error}): run pgjobs package.") from None
+def _script(entry: Entry, release: str, code: str) -> Item | None:
+    """Return the script to upload: beside the archive that contains it, or else by its own content."""
+    if entry.content is None:
+        return None
+    if entry.module:
+        return Item(f"{release}/{entry.name}.py", entry.content)
+    return Item(f"{code}/scripts/{hashlib.sha256(entry.content).hexdigest()}/{entry.name}.py", entry.content)
 
 
 def read_manifest(archive: Path, digest: str) -> bytes | None:

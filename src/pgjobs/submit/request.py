@@ -44,7 +44,8 @@ class Submission:
     """A job run to submit.
 
     Attributes:
-        entry: The job, "load_table".
+        entry: What names the job if nothing else does, "load_table".
+        own: The short name if it is a job of pgjobs, whose arguments are known; empty for other jobs.
         arguments: The job's own arguments.
         archive, script: The S3 URIs of the archive and the entrypoint, before or after the upload.
         conf: Spark's configuration, in addition to what the archive needs.
@@ -66,6 +67,7 @@ class Submission:
     role: str
     archive: str
     script: str
+    own: str = ""
     name: str = ""
     conf: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -219,12 +221,12 @@ def refuse_blind_retries(submission: Submission) -> None:
         raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
     if not submission.retries or submission.idempotent:
         return
-    if submission.entry == EXTRACT:
+    if submission.own == EXTRACT:
         appends = argument(submission.arguments, "--write-mode") == "append"
         if appends and not argument(submission.arguments, "--watermark-id"):
             raise DeployError("--retries would append the rows again: give the job --watermark-id, or overwrite.")
     elif not load_id(submission.arguments) or "--autocommit" in submission.arguments:
-        if submission.entry == LOAD:
+        if submission.own == LOAD:
             raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
         raise DeployError(
             f"--retries would run {submission.entry} again from its beginning. If that does no harm, declare it: "
@@ -260,20 +262,3 @@ def refuse_reserved_conf(submission: Submission) -> None:
     reserved = sorted(RESERVED & set(submission.conf))
     if reserved:
         raise DeployError(f"--conf {', '.join(reserved)} is set by the archive: omit it.")
-
-
-def check_entry(entry: str, names: Sequence[str]) -> str:
-    """Return the entrypoint's path in the archive. Each module in `jobs` is an entrypoint.
-
-    Raises:
-        DeployError: It does not exist. The message lists the existing ones.
-    """
-    paths = {
-        module[1]: name
-        for name in sorted(names)
-        for module in [re.fullmatch(r"lib/python[\d.]+/site-packages/jobs/([A-Za-z]\w*)\.py", name)]
-        if module
-    }
-    if entry not in paths:
-        raise DeployError(f"The archive has no job {entry!r}: it has {', '.join(paths)}.")
-    return paths[entry]

@@ -35,12 +35,13 @@ def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
     """
     payload = read_payload(options.archive, options.entry, options.code)
     submission = Submission(
-        entry=options.entry,
+        entry=payload.entry.name,
+        own=payload.entry.own,
         arguments=tuple(options.arguments),
         application_id=options.application_id,
         role=options.role,
         archive=payload.archive.uri,
-        script=payload.script.uri,
+        script=payload.script_uri,
         name=options.name,
         conf=pairs("--conf", options.conf),
         tags=pairs("--tag", options.tag),

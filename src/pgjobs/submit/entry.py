@@ -1,0 +1,97 @@
+"""The entrypoint of a submission: a marked job or a module of the archive, a file of this machine, or an object in S3.
+
+load_table                     a name that the archive lists in its pgjobs.json
+acme_jobs.nightly_totals       any module of the archive
+path/to/job.py                 a file, which is uploaded
+s3://bucket/job.py             an object that is used as it is
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pgjobs.archive.project import MARKS, OWN_ENTRYPOINTS
+from pgjobs.aws import split_uri
+from pgjobs.errors import DeployError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entrypoint.
+
+    Attributes:
+        name: What the user gave, or its last part: the run's default name, and that of the script in S3.
+        module: The module in the archive; empty for others.
+        content: The text of the script; None for an object in S3.
+        uri: The URI of an object in S3.
+    """
+
+    name: str
+    module: str = ""
+    content: bytes | None = None
+    uri: str = ""
+
+    @property
+    def own(self) -> str:
+        """Return the short name of a job of pgjobs, of which more is known; empty for other jobs."""
+        return next((name for name, module in OWN_ENTRYPOINTS.items() if module == self.module), "")
+
+
+def find_entry(text: str, archive: Path) -> Entry:
+    """Return the entrypoint that a user means.
+
+    Raises:
+        DeployError: There is none, or the archive is none. The message lists the marked jobs.
+    """
+    if re.match(r"s3[an]?://", text):
+        split_uri(text)
+        if not text.endswith(".py"):
+            raise DeployError(f"{text} is no Python script: its name must end in .py.")
+        return Entry(text.rpartition("/")[2][: -len(".py")], uri=text)
+    if text.endswith(".py"):
+        return _of_file(Path(text))
+    try:
+        with tarfile.open(archive) as opened:
+            return _of_archive(text, opened)
+    except (tarfile.TarError, EOFError) as error:
+        raise DeployError(f"{archive} is no archive ({error}): run pgjobs package.") from None
+
+
+def _of_file(path: Path) -> Entry:
+    if not path.is_file():
+        raise DeployError(f"There is no file {path}.")
+    return Entry(path.stem, content=path.read_bytes())
+
+
+def _of_archive(text: str, archive: tarfile.TarFile) -> Entry:
+    modules = {
+        match[1].replace("/", "."): name
+        for name in archive.getnames()
+        for match in [re.fullmatch(r"lib/python[\d.]+/site-packages/((?:\w+/)+\w+)\.py", name)]
+        if match
+    }
+    marked = {name: module for name, module in _marked(archive).items() if module in modules}
+    module = marked.get(text, text)
+    if module not in modules:
+        close = get_close_matches(text, [*marked, *(name for name in modules if "." in text)], n=1, cutoff=0.75)
+        meant = f": did you mean {close[0]}?" if close else f"; it has {', '.join(marked)}."
+        raise DeployError(
+            f"The archive has no job {text!r}{meant} A job of your own is a module of it, or a file: path/to/job.py."
+        )
+    member = archive.extractfile(modules[module])
+    return Entry(text, module, member.read() if member else b"")
+
+
+def _marked(archive: tarfile.TarFile) -> Mapping[str, str]:
+    """Return the jobs that the archive lists. An archive of an earlier version lists none."""
+    if MARKS not in archive.getnames():
+        return OWN_ENTRYPOINTS
+    member = archive.extractfile(MARKS)
+    listed = json.loads(member.read()).get("entrypoints", {}) if member else {}
+    return {str(name): str(module) for name, module in listed.items()}
