@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.data import Totals
 from bench.errors import BenchError
-from bench.plan import TABLE, WARM_UP_TABLE, Server
+from bench.plan import KEPT_TABLE, KEYS, TABLE, WARM_UP_TABLE, Server
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
@@ -65,6 +65,41 @@ def prepare(address: Server, *, make_tables: bool) -> None:
                 opened.run(f"CREATE TABLE {table} ({COLUMNS})")
         opened.run("CHECKPOINT")
     os.sync()
+
+
+def keep(address: Server) -> bool:
+    """Create the table that keeps the rows on the server. Return whether it is new, and therefore empty."""
+    with session(address) as opened:
+        if opened.run("SELECT to_regclass(%s) IS NULL", KEPT_TABLE) == [[False]]:
+            return False
+        opened.run(f"CREATE UNLOGGED TABLE {KEPT_TABLE} ({COLUMNS})")
+        return True
+
+
+def fill(address: Server, changed: float) -> None:
+    """Fill the table with the kept rows, a share of them with another price than the data's."""
+    columns = [line.split()[0] for line in COLUMNS.replace("(15,2)", "").split(",")]
+    other_price = f"CASE WHEN hashint8(l_orderkey * 8 + l_linenumber) & 1023 < {1024 * changed:g} THEN 1 ELSE 0 END"
+    values = ", ".join(f"{name} + {other_price}" if name == "l_extendedprice" else name for name in columns)
+    with session(address) as opened:
+        opened.run(f"INSERT INTO {TABLE} SELECT {values} FROM {KEPT_TABLE}")
+
+
+def index(address: Server) -> None:
+    """Create a primary key and two more indexes on the tables."""
+    with session(address) as opened:
+        for table in (TABLE, WARM_UP_TABLE):
+            opened.run(f"ALTER TABLE {table} ADD PRIMARY KEY ({', '.join(KEYS)})")
+            opened.run(f"CREATE INDEX ON {table} (l_partkey)")
+            opened.run(f"CREATE INDEX ON {table} (l_shipdate, l_suppkey)")
+    settle(address)
+
+
+def wal(address: Server) -> float:
+    """Return how many bytes of write-ahead log the server has written."""
+    with session(address) as opened:
+        [[written]] = opened.run("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8")
+    return float(written)
 
 
 def settle(address: Server) -> None:

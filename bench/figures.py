@@ -46,6 +46,7 @@ class Figures:
         wall: Of the process, including start, warm-up and end.
         other_cpu: What neither the server nor the client used. A large value means that the load was disturbed.
         phases: Seconds of parts of the load, if the way reports them.
+        wal: Bytes of write-ahead log that the server wrote, with the warm-up's.
     """
 
     seconds: float
@@ -57,6 +58,7 @@ class Figures:
     jvm_memory: float
     worker_memory: float
     phases: Mapping[str, float] = field(default_factory=dict)
+    wal: float = 0
 
     @property
     def disturbance(self) -> float:

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from bench import database, watch
 from bench.errors import BenchError
 from bench.figures import DISTURBED, figures
-from bench.plan import NEED_JAR, SPARK_OPTIONS, TABLE, Server, Task
+from bench.plan import KEPT_TABLE, NEED_JAR, SPARK_OPTIONS, TABLE, Server, Task
+from bench.ways import psql
 from servermgr import binaries
 
 if TYPE_CHECKING:
@@ -88,25 +89,46 @@ def measure(way: Way, setting: Setting) -> Figures:
         database.settle(setting.server)
     else:
         database.prepare(setting.server, make_tables=not way.makes_table)
+    if way.changed is not None:
+        if database.keep(setting.server):
+            psql.run(task(way, setting, KEPT_TABLE))
+        database.fill(setting.server, way.changed)
+    if way.indexed:
+        database.index(setting.server)
+    written_before = database.wal(setting.server)
     watch.wait_for_quiet()
     result = setting.folder / "result.json"
     began = time.monotonic()
     samples = watch.run(command(way, setting, result), environment(), setting.folder / "way.log", server_process.pid)
     wall = time.monotonic() - began
+    written = database.wal(setting.server) - written_before
     database.check(setting.server, setting.rows)
     outcome = json.loads(result.read_text())
-    return figures(samples, outcome["start"], outcome["end"], wall=wall, phases=outcome["phases"])
+    return replace(figures(samples, outcome["start"], outcome["end"], wall=wall, phases=outcome["phases"]), wal=written)
 
 
 def command(way: Way, setting: Setting, result: Path) -> list[str]:
     """Return the command that runs a way once."""
-    task = Task(setting.server, TABLE, str(setting.folder), way.arrow, str(binaries.find().bin / "psql"), way.verify)
-    arguments = [RUN_ONCE, way.module, json.dumps(asdict(task)), str(result)]
+    arguments = [RUN_ONCE, way.module, json.dumps(asdict(task(way, setting))), str(result)]
     programs = Path(sys.prefix, "bin")
     if not way.spark:
         return [str(programs / "python"), *arguments]
     jars = ["--jars", str(setting.jar)] if way in NEED_JAR else []
     return [str(programs / "spark-submit"), *SPARK_OPTIONS, *jars, *arguments]
+
+
+def task(way: Way, setting: Setting, table: str = TABLE) -> Task:
+    """Return what a way's process does."""
+    return Task(
+        setting.server,
+        table,
+        str(setting.folder),
+        way.arrow,
+        str(binaries.find().bin / "psql"),
+        verify=way.verify,
+        mode="append" if way.changed is None else "upsert",
+        skip_unchanged=way.skip_unchanged,
+    )
 
 
 def environment() -> dict[str, str]:

@@ -8,6 +8,9 @@ from bench.errors import BenchError
 
 TABLE = "lineitem"
 WARM_UP_TABLE = "warm_up"
+KEPT_TABLE = "kept"
+"""The rows on the server, from which the table is filled before an upsert."""
+KEYS = ("l_orderkey", "l_linenumber")
 PARQUET = f"{TABLE}.parquet"
 TEXTS = ("part-0.txt", "part-1.txt")  # one for each of psql's connections
 CONNECTIONS = len(TEXTS)  # of psql and ADBC: as many as Spark has cores
@@ -26,6 +29,9 @@ class Way:
         arrow: Only for reads by pgjobs: whether to decode by PyArrow, otherwise in pure Python.
         reads: Whether it reads the table, which a previous load has filled.
         verify: Only for loads by pgjobs: whether to verify the table before the commit.
+        indexed: Whether the table has a primary key and two more indexes.
+        changed: Only for upserts: the share of the table's rows that differ from the data. None for an append.
+        skip_unchanged: Only for upserts by pgjobs: whether unchanged rows are skipped.
     """
 
     label: str
@@ -35,6 +41,9 @@ class Way:
     arrow: bool = False
     reads: bool = False
     verify: bool = False
+    indexed: bool = False
+    changed: float | None = None
+    skip_unchanged: str = "auto"
 
 
 LOAD = Way("pgjobs, table exists", "pgjobs")
@@ -47,6 +56,16 @@ ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
 PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
 LOADS = (LOAD, VERIFIED, LOAD_MAKES, VERIFIED_MAKES, JDBC, ROWS, ADBC, PSQL)
 
+INDEXED = Way("pgjobs, three indexes", "pgjobs", indexed=True)
+JDBC_INDEXED = Way("Spark JDBC, three indexes", "jdbc", indexed=True)
+SAME = Way("pgjobs upsert, 0 % changed", "pgjobs", indexed=True, changed=0.0)
+TENTH = Way("pgjobs upsert, 10 % changed", "pgjobs", indexed=True, changed=0.1)
+TENTH_WRITES_ALL = Way(
+    "pgjobs upsert, 10 % changed, all written", "pgjobs", indexed=True, changed=0.1, skip_unchanged="no"
+)
+ALL = Way("pgjobs upsert, 100 % changed", "pgjobs", indexed=True, changed=1.0)
+INTO_INDEXED = (INDEXED, JDBC_INDEXED, SAME, TENTH, TENTH_WRITES_ALL, ALL)
+
 READ_ARROW = Way("pgjobs extract, PyArrow", "pgjobs_extract", arrow=True, reads=True)
 READ_PURE = Way("pgjobs extract, pure Python", "pgjobs_extract", reads=True)
 READ_JDBC = Way(f"Spark JDBC, {CONNECTIONS} partitions", "jdbc_extract", reads=True)
@@ -55,8 +74,8 @@ READ_FILES = Way("pgjobs extract_table, to Parquet", "pgjobs_extract_files", rea
 COMPARE = Way("pgjobs compare_table, one cell changed", "pgjobs_compare", reads=True)
 READS = (READ_ARROW, READ_PURE, READ_JDBC, READ_PSQL, READ_FILES, COMPARE)
 
-WAYS = (*LOADS, *READS)
-NEED_JAR = (JDBC, READ_JDBC)
+WAYS = (*LOADS, *READS, *INTO_INDEXED)
+NEED_JAR = (JDBC, JDBC_INDEXED, READ_JDBC)
 
 
 def choose(text: str) -> tuple[Way, ...]:
@@ -96,6 +115,8 @@ class Task:
     arrow: bool
     psql: str
     verify: bool = False
+    mode: str = "append"
+    skip_unchanged: str = "auto"
 
     @property
     def parquet(self) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TIME_OF_EXISTING, SERVER_CPU_OF_EXISTING = 0.75, 0.65  # x JDBC's
 TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # x JDBC's
 TIME_OF_VERIFYING = 1.15  # x the same load without it
+TIME_OF_INDEXED = 0.75  # x JDBC's
+TIME_OF_TENTH = 0.6  # x the same upsert that writes all rows
 WORKER_MEMORY = 300  # MB
 TIME_OF_COMPARING = 1.2  # x an extract to Parquet
 TIME_OF_READING, SERVER_CPU_OF_READING, TIME_OF_PURE_READING = 1.2, 1.0, 2.2  # x JDBC's
@@ -28,7 +30,7 @@ seconds: from reading Parquet to the last commit, or from the first connection t
 by 1000 rows. wall: of the process, with its start.
 CPU: user and system, of all processes of a side, in those seconds; other: of the rest of the machine, with this very
 measuring. Memory: the most that was resident in those seconds, of the biggest Python worker, of the JVM, of all
-processes of the client together (shared pages count in each)."""
+processes of the client together (shared pages count in each). WAL: of the server, with the warm-up's."""
 
 
 class Goal(NamedTuple):
@@ -42,9 +44,16 @@ class Goal(NamedTuple):
 def text(medians: Mapping[Way, Figures], about: Mapping[str, object], rows: int) -> str:
     """Return the whole report."""
     circumstances = "\n".join(f"{name}: {shown(value)}" for name, value in about.items())
-    loads = {way: one for way, one in medians.items() if not way.reads}
+    loads = {way: one for way, one in medians.items() if not way.reads and not way.indexed}
+    indexed = {way: one for way, one in medians.items() if way.indexed}
     reads = {way: one for way, one in medians.items() if way.reads}
-    tables = (table(loads, rows, plan.JDBC), phases(loads), table(reads, rows, plan.READ_JDBC))
+    tables = (
+        table(loads, rows, plan.JDBC),
+        phases(loads),
+        table(reads, rows, plan.READ_JDBC),
+        table(indexed, rows, plan.JDBC_INDEXED),
+        phases(indexed),
+    )
     parts = (circumstances, *tables, NOTES, disturbed(medians), verdicts(goals(medians)))
     return "\n\n".join(part for part in parts if part)
 
@@ -73,13 +82,16 @@ def table(medians: Mapping[Way, Figures], rows: int, jdbc: Way) -> str:
     time = {way: one.seconds for way, one in medians.items()}
     cpu = {way: one.server_cpu for way, one in medians.items()}
     headings = ("way", "seconds", "rows/s", "x JDBC", "server CPU s", "x JDBC", "client CPU s", "other CPU s")
-    lines = [(*headings, "worker MB", "JVM MB", "client MB", "wall s")]
+    if not medians:
+        return ""
+    lines = [(*headings, "WAL MB", "worker MB", "JVM MB", "client MB", "wall s")]
     for way, one in medians.items():
         seconds = (f"{one.seconds:.1f}", f"{rows / one.seconds:,.0f}", factor(ratio(time, way, jdbc)))
         server_cpu = (f"{one.server_cpu:.1f}", factor(ratio(cpu, way, jdbc)))
         other_cpu = (f"{one.client_cpu:.1f}", f"{one.other_cpu:.1f}")
         memory = (megabytes(one.worker_memory), megabytes(one.jvm_memory), megabytes(one.client_memory))
-        lines.append((way.label, *seconds, *server_cpu, *other_cpu, *memory, f"{one.wall:.1f}"))
+        sizes = (megabytes(one.wal), *memory)
+        lines.append((way.label, *seconds, *server_cpu, *other_cpu, *sizes, f"{one.wall:.1f}"))
     return aligned(lines)
 
 
@@ -87,6 +99,8 @@ def phases(medians: Mapping[Way, Figures]) -> str:
     """Return the phases of the ways that report any."""
     names = list(dict.fromkeys(name for one in medians.values() for name in one.phases))
     lines = [(way.label, *(f"{one.phases[name]:.1f}" for name in names)) for way, one in medians.items() if one.phases]
+    if not lines:
+        return ""
     return aligned([("seconds of phases", *names), *lines])
 
 
@@ -102,6 +116,7 @@ def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
     cpu = {way: one.server_cpu for way, one in medians.items()}
     ours = (plan.LOAD.module, plan.READ_ARROW.module)
     of_made = ratio(time, plan.VERIFIED_MAKES, plan.LOAD_MAKES)
+    of_tenth = ratio(time, plan.TENTH, plan.TENTH_WRITES_ALL)
     workers = [one.worker_memory / 1e6 for way, one in medians.items() if way.module in ours]
     return [
         Goal("table exists: time, x JDBC", TIME_OF_EXISTING, ratio(time, plan.LOAD, plan.JDBC)),
@@ -116,6 +131,8 @@ def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
         Goal(
             "compare: time, x extract_table to Parquet", TIME_OF_COMPARING, ratio(time, plan.COMPARE, plan.READ_FILES)
         ),
+        Goal("three indexes: time, x JDBC", TIME_OF_INDEXED, ratio(time, plan.INDEXED, plan.JDBC_INDEXED)),
+        Goal("upsert, 10 % changed: time, x writing all", TIME_OF_TENTH, of_tenth),
         Goal("biggest Python worker, MB", WORKER_MEMORY, max(workers, default=None)),
     ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
+from bench.plan import KEYS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.sql import TableName
@@ -23,7 +24,9 @@ def run(task: Task) -> dict[str, float]:
     job = LoadJob(
         table=TableName.parse(task.table),
         settings=resolve(Given(server), {}).settings,
-        mode="append",
+        mode=task.mode,
+        keys=KEYS if task.mode == "upsert" else (),
+        skip_unchanged=task.skip_unchanged,
         load_id=new_load_id(),
         verify=task.verify,
     )

@@ -17,6 +17,7 @@ LOAD = Figures(
     client_memory=900e6,
     jvm_memory=700e6,
     worker_memory=0,
+    wal=950e6,
 )
 OURS = replace(LOAD, seconds=7.5, server_cpu=3.0, worker_memory=150e6, phases={"copy": 5.0, "publish": 2.5})
 MEDIANS = {plan.LOAD: OURS, plan.JDBC: LOAD}
@@ -29,14 +30,14 @@ def goal(name: str) -> report.Goal:
 
 def test_each_way_is_shown_with_its_ratios_to_jdbc() -> None:
     first, ours, jdbc = (" ".join(line.split()) for line in report.table(MEDIANS, 6000, plan.JDBC).splitlines())
-    assert first.startswith("way seconds rows/s x JDBC server CPU s x JDBC client CPU s other CPU s worker MB")
-    assert ours == "pgjobs, table exists 7.5 800 0.75 3.0 0.75 12.0 0.5 150 700 900 20.0"
-    assert jdbc == "Spark JDBC, reWriteBatchedInserts 10.0 600 1.00 4.0 1.00 12.0 0.5 700 900 20.0"
+    assert first.startswith("way seconds rows/s x JDBC server CPU s x JDBC client CPU s other CPU s WAL MB worker MB")
+    assert ours == "pgjobs, table exists 7.5 800 0.75 3.0 0.75 12.0 0.5 950 150 700 900 20.0"
+    assert jdbc == "Spark JDBC, reWriteBatchedInserts 10.0 600 1.00 4.0 1.00 12.0 0.5 950 700 900 20.0"
 
 
 def test_without_jdbc_there_are_no_ratios() -> None:
     [_, ours] = report.table({plan.LOAD: OURS}, 6000, plan.JDBC).splitlines()
-    assert " ".join(ours.split()) == "pgjobs, table exists 7.5 800 3.0 12.0 0.5 150 700 900 20.0"
+    assert " ".join(ours.split()) == "pgjobs, table exists 7.5 800 3.0 12.0 0.5 950 150 700 900 20.0"
 
 
 def test_phases_are_shown_where_there_are_some() -> None:
