@@ -18,6 +18,8 @@ from jobs.cli.flags import (
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.definitions import COLUMN_TYPE, METADATA, Definition
+from jobs.dbaccess.load.definitions import parse as parse_definitions
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.modes import MODES, SKIPPING, Move, parse_order
 from jobs.dbaccess.sql import TableName
@@ -69,6 +71,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     mode_of(parse_options(options.option, options.format))
     Ledger.parse(options.marker_table)
+    _definitions(options)
     if options.table is not None:
         TableName.parse(options.table)
     if options.dedupe_order is not None:
@@ -163,10 +166,42 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
     )
+    _add_column_options(parser)
     _add_script_options(parser)
     add_connection_options(parser)
     add_common_options(parser)
     return parser
+
+
+def _add_column_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("columns")
+    group.add_argument(
+        COLUMN_TYPE,
+        action="append",
+        default=[],
+        metavar="NAME=TYPE",
+        help="the type of a column of a table that the load creates, with what may follow it in CREATE TABLE: "
+        "id=bigserial, 'name=varchar(20) NOT NULL'; a column that the data does not have is added; repeat for more",
+    )
+    group.add_argument(
+        METADATA,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=TYPE",
+        help="columns to add to the table if it lacks them, new or not; their defaults or --after-sql fill them",
+    )
+    group.add_argument(
+        "--null-value",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a string that stands for NULL, in the data's columns of strings; repeat for more",
+    )
+
+
+def _definitions(options: argparse.Namespace) -> tuple[tuple[Definition, ...], tuple[Definition, ...]]:
+    return parse_definitions(options.column_type, COLUMN_TYPE), parse_definitions(options.metadata_columns, METADATA)
 
 
 def _add_script_options(parser: argparse.ArgumentParser) -> None:
@@ -185,6 +220,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     from jobs.flows.load.files import load as load_files
     from jobs.flows.load.job import LoadJob, new_load_id
     from jobs.flows.load.stage import Copying
+    from jobs.flows.load.target import Defined
 
     connection = connection_of(options, environ)
     if options.show_connection:
@@ -206,6 +242,8 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         skip_unchanged=options.skip_unchanged,
         ledger=Ledger.parse(options.marker_table),
         lock_timeout=options.lock_timeout,
+        defined=Defined(*_definitions(options)),
+        null_values=tuple(options.null_value),
     )
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))

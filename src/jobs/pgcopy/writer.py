@@ -75,7 +75,7 @@ class Destination:
             names,
             target.name,
             types=target.new_types,
-            logged=target.move.fills_new_table,
+            logged=target.is_staging,
             load_id=load_id,
             ledger=self.ledger,
         )

@@ -35,6 +35,14 @@ class Column:
     element: str = ""
     element_category: str = ""
 
+    @property
+    def definition(self) -> str:
+        """The type in a statement on the user's own search path: those that are no keywords of SQL are qualified."""
+        return f"pg_catalog.{self.type_name}" if self.type_name.rstrip("[]") in _NO_KEYWORDS else self.type_name
+
+
+_NO_KEYWORDS = frozenset({"bytea", "date", "json", "jsonb", "text"})
+
 
 @dataclass(frozen=True)
 class Table:
@@ -133,6 +141,17 @@ def name_for_new_table(session: Session, name: TableName) -> TableName:
 def schema_exists(session: Session, schema: str) -> bool:
     """Return whether a schema of that name exists."""
     return bool(session.run("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema))
+
+
+def may_alter(session: Session, table: TableName) -> bool:
+    """Return whether this user may add columns: to a table, by its owner, a member of the owner, or a superuser."""
+    return bool(
+        session.run(
+            "SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind IN ('r', 'p', 'f') "
+            "AND pg_has_role(relowner, 'USAGE')",
+            table.quoted,
+        )
+    )
 
 
 PARTITIONED, VIEW, FOREIGN = "p", "v", "f"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError, TransientError
-from jobs.dbaccess.load import overwrite, receipts, scripts, staging, upsert, verify
+from jobs.dbaccess.load import definitions, overwrite, receipts, scripts, staging, upsert, verify
+from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.modes import KEYED, Move
 from jobs.dbaccess.load.parts import Tally
@@ -36,6 +37,8 @@ class PublishPlan:
         scripts: SQL of the user's own, which is run before and after the rows are moved.
         ledger: What records the load.
         lock_timeout: The longest time to wait for each lock, in seconds; None for what the user's settings say.
+        definitions: Of the columns of a new table, if they are not those of staging.
+        metadata: Columns that an existing table is to have.
     """
 
     load_id: str
@@ -48,6 +51,8 @@ class PublishPlan:
     scripts: Scripts = field(default_factory=Scripts)
     ledger: Ledger = LUIGIS
     lock_timeout: int | None = None
+    definitions: tuple[Definition, ...] = ()
+    metadata: tuple[Definition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,8 +226,9 @@ def _take_turn(session: Session, plan: PublishPlan) -> None:
     script.
     """
     move = plan.move
-    if move.mode != "append" or plan.scripts:
+    if move.mode != "append" or plan.scripts or plan.metadata:
         locks.wait_in_transaction(session, locks.publish(plan.target))
+    definitions.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
     if move.mode == "overwrite" and plan.scripts.before and tables.find_table(session, plan.target) is not None:
         overwrite.lock(session, plan.target)
 
@@ -242,6 +248,9 @@ def _rename_to_target(session: Session, plan: PublishPlan) -> None:
 
 def _create_target(session: Session, plan: PublishPlan) -> None:
     """Create the table, with its keys, if any, as primary key."""
+    if plan.definitions:
+        definitions.create(session, plan.target, plan.definitions, plan.move.keys)
+        return
     keys = f", PRIMARY KEY ({quote_names(plan.move.keys)})" if plan.move.keys else ""
     session.run(f"CREATE TABLE {plan.target.quoted} (LIKE {plan.staging.rows.quoted}{keys})")
 

@@ -97,6 +97,20 @@ def split(script: str, names: Collection[str] = ()) -> list[Statement]:
     return statements
 
 
+def is_one_item(sql: str) -> bool:
+    """Return whether SQL is one item of a list in parentheses: no comma, semicolon or parenthesis in it ends the item.
+
+    Raises:
+        UsageError: A quote or comment is not closed.
+    """
+    depth = 0
+    for kind, text, _ in _tokens(sql):
+        depth += {"open": 1, "close": -1}.get(kind, 0)
+        if depth < 0 or kind == "end" or (text == "," and not depth):
+            return False
+    return not depth
+
+
 _HEAD_WORDS = 4
 """CREATE OR REPLACE FUNCTION is the longest."""
 

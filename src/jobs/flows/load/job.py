@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
@@ -15,6 +15,7 @@ from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import overwrite, scripts, staging, verify
+from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.modes import Move, OrderBy, parse_order
 from jobs.dbaccess.load.publish import Published
@@ -24,9 +25,10 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
 from jobs.flows.load.stage import Copying, RowsMayDiffer, copy, failures_explained
-from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.flows.load.target import NONE_DEFINED, Defined, Target, find_table, settle_target
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.spark.load_tasks import Delivery
+from jobs.spark.null_values import with_nulls
 from jobs.spark.row_forms import form_of
 
 FRESH_STARTS = 2
@@ -53,6 +55,8 @@ class LoadJob:
         lock_timeout: The longest time to wait for each lock while rows are published, in seconds; None for what the
             user's settings say.
         overwrite_where: The condition of the rows that the mode "overwrite" replaces; None for all rows.
+        defined: The columns that the user defines.
+        null_values: Strings of the data that stand for NULL.
     """
 
     table: TableName
@@ -70,6 +74,8 @@ class LoadJob:
     ledger: Ledger = LUIGIS
     lock_timeout: int | None = None
     overwrite_where: str | None = None
+    defined: Defined = NONE_DEFINED
+    null_values: tuple[str, ...] = ()
 
     @property
     def connector(self) -> Connector:
@@ -102,6 +108,9 @@ def load_dataframe(
     marker_table: str = MARKER_TABLE,
     lock_timeout: int | None = None,
     overwrite_where: str | None = None,
+    column_types: Mapping[str, str] | None = None,
+    metadata_columns: Mapping[str, str] | None = None,
+    null_values: Collection[str] = (),
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -130,6 +139,10 @@ def load_dataframe(
             setting `lock_timeout` of the user applies, which by default has no limit.
         overwrite_where: For the mode "overwrite": replace only the rows that meet this SQL condition, which all new
             rows must meet. It becomes part of statements: take it only from people you trust.
+        column_types: Types by column, for a table that the load creates, with what may follow a type in CREATE TABLE.
+            Columns that the data does not have are added.
+        metadata_columns: Likewise, columns to add to the table if it lacks them, whether it is new or not.
+        null_values: Strings that stand for NULL, in the data's columns of strings.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -151,8 +164,14 @@ def load_dataframe(
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
         overwrite_where=overwrite_where,
+        defined=Defined(_definitions(column_types), _definitions(metadata_columns)),
+        null_values=tuple(null_values),
     )
     return run(job, lambda: df)
+
+
+def _definitions(by_name: Mapping[str, str] | None) -> tuple[Definition, ...]:
+    return tuple(Definition(name, sql) for name, sql in (by_name or {}).items())
 
 
 def new_load_id() -> str:
@@ -170,6 +189,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     watch = Stopwatch()
     job.move.check_arguments()
     check_id(job.load_id)
+    job.defined.check()
     driver = Driver(job.connector)
     with driver.connect() as session:
         with watch.phase("prepare"):
@@ -179,8 +199,8 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
                 return _already_loaded(job, watch)
             staging.sweep(session)
             table = find_table(session, job.table, job.create)
-            df = read()
-            target = settle_target(session, job.table, table, df.schema, job.move)
+            df = with_nulls(read(), job.null_values)
+            target = settle_target(session, job.table, table, df.schema, job.move, defined=job.defined)
             if job.verify:
                 target = replace(target, row=_row_text(session, table, target))
         published = _stage_and_publish(driver, session, job, df, target, watch=watch)

@@ -65,7 +65,7 @@ class Driver:
 @contextmanager
 def staging_tables(driver: Driver, session: Session, names: Staging, target: Target) -> Iterator[None]:
     """Create staging tables for the block, which publishes them. Drop them if it raises."""
-    staging.create(session, names, target.name, target.new_types, logged=target.move.fills_new_table)
+    staging.create(session, names, target.name, target.new_types, logged=target.is_staging)
     try:
         yield
     except BaseException:

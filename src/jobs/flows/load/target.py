@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,8 @@ from jobs.copyformat.match_columns import Match, match_existing, match_new
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import verify
+from jobs.dbaccess.load import definitions, verify
+from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.publish import PublishPlan, check_target
@@ -22,6 +24,8 @@ from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -30,6 +34,9 @@ class Target:
     Attributes:
         is_new: Whether the load creates the table.
         row: How rows are written for their hashes, or None if the load is not verified.
+        definitions: Definitions of the columns, of a new table whose user defines some.
+        has_types_only: Whether the columns of a new table have types, and nothing else that staging would lack.
+        metadata: Columns that an existing table is to have.
     """
 
     name: TableName
@@ -37,11 +44,19 @@ class Target:
     move: Move
     is_new: bool
     row: RowText | None = None
+    definitions: tuple[Definition, ...] = ()
+    has_types_only: bool = True
+    metadata: tuple[Definition, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The table's columns that the data has, in the order of a COPY line."""
         return tuple(match.target.name for match in self.matches)
+
+    @property
+    def is_staging(self) -> bool:
+        """Whether the staged table is to become the target that the load creates."""
+        return self.move.fills_new_table and self.has_types_only
 
     @property
     def new_types(self) -> tuple[str, ...]:
@@ -67,6 +82,8 @@ class Target:
             is_new=self.is_new,
             verification=verification,
             ledger=ledger,
+            definitions=self.definitions,
+            metadata=self.metadata,
         )
 
 
@@ -104,7 +121,44 @@ _OTHER_KINDS = {
 }
 
 
-def settle_target(session: Session, name: TableName, table: Table | None, schema: StructType, move: Move) -> Target:
+@dataclass(frozen=True)
+class Defined:
+    """The columns that the user defines.
+
+    Attributes:
+        types: For a table that the load creates: in place of our types, and for columns that the data does not have.
+        metadata: Columns that the table is to have beside the data's, new or not, as in Luigi.
+    """
+
+    types: tuple[Definition, ...] = ()
+    metadata: tuple[Definition, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self.types or self.metadata)
+
+    def check(self) -> None:
+        """Check what can be checked without a server.
+
+        Raises:
+            UsageError: A definition is not one column's, or a column is defined twice.
+        """
+        definitions.check(self.types, definitions.COLUMN_TYPE)
+        definitions.check([*self.types, *self.metadata], f"{definitions.COLUMN_TYPE} or {definitions.METADATA}")
+
+
+NONE_DEFINED = Defined()
+
+
+def settle_target(
+    session: Session,
+    name: TableName,
+    table: Table | None,
+    schema: StructType,
+    move: Move,
+    *,
+    defined: Defined = NONE_DEFINED,
+) -> Target:
     """Match the data with the table, existing or new, and check that the mode suits it.
 
     Args:
@@ -113,15 +167,88 @@ def settle_target(session: Session, name: TableName, table: Table | None, schema
         table: The table in the catalog, or None if the load creates it.
         schema: The schema of the data.
         move: The mode, its keys and order. Its columns are settled here.
+        defined: The columns that the user defines.
 
     Raises:
-        UsageError: The data does not fit.
+        UsageError: The data does not fit, or a definition is wrong.
         LoadError: The table does not suit the mode.
     """
+    if table is None and defined:
+        return _defined_target(session, tables.name_for_new_table(session, name), schema, move, defined)
     matches = match_existing(schema, table) if table else match_new(schema)
+    move = _settled(move, matches)
+    if table is None:
+        full_name = tables.name_for_new_table(session, name)
+        return Target(full_name, matches, move, is_new=True)
+    check_target(session, table.name, move)
+    if defined.types:
+        logger.info("%s exists, so --column-type has no effect.", table.name)
+    missing = definitions.missing_from(table, defined.metadata)
+    if missing:
+        _check_addable(session, table, missing)
+    return Target(table.name, matches, move, is_new=False, metadata=missing)
+
+
+def _settled(move: Move, matches: Sequence[Match]) -> Move:
     move = replace(move, columns=tuple(match.target.name for match in matches))
     move.check_columns()
-    if table is None:
-        return Target(tables.name_for_new_table(session, name), matches, move, is_new=True)
-    check_target(session, table.name, move)
-    return Target(table.name, matches, move, is_new=False)
+    return move
+
+
+def _defined_target(session: Session, name: TableName, schema: StructType, move: Move, defined: Defined) -> Target:
+    """Return the new table that the definitions make. The values are encoded by the types that it will have.
+
+    Raises:
+        UsageError: The data does not fit it, or a definition is wrong.
+    """
+    columns = complete(schema, [*defined.types, *defined.metadata])
+    keys = move.keys if set(move.keys) <= set(schema.names) else ()  # others are refused below
+    new = definitions.foresee(session, name, columns, keys)
+    matches = match_existing(schema, new.table)
+    move = _settled(move, matches)
+    has_types_only = new.has_types_only and len(columns) == len(matches)
+    return Target(name, matches, move, is_new=True, definitions=columns, has_types_only=has_types_only)
+
+
+def complete(schema: StructType, defined: Sequence[Definition]) -> tuple[Definition, ...]:
+    """Return the definitions of all columns: the data's in their order, by the user or by us, then the others.
+
+    A column of the data is meant by its name as written, else ignoring case.
+
+    Raises:
+        UsageError: A column of the data has no PostgreSQL type, and the user gives none.
+    """
+    by_column: dict[str, Definition] = {}
+    for definition in defined:
+        exact = [name for name in schema.names if name == definition.name]
+        for name in exact or [name for name in schema.names if name.casefold() == definition.name.casefold()]:
+            by_column.setdefault(name, definition)
+    ours = StructType([field for field in schema if field.name not in by_column])
+    types = {match.source: match.target.definition for match in match_new(ours)} if ours.fields else {}
+    columns = [
+        Definition(name, by_column[name].sql if name in by_column else types[name])
+        for name in dict.fromkeys(schema.names)
+    ]
+    used = {definition.name for definition in by_column.values()}
+    return (*columns, *(definition for definition in defined if definition.name not in used))
+
+
+def _check_addable(session: Session, table: Table, missing: Sequence[Definition]) -> None:
+    """Check that columns can be added to an existing table, as far as that can be known without locking it.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    names = [definition.name for definition in missing]
+    if not tables.may_alter(session, table.name):
+        raise UsageError(
+            f"{table.name} has no {', '.join(names)}, and only the owner of a table can add columns to it.",
+            "Have the owner add the column, or load as the owner.",
+        )
+    new = definitions.foresee_addition(session, table, missing)
+    required = [column.name for column in new.columns if column.required and column.name in names]
+    if required:
+        raise UsageError(
+            f"{', '.join(required)} cannot be added to {table.name}: it is NOT NULL with no default.",
+            f"Give {definitions.METADATA} a default.",
+        )

@@ -1,0 +1,134 @@
+"""Columns as the user defines them: the server judges them before anything is copied."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.load.definitions import (
+    COLUMN_TYPE,
+    Definition,
+    NewTable,
+    add_missing,
+    create,
+    foresee,
+    foresee_addition,
+    parse,
+)
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+T = TableName("t", "public")
+
+
+def foreseen(session: Session, *texts: str, keys: tuple[str, ...] = ()) -> NewTable:
+    return foresee(session, T, parse(texts, COLUMN_TYPE), keys)
+
+
+def test_the_table_is_foreseen_and_not_left_behind(session: Session) -> None:
+    new = foreseen(session, "id=bigserial", "name=varchar(3) NOT NULL", "at=timestamp DEFAULT now()")
+    columns = [(c.name, c.type_name, c.base_type, c.required) for c in new.table.columns]
+    assert columns == [
+        ("id", "bigint", "int8", False),
+        ("name", "character varying(3)", "varchar", True),
+        ("at", "timestamp without time zone", "timestamp", False),
+    ]
+    assert new.table.name == T
+    assert session.run("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgjobs\\_%' OR relname = 't'") == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("varcharr(3)", 'type "varcharr" does not exist'),
+        ("int NOT", "syntax error"),
+        ("int DEFAULT 'x'", "invalid input syntax for type integer"),
+        ("int DEFAULT nextval('none')", 'relation "none" does not exist'),
+        ("int REFERENCES none", 'relation "none" does not exist'),
+        ("int -- a comment, not the end", None),
+        ("int /* a comment */", None),
+    ],
+)
+def test_a_definition_that_the_server_does_not_accept_is_a_usage_error(
+    session: Session, sql: str, told: str | None
+) -> None:
+    if told is None:
+        assert [c.name for c in foreseen(session, f"a={sql}", "b=int").table.columns] == ["a", "b"]
+        return
+    with pytest.raises(UsageError, match=f"public.t cannot have the columns that are defined: .*{told}"):
+        foreseen(session, f"a={sql}")
+    assert session.run("SELECT 1") == [[1]]
+
+
+def test_a_backslash_ends_no_string_whatever_the_roles_setting(session: Session, database: Settings) -> None:
+    session.run(f"ALTER DATABASE {database.dbname} SET standard_conforming_strings = off")
+    with connect(database, "t") as other:
+        with other.transaction():
+            create(other, T, parse([r"a=text DEFAULT 'x\'", "b=int"], COLUMN_TYPE))
+            assert other.run("SHOW standard_conforming_strings") == [["off"]]
+        other.run("INSERT INTO t (b) VALUES (1)")
+        assert other.run("SELECT a FROM t") == [["x\\"]]
+
+
+@pytest.mark.parametrize(
+    ("definition", "has_types_only"),
+    [
+        ("a=varchar(3)", True),
+        ("a=numeric(3,1)", True),
+        ("a=int[]", True),
+        ("a=int[][]", False),
+        ("a=serial", False),
+        ("a=int NOT NULL", False),
+        ("a=int DEFAULT 1", False),
+        ("a=int PRIMARY KEY", False),
+        ("a=int UNIQUE", False),
+        ("a=int CHECK (a > 0)", False),
+        ('a=text COLLATE "C"', False),
+        ("a=int GENERATED ALWAYS AS IDENTITY", False),
+        ("a=int GENERATED ALWAYS AS (1) STORED", False),
+    ],
+)
+def test_a_table_whose_columns_have_more_than_types_is_told_apart(
+    session: Session, definition: str, has_types_only: bool
+) -> None:
+    assert foreseen(session, definition).has_types_only is has_types_only
+
+
+def test_keys_become_the_primary_key_unless_a_definition_makes_one_of_them(session: Session) -> None:
+    def keys_of(*texts: str) -> list[str]:
+        with session.transaction():
+            session.run("DROP TABLE IF EXISTS t")
+            create(session, T, parse(texts, COLUMN_TYPE), ("a",))
+        return tables.primary_key(session, T)
+
+    assert keys_of("a=int", "b=int") == ["a"]
+    assert keys_of("a=int PRIMARY KEY", "b=int") == ["a"]
+    assert keys_of("a=int UNIQUE", "b=int PRIMARY KEY") == ["b"]
+    with pytest.raises(UsageError, match="multiple primary keys"):
+        foreseen(session, "a=int", "b=int PRIMARY KEY", keys=("a",))
+
+
+def test_columns_are_added_once_and_seen_before(session: Session) -> None:
+    session.run("CREATE TABLE t (a int NOT NULL); INSERT INTO t VALUES (4)")
+    more = (Definition("b", "text DEFAULT 'x'"), Definition("c", "int GENERATED ALWAYS AS (a * 2) STORED"))
+    table = tables.find_table(session, T)
+    assert table is not None
+    assert [column.name for column in foresee_addition(session, table, more).columns] == ["a", "b", "c"]
+    assert tables.find_table(session, T) == table
+    for _ in range(2):
+        with session.transaction():
+            add_missing(session, T, more)
+    assert session.run("SELECT a, b, c FROM t") == [[4, "x", 8]]
+
+
+def test_who_may_not_create_tables_is_told_so(session: Session, database: Settings) -> None:
+    role = f"reader_{database.dbname}"
+    session.run(f"CREATE SCHEMA closed; CREATE ROLE {role} NOLOGIN; SET ROLE {role}")
+    try:
+        with pytest.raises(DatabaseError, match="permission denied for schema closed"):
+            foresee(session, TableName("t", "closed"), [Definition("a", "int")])
+    finally:
+        session.run(f"RESET ROLE; DROP ROLE {role}")
