@@ -24,7 +24,7 @@ from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.modes import MODES, SKIPPING, Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
-from jobs.flows.query import read_sql
+from jobs.flows.sql_file import read_sql
 
 EXAMPLES = """
 examples:

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.cli.flags import add_common_options, add_connection_options, add_marker_table, connection_of
-from jobs.cli.run import run_job
+from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, add_marker_table, connection_of
+from jobs.cli.run import run_job, start_spark
 from jobs.cli.text_table import text_table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.sql import TableName
-from jobs.flows.query import QueryJob, QueryReport, read_sql, run
+from jobs.flows.file_options import WRITE_ONCE, Output, parse_options
+from jobs.flows.query import QueryJob, QueryReport, run
+from jobs.flows.sql_file import read_sql
 
 MOST_ROWS = 50
 """Rows of a result that are printed."""
@@ -28,6 +30,10 @@ examples:
   A question:
     run_query.py --sql "SELECT count(*) FROM sales.orders WHERE day = :day" --param day=2026-11-20 \\
       --load-id "$(uuidgen)" --service shop
+
+  Rows that leave the database for files, exactly once; by spark-submit:
+    run_query.py --sql "DELETE FROM sales.outbox RETURNING *" --target s3://bucket/outbox/2026-11-20/ \\
+      --load-id outbox/2026-11-20 --service shop
 
   What cannot be part of a transaction:
     run_query.py --sql "VACUUM ANALYZE sales.orders" --autocommit --load-id vacuum/2026-11-20 --service shop
@@ -53,6 +59,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     Ledger.parse(options.marker_table)
     if options.table is not None:
         TableName.parse(options.table)
+    _output(options)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -64,6 +71,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             parser.error("one of the arguments --sql --sql-file is required")
         if options.load_id is None:
             parser.error("the following arguments are required: --load-id")
+        if options.target is None and (options.format or options.write_mode or options.option):
+            parser.error("--format, --write-mode and --option need --target")
+        if options.target is not None and options.autocommit:
+            parser.error("argument --autocommit: not allowed with argument --target")
     return options
 
 
@@ -96,9 +107,20 @@ def build_parser() -> argparse.ArgumentParser:
         help="each statement is a transaction of its own: for VACUUM, CREATE INDEX CONCURRENTLY and CALL. The marker "
         "follows them: a run that breaks in between is repeated as a whole",
     )
+    _add_target_options(parser)
     add_connection_options(parser)
     add_common_options(parser)
     return parser
+
+
+def _add_target_options(parser: argparse.ArgumentParser) -> None:
+    target = parser.add_argument_group("target", "Files for the rows of the last query. Without it, they are printed.")
+    target.add_argument("--target", metavar="PATH", help="a folder or s3:// prefix; Spark writes it")
+    target.add_argument("--format", choices=FORMATS, help="default: parquet")
+    target.add_argument("--write-mode", choices=WRITE_ONCE, help="if the target exists; default: error")
+    target.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="an option of Spark's writer, such as header=true"
+    )
 
 
 def query(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
@@ -116,7 +138,9 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
             table=TableName.parse(options.table) if options.table else None,
             autocommit=options.autocommit,
             ledger=Ledger.parse(options.marker_table),
-        )
+            output=_output(options),
+        ),
+        lambda: start_spark(f"pgjobs run_query {options.load_id}", options.verbose),
     )
     if options.report is not None:
         Path(options.report).write_text(report.to_json())
@@ -128,6 +152,15 @@ def told(report: QueryReport) -> str:
     result = report.result
     table = "" if result is None else text_table(result.columns, result.rows, MOST_ROWS) + "\n\n"
     return f"{table}{report.summary()}\n"
+
+
+def _output(options: argparse.Namespace) -> Output | None:
+    if options.target is None:
+        return None
+    file_format = options.format or "parquet"
+    return Output.of(
+        options.target, file_format, options.write_mode or "error", parse_options(options.option, file_format)
+    )
 
 
 def _param(text: str) -> tuple[str, str]:

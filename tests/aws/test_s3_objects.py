@@ -11,7 +11,7 @@ from cloud import REGION
 from jobs.aws.errors import AwsError, NotThere
 from jobs.aws.s3_objects import read_object
 from jobs.dbaccess.errors import UsageError
-from jobs.flows.query import read_sql
+from jobs.flows.sql_file import read_sql
 
 Environ = Mapping[str, str]
 

@@ -71,7 +71,16 @@ def test_an_error_is_one_line_and_a_status(
     assert not printed.out
 
 
-@pytest.mark.parametrize("arguments", [["--sql", "SELECT 1"], ["--load-id", "x"], ["--sql", "x", "--param", "1=2"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--sql", "SELECT 1"],
+        ["--load-id", "x"],
+        ["--sql", "x", "--param", "1=2"],
+        ["--sql", "x", "--load-id", "x", "--format", "csv"],
+        ["--sql", "x", "--load-id", "x", "--target", "/x", "--autocommit"],
+    ],
+)
 def test_a_wrong_command_line_ends_with_status_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments, {})

@@ -46,7 +46,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "jobs.flows.query": {
         *DATABASE,
-        *{"jobs.dbaccess.query", "jobs.aws", "jobs.flows"},
+        *{"jobs.dbaccess.query", "jobs.aws", "jobs.flows", "jobs.flows.query_target"},
+        "pyspark",  # for type checkers alone
+    },
+    "jobs.flows.query_target": {
+        *{*BASE, "jobs.dbaccess.query", "jobs.flows", "jobs.flows.extract", "jobs.spark", "pyspark"},
     },
     "jobs.flows.capture": DATABASE | {"jobs.dbaccess.capture", "jobs.flows"},
     "jobs.flows": {
@@ -65,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess.load": BASE
     | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network", "jobs.dbaccess.query"},
     "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.query"},
-    "jobs.dbaccess.query": BASE,
+    "jobs.dbaccess.query": BASE | {"jobs.dbaccess.catalog"},
     "jobs.dbaccess.capture": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},
     "jobs.dbaccess.rows": BASE | {"jobs.dbaccess.catalog", "jobs.dbaccess.copy_text"},
     "jobs.dbaccess.copy_text": set(),

@@ -225,6 +225,17 @@ class Session:
         columns = None if context.columns is None else tuple(column["name"] for column in context.columns)
         return Answer(columns, context.rows or [], None if context.row_count < 0 else context.row_count)
 
+    def result_columns(self, statement: str) -> list[ResultColumn]:
+        """Return the columns of the rows that a user's statement returns; empty if it returns none. It is not executed.
+
+        Values are $1, $2 and so on, as for `ask`.
+        """
+        check_texts([statement])
+        with self._conversation():
+            name, columns, _ = self._connection.prepare_statement(statement, ())
+            self._connection.close_prepared_statement(name)
+        return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in columns or ()]
+
     def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
         """Send blocks to `COPY ... FROM STDIN`, and return the number of rows that the server reports.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from jobs.dbaccess.errors import UsageError
@@ -39,6 +40,40 @@ _KNOWN = {
     "parquet": "compression datetimeRebaseMode int96RebaseMode mergeSchema",
     "orc": "compression mergeSchema",
 }
+
+
+@dataclass(frozen=True)
+class Output:
+    """Files to write.
+
+    Attributes:
+        path: A folder.
+        replace: Whether to replace the files of the folder. Otherwise it must not exist.
+        options: Options of Spark's writer.
+    """
+
+    path: str
+    file_format: str = "parquet"
+    replace: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: str, file_format: str, write_mode: str, options: Mapping[str, str]) -> Output:
+        """Return the files to write.
+
+        Raises:
+            UsageError: The path is empty, or the mode is not one of WRITE_ONCE.
+        """
+        if not path.strip():
+            raise UsageError("The target is empty.", "Give a folder, or check the variable that was to hold it.")
+        if write_mode not in WRITE_ONCE:
+            raise UsageError(f"{write_mode!r} is not one of {', '.join(WRITE_ONCE)}.", "A result is written once.")
+        return cls(path, file_format, write_mode == "overwrite", options)
+
+
+WRITE_ONCE = ("error", "overwrite")
+"""What to do if the folder exists that is to contain one result."""
+
 
 _CHOSEN_TO_READ: Mapping[str, Mapping[str, str]] = {
     # A line break within quotes belongs to the value. A record is checked completely even if --select leaves out some

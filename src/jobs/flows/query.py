@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from jobs.aws.s3_objects import read_object
 from jobs.dbaccess import backends, locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS, MARKER_TABLE, Ledger, check_id
-from jobs.dbaccess.query import script
+from jobs.dbaccess.locks import Lock
+from jobs.dbaccess.query import result, script
 from jobs.dbaccess.query.execute import PARSED_AS_SPLIT, Done, Table, check, run_statements
+from jobs.dbaccess.query.result import Pending, Result
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.flows.file_options import Output
 from jobs.flows.report import Stopwatch, plural, statements
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 NO_TABLE = TableName("run_query", "pgjobs")
 """What the marker names if the SQL is for no table."""
@@ -43,6 +49,7 @@ class QueryJob:
         table: The table that the marker names; None for none.
         autocommit: Each statement is a transaction of its own, and so is the marker after them.
         ledger: What records the run.
+        output: Files for the rows of the last query; None to return them.
     """
 
     settings: Settings
@@ -52,6 +59,7 @@ class QueryJob:
     table: TableName | None = None
     autocommit: bool = False
     ledger: Ledger = LUIGIS
+    output: Output | None = None
 
     @property
     def connector(self) -> Connector:
@@ -67,6 +75,10 @@ class QueryJob:
         check_id(self.load_id)
         statements = script.split(self.sql, self.values)
         check(statements)
+        if self.output is not None:
+            if self.autocommit:
+                raise UsageError("--target does not go with --autocommit.", "Leave one of them out.")
+            result.check(statements)
         return statements
 
 
@@ -79,6 +91,8 @@ class QueryReport:
         statements: What was run, in this order.
         result: The rows of the last statement that returns any; not part of the JSON report.
         already_run: A run with this load id had finished before. Nothing was run.
+        target: Where the result was written; empty if it was not.
+        rows_written: To the target, by this run.
         seconds: Of all.
     """
 
@@ -88,6 +102,8 @@ class QueryReport:
     result: Table | None = None
     already_run: bool = False
     seconds: float = 0.0
+    target: str = ""
+    rows_written: int | None = None
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
@@ -96,10 +112,13 @@ class QueryReport:
 
     def summary(self) -> str:
         """Return one line for a person."""
+        wrote = "" if self.rows_written is None else f"wrote {plural(self.rows_written, 'row')} to {self.target}"
         if self.already_run:
-            return f"already run: the load id {self.load_id!r} is recorded for {self.table}. Nothing was run."
+            left = f" An earlier run had left its result: {wrote}." if wrote else ""
+            return f"already run: the load id {self.load_id!r} is recorded for {self.table}. Nothing was run.{left}"
         counts = plural(len(self.statements), "statement")
-        return f"ran {counts} in {self.seconds:.1f} s: {statements(self.statements)}"
+        ran = f"ran {counts} in {self.seconds:.1f} s: {statements(self.statements)}"
+        return f"{ran}; {wrote}" if wrote else ran
 
 
 class QueryInterrupted(TransientError):
@@ -115,6 +134,10 @@ def run_query(
     table: str | None = None,
     autocommit: bool = False,
     marker_table: str = MARKER_TABLE,
+    target: str | None = None,
+    file_format: str = "parquet",
+    write_mode: str = "error",
+    writer_options: Mapping[str, str] | None = None,
 ) -> QueryReport:
     """Run SQL, unless a run with this load id has finished.
 
@@ -126,9 +149,14 @@ def run_query(
         table: `[schema.]table` that the marker names.
         autocommit: Each statement is a transaction of its own, and so is the marker after them.
         marker_table: `[schema.]table` that records the run; created if it is missing.
+        target: A folder or s3:// prefix for the rows of the last query. Spark writes them: the process's session, or
+            else a new one. If a run ends after its COMMIT and before they are written, the next one writes them.
+        file_format: Of these files: "parquet", "csv", "json" or "orc".
+        write_mode: "error" (the target must not exist) or "overwrite".
+        writer_options: Options of Spark's writer.
 
     Raises:
-        UsageError: The SQL cannot be right, or the load id is taken by another table.
+        UsageError: The SQL cannot be right, the load id is taken by another table, or the target exists.
         DatabaseError: The server refused a statement.
         QueryInterrupted: The connection broke.
     """
@@ -140,17 +168,26 @@ def run_query(
         table=TableName.parse(table) if table else None,
         autocommit=autocommit,
         ledger=Ledger.parse(marker_table),
+        output=None if target is None else Output.of(target, file_format, write_mode, writer_options or {}),
     )
     return run(job)
 
 
-def run(job: QueryJob) -> QueryReport:
-    """Run SQL, as `run_query`."""
+def run(job: QueryJob, start_spark: Callable[[], SparkSession] | None = None) -> QueryReport:
+    """Run SQL, as `run_query`.
+
+    Args:
+        job: What to run.
+        start_spark: Starts Spark. It is called only if a result is to be written to files.
+    """
     watch = Stopwatch()
     script_statements = job.statements()
     with job.connector.open() as session:
         job.ledger.ensure(session)
         target = NO_TABLE if job.table is None else tables.full_name(session, job.table)
+        if job.output is not None:
+            report = _run_to_files(session, job, script_statements, target, files=job.output, start_spark=start_spark)
+            return replace(report, seconds=watch.seconds()["total"])
         ran = (_run_each if job.autocommit else _run_in_transaction)(session, job, script_statements, target)
     if ran is None:
         return QueryReport(job.load_id, str(target), already_run=True)
@@ -159,10 +196,67 @@ def run(job: QueryJob) -> QueryReport:
 
 @dataclass
 class _Ran:
-    """What was run, and the rows of the last statement that returns any."""
+    """What was run, and the rows of the last statement that returns any, or the table that has them."""
 
     done: list[Done] = field(default_factory=list)
     table: Table | None = None
+    pending: Pending | None = None
+
+
+def _run_to_files(
+    session: Session,
+    job: QueryJob,
+    statements: list[Statement],
+    target: TableName,
+    *,
+    files: Output,
+    start_spark: Callable[[], SparkSession] | None,
+) -> QueryReport:
+    """Run the transaction, in which the result becomes a table, and write that to files. Runs take turns.
+
+    A run that ends in between leaves the table to the next one, for which the load id is recorded.
+    """
+    from jobs.flows import query_target  # it imports Spark
+
+    start = start_spark or query_target.some_spark
+    lock = job.ledger.lock(session, job.load_id)
+    locks.wait(session, lock)
+    report = QueryReport(job.load_id, str(target), already_run=True)
+    if job.ledger.is_recorded(session, job.load_id, target):
+        pending = result.find(session, result.name_of(lock.name))
+        if pending is None:
+            return report
+        if pending.target != files.path:
+            raise UsageError(
+                f"The result of {job.load_id!r} is to be written to {pending.target}, where an earlier run may have "
+                "begun.",
+                "Give this target.",
+            )
+    else:
+        query_target.check_free(start(), files)
+        ran = _run_in_transaction(session, job, statements, target)
+        if ran is None or ran.pending is None:
+            return report
+        pending = ran.pending
+        report = QueryReport(job.load_id, str(target), tuple(ran.done))
+    with ExitStack() as stack:
+        if session.closed:
+            session = stack.enter_context(job.connector.open())
+            locks.wait(session, lock)
+        query_target.write(pending, files, job.connector.at(session.server).settings, start)
+        _drop(session, job, lock, pending)
+    return replace(report, target=files.path, rows_written=pending.rows)
+
+
+def _drop(session: Session, job: QueryJob, lock: Lock, pending: Pending) -> None:
+    """Drop the table of a result that was written; over another connection if this one broke while Spark wrote."""
+    try:
+        result.drop(session, pending)
+    except ConnectionFailed:
+        with job.connector.open() as replacement:
+            backends.end(replacement, session.backend)
+            locks.wait(replacement, lock)
+            result.drop(replacement, pending)
 
 
 def _run_in_transaction(session: Session, job: QueryJob, statements: list[Statement], target: TableName) -> _Ran | None:
@@ -194,7 +288,12 @@ def _is_run_now(session: Session, job: QueryJob, statements: list[Statement], ta
     """
     with session.transaction(**PARSED_AS_SPLIT):
         if job.ledger.record(session, job.load_id, str(target)):
-            ran.table = run_statements(session, statements, job.values, ran.done)
+            if job.output is None:
+                ran.table = run_statements(session, statements, job.values, ran.done)
+            else:
+                into = Result(session, result.name_of(job.ledger.lock(session, job.load_id).name))
+                run_statements(session, statements, job.values, ran.done, into=into)
+                ran.pending = into.keep(session, job.load_id, job.output.path)
             return True
     job.ledger.is_recorded(session, job.load_id, target)  # raises if it is recorded for another table
     return False
@@ -215,24 +314,3 @@ def _run_each(session: Session, job: QueryJob, statements: list[Statement], targ
         kept = f"{len(ran.done)} of {plural(len(statements), 'statement')} had been committed, and the marker was not."
         raise type(error)(f"{error.message} {kept}", error.hint, error.sqlstate, error.column) from None
     return ran
-
-
-def read_sql(path: str, environ: Mapping[str, str], flag: str = "--sql-file") -> str:
-    """Read SQL from a file, also on s3://, without Spark.
-
-    Args:
-        path: Of the file.
-        environ: The environment, for the AWS region.
-        flag: The flag that gives the path.
-
-    Raises:
-        UsageError: The file does not exist, or is not UTF-8.
-        JobError: AWS did not return it.
-    """
-    try:
-        content = read_object(path, environ) if path.startswith("s3://") else Path(path).read_bytes()
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"The SQL file {path} cannot be read: {error.strerror}.", f"Check {flag}.") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"The SQL file {path} is not UTF-8.", "Convert it: iconv -t UTF-8.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, UsageError
 from jobs.dbaccess.query.script import Statement
@@ -71,8 +71,22 @@ def _line(script: str, statement: Statement) -> str:
     return f"{script}, line {statement.line}" if script else f"Line {statement.line}"
 
 
+class Into(Protocol):
+    """What receives the rows of a script's queries."""
+
+    def ask(self, session: Session, statement: Statement, values: Sequence[object]) -> Answer:
+        """Run a statement."""
+        ...
+
+
 def run_statements(
-    session: Session, statements: Sequence[Statement], values: Mapping[str, object], done: list[Done], script: str = ""
+    session: Session,
+    statements: Sequence[Statement],
+    values: Mapping[str, object],
+    done: list[Done],
+    script: str = "",
+    *,
+    into: Into | None = None,
 ) -> Table | None:
     """Run statements in turn, on the user's own search path.
 
@@ -82,6 +96,7 @@ def run_statements(
         values: By name.
         done: Each statement that was run is appended to it, also if a later one fails.
         script: As for `check`.
+        into: Receives the rows, which are not returned then.
 
     Returns:
         The rows of the last statement that returns any; None if none does.
@@ -93,18 +108,23 @@ def run_statements(
     with session.users_path():
         for statement in statements:
             start = time.monotonic()
-            answer = _ask(session, statement, values, script)
+            answer = _ask(session, statement, values, script, into)
             done.append(Done(str(statement), statement.line, answer.count, round(time.monotonic() - start, 3)))
             if answer.columns is not None:
                 table = Table(answer.columns, answer.rows)
     return table
 
 
-def _ask(session: Session, statement: Statement, values: Mapping[str, object], script: str) -> Answer:
+def _ask(
+    session: Session, statement: Statement, values: Mapping[str, object], script: str, into: Into | None
+) -> Answer:
+    bound = [values[name] for name in statement.names]
     try:
-        return session.ask(statement.text, [values[name] for name in statement.names])
+        return session.ask(statement.text, bound) if into is None else into.ask(session, statement, bound)
     except ConnectionFailed:
         raise
+    except UsageError as error:
+        raise UsageError(f"{_line(script, statement)}, {statement}: {error.message}", error.hint) from None
     except DatabaseError as error:
         message = f"{_line(script, statement)}, {statement}: {error.message}"
         hint = error.hint or ("Nothing was loaded." if script else _hint(statement, error))

@@ -211,6 +211,24 @@ def _tokens(script: str) -> Iterator[tuple[str, str, int]]:
         position = end
 
 
+def after_with(statement: str) -> int:
+    """Return where a statement begins after its WITH clause; 0 if it has none, or if that is in parentheses."""
+    depth = 0
+    first = True
+    for kind, text, position in _tokens(statement):
+        depth += {"open": 1, "close": -1}.get(kind, 0)
+        if kind == "word" and depth == 0:
+            if first and text.lower() != "with":
+                return 0
+            if not first and text.lower() in _AFTER_WITH:
+                return position
+            first = False
+    return 0
+
+
+_AFTER_WITH = frozenset({"select", "values", "table", "insert", "update", "delete", "merge"})
+
+
 def _end_of_dollar_quote(script: str, position: int, tag: str) -> int:
     """Return where a dollar-quoted string ends; 0 if it does not."""
     start = script.find(tag, position)

@@ -1,0 +1,53 @@
+"""The result of a query in files, written by an extract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyspark.sql import SparkSession
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.query.result import Pending
+from jobs.flows.extract.job import FilesJob, run
+from jobs.flows.extract.plan import Wanted
+from jobs.flows.file_options import Output
+from jobs.spark import hadoop_files
+
+
+def some_spark() -> SparkSession:
+    """Return the session of this process, or start one."""
+    return SparkSession.builder.getOrCreate()
+
+
+def check_free(spark: SparkSession, output: Output) -> None:
+    """Check, before anything is run, that no files are in the way.
+
+    Raises:
+        UsageError: The folder exists.
+    """
+    if not output.replace and hadoop_files.exists(spark, output.path):
+        raise UsageError(
+            f"The target {output.path} exists. Nothing was run.", "Give another one, or --write-mode overwrite."
+        )
+
+
+def write(pending: Pending, output: Output, settings: Settings, start_spark: Callable[[], SparkSession]) -> None:
+    """Write a result. Files that an earlier attempt wrote are replaced.
+
+    Raises:
+        ExtractError: It was not written completely.
+    """
+    job = FilesJob(
+        wanted=Wanted(table=pending.table),
+        settings=settings,
+        target=output.path,
+        file_format=output.file_format,
+        write_mode="overwrite",
+        writer_options=output.options,
+    )
+    report = run(job, start_spark)
+    if report.rows != pending.rows:
+        raise ExtractError(
+            f"{report.rows} of {pending.rows} rows were written to {output.path}.", "Run it again with this load id."
+        )
