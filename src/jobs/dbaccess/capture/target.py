@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
-from jobs.dbaccess.capture.position import Position
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.catalog.tables import Column, Table
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, UsageError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
-
-TABLE = "pgjobs_captures"
-
-_POSITIONS = OwnTable(
-    TABLE,
-    "target text PRIMARY KEY, target_oid bigint NOT NULL, source text NOT NULL, reader text NOT NULL, "
-    "number bigint NOT NULL, snapshot text NOT NULL, history text NOT NULL, definition text NOT NULL, "
-    "moved timestamptz NOT NULL DEFAULT now()",
-)
 
 _BATCH = "pg_temp.pgjobs_capture_batch"
 
@@ -123,67 +111,6 @@ class Applied:
     def __add__(self, other: Applied) -> Applied:
         """Return the sum."""
         return Applied(self.written + other.written, self.deleted + other.deleted)
-
-
-def ensure_positions(session: Session) -> None:
-    """Create the table of positions if it is missing.
-
-    Raises:
-        UsageError: The server is a standby, or the table's owner is not trusted.
-    """
-    [[standby]] = session.run("SELECT pg_is_in_recovery()")
-    if standby:
-        raise UsageError("The target is on a standby, which cannot write.", "Connect to its primary.")
-    _POSITIONS.ensure(session)
-
-
-def position(session: Session, name: TableName, oid: int, source: str) -> Position | None:
-    """Return the position of the reader that writes a table, or None if none has.
-
-    Raises:
-        UsageError: Another capture writes it.
-    """
-    rows = session.run(
-        "SELECT target_oid, source, reader, number, snapshot, history, definition "
-        f"FROM {_POSITIONS.quoted(session)} WHERE target = %s",
-        str(name),
-    )
-    if not rows or rows[0][0] != oid:
-        return None
-    [[_, stored_source, *stored]] = rows
-    if stored_source != source:
-        raise UsageError(
-            f"{name} is the copy of {stored_source}, not of {source}.",
-            f"Name another --into, or drop the table {name}, which is then copied anew.",
-        )
-    return Position(*stored)
-
-
-def store(session: Session, target: Target, source: str, last: Position | None, to: Position) -> None:
-    """Store the reader's new position, in the transaction that writes its rows.
-
-    Raises:
-        LoadError: Another job has moved it meanwhile.
-    """
-    positions = _POSITIONS.quoted(session)
-    values = (target.oid, source, to.reader, to.number, to.snapshot, to.history, to.definition, str(target.name))
-    if last is None:
-        session.run(f"DELETE FROM {positions} WHERE target = %s AND target_oid <> %s", str(target.name), target.oid)
-        moved = session.change(
-            f"INSERT INTO {positions} (target_oid, source, reader, number, snapshot, history, definition, target) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            *values,
-        )
-    else:
-        moved = session.change(
-            f"UPDATE {positions} SET target_oid = %s, source = %s, reader = %s, number = %s, snapshot = %s, "
-            "history = %s, definition = %s, moved = now() WHERE target = %s AND number = %s AND reader = %s",
-            *values,
-            last.number,
-            last.reader,
-        )
-    if not moved:
-        raise LoadError(f"Another job has written {target.name} meanwhile.", "Run one at a time.")
 
 
 _BASE_TYPES = """
@@ -314,9 +241,3 @@ def apply_all(session: Session, target: Target, *, replace: bool) -> Applied:
 def is_exchange(error: DatabaseError) -> bool:
     """Return whether a unique constraint other than the key's failed, perhaps only because of the order of updates."""
     return isinstance(error, ConstraintViolated) and error.sqlstate == "23505"
-
-
-def forget(session: Session, reader: str) -> None:
-    """Forget a reader's position, if this database has it."""
-    with suppress(DatabaseError):
-        session.change(f"DELETE FROM {_POSITIONS.quoted(session)} WHERE reader = %s", reader)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from jobs.dbaccess.capture import changes, install, position, readers, target
+from jobs.dbaccess.capture import changes, install, position, positions, readers, target
 from jobs.dbaccess.capture.changes import Look
 from jobs.dbaccess.capture.position import Definition, Position
 from jobs.dbaccess.capture.target import SETTINGS, Applied
@@ -90,7 +90,7 @@ def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
         else:
             apply = target.apply_all if reason else target.apply_changed
             applied = apply(use.at_target, use.target, replace=replace_rows)
-        target.store(use.at_target, use.target, use.origin, use.position, to)
+        positions.store(use.at_target, use.mark, use.position, to)
         readers.make_durable(use.at_source, capture, use.reader, look.written)
     return Batch(to, applied, reason, look.delay)
 

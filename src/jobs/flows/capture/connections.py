@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.capture import changes, install, readers, target
+from jobs.dbaccess.capture import changes, install, positions, readers, target
 from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.position import Position, Seen
+from jobs.dbaccess.capture.positions import Mark
 from jobs.dbaccess.capture.target import Target
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import UsageError
@@ -36,7 +37,7 @@ class Connections:
         at_target: Holds the target's lock.
         source: What is carried over.
         target: Where to.
-        origin: How the source is named at the target.
+        mark: What the position belongs to.
         reader: The reader's id.
         position: How far it is; None before its first batch.
     """
@@ -45,7 +46,7 @@ class Connections:
     at_target: Session
     source: Source
     target: Target
-    origin: str
+    mark: Mark
     reader: str
     position: Position | None
 
@@ -75,7 +76,7 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
     capture, table = install.find(at_source, job.table, job.channel)
     at_target = stack.enter_context(job.target.open("target"))
     _set_timeouts(at_source)
-    target.ensure_positions(at_target)
+    positions.ensure(at_target)
     into = tables.full_name(at_target, job.into)
     locks.wait(at_target, locks.capture_target(into), HELD_FOR)
     columns = changes.check_columns(
@@ -91,7 +92,7 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
     found = _find(at_target, into, columns, keys)
     if origin == _origin(at_target, replace(capture, table=found.name)):
         raise UsageError(f"{found.name} cannot be captured into itself.", "Name another --into.")
-    position = target.position(at_target, found.name, found.oid, origin)
+    position = positions.find(at_target, str(found.name), found.oid, origin)
     install.ensure(at_source, capture)
     if position is not None and readers.is_known(at_source, capture, position.reader):
         reader = position.reader
@@ -106,7 +107,7 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
         at_target=at_target,
         source=source,
         target=found,
-        origin=origin,
+        mark=Mark(str(found.name), found.oid, origin),
         reader=reader,
         position=position,
     )
