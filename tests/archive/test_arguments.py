@@ -104,6 +104,12 @@ def test_a_job_of_ones_own_is_asked_in_the_same_way(tmp_path: Path) -> None:
         checked(tmp_path, text, "never")
 
 
+def test_a_function_of_another_name_can_be_the_check(tmp_path: Path) -> None:
+    text = "def parse(arguments):\n    raise ValueError('no day')\ncheck_arguments = parse\n"
+    with pytest.raises(DeployError, match=r"^report refuses its arguments: no day\. "):
+        checked(tmp_path, text)
+
+
 def test_a_job_that_does_not_want_to_be_asked_is_not_imported(tmp_path: Path) -> None:
     trace = tmp_path / "imported"
     assert checked(tmp_path, f"open({str(trace)!r}, 'w')\n", "x") == ("", [])

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,22 @@ class Laptop:
         """Run a program of the environment, with nothing of this process's variables but these."""
         kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
         variables = {**kept, "PATH": f"{self.venv / 'bin'}:/usr/bin:/bin", **(environ or {})}
-        command = [str(self.venv / "bin" / words[0]), *words[1:]]
+        command = [str(self.venv / "bin" / words[0]), *words[1:]]  # an absolute path stays as it is
         return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def install_beside_this(wheel: Path, folder: Path) -> Laptop:
+    """Install the wheel into a new environment that sees the packages of this one, Spark among them, but not the clone.
+
+    A folder that a .pth names is searched. The .pth files in it, such as that of an editable installation, are not.
+    """
+    uv = [find_uv_bin(), "--quiet"]
+    subprocess.run([*uv, "venv", "--python", sys.executable, str(folder)], check=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run([*uv, "pip", "install", "--python", python, "--no-deps", str(wheel)], check=True)
+    [site] = folder.glob("lib/python3*/site-packages")
+    (site / "packages-of-this-one.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return Laptop(folder)
 
 
 def install(wheel: Path, folder: Path, extra: str) -> Laptop:

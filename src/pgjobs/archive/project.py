@@ -123,7 +123,7 @@ def _faults(table: Mapping[str, Any]) -> Sequence[str]:
         *(
             f"the entrypoint {name} must be a module, such as acme_jobs.{name}."
             for name, module in table.get("entrypoints", {}).items()
-            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", str(module))
+            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(?<!\.py)", str(module))
         ),
         *(
             f"the entrypoint {name} is a job of pgjobs: choose another name."

@@ -80,6 +80,13 @@ def add_dashboard(command: argparse.ArgumentParser) -> None:
     add_json(command)
 
 
+def add_init(command: argparse.ArgumentParser) -> None:
+    """Add the flags of init."""
+    command.add_argument("folder", type=Path, metavar="DIR", help="the project's folder; it may exist")
+    command.add_argument("--name", default="", help="the package; default: the folder's name")
+    add_json(command)
+
+
 def add_package(command: argparse.ArgumentParser) -> None:
     """Add the flags of package."""
     add = command.add_argument
@@ -119,6 +126,7 @@ def add_completion(command: argparse.ArgumentParser) -> None:
 
 
 ADDING: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
+    "init": add_init,
     "package": add_package,
     "verify": add_verify,
     "submit": add_submit,

@@ -45,6 +45,8 @@ COMMANDS: Mapping[str, Command] = {
     "extract": Command("read a table or a query into files", f"{_JOBS}:run", HERE),
     "query": Command("run SQL once per load id; needs no Spark", f"{_JOBS}:run", HERE),
     "compare": Command("compare a table with files or another table", f"{_JOBS}:run", HERE),
+    "capture": Command("keep a table equal to another one; needs no Spark", f"{_JOBS}:run", HERE),
+    "init": Command("write a small project of your own", "pgjobs.cli.init:init", SERVERLESS),
     "package": Command("pack the jobs and their packages into an archive", f"{_ARCHIVE}:package", SERVERLESS),
     "verify": Command("check an archive", f"{_ARCHIVE}:verify", SERVERLESS),
     "submit": Command("upload the archive and start a job run", f"{_SUBMISSION}:submit", SERVERLESS),
@@ -62,6 +64,7 @@ JOBS: Mapping[str, str] = {
     "extract": "extract_table",
     "query": "run_query",
     "compare": "compare_table",
+    "capture": "capture_changes",
 }
 """A command that runs a job here -> the job's module in `jobs`. All words after it are the job's own."""
 

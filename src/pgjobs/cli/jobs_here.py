@@ -1,4 +1,4 @@
-"""The commands load, extract, query, compare: a job in this process, with this machine's Spark."""
+"""The commands load, extract, query, compare, capture: a job in this process, with this machine's Spark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pgjobs.cli.commands import JOBS, Connect
 from pgjobs.console import Console
 from pgjobs.errors import DeployError
 
-WITHOUT_SPARK = ("query",)
+WITHOUT_SPARK = ("query", "capture")
 """Commands that start no Spark."""
 
 

@@ -94,4 +94,12 @@ def has_hook(script: bytes) -> bool:
         statements = ast.parse(script).body
     except (SyntaxError, ValueError):  # syntax of a newer Python than this one
         return False
-    return any(isinstance(one, ast.FunctionDef) and one.name == HOOK for one in statements)
+    return any(HOOK in _named(one) for one in statements)
+
+
+def _named(statement: ast.stmt) -> list[str]:
+    """Return the names that a definition or an assignment gives."""
+    if isinstance(statement, ast.FunctionDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
