@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UndefinedTable as UndefinedTable,
         UsageError as UsageError,
     )
+    from jobs.dbaccess.load.ledger import Ledger as Ledger
     from jobs.dbaccess.postgres_connectivity import connect as connect
     from jobs.dbaccess.rows.copy import copy_out as copy_out, copy_rows as copy_rows
     from jobs.dbaccess.session import Session as Session
@@ -65,6 +66,7 @@ _MODULES = {
         "UndefinedTable",
         "UsageError",
     ),
+    "jobs.dbaccess.load.ledger": ("Ledger",),
     "jobs.dbaccess.postgres_connectivity": ("connect",),
     "jobs.dbaccess.rows.copy": ("copy_out", "copy_rows"),
     "jobs.dbaccess.session": ("Session",),

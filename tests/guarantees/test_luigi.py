@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from libpq import environment
@@ -116,3 +120,24 @@ def test_a_copy_to_table_and_a_load_of_one_id_load_once(
     assert not load("second")
     assert luigi("copy", "second", "public.t") is True
     assert session.run("SELECT id, note FROM t ORDER BY id") == [[1, "a\tb"], [2, None], [3, "c"]]
+
+
+def test_the_task_of_the_docs_loads_once_and_is_complete(
+    session: Session, database: Settings, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(database).items():
+        monkeypatch.setenv(name, value)
+    spark.range(3).write.parquet(str(tmp_path / "day=2026-11-20"))
+    page = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text()
+    [example] = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "LoadOrders" in block]
+    names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Luigi's own, while it is imported
+        exec(example, names)  # noqa: S102 - our own documentation
+        import luigi
+    for _ in range(2):
+        task = names["LoadOrders"](day=dt.date(2026, 11, 20), folder=str(tmp_path))
+        assert luigi.build([task], local_scheduler=True)
+        assert task.complete()
+    assert session.run("SELECT count(*) FROM orders") == [[3]]
+    assert Ledger.parse("table_updates").recorded_target(session, task.task_id) == "public.orders"
