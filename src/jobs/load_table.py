@@ -21,7 +21,7 @@ from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.definitions import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions import parse as parse_definitions
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.modes import MODES, SKIPPING, Move, parse_order
+from jobs.dbaccess.load.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql
@@ -77,7 +77,9 @@ def check_arguments(arguments: Sequence[str]) -> None:
     if options.dedupe_order is not None:
         parse_order(options.dedupe_order)
     scripts.parse(options.before_sql, options.after_sql)
-    Move(options.mode, (), _keys(options), where=options.overwrite_where).check_arguments()
+    Move(
+        options.mode, (), _keys(options), where=options.overwrite_where, strategy=options.overwrite_strategy
+    ).check_arguments()
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -124,6 +126,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=SKIPPING,
         default="auto",
         help="whether an upsert leaves alone the table's rows that are equal already; auto decides by a sample",
+    )
+    target.add_argument(
+        "--overwrite-strategy",
+        choices=STRATEGIES,
+        default="delete",
+        help="with --mode overwrite: replace all rows (default), or, by --keys, write only those that differ (diff)",
     )
     target.add_argument(
         "--overwrite-where",
@@ -238,6 +246,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         wait_for_load=options.wait_for_load,
         verify=options.verify,
         overwrite_where=options.overwrite_where,
+        overwrite_strategy=options.overwrite_strategy,
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
         skip_unchanged=options.skip_unchanged,
         ledger=Ledger.parse(options.marker_table),

@@ -100,6 +100,23 @@ def test_of_keyed_modes_the_rows_that_were_written_are_compared(
     assert verified(session, move, rows).verified == Verified(compared, AB, ())
 
 
+@pytest.mark.parametrize(
+    ("move", "compared"),
+    [
+        (Move("upsert", AB, ("a",), skip_unchanged="yes"), 1),
+        (Move("overwrite", AB, ("a",), strategy="diff"), 3),
+        (Move("overwrite", AB, ("a",), parse_order("b"), strategy="diff"), 3),
+    ],
+    ids=["upsert", "difference", "difference of the first of each key"],
+)
+def test_a_load_that_leaves_unchanged_rows_alone_is_verified(session: Session, move: Move, compared: int) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    load(session, Move("append", AB), UNIQUE)
+    session.run("UPDATE t SET b = 'changed' WHERE a = 2")
+    done = verified(session, move, UNIQUE)
+    assert (done.updated, done.unchanged, done.verified) == (1, 2, Verified(compared, AB, ()))
+
+
 TRIGGER = """
 CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF NEW.a = 3 THEN {} END IF; RETURN NEW;

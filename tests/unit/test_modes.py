@@ -40,6 +40,10 @@ def test_what_is_no_order_is_refused(text: str) -> None:
         (Move("upsert", ()), "needs keys"),
         (Move("upsert", ("a", "b"), ("a",), skip_unchanged="maybe"), "not one of auto, yes, no"),
         (Move("append", (), skip_unchanged="yes"), "skips no unchanged rows"),
+        (Move("overwrite", (), strategy="diff"), "diff needs keys"),
+        (Move("append", (), ("a",), strategy="diff"), "does not go with the mode append"),
+        (Move("overwrite", (), ("a",), strategy="diff", where="a > 1"), "Leave one of them out"),
+        (Move("overwrite", (), strategy="truncate"), "not one of delete, diff"),
         (Move("ignore", (), (), (OrderBy("a"),)), "--dedupe-order needs keys"),
     ],
 )

@@ -25,6 +25,9 @@ _AFTER_DELETE = "WHERE (SELECT pg_catalog.count(*) FROM pgjobs_gone) OPERATOR(pg
 
 _JUDGMENT = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT inside)"
 
+STRATEGIES = ("delete", "diff")
+"""How overwrite replaces rows: all of them, or only those that differ."""
+
 _ORDER = re.compile(
     r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<name>[^\s",]+))'
     r"(?:\s+(?P<direction>asc|desc))?(?:\s+nulls\s+(?P<nulls>first|last))?\s*(?:,|$)",
@@ -76,6 +79,7 @@ class Move:
         keys: The columns that identify a row; for upsert and, optionally, for ignore.
         order: Of staged rows with the same keys, only the first in this order is moved. Without it, they are an error.
         skip_unchanged: One of SKIPPING; for upsert.
+        strategy: One of STRATEGIES; for overwrite.
         where: For overwrite: an SQL condition. Only rows that meet it are replaced, and all new rows must meet it.
     """
 
@@ -85,6 +89,7 @@ class Move:
     order: tuple[OrderBy, ...] = ()
     skip_unchanged: str = "auto"
     where: str | None = None
+    strategy: str = "delete"
 
     @property
     def replaces_all(self) -> bool:
@@ -101,7 +106,7 @@ class Move:
     @property
     def fills_new_table(self) -> bool:
         """Whether a new table contains exactly the staged rows, so that the staged table can become it."""
-        return not self.keys or (self.mode == "upsert" and not self.order)
+        return not self.keys or (self.mode != "ignore" and not self.order)
 
     def check_arguments(self) -> None:
         """Check that the mode, the keys and the order fit together.
@@ -111,7 +116,11 @@ class Move:
         """
         if self.mode not in MODES:
             raise UsageError(f"There is no mode {self.mode!r}.", f"Modes: {', '.join(MODES)}.")
-        if self.keys and self.mode not in KEYED:
+        if self.strategy not in STRATEGIES:
+            raise UsageError(f"{self.strategy!r} is not one of {', '.join(STRATEGIES)}.")
+        if self.strategy == "diff":
+            self._check_diff()
+        elif self.keys and self.mode not in KEYED:
             raise UsageError(f"The mode {self.mode!r} takes no keys.", "Leave them out, or choose upsert or ignore.")
         if self.mode == "upsert" and not self.keys:
             raise UsageError("The mode 'upsert' needs keys.", "Give --keys, the columns that identify a row.")
@@ -121,12 +130,29 @@ class Move:
             raise UsageError(f"{self.skip_unchanged!r} is not one of {', '.join(SKIPPING)}.")
         if self.skip_unchanged == "yes" and self.mode != "upsert":
             raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
+        self._check_where()
+
+    def _check_where(self) -> None:
         if self.where is not None and self.mode != "overwrite":
             raise UsageError(f"--overwrite-where does not go with the mode {self.mode}.", "Give --mode overwrite.")
         if self.where is not None and not self.where.strip():
             raise UsageError(
                 "--overwrite-where is empty.",
                 "Give a condition, or check the variable that was to hold it. Without the flag, all rows are replaced.",
+            )
+
+    def _check_diff(self) -> None:
+        if self.mode != "overwrite":
+            raise UsageError(f"--overwrite-strategy does not go with the mode {self.mode}.", "Give --mode overwrite.")
+        if not self.keys:
+            raise UsageError(
+                "--overwrite-strategy diff needs keys, by which it compares.",
+                "Give --keys, the columns that identify a row.",
+            )
+        if self.where is not None:
+            raise UsageError(
+                "--overwrite-strategy diff compares the whole table, and --overwrite-where replaces a slice.",
+                "Leave one of them out.",
             )
 
     def check_columns(self) -> None:

@@ -135,7 +135,7 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     with session.users_path():
         replaced = replace(session, move, target, staged, at_once=deletion.is_one_statement)
     if deletion.is_watched:
-        _check_count(session, move, target, replaced.inserted)
+        check_count(session, move, target, replaced.inserted)
     return replaced
 
 
@@ -180,7 +180,12 @@ def _refuse_outside(outside: int, rows: int) -> None:
         )
 
 
-def _check_count(session: Session, move: Move, target: TableName, inserted: int) -> None:
+def check_count(session: Session, move: Move, target: TableName, inserted: int) -> None:
+    """Check that the table, or its slice, contains as many rows as were put there.
+
+    Raises:
+        LoadError: It does not, because of triggers, rules or a view.
+    """
     where = f" WHERE {condition.enclosed(move.where)}" if move.where is not None else ""
     with session.users_path():
         [[present]] = session.ask(f"SELECT pg_catalog.count(*) FROM {target.quoted}{where}").rows

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError, TransientError
-from jobs.dbaccess.load import definitions, overwrite, receipts, scripts, staging, upsert, verify
+from jobs.dbaccess.load import definitions, difference, overwrite, receipts, scripts, staging, upsert, verify
 from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.modes import KEYED, Move
+from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.scripts import Ran, Scripts
@@ -185,7 +185,8 @@ def _check_counts(session: Session, plan: PublishPlan, published: Published) -> 
     Raises:
         LoadError: Nothing can have, so the server's count is wrong.
     """
-    if plan.move.mode in {"append", "overwrite"} and tables.takes_every_row(session, plan.target):
+    may_leave_out = plan.move.may_leave_out or plan.move.mode == "upsert"
+    if not may_leave_out and tables.takes_every_row(session, plan.target):
         raise LoadError(
             f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
             f"inserted, though nothing in {plan.target} leaves rows out.",
@@ -196,12 +197,13 @@ def _check_counts(session: Session, plan: PublishPlan, published: Published) -> 
 def _moved(plan: PublishPlan, published: Published, *, missing: bool, renamed: bool, blocks: int) -> Moved:
     """Return what is to be verified."""
     move = plan.move
+    is_whole = missing or move.replaces_all
     return Moved(
         plan.target,
         None if renamed else plan.staging.rows,
-        is_whole=missing or move.replaces_all,
-        leaves_out=move.may_leave_out or published.unchanged > 0,
-        changed=published.inserted + published.updated,
+        is_whole=is_whole,
+        leaves_out=move.may_leave_out or (published.unchanged > 0 and not is_whole),
+        changed=published.inserted + published.updated + (published.unchanged if is_whole else 0),
         blocks_before=blocks if move.mode == "append" or move.where is not None else 0,
     )
 
@@ -259,6 +261,8 @@ def _move(session: Session, plan: PublishPlan, rows: int) -> Written:
     """Move the staged rows."""
     target, staged, move = plan.target, plan.staging.rows, plan.move
     with _repeated_keys_reported(plan):
+        if move.strategy == "diff":
+            return difference.replace_rows(session, move, target, staged, rows)
         if move.mode == "overwrite":
             replaced = overwrite.replace_rows(session, move, target, staged)
             return Written(replaced.inserted, deleted=replaced.deleted)
@@ -285,7 +289,7 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
     Raises:
         LoadError: A unique index on the keys is missing; or overwrite would leave rows, or change other tables' rows.
     """
-    if move.mode in KEYED and move.keys:
+    if move.keys:
         upsert.check_unique_index(session, move, target)
     if move.mode == "overwrite":
         with session.transaction():

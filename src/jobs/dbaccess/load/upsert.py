@@ -82,6 +82,13 @@ class Upsert:
             f"WHERE EXISTS (SELECT FROM {self.staged.quoted} AS s WHERE {self._same_keys})"
         )
 
+    def delete_missing(self) -> str:
+        """Return the statement that deletes the target's rows whose keys are not staged."""
+        return (
+            f"DELETE FROM {self.target.quoted} AS t "
+            f"WHERE NOT EXISTS (SELECT FROM {self.staged.quoted} AS s WHERE {self._same_keys})"
+        )
+
     def sample(self, percent: float) -> str:
         """Return a query for the size of a sample of the staged rows, and how many of it are unchanged."""
         return (

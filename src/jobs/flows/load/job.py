@@ -57,6 +57,7 @@ class LoadJob:
         overwrite_where: The condition of the rows that the mode "overwrite" replaces; None for all rows.
         defined: The columns that the user defines.
         null_values: Strings of the data that stand for NULL.
+        overwrite_strategy: How the mode "overwrite" replaces rows: "delete" (all of them) or "diff".
     """
 
     table: TableName
@@ -76,6 +77,7 @@ class LoadJob:
     overwrite_where: str | None = None
     defined: Defined = NONE_DEFINED
     null_values: tuple[str, ...] = ()
+    overwrite_strategy: str = "delete"
 
     @property
     def connector(self) -> Connector:
@@ -85,7 +87,15 @@ class LoadJob:
     @property
     def move(self) -> Move:
         """How staged rows are moved. The columns are settled when the data is known."""
-        return Move(self.mode, (), self.keys, self.order, self.skip_unchanged, where=self.overwrite_where)
+        return Move(
+            self.mode,
+            (),
+            self.keys,
+            self.order,
+            self.skip_unchanged,
+            where=self.overwrite_where,
+            strategy=self.overwrite_strategy,
+        )
 
 
 def load_dataframe(
@@ -111,6 +121,7 @@ def load_dataframe(
     column_types: Mapping[str, str] | None = None,
     metadata_columns: Mapping[str, str] | None = None,
     null_values: Collection[str] = (),
+    overwrite_strategy: str = "delete",
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -137,6 +148,8 @@ def load_dataframe(
         marker_table: `[schema.]table` that records the load; created if it is missing.
         lock_timeout: The longest time to wait for each lock of the table and its rows, in seconds. Without it, the
             setting `lock_timeout` of the user applies, which by default has no limit.
+        overwrite_strategy: For the mode "overwrite": "delete" replaces all rows, and "diff" writes only what differs
+            from the table's rows, by `keys`.
         overwrite_where: For the mode "overwrite": replace only the rows that meet this SQL condition, which all new
             rows must meet. It becomes part of statements: take it only from people you trust.
         column_types: Types by column, for a table that the load creates, with what may follow a type in CREATE TABLE.
@@ -166,6 +179,7 @@ def load_dataframe(
         overwrite_where=overwrite_where,
         defined=Defined(_definitions(column_types), _definitions(metadata_columns)),
         null_values=tuple(null_values),
+        overwrite_strategy=overwrite_strategy,
     )
     return run(job, lambda: df)
 

@@ -1,0 +1,49 @@
+"""Overwrite by difference: delete, update and insert only what differs, so that the table equals the data afterwards.
+
+Readers see the old rows until the commit, as with any overwrite. Replicas, vacuum and triggers see only the changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.load import overwrite, upsert
+from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.upsert import Upsert, Written
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+
+def replace_rows(session: Session, move: Move, target: TableName, staged: TableName, rows: int) -> Written:
+    """Make the table equal to the staged rows, in the open transaction.
+
+    Columns that the data lacks keep their values in rows that remain.
+
+    Args:
+        session: A session in a transaction that excludes other loads of the table.
+        move: The columns and the keys.
+        target: The table, which has a unique index on the keys.
+        staged: The table of the staged rows, which nobody else uses.
+        rows: How many rows are staged.
+
+    Raises:
+        LoadError: Rows would remain, or other tables' rows would change; a key is NULL, or is staged twice.
+        DatabaseError: The target rejects a row.
+    """
+    overwrite.lock(session, target)
+    deletion = overwrite.check(session, move, target)
+    written_by = replace(move, mode="upsert", skip_unchanged="yes")
+    upsert.check_unique_index(session, written_by, target)
+    if not move.values and not move.order:
+        upsert.check_no_repeated_keys(session, move, staged)
+    statements = Upsert(written_by, target, staged, tables.equalities(session, target, move.keys))
+    with session.users_path():
+        deleted = session.change(statements.delete_missing())
+    written = upsert.upsert(session, written_by, target, staged, rows)
+    if not move.values:  # each row that remains has a staged key, and that is all there is to compare
+        [[present]] = session.run(f"SELECT count(*) FROM {target.quoted}")
+        written = replace(written, unchanged=present - written.inserted)
+    if deletion.is_watched:
+        overwrite.check_count(session, move, target, written.inserted + written.updated + written.unchanged)
+    return replace(written, deleted=deleted)
