@@ -1,0 +1,45 @@
+"""The decisions of a release: its version, and that the changelog has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from release import ReleaseError, refuse_unwritten, version_of, with_version
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("tag", "version"), [("v0.2.0", "0.2.0"), ("v1.10.3", "1.10.3"), ("v0.3.0rc1", "0.3.0rc1")])
+def test_the_version_comes_from_the_tag(tag: str, version: str) -> None:
+    assert version_of(tag) == version
+
+
+@pytest.mark.parametrize("tag", ["0.2.0", "v0.2", "v0.2.0-final", "main", "v0.2.0; rm"])
+def test_what_is_no_tag_of_a_release_is_refused(tag: str) -> None:
+    with pytest.raises(ReleaseError, match="no tag of a release"):
+        version_of(tag)
+
+
+def test_only_the_projects_version_is_replaced() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    changed = with_version(text, "9.8.7")
+    assert 'version = "9.8.7"\n' in changed
+    assert len([line for line in zip(text.splitlines(), changed.splitlines()) if line[0] != line[1]]) == 1
+
+
+def test_a_version_needs_a_dated_section_with_something_in_it() -> None:
+    refuse_unwritten("## Unreleased\n\n## 0.2.0 - 2026-11-21\n\n- x\n", "0.2.0")
+    for changelog in (
+        "## Unreleased\n\n- x\n",
+        "## 0.2.0\n\n- x\n",
+        "## 0.2.0 - 2026-11-21\n\n## 0.1.0 - 2026-01-01\n- x\n",
+    ):
+        with pytest.raises(ReleaseError, match=r"no section '## 0\.2\.0 - YYYY-MM-DD'"):
+            refuse_unwritten(changelog, "0.2.0")
+
+
+def test_the_changelog_has_the_version_of_pyproject() -> None:
+    [version] = [line for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith("version = ")]
+    refuse_unwritten((ROOT / "CHANGELOG.md").read_text(), version.split('"')[1])
