@@ -19,6 +19,7 @@ from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.definitions import COLUMN_TYPE, METADATA, Definition
+from jobs.dbaccess.load.definitions import check as check_definitions
 from jobs.dbaccess.load.definitions import parse as parse_definitions
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
@@ -209,7 +210,10 @@ def _add_column_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _definitions(options: argparse.Namespace) -> tuple[tuple[Definition, ...], tuple[Definition, ...]]:
-    return parse_definitions(options.column_type, COLUMN_TYPE), parse_definitions(options.metadata_columns, METADATA)
+    types = parse_definitions(options.column_type, COLUMN_TYPE)
+    metadata = parse_definitions(options.metadata_columns, METADATA)
+    check_definitions([*types, *metadata], f"{COLUMN_TYPE} or {METADATA}")
+    return types, metadata
 
 
 def _add_script_options(parser: argparse.ArgumentParser) -> None:

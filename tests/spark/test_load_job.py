@@ -335,7 +335,7 @@ def test_a_new_table_has_the_types_defaults_and_columns_that_are_given_and_a_lat
 ) -> None:
     types = {"id": "bigserial PRIMARY KEY", "b": "varchar(5) NOT NULL", "kind": "text DEFAULT 'x' CHECK (kind <> 'y')"}
     for _ in range(2):
-        load_dataframe(numbers(spark, 2), table="t", settings=database, column_types=types)
+        load_dataframe(numbers(spark, 2), table="t", settings=database, column_types=types, verify=True)
     assert session.run("SELECT a, b, kind, count(*), count(DISTINCT id) FROM t GROUP BY 1, 2, 3 ORDER BY 1") == [
         [0, "0", "x", 2, 2],
         [1, "1", "x", 2, 2],

@@ -123,6 +123,22 @@ def test_a_query_chooses_renames_and_casts(run_here: RunHere, trips: Path, sessi
     assert session.run("SELECT trip, price::text FROM trips") == [[1, "2.50"]]
 
 
+def test_columns_of_the_users_own_and_a_marker_table_are_given_by_flags(
+    run_here: RunHere, trips: Path, session: Session
+) -> None:
+    columns = ["--column-type", "fare=numeric(6,2) DEFAULT 0", "--column-type", "at=timestamptz", "--null-value", "NA"]
+    more = ["--metadata-columns", "n=bigserial", "day=date DEFAULT '2026-11-20'", "--marker-table", "marks"]
+    for told in ("loaded 2 rows", "already loaded"):
+        source = ["--source", str(trips), "--format", "csv", "--option", "header=true", "--table", "trips"]
+        done = run_here([*source, "--load-id", "x", *columns, *more])
+        assert (done.status, done.out.startswith(told)) == (0, True), done
+    assert session.run("SELECT id, fare::text, at = '2026-11-20 08:00Z', n, day::text FROM trips ORDER BY n") == [
+        ["1", "2.50", True, 1, "2026-11-20"],
+        ["2", None, False, 2, "2026-11-20"],
+    ]
+    assert session.run("SELECT update_id FROM marks") == [["x"]]
+
+
 def test_scripts_are_part_of_the_load_and_once_with_it(
     run_here: RunHere, trips: Path, session: Session, tmp_path: Path
 ) -> None:

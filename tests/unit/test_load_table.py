@@ -41,6 +41,14 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
         (["--after-sql", ""], "--after-sql contains no statement"),
         (["--mode", "overwrite", "--overwrite-where", ""], "--overwrite-where is empty"),
         (["--overwrite-where", "true"], "--overwrite-where does not go with the mode append"),
+        (["--column-type", "bigserial"], "--column-type 'bigserial' is not NAME=TYPE"),
+        (["--column-type", "id=int", "--column-type", "id=text"], "--column-type defines id more than once"),
+        (
+            ["--metadata-columns", "a=int", "b=int, c int"],
+            "--metadata-columns: 'int, c int' is not the type of one column",
+        ),
+        (["--column-type", "a=int", "--metadata-columns", "a=int"], "--metadata-columns defines a more than once"),
+        (["--marker-table", "a.b.c"], "'a.b.c' is not a table's name"),
     ],
 )
 def test_sql_that_cannot_be_right_is_refused_before_a_run(arguments: list[str], told: str) -> None:
