@@ -117,6 +117,7 @@ def _extract_arguments(trial: Trial, place: Place) -> list[str]:
     arguments = ["--table", TABLE, "--target", str(place.lake), "--parallelism", "3"]
     if trial.flow == "incremental":
         arguments += ["--write-mode", "append", "--ordinal-column", "version", "--watermark-id", "lake"]
+        arguments += ["--deletes"] if trial.deletes else []
     else:
         arguments += ["--write-mode", "overwrite"]
     return [*arguments, *place.flags()]

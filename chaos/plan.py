@@ -18,6 +18,9 @@ ROWS = 12_000
 VERIFIED = 2
 """One in so many loads uses --verify."""
 
+TOLD = 2
+"""One in so many incremental extracts uses --deletes, and has a run before, with whose keys it compares."""
+
 OVERLAP = 500
 """Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
 
@@ -116,6 +119,7 @@ class Trial:
         point: When it breaks.
         seconds: How long a temporary fault lasts.
         verify: Whether a load uses --verify.
+        deletes: Whether an incremental extract uses --deletes.
     """
 
     seed: int
@@ -127,10 +131,12 @@ class Trial:
     point: Point
     seconds: float
     verify: bool = False
+    deletes: bool = False
 
     def __str__(self) -> str:
         verified = "verified" if self.verify else ""
-        what = " ".join(filter(None, (self.flow, verified, self.mode, self.target, self.input)))
+        deletes = "with deletes" if self.deletes else ""
+        what = " ".join(filter(None, (self.flow, verified, deletes, self.mode, self.target, self.input)))
         return f"{what}: {self.fault} {self.point}"
 
 
@@ -181,7 +187,19 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
     point = _point(choose, case)
     seconds = choose.uniform(1.0, 3.0)
     verify = case.flow == "load" and seed % VERIFIED == 0
-    return Trial(seed, case.flow, case.mode, target, source, case.fault, point, seconds, verify)
+    deletes = case.flow == "incremental" and seed % TOLD == 0
+    return Trial(
+        seed=seed,
+        flow=case.flow,
+        mode=case.mode,
+        target=target,
+        input=source,
+        fault=case.fault,
+        point=point,
+        seconds=seconds,
+        verify=verify,
+        deletes=deletes,
+    )
 
 
 def _any(choose: random.Random) -> Case:

@@ -96,6 +96,17 @@ def fill(version: int, table: str = "target", first: int = 0, end: int = SOURCE_
     return f"INSERT INTO {table} SELECT id, {version}, {text} FROM generate_series({first}, {end - 1}) AS id"
 
 
+def delete_some(database: Database) -> None:
+    """Delete rows of a table that is read, change a key, and replace a row by another one with its key."""
+    _as_loader(
+        database,
+        "DELETE FROM target WHERE id % 7 = 1",
+        "UPDATE target SET id = 1 WHERE id = 2",
+        "DELETE FROM target WHERE id = 3",
+        fill(1, first=3, end=4),
+    )
+
+
 def _as_loader(database: Database, *statements: str) -> None:
     database.run("; ".join([_BECOME_LOADER, *statements]))
 

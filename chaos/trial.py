@@ -65,6 +65,10 @@ class _Run:
         with self._taking("make"):
             tables.make(self.trial, self.database)
             self._make_files(loaded)
+        if self.trial.deletes:
+            with self._taking("run before"):
+                self._rerun("the run before")
+                tables.delete_some(self.database)
         court = Court(self.trial, self.database, self.place, self.verdict, loaded)
         with self._taking("first run"):
             neighbour = self._disturbed()

@@ -105,9 +105,16 @@ class Court:
     def change_source(self) -> None:
         """Change some rows of a table that is read."""
         self.database.run(f"SET ROLE {LOADER}; UPDATE shop.target SET version = 3, text = 'new' WHERE id % 5 = 0")
+        if self.trial.deletes:
+            self.database.run(f"SET ROLE {LOADER}; DELETE FROM shop.target WHERE id % 11 = 4")
 
     def judge_lake(self, what: str) -> None:
         """Check that the newest versions equal the table, and that no version occurs twice."""
+        if self.trial.deletes:
+            told = judge.told(self.place.lake)
+            self._compare(what, judge.folded(told), judge.source(self.database))
+            self.verdict.complaints.extend(f"{what}: {complaint}" for complaint in judge.contradictions(told))
+            return
         rows_of_lake = judge.lake(self.place.lake)
         self._compare(what, judge.newest(rows_of_lake), judge.source(self.database))
         twice = sum(count > 1 for count in Counter(rows_of_lake).values())

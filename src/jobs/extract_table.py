@@ -24,7 +24,11 @@ examples:
 
   The rows that are new since the last run, each run in a folder of its own:
     spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/ --write-mode append \\
-      --ordinal-column updated_at --watermark-id orders-lake --service shop
+      --watermark-id orders-lake --ordinal-column updated_at --service shop
+
+  The same without an ordinal column, and also which rows were deleted:
+    spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/ --write-mode append \
+      --watermark-id orders-lake --deletes --service shop
 
 exit status: 0 extracted; 2 wrong usage; 1 anything else
 """
@@ -103,10 +107,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     newer = parser.add_argument_group("incremental extracts")
     newer.add_argument(
+        "--watermark-id", default="", metavar="ID", help="names the watermark: what earlier runs have extracted"
+    )
+    newer.add_argument(
         "--ordinal-column", default="", metavar="C", help="an integer or timestamp that each update increases"
     )
     newer.add_argument(
-        "--watermark-id", default="", metavar="ID", help="names the watermark: what earlier runs have extracted"
+        "--deletes",
+        action="store_true",
+        help="tell by a column _op which rows are new (U) and which are gone (D); reads the keys of all rows",
     )
     newer.add_argument(
         "--restart-watermark",
@@ -160,6 +169,7 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         ordinal_column=options.ordinal_column,
         watermark_id=options.watermark_id,
         restart_watermark=options.restart_watermark,
+        deletes=options.deletes,
     )
     report = run(job, lambda: start_spark(f"pgjobs extract_table {wanted}", options.verbose))
     if options.report is not None:

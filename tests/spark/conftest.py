@@ -23,7 +23,8 @@ def to_files(spark: SparkSession, database: Settings, tmp_path: Path) -> Target:
 
     def extract_files(mode: str = "error", ordinal: str = "", mark: str = "", **wanted: Any) -> ExtractReport:  # noqa: ANN401 - as Wanted
         target, restart = str(tmp_path / "out"), wanted.pop("restart", False)
-        job = FilesJob(Wanted(T, **wanted), database, target, "parquet", mode, {}, ordinal, mark, restart)
+        deletes = wanted.pop("deletes", False)
+        job = FilesJob(Wanted(T, **wanted), database, target, "parquet", mode, {}, ordinal, mark, restart, deletes)
         return run(job, lambda: spark)
 
     return extract_files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -21,8 +22,9 @@ def job(*, table: bool = True, mode: str = "append", ordinal: str = "", mark: st
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (job(mark="m"), "needs both"),
-        (job(ordinal="c"), "needs both"),
+        (job(ordinal="c"), "for incremental extracts"),
+        (replace(job(), deletes=True), "since the last run of a watermark"),
+        (replace(job(mark="m", unbounded="fit"), deletes=True), "must not depend on its values"),
         (job(table=False, mark="m", ordinal="c"), "The new rows of a query"),
         (job(mode="overwrite", mark="m", ordinal="c"), "only appends"),
         (job(mark="m", ordinal="c", text_columns=("c",)), "greatest text is not the greatest ordinal"),
@@ -33,12 +35,16 @@ def test_flags_that_do_not_go_together_are_refused(wrong: FilesJob, message: str
         wrong.check()
 
 
-REPORT = ExtractReport("s.t", "x/run=2", 1234, 5_600_000, 2, "5:9:7", "17", "42", {"read": 1.5, "total": 2.0})
+REPORT = ExtractReport("s.t", "x/run=2", 1234, 5_600_000, 2, "5:9:7", "17", "42", None, {"read": 1.5, "total": 2.0})
 
 
 def test_the_report_is_json_with_these_fields() -> None:
-    fields = "source target rows bytes parts snapshot watermark_from watermark_to seconds"
+    fields = "source target rows bytes parts snapshot watermark_from watermark_to deletes seconds"
     assert list(json.loads(REPORT.to_json())) == fields.split()
+
+
+def test_the_summary_counts_deletes_if_they_are_told() -> None:
+    assert "extracted 1,234 rows and 1 delete of s.t to" in replace(REPORT, deletes=1).summary()
 
 
 def test_the_summary_tells_rows_rate_and_watermark() -> None:

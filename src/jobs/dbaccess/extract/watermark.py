@@ -26,7 +26,14 @@ _WATERMARKS = OwnTable(
     "watermark_id text PRIMARY KEY, source text NOT NULL, runs bigint NOT NULL, below xid8 NOT NULL, "
     "ordinal text, moved timestamptz NOT NULL DEFAULT now()",
     # NULL for an older watermark, whose folders continue as `run=N`.
-    added={"table_oid": "bigint", "columns": "text[]", "filter": "text", "folder": "text", "begun": "bigint[]"},
+    added={
+        "table_oid": "bigint",
+        "columns": "text[]",
+        "filter": "text",
+        "folder": "text",
+        "begun": "bigint[]",
+        "deletes": "boolean",
+    },
 )
 
 XIDS = 1 << 32
@@ -44,12 +51,14 @@ class Definition:
         source: The table as the user names it.
         oid: The oid of the table.
         columns: The columns that were requested; None for all.
+        deletes: Whether runs also tell which rows are gone, and so keep the keys of those that were there.
     """
 
     source: str
     oid: int
     columns: tuple[str, ...] = ()
     filter: str = ""
+    deletes: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,12 @@ class Watermark:
         was = self.definition
         if was is None and self.source != definition.source:
             raise UsageError(f"The watermark is of {self.source}, not of {definition.source}.", _ANOTHER)
+        if (was is not None and was.deletes) != definition.deletes:
+            how = "without" if definition.deletes else "with"
+            raise UsageError(
+                f"The watermark is of runs {how} --deletes: what was deleted between them would never be told.",
+                _ANOTHER,
+            )
         if was is None or replace(was, source=definition.source) == definition:
             return
         differs = {
@@ -226,13 +241,13 @@ def read(session: Session, watermark_id: str) -> Watermark | None:
     """Return the watermark, or None before its first run begins."""
     rows = session.run(
         "SELECT source, runs, below::text::bigint, ordinal, table_oid, columns, filter, coalesce(folder, 'run='), "
-        f"coalesce(begun, '{{}}') FROM {_WATERMARKS.quoted(session)} WHERE watermark_id = %s",
+        f"coalesce(begun, '{{}}'), coalesce(deletes, false) FROM {_WATERMARKS.quoted(session)} WHERE watermark_id = %s",
         watermark_id,
     )
     if not rows:
         return None
-    [[source, runs, xmin, ordinal, oid, columns, condition, folder, begun]] = rows
-    definition = None if oid is None else Definition(source, oid, tuple(columns), condition)
+    [[source, runs, xmin, ordinal, oid, columns, condition, folder, begun, deletes]] = rows
+    definition = None if oid is None else Definition(source, oid, tuple(columns), condition, deletes)
     return Watermark(
         source=source,
         runs=runs,
@@ -256,14 +271,15 @@ def begin(session: Session, watermark_id: str, definition: Definition, folder: s
     """
     session.change(
         f"INSERT INTO {_WATERMARKS.quoted(session)} AS w "
-        "(watermark_id, source, runs, below, table_oid, columns, filter, folder, begun) "
-        "VALUES (%s, %s, 0, '0'::xid8, %s, %s::text[], %s, %s, ARRAY[%s::bigint]) "
+        "(watermark_id, source, runs, below, table_oid, columns, filter, deletes, folder, begun) "
+        "VALUES (%s, %s, 0, '0'::xid8, %s, %s::text[], %s, %s, %s, ARRAY[%s::bigint]) "
         "ON CONFLICT (watermark_id) DO UPDATE SET begun = coalesce(w.begun, '{}') || excluded.begun",
         watermark_id,
         definition.source,
         definition.oid,
         list(definition.columns),
         definition.filter,
+        definition.deletes,
         folder,
         number,
     )
@@ -285,7 +301,7 @@ def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
     moved = session.change(
         f"UPDATE {_WATERMARKS.quoted(session)} SET "
         "source = %s, runs = %s, below = %s::text::xid8, ordinal = %s, moved = now(), "
-        "table_oid = %s, columns = %s::text[], filter = %s, folder = %s, "
+        "table_oid = %s, columns = %s::text[], filter = %s, deletes = %s, folder = %s, "
         "begun = ARRAY(SELECT number FROM unnest(begun) AS number WHERE number > %s AND number <> %s) "
         "WHERE watermark_id = %s AND runs IN (%s, %s)",
         to.source,
@@ -295,6 +311,7 @@ def move(session: Session, watermark_id: str, last: int, to: Watermark) -> None:
         to.definition.oid,
         list(to.definition.columns),
         to.definition.filter,
+        to.definition.deletes,
         to.folder,
         last,
         to.runs,

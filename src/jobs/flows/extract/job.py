@@ -18,6 +18,7 @@ from jobs.dbaccess.extract.watermark import Watermark
 from jobs.dbaccess.session import Session
 from jobs.flows.extract import watermark_runs
 from jobs.flows.extract.dataframe import reading
+from jobs.flows.extract.deletes import gone, plan_keys
 from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import Wanted, find_source, hold_source, plan_extract
 from jobs.flows.extract.watermark_runs import Turn
@@ -25,6 +26,7 @@ from jobs.flows.file_options import PARSED, to_write, value_of
 from jobs.flows.report import Stopwatch, megabytes, plural
 from jobs.spark import hadoop_files
 from jobs.spark.file_text import for_text_files, refusal
+from jobs.spark.gone_keys import Deletes, told
 from jobs.spark.ordinal import Greatest
 
 
@@ -38,6 +40,7 @@ class FilesJob:
         ordinal_column: The integer or timestamp that orders a row's versions. The report has the greatest one.
         watermark_id: Names the watermark. Each run writes its rows into a folder of its own below the target.
         restart_watermark: Extract all rows again, and continue the watermark from there.
+        deletes: Also tell which rows are gone since the last run.
     """
 
     wanted: Wanted
@@ -49,6 +52,7 @@ class FilesJob:
     ordinal_column: str = ""
     watermark_id: str = ""
     restart_watermark: bool = False
+    deletes: bool = False
 
     def check(self) -> None:
         """Check the options together.
@@ -56,10 +60,14 @@ class FilesJob:
         Raises:
             UsageError: They contradict each other.
         """
-        if bool(self.ordinal_column) != bool(self.watermark_id):
-            raise UsageError("An incremental extract needs both.", "Give --ordinal-column and --watermark-id.")
+        if self.ordinal_column and not self.watermark_id:
+            raise UsageError("An ordinal column is for incremental extracts.", "Give --watermark-id.")
         if self.restart_watermark and not self.watermark_id:
             raise UsageError("There is no watermark to restart.", "Give --watermark-id.")
+        if self.deletes and not self.watermark_id:
+            raise UsageError("Deletes are told since the last run of a watermark.", "Give --watermark-id.")
+        if self.deletes and self.wanted.unbounded == "fit":
+            raise UsageError("With --deletes, the type of a key must not depend on its values.", _DECIMAL)
         if self.watermark_id and self.wanted.table is None:
             raise UsageError("The new rows of a query cannot be determined.", "Give --table.")
         if self.watermark_id and self.write_mode != "append":
@@ -68,12 +76,16 @@ class FilesJob:
             raise UsageError("The greatest text is not the greatest ordinal.", "Leave it out of --text-columns.")
 
 
+_DECIMAL = "Give --unbounded-numeric text, or decimal(P,S)."
+
+
 @dataclass(frozen=True)
 class ExtractReport:
     """A finished extract.
 
     Attributes:
         bytes: Bytes of COPY's text.
+        deletes: The number of rows that tell a delete; None without --deletes. `rows` does not count them.
         snapshot: PostgreSQL's pg_snapshot; empty on a standby.
         watermark_from, watermark_to: The greatest ordinal before and after this run, as text.
         seconds: Of the phases prepare and read (which also writes the files), and total.
@@ -87,6 +99,7 @@ class ExtractReport:
     snapshot: str
     watermark_from: str | None = None
     watermark_to: str | None = None
+    deletes: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -99,8 +112,9 @@ class ExtractReport:
         phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
         moved = f"; watermark {self.watermark_from} -> {self.watermark_to}" if self.watermark_to is not None else ""
         size = f"{megabytes(self.bytes)} in {plural(self.parts, 'part')}"
+        gone = f" and {plural(self.deletes, 'delete')}" if self.deletes is not None else ""
         return (
-            f"extracted {self.rows:,} rows of {self.source} to {self.target} in {total:.1f} s: "
+            f"extracted {self.rows:,} rows{gone} of {self.source} to {self.target} in {total:.1f} s: "
             f"{self.rows / total:,.0f} rows/s, {size}\n  {phases}{moved}"
         )
 
@@ -118,10 +132,10 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     """
     watch = Stopwatch()
     job.check()
-    job = replace(job, wanted=with_ordinal(job.wanted, job.ordinal_column))
+    job = replace(job, wanted=replace(with_ordinal(job.wanted, job.ordinal_column), with_key=bool(job.watermark_id)))
     connector = Connector(job.settings, "extract", str(job.wanted))
     with connector.open() as session:
-        turn = None
+        turn, keys = None, None
         with watch.phase("prepare"):
             mark = _taken(session, job)
             exported = hold_source(session, job.wanted)
@@ -130,17 +144,23 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
                 with snapshot.adopted(planner, exported):
                     table = find_source(planner, job.wanted)
                     if mark is not None and table is not None:
-                        watermark_runs.check(planner, table, job.ordinal_column)
-                        planned = watermark_runs.plan(planner, job.wanted, table, mark, exported.seen)
+                        watermark_runs.check(planner, table, job.ordinal_column, job.deletes)
+                        planned = watermark_runs.plan(
+                            planner, job.wanted, table, mark, exported.seen, deletes=job.deletes
+                        )
                         turn = Turn(job.watermark_id, job.target, planned[0], mark, planned[1])
+                        keys = plan_keys(planner, job.wanted, table) if job.deletes else None
                     plan = plan_extract(planner, job.wanted, table, turn.window.condition if turn else "")
                 spark = start_spark()
                 if turn is not None:
                     turn = watermark_runs.begin(planner, spark, turn)
         target = turn.folder(turn.number) if turn else job.target
+        greatest, deletes = Greatest(job.ordinal_column), Deletes()
         with watch.phase("read"), reading(spark, at_server, plan, exported) as extraction:
-            greatest = Greatest(job.ordinal_column)
-            write(greatest.observed(extraction.df), replace(job, target=target))
+            rows = greatest.observed(extraction.df)
+            if turn is not None and keys is not None:
+                rows = deletes.observed(told(rows, keys.names, gone(spark, at_server, keys, exported, turn)))
+            write(rows, replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read in the snapshot before it was lost
             snapshot.release(session)
         moved = watermark_runs.end(session, connector, spark, turn, greatest.text()) if turn else None
@@ -153,6 +173,7 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         snapshot=exported.seen,
         watermark_from=mark.ordinal if mark else None,
         watermark_to=moved.ordinal if moved else None,
+        deletes=deletes.count() if keys else None,
         seconds=watch.seconds(),
     )
 
@@ -207,5 +228,5 @@ def _taken(session: Session, job: FilesJob) -> Watermark | None:
     """Take the watermark, which the session holds until it ends; None if the job has no watermark."""
     if not job.watermark_id:
         return None
-    watermark_runs.check(session, find_source(session, job.wanted), job.ordinal_column)
+    watermark_runs.check(session, find_source(session, job.wanted), job.ordinal_column, job.deletes)
     return watermark_runs.take(session, job.watermark_id, job.restart_watermark)

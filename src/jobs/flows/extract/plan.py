@@ -38,7 +38,8 @@ class Wanted:
 
     Attributes:
         table, query: One of them is given.
-        columns: The columns to extract; all if empty. With `require_primary_key`, the key's columns are added.
+        columns: The columns to extract; all if empty. With `with_key` or `require_primary_key`, the primary key's
+            columns are added.
         filter: An SQL expression, which becomes part of statements as it is.
         split_by: The column by whose ranges parts are divided. Without it, a table is divided by blocks, and a query is
             one part.
@@ -57,6 +58,7 @@ class Wanted:
     text_columns: tuple[str, ...] = ()
     unbounded: str = "text"
     require_primary_key: bool = False
+    with_key: bool = False
     parallelism: int | None = None
 
     def __str__(self) -> str:
@@ -179,7 +181,7 @@ def _columns(session: Session, wanted: Wanted, table: Table | None) -> Sequence[
         raise UsageError(
             f"{wanted} has no column {', '.join(unknown)}: it has {', '.join(names)}.", "Correct the name."
         )
-    key = tables.primary_key(session, table.name) if table and wanted.require_primary_key else []
+    key = tables.primary_key(session, table.name) if table and (wanted.require_primary_key or wanted.with_key) else []
     return [column for column in described if not wanted.columns or column.name in (*wanted.columns, *key)]
 
 

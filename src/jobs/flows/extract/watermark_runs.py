@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
 
+from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
@@ -22,6 +23,7 @@ from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import Wanted
 from jobs.spark import hadoop_files
+from jobs.spark.gone_keys import OPERATION
 
 # Characters that Spark escapes in the values of folder names, and unescapes when it reads them.
 _UNSAFE = re.compile(r"[\x00-\x1f\"#%'*/:=?\\\x7f{\[\]^]")
@@ -47,6 +49,10 @@ class Turn:
     def folder(self, number: int) -> str:
         """Return the folder of the run with this number."""
         return f"{self.target.rstrip('/')}/{self.mark.folder}{number}"
+
+    def keys(self, number: int) -> str:
+        """Return the folder of the keys that the run with this number saw. Readers of its rows ignore this folder."""
+        return f"{self.folder(number)}/_pgjobs_keys"
 
     @property
     def left(self) -> list[str]:
@@ -80,18 +86,22 @@ def _escaped(text: str) -> str:
     return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
-def check(session: Session, table: Table | None, ordinal: str) -> None:
+def check(session: Session, table: Table | None, ordinal: str, deletes: bool) -> None:
     """Check that the new rows of a table are known, and that the ordinal column orders their versions.
 
     Raises:
-        UsageError: They are not, or it does not.
+        UsageError: They are not, or it does not; or the table has no key by which deletes can be told.
     """
     check_tells_new(session, table)
     if table is not None and ordinal:
         check_ordinal(session, ordinal, table)
+    if table is not None and deletes and not tables.primary_key(session, table.name):
+        raise UsageError(f"{table.name} has no primary key, by which a deleted row is told.", "Omit --deletes.")
 
 
-def plan(session: Session, wanted: Wanted, table: Table, mark: Watermark, seen: str) -> tuple[Definition, Window]:
+def plan(
+    session: Session, wanted: Wanted, table: Table, mark: Watermark, seen: str, *, deletes: bool
+) -> tuple[Definition, Window]:
     """Determine what a run extracts, and which transactions are new for it.
 
     Args:
@@ -100,14 +110,17 @@ def plan(session: Session, wanted: Wanted, table: Table, mark: Watermark, seen: 
         table: The table in the catalog.
         mark: The watermark.
         seen: The snapshot, as PostgreSQL's pg_snapshot.
+        deletes: Whether the run also tells which rows are gone.
 
     Raises:
         UsageError: The watermark belongs to another table, other columns or another filter; or a column has the same
             name as one that the folder names add.
         ExtractError: The watermark is not from this server's history.
     """
-    definition = Definition(str(wanted), table_oid(session, table.name), wanted.columns, wanted.filter)
+    definition = Definition(str(wanted), table_oid(session, table.name), wanted.columns, wanted.filter, deletes)
     mark.check(definition)
+    if deletes and any(column.name.lower() == OPERATION for column in table.columns):
+        raise UsageError(f"{wanted} has a column {OPERATION}, which --deletes adds.", "Rename it, or omit --deletes.")
     added = [part.partition("=")[0] for part in mark.folder.split("/")]
     hidden = [name for name in wanted.columns or [c.name for c in table.columns] if name.lower() in added]
     if hidden:
@@ -165,6 +178,8 @@ def end(session: Session, connector: Connector, spark: SparkSession, turn: Turn,
         raise
     for folder in turn.left:  # only now: none of these can move the watermark any more
         hadoop_files.remove_folder(spark, folder)
+    if turn.mark.definition is not None and turn.mark.definition.deletes:
+        hadoop_files.remove_folder(spark, turn.keys(turn.mark.runs))
     return moved
 
 
