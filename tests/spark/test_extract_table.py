@@ -112,7 +112,10 @@ def test_ctrl_c_ends_an_extract_with_a_line_and_keeps_no_file(
         (["--table", "t", "--filter", "id) OR (true"], "error: The filter is not one boolean expression"),
         (["--query", "SELECT nosuch"], 'error: The query cannot be extracted: column "nosuch" does not exist'),
         (["--table", "t", "--ordinal-column", "id"], "error: An ordinal column is for incremental extracts."),
-        (["--table", "t", "--watermark-id", "w", "--write-mode", "append", "--deletes"], "error: t has no primary key"),
+        (
+            ["--table", "t", "--watermark-id", "w", "--write-mode", "append", "--deletes"],
+            "error: public.t has no primary key, by which",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_and_status_2_before_spark_starts(
