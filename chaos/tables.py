@@ -97,13 +97,14 @@ def fill(version: int, table: str = "target", first: int = 0, end: int = SOURCE_
 
 
 def delete_some(database: Database) -> None:
-    """Delete rows of a table that is read, change a key, and replace a row by another one with its key."""
+    """Delete rows of a table that is read, change a key, replace a row by another with its key, and update all."""
     _as_loader(
         database,
         "DELETE FROM target WHERE id % 7 = 1",
         "UPDATE target SET id = 1 WHERE id = 2",
         "DELETE FROM target WHERE id = 3",
         fill(1, first=3, end=4),
+        "UPDATE target SET version = 0",
     )
 
 
