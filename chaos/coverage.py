@@ -12,7 +12,7 @@ FAULTS_IN_ORDER = tuple(dict.fromkeys(fault for faults in FAULTS.values() for fa
 WHAT = {
     "cut": "a connection is cut",
     "lose answer": "a connection is cut after the server has executed a statement, before its answer arrives",
-    "lose answer to COMMIT": "the same, at the COMMIT of publish, or of a watermark",
+    "lose answer to COMMIT": "the same, at the COMMIT of publish, of a watermark, or of a query",
     "stall": "a connection stalls for some seconds",
     "slow down": "a connection becomes slow",
     "half-close": "one direction of a connection is closed, the other stays open",

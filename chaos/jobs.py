@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import ROWS, Trial
+from chaos.plan import OVERLAP, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
+
+LEAVES_WINDOW = ROWS + OVERLAP - 1
+"""The id that a script deletes before the rows of a load are moved."""
+
+LEFT_OUT = 0
+"""The id that a script deletes afterwards."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,15 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
         identity: The load id, if it is not the trial's own.
     """
     identity = identity or load_id(trial)
-    if trial.flow == "load":
-        return {"job": "load_table", "arguments": _load_arguments(trial, place, identity)}
-    if trial.flow in ("extract", "incremental"):
-        return {"job": "extract_table", "arguments": _extract_arguments(trial, place)}
+    commands = {
+        "load": ("load_table", _load_arguments),
+        "extract": ("extract_table", _extract_arguments),
+        "incremental": ("extract_table", _extract_arguments),
+        QUERY: ("run_query", _query_arguments),
+    }
+    if trial.flow in commands:
+        job, arguments = commands[trial.flow]
+        return {"job": job, "arguments": arguments(trial, place, identity)}
     if trial.flow == "pgcopy read":
         options = {**place.options(), "table": TABLE, "parallelism": "3"}
         return {"job": "read", "options": options, "target": str(place.lake)}
@@ -110,10 +121,24 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
         arguments += ["--keys", keys(trial)]
     if trial.verify:
         arguments.append("--verify")
+    if trial.slice:
+        arguments += ["--overwrite-where", f"id BETWEEN 0 AND {ROWS - 1}"]
+    if trial.scripts:
+        oldest = "" if trial.target == "new" else f"; DELETE FROM {TABLE} WHERE id = {LEAVES_WINDOW}"
+        arguments += ["--before-sql", f"INSERT INTO shop.log VALUES ('before'){oldest}"]
+        arguments += [
+            "--after-sql",
+            f"DELETE FROM {TABLE} WHERE id = {LEFT_OUT}; INSERT INTO shop.log VALUES ('after')",
+        ]
     return [*arguments, *place.flags()]
 
 
-def _extract_arguments(trial: Trial, place: Place) -> list[str]:
+def _query_arguments(_: Trial, place: Place, identity: str) -> list[str]:
+    sql = f"SELECT 'not this'; DELETE FROM {TABLE} WHERE id % 2 = 0 RETURNING id, version, text"
+    return ["--sql", sql, "--target", str(place.lake), "--load-id", identity, *place.flags()]
+
+
+def _extract_arguments(trial: Trial, place: Place, _: str) -> list[str]:
     arguments = ["--table", TABLE, "--target", str(place.lake), "--parallelism", "3"]
     if trial.flow == "incremental":
         arguments += ["--write-mode", "append", "--ordinal-column", "version", "--watermark-id", "lake"]

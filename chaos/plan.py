@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from chaos.steps import COMMITS, OF_PARTS, SOME_TIMES, STEPS
+from chaos.steps import COMMITS, OF_PARTS, SCRIPT_STEPS, SOME_TIMES, STEPS, TWICE
 
 ROWS = 12_000
 """Rows of a load's input."""
@@ -20,6 +20,12 @@ VERIFIED = 2
 
 TOLD = 2
 """One in so many incremental extracts uses --deletes, and has a run before, with whose keys it compares."""
+
+SLICED = (1, 2)
+"""Of each four overwrites, these replace a slice: one of them is verified."""
+
+SCRIPTED = 3
+"""One in so many loads runs SQL before and after its rows."""
 
 OVERLAP = 500
 """Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
@@ -32,12 +38,16 @@ FLOWS = {
     "incremental": 2,
     "pgcopy read": 2,
     "pgcopy stream read": 2,
+    "query": 3,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
 WRITES = ("load", "pgcopy write", "pgcopy stream write")
 BATCH_WRITES = ("load", "pgcopy write")
 READS = ("extract", "pgcopy read")
+QUERY = "query"
+"""A query that deletes rows and writes them to files."""
+
 NEWER = ("incremental", "pgcopy stream read")
 """Jobs that read what is new since their last run."""
 
@@ -57,6 +67,7 @@ STATEMENTS = {
     "incremental": 110,
     "pgcopy read": 60,
     "pgcopy stream read": 70,
+    "query": 80,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -79,6 +90,7 @@ FAULTS = {
     "pgcopy read": (*_COMMON, *NEIGHBOURS_OF_READS),
     "incremental": (*_COMMON, *NEIGHBOURS_OF_NEWER, "same id"),
     "pgcopy stream read": (*_COMMON, *NEIGHBOURS_OF_NEWER[:-1]),
+    "query": (*_COMMON, "lose answer to COMMIT", "same id"),
 }
 """The faults that are meaningful for each job."""
 
@@ -120,6 +132,8 @@ class Trial:
         seconds: How long a temporary fault lasts.
         verify: Whether a load uses --verify.
         deletes: Whether an incremental extract uses --deletes.
+        slice: Whether a load overwrites the rows of a condition only.
+        scripts: Whether a load runs SQL before and after its rows.
     """
 
     seed: int
@@ -132,11 +146,18 @@ class Trial:
     seconds: float
     verify: bool = False
     deletes: bool = False
+    slice: bool = False
+    scripts: bool = False
 
     def __str__(self) -> str:
-        verified = "verified" if self.verify else ""
-        deletes = "with deletes" if self.deletes else ""
-        what = " ".join(filter(None, (self.flow, verified, deletes, self.mode, self.target, self.input)))
+        added = {
+            "verified": self.verify,
+            "with deletes": self.deletes,
+            "scripted": self.scripts,
+            "of a slice": self.slice,
+        }
+        words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
+        what = " ".join(filter(None, words))
         return f"{what}: {self.fault} {self.point}"
 
 
@@ -166,7 +187,13 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
     return tuple(dealt)
 
 
-DECK = _shuffled(list(cases()))
+def _dealt() -> tuple[Case, ...]:
+    """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
+    dealt = list(cases())
+    return *_shuffled([case for case in dealt if case.flow != QUERY]), *_shuffled([c for c in dealt if c.flow == QUERY])
+
+
+DECK = _dealt()
 
 
 def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
@@ -184,10 +211,9 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
     source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
     if case.fault == "lose shuffle":
         source = "shuffled"
-    point = _point(choose, case)
-    seconds = choose.uniform(1.0, 3.0)
-    verify = case.flow == "load" and seed % VERIFIED == 0
-    deletes = case.flow == "incremental" and seed % TOLD == 0
+    is_load = case.flow == "load"
+    scripts = is_load and seed % SCRIPTED == 0
+    point = _point(choose, case, scripts)
     return Trial(
         seed=seed,
         flow=case.flow,
@@ -196,9 +222,11 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         input=source,
         fault=case.fault,
         point=point,
-        seconds=seconds,
-        verify=verify,
-        deletes=deletes,
+        seconds=choose.uniform(1.0, 3.0),
+        verify=is_load and seed % VERIFIED == 0,
+        slice=is_load and case.mode == "overwrite" and seed % 4 in SLICED,
+        scripts=scripts,
+        deletes=case.flow == "incremental" and seed % TOLD == 0,
     )
 
 
@@ -217,7 +245,7 @@ def _target(choose: random.Random, case: Case) -> str:
     return case.target
 
 
-def _point(choose: random.Random, case: Case) -> Point:
+def _point(choose: random.Random, case: Case, scripts: bool) -> Point:
     if case.fault == "lose answer to COMMIT":
         return Point(COMMITS[case.flow], 1, answered=True)
     unit = "byte" if case.fault == "lose shuffle" else choose.choice(("byte", "step", "step", "statement"))
@@ -225,7 +253,10 @@ def _point(choose: random.Random, case: Case) -> Point:
     if unit == "byte" and case.fault != "lose answer":
         return Point("byte", choose.randrange(1, ROWS * 100), answered=False)
     if unit == "step":
-        step = choose.choice(STEPS[case.flow])
-        often = step in OF_PARTS or case.flow == "pgcopy stream write"
-        return Point(step, choose.randint(1, SOME_TIMES) if often else 1, answered)
+        step = choose.choice((*STEPS[case.flow], *(SCRIPT_STEPS if scripts else ())))
+        often = (
+            step in OF_PARTS and case.flow != QUERY
+        ) or case.flow == "pgcopy stream write"  # its result is one part
+        times = SOME_TIMES if often else TWICE.get(step, 1)
+        return Point(step, choose.randint(1, times), answered)
     return Point("statement", choose.randrange(1, STATEMENTS[case.flow]), answered)

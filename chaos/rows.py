@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chaos.jobs import LEAVES_WINDOW, LEFT_OUT
 from chaos.plan import OVERLAP, ROWS, Trial
 
 FILES = 4
@@ -117,9 +118,16 @@ def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
         rows: The rows of the load.
         before: The rows of the table.
     """
-    if trial.mode == "overwrite":
+    if trial.scripts:
+        before = [row for row in before if row[0] != LEAVES_WINDOW]
+        return [row for row in _moved(trial, rows, before) if row[0] != LEFT_OUT]
+    return _moved(trial, rows, before)
+
+
+def _moved(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
+    if trial.mode == "overwrite" and not trial.slice:
         return rows
-    if trial.mode == "upsert":
+    if trial.mode in ("upsert", "overwrite"):
         return rows + [row for row in before if row[0] >= ROWS]
     if trial.mode == "ignore":
         old_ids = {row[0] for row in before}

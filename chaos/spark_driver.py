@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 
 from jobs import extract_table, load_table
 from jobs.cli.run import run_job
+from jobs.run_query import main as run_query_main
 
 
 def main() -> None:
@@ -52,6 +53,10 @@ def _load_table(_: SparkSession, asked: Mapping[str, Any]) -> int:
 
 def _extract_table(_: SparkSession, asked: Mapping[str, Any]) -> int:
     return extract_table.main(asked["arguments"], os.environ)
+
+
+def _run_query(_: SparkSession, asked: Mapping[str, Any]) -> int:
+    return run_query_main(asked["arguments"], os.environ)
 
 
 def _write(spark: SparkSession, asked: Mapping[str, Any]) -> int:
@@ -110,6 +115,7 @@ def _read_stream(spark: SparkSession, asked: Mapping[str, Any]) -> int:
 _JOBS: dict[str, Callable[[SparkSession, Mapping[str, Any]], int]] = {
     "load_table": _load_table,
     "extract_table": _extract_table,
+    "run_query": _run_query,
     "write": _write,
     "read": _read,
     "write stream": _write_stream,

@@ -43,5 +43,5 @@ def final(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) -> 
         [(target, swapped)] = possible(trial, loaded, published, neighbour)
         states = [(rows.after(trial, loaded, target), swapped)]
     if trial.fault == "same table" and trial.mode == "append":
-        return [(target + loaded, swapped) for target, swapped in states]
+        return [(rows.after(trial, loaded, target), swapped) for target, swapped in states]
     return states

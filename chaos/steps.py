@@ -29,8 +29,18 @@ STEPS = {
     "pgcopy read": _READ,
     "incremental": (*_READ, "begin run", "move watermark", "commit watermark"),
     "pgcopy stream read": _READ,
+    "query": (
+        *("take load id", "record load", "make result", "fill result", "keep result", "commit query"),
+        *(*_READ, "drop result"),
+    ),
 }
 """The steps of each job, in order."""
+
+SCRIPT_STEPS = ("run script", "leave script")
+"""Those of SQL before and after the rows of a load."""
+
+TWICE = {"run script": 4, "leave script": 2, "make result": 2, "drop result": 2}
+"""Steps that occur more often than once: a result's table is made empty at first."""
 
 SOME_TIMES = 4
 """How often the step of a part occurs, approximately; so does each step of a stream, once for a batch."""
@@ -42,6 +52,7 @@ COMMITS = {
     "pgcopy write": "commit publish",
     "pgcopy stream write": "commit publish",
     "incremental": "commit watermark",
+    "query": "commit query",
 }
 """The step that commits the result of a job."""
 
@@ -57,7 +68,13 @@ _BY_STATEMENT = (
         "move rows",
         r'INSERT INTO "shop"\."target"|DELETE FROM "shop"|WITH \w*(gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN',
     ),
+    ("drop result", r"DROP TABLE IF EXISTS \S*pgjobs_result_"),
     ("drop staging", r"DROP TABLE IF EXISTS \S*pgjobs_"),
+    ("run script", r"INSERT INTO shop\.log|DELETE FROM shop\.target"),
+    ("leave script", r"RELEASE SAVEPOINT"),
+    ("make result", r"CREATE TABLE \S*pgjobs_result_"),
+    ("fill result", r"WITH pgjobs_query"),
+    ("keep result", r"COMMENT ON TABLE"),
     ("analyze", r"ANALYZE"),
     ("take snapshot", r"SELECT pg_export_snapshot"),
     ("adopt snapshot", r"SET TRANSACTION SNAPSHOT"),
@@ -68,6 +85,7 @@ _BY_STATEMENT = (
 _PATTERNS = [(step, re.compile(pattern)) for step, pattern in _BY_STATEMENT]
 
 _BY_COMMIT = {
+    "keep result": "commit query",
     "record load": "commit publish",
     "count part": "commit part",
     "make staging": "commit staging",

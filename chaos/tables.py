@@ -53,6 +53,7 @@ def make(trial: Trial, database: Database) -> None:
         settings = random.Random(trial.seed).sample(HOSTILE, AT_ONCE)  # noqa: S311 - a repeatable choice, no secret
         database.run(*(f"ALTER ROLE {LOADER} SET {setting}" for setting in settings))
     if trial.flow in WRITES:
+        _as_loader(database, "CREATE TABLE log (script text)")
         _make_target(trial, database)
     else:
         _make_source(trial, database)

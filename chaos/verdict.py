@@ -10,7 +10,7 @@ from typing import Any
 from chaos import judge, rows, states
 from chaos.drivers import Driver, Outcome
 from chaos.jobs import Place, load_id
-from chaos.plan import BATCH_WRITES, NEWER, READS, WRITES, Trial
+from chaos.plan import BATCH_WRITES, NEWER, QUERY, READS, WRITES, Trial
 from chaos.server import LOADER, Database
 
 
@@ -67,6 +67,8 @@ class Court:
         self._judge_ending(outcome)
         if self.trial.flow in BATCH_WRITES and self.trial.fault != "same table":
             self._judge_load(outcome)
+        elif self.trial.flow == QUERY:
+            self._judge_query(outcome)
         elif self.trial.flow in READS and outcome.status == 0:
             self._compare("the extract", judge.lake(self.place.lake), self.before, judge.source(self.database))
 
@@ -83,12 +85,30 @@ class Court:
         if fault == "pooler shares" and (outcome.status == 0 or "transaction mode" not in outcome.err):
             self.complain(f"a pooler in transaction mode was not refused: {outcome.last_line}")
 
+    def _judge_query(self, outcome: Outcome) -> None:
+        """Check that the rows are in the table or were taken, and written if the run says so."""
+        done = judge.marker(self.database, load_id(self.trial))
+        taken, left = self._divided()
+        self._compare("the table after the first run", judge.source(self.database), left if done else self.before)
+        if outcome.status == 0:
+            self._compare("what the query wrote", judge.lake(self.place.lake), taken)
+
+    def _divided(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """Return the rows that a query takes from the table, and those that it leaves."""
+        return [row for row in self.before if row[0] % 2 == 0], [row for row in self.before if row[0] % 2]
+
+    def _judge_scripts(self, what: str, times: int) -> None:
+        found = self.database.run("SELECT script FROM shop.log ORDER BY 1").split() if self.trial.scripts else []
+        if self.trial.scripts and found != ["after"] * times + ["before"] * times:
+            self.complain(f"{what}, the scripts were run: {found}, not {times} times")
+
     def _judge_load(self, outcome: Outcome) -> None:
         self.published = judge.marker(self.database, load_id(self.trial))
         if outcome.status == 0 and not self.published:
             self.complain("it said that it loaded, and there is no marker")
         if outcome.status not in (0, None) and self.published:
             self.complain(f"it loaded, and said: {outcome.last_line}")
+        self._judge_scripts("after the first run", int(self.published))
         self._compare_tables(
             "after the first run", states.possible(self.trial, self.loaded, self.published, self.neighbour)
         )
@@ -97,6 +117,11 @@ class Court:
         """Judge the state after the rerun."""
         if self.trial.flow in WRITES:
             self._compare_tables("at the end", states.final(self.trial, self.loaded, self.published, self.neighbour))
+            self._judge_scripts("at the end", 2 if self.trial.fault == "same table" else 1)
+        elif self.trial.flow == QUERY:
+            taken, left = self._divided()
+            self._compare("what the query wrote, at the end", judge.lake(self.place.lake), taken)
+            self._compare("what the query left in the table", judge.source(self.database), left)
         elif self.trial.flow in NEWER:
             self.judge_lake("the lake")
         else:
@@ -172,4 +197,4 @@ def passes(flow: str, fault: str) -> bool:
 
     For pgcopy, Spark plans in Python workers of the driver, which it does not retry.
     """
-    return fault in _PASSES_FOR_ALL or (fault == "kill worker" and flow in ("load", "extract", "incremental"))
+    return fault in _PASSES_FOR_ALL or (fault == "kill worker" and flow in ("load", "extract", "incremental", QUERY))

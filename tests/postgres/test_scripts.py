@@ -29,6 +29,9 @@ NEW = [(3, "new"), (4, "new")]
 OLD = [[1, "old"], [2, "old"]]
 
 
+LOCKED = "SET LOCAL lock_timeout = '50ms';\nLOCK TABLE busy"
+
+
 @pytest.fixture
 def table(session: Session) -> Session:
     session.run("CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'old'), (2, 'old')")
@@ -64,6 +67,7 @@ def test_the_script_before_may_make_the_table(session: Session, mode: str) -> No
         ("DO $$BEGIN COMMIT; END$$", None, r"--before-sql, line 1, DO: invalid transaction termination"),
         (None, "DO $$BEGIN ROLLBACK; END$$", r"--after-sql, line 1, DO: invalid transaction termination"),
         ("RELEASE SAVEPOINT pgjobs_script", None, "savepoint .*does not exist"),
+        (LOCKED, None, "--before-sql, line 2, LOCK: canceling statement due to lock timeout"),
         ("SAVEPOINT mine", "ROLLBACK TO mine", "--after-sql, line 1, ROLLBACK: savepoint .*does not exist"),
         ("DROP TABLE t", None, r'relation "public.t" does not exist'),
         ("ALTER TABLE t RENAME TO t_old", None, r'relation "public.t" does not exist'),
@@ -74,7 +78,9 @@ def test_the_script_before_may_make_the_table(session: Session, mode: str) -> No
 def test_a_script_that_fails_publishes_nothing_and_is_named(
     table: Session, database: Settings, before: str | None, after: str | None, told: str
 ) -> None:
-    with pytest.raises(JobError, match=told):
+    table.run("CREATE TABLE busy ()")
+    with connect(database, "busy") as busy, busy.transaction(), pytest.raises(JobError, match=told):
+        busy.run("LOCK TABLE busy")
         load(table, APPEND, NEW, load_id="x", before=before, after=after)
     with connect(database, "look") as look:
         assert rows_of(look) == OLD

@@ -57,7 +57,7 @@ def test_a_result_is_written_once(spark: SparkSession, outbox: Session, database
 
 
 def test_a_run_that_ends_after_its_commit_leaves_the_result_to_the_next_one(
-    spark: SparkSession, outbox: Session, database: Settings, tmp_path: Path
+    spark: SparkSession, outbox: Session, database: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first one dies when it is about to write; the second one, when it has written and not yet said so."""
     target = tmp_path / "out"
@@ -66,7 +66,8 @@ def test_a_run_that_ends_after_its_commit_leaves_the_result_to_the_next_one(
     with pytest.raises(StopIteration):
         run(job, lambda: next(starts))
     assert outbox.run("SELECT count(*) FROM outbox") == [[0]]
-    assert len(results(outbox)) == 1
+    [[table]] = results(outbox)
+    assert f"The statements are committed, and public.{table} has their result. Run it again" in caplog.text
     spark.range(5).write.parquet(str(target))  # what an attempt wrote that was killed before it dropped the result
     with pytest.raises(UsageError, match=f"is to be written to {target}, where an earlier run may have begun"):
         taken(database, tmp_path / "elsewhere")

@@ -17,6 +17,7 @@
         |   +-- ConnectionFailed    there is no connection, or it broke
         |   |   +-- ProtocolBroken  the answers violate the protocol: retrying is no use
         |   |   +-- CommitUncertain the connection broke during COMMIT, before the answer
+        |   +-- ScriptInterrupted   a statement before or after a load's rows was ended; the message names it
         |   +-- QueryInterrupted    the connection broke while SQL was run; the message says what was done
         +-- TlsFailed               there is no TLS, or the certificate is not acceptable
         +-- AuthenticationFailed    wrong password, unknown role, no pg_hba.conf entry

@@ -243,8 +243,16 @@ def _run_to_files(
         if session.closed:
             session = stack.enter_context(job.connector.open())
             locks.wait(session, lock)
-        query_target.write(pending, files, job.connector.at(session.server).settings, start)
-        _drop(session, job, lock, pending)
+        try:
+            query_target.write(pending, files, job.connector.at(session.server).settings, start)
+            _drop(session, job, lock, pending)
+        except BaseException:
+            logger.warning(
+                "The statements are committed, and %s has their result. Run it again, with this load id and target, to "
+                "have it written.",
+                pending.table,
+            )
+            raise
     return replace(report, target=files.path, rows_written=pending.rows)
 
 

@@ -16,7 +16,7 @@ from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.scripts import Ran, Scripts
+from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted, Scripts
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.upsert import Written
 from jobs.dbaccess.load.verify import Moved, Verification, Verified
@@ -114,14 +114,14 @@ def publish(session: Session, plan: PublishPlan) -> Published:
             raise CommitUncertain(error, published) from None
         raise
     except TransientError as error:
-        if error.sqlstate == table_locks.LOCK_TIMEOUT:
+        if error.sqlstate == table_locks.LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
             raise table_locks.not_granted(session, plan.target) from None
         raise
     return published
 
 
-class _MayRepeatKeys(LoadError):
-    """The target rejected the rows, and the reason may be that keys are staged more than once."""
+class _MayRepeatKeys(Exception):
+    """The target rejected the rows, and the reason may be that keys are staged more than once. For here alone."""
 
     def __init__(self, error: DatabaseError) -> None:
         super().__init__(error.message)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import ConnectionFailed, TransientError, UsageError
 from jobs.dbaccess.query import script
 from jobs.dbaccess.query.execute import PARSED_AS_SPLIT, Done, check, run_statements
 from jobs.dbaccess.query.script import Statement
@@ -43,6 +43,10 @@ class Ran:
 
     before: tuple[Done, ...] = ()
     after: tuple[Done, ...] = ()
+
+
+class ScriptInterrupted(TransientError):
+    """A statement of a script was ended by a timeout, or for a conflict with another session. The message names it."""
 
 
 def parse(before: str | None, after: str | None) -> Scripts:
@@ -81,7 +85,12 @@ def run(session: Session, statements: Sequence[Statement], name: str) -> tuple[D
     session.run(f"SAVEPOINT {_SAVEPOINT}")
     earlier = {setting: session.run("SELECT current_setting(%s)", setting)[0][0] for setting in PARSED_AS_SPLIT}
     _set(session, PARSED_AS_SPLIT)
-    run_statements(session, statements, {}, done, name)
+    try:
+        run_statements(session, statements, {}, done, name)
+    except ConnectionFailed:
+        raise
+    except TransientError as error:
+        raise ScriptInterrupted(error.message, error.hint, error.sqlstate, error.column) from None
     _set(session, earlier)
     session.run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
     return tuple(done)
