@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from bench.plan import KEYS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
+from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.load.job import run as run_load
@@ -24,9 +25,7 @@ def run(task: Task) -> dict[str, float]:
     job = LoadJob(
         table=TableName.parse(task.table),
         settings=resolve(Given(server), {}).settings,
-        mode=task.mode,
-        keys=KEYS if task.mode == "upsert" else (),
-        skip_unchanged=task.skip_unchanged,
+        move=Move(task.mode, (), KEYS if task.mode == "upsert" else (), skip_unchanged=task.skip_unchanged),
         load_id=new_load_id(),
         verify=task.verify,
     )

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from jobs.flows.connection import connection as connection
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
     from jobs.flows.extract.job import ExtractReport as ExtractReport
-    from jobs.flows.load.job import load_dataframe as load_dataframe
+    from jobs.flows.load.dataframe import load_dataframe as load_dataframe
     from jobs.flows.query import QueryReport as QueryReport, run_query as run_query
     from jobs.flows.report import LoadReport as LoadReport
 
@@ -77,7 +77,7 @@ _MODULES = {
     "jobs.flows.connection": ("connection",),
     "jobs.flows.extract.dataframe": ("extract_dataframe",),
     "jobs.flows.extract.job": ("ExtractReport",),
-    "jobs.flows.load.job": ("load_dataframe",),
+    "jobs.flows.load.dataframe": ("load_dataframe",),
     "jobs.flows.query": ("QueryReport", "run_query"),
     "jobs.flows.report": ("LoadReport",),
 }

@@ -75,12 +75,8 @@ def check_arguments(arguments: Sequence[str]) -> None:
     _definitions(options)
     if options.table is not None:
         TableName.parse(options.table)
-    if options.dedupe_order is not None:
-        parse_order(options.dedupe_order)
     scripts.parse(options.before_sql, options.after_sql)
-    Move(
-        options.mode, (), _keys(options), where=options.overwrite_where, strategy=options.overwrite_strategy
-    ).check_arguments()
+    _move(options).check_arguments()
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -241,18 +237,13 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     job = LoadJob(
         table=TableName.parse(options.table),
         settings=connection.settings,
-        mode=options.mode,
         load_id=new_load_id() if options.load_id is None else options.load_id,
-        keys=_keys(options),
-        order=parse_order(options.dedupe_order) if options.dedupe_order else (),
+        move=_move(options),
         create=options.create,
         copying=Copying(options.parallelism, strip_nul=options.nul == "strip"),
         wait_for_load=options.wait_for_load,
         verify=options.verify,
-        overwrite_where=options.overwrite_where,
-        overwrite_strategy=options.overwrite_strategy,
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
-        skip_unchanged=options.skip_unchanged,
         ledger=Ledger.parse(options.marker_table),
         lock_timeout=options.lock_timeout,
         defined=Defined(*_definitions(options)),
@@ -265,8 +256,16 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     sys.stdout.write(report.summary() + "\n")
 
 
-def _keys(options: argparse.Namespace) -> tuple[str, ...]:
-    return tuple(options.keys.split(",")) if options.keys else ()
+def _move(options: argparse.Namespace) -> Move:
+    return Move(
+        options.mode,
+        (),
+        tuple(options.keys.split(",")) if options.keys else (),
+        parse_order(options.dedupe_order) if options.dedupe_order is not None else (),
+        options.skip_unchanged,
+        where=options.overwrite_where,
+        strategy=options.overwrite_strategy,
+    )
 
 
 def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:

@@ -20,7 +20,7 @@ from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.plan import Wanted
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 
 DECODERS = pytest.mark.parametrize("arrow", [True, False], ids=["arrow", "spark"])
 

@@ -16,7 +16,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.compare import compare_dataframe
 from jobs.flows.extract.plan import Wanted
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 
 SCHEMA, TABLE = 's"; --', "t'); DROP TABLE kept; --"
 KEY = "id\"' \\ %s %% $1"

@@ -46,7 +46,7 @@ def test_values_come_back_equal(spark: SparkSession, session: Session, database:
     def round_trip(values: list[object]) -> None:
         session.run("DROP TABLE IF EXISTS t")
         rows = spark.createDataFrame([[index, value] for index, value in enumerate(values)], schema)
-        job = LoadJob(TableName("t"), database, "append", new_load_id())
+        job = LoadJob(TableName("t"), database, new_load_id())
         run(job, lambda: rows)
         read = [row[0] for row in session.run(f"SELECT {kind.read.format('v')} FROM t ORDER BY id")]
         assert [comparable(kind, value) for value in read] == [expected_of(kind, value) for value in values]
@@ -57,7 +57,7 @@ def test_values_come_back_equal(spark: SparkSession, session: Session, database:
 def test_year_month_intervals_come_back_equal(spark: SparkSession, session: Session, database: Settings) -> None:
     months = [0, 1, -1, 14, -14, 2_000_000_000 // 12, -(2_000_000_000 // 12)]
     rows = spark.createDataFrame([[n] for n in months], "n int").selectExpr("n", "make_ym_interval(0, n) AS v")
-    job = LoadJob(TableName("t"), database, "append", new_load_id())
+    job = LoadJob(TableName("t"), database, new_load_id())
     run(job, lambda: rows)
     assert session.run("SELECT count(*) FROM t WHERE v = make_interval(months => n)") == [[len(months)]]
 
@@ -68,7 +68,7 @@ def test_an_interval_in_hours_keeps_its_days(spark: SparkSession, session: Sessi
 
 
 def load(spark: SparkSession, database: Settings, query: str, *, strip_nul: bool = False) -> None:
-    job = LoadJob(TableName("t"), database, "append", new_load_id(), copying=Copying(strip_nul=strip_nul))
+    job = LoadJob(TableName("t"), database, new_load_id(), copying=Copying(strip_nul=strip_nul))
     run(job, lambda: spark.sql(query))
 
 
@@ -86,7 +86,7 @@ def test_years_before_1_and_after_9999_come_out_right(
         "make_timestamp_ntz(y, 3, 15, 1, 2, 3.000004) AS tn",
         "IF(y > 9998, NULL, timestamp_micros(unix_date(make_date(y, 3, 15)) * 86400000000L + 4)) AS ts",
     )
-    job = LoadJob(TableName("t"), database, "append", new_load_id())
+    job = LoadJob(TableName("t"), database, new_load_id())
     run(job, lambda: dates)
     wrong = session.run(
         "SELECT y FROM t WHERE d - date '1970-01-01' <> days "
@@ -264,7 +264,7 @@ def test_strings_of_any_collation_come_back_by_their_bytes(
         columns += [f"{one} AS s{place}", f"array({one}, NULL) AS a{place}", f"map({one}, {one}) AS m{place}"]
         columns += [f"named_struct('f', {one}) AS n{place}", f"array(array({one})) AS aa{place}"]
     rows = spark.createDataFrame([[SIMILAR]], "s string").selectExpr(*columns)
-    run(LoadJob(TableName("t"), database, "append", new_load_id()), lambda: rows)
+    run(LoadJob(TableName("t"), database, new_load_id()), lambda: rows)
     for place, name in enumerate(collations):
         [row] = session.run(f"SELECT s{place}, a{place}, m{place}::text, n{place}::text, aa{place} FROM t")
         row[2:4] = map(json.loads, row[2:4])
@@ -316,7 +316,7 @@ def test_a_nul_is_refused_by_its_columns(spark: SparkSession, session: Session, 
 
 def test_strings_of_a_megabyte_do_not_fill_a_worker(spark: SparkSession, session: Session, database: Settings) -> None:
     rows = spark.range(0, 200, 1, 1).selectExpr("id", "repeat(chr(CAST(65 + id % 26 AS int)), 1000000) AS s")
-    run(LoadJob(TableName("t"), database, "append", "x"), lambda: rows)
+    run(LoadJob(TableName("t"), database, "x"), lambda: rows)
     assert session.run("SELECT count(*), sum(length(s)) FROM t") == [[200, 200_000_000]]
 
 
@@ -324,7 +324,7 @@ def test_four_hundred_columns_with_long_names(spark: SparkSession, session: Sess
     names = [f'{index:03} "quoted" name, with spaces and é'.ljust(62, "x") for index in range(400)]
     assert {len(name.encode()) for name in names} == {63}
     columns = [f"{index} AS `{name}`" for index, name in enumerate(names)]
-    job = LoadJob(TableName("t"), database, "append", "x")
+    job = LoadJob(TableName("t"), database, "x")
     run(job, lambda: spark.range(3).selectExpr(*columns))
     total = " + ".join(f"sum({quote_name(name)})" for name in names)
     assert session.run(f"SELECT {total} FROM t") == [[3 * sum(range(400))]]

@@ -22,7 +22,7 @@ from jobs.flows.compare import compare_dataframe
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.job import FilesJob, run
 from jobs.flows.extract.plan import Wanted
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 
 spark_4 = pytest.mark.skipif(find_spec("pyspark.sql.datasource") is None, reason="Python data sources are Spark 4's")
 

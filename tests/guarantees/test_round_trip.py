@@ -57,7 +57,7 @@ def there_and_back(
     """Extract t, and load it into u."""
     target = str(folder / "files")
     run_extract(FilesJob(Wanted(TableName("t")), database, target, file_format, "error", options), lambda: spark)
-    job = LoadJob(TableName("u"), database, "append", new_load_id())
+    job = LoadJob(TableName("u"), database, new_load_id())
     files = Files([target], file_format, [f"{key}={value}" for key, value in options.items()])
     load_files(job, files, lambda: spark)
 

@@ -11,7 +11,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 
 
 def test_triggers_and_checks_of_a_table_see_their_users_search_path(

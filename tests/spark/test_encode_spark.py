@@ -66,7 +66,7 @@ ROWS: list[list[object]] = [
 
 
 def load(rows: DataFrame, database: Settings, table: str = "t") -> None:
-    run(LoadJob(TableName(table), database, "append", f"test/{table}"), lambda: rows)
+    run(LoadJob(TableName(table), database, f"test/{table}"), lambda: rows)
 
 
 def test_common_scalars_arrive_as_they_were(spark: SparkSession, session: Session, database: Settings) -> None:

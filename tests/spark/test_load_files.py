@@ -29,7 +29,7 @@ def load(spark: SparkSession, database: Settings, tmp_path: Path) -> Load:
     def run(text: str | bytes, file_format: str, *options: str, schema: str = "", select: str = "") -> LoadReport:
         path = tmp_path / f"rows.{file_format}"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        job = LoadJob(TableName("t"), database, "append", new_load_id())
+        job = LoadJob(TableName("t"), database, new_load_id())
         return load_files(job, Files([str(path)], file_format, options, schema, select), lambda: spark)
 
     return run
@@ -161,7 +161,7 @@ def test_files_of_different_headers_are_not_read_by_place(
     (tmp_path / "2.csv").write_text("name,id\nb,2\n")
     files = Files([str(tmp_path)], "csv", ["header=true"])
     with pytest.raises(LoadError, match=r"^The header of file:///.*\.csv does not name the columns"):
-        load_files(LoadJob(TableName("t"), database, "append", "x"), files, lambda: spark)
+        load_files(LoadJob(TableName("t"), database, "x"), files, lambda: spark)
     assert session.run("SELECT to_regclass('t')") == [[None]]
 
 

@@ -20,7 +20,8 @@ from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load.job import LoadJob, load_dataframe, run
+from jobs.flows.load.dataframe import load_dataframe
+from jobs.flows.load.job import LoadJob, run
 from jobs.flows.report import LoadReport
 
 
@@ -69,7 +70,7 @@ def test_a_second_load_of_an_id_does_nothing_and_does_not_look_at_its_input(
     def read() -> DataFrame:
         raise AssertionError("the input was read")
 
-    report = run(LoadJob(TableName("t"), database, "append", "x"), read)
+    report = run(LoadJob(TableName("t"), database, "x"), read)
     assert report.already_loaded
     assert session.run("SELECT count(*) FROM t") == [[10]]
 
@@ -114,13 +115,13 @@ def test_a_marker_that_appears_while_rows_are_copied_keeps_the_load_out(
         return numbers(spark, 10)
 
     with pytest.raises(UsageError, match=r"'x' is taken by a marker of 'orders', which is not public\.t"):
-        run(LoadJob(TableName("t"), database, "append", "x"), read)
+        run(LoadJob(TableName("t"), database, "x"), read)
     assert public_tables(session) == {"table_updates"}
 
 
 @pytest.mark.parametrize("name", ["a.b", 'we"ird', "Upper Case"])
 def test_a_rerun_into_a_table_with_an_awkward_name_is_known(spark: SparkSession, database: Settings, name: str) -> None:
-    jobs = [LoadJob(TableName(name), database, "append", "x")] * 2
+    jobs = [LoadJob(TableName(name), database, "x")] * 2
     assert [run(job, lambda: numbers(spark, 10)).already_loaded for job in jobs] == [False, True]
 
 
@@ -205,7 +206,7 @@ def test_a_cell_that_the_server_refuses_fails_the_load_with_its_column_and_leave
         "CAST(id AS int) AS a", "IF(id = 77, 'planted', CAST(id AS string)) AS b"
     )
     with pytest.raises(LoadError, match='column "b": invalid input syntax for type integer') as caught:
-        run(LoadJob(TableName("t"), database, "append", "x"), lambda: rows)
+        run(LoadJob(TableName("t"), database, "x"), lambda: rows)
     assert "planted" not in str(caught.value)
     assert session.run("SELECT count(*) FROM t") == [[0]]
     assert public_tables(session) == {"t", "table_updates"}

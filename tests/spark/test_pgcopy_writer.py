@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.session import Session
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 
 pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
 

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.session import Session
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 
 BAD = "cast(x'61ff62' AS string)"
 

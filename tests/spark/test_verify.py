@@ -17,7 +17,7 @@ from texts import STRINGS
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load.verify import VerificationFailed
 from jobs.dbaccess.session import Session
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.report import LoadReport
 
 NAMES = {name: f"c{place}" for place, name in enumerate(KINDS)}

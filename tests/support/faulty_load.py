@@ -26,7 +26,7 @@ from jobs.cli.run import run_job
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.report import LoadReport
 
 if TYPE_CHECKING:

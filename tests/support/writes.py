@@ -13,7 +13,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
-from jobs.flows.load.job import load_dataframe
+from jobs.flows.load.dataframe import load_dataframe
 
 ROWS, PARTS = 20_000, 4
 MODES = ("append", "overwrite", "upsert")

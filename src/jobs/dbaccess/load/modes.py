@@ -228,3 +228,7 @@ class Move:
         # Without an alias: the condition may qualify its columns by the table's name.
         into = f"INSERT INTO {target.quoted} ({quote_names(self.columns)}) {self.source(staged)} {after}"
         return f"pgjobs_moved AS ({into} RETURNING {enclosed(self.where or 'true')} IS TRUE AS inside)"
+
+
+APPEND = Move("append", ())
+"""What a load does if nothing else is said."""

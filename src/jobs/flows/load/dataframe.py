@@ -1,0 +1,112 @@
+"""Load a DataFrame by one call: the arguments of a program become a load to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from pyspark.sql import DataFrame
+
+from jobs.dbaccess import locks
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
+from jobs.dbaccess.load.modes import Move, parse_order
+from jobs.dbaccess.sql import TableName
+from jobs.flows.load.job import LoadJob, new_load_id, run
+from jobs.flows.load.stage import Copying
+from jobs.flows.load.target import Defined
+from jobs.flows.report import LoadReport
+
+
+def load_dataframe(
+    df: DataFrame,
+    *,
+    table: str,
+    settings: Settings,
+    mode: str = "append",
+    keys: Sequence[str] = (),
+    dedupe_order: str = "",
+    skip_unchanged: str = "auto",
+    overwrite_where: str | None = None,
+    overwrite_strategy: str = "delete",
+    load_id: str | None = None,
+    wait_for_load: int = locks.LONGEST_WAIT,
+    marker_table: str = MARKER_TABLE,
+    create: bool = True,
+    column_types: Mapping[str, str] | None = None,
+    metadata_columns: Mapping[str, str] | None = None,
+    null_values: Collection[str] = (),
+    strip_nul: bool = False,
+    before_sql: str | None = None,
+    after_sql: str | None = None,
+    verify: bool = False,
+    parallelism: int | None = None,
+    lock_timeout: int | None = None,
+) -> LoadReport:
+    """Load a DataFrame into a table, all of its rows or none.
+
+    Args:
+        df: The rows. Their columns are matched with the table's by name.
+        table: `[schema.]table`.
+        settings: The settings of the connection.
+        mode: "append", "overwrite" (replace all rows), "upsert" (insert, or update the row with the same keys) or
+            "ignore" (insert rows whose keys are not in the table).
+        keys: The columns that identify a row, for upsert, ignore, and overwrite by difference.
+        dedupe_order: For example "updated_at desc": of rows with the same keys, only the first is loaded.
+            Without it, they are an error.
+        skip_unchanged: Whether an upsert leaves out rows that are equal to the table's: "yes", "no", or "auto", which
+            decides by a sample.
+        overwrite_where: For the mode "overwrite": replace only the rows that meet this SQL condition, which all new
+            rows must meet. It becomes part of statements: take it only from people you trust.
+        overwrite_strategy: For the mode "overwrite": "delete" replaces all rows, and "diff" writes only what differs
+            from the table's rows, by `keys`.
+        load_id: The name of this load: after a load of this id was published, another one does nothing.
+            Without it, each call is a load of its own.
+        wait_for_load: The longest time to wait for another run of this load id, in seconds.
+        marker_table: `[schema.]table` that records the load; created if it is missing.
+        create: Whether to create the table if it is missing. The keys become its primary key.
+        column_types: Types by column, for a table that the load creates, with what may follow a type in CREATE TABLE.
+            Columns that the data does not have are added.
+        metadata_columns: Likewise, columns to add to the table if it lacks them, whether it is new or not.
+        null_values: Strings that stand for NULL, in the data's columns of strings.
+        strip_nul: Whether to remove NUL characters from text instead of refusing them.
+        before_sql: Statements to run in the publishing transaction before the rows are moved.
+        after_sql: Likewise, after they were moved, and verified.
+        verify: Whether to compare the table's rows with what Spark encoded, by sums of hashes, before the commit.
+        parallelism: The most connections at once; by default half of the server's free connections.
+        lock_timeout: The longest time to wait for each lock of the table and its rows, in seconds. Without it, the
+            setting `lock_timeout` of the user applies, which by default has no limit.
+
+    Raises:
+        UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
+        JobError: The load failed. Nothing of it is in the table.
+    """
+    job = LoadJob(
+        table=TableName.parse(table),
+        settings=settings,
+        load_id=new_load_id() if load_id is None else load_id,
+        move=Move(
+            mode,
+            (),
+            tuple(keys),
+            parse_order(dedupe_order) if dedupe_order else (),
+            skip_unchanged,
+            where=overwrite_where,
+            strategy=overwrite_strategy,
+        ),
+        create=create,
+        copying=Copying(parallelism, strip_nul=strip_nul),
+        wait_for_load=wait_for_load,
+        verify=verify,
+        scripts=scripts.parse(before_sql, after_sql),
+        ledger=Ledger.parse(marker_table),
+        lock_timeout=lock_timeout,
+        defined=Defined(_definitions(column_types), _definitions(metadata_columns)),
+        null_values=tuple(null_values),
+    )
+    return run(job, lambda: df)
+
+
+def _definitions(by_name: Mapping[str, str] | None) -> tuple[Definition, ...]:
+    return tuple(Definition(name, sql) for name, sql in (by_name or {}).items())
