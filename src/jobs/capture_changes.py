@@ -1,4 +1,4 @@
-"""Keep a table equal to a PostgreSQL table: its changes are captured by triggers, and carried over as they happen."""
+"""Capture a table's changes by triggers, and carry them over as they happen: into another table, or into files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from jobs.cli.flags import add_common_options, add_connection_options, connection_of, names, seconds
-from jobs.cli.run import interrupt, run_job
+from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, connection_of, names, seconds
+from jobs.cli.run import interrupt, run_job, start_spark
 from jobs.cli.text_table import text_table
 from jobs.dbaccess.capture.objects import check_channel
 from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.sql import TableName
 from jobs.flows.capture import manage
 from jobs.flows.capture.follow import run
-from jobs.flows.capture.job import CaptureJob, Stop
+from jobs.flows.capture.job import LINGER, LINGER_OF_FILES, CaptureJob, Files, Stop
 from jobs.flows.capture.manage import CaptureStatus
 from jobs.flows.connection import connection as connection_from
+from jobs.flows.file_options import parse_options
 from jobs.flows.report import megabytes
 
 EXAMPLES = """
@@ -29,6 +31,10 @@ examples:
 
   Some columns and rows, once, with all that has changed since the last run:
     capture_changes.py --table products --columns name,price --filter "amount > 0" --into products_copy --once \\
+      --service shop
+
+  Files that tell each change, a folder for each batch; key, operation and the newest version come along:
+    spark-submit capture_changes.py --table sales.orders --target s3://bucket/orders/ --ordinal-column updated_at \\
       --service shop
 
 exit status: 0 done, or stopped by a signal; 2 wrong usage; 1 anything else
@@ -54,6 +60,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
             TableName.parse(name)
     if options.channel:
         check_channel(options.channel)
+    parse_options(options.option, options.format or FORMATS[0])
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -62,11 +69,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.show_connection:
         manages = options.status or options.drop or options.forget_reader
-        missing = [flag for flag in ("table", "into") if getattr(options, flag) is None]
-        if manages:
-            missing = [flag for flag in missing if flag == "table"]
-        if missing:
-            parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
+        if options.table is None:
+            parser.error("the following arguments are required: --table")
+        if not manages and options.into is None and options.target is None:
+            parser.error("one of the arguments --into --target is required")
+        if options.target is None and (options.option or options.ordinal_column or options.format):
+            parser.error("--format, --option and --ordinal-column are for --target")
+        if options.into_url and options.into is None:
+            parser.error("--into-url is for --into")
     return options
 
 
@@ -97,9 +107,27 @@ def build_parser() -> argparse.ArgumentParser:
         "default: SCHEMA__TABLE__pgjobs",
     )
     target = parser.add_argument_group("target")
-    target.add_argument("--into", metavar="[SCHEMA.]TABLE", help="the copy, which is created if it does not exist")
+    where = target.add_mutually_exclusive_group()
+    where.add_argument("--into", metavar="[SCHEMA.]TABLE", help="a copy, which is created if it does not exist")
+    where.add_argument("--target", metavar="PATH", help="a folder or s3:// prefix, which gets a folder for each batch")
     target.add_argument(
         "--into-url", metavar="URL", help="its database, if that is another one; variables and ~/.pgpass fill in"
+    )
+    target.add_argument("--format", choices=FORMATS, help="of the files; default: parquet")
+    target.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="an option of Spark's writer, such as header=true"
+    )
+    target.add_argument(
+        "--ordinal-column",
+        default="",
+        metavar="C",
+        help="an integer or timestamp column, which is _ordinal in files",
+    )
+    target.add_argument(
+        "--interval",
+        type=seconds,
+        metavar="SECONDS",
+        help=f"between batches; default: {LINGER:g} into a table, {LINGER_OF_FILES:g} into files",
     )
     time = parser.add_argument_group("time", "Without a flag, the job runs until SIGTERM or Ctrl-C.")
     how_long = time.add_mutually_exclusive_group()
@@ -142,17 +170,37 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
     job = CaptureJob(
         settings=settings,
         table=TableName.parse(options.table),
-        into=TableName.parse(options.into),
+        into=TableName.parse(options.into) if options.into is not None else None,
+        files=files_of(options),
         into_settings=connection_from(database_url=options.into_url, environ=environ) if options.into_url else None,
         channel=options.channel,
         columns=options.columns,
         filter=options.filter,
         seconds=0 if options.once else options.run_for,
+        interval=options.interval if options.interval is not None else LINGER if options.into else LINGER_OF_FILES,
     )
-    report = run(job, stop_by_signals())
+    if job.files is None:
+        report = run(job, stop_by_signals())
+    else:
+        from jobs.flows.capture import files  # it imports Spark, which a copy and check_arguments do without
+
+        spark = start_spark(f"pgjobs capture_changes {job.table}", options.verbose)
+        report = files.run(job, stop_by_signals(), lambda: spark)
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")
+
+
+def files_of(options: argparse.Namespace) -> Files | None:
+    """Return the files to write; None for a table."""
+    if options.target is None:
+        return None
+    if not options.target.strip():
+        raise UsageError("The target is empty.", "Give a folder, or check the variable that was to hold it.")
+    file_format = options.format or FORMATS[0]
+    return Files(
+        options.target, file_format, parse_options(options.option, file_format), ordinal=options.ordinal_column
+    )
 
 
 def status_text(status: CaptureStatus) -> str:

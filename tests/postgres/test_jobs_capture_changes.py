@@ -60,7 +60,7 @@ def test_a_signal_stops_it_cleanly_and_needs_no_spark(database: Settings, sessio
         out, err = process.communicate(timeout=10)
     assert process.returncode == 0, err
     assert out.startswith(
-        "stopped: public.copy of t has the rows of public.t: 1,001 written and 0 deleted in 2 batches"
+        "stopped: public.copy of t is up to date with public.t: 1,001 rows written and 0 deleted in 2 batches"
     )
     assert json.loads(report.read_text())["stopped"]
     assert session.run("SELECT number FROM public__t__pgjobs_r") == [[2]]

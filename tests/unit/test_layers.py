@@ -22,7 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The entrypoints.
     "jobs": DATABASE
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
-    | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "pyspark"},
+    | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "jobs.flows.capture.files"}
+    | {"pyspark"},
     "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "pyspark"},
     # Spark 4's data source.
     "jobs.pgcopy": {
@@ -51,6 +52,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "jobs.flows.query_target": {
         *{*BASE, "jobs.dbaccess.query", "jobs.flows", "jobs.flows.extract", "jobs.spark", "pyspark"},
+    },
+    "jobs.flows.capture.files": {
+        *{*DATABASE, "jobs.dbaccess.capture", "jobs.flows", "jobs.flows.capture", "jobs.flows.extract"},
+        *{"jobs.spark", "pyspark"},
     },
     "jobs.flows.capture": DATABASE | {"jobs.dbaccess.capture", "jobs.flows"},
     "jobs.flows": {

@@ -65,14 +65,18 @@ class Source:
             f"t.{quote_name(key.name)} {key.equality} k.{column}"
             for key, column in zip(self.capture.keys, self.capture.columns)
         )
-        arrays = ", ".join(f"c.{column}" for column in self.capture.columns)
-        keys = ", ".join(self.capture.columns)
         absent = f"t.{quote_name(self.capture.keys[0].name)} IS NULL"
         return (
-            f"SELECT {absent}, {columns} FROM (SELECT DISTINCT {', '.join(f'u.{c}' for c in self.capture.columns)} "
-            f"FROM {self.capture.changes.quoted} AS c CROSS JOIN LATERAL ROWS FROM ("
-            f"{', '.join(f'pg_catalog.unnest({array})' for array in arrays.split(', '))}) AS u ({keys}) "
-            f"WHERE {seen.later}) AS k LEFT JOIN ({self.rows}) AS t ON {same}"
+            f"SELECT {absent}, {columns} FROM ({self.changed_keys(seen)}) AS k LEFT JOIN ({self.rows}) AS t ON {same}"
+        )
+
+    def changed_keys(self, seen: Seen) -> str:
+        """Return a SELECT of the keys that changed since a snapshot, each once."""
+        arrays = ", ".join(f"pg_catalog.unnest(c.{column})" for column in self.capture.columns)
+        return (
+            f"SELECT DISTINCT {', '.join(f'u.{column}' for column in self.capture.columns)} "
+            f"FROM {self.capture.changes.quoted} AS c CROSS JOIN LATERAL ROWS FROM ({arrays}) "
+            f"AS u ({', '.join(self.capture.columns)}) WHERE {seen.later}"
         )
 
 

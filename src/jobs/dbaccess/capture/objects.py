@@ -263,6 +263,7 @@ def drop(capture: Capture, relations: Sequence[TableName]) -> list[str]:
         f"DROP FUNCTION IF EXISTS {capture.function.quoted}()",
         f"DROP TABLE IF EXISTS {capture.changes.quoted}",
         f"DROP TABLE IF EXISTS {capture.readers.quoted}",
+        f"DROP TABLE IF EXISTS {capture.table.sibling(f'{capture.channel}_k').quoted}",
     ]
 
 

@@ -78,15 +78,16 @@ def store(session: Session, target: Mark, last: Position | None, to: Position) -
     values = (target.oid, target.source, to.reader, to.number, to.snapshot, to.history, to.definition, target.name)
     if last is None:
         session.run(f"DELETE FROM {positions} WHERE target = %s AND target_oid <> %s", target.name, target.oid)
-        moved = session.change(
+        moved = session.run(
             f"INSERT INTO {positions} (target_oid, source, reader, number, snapshot, history, definition, target) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1",
             *values,
         )
     else:
-        moved = session.change(
+        moved = session.run(
             f"UPDATE {positions} SET target_oid = %s, source = %s, reader = %s, number = %s, snapshot = %s, "
-            "history = %s, definition = %s, moved = now() WHERE target = %s AND number = %s AND reader = %s",
+            "history = %s, definition = %s, moved = now() WHERE target = %s AND number = %s AND reader = %s "
+            "RETURNING 1",
             *values,
             last.number,
             last.reader,

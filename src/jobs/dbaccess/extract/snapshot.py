@@ -119,15 +119,20 @@ def release(session: Session) -> None:
 
 
 @contextmanager
-def adopted(session: Session, snapshot: Snapshot) -> Iterator[None]:
+def adopted(session: Session, snapshot: Snapshot, access: str = "READ ONLY") -> Iterator[None]:
     """Adopt the snapshot for the block.
+
+    Args:
+        session: A session without an open transaction.
+        snapshot: The snapshot.
+        access: What the transaction may do: READ ONLY or READ WRITE.
 
     Raises:
         SnapshotLost: The snapshot is no longer held.
         TransientError: A lock was not granted within `READERS_WAIT` seconds.
     """
     with table_locks.awaited(session, READERS_WAIT):
-        _begin(session, "REPEATABLE READ")
+        _begin(session, "REPEATABLE READ", access)
         try:
             session.run(
                 f"SET TRANSACTION SNAPSHOT '{snapshot.id}'"
@@ -153,7 +158,7 @@ def _lost() -> SnapshotLost:
     )
 
 
-def _begin(session: Session, isolation: str) -> None:
+def _begin(session: Session, isolation: str, access: str = "READ ONLY") -> None:
     """Begin a transaction with our own settings, whatever those of the role or the database are."""
     session.run(
         "SELECT set_config(pg_settings.name, wanted.value, false) FROM pg_settings JOIN unnest(%s::text[], %s::text[]) "
@@ -161,4 +166,4 @@ def _begin(session: Session, isolation: str) -> None:
         list(_SETTINGS),
         list(_SETTINGS.values()),
     )
-    session.run(f"BEGIN ISOLATION LEVEL {isolation} READ ONLY NOT DEFERRABLE")
+    session.run(f"BEGIN ISOLATION LEVEL {isolation} {access} NOT DEFERRABLE")

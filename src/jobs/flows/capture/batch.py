@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.dbaccess.capture import changes, install, position, positions, readers, target
-from jobs.dbaccess.capture.changes import Look
+from jobs.dbaccess.capture.changes import Look, Source
+from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.position import Definition, Position
 from jobs.dbaccess.capture.target import SETTINGS, Applied
 from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.session import Session
 from jobs.flows.capture.connections import Connections
 from jobs.flows.capture.job import Stop
 
@@ -44,31 +47,40 @@ def carry(use: Connections, stop: Stop) -> Batch | None:
         UsageError: The capture was dropped, or the reader forgotten; or the target has rows of others.
         DatabaseError: A statement failed; nothing was carried over, unless the connection broke.
     """
+    capture = use.source.capture
     try:
-        return _carry_armed(use, stop, replace_rows=False)
+        return armed(use.at_source, capture, lambda: _carry(use, stop, replace_rows=False))
     except DatabaseError as error:
         if not target.is_exchange(error) or use.at_source.closed or use.at_target.closed:
             raise
         logger.info("Rows seem to have exchanged a unique value: deleting and inserting them instead of updating.")
-        return _carry_armed(use, stop, replace_rows=True)
+        return armed(use.at_source, capture, lambda: _carry(use, stop, replace_rows=True))
 
 
-def _carry_armed(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
-    """Carry over what is new, after triggers were created that a new partition lacks, or that somebody has dropped."""
-    capture = use.source.capture
+def armed(session: Session, capture: Capture, carry: Callable[[], Batch | None]) -> Batch | None:
+    """Carry over what is new, after triggers were created that a new partition lacks, or that somebody has dropped.
+
+    Args:
+        session: At the source.
+        capture: What is captured.
+        carry: Raises `Unarmed` if triggers are missing.
+
+    Raises:
+        UsageError: They are missing again and again.
+    """
     for _ in range(MOST_REPAIRS):
         try:
-            return _carry(use, stop, replace_rows=replace_rows)
-        except _Unarmed:
+            return carry()
+        except Unarmed:
             logger.warning("%s lacks triggers of the capture: creating them.", capture.table)
-        install.ensure(use.at_source, capture)
+        install.ensure(session, capture)
     raise UsageError(
         f"The triggers of {capture.table} remain incomplete or disabled, however often they are created.",
         "Enable them as the table's owner (--status names the tables), or find out who removes them.",
     )
 
 
-class _Unarmed(Exception):
+class Unarmed(Exception):
     """Changes of the table, or of a partition, are not recorded."""
 
 
@@ -78,8 +90,8 @@ def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
         with changes.snapshot(use.at_source, capture):
             look = changes.look(use.at_source, capture, use.reader, use.seen)
             if not look.armed:
-                raise _Unarmed
-            to, reason = _decide(use, look)
+                raise Unarmed
+            to, reason = decide(use.source, use.reader, use.position, look)
             if not (reason or look.operations):
                 return None
             if reason:
@@ -111,32 +123,32 @@ def _copy(use: Connections, stop: Stop, look: Look, *, compare: bool) -> int | N
     return None
 
 
-def _decide(use: Connections, look: Look) -> tuple[Position, str]:
+def decide(source: Source, reader: str, last: Position | None, look: Look) -> tuple[Position, str]:
     """Return the position after this batch, and why it has to compare the whole table, if it has to.
 
     Raises:
         UsageError: The source does not know the reader any more.
     """
-    capture = use.source.capture
+    capture = source.capture
     if look.registered is None:
         raise UsageError(
-            f"The reader {use.reader} of {capture.table} was forgotten while it ran, or the capture was dropped.",
+            f"The reader {reader} of {capture.table} was forgotten while it ran, or the capture was dropped.",
             "Start it again: it then compares the whole table.",
         )
     definition = Definition(
         channel=capture.channel,
-        columns=use.source.columns,
-        filter=use.source.condition,
+        columns=source.columns,
+        filter=source.condition,
         keys=tuple(key.name for key in capture.keys),
         relations=look.relations,
     ).to_json()
     reason = position.reason_to_compare(
-        use.position,
-        reader=use.reader,
+        last,
+        reader=reader,
         history=look.history,
         definition=definition,
         registered=look.registered,
     )
-    number = 1 + max(look.registered, 0 if use.position is None else use.position.number)
-    to = Position(use.reader, number, look.snapshot, look.history, definition)
+    number = 1 + max(look.registered, 0 if last is None else last.number)
+    to = Position(reader, number, look.snapshot, look.history, definition)
     return to, reason or position.marks(look.operations)

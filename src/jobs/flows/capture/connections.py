@@ -75,8 +75,10 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
     at_source = stack.enter_context(job.source.open())
     capture, table = install.find(at_source, job.table, job.channel)
     at_target = stack.enter_context(job.target.open("target"))
-    _set_timeouts(at_source)
+    set_timeouts(at_source)
     positions.ensure(at_target)
+    if job.into is None:
+        raise UsageError("There is no table to write.", "Give --into.")
     into = tables.full_name(at_target, job.into)
     locks.wait(at_target, locks.capture_target(into), HELD_FOR)
     columns = changes.check_columns(
@@ -84,15 +86,15 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
     )
     if job.filter:
         filtered(at_source, Selection.of_table(capture.table), job.filter)
-    origin = _origin(at_source, capture)
+    source_name = origin(at_source, capture)
     keys = tuple(key.name for key in capture.keys)
     if tables.find_table(at_target, into) is None:
         types = target.base_types(at_source, table.name)
         _create(at_target, into, [(name, types[name][0]) for name in columns], keys)
     found = _find(at_target, into, columns, keys)
-    if origin == _origin(at_target, replace(capture, table=found.name)):
+    if source_name == origin(at_target, replace(capture, table=found.name)):
         raise UsageError(f"{found.name} cannot be captured into itself.", "Name another --into.")
-    position = positions.find(at_target, str(found.name), found.oid, origin)
+    position = positions.find(at_target, str(found.name), found.oid, source_name)
     install.ensure(at_source, capture)
     if position is not None and readers.is_known(at_source, capture, position.reader):
         reader = position.reader
@@ -107,19 +109,19 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
         at_target=at_target,
         source=source,
         target=found,
-        mark=Mark(str(found.name), found.oid, origin),
+        mark=Mark(str(found.name), found.oid, source_name),
         reader=reader,
         position=position,
     )
 
 
-def _set_timeouts(session: Session) -> None:
+def set_timeouts(session: Session) -> None:
     """No statement of ours is to end by a role's timeout: the first copy may take hours, and idle times are normal."""
     for name in ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"):
         session.run(f"SET {name} = 0")
 
 
-def _origin(session: Session, capture: Capture) -> str:
+def origin(session: Session, capture: Capture) -> str:
     """Return a name for a table that is unique among servers and databases."""
     [[server, database]] = session.run("SELECT system_identifier::text, current_database() FROM pg_control_system()")
     return f"{server}/{database}/{capture.table}"

@@ -7,25 +7,28 @@ second in any case.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.capture import changes, readers
+from jobs.dbaccess.capture.changes import Source
+from jobs.dbaccess.capture.position import Position, Seen
+from jobs.dbaccess.capture.positions import Mark
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.capture import batch
 from jobs.flows.capture.batch import Batch
-from jobs.flows.capture.connections import Connections, connect
+from jobs.flows.capture.connections import connect
 from jobs.flows.capture.job import CaptureJob, Stop, Stopped
 from jobs.flows.capture.report import CaptureReport
-
-LINGER = 0.05
-"""Seconds between batches. What comes meanwhile is one batch, and writers need not notify."""
 
 POLL = 0.5
 """Seconds after which a waiting reader looks by itself."""
@@ -87,18 +90,74 @@ def capture_changes(
     return run(job, stop or Stop())
 
 
+class Use(Protocol):
+    """The sessions of a run, and how far it is; see `connections.Connections`."""
+
+    @property
+    def at_source(self) -> Session:
+        """Listens, and stores positions."""
+
+    @property
+    def source(self) -> Source:
+        """What is carried over."""
+
+    @property
+    def mark(self) -> Mark:
+        """What the position belongs to."""
+
+    @property
+    def reader(self) -> str:
+        """The reader's id."""
+
+    @property
+    def position(self) -> Position | None:
+        """How far it is."""
+
+    @property
+    def seen(self) -> Seen | None:
+        """The snapshot of the position."""
+
+    def moved(self: U, to: Position) -> U:
+        """Return the same after a batch."""
+
+
+U = TypeVar("U", bound=Use)
+
+
+@dataclass(frozen=True)
+class End(Generic[U]):
+    """Where changes are carried to.
+
+    Attributes:
+        connect: Opens all sessions.
+        carry: Carries one batch; returns None if nothing is new.
+    """
+
+    connect: Callable[[CaptureJob, ExitStack], U]
+    carry: Callable[[U, Stop], Batch | None]
+
+
+INTO_TABLE = End(connect, batch.carry)
+
+
 def run(job: CaptureJob, stop: Stop) -> CaptureReport:
-    """Keep the target equal to the source.
+    """Keep a table equal to the source, as `follow`."""
+    return follow(job, stop, INTO_TABLE)
+
+
+def follow(job: CaptureJob, stop: Stop, end: End[U]) -> CaptureReport:
+    """Carry over changes.
 
     Args:
         job: What to do, and for how long.
         stop: Is asked between batches, and while rows are copied.
+        end: Where to.
 
     Raises:
         UsageError: The job cannot be done as it is stated.
         DatabaseError: A server refuses something, or cannot be reached for too long.
     """
-    return _Follower(job, stop).run()
+    return _Follower(job, stop, end).run()
 
 
 _NO_SUCH_TABLE = "42P01"
@@ -111,14 +170,15 @@ def _dropped(job: CaptureJob, error: DatabaseError) -> UsageError:
     )
 
 
-class _Follower:
+class _Follower(Generic[U]):
     """A run: its connections come and go, what it has done adds up."""
 
-    def __init__(self, job: CaptureJob, stop: Stop) -> None:
+    def __init__(self, job: CaptureJob, stop: Stop, end: End[U]) -> None:
         self._job = job
         self._stop = stop
+        self._end = end
         self._start = time.monotonic()
-        self._report = CaptureReport(str(job.table), str(job.into), job.channel)
+        self._report = CaptureReport(str(job.table), job.goal, job.channel)
         self._failures = 0
         self._unstored = 0
         self._beat = self._logged = self._start
@@ -127,7 +187,7 @@ class _Follower:
         while not self._stop.wanted:
             try:
                 with ExitStack() as stack:
-                    self._follow(connect(self._job, stack))
+                    self._follow(self._end.connect(self._job, stack))
                 break
             except Stopped:
                 break
@@ -159,15 +219,15 @@ class _Follower:
         self._report = replace(self._report, reconnected=self._report.reconnected + 1)
         self._stop.sleep(pause)
 
-    def _follow(self, use: Connections) -> None:
+    def _follow(self, use: U) -> None:
         capture = use.source.capture
         self._report = replace(
-            self._report, table=str(capture.table), target=str(use.target.name), channel=capture.channel,
+            self._report, table=str(capture.table), target=use.mark.name, channel=capture.channel,
             reader=use.reader,
         )  # fmt: skip
         self._beat = -HEARTBEAT
         while True:
-            done = batch.carry(use, self._stop)
+            done = self._end.carry(use, self._stop)
             if done is not None:
                 use = use.moved(done.position)
                 self._count(use, done)
@@ -176,11 +236,16 @@ class _Follower:
                 break
             self._keep_house(use)
             if done is not None:
-                self._stop.sleep(LINGER)
+                self._linger()
             self._wait(use)
         self._store(use)
 
-    def _count(self, use: Connections, done: Batch) -> None:
+    def _linger(self) -> None:
+        """Let changes come together, which are one batch then."""
+        left = math.inf if self._job.seconds is None else self._start + self._job.seconds - time.monotonic()
+        self._stop.sleep(max(0.0, min(self._job.interval, left)))
+
+    def _count(self, use: U, done: Batch) -> None:
         if done.compared:  # its snapshot was open for long
             logger.info(
                 "Compared all rows of %s: %s written, %s deleted.",
@@ -199,7 +264,7 @@ class _Follower:
             position=done.position.snapshot,
         )
 
-    def _keep_house(self, use: Connections) -> None:
+    def _keep_house(self, use: U) -> None:
         """Store the position at the source and prune changes, now and then."""
         now = time.monotonic()
         if now - self._beat >= HEARTBEAT:
@@ -217,7 +282,7 @@ class _Follower:
                 report.position,
             )
 
-    def _store(self, use: Connections) -> None:
+    def _store(self, use: U) -> None:
         position = use.position
         if position is None:
             return
@@ -226,7 +291,7 @@ class _Follower:
         self._unstored = 0
         readers.prune(use.at_source, capture)
 
-    def _wait(self, use: Connections) -> None:
+    def _wait(self, use: U) -> None:
         """Wait until there are changes, the run is to end, or a heartbeat is due.
 
         While the reader holds the lock, a writer that commits notifies. A writer that found the lock free holds a share

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from jobs.dbaccess.connector import Connector
@@ -14,6 +14,29 @@ CONNECT_DEADLINE = 3.0
 """Seconds for all attempts to connect, in a run without an end."""
 
 
+LINGER = 0.05
+"""Seconds between batches into a table. What comes meanwhile is one batch, and writers need not notify."""
+
+LINGER_OF_FILES = 10.0
+"""Seconds between batches of files, each of which is a folder with at least one file."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that tell of changes.
+
+    Attributes:
+        path: A folder, which gets a folder for each batch.
+        options: Options of Spark's writer.
+        ordinal: The column that orders the versions of a row; empty for none.
+    """
+
+    path: str
+    file_format: str = "parquet"
+    options: Mapping[str, str] = field(default_factory=dict)
+    ordinal: str = ""
+
+
 @dataclass(frozen=True)
 class CaptureJob:
     """What to capture, and where to.
@@ -21,22 +44,31 @@ class CaptureJob:
     Attributes:
         settings: Where the source's database is.
         table: The table whose changes are captured.
-        into: The table that is kept equal to it.
+        into: The table that is kept equal to it; None for files.
+        files: The files that tell of its changes; None for a table.
         into_settings: Where that is; None for the same database.
         channel: The name of the capture; empty for the default.
         columns: Those to carry over; empty for all. The key's are carried in any case.
         filter: A boolean expression; rows for which it is not true are not in the target.
         seconds: How long to run: 0 for one batch with all that is there, None until it is stopped.
+        interval: Seconds between batches.
     """
 
     settings: Settings
     table: TableName
-    into: TableName
+    into: TableName | None = None
+    files: Files | None = None
     into_settings: Settings | None = None
     channel: str = ""
     columns: tuple[str, ...] = ()
     filter: str = ""
     seconds: float | None = 0
+    interval: float = LINGER
+
+    @property
+    def goal(self) -> str:
+        """The name of the target."""
+        return str(self.into) if self.files is None else self.files.path
 
     @property
     def source(self) -> Connector:
@@ -47,7 +79,7 @@ class CaptureJob:
     def target(self) -> Connector:
         """Opens sessions at the target."""
         settings = self._patient(self.into_settings or self.settings)
-        return Connector(settings, "capture", f"{self.table} into {self.into}")
+        return Connector(settings, "capture", f"{self.table} into {self.goal}")
 
     def _patient(self, settings: Settings) -> Settings:
         """A run that tries for ever does so between connections, where it can be stopped."""

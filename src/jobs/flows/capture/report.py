@@ -45,7 +45,7 @@ class CaptureReport:
         batches = plural(self.batches, "batch", "batches")
         compared = f", {self.compared:,} of them compared all rows" if self.compared else ""
         return (
-            f"{'stopped: ' if self.stopped else ''}{self.target} has the rows of {self.table}: "
-            f"{self.rows_written:,} written and {self.rows_deleted:,} deleted in {batches}{compared}, "
+            f"{'stopped: ' if self.stopped else ''}{self.target} is up to date with {self.table}: "
+            f"{self.rows_written:,} rows written and {self.rows_deleted:,} deleted in {batches}{compared}, "
             f"in {self.seconds:.1f} s; channel {self.channel}"
         )

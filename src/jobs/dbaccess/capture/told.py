@@ -1,0 +1,160 @@
+"""The keys that files have told of: by them, a row is told as inserted, updated or deleted, as it is for the reader.
+
+They are stored beside the table of changes, in two steps. Before a batch's files are written, the keys of its rows are
+added, with the batch's number; after that, those that are gone are deleted, together with the new position. If the job
+dies in between, the files may be there or not: the keys of a batch whose files are not complete are taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.capture.changes import Source
+from jobs.dbaccess.capture.objects import Capture, quote_literal
+from jobs.dbaccess.capture.position import Seen
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name
+
+OWN_COLUMNS = ("_op", "_key", "_ordinal")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What files tell: of which rows, and in which columns.
+
+    Attributes:
+        reader: The reader's id.
+        source: What is captured.
+        types: The types of the key's columns in the source.
+        ordinal: The column that orders the versions of a row; empty for none.
+        seen: The last position; None to compare all rows with the keys that were told.
+        is_few: Whether to find each row by an index, whatever the server estimates.
+    """
+
+    reader: str
+    source: Source
+    types: tuple[str, ...]
+    ordinal: str = ""
+    seen: Seen | None = None
+    is_few: bool = False
+
+    @property
+    def table(self) -> TableName:
+        """The table of the keys."""
+        return table_of(self.source.capture)
+
+    @property
+    def _told(self) -> str:
+        """The keys that were told."""
+        keys = ", ".join(self.source.capture.columns)
+        return (
+            f"(SELECT {keys} FROM {self.table.quoted} "
+            f"WHERE reader OPERATOR(pg_catalog.=) {quote_literal(self.reader)}::pg_catalog.text)"
+        )
+
+    def _same(self, left: str, right: str) -> str:
+        pairs = zip(self.source.capture.keys, self.source.capture.columns)
+        return " AND ".join(f"{left}.{column} {key.equality} {right}.{column}" for key, column in pairs)
+
+    def _joined(self, rows: str, alias: str, condition: str) -> str:
+        """Return a left join. OFFSET 0 keeps the planner from another way than one look-up for each key."""
+        if self.is_few:
+            rows = f"LATERAL (SELECT {alias}.* FROM {rows} AS {alias} WHERE {condition} OFFSET 0)"
+            condition = "true"
+        return f"LEFT JOIN {rows} AS {alias} ON {condition}"
+
+    @property
+    def _present(self) -> str:
+        pairs = zip(self.source.capture.keys, self.source.capture.columns)
+        return " AND ".join(f"t.{quote_name(key.name)} {key.equality} k.{column}" for key, column in pairs)
+
+    @property
+    def _keys(self) -> str:
+        """The keys to look at: those that changed, or all."""
+        capture = self.source.capture
+        if self.seen is not None:
+            return self.source.changed_keys(self.seen)
+        own = ", ".join(f"t.{quote_name(key.name)} AS {name}" for key, name in zip(capture.keys, capture.columns))
+        return f"SELECT {own} FROM ({self.source.rows}) AS t UNION SELECT * FROM {self._told} AS f"
+
+    def select(self) -> str:
+        """Return a SELECT of the batch's rows: inserted and updated ones, and the keys of those that are gone."""
+        capture = self.source.capture
+        first = quote_name(capture.keys[0].name)
+        of_key = {key.name: f"k.{column}" for key, column in zip(capture.keys, capture.columns)}
+        types = {key.name: type_name for key, type_name in zip(capture.keys, self.types)}
+        key = ", ".join(f"{quote_literal(name)}, {column}" for name, column in of_key.items())
+        columns = ", ".join(
+            f"COALESCE(t.{quote_name(name)}, {of_key[name]}::{types[name]}) AS {quote_name(name)}"
+            if name in of_key
+            else f"t.{quote_name(name)}"
+            for name in self.source.columns
+        )
+        ordinal = f"t.{quote_name(self.ordinal)}" if self.ordinal else "NULL::pg_catalog.int8"
+        operation = f"CASE WHEN t.{first} IS NULL THEN 'D' WHEN f.{capture.columns[0]} IS NULL THEN 'I' ELSE 'U' END"
+        return (
+            f"SELECT {operation} AS _op, pg_catalog.jsonb_build_object({key})::pg_catalog.text AS _key, "
+            f"{ordinal} AS _ordinal, {columns} FROM ({self._keys}) AS k "
+            f"{self._joined(f'({self.source.rows})', 't', self._present)} "
+            f"{self._joined(self._told, 'f', self._same('f', 'k'))} "
+            f"WHERE t.{first} IS NOT NULL OR f.{capture.columns[0]} IS NOT NULL"
+        )
+
+    def add(self, number: int) -> str:
+        """Return the statement that adds the keys of a batch's rows."""
+        columns = ", ".join(self.source.capture.columns)
+        keys = ", ".join(f"k.{column}" for column in self.source.capture.columns)
+        return (
+            f"INSERT INTO {self.table.quoted} (reader, batch, {columns}) "
+            f"SELECT {quote_literal(self.reader)}, {number}, {keys} FROM ({self._keys}) AS k "
+            f"WHERE EXISTS (SELECT FROM ({self.source.rows}) AS t WHERE {self._present}) ON CONFLICT DO NOTHING"
+        )
+
+    def remove(self) -> str:
+        """Return the statement that deletes the keys that are gone."""
+        return (
+            f"DELETE FROM {self.table.quoted} AS f USING ({self._keys}) AS k "
+            f"WHERE f.reader OPERATOR(pg_catalog.=) {quote_literal(self.reader)}::pg_catalog.text "
+            f"AND {self._same('f', 'k')} AND NOT EXISTS (SELECT FROM ({self.source.rows}) AS t WHERE {self._present})"
+        )
+
+
+def table_of(capture: Capture) -> TableName:
+    """Return the name of the table of told keys."""
+    return capture.table.sibling(f"{capture.channel}_k")
+
+
+def ensure(session: Session, capture: Capture) -> None:
+    """Create the table of told keys if it is missing."""
+    columns = ", ".join(f"{name} {key.type_name} NOT NULL" for name, key in zip(capture.columns, capture.keys))
+    session.run(
+        f"CREATE TABLE IF NOT EXISTS {table_of(capture).quoted} (reader text NOT NULL, batch bigint NOT NULL, "
+        f"{columns}, PRIMARY KEY (reader, {', '.join(capture.columns)}))"
+    )
+
+
+def take_back(session: Session, capture: Capture, reader: str, batches: Sequence[int]) -> None:
+    """Delete the keys that were first told in batches whose files are not complete."""
+    session.change(
+        f"DELETE FROM {table_of(capture).quoted} WHERE reader = %s AND batch = ANY (%s::bigint[])",
+        reader,
+        list(batches),
+    )
+
+
+def unfinished(session: Session, capture: Capture, reader: str, number: int) -> list[int]:
+    """Return the numbers of batches after the last one, whose keys were added before the job died."""
+    rows = session.run(
+        f"SELECT DISTINCT batch FROM {table_of(capture).quoted} WHERE reader = %s AND batch > %s ORDER BY 1",
+        reader,
+        number,
+    )
+    return [batch for [batch] in rows]
+
+
+def forget(session: Session, capture: Capture, reader: str) -> None:
+    """Delete all keys of a reader."""
+    [[exists]] = session.run("SELECT to_regclass(%s) IS NOT NULL", table_of(capture).quoted)
+    if exists:
+        session.change(f"DELETE FROM {table_of(capture).quoted} WHERE reader = %s", reader)
