@@ -224,11 +224,11 @@ def _add_script_options(parser: argparse.ArgumentParser) -> None:
 
 def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Load, and print the report."""
+    from jobs.flows.load.defined import Defined
     from jobs.flows.load.files import Files  # it imports Spark, which check_arguments does without
     from jobs.flows.load.files import load as load_files
     from jobs.flows.load.job import LoadJob, new_load_id
     from jobs.flows.load.stage import Copying
-    from jobs.flows.load.target import Defined
 
     connection = connection_of(options, environ)
     if options.show_connection:

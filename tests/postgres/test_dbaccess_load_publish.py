@@ -10,7 +10,7 @@ from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.publish import PublishPlan, publish
+from jobs.dbaccess.load.publish import AlreadyRecorded, PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
@@ -119,3 +119,16 @@ def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session
     publish(session, plan(names, accepted, is_new=True))
     assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "theirs"], [1, "x"]]
     assert tables(session) == ["t", "table_updates"]
+
+
+def test_a_marker_table_that_takes_no_marker_keeps_the_load_out(session: Session, beside: Staging) -> None:
+    """It is an error, and not taken for a load that was published before."""
+    receipt = attempt(session, beside, 0, 100, 1)
+    session.run(
+        "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+        "CREATE TRIGGER skip BEFORE INSERT ON table_updates FOR EACH ROW EXECUTE FUNCTION skip()"
+    )
+    with pytest.raises(LoadError, match="could not be written into table_updates") as caught:
+        publish(session, plan(beside, receipt))
+    assert not isinstance(caught.value, AlreadyRecorded)
+    assert session.run("SELECT count(*) FROM t") == [[0]]

@@ -303,7 +303,7 @@ def _is_run_now(session: Session, job: QueryJob, statements: list[Statement], ta
                 run_statements(session, statements, job.values, ran.done, into=into)
                 ran.pending = into.keep(session, job.load_id, job.output.path)
             return True
-    job.ledger.is_recorded(session, job.load_id, target)  # raises if it is recorded for another table
+    job.ledger.check_recorded(session, job.load_id, target)
     return False
 
 

@@ -143,6 +143,12 @@ def schema_exists(session: Session, schema: str) -> bool:
     return bool(session.run("SELECT 1 FROM pg_namespace WHERE nspname = %s", schema))
 
 
+def is_logged(session: Session, table: TableName) -> bool:
+    """Return whether a table survives a crash: it is neither unlogged nor temporary."""
+    query = "SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass(%s)"
+    return session.run(query, table.quoted) == [["p"]]
+
+
 def may_alter(session: Session, table: TableName) -> bool:
     """Return whether this user may add columns: to a table, by its owner, a member of the owner, or a superuser."""
     return bool(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, is_text
@@ -116,6 +116,8 @@ class Ledger:
             for name, types in _SUITABLE.items()
             if name not in by_name or by_name[name].base_type not in types or by_name[name].generated
         ]
+        if not tables.is_logged(session, table.name):
+            lacking.append("a write-ahead log: it is unlogged, and a crash would empty it")
         if not tables.has_unique_index(session, table.name, ["update_id"]):
             lacking.append("a primary key or unique index on update_id alone")
         required = [column.name for column in table.columns if column.required and column.name not in _SUITABLE]
@@ -173,6 +175,19 @@ class Ledger:
             f"The load id {load_id!r} is taken {taken}, which is not {target}.",
             f"Give each load its own id. If that was this load, set the marker's target_table in {self.table}.",
         )
+
+    def check_recorded(self, session: Session, load_id: str, target: TableName) -> None:
+        """Check, after `record` wrote no marker, that there is one of this table.
+
+        Raises:
+            UsageError: The id is taken by something else.
+            LoadError: There is none that this user can see.
+        """
+        if not self.is_recorded(session, load_id, target):
+            raise LoadError(
+                f"The marker of {load_id!r} could not be written into {self.table}, and is not there.",
+                "Nothing was done. Check the triggers and policies of that table, and run it again.",
+            )
 
     def recorded_target(self, session: Session, load_id: str) -> str | None:
         """Return what the marker of an id names: a table, or whatever another program wrote. None if there is none."""

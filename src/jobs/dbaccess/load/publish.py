@@ -38,7 +38,7 @@ class PublishPlan:
         ledger: What records the load.
         lock_timeout: The longest time to wait for each lock, in seconds; None for what the user's settings say.
         definitions: Of the columns of a new table, if they are not those of staging.
-        metadata: Columns that an existing table is to have.
+        metadata: Columns that the table is to have: they are added if it exists and lacks them.
     """
 
     load_id: str
@@ -173,9 +173,10 @@ def _record(session: Session, plan: PublishPlan) -> None:
     Raises:
         AlreadyRecorded: A committed transaction has recorded the load id.
         UsageError: The load id is taken by another table.
+        LoadError: The marker table takes no marker.
     """
     if not plan.ledger.record(session, plan.load_id, str(plan.target)):
-        plan.ledger.is_recorded(session, plan.load_id, plan.target)  # raises if the id is another table's
+        plan.ledger.check_recorded(session, plan.load_id, plan.target)
         raise AlreadyRecorded(f"The load id {plan.load_id!r} was recorded by another run meanwhile.")
 
 

@@ -131,8 +131,7 @@ def exists(session: Session, staging: Staging) -> bool:
 
 def is_logged(session: Session, staging: Staging) -> bool:
     """Return whether the table of rows survives a crash, and may therefore become the target."""
-    query = "SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass(%s)"
-    return session.run(query, staging.rows.quoted) == [["p"]]
+    return tables.is_logged(session, staging.rows)
 
 
 def end_writers(session: Session, staging: Staging) -> list[int]:

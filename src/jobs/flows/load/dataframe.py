@@ -9,13 +9,12 @@ from pyspark.sql import DataFrame
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import scripts
-from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
+from jobs.flows.load.defined import Defined
 from jobs.flows.load.job import LoadJob, new_load_id, run
 from jobs.flows.load.stage import Copying
-from jobs.flows.load.target import Defined
 from jobs.flows.report import LoadReport
 
 
@@ -102,11 +101,7 @@ def load_dataframe(
         scripts=scripts.parse(before_sql, after_sql),
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
-        defined=Defined(_definitions(column_types), _definitions(metadata_columns)),
+        defined=Defined.of(column_types, metadata_columns),
         null_values=tuple(null_values),
     )
     return run(job, lambda: df)
-
-
-def _definitions(by_name: Mapping[str, str] | None) -> tuple[Definition, ...]:
-    return tuple(Definition(name, sql) for name, sql in (by_name or {}).items())

@@ -22,9 +22,10 @@ from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.load.defined import NONE_DEFINED, Defined
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
 from jobs.flows.load.stage import Copying, RowsMayDiffer, copy, failures_explained
-from jobs.flows.load.target import NONE_DEFINED, Defined, Target, find_table, settle_target
+from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.spark.load_tasks import Delivery
 from jobs.spark.null_values import with_nulls

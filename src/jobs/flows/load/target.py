@@ -23,6 +23,7 @@ from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.flows.load.defined import NONE_DEFINED, Defined, complete
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Target:
         row: How rows are written for their hashes, or None if the load is not verified.
         definitions: Definitions of the columns, of a new table whose user defines some.
         has_types_only: Whether the columns of a new table have types, and nothing else that staging would lack.
-        metadata: Columns that an existing table is to have.
+        metadata: Columns that the table lacked when it was looked up, and is to have.
     """
 
     name: TableName
@@ -121,35 +122,6 @@ _OTHER_KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Defined:
-    """The columns that the user defines.
-
-    Attributes:
-        types: For a table that the load creates: in place of our types, and for columns that the data does not have.
-        metadata: Columns that the table is to have beside the data's, new or not, as in Luigi.
-    """
-
-    types: tuple[Definition, ...] = ()
-    metadata: tuple[Definition, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Return whether there are any."""
-        return bool(self.types or self.metadata)
-
-    def check(self) -> None:
-        """Check what can be checked without a server.
-
-        Raises:
-            UsageError: A definition is not one column's, or a column is defined twice.
-        """
-        definitions.check(self.types, definitions.COLUMN_TYPE)
-        definitions.check([*self.types, *self.metadata], f"{definitions.COLUMN_TYPE} or {definitions.METADATA}")
-
-
-NONE_DEFINED = Defined()
-
-
 def settle_target(
     session: Session,
     name: TableName,
@@ -207,30 +179,9 @@ def _defined_target(session: Session, name: TableName, schema: StructType, move:
     matches = match_existing(schema, new.table)
     move = _settled(move, matches)
     has_types_only = new.has_types_only and len(columns) == len(matches)
-    return Target(name, matches, move, is_new=True, definitions=columns, has_types_only=has_types_only)
-
-
-def complete(schema: StructType, defined: Sequence[Definition]) -> tuple[Definition, ...]:
-    """Return the definitions of all columns: the data's in their order, by the user or by us, then the others.
-
-    A column of the data is meant by its name as written, else ignoring case.
-
-    Raises:
-        UsageError: A column of the data has no PostgreSQL type, and the user gives none.
-    """
-    by_column: dict[str, Definition] = {}
-    for definition in defined:
-        exact = [name for name in schema.names if name == definition.name]
-        for name in exact or [name for name in schema.names if name.casefold() == definition.name.casefold()]:
-            by_column.setdefault(name, definition)
-    ours = StructType([field for field in schema if field.name not in by_column])
-    types = {match.source: match.target.definition for match in match_new(ours)} if ours.fields else {}
-    columns = [
-        Definition(name, by_column[name].sql if name in by_column else types[name])
-        for name in dict.fromkeys(schema.names)
-    ]
-    used = {definition.name for definition in by_column.values()}
-    return (*columns, *(definition for definition in defined if definition.name not in used))
+    return Target(
+        name, matches, move, is_new=True, definitions=columns, has_types_only=has_types_only, metadata=defined.metadata
+    )
 
 
 def _check_addable(session: Session, table: Table, missing: Sequence[Definition]) -> None:

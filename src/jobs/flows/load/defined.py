@@ -1,0 +1,69 @@
+"""The columns that the user defines: in place of those that a load would make for the data, and beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql.types import StructType
+
+from jobs.copyformat.match_columns import match_new
+from jobs.dbaccess.load import definitions
+from jobs.dbaccess.load.definitions import Definition
+
+
+@dataclass(frozen=True)
+class Defined:
+    """The columns that the user defines.
+
+    Attributes:
+        types: For a table that the load creates: in place of our types, and for columns that the data does not have.
+        metadata: Columns that the table is to have beside the data's, new or not, as in Luigi.
+    """
+
+    types: tuple[Definition, ...] = ()
+    metadata: tuple[Definition, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self.types or self.metadata)
+
+    @classmethod
+    def of(cls, types: Mapping[str, str] | None, metadata: Mapping[str, str] | None) -> Defined:
+        """Return definitions that are given by the columns' names."""
+        return cls(*(tuple(Definition(*item) for item in (given or {}).items()) for given in (types, metadata)))
+
+    def check(self) -> None:
+        """Check what can be checked without a server.
+
+        Raises:
+            UsageError: A definition is not one column's, or a column is defined twice.
+        """
+        definitions.check(self.types, definitions.COLUMN_TYPE)
+        definitions.check([*self.types, *self.metadata], f"{definitions.COLUMN_TYPE} or {definitions.METADATA}")
+
+
+NONE_DEFINED = Defined()
+
+
+def complete(schema: StructType, defined: Sequence[Definition]) -> tuple[Definition, ...]:
+    """Return the definitions of all columns: the data's in their order, by the user or by us, then the others.
+
+    A column of the data is meant by its name as written, else ignoring case.
+
+    Raises:
+        UsageError: A column of the data has no PostgreSQL type, and the user gives none.
+    """
+    by_column: dict[str, Definition] = {}
+    for definition in defined:
+        exact = [name for name in schema.names if name == definition.name]
+        for name in exact or [name for name in schema.names if name.casefold() == definition.name.casefold()]:
+            by_column.setdefault(name, definition)
+    ours = StructType([field for field in schema if field.name not in by_column])
+    types = {match.source: match.target.definition for match in match_new(ours)} if ours.fields else {}
+    columns = [
+        Definition(name, by_column[name].sql if name in by_column else types[name])
+        for name in dict.fromkeys(schema.names)
+    ]
+    used = {definition.name for definition in by_column.values()}
+    return (*columns, *(definition for definition in defined if definition.name not in used))
