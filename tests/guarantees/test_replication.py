@@ -15,6 +15,8 @@ from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.query import result, script
+from jobs.dbaccess.query.result import Result
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from servermgr.postgres import Manager
@@ -63,6 +65,21 @@ def sessions(servers: tuple[Settings, Settings], request: pytest.FixtureRequest)
         here.run("DROP PUBLICATION p")
         for session in (here, there):
             session.run("DROP TABLE t, table_updates")
+
+
+def test_the_result_of_a_query_is_not_published(sessions: tuple[Session, Session]) -> None:
+    """Subscribers lack its table, and would stop at its rows. Rows that a query changes are published."""
+    here, there = sessions
+    here.run("INSERT INTO t VALUES (1, 'one'), (2, 'two')")
+    with here.transaction():
+        into = Result(here, "pgjobs_result_of_a_test")
+        for sql in ("SELECT 1 AS one", "DELETE FROM t WHERE a = 1 RETURNING a, b"):
+            [statement] = script.split(sql)
+            into.ask(here, statement, ())
+        pending = into.keep(here, "x", "/lake")
+    assert here.run("SELECT a, b FROM pgjobs_result_of_a_test") == [[1, "one"]]
+    assert_replicated(here, there)
+    result.drop(here, pending)
 
 
 def assert_replicated(here: Session, there: Session) -> None:
