@@ -16,6 +16,7 @@ from jobs.dbaccess.errors import (
     DatabaseError,
     DataRejected,
     DuplicateTable,
+    ProtocolBroken,
     UndefinedTable,
     UsageError,
 )
@@ -188,6 +189,20 @@ def test_the_server_sees_who_is_there(database: Settings) -> None:
     with connect(database, "pgjobs load 7 " + "x" * 100) as session:
         [[name]] = session.run("SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")
     assert name == ("pgjobs load 7 " + "x" * 100)[:63]
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT 1 WHERE false", "VALUES (1), (2)", "SELECT 1, 2", "SET work_mem = '1MB'"]
+)
+def test_what_is_not_the_one_value_that_a_statement_has_to_return_is_an_error_of_ours(
+    database: Settings, statement: str
+) -> None:
+    with connect(database, "t") as session:
+        assert session.value("SELECT %s::int", 7) == 7
+        assert session.row(2, "SELECT 1, NULL") == [1, None]
+        with pytest.raises(ProtocolBroken, match="did not answer with one row of 1 values"):
+            session.value(statement)
+        assert session.closed
 
 
 def test_the_seeds_door_opens_a_db_api_connection(database: Settings) -> None:

@@ -61,3 +61,8 @@ def test_a_plain_table_is_read_again_if_a_noticeable_share_changed(
     session.run("INSERT INTO t SELECT generate_series(1, 100)")
     refresh(session, T, changed)
     assert plain_rows_known(session) == known
+
+
+def test_a_table_that_somebody_dropped_after_the_load_is_left_alone(session: Session) -> None:
+    refresh(session, TableName("gone", "public"), None)
+    assert session.run("SELECT 1") == [[1]]

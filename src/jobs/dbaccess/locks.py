@@ -108,13 +108,13 @@ def capture_asleep(name: str) -> Lock:
 
 def take(session: Session, lock: Lock) -> bool:
     """Take a lock until the session ends, unless another session holds it. Return whether this session holds it."""
-    [[is_held]] = session.run(f"SELECT pg_try_advisory_lock({_KEY})", lock.name)
+    is_held = session.value(f"SELECT pg_try_advisory_lock({_KEY})", lock.name)
     return bool(is_held)
 
 
 def take_in_transaction(session: Session, lock: Lock) -> bool:
     """Take a lock until the open transaction ends, unless another session holds it. Return whether it was taken."""
-    [[is_held]] = session.run(f"SELECT pg_try_advisory_xact_lock({_KEY})", lock.name)
+    is_held = session.value(f"SELECT pg_try_advisory_xact_lock({_KEY})", lock.name)
     return bool(is_held)
 
 
@@ -194,7 +194,7 @@ DESK_PROCESS = f"SELECT l.pid FROM {_OF_DESK} AND l.objid = 0 AND l.mode = 'Excl
 
 def take_desk(session: Session, key: int) -> bool:
     """Take a snapshot desk's lock until the session ends, unless another session holds it. Return whether it did."""
-    [[is_held]] = session.run("SELECT pg_try_advisory_lock(%s::int, 0)", key)
+    is_held = session.value("SELECT pg_try_advisory_lock(%s::int, 0)", key)
     return bool(is_held)
 
 

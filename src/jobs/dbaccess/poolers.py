@@ -36,7 +36,7 @@ def check(session: Session, connect: Callable[[], Session]) -> None:
     Raises:
         UsageError: The message says what to connect to instead.
     """
-    [[database]] = session.run("SELECT pg_catalog.current_database()")
+    database = session.value("SELECT pg_catalog.current_database()")
     place = (session.server, str(database))
     if place in _known:
         return
@@ -60,5 +60,5 @@ def check(session: Session, connect: Callable[[], Session]) -> None:
 
 
 def _process(session: Session) -> int:
-    [[pid]] = session.run("SELECT pg_catalog.pg_backend_pid()")
+    pid = session.value("SELECT pg_catalog.pg_backend_pid()")
     return int(pid)

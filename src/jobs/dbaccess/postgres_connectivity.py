@@ -147,8 +147,8 @@ def _open_wanted(settings: Settings, server: Server, application_name: str, attr
 
 
 def _check_kind(session: Session, server: Server, attrs: str) -> None:
-    [[in_recovery, read_only]] = session.run(
-        "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean"
+    [in_recovery, read_only] = session.row(
+        2, "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean"
     )
     serves = {
         "read-write": not read_only,

@@ -107,6 +107,29 @@ class Session:
         cursor = self._execute(statement, values)
         return [list(row) for row in cursor.fetchall()] if cursor.description else []
 
+    def row(self, columns: int, statement: str, *values: object) -> list[Any]:
+        """Run a statement of our own that returns one row, whatever the database holds, and return that row.
+
+        Args:
+            columns: The number of its values.
+            statement: As for `run`.
+            values: As for `run`.
+
+        Raises:
+            ProtocolBroken: The server returns something else.
+            DatabaseError: The error of the server or the connection.
+        """
+        rows = self.run(statement, *values)
+        if [len(row) for row in rows] != [columns]:
+            self.close()
+            raise broken_protocol(f"it did not answer with one row of {columns} values, as its SQL has to")
+        return rows[0]
+
+    def value(self, statement: str, *values: object) -> Any:  # noqa: ANN401 - of whichever type the statement has
+        """Run a statement of our own that returns one row of one value, and return that value. Raises as `row`."""
+        [value] = self.row(1, statement, *values)
+        return value
+
     def change(self, statement: str, *values: object) -> int:
         """Run one statement that changes rows, and return how many it changed.
 

@@ -47,7 +47,7 @@ class OwnTable:
         schemas = [self.schema]
         if self.schema is None:
             with session.users_path():
-                [[schemas]] = session.run("SELECT pg_catalog.current_schemas(true)")
+                schemas = session.value("SELECT pg_catalog.current_schemas(true)")
         candidates = session.run(_CANDIDATES, schemas, self.name)
         trusted = next((schema for schema, _, is_trusted in candidates if is_trusted), None)
         if trusted is None and candidates:

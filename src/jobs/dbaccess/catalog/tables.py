@@ -98,14 +98,17 @@ ORDER BY a.attnum
 def find_table(session: Session, name: TableName) -> Table | None:
     """Return the table with a name (looked up in search_path if it has no schema), or None."""
     with session.users_path():
-        [[oid]] = session.run("SELECT pg_catalog.to_regclass(%s)::pg_catalog.oid", name.quoted)
+        oid = session.value("SELECT pg_catalog.to_regclass(%s)::pg_catalog.oid", name.quoted)
     if oid is None:
         return None
-    [[schema, relname, kind]] = session.run(
+    found = session.run(
         "SELECT n.nspname, c.relname, c.relkind::text "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s::oid",
         oid,
     )
+    if not found:  # it was dropped since
+        return None
+    [[schema, relname, kind]] = found
     columns = session.run(_COLUMNS, oid, oid)
     return Table(TableName(relname, schema), kind, tuple(Column(*column) for column in columns))
 
@@ -134,7 +137,7 @@ def name_for_new_table(session: Session, name: TableName) -> TableName:
     if name.schema is not None:
         return name
     with session.users_path():
-        [[schema]] = session.run("SELECT pg_catalog.current_schema()")
+        schema = session.value("SELECT pg_catalog.current_schema()")
     return TableName(name.name, schema)
 
 

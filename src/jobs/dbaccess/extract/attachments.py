@@ -27,7 +27,7 @@ SELECT oid::bigint, attached FROM tree WHERE attached <> '{}'
 
 def table_oid(session: Session, table: TableName) -> int:
     """Return the oid of a table, which identifies it even if another table gets its name."""
-    [[oid]] = session.run("SELECT %s::regclass::oid::bigint", table.quoted)
+    oid = session.value("SELECT %s::regclass::oid::bigint", table.quoted)
     return int(oid)
 
 

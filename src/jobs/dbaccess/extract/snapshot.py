@@ -106,9 +106,10 @@ def _locked_and_exported(session: Session, probe: str) -> Snapshot:
 
 
 def _exported(session: Session) -> Snapshot:
-    [[identifier, seen, holder]] = session.run(
+    [identifier, seen, holder] = session.row(
+        3,
         "SELECT pg_export_snapshot(), CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_current_snapshot()::text END, "
-        f"{HOLDER} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        f"{HOLDER} FROM pg_stat_activity WHERE pid = pg_backend_pid()",
     )
     return Snapshot(identifier, seen, holder)
 
@@ -141,9 +142,7 @@ def adopted(session: Session, snapshot: Snapshot, access: str = "READ ONLY") -> 
             if error.sqlstate not in _LOST:
                 raise
             raise _lost() from None
-        [[is_held]] = session.run(
-            f"SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE {HOLDER} = %s)", snapshot.holder
-        )
+        is_held = session.value(f"SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE {HOLDER} = %s)", snapshot.holder)
         if not is_held:  # after a restart, another extract's snapshot has this id
             raise _lost()
         yield

@@ -220,7 +220,7 @@ def ensure(session: Session) -> None:
         UsageError: The server is a standby, which does not know the running transactions. Or the table has an owner who
             is not trusted.
     """
-    [[standby]] = session.run("SELECT pg_is_in_recovery()")
+    standby = session.value("SELECT pg_is_in_recovery()")
     if standby:
         raise UsageError(
             f"A watermark is kept in the table {TABLE}, and a standby cannot write.", "Connect to the primary."

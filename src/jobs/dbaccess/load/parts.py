@@ -131,7 +131,8 @@ def tally(session: Session, staging: Staging) -> Tally:
 
 def in_progress(session: Session, staging: Staging) -> tuple[int, int]:
     """Return the rows and bytes that running COPYs have sent and not yet claimed (by pg_stat_progress_copy)."""
-    [[rows, size]] = session.run(
+    [rows, size] = session.row(
+        2,
         "SELECT coalesce(sum(tuples_processed), 0)::bigint, coalesce(sum(bytes_processed), 0)::bigint "
         "FROM pg_stat_progress_copy WHERE relid = to_regclass(%s)",
         staging.rows.quoted,

@@ -111,7 +111,7 @@ def check_all_there(session: Session, staging: Staging, rows: int) -> None:
     Raises:
         LoadError: It holds another number of rows.
     """
-    [[present]] = session.run(f"SELECT count(*) FROM {staging.rows.quoted}")
+    present = session.value(f"SELECT count(*) FROM {staging.rows.quoted}")
     if present != rows:
         raise LoadError(
             f"{rows} rows were staged, but {present} are left: the server crashed meanwhile.",

@@ -142,7 +142,7 @@ class RowText:
 
 def measure(session: Session, rows: str, hash_of_row: str) -> Sum:
     """Return the number of rows of a FROM clause and the sum of their hashes. The session must be pinned."""
-    [[count, total]] = session.run(f"SELECT count(*), coalesce(sum({hash_of_row}), 0) FROM {rows}")
+    [count, total] = session.row(2, f"SELECT count(*), coalesce(sum({hash_of_row}), 0) FROM {rows}")
     return Sum(int(count), int(total))
 
 

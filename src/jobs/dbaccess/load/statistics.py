@@ -30,12 +30,15 @@ def refresh(session: Session, table: TableName, changed: int | None) -> None:
         table: The table that was loaded.
         changed: The least number of rows that were changed, or None for all rows.
     """
-    [[kind, rows]] = session.run(
+    found = session.run(
         "SELECT relkind::text, CASE WHEN EXISTS (SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
         "(n.nspname, c.relname)) THEN reltuples::float8 ELSE -1 END "  # CREATE INDEX counts rows, too
         "FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = to_regclass(%s)",
         table.quoted,
     )
+    if not found:  # somebody dropped it since
+        return
+    [[kind, rows]] = found
     partitions = _partitions(session, table) if kind == PARTITIONED else [Partition(table, rows, is_empty=False)]
     for name in worth_reading(table, partitions, changed):
         session.run(f"ANALYZE {name.quoted}")

@@ -79,10 +79,13 @@ def check_target(session: Session, table: Table) -> None:
             f"{table.name} is {kind}: the rows of a load cannot be recognized in it.",
             "Leave --verify out, and run compare_table.py after the load.",
         )
-    [[may_read, is_filtered]] = session.run(
+    found = session.run(
         "SELECT has_table_privilege(oid, 'SELECT'), row_security_active(oid) FROM pg_class WHERE oid = to_regclass(%s)",
         table.name.quoted,
     )
+    if not found:  # it was dropped since, as the load's next statement will say
+        return
+    [[may_read, is_filtered]] = found
     if not may_read:
         raise UsageError(
             f"--verify reads {table.name}, which this user may not.", "GRANT SELECT on it, or leave --verify out."
@@ -96,7 +99,7 @@ def check_target(session: Session, table: Table) -> None:
 
 def row_text(session: Session, columns: Sequence[str], forms: Sequence[Form]) -> RowText:
     """Return how this database writes rows of these columns."""
-    [[encoding]] = session.run("SHOW server_encoding")
+    encoding = session.value("SHOW server_encoding")
     return RowText(tuple(columns), tuple(forms), recode=encoding != "UTF8")
 
 
@@ -107,7 +110,7 @@ def expected_sum(receipts: Sequence[Receipt]) -> Sum:
 
 def blocks(session: Session, table: TableName) -> int:
     """Return the number of blocks of a plain table; 0 for one whose rows are in other tables."""
-    [[size]] = session.run(
+    size = session.value(
         "SELECT pg_relation_size(oid) / current_setting('block_size')::int FROM pg_class "
         "WHERE oid = to_regclass(%s) AND relkind = 'r' AND NOT relhassubclass UNION ALL SELECT 0 LIMIT 1",
         table.quoted,
@@ -148,9 +151,10 @@ def _verify_some(session: Session, verification: Verification, moved: Moved, sta
     if stored != verification.expected:
         raise _failed(verification.expected, stored, moved.target, staging_is_right=False)
     rows = _locations(session, moved)[-1]
-    [[count, strange]] = session.run(
+    [count, strange] = session.row(
+        2,
         f"SELECT (SELECT count(*) FROM {rows}), (SELECT count(*) FROM "
-        f"(SELECT {row_hash} FROM {rows} EXCEPT ALL SELECT {row_hash} FROM {staged.quoted}) AS strange)"
+        f"(SELECT {row_hash} FROM {rows} EXCEPT ALL SELECT {row_hash} FROM {staged.quoted}) AS strange)",
     )
     if strange or count != moved.changed:
         raise VerificationFailed(
@@ -165,7 +169,7 @@ def _locations(session: Session, moved: Moved) -> list[str]:
     """Return where this load's rows are, as FROM clauses: the cheaper one, if any, and the certain one."""
     if moved.is_whole:
         return [moved.target.quoted]
-    [[transaction]] = session.run("SELECT pg_current_xact_id()::xid::text")
+    transaction = session.value("SELECT pg_current_xact_id()::xid::text")
     sure = f"{moved.target.quoted} WHERE xmin = '{transaction}'::xid"
     added = blocks(session, moved.target) - moved.blocks_before if moved.blocks_before else 0
     if added * _MUCH_BIGGER < moved.blocks_before:
