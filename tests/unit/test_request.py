@@ -118,6 +118,20 @@ def test_retries_are_attempts_after_the_first_one_in_both_modes() -> None:
     assert build_request(replace(streaming, retries=0))["retryPolicy"] == {"maxFailedAttemptsPerHour": 1}
 
 
+def test_a_capture_is_restarted_for_it_goes_on_from_where_its_target_is() -> None:
+    capture = replace(
+        SUBMISSION,
+        entry="capture_changes",
+        own="capture_changes",
+        arguments=("--table", "orders", "--target", "s3://lake/orders/"),
+        mode="streaming",
+        retries=4,
+    )
+    request = build_request(capture)
+    assert (request["mode"], request["retryPolicy"]) == ("STREAMING", {"maxFailedAttemptsPerHour": 5})
+    assert request["executionTimeoutMinutes"] == 0
+
+
 def test_a_streaming_run_has_no_timeout_unless_it_is_given_one() -> None:
     assert build_request(SUBMISSION)["executionTimeoutMinutes"] == 720
     assert build_request(replace(SUBMISSION, mode="streaming"))["executionTimeoutMinutes"] == 0

@@ -198,7 +198,7 @@ def add_submission(command: argparse.ArgumentParser) -> None:
     )
     add("--idempotent", action="store_true", help="declare that the job may run twice, for --retries")
     add("--timeout-minutes", type=int, metavar="N", help="1 to 10080, default: 720; streaming: default 0, for never")
-    add("--mode", choices=MODES, default="batch", help="default: batch")
+    add("--mode", type=str.lower, choices=MODES, default="batch", help="default: batch")
     add("--dry-run", action="store_true", help="print the request without calling AWS")
 
 

@@ -219,7 +219,7 @@ def refuse_blind_retries(submission: Submission) -> None:
     """
     if not 0 <= submission.retries <= MOST_RETRIES:
         raise DeployError(f"--retries must be from 0 to {MOST_RETRIES}.")
-    if not submission.retries or submission.idempotent:
+    if not submission.retries or submission.idempotent or submission.own == CAPTURE:
         return
     if submission.own == EXTRACT:
         appends = argument(submission.arguments, "--write-mode") == "append"
@@ -233,6 +233,9 @@ def refuse_blind_retries(submission: Submission) -> None:
             "--idempotent."
         )
 
+
+CAPTURE = "capture_changes"
+"""The job that goes on from where its target is."""
 
 LOAD = "load_table"
 EXTRACT = "extract_table"

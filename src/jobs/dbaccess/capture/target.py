@@ -186,7 +186,8 @@ def _is_computed(column: Column, is_identity: bool) -> bool:
 
 def begin_batches(session: Session, target: Target) -> None:
     """Create the temporary table of batches for this session."""
-    session.run(target.create_batch())
+    with session.transaction():
+        session.run(target.create_batch())
 
 
 def has_rows(session: Session, target: Target) -> bool:

@@ -128,10 +128,11 @@ def table_of(capture: Capture) -> TableName:
 def ensure(session: Session, capture: Capture) -> None:
     """Create the table of told keys if it is missing."""
     columns = ", ".join(f"{name} {key.type_name} NOT NULL" for name, key in zip(capture.columns, capture.keys))
-    session.run(
-        f"CREATE TABLE IF NOT EXISTS {table_of(capture).quoted} (reader text NOT NULL, batch bigint NOT NULL, "
-        f"{columns}, PRIMARY KEY (reader, {', '.join(capture.columns)}))"
-    )
+    with session.transaction():
+        session.run(
+            f"CREATE TABLE IF NOT EXISTS {table_of(capture).quoted} (reader text NOT NULL, batch bigint NOT NULL, "
+            f"{columns}, PRIMARY KEY (reader, {', '.join(capture.columns)}))"
+        )
 
 
 def take_back(session: Session, capture: Capture, reader: str, batches: Sequence[int]) -> None:
