@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": DATABASE
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
     | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "jobs.flows.capture.files"}
-    | {"pyspark"},
+    | {"jobs.flows.doctor", "pyspark"},
     "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "pyspark"},
     # Spark 4's data source.
     "jobs.pgcopy": {
@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *{*DATABASE, "jobs.dbaccess.capture", "jobs.flows", "jobs.flows.capture", "jobs.flows.extract"},
         *{"jobs.spark", "pyspark"},
     },
+    "jobs.flows.doctor": DATABASE | {"jobs.dbaccess.network"},
     "jobs.flows.capture": DATABASE | {"jobs.dbaccess.capture", "jobs.flows"},
     "jobs.flows": {
         *{"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "jobs.dbaccess.query"},

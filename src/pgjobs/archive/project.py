@@ -28,6 +28,7 @@ OWN_ENTRYPOINTS: Mapping[str, str] = {
     "compare_table": "jobs.compare_table",
     "run_query": "jobs.run_query",
     "capture_changes": "jobs.capture_changes",
+    "doctor": "jobs.doctor",
     "ledger": "jobs.ledger",
 }
 """The jobs of pgjobs that `submit` knows by a short name. A name is in the archive if its module is."""

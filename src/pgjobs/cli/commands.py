@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Command] = {
     "query": Command("run SQL once per load id; needs no Spark", f"{_JOBS}:run", HERE),
     "compare": Command("compare a table with files or another table", f"{_JOBS}:run", HERE),
     "capture": Command("keep a table equal to another one; needs no Spark", f"{_JOBS}:run", HERE),
+    "doctor": Command("examine what a load needs: network, TLS, login, rights", f"{_JOBS}:run", HERE),
     "init": Command("write a small project of your own", "pgjobs.cli.init:init", SERVERLESS),
     "package": Command("pack the jobs and their packages into an archive", f"{_ARCHIVE}:package", SERVERLESS),
     "verify": Command("check an archive", f"{_ARCHIVE}:verify", SERVERLESS),
@@ -65,6 +66,7 @@ JOBS: Mapping[str, str] = {
     "query": "run_query",
     "compare": "compare_table",
     "capture": "capture_changes",
+    "doctor": "doctor",
 }
 """A command that runs a job here -> the job's module in `jobs`. All words after it are the job's own."""
 

@@ -1,4 +1,4 @@
-"""The commands load, extract, query, compare, capture: a job in this process, with this machine's Spark."""
+"""The commands load, extract, query, compare, capture, doctor: a job in this process, with this machine's Spark."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pgjobs.cli.commands import JOBS, Connect
 from pgjobs.console import Console
 from pgjobs.errors import DeployError
 
-WITHOUT_SPARK = ("query", "capture")
-"""Commands that start no Spark."""
+WITHOUT_SPARK = ("query", "capture", "doctor")
+"""Commands that start no Spark, unless they write files."""
 
 
 def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
@@ -32,7 +32,8 @@ def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     module = import_module(f"jobs.{JOBS[options.command]}")
     with _renamed(f"{JOBS[options.command]}.py", f"pgjobs {options.command}", console):
         parsed = module.parse(options.arguments)
-    if options.command not in WITHOUT_SPARK and not parsed.show_connection:
+    wants_spark = options.command not in WITHOUT_SPARK or getattr(parsed, "target", None) is not None
+    if wants_spark and not parsed.show_connection:
         import_module("pyspark")  # its absence has a message of its own
         refuse_without_java(os.environ, shutil.which)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # by default, workers run the first python3 of PATH

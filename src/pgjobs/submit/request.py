@@ -157,7 +157,8 @@ def timeout_of(submission: Submission) -> int:
 
 def spark_parameters(submission: Submission) -> str:
     """Return the --conf flags as shell words, quoted only where a shell requires it."""
-    conf = {"spark.archives": f"{submission.archive}#{ENVIRONMENT}", **PYTHON_CONF, **submission.conf}
+    size = SMALLEST if submission.own == DOCTOR else {}
+    conf = {"spark.archives": f"{submission.archive}#{ENVIRONMENT}", **PYTHON_CONF, **size, **submission.conf}
     return " ".join(f"--conf {_quoted(f'{key}={value}')}" for key, value in conf.items())
 
 
@@ -234,12 +235,23 @@ def refuse_blind_retries(submission: Submission) -> None:
         )
 
 
+_SMALL_WORKER = {"cores": "1", "memory": "1g"}
 CAPTURE = "capture_changes"
 """The job that goes on from where its target is."""
 
 LOAD = "load_table"
 EXTRACT = "extract_table"
 """The job that commits its files only at its end, so that it may be retried without an id."""
+
+
+DOCTOR = "doctor"
+SMALLEST = {
+    **{f"spark.{worker}.{what}": text for worker in ("driver", "executor") for what, text in _SMALL_WORKER.items()},
+    "spark.executor.instances": "1",
+    "spark.dynamicAllocation.enabled": "false",
+}
+"""The sizes for a job that only looks: one core and 2 GB with the overhead are the smallest worker.
+https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html"""
 
 
 def load_id(arguments: Sequence[str]) -> str:

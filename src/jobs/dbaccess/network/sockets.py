@@ -136,6 +136,19 @@ def _warn_plain(server: str) -> None:
     logger.warning("The connection to %s is not encrypted. Give --sslmode verify-full.", server)
 
 
+def address_of(server: Server) -> str:
+    """Return the first address of a server's name.
+
+    Raises:
+        ConnectionFailed: The name could not be looked up now.
+        DatabaseError: The host does not exist.
+    """
+    try:
+        return str(socket.getaddrinfo(server.hostaddr or server.host, server.port, type=socket.SOCK_STREAM)[0][4][0])
+    except (socket.gaierror, UnicodeError) as error:
+        raise _no_host(server, error) from None
+
+
 def open_socket(server: Server, timeouts: Timeouts) -> PlainSocket:
     """Return a connected socket. It still has the connect timeout, which `settle` ends.
 
@@ -158,19 +171,22 @@ def _connected(server: Server, timeouts: Timeouts) -> PlainSocket:
             return local
         address = (server.hostaddr or server.host, server.port)
         connected = socket.create_connection(address, timeouts.connect_timeout)
-    except socket.gaierror as error:
-        kind = ConnectionFailed if error.errno == socket.EAI_AGAIN else DatabaseError
-        raise kind(f"There is no host {server.host!r}: {error.strerror}.", "Check the host's name.") from None
-    except UnicodeError:
-        raise DatabaseError(
-            f"There is no host {server.host!r}: it is not a valid name.", "Check the host's name."
-        ) from None
+    except (socket.gaierror, UnicodeError) as error:
+        raise _no_host(server, error) from None
     except OSError as error:
         raise ConnectionFailed(f"No server answers at {server}: {error.strerror or error}.", _CHECK) from None
     sock = PlainSocket(connected.family, connected.type, connected.proto, fileno=connected.detach())
     sock.settimeout(timeouts.connect_timeout)
     _keep_alive(sock, timeouts)
     return sock
+
+
+def _no_host(server: Server, error: socket.gaierror | UnicodeError) -> DatabaseError:
+    """Return the error for a name without an address. A lookup that may succeed later is temporary."""
+    temporary = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+    reason = error.strerror if isinstance(error, socket.gaierror) else "it is not a valid name"
+    kind = ConnectionFailed if temporary else DatabaseError
+    return kind(f"There is no host {server.host!r}: {reason}.", "Check the host's name.")
 
 
 def reached(sock: socket.socket, server: Server) -> Server:
