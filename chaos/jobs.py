@@ -61,7 +61,7 @@ def load_id(trial: Trial) -> str:
 
 def keys(trial: Trial) -> str:
     """Return the key columns of its mode; empty for modes without keys."""
-    return "id" if trial.mode in ("upsert", "ignore") else ""
+    return "id" if trial.mode in ("upsert", "ignore") or trial.difference else ""
 
 
 def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
@@ -121,6 +121,10 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
         arguments += ["--keys", keys(trial)]
     if trial.verify:
         arguments.append("--verify")
+    if trial.difference:
+        arguments += ["--overwrite-strategy", "diff"]
+    if trial.skip:
+        arguments += ["--skip-unchanged", "yes"]
     if trial.slice:
         arguments += ["--overwrite-where", f"id BETWEEN 0 AND {ROWS - 1}"]
     if trial.scripts:

@@ -24,6 +24,12 @@ TOLD = 2
 SLICED = (1, 2)
 """Of each four overwrites, these replace a slice: one of them is verified."""
 
+DIFFERENT = 3
+"""Of each four overwrites of a table with a unique index, this one writes only what differs."""
+
+SKIPPED = 2
+"""One in so many upserts looks for unchanged rows."""
+
 SCRIPTED = 3
 """One in so many loads runs SQL before and after its rows."""
 
@@ -134,6 +140,8 @@ class Trial:
         deletes: Whether an incremental extract uses --deletes.
         slice: Whether a load overwrites the rows of a condition only.
         scripts: Whether a load runs SQL before and after its rows.
+        difference: Whether a load overwrites only what differs.
+        skip: Whether an upsert looks for unchanged rows.
     """
 
     seed: int
@@ -148,6 +156,8 @@ class Trial:
     deletes: bool = False
     slice: bool = False
     scripts: bool = False
+    difference: bool = False
+    skip: bool = False
 
     def __str__(self) -> str:
         added = {
@@ -155,6 +165,8 @@ class Trial:
             "with deletes": self.deletes,
             "scripted": self.scripts,
             "of a slice": self.slice,
+            "by difference": self.difference,
+            "without unchanged rows": self.skip,
         }
         words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
         what = " ".join(filter(None, words))
@@ -226,6 +238,8 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         verify=is_load and seed % VERIFIED == 0,
         slice=is_load and case.mode == "overwrite" and seed % 4 in SLICED,
         scripts=scripts,
+        difference=is_load and case.mode == "overwrite" and target != "plain" and seed % 4 == DIFFERENT,
+        skip=is_load and case.mode == "upsert" and seed % SKIPPED == 0,
         deletes=case.flow == "incremental" and seed % TOLD == 0,
     )
 

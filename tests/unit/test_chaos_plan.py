@@ -31,6 +31,13 @@ def test_the_first_seeds_meet_each_mode_and_each_kind_of_table(job: str) -> None
     assert met >= {(mode, target) for mode, targets in TARGETS.items() for target in targets}
 
 
+def test_some_loads_write_only_what_differs() -> None:
+    trials = [draw(seed) for seed in range(1, 1001)]
+    assert {trial.target for trial in trials if trial.difference} == {"new", "indexed", "partitioned"}
+    assert {trial.target for trial in trials if trial.skip} == {"new", "indexed", "partitioned"}
+    assert not [trial for trial in trials if trial.difference and trial.slice]
+
+
 def test_faults_strike_at_each_step_at_statements_and_in_copy() -> None:
     met = {(trial.flow, trial.point.unit) for trial in (draw(seed) for seed in range(1, 3001))}
     assert met >= {(flow, step) for flow, steps in STEPS.items() for step in steps}
