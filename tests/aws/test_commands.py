@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -339,3 +340,32 @@ def test_the_job_of_a_submission_that_waits_leaves_stdout_to_the_answer(submissi
     assert run(parse(words, {}), lambda: Clients(client, s3), terminal) == OK
     assert json.loads(out.getvalue())["state"] == "SUCCESS"
     assert "loaded 3 rows" in err.getvalue()
+
+
+AWS = """#!/bin/sh
+printf '%s\\n' "$*" >> "$CALLS"
+test "$2" != head-object
+"""
+"""In place of the AWS CLI: notes each call; no object exists yet."""
+
+
+@pytest.mark.parametrize("entry", ["load_table", "own.py"])
+def test_a_request_can_be_sent_by_the_aws_cli_alone(submission: list[str], tmp_path: Path, entry: str) -> None:
+    (tmp_path / "own.py").write_text("print('own')")
+    flags = [entry, *submission[2:], "--application-id", APPLICATION]
+    status, printed, _ = command(["request", *flags, "--cli", *JOB])
+    assert status == OK
+    (tmp_path / "aws").write_text(AWS)
+    (tmp_path / "aws").chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CALLS": str(tmp_path / "calls")}
+    subprocess.run(["/bin/sh", "-c", printed], cwd=tmp_path, env=environ, check=True)
+    *uploads, start_call = (tmp_path / "calls").read_text().splitlines()
+    bodies = [Path(words[words.index("--body") + 1]) for words in map(str.split, uploads) if "--body" in words]
+    assert [(tmp_path / body).name for body in bodies] == [
+        *("pyspark_venv.tar.gz.json", f"{entry.removesuffix('.py')}.py", "pyspark_venv.tar.gz")
+    ]
+    assert (tmp_path / bodies[1]).read_text() in ("print('packed')", "print('own')")
+    assert all("--if-none-match *" in call for call in uploads if "put-object" in call)
+    sent = json.loads(start_call.partition(" --cli-input-json ")[2])
+    assert sent == json.loads(command(["request", *flags, *JOB])[1])
+    assert sent == json.loads(command(["submit", *flags, "--dry-run", *JOB])[1])

@@ -250,7 +250,7 @@ def test_an_extract_is_retried_unless_it_would_append_twice(arguments: tuple[str
 
 def test_the_doctor_gets_the_smallest_worker_unless_told_otherwise() -> None:
     doctor = replace(SUBMISSION, entry="doctor", own="doctor", arguments=("--service", "x"), conf={})
-    assert "--conf spark.driver.cores=1 --conf spark.driver.memory=1g" in spark_parameters(doctor)
+    assert "--conf spark.driver.cores=1 --conf spark.driver.memory=2g" in spark_parameters(doctor)
     assert "spark.driver.cores=1" not in spark_parameters(replace(doctor, own=""))
     assert "spark.driver.cores=4" in spark_parameters(replace(doctor, conf={"spark.driver.cores": "4"}))
     assert "spark.driver.cores=1" not in spark_parameters(replace(doctor, conf={"spark.driver.cores": "4"}))

@@ -34,6 +34,13 @@ def add_submit(command: argparse.ArgumentParser) -> None:
     add_account(command)
 
 
+def add_request(command: argparse.ArgumentParser) -> None:
+    """Add the flags of request."""
+    command.set_defaults(again=False)
+    add_submission(command)
+    command.add_argument("--cli", action="store_true", help="a script with commands of the AWS CLI, for sh")
+
+
 def add_run_local(command: argparse.ArgumentParser) -> None:
     """Add the flags of run-local."""
     command.set_defaults(
@@ -130,6 +137,7 @@ ADDING: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "package": add_package,
     "verify": add_verify,
     "submit": add_submit,
+    "request": add_request,
     "run-local": add_run_local,
     "status": add_status,
     "logs": add_logs,

@@ -45,12 +45,15 @@ COMMANDS: Mapping[str, Command] = {
     "extract": Command("read a table or a query into files", f"{_JOBS}:run", HERE),
     "query": Command("run SQL once per load id; needs no Spark", f"{_JOBS}:run", HERE),
     "compare": Command("compare a table with files or another table", f"{_JOBS}:run", HERE),
-    "capture": Command("keep a table equal to another one; needs no Spark", f"{_JOBS}:run", HERE),
+    "capture": Command("keep a copy of a table up to date", f"{_JOBS}:run", HERE),
     "doctor": Command("examine what a load needs: network, TLS, login, rights", f"{_JOBS}:run", HERE),
     "init": Command("write a small project of your own", "pgjobs.cli.init:init", SERVERLESS),
     "package": Command("pack the jobs and their packages into an archive", f"{_ARCHIVE}:package", SERVERLESS),
     "verify": Command("check an archive", f"{_ARCHIVE}:verify", SERVERLESS),
     "submit": Command("upload the archive and start a job run", f"{_SUBMISSION}:submit", SERVERLESS),
+    "request": Command(
+        "print what submit would send, or as commands of the AWS CLI", f"{_SUBMISSION}:show_request", SERVERLESS
+    ),
     "run-local": Command("execute on this machine what submit would run", f"{_SUBMISSION}:run_here", SERVERLESS),
     "status": Command("show a run, its attempts and its cost", f"{_RUNS}:show_status", SERVERLESS),
     "logs": Command("print or follow what the workers of a run log", f"{_RUNS}:show_logs", SERVERLESS),

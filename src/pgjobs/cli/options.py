@@ -107,7 +107,7 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
         yield f"unrecognized: {' '.join(unknown)}{close}{own}"
     if options.arguments and not hasattr(options, "entry"):
         yield f"{options.command} accepts no arguments of a job"
-    required = ("application-id", "role", "code") if options.command == "submit" else ("application-id",)
+    required = ("application-id", "role", "code") if options.command in ("submit", "request") else ("application-id",)
     missing = [flag for flag in required if not getattr(options, flag.replace("-", "_"), "not a flag of it")]
     if missing:
         flags = ", ".join(f"--{flag} ({variable(flag)})" for flag in missing)

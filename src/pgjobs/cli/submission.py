@@ -15,6 +15,7 @@ from pgjobs.errors import OK, DeployError
 from pgjobs.local.run_local import run_local
 from pgjobs.runs.summary import value
 from pgjobs.runs.wait import wait
+from pgjobs.submit import aws_cli
 from pgjobs.submit.application import refuse_misfit
 from pgjobs.submit.arguments import check_arguments
 from pgjobs.submit.start import describe, prepare, start
@@ -39,6 +40,20 @@ def submit(options: argparse.Namespace, connect: Connect, console: Console) -> i
         console.answer(started.run.run_id, {**value(started.run), "earlier": started.earlier})
         return started.run.status if started.earlier and started.run.ended else OK
     return wait(clients, started.run, wait_options(options), console)
+
+
+def show_request(options: argparse.Namespace, connect: Connect, console: Console) -> int:
+    """Print the request of StartJobRun, or with --cli commands of the AWS CLI."""
+    del connect
+    request, payload = prepare(options)
+    shown = check_arguments(options.archive, payload.entry, options.arguments, console.tell)
+    if shown:
+        console.print(shown.rstrip())
+    elif options.cli:
+        console.print(aws_cli.script(request, payload, options.archive))
+    else:
+        console.print(json.dumps(request, indent=2))
+    return OK
 
 
 def run_here(options: argparse.Namespace, connect: Connect, console: Console) -> int:

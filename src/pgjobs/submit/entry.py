@@ -30,12 +30,14 @@ class Entry:
         module: The module in the archive; empty for others.
         content: The text of the script; None for an object in S3.
         uri: The URI of an object in S3.
+        path: Where the script is: its path in the archive if it is a module, and otherwise its file.
     """
 
     name: str
     module: str = ""
     content: bytes | None = None
     uri: str = ""
+    path: str = ""
 
     @property
     def own(self) -> str:
@@ -66,7 +68,7 @@ def find_entry(text: str, archive: Path) -> Entry:
 def _of_file(path: Path) -> Entry:
     if not path.is_file():
         raise DeployError(f"There is no file {path}.")
-    return Entry(path.stem, content=path.read_bytes())
+    return Entry(path.stem, content=path.read_bytes(), path=str(path))
 
 
 def _of_archive(text: str, archive: tarfile.TarFile) -> Entry:
@@ -85,7 +87,7 @@ def _of_archive(text: str, archive: tarfile.TarFile) -> Entry:
             f"The archive has no job {text!r}{meant} A job of your own is a module of it, or a file: path/to/job.py."
         )
     member = archive.extractfile(modules[module])
-    return Entry(text, module, member.read() if member else b"")
+    return Entry(text, module, member.read() if member else b"", path=modules[module])
 
 
 def _marked(archive: tarfile.TarFile) -> Mapping[str, str]:

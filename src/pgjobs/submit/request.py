@@ -235,7 +235,7 @@ def refuse_blind_retries(submission: Submission) -> None:
         )
 
 
-_SMALL_WORKER = {"cores": "1", "memory": "1g"}
+_SMALL_WORKER = {"cores": "1", "memory": "2g"}
 CAPTURE = "capture_changes"
 """The job that goes on from where its target is."""
 
@@ -250,7 +250,7 @@ SMALLEST = {
     "spark.executor.instances": "1",
     "spark.dynamicAllocation.enabled": "false",
 }
-"""The sizes for a job that only looks: one core and 2 GB with the overhead are the smallest worker.
+"""The sizes for a job that only looks: a worker has at least one core, and at least 2 GB for it.
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html"""
 
 

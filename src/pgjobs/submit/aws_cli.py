@@ -1,0 +1,49 @@
+"""A submission as commands of the AWS CLI, for those who start jobs without pgjobs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pgjobs.archive.manifest import beside
+from pgjobs.aws import split_uri
+from pgjobs.submit.payload import Item, Payload
+
+
+def script(request: Mapping[str, Any], payload: Payload, archive: Path) -> str:
+    """Return a script for sh: it uploads what is not there yet, and starts the run.
+
+    Args:
+        request: The parameters of StartJobRun.
+        payload: The objects that the request refers to.
+        archive: The local file of the archive.
+    """
+    return "\n".join(["set -e", *_uploads(payload, archive), _start(request)])
+
+
+def _uploads(payload: Payload, archive: Path) -> Iterator[str]:
+    """Yield a command for each object, the archive last: if it is there, so are the others."""
+    if payload.manifest is not None:
+        yield _upload(payload.manifest, str(beside(archive)))
+    if payload.script is not None:
+        file = payload.entry.path
+        if payload.entry.module:
+            file = f"{payload.entry.name}.py"
+            yield f"tar -xOzf {shlex.quote(str(archive))} {shlex.quote(payload.entry.path)} > {shlex.quote(file)}"
+        yield _upload(payload.script, file)
+    yield _upload(payload.archive, str(archive))
+
+
+def _upload(item: Item, file: str) -> str:
+    """Return the command that uploads a file unless the object exists: the template's bucket accepts no other one."""
+    bucket, key = split_uri(item.uri)
+    place = f"--bucket {shlex.quote(bucket)} --key {shlex.quote(key)}"
+    put = f"aws s3api put-object {place} --body {shlex.quote(file)} --if-none-match '*'"
+    return f"aws s3api head-object {place} > /dev/null 2>&1 || {put}"
+
+
+def _start(request: Mapping[str, Any]) -> str:
+    return f"aws emr-serverless start-job-run --cli-input-json {shlex.quote(json.dumps(request))}"
