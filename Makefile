@@ -123,6 +123,7 @@ test-interop: setup .venv-interop/complete ## read what a real Airflow writes, a
 
 bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows), REPEATS=1, ONLY=compare
 	PYTHONPATH=scripts .venv-bench/bin/python -m bench --scale $(SCALE) --repeats $(REPEATS) $(ONLY:%=--only '%')
+	$(if $(ONLY),,PYTHONPATH=scripts .venv-bench/bin/python -m bench.capture --repeats $(REPEATS))
 
 .venv-bench/complete: requirements/dev.lock requirements/build.lock requirements/bench.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo >&2 "No Python 3.9 or newer on PATH: say make bench PYTHON=/path/to/python3"; exit 1; }
