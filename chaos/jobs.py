@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import OVERLAP, QUERY, ROWS, Trial
+from chaos.plan import CAPTURE, OVERLAP, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
@@ -78,6 +78,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
         "extract": ("extract_table", _extract_arguments),
         "incremental": ("extract_table", _extract_arguments),
         QUERY: ("run_query", _query_arguments),
+        CAPTURE: ("capture_changes", _capture_arguments),
     }
     if trial.flow in commands:
         job, arguments = commands[trial.flow]
@@ -135,6 +136,10 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
             f"DELETE FROM {TABLE} WHERE id = {LEFT_OUT}; INSERT INTO shop.log VALUES ('after')",
         ]
     return [*arguments, *place.flags()]
+
+
+def _capture_arguments(_: Trial, place: Place, __: str) -> list[str]:
+    return ["--table", TABLE, "--into", "shop.copy", "--once", *place.flags()]
 
 
 def _query_arguments(_: Trial, place: Place, identity: str) -> list[str]:

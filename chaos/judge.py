@@ -50,11 +50,11 @@ def difference(found: Sequence[Any], expected: Sequence[Any]) -> str:
     return f"{len(found)} rows for {len(expected)}: {len(lost)} missing, {len(surplus)} too many{example}"
 
 
-def source(database: Database) -> list[tuple[Any, ...]]:
-    """Return the rows of a table that is read."""
+def source(database: Database, table: str = "target") -> list[tuple[Any, ...]]:
+    """Return the rows of a table that is read, or of its copy."""
     return [
         tuple(row)
-        for row in database.as_json("SELECT json_build_array(id, version, text) FROM shop.target ORDER BY id")
+        for row in database.as_json(f"SELECT json_build_array(id, version, text) FROM shop.{table} ORDER BY id")
     ]
 
 

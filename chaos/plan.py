@@ -36,6 +36,9 @@ SCRIPTED = 3
 OVERLAP = 500
 """Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
 
+PRIMED = 2
+"""One in so many captures has made its first copy before."""
+
 FLOWS = {
     "load": 10,
     "pgcopy write": 4,
@@ -45,6 +48,7 @@ FLOWS = {
     "pgcopy read": 2,
     "pgcopy stream read": 2,
     "query": 3,
+    "capture": 3,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
@@ -53,6 +57,9 @@ BATCH_WRITES = ("load", "pgcopy write")
 READS = ("extract", "pgcopy read")
 QUERY = "query"
 """A query that deletes rows and writes them to files."""
+
+CAPTURE = "capture"
+"""A copy of a table, brought up to date once by captured changes."""
 
 NEWER = ("incremental", "pgcopy stream read")
 """Jobs that read what is new since their last run."""
@@ -74,6 +81,7 @@ STATEMENTS = {
     "pgcopy read": 60,
     "pgcopy stream read": 70,
     "query": 80,
+    "capture": 110,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -96,6 +104,16 @@ FAULTS = {
     "pgcopy read": (*_COMMON, *NEIGHBOURS_OF_READS),
     "incremental": (*_COMMON, *NEIGHBOURS_OF_NEWER, "same id"),
     "pgcopy stream read": (*_COMMON, *NEIGHBOURS_OF_NEWER[:-1]),
+    "capture": (
+        *WIRE_FAULTS,
+        "kill driver",
+        *SERVER_FAULTS,
+        *POOLER_FAULTS,
+        *ROLE_FAULTS,
+        *NEIGHBOURS_OF_READS,
+        "write meanwhile",
+        "lose answer to COMMIT",
+    ),
     "query": (*_COMMON, "lose answer to COMMIT", "same id"),
 }
 """The faults that are meaningful for each job."""
@@ -140,6 +158,7 @@ class Trial:
         deletes: Whether an incremental extract uses --deletes.
         slice: Whether a load overwrites the rows of a condition only.
         scripts: Whether a load runs SQL before and after its rows.
+        primed: Whether a capture has made its first copy before anything breaks.
         difference: Whether a load overwrites only what differs.
         skip: Whether an upsert looks for unchanged rows.
     """
@@ -158,6 +177,7 @@ class Trial:
     scripts: bool = False
     difference: bool = False
     skip: bool = False
+    primed: bool = False
 
     def __str__(self) -> str:
         added = {
@@ -167,6 +187,7 @@ class Trial:
             "of a slice": self.slice,
             "by difference": self.difference,
             "without unchanged rows": self.skip,
+            "primed": self.primed,
         }
         words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
         what = " ".join(filter(None, words))
@@ -202,7 +223,9 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    return *_shuffled([case for case in dealt if case.flow != QUERY]), *_shuffled([c for c in dealt if c.flow == QUERY])
+    later = (QUERY, CAPTURE)
+    first = _shuffled([case for case in dealt if case.flow not in later])
+    return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
 
 DECK = _dealt()
@@ -241,6 +264,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         difference=is_load and case.mode == "overwrite" and target != "plain" and seed % 4 == DIFFERENT,
         skip=is_load and case.mode == "upsert" and seed % SKIPPED == 0,
         deletes=case.flow == "incremental" and seed % TOLD == 0,
+        primed=case.flow == CAPTURE and seed % PRIMED == 0,
     )
 
 
@@ -269,7 +293,7 @@ def _point(choose: random.Random, case: Case, scripts: bool) -> Point:
     if unit == "step":
         step = choose.choice((*STEPS[case.flow], *(SCRIPT_STEPS if scripts else ())))
         often = (
-            step in OF_PARTS and case.flow != QUERY
+            step in OF_PARTS and case.flow not in (QUERY, CAPTURE)
         ) or case.flow == "pgcopy stream write"  # its result is one part
         times = SOME_TIMES if often else TWICE.get(step, 1)
         return Point(step, choose.randint(1, times), answered)

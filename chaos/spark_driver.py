@@ -18,6 +18,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from jobs import extract_table, load_table
+from jobs.capture_changes import main as capture_changes_main
 from jobs.cli.run import run_job
 from jobs.run_query import main as run_query_main
 
@@ -57,6 +58,10 @@ def _extract_table(_: SparkSession, asked: Mapping[str, Any]) -> int:
 
 def _run_query(_: SparkSession, asked: Mapping[str, Any]) -> int:
     return run_query_main(asked["arguments"], os.environ)
+
+
+def _capture_changes(_: SparkSession, asked: Mapping[str, Any]) -> int:
+    return capture_changes_main(asked["arguments"], os.environ)
 
 
 def _write(spark: SparkSession, asked: Mapping[str, Any]) -> int:
@@ -116,6 +121,7 @@ _JOBS: dict[str, Callable[[SparkSession, Mapping[str, Any]], int]] = {
     "load_table": _load_table,
     "extract_table": _extract_table,
     "run_query": _run_query,
+    "capture_changes": _capture_changes,
     "write": _write,
     "read": _read,
     "write stream": _write_stream,

@@ -33,6 +33,7 @@ STEPS = {
         *("take load id", "record load", "make result", "fill result", "keep result", "commit query"),
         *(*_READ, "drop result"),
     ),
+    "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
 
@@ -53,6 +54,7 @@ COMMITS = {
     "pgcopy stream write": "commit publish",
     "incremental": "commit watermark",
     "query": "commit query",
+    "capture": "commit batch",
 }
 """The step that commits the result of a job."""
 
@@ -60,6 +62,9 @@ _BY_STATEMENT = (
     ("take load id", r"SELECT pg_try_advisory_lock"),
     ("make staging", r"CREATE (UNLOGGED )?TABLE \S*pgjobs_rows_"),
     ("claim part", r"INSERT INTO \S*pgjobs_parts_"),
+    ("make triggers", r"CREATE TRIGGER"),
+    ("copy batch", r'COPY (pg_temp\.pgjobs_capture_batch|"shop"\."copy") '),
+    ("move position", r'(INSERT INTO|UPDATE) \S*"pgjobs_captures"'),
     ("copy part", r"COPY \S*pgjobs_rows_"),
     ("count part", r"UPDATE \S*pgjobs_parts_"),
     ("record load", r'INSERT INTO \S*"table_updates"'),
@@ -85,6 +90,8 @@ _BY_STATEMENT = (
 _PATTERNS = [(step, re.compile(pattern)) for step, pattern in _BY_STATEMENT]
 
 _BY_COMMIT = {
+    "move position": "commit batch",
+    "make triggers": "commit triggers",
     "keep result": "commit query",
     "record load": "commit publish",
     "count part": "commit part",

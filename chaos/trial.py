@@ -13,7 +13,7 @@ from chaos import faults, rows, tables
 from chaos.drivers import Outcome
 from chaos.errors import ChaosError
 from chaos.jobs import Place, ask, load_id
-from chaos.plan import NEWER, WRITES, Trial
+from chaos.plan import CAPTURE, NEWER, WRITES, Trial
 from chaos.pooler import Pooler, pooler
 from chaos.server import LOADER, Database
 from chaos.stage import CLUSTER, RIVAL, Stage
@@ -70,6 +70,10 @@ class _Run:
                 self._rerun("the run before")
                 tables.delete_some(self.database)
         court = Court(self.trial, self.database, self.place, self.verdict, loaded)
+        if self.trial.primed:
+            with self._taking("make"):
+                self._rerun("the first copy")
+                tables.delete_some(self.database)
         with self._taking("first run"):
             neighbour = self._disturbed()
         with self._taking("judge"):
@@ -78,11 +82,11 @@ class _Run:
             self._again_until_done()
         with self._taking("judge"):
             court.judge_last()
-        if self.trial.flow in NEWER:
+        if self.trial.flow in (*NEWER, CAPTURE):
             with self._taking("rerun"):
                 court.change_source()
                 self._rerun("the next run")
-            court.judge_lake("the lake after an update")
+            (court.judge_copy if self.trial.flow == CAPTURE else court.judge_lake)("what there is after an update")
         with self._taking("search"):
             court.judge_leftovers(self.stage.driver(CLUSTER), self.stage.ended)
             self._search()

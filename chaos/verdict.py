@@ -10,7 +10,7 @@ from typing import Any
 from chaos import judge, rows, states
 from chaos.drivers import Driver, Outcome
 from chaos.jobs import Place, load_id
-from chaos.plan import BATCH_WRITES, NEWER, QUERY, READS, WRITES, Trial
+from chaos.plan import BATCH_WRITES, CAPTURE, NEWER, QUERY, READS, WRITES, Trial
 from chaos.server import LOADER, Database
 
 
@@ -122,6 +122,8 @@ class Court:
             taken, left = self._divided()
             self._compare("what the query wrote, at the end", judge.lake(self.place.lake), taken)
             self._compare("what the query left in the table", judge.source(self.database), left)
+        elif self.trial.flow == CAPTURE:
+            self.judge_copy("the copy")
         elif self.trial.flow in NEWER:
             self.judge_lake("the lake")
         else:
@@ -132,6 +134,10 @@ class Court:
         self.database.run(f"SET ROLE {LOADER}; UPDATE shop.target SET version = 3, text = 'new' WHERE id % 5 = 0")
         if self.trial.deletes:
             self.database.run(f"SET ROLE {LOADER}; DELETE FROM shop.target WHERE id % 11 = 4")
+
+    def judge_copy(self, what: str) -> None:
+        """Check that a copy equals its table."""
+        self._compare(what, judge.source(self.database, "copy"), judge.source(self.database))
 
     def judge_lake(self, what: str) -> None:
         """Check that the newest versions equal the table, and that no version occurs twice."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -114,16 +115,21 @@ def are_waiting(session: Session, capture: Capture, seen: Seen) -> bool:
 
 
 @contextmanager
-def snapshot(session: Session, capture: Capture) -> Iterator[None]:
+def snapshot(session: Session, capture: Capture, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
     """Lock the table, then take one snapshot for the block.
 
     A snapshot that is older than a TRUNCATE or a rewrite of the table would find no rows in it, so the lock is first.
+
+    Args:
+        session: At the source.
+        capture: What is captured.
+        sleep: Waits between attempts to lock it; it may raise.
 
     Raises:
         TransientError: The lock was not granted in time.
     """
     timeout = short_timeout(session)
-    until_locked(lambda: _begin(session, capture, timeout), capture.table)
+    until_locked(lambda: _begin(session, capture, timeout), capture.table, sleep)
     try:
         yield
     except BaseException:

@@ -49,20 +49,21 @@ def carry(use: Connections, stop: Stop) -> Batch | None:
     """
     capture = use.source.capture
     try:
-        return armed(use.at_source, capture, lambda: _carry(use, stop, replace_rows=False))
+        return armed(use.at_source, capture, stop, lambda: _carry(use, stop, replace_rows=False))
     except DatabaseError as error:
         if not target.is_exchange(error) or use.at_source.closed or use.at_target.closed:
             raise
         logger.info("Rows seem to have exchanged a unique value: deleting and inserting them instead of updating.")
-        return armed(use.at_source, capture, lambda: _carry(use, stop, replace_rows=True))
+        return armed(use.at_source, capture, stop, lambda: _carry(use, stop, replace_rows=True))
 
 
-def armed(session: Session, capture: Capture, carry: Callable[[], Batch | None]) -> Batch | None:
+def armed(session: Session, capture: Capture, stop: Stop, carry: Callable[[], Batch | None]) -> Batch | None:
     """Carry over what is new, after triggers were created that a new partition lacks, or that somebody has dropped.
 
     Args:
         session: At the source.
         capture: What is captured.
+        stop: Ends the wait for locks.
         carry: Raises `Unarmed` if triggers are missing.
 
     Raises:
@@ -73,7 +74,7 @@ def armed(session: Session, capture: Capture, carry: Callable[[], Batch | None])
             return carry()
         except Unarmed:
             logger.warning("%s lacks triggers of the capture: creating them.", capture.table)
-        install.ensure(session, capture)
+        install.ensure(session, capture, stop.pause)
     raise UsageError(
         f"The triggers of {capture.table} remain incomplete or disabled, however often they are created.",
         "Enable them as the table's owner (--status names the tables), or find out who removes them.",
@@ -87,7 +88,7 @@ class Unarmed(Exception):
 def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
     capture = use.source.capture
     with use.at_target.transaction(**SETTINGS):
-        with changes.snapshot(use.at_source, capture):
+        with changes.snapshot(use.at_source, capture, stop.pause):
             look = changes.look(use.at_source, capture, use.reader, use.seen)
             if not look.armed:
                 raise Unarmed

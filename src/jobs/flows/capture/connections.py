@@ -20,7 +20,7 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract.selection import Selection, filtered
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.capture.job import CaptureJob
+from jobs.flows.capture.job import CaptureJob, Stop
 
 HELD_FOR = 60
 """Seconds to wait for another job that writes the target: it may be one whose connection has just broken."""
@@ -60,12 +60,13 @@ class Connections:
         return replace(self, position=to)
 
 
-def connect(job: CaptureJob, stack: ExitStack) -> Connections:
+def connect(job: CaptureJob, stack: ExitStack, stop: Stop) -> Connections:
     """Open both sessions, and create what is missing.
 
     Args:
         job: What to do.
         stack: Closes the sessions.
+        stop: Ends the wait for locks.
 
     Raises:
         UsageError: The job cannot be done as it is stated.
@@ -75,12 +76,13 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
     at_source = stack.enter_context(job.source.open())
     capture, table = install.find(at_source, job.table, job.channel)
     at_target = stack.enter_context(job.target.open("target"))
-    set_timeouts(at_source)
+    for session in (at_source, at_target):
+        set_timeouts(session)
     positions.ensure(at_target)
     if job.into is None:
         raise UsageError("There is no table to write.", "Give --into.")
     into = tables.full_name(at_target, job.into)
-    locks.wait(at_target, locks.capture_target(into), HELD_FOR)
+    locks.wait(at_target, locks.capture_target(into), held_for(job))
     columns = changes.check_columns(
         [column.name for column in table.columns], job.columns, [key.name for key in capture.keys]
     )
@@ -95,7 +97,7 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
     if source_name == origin(at_target, replace(capture, table=found.name)):
         raise UsageError(f"{found.name} cannot be captured into itself.", "Name another --into.")
     position = positions.find(at_target, str(found.name), found.oid, source_name)
-    install.ensure(at_source, capture)
+    install.ensure(at_source, capture, stop.pause)
     if position is not None and readers.is_known(at_source, capture, position.reader):
         reader = position.reader
     else:
@@ -117,8 +119,15 @@ def connect(job: CaptureJob, stack: ExitStack) -> Connections:
 
 def set_timeouts(session: Session) -> None:
     """No statement of ours is to end by a role's timeout: the first copy may take hours, and idle times are normal."""
-    for name in ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"):
-        session.run(f"SET {name} = 0")
+    session.run(
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', "
+        "'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout')"
+    )
+
+
+def held_for(job: CaptureJob) -> int:
+    """Return how long to wait for another job that writes the target. One that runs for ever waits between attempts."""
+    return HELD_FOR if job.seconds is not None else HELD_FOR // 20
 
 
 def origin(session: Session, capture: Capture) -> str:

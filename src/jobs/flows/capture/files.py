@@ -27,7 +27,7 @@ from jobs.dbaccess.extract.selection import Selection, filtered
 from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.session import Session
 from jobs.flows.capture.batch import Batch, Unarmed, armed, decide
-from jobs.flows.capture.connections import HELD_FOR, origin, set_timeouts
+from jobs.flows.capture.connections import held_for, origin, set_timeouts
 from jobs.flows.capture.follow import End, follow
 from jobs.flows.capture.job import CaptureJob, Files, Stop
 from jobs.flows.capture.report import CaptureReport
@@ -90,11 +90,11 @@ def run(job: CaptureJob, stop: Stop, start_spark: Callable[[], SparkSession]) ->
         ExtractError: The files cannot represent a value.
         DatabaseError: A server refuses something, or cannot be reached for too long.
     """
-    end = End(lambda job, stack: connect(job, stack, start_spark()), carry)
+    end = End(lambda job, stack, stop: connect(job, stack, stop, start_spark()), carry)
     return follow(job, stop, end)
 
 
-def connect(job: CaptureJob, stack: ExitStack, spark: SparkSession) -> FileConnections:
+def connect(job: CaptureJob, stack: ExitStack, stop: Stop, spark: SparkSession) -> FileConnections:
     """Open the sessions, create what is missing, and tidy up after a job that died."""
     if job.files is None:
         raise UsageError("There is no folder to write to.", "Give --target.")
@@ -102,7 +102,7 @@ def connect(job: CaptureJob, stack: ExitStack, spark: SparkSession) -> FileConne
     set_timeouts(at_source)
     capture, table = install.find(at_source, job.table, job.channel)
     positions.ensure(at_source)
-    locks.wait(at_source, locks.Lock(f"pgjobs capture {job.goal}", f"The target {job.goal}"), HELD_FOR)
+    locks.wait(at_source, locks.Lock(f"pgjobs capture {job.goal}", f"The target {job.goal}"), held_for(job))
     keys = [key.name for key in capture.keys]
     wanted = (*job.columns, job.files.ordinal) if job.columns and job.files.ordinal else job.columns
     columns = changes.check_columns([column.name for column in table.columns], wanted, keys)
@@ -115,7 +115,7 @@ def connect(job: CaptureJob, stack: ExitStack, spark: SparkSession) -> FileConne
         filtered(at_source, Selection.of_table(capture.table), job.filter)
     mark = Mark(job.goal, 0, origin(at_source, capture))
     position = positions.find(at_source, mark.name, 0, mark.source)
-    install.ensure(at_source, capture)
+    install.ensure(at_source, capture, stop.pause)
     told.ensure(at_source, capture)
     if position is not None and not readers.is_known(at_source, capture, position.reader):
         raise UsageError(
@@ -163,7 +163,7 @@ def _is_complete(use: FileConnections, number: int) -> bool:
 def carry(use: FileConnections, stop: Stop) -> Batch | None:
     """Tell what is new. Return None if nothing is."""
     try:
-        return armed(use.at_source, use.source.capture, lambda: _carry(use, stop))
+        return armed(use.at_source, use.source.capture, stop, lambda: _carry(use, stop))
     except SnapshotLost as error:
         raise TransientError(error.message, error.hint, error.sqlstate) from None
     except ExtractError as error:

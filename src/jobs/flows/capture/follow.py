@@ -133,7 +133,7 @@ class End(Generic[U]):
         carry: Carries one batch; returns None if nothing is new.
     """
 
-    connect: Callable[[CaptureJob, ExitStack], U]
+    connect: Callable[[CaptureJob, ExitStack, Stop], U]
     carry: Callable[[U, Stop], Batch | None]
 
 
@@ -187,7 +187,7 @@ class _Follower(Generic[U]):
         while not self._stop.wanted:
             try:
                 with ExitStack() as stack:
-                    self._follow(self._end.connect(self._job, stack))
+                    self._follow(self._end.connect(self._job, stack, self._stop))
                 break
             except Stopped:
                 break

@@ -131,6 +131,15 @@ class Stop:
             self.check()
             yield block
 
+    def pause(self, seconds: float) -> None:
+        """Wait so long.
+
+        Raises:
+            Stopped: The run is to stop.
+        """
+        self.sleep(seconds)
+        self.check()
+
     def sleep(self, seconds: float) -> None:
         """Wait so long, or until the run is to stop."""
         self._event.wait(seconds)
