@@ -92,6 +92,25 @@ def test_a_lost_answer_to_commit_neither_loses_nor_repeats_the_result(
     assert results(outbox) == []
 
 
+def test_a_connection_that_breaks_while_files_are_written_costs_nothing(
+    spark: SparkSession, outbox: Session, database: Settings, tmp_path: Path
+) -> None:
+    """It holds the lock that keeps other runs away."""
+    ended: list[object] = []
+
+    def start() -> SparkSession:
+        if outbox.run("SELECT count(*) FROM outbox") == [[0]]:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgjobs query%'"
+            ended.extend(outbox.run(query))
+        return spark
+
+    report = run(QueryJob(database, TAKE, "x", output=Output(str(tmp_path / "out"))), start)
+    assert ended == [[True]]
+    assert report.rows_written == 100
+    assert ids(spark, tmp_path / "out") == list(range(1, 101))
+    assert results(outbox) == []
+
+
 def test_nothing_is_run_if_the_target_exists_or_a_statement_fails(
     spark: SparkSession, outbox: Session, database: Settings, tmp_path: Path
 ) -> None:

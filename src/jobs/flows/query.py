@@ -16,7 +16,7 @@ from jobs.dbaccess import backends, locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, ExtractError, TransientError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS, MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.query import result, script
@@ -243,6 +243,8 @@ def _run_to_files(
         if session.closed:
             session = stack.enter_context(job.connector.open())
             locks.wait(session, lock)
+            if result.find(session, pending.table.name) is None:
+                return report  # another run has written it
         try:
             query_target.write(pending, files, job.connector.at(session.server).settings, start)
             _drop(session, job, lock, pending)
@@ -257,13 +259,26 @@ def _run_to_files(
 
 
 def _drop(session: Session, job: QueryJob, lock: Lock, pending: Pending) -> None:
-    """Drop the table of a result that was written; over another connection if this one broke while Spark wrote."""
+    """Drop the table of a result that was written; over another connection if this one broke while Spark wrote.
+
+    Raises:
+        ExtractError: Another run had the lock meanwhile, and has written the result, too.
+    """
+    is_held = False
     try:
+        session.run("SELECT 1")
+        is_held = True
         result.drop(session, pending)
     except ConnectionFailed:
         with job.connector.open() as replacement:
             backends.end(replacement, session.backend)
             locks.wait(replacement, lock)
+            if not is_held and result.find(replacement, pending.table.name) is None:
+                raise ExtractError(
+                    f"The connection broke while files were written to {pending.target}, and another run with this "
+                    "load id wrote them, too.",
+                    "Check that no row is there twice.",
+                ) from None
             result.drop(replacement, pending)
 
 
