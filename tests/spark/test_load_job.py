@@ -101,10 +101,11 @@ def test_tables_of_one_name_in_two_schemas_are_two(spark: SparkSession, session:
 def test_a_table_without_its_schema_is_the_one_that_it_leads_to(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:
-    session.run("CREATE SCHEMA a1; CREATE TABLE a1.orders (a int, b text)")
-    in_a1 = replace(database, startup=(("search_path", "a1,public"),))
-    assert load_dataframe(numbers(spark, 10), table="orders", settings=in_a1, load_id="x").table == "a1.orders"
-    assert load_dataframe(numbers(spark, 10), table="a1.orders", settings=database, load_id="x").already_loaded
+    """It need not be in the first schema of search_path."""
+    session.run("CREATE SCHEMA a1; CREATE SCHEMA a2; CREATE TABLE a2.orders (a int, b text)")
+    on_path = replace(database, startup=(("search_path", "a1,a2,public"),))
+    assert load_dataframe(numbers(spark, 10), table="orders", settings=on_path, load_id="x").table == "a2.orders"
+    assert load_dataframe(numbers(spark, 10), table="a2.orders", settings=database, load_id="x").already_loaded
 
 
 def test_a_marker_that_appears_while_rows_are_copied_keeps_the_load_out(
