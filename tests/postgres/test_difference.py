@@ -108,3 +108,9 @@ def test_a_new_table_becomes_the_data(session: Session) -> None:
     assert written(load(session, DIFF, [(1, "x"), (2, "y")], ("integer", "text"))) == (2, 0, 0, 0)
     assert written(load(session, DIFF, [(2, "y"), (3, "z")])) == (1, 0, 1, 1)
     assert rows_of(session) == [[2, "y"], [3, "z"]]
+
+
+def test_a_table_with_inheritance_children_is_refused(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text); CREATE TABLE child () INHERITS (t)")
+    with pytest.raises(LoadError, match="has inheritance children"):
+        load(session, DIFF, [(1, "x")])

@@ -167,6 +167,15 @@ PARTITIONED, VIEW, FOREIGN = "p", "v", "f"
 """The relkinds in pg_class."""
 
 
+def has_children(session: Session, table: TableName) -> bool:
+    """Return whether other tables inherit from a table that is not partitioned."""
+    query = (
+        "SELECT 1 FROM pg_class c WHERE c.oid = to_regclass(%s) AND c.relkind <> %s "
+        "AND EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)"
+    )
+    return bool(session.run(query, table.quoted, PARTITIONED))
+
+
 def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) -> bool:
     """Return whether ON CONFLICT can use these keys: a unique index on exactly them, neither partial nor deferrable."""
     indexes = session.run(

@@ -8,11 +8,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import overwrite, upsert
 from jobs.dbaccess.load.modes import Move
 from jobs.dbaccess.load.upsert import Upsert, Written
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+
+
+def check(session: Session, target: TableName) -> None:
+    """Check that the table can be compared by its keys, before anything is copied.
+
+    Raises:
+        LoadError: It has children by inheritance, whose rows are its own but not its index's.
+    """
+    if tables.has_children(session, target):
+        raise LoadError(
+            f"{target} has inheritance children, to whose rows its unique index does not apply.",
+            "Leave --overwrite-strategy diff out, or overwrite the children one by one.",
+        )
 
 
 def replace_rows(session: Session, move: Move, target: TableName, staged: TableName, rows: int) -> Written:
@@ -33,6 +47,7 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     """
     overwrite.lock(session, target)
     deletion = overwrite.check(session, move, target)
+    check(session, target)
     written_by = replace(move, mode="upsert", skip_unchanged="yes")
     upsert.check_unique_index(session, written_by, target)
     if not move.values and not move.order:

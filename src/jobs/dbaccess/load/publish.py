@@ -292,6 +292,8 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
     """
     if move.keys:
         upsert.check_unique_index(session, move, target)
+    if move.strategy == "diff":
+        difference.check(session, target)
     if move.mode == "overwrite":
         with session.transaction():
             overwrite.check(session, move, target)

@@ -165,12 +165,12 @@ def _skips_unchanged(session: Session, statements: Upsert, rows: int) -> bool:
     move = statements.move
     if move.skip_unchanged == "no" or not move.values or not rows:
         return False
-    if not comparable(session, statements):
+    reason = obstacle(session, statements)
+    if reason is not None:
         if move.skip_unchanged == "yes":
             raise LoadError(
-                f"Unchanged rows of {statements.target} cannot be found: it reads the columns that are loaded, which "
-                "this user may not, or their types changed meanwhile.",
-                "GRANT SELECT on the table, or leave --skip-unchanged out.",
+                f"Unchanged rows of {statements.target} cannot be found: it {reason}.",
+                "Change that, or leave --skip-unchanged yes (or --overwrite-strategy diff) out.",
             )
         return False
     if move.skip_unchanged == "yes":
@@ -183,8 +183,10 @@ def _skips_unchanged(session: Session, statements: Upsert, rows: int) -> bool:
     return skips
 
 
-def comparable(session: Session, statements: Upsert) -> bool:
-    """Return whether this user may read the target's columns, and the staged ones still have the same types."""
+def obstacle(session: Session, statements: Upsert) -> str | None:
+    """Return why the target's rows cannot be compared with the staged ones; None if they can."""
+    if tables.has_children(session, statements.target):
+        return "has inheritance children, to whose rows its unique index does not apply"
     [[same]] = session.run(
         "SELECT count(*) FROM pg_attribute t JOIN pg_attribute s "
         "ON (s.attname, s.atttypid, s.attcollation) = (t.attname, t.atttypid, t.attcollation) "
@@ -194,7 +196,9 @@ def comparable(session: Session, statements: Upsert) -> bool:
         statements.staged.quoted,
         list(statements.move.columns),
     )
-    return bool(same == len(statements.move.columns))
+    if same != len(statements.move.columns):
+        return "has columns that this user may not SELECT, or whose types changed meanwhile"
+    return None
 
 
 def check_unique_index(session: Session, move: Move, target: TableName) -> None:
