@@ -13,6 +13,7 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.capture import manage
 
 T = "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT g, 'a' FROM generate_series(1, 9) g"
 TAKEN = (
@@ -109,6 +110,25 @@ def test_a_writer_needs_no_privilege_but_on_the_table_and_no_object_of_its_own_i
     finally:
         session.run("RESET ROLE; RESET search_path")
         session.run(f"DROP OWNED BY {ROLE}; DROP ROLE {ROLE}")
+
+
+def test_the_privileges_to_read_and_to_create_triggers_suffice(database: Settings, session: Session) -> None:
+    session.run(T)
+    role = f"{ROLE}_3"
+    session.run(f"DROP ROLE IF EXISTS {role}")
+    session.run(f"CREATE ROLE {role} LOGIN; GRANT SELECT, TRIGGER ON t TO {role}")
+    session.run(f"GRANT CREATE ON SCHEMA public TO {role}")
+    try:
+        session.run(f"ALTER ROLE {role} PASSWORD 'pw'")
+        reader = replace(database, user=role, password=lambda _: "pw")
+        captured(reader)
+        session.run("UPDATE t SET a = 'b' WHERE id < 4; DELETE FROM t WHERE id = 5")
+        assert captured(reader).rows_written == 3
+        assert rows(session) == rows(session, COPY)
+        manage.drop(reader, TableName("t"))
+        assert session.run("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'public%'") == []
+    finally:
+        session.run(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 def test_writers_of_every_isolation_level_and_replicas_are_recorded(database: Settings, session: Session) -> None:

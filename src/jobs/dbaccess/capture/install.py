@@ -270,9 +270,10 @@ def _create(session: Session, capture: Capture, lock_timeout: str) -> None:
             session.run(statement)
         session.run(objects.create_function(capture))
         session.run(f"REVOKE ALL ON FUNCTION {capture.function.quoted}() FROM PUBLIC")
-        session.run(f"LOCK TABLE {capture.table.quoted} IN SHARE ROW EXCLUSIVE MODE")
-        for relation in relations(session, capture):
-            _create_triggers(session, capture, relation)
+        # Twice: CREATE TRIGGER locks a partitioned table, and until then another partition may have been attached.
+        for _ in range(2):
+            for relation in relations(session, capture):
+                _create_triggers(session, capture, relation)
         session.run(objects.mark_unknown(capture))
 
 
@@ -322,7 +323,5 @@ def drop(session: Session, capture: Capture, sleep: Callable[[float], None] = ti
 
 def _drop(session: Session, capture: Capture, lock_timeout: str) -> None:
     with session.transaction(lock_timeout=lock_timeout, statement_timeout="0"):
-        names = set(capture.triggers.values())
-        ours = [relation.name for relation in relations(session, capture) if relation.others & names]
-        for statement in objects.drop(capture, ours):
+        for statement in objects.drop(capture):
             session.run(statement)

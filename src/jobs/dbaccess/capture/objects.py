@@ -8,7 +8,6 @@ compare the whole table. If the table of changes was dropped by hand, it does no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
@@ -77,6 +76,11 @@ class Capture:
     def readers(self) -> TableName:
         """The table of readers and their positions."""
         return self.table.sibling(f"{self.channel}_r")
+
+    @property
+    def told(self) -> TableName:
+        """The table of the keys that files have told of."""
+        return self.table.sibling(f"{self.channel}_k")
 
     @property
     def function(self) -> TableName:
@@ -247,23 +251,15 @@ def mark_unknown(capture: Capture) -> str:
     )
 
 
-def drop(capture: Capture, relations: Sequence[TableName]) -> list[str]:
+def drop(capture: Capture) -> list[str]:
     """Return the statements that drop all objects of a capture, of those that exist.
 
-    Args:
-        capture: What to drop.
-        relations: The table and its partitions, as far as they have triggers.
+    With the function go its triggers, on all partitions: to drop a trigger by its name, one must own the table.
     """
+    tables = (capture.changes, capture.readers, capture.told)
     return [
-        *(
-            f"DROP TRIGGER IF EXISTS {quote_name(name)} ON {relation.quoted}"
-            for relation in relations
-            for name in capture.triggers.values()
-        ),
-        f"DROP FUNCTION IF EXISTS {capture.function.quoted}()",
-        f"DROP TABLE IF EXISTS {capture.changes.quoted}",
-        f"DROP TABLE IF EXISTS {capture.readers.quoted}",
-        f"DROP TABLE IF EXISTS {capture.table.sibling(f'{capture.channel}_k').quoted}",
+        f"DROP FUNCTION IF EXISTS {capture.function.quoted}() CASCADE",
+        *(f"DROP TABLE IF EXISTS {table.quoted}" for table in tables),
     ]
 
 

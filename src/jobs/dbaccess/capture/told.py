@@ -42,7 +42,7 @@ class Told:
     @property
     def table(self) -> TableName:
         """The table of the keys."""
-        return table_of(self.source.capture)
+        return self.source.capture.told
 
     @property
     def _told(self) -> str:
@@ -120,17 +120,12 @@ class Told:
         )
 
 
-def table_of(capture: Capture) -> TableName:
-    """Return the name of the table of told keys."""
-    return capture.table.sibling(f"{capture.channel}_k")
-
-
 def ensure(session: Session, capture: Capture) -> None:
     """Create the table of told keys if it is missing."""
     columns = ", ".join(f"{name} {key.type_name} NOT NULL" for name, key in zip(capture.columns, capture.keys))
     with session.transaction():
         session.run(
-            f"CREATE TABLE IF NOT EXISTS {table_of(capture).quoted} (reader text NOT NULL, batch bigint NOT NULL, "
+            f"CREATE TABLE IF NOT EXISTS {capture.told.quoted} (reader text NOT NULL, batch bigint NOT NULL, "
             f"{columns}, PRIMARY KEY (reader, {', '.join(capture.columns)}))"
         )
 
@@ -138,7 +133,7 @@ def ensure(session: Session, capture: Capture) -> None:
 def take_back(session: Session, capture: Capture, reader: str, batches: Sequence[int]) -> None:
     """Delete the keys that were first told in batches whose files are not complete."""
     session.change(
-        f"DELETE FROM {table_of(capture).quoted} WHERE reader = %s AND batch = ANY (%s::bigint[])",
+        f"DELETE FROM {capture.told.quoted} WHERE reader = %s AND batch = ANY (%s::bigint[])",
         reader,
         list(batches),
     )
@@ -147,7 +142,7 @@ def take_back(session: Session, capture: Capture, reader: str, batches: Sequence
 def unfinished(session: Session, capture: Capture, reader: str, number: int) -> list[int]:
     """Return the numbers of batches after the last one, whose keys were added before the job died."""
     rows = session.run(
-        f"SELECT DISTINCT batch FROM {table_of(capture).quoted} WHERE reader = %s AND batch > %s ORDER BY 1",
+        f"SELECT DISTINCT batch FROM {capture.told.quoted} WHERE reader = %s AND batch > %s ORDER BY 1",
         reader,
         number,
     )
@@ -156,6 +151,6 @@ def unfinished(session: Session, capture: Capture, reader: str, number: int) -> 
 
 def forget(session: Session, capture: Capture, reader: str) -> None:
     """Delete all keys of a reader."""
-    [[exists]] = session.run("SELECT to_regclass(%s) IS NOT NULL", table_of(capture).quoted)
+    [[exists]] = session.run("SELECT to_regclass(%s) IS NOT NULL", capture.told.quoted)
     if exists:
-        session.change(f"DELETE FROM {table_of(capture).quoted} WHERE reader = %s", reader)
+        session.change(f"DELETE FROM {capture.told.quoted} WHERE reader = %s", reader)
