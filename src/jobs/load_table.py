@@ -131,6 +131,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="with --mode overwrite: replace all rows (default), or, by --keys, write only those that differ (diff)",
     )
     target.add_argument(
+        "--max-delete-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="with --overwrite-strategy diff: the load fails if it would delete more than this share of the table's "
+        "rows, such as 0.2",
+    )
+    target.add_argument(
         "--overwrite-where",
         metavar="SQL",
         help="with --mode overwrite: replace only the rows for which this expression is true, as it must be for all "
@@ -265,6 +273,7 @@ def _move(options: argparse.Namespace) -> Move:
         options.skip_unchanged,
         where=options.overwrite_where,
         strategy=options.overwrite_strategy,
+        max_delete_share=options.max_delete_share,
     )
 
 

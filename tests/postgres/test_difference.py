@@ -45,6 +45,17 @@ def test_no_data_empties_the_table(keyed: Session) -> None:
     assert rows_of(keyed) == []
 
 
+@pytest.mark.parametrize(("rows", "passes"), [([(1, "x"), (2, "x")], True), ([(1, "x"), (9, "x")], False), ([], False)])
+def test_more_rows_than_allowed_are_not_deleted(keyed: Session, rows: list[tuple[int, str]], passes: bool) -> None:
+    move = replace(DIFF, max_delete_share=0.34)
+    if passes:
+        assert load(keyed, move, rows).deleted == 1
+        return
+    with pytest.raises(LoadError, match=r"of the 3 rows of public\.t. At most 0\.34 of them may be deleted"):
+        load(keyed, move, rows)
+    assert [row[:2] for row in rows_of(keyed)] == [[1, "old"], [2, "old"], [3, "old"]]
+
+
 def test_a_row_of_the_table_without_a_key_is_deleted(session: Session) -> None:
     session.run("CREATE TABLE t (a int UNIQUE, b text); INSERT INTO t VALUES (NULL, 'old'), (1, 'x')")
     assert written(load(session, DIFF, [(1, "x")])) == (0, 0, 1, 1)

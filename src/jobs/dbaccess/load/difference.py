@@ -55,6 +55,8 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     statements = Upsert(written_by, target, staged, tables.equalities(session, target, move.keys))
     with session.users_path():
         deleted = session.change(statements.delete_missing())
+    if move.max_delete_share < 1:
+        _check_share(session, move, target, deleted)
     written = upsert.upsert(session, written_by, target, staged, rows)
     if not move.values:  # each row that remains has a staged key, and that is all there is to compare
         [[present]] = session.run(f"SELECT count(*) FROM {target.quoted}")
@@ -62,3 +64,13 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     if deletion.is_watched:
         overwrite.check_count(session, move, target, written.inserted + written.updated + written.unchanged)
     return replace(written, deleted=deleted)
+
+
+def _check_share(session: Session, move: Move, target: TableName, deleted: int) -> None:
+    [[left]] = session.run(f"SELECT count(*) FROM {target.quoted}")
+    if deleted > move.max_delete_share * (left + deleted):
+        raise LoadError(
+            f"The data lacks {deleted:,} of the {left + deleted:,} rows of {target}. At most "
+            f"{move.max_delete_share:.4g} of them may be deleted.",
+            "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share.",
+        )

@@ -80,6 +80,7 @@ class Move:
         order: Of staged rows with the same keys, only the first in this order is moved. Without it, they are an error.
         skip_unchanged: One of SKIPPING; for upsert.
         strategy: One of STRATEGIES; for overwrite.
+        max_delete_share: For the strategy "diff": the largest share of the table's rows that may be deleted, 0 to 1.
         where: For overwrite: an SQL condition. Only rows that meet it are replaced, and all new rows must meet it.
     """
 
@@ -90,6 +91,7 @@ class Move:
     skip_unchanged: str = "auto"
     where: str | None = None
     strategy: str = "delete"
+    max_delete_share: float = 1.0
 
     @property
     def replaces_all(self) -> bool:
@@ -130,6 +132,11 @@ class Move:
             raise UsageError(f"{self.skip_unchanged!r} is not one of {', '.join(SKIPPING)}.")
         if self.skip_unchanged == "yes" and self.mode != "upsert":
             raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
+        if self.max_delete_share != 1.0 and self.strategy != "diff":
+            raise UsageError(
+                "--max-delete-share limits what an overwrite by difference deletes.",
+                "Give --mode overwrite --overwrite-strategy diff, or leave it out.",
+            )
         self._check_where()
 
     def _check_where(self) -> None:
@@ -142,6 +149,8 @@ class Move:
             )
 
     def _check_diff(self) -> None:
+        if not 0 <= self.max_delete_share <= 1:
+            raise UsageError(f"--max-delete-share is {self.max_delete_share:g}.", "Give a share from 0 to 1.")
         if self.mode != "overwrite":
             raise UsageError(f"--overwrite-strategy does not go with the mode {self.mode}.", "Give --mode overwrite.")
         if not self.keys:

@@ -29,6 +29,7 @@ def load_dataframe(
     skip_unchanged: str = "auto",
     overwrite_where: str | None = None,
     overwrite_strategy: str = "delete",
+    max_delete_share: float = 1.0,
     load_id: str | None = None,
     wait_for_load: int = locks.LONGEST_WAIT,
     marker_table: str = MARKER_TABLE,
@@ -60,6 +61,8 @@ def load_dataframe(
             rows must meet. It becomes part of statements: take it only from people you trust.
         overwrite_strategy: For the mode "overwrite": "delete" replaces all rows, and "diff" writes only what differs
             from the table's rows, by `keys`.
+        max_delete_share: For the strategy "diff": the load fails if it would delete more than this share of the table's
+            rows.
         load_id: The name of this load: after a load of this id was published, another one does nothing.
             Without it, each call is a load of its own.
         wait_for_load: The longest time to wait for another run of this load id, in seconds.
@@ -93,6 +96,7 @@ def load_dataframe(
             skip_unchanged,
             where=overwrite_where,
             strategy=overwrite_strategy,
+            max_delete_share=max_delete_share,
         ),
         create=create,
         copying=Copying(parallelism, strip_nul=strip_nul),
