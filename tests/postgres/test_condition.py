@@ -245,3 +245,21 @@ def test_two_loads_of_the_same_slice_and_a_writer_leave_the_rows_of_one(session:
     [[rows, marks]] = session.run("SELECT count(*), count(DISTINCT b) FROM t WHERE a < 10")
     assert (rows, marks) == (8, 1)
     assert session.run("SELECT count(*) FROM t WHERE b = 'written'") == [[100]]
+
+
+def test_a_row_that_somebody_is_inserting_into_the_slice_is_replaced_too(session: Session, database: Settings) -> None:
+    session.run(PLAIN)
+
+    def replace() -> None:
+        with connect(database, "load") as writer:
+            load(writer, MIDDLE, NEW)
+
+    thread = threading.Thread(target=replace)
+    with session.transaction():
+        session.run("INSERT INTO t VALUES (5, 'late')")
+        thread.start()
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
+        while thread.is_alive() and not session.run(waiting):
+            pass
+    thread.join()
+    assert rows_of(session) == REPLACED
