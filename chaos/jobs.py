@@ -128,6 +128,8 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
         arguments += ["--skip-unchanged", "yes"]
     if trial.slice:
         arguments += ["--overwrite-where", f"id BETWEEN 0 AND {ROWS - 1}"]
+    if trial.defined:
+        arguments += ["--column-type", "number=bigserial", "--metadata-columns", "loaded=timestamptz DEFAULT now()"]
     if trial.scripts:
         oldest = "" if trial.target == "new" else f"; DELETE FROM {TABLE} WHERE id = {LEAVES_WINDOW}"
         arguments += ["--before-sql", f"INSERT INTO shop.log VALUES ('before'){oldest}"]

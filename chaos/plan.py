@@ -33,6 +33,9 @@ SKIPPED = 2
 SCRIPTED = 3
 """One in so many loads runs SQL before and after its rows."""
 
+DEFINED = 5
+"""One in so many loads defines columns of its own."""
+
 OVERLAP = 500
 """Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
 
@@ -161,6 +164,7 @@ class Trial:
         primed: Whether a capture has made its first copy before anything breaks.
         difference: Whether a load overwrites only what differs.
         skip: Whether an upsert looks for unchanged rows.
+        defined: Whether a load adds columns of its own to the table.
     """
 
     seed: int
@@ -178,6 +182,7 @@ class Trial:
     difference: bool = False
     skip: bool = False
     primed: bool = False
+    defined: bool = False
 
     def __str__(self) -> str:
         added = {
@@ -188,6 +193,7 @@ class Trial:
             "by difference": self.difference,
             "without unchanged rows": self.skip,
             "primed": self.primed,
+            "with columns": self.defined,
         }
         words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
         what = " ".join(filter(None, words))
@@ -263,6 +269,8 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         scripts=scripts,
         difference=is_load and case.mode == "overwrite" and target != "plain" and seed % 4 == DIFFERENT,
         skip=is_load and case.mode == "upsert" and seed % SKIPPED == 0,
+        # Columns cannot be added while another session attaches a partition, or swaps a table that lacks them.
+        defined=is_load and seed % DEFINED == 0 and target != "partitioned" and case.fault not in NEIGHBOURS_OF_WRITES,
         deletes=case.flow == "incremental" and seed % TOLD == 0,
         primed=case.flow == CAPTURE and seed % PRIMED == 0,
     )

@@ -102,6 +102,22 @@ class Court:
         if self.trial.scripts and found != ["after"] * times + ["before"] * times:
             self.complain(f"{what}, the scripts were run: {found}, not {times} times")
 
+    def _judge_columns(self, what: str, published: bool) -> None:
+        """Check that the columns of a load's own are there and filled exactly if it was published."""
+        if not self.trial.defined:
+            return
+        wanted = (["loaded", "number"] if self.trial.target == "new" else ["loaded"]) if published else []
+        found = self.database.run(
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('shop.target') AND attnum > 0 "
+            "AND attname IN ('loaded', 'number') ORDER BY 1"
+        ).split()
+        if found != wanted:
+            self.complain(f"{what}, the table has the columns {found}, not {wanted}")
+            return
+        for column in found:
+            if self.database.run(f"SELECT 1 FROM shop.target WHERE {column} IS NULL LIMIT 1").strip():
+                self.complain(f"{what}, the column {column} is not filled")
+
     def _judge_load(self, outcome: Outcome) -> None:
         self.published = judge.marker(self.database, load_id(self.trial))
         if outcome.status == 0 and not self.published:
@@ -109,6 +125,7 @@ class Court:
         if outcome.status not in (0, None) and self.published:
             self.complain(f"it loaded, and said: {outcome.last_line}")
         self._judge_scripts("after the first run", int(self.published))
+        self._judge_columns("after the first run", self.published)
         self._compare_tables(
             "after the first run", states.possible(self.trial, self.loaded, self.published, self.neighbour)
         )
@@ -118,6 +135,7 @@ class Court:
         if self.trial.flow in WRITES:
             self._compare_tables("at the end", states.final(self.trial, self.loaded, self.published, self.neighbour))
             self._judge_scripts("at the end", 2 if self.trial.fault == "same table" else 1)
+            self._judge_columns("at the end", published=True)
         elif self.trial.flow == QUERY:
             taken, left = self._divided()
             self._compare("what the query wrote, at the end", judge.lake(self.place.lake), taken)
