@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -110,6 +111,15 @@ def test_the_copy_is_equal_after_the_server_crashed_and_restarted() -> None:
             with connect(database, "test") as session:
                 _until(lambda: _is_equal(session))
             assert process.poll() is None
+
+
+def test_the_example_of_the_docs_runs(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE products (id int PRIMARY KEY, name text, amount int)")
+    session.run("INSERT INTO products VALUES (1, 'a', 1), (2, 'b', 0)")
+    page = (Path(__file__).parents[2] / "docs" / "capture.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    subprocess.run([sys.executable, "-c", example], env=environment(database), check=True)
+    assert session.run("SELECT * FROM products_copy") == [[1, 1]]
 
 
 def test_status_and_drop_are_told(database: Settings, session: Session, capsys: pytest.CaptureFixture[str]) -> None:

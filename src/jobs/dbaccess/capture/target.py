@@ -13,6 +13,9 @@ from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 _BATCH = "pg_temp.pgjobs_capture_batch"
 
+ANALYZED = 10_000
+"""Rows. A batch with more of them is worth the time that ANALYZE takes."""
+
 SETTINGS = {"lock_timeout": "60s", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 """Of the transaction that writes. Its locks must not wait for ever: the source's snapshot is held meanwhile."""
 
@@ -198,7 +201,8 @@ def has_rows(session: Session, target: Target) -> bool:
 
 def copy_changed(session: Session, target: Target, rows: Iterable[bytes]) -> None:
     """Copy changed keys and their rows into the batch; `rows` are those of `changes.copy_changed`."""
-    session.copy_in(target.copy_batch(with_gone=True), rows)
+    if session.copy_in(target.copy_batch(with_gone=True), rows) > ANALYZED:
+        session.run(f"ANALYZE {_BATCH}")
 
 
 def apply_changed(session: Session, target: Target, *, replace: bool) -> Applied:
