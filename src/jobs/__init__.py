@@ -91,9 +91,25 @@ if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is
         """Import a public name when it is first asked for."""
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_MODULE_OF[name]), name)
+        try:
+            value = getattr(import_module(_MODULE_OF[name]), name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "pyspark":
+                raise
+            return _absent(name, error)
         globals()[name] = value
         return value
+
+    def _absent(name: str, error: ModuleNotFoundError) -> object:
+        """Return what stands for a name that needs Spark where there is none: it fails when it is called.
+
+        So a job's module can be imported, and check its arguments, on a machine that only submits it.
+        """
+
+        def needs_spark(*_: object, **__: object) -> None:
+            raise ModuleNotFoundError(f"jobs.{name} needs Spark: {error}", name=error.name)
+
+        return needs_spark
 
     def __dir__() -> list[str]:
         """Return the names of the module, including the public ones."""

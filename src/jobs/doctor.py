@@ -1,4 +1,4 @@
-"""Examine what a load needs, in order, from the settings to the rights of the role. Change nothing."""
+"""Examine what a load needs, in order, from the settings to the rights of the role."""
 
 from __future__ import annotations
 
@@ -59,6 +59,17 @@ def build_parser() -> argparse.ArgumentParser:
     target.add_argument("--table", metavar="[SCHEMA.]TABLE", help="also examine the rights that a load into it needs")
     target.add_argument("--mode", choices=MODES, default="append", help="the load's mode; default: append")
     add_marker_table(target)
+    places = parser.add_argument_group("S3")
+    places.add_argument(
+        "--read",
+        action="append",
+        default=[],
+        metavar="S3_URI",
+        help="list this place, and read one byte; repeat for more",
+    )
+    places.add_argument(
+        "--write", action="append", default=[], metavar="S3_URI", help="write an empty object there, and delete it"
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     add_connection_options(parser)
     add_common_options(parser)
@@ -67,7 +78,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _wanted(options: argparse.Namespace) -> Wanted:
     table = None if options.table is None else TableName.parse(options.table)
-    return Wanted(table, options.mode, Ledger.parse(options.marker_table).table)
+    markers = Ledger.parse(options.marker_table).table
+    return Wanted(table, options.mode, markers, tuple(options.read), tuple(options.write))
 
 
 def doctor(options: argparse.Namespace, environ: Mapping[str, str], findings: list[Finding]) -> None:
@@ -75,7 +87,7 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str], findings: li
     if options.show_connection:
         sys.stdout.write(connection_of(options, environ).table())
         return
-    for finding in examine(lambda: connection_of(options, environ), _wanted(options)):
+    for finding in examine(lambda: connection_of(options, environ), _wanted(options), environ):
         findings.append(finding)
         if not options.json:
             sys.stdout.write(line(finding))

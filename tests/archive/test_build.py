@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pgjobs.archive.build import build
+from pgjobs.archive.build import build, refuse_hidden
 from pgjobs.archive.inspection import BUDGET
 from pgjobs.archive.manifest import NAME
+from pgjobs.archive.sources import Sources, own_sources
 from pgjobs.archive.target import target_for
+from pgjobs.errors import DeployError
 
 DEFAULT = target_for("emr-spark-8.1.0", "x86_64")
 
@@ -65,3 +67,14 @@ def test_the_manifest_tells_what_it_is(archive: Path) -> None:
 def test_each_release_gets_wheels_for_its_own_python(label: str, tmp_path: Path) -> None:
     target = target_for(label, "arm64")
     assert f"lib/python{target.version}/site-packages/pg8000/core.py" in names(build(target, tmp_path))
+
+
+def test_requirements_that_hide_the_jobs_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    with pytest.raises(DeployError, match=r"bring a package jobs, and so does the archive: remove pgjobs there"):
+        refuse_hidden(tmp_path, own_sources())
+    mine = Sources(tmp_path, ("src/acme",), ())
+    refuse_hidden(tmp_path, mine)
+    (tmp_path / "acme").mkdir()
+    with pytest.raises(DeployError, match="remove what brings acme there"):
+        refuse_hidden(tmp_path, mine)

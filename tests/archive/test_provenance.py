@@ -206,6 +206,18 @@ def test_the_projects_own_files_are_compared_with_the_commit(archive: Path, clon
     assert faults(archive, clone) == [f"src/jobs/errors/__init__.py: differs from {other}"]
 
 
+def test_packages_from_elsewhere_belong_to_the_project(archive: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    unpack(archive, tree)
+    (tree / SITE / "acme_common").mkdir()
+    (tree / SITE / "acme_common" / "__init__.py").write_text("")
+    pack(tree, archive)
+    stray = "acme_common/__init__.py: belongs to no package"
+    assert stray in faults(archive)
+    elsewhere = compare(archive, ROOT, OURS, OWN, others=["acme_common"])
+    assert stray not in [str(finding) for finding in elsewhere.findings]
+
+
 @pytest.mark.parametrize(
     ("commit", "clean", "told"),
     [

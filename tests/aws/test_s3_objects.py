@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import boto3
 import pytest
 from cloud import REGION
 
 from jobs.aws.errors import AwsError, NotThere
-from jobs.aws.s3_objects import read_object
+from jobs.aws.s3_objects import read_object, try_reading, try_writing
 from jobs.dbaccess.errors import UsageError
 from jobs.flows.sql_file import read_sql
 
@@ -46,3 +46,23 @@ def test_sql_is_read_from_s3(aws: Environ, bucket: str) -> None:
 def test_an_object_that_cannot_be_read_is_named(aws: Environ, url: str, error: type[AwsError], told: str) -> None:
     with pytest.raises(error, match=told):
         read_object(url, aws)
+
+
+def test_places_are_tried_by_reading_and_by_writing_without_a_trace(aws: Environ, bucket: str) -> None:
+    s3 = boto3.client("s3", region_name=REGION)
+    assert not try_reading(f"s3://{bucket}/orders/", aws)
+    s3.put_object(Bucket=bucket, Key="orders/part", Body=b"rows")
+    assert try_reading(f"s3a://{bucket}/orders/", aws)
+    try_writing(f"s3://{bucket}/extracts/", aws)
+    try_writing(f"s3://{bucket}", aws)
+    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["orders/part"]
+
+
+@pytest.mark.parametrize("attempt", [try_reading, try_writing])
+def test_a_place_that_is_none_and_a_bucket_that_is_not_there_are_told(
+    aws: Environ, attempt: Callable[[str, Environ], object]
+) -> None:
+    with pytest.raises(UsageError, match="is no place in S3"):
+        attempt("/data/orders", aws)
+    with pytest.raises(NotThere, match="NoSuchBucket"):
+        attempt("s3://no-such-bucket/x", aws)

@@ -80,7 +80,7 @@ def test_its_job_is_packed_and_loads_rows_once_for_a_day(
     [
         (
             ["submit", "nightly_totals", "--dry-run", "--", "--day", "yesterday"],
-            "invalid fromisoformat value: 'yesterday'",
+            "argument --day: invalid day value: 'yesterday'",
         ),
         (["submit", "nightly_total", "--dry-run", "--"], "did you mean nightly_totals?"),
         (["init", "."], "has pyproject.toml, Makefile"),

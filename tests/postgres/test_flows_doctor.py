@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -25,13 +25,14 @@ from jobs.dbaccess.sql import TableName, quote_name
 from jobs.doctor import main
 from jobs.flows.doctor import FAULT, OK, SKIPPED, WARNING, Finding, Wanted, examine, healthy
 
+Environ = Mapping[str, str]
 AUTHORITY = trustme.CA()
 MARKERS = TableName.parse(MARKER_TABLE)
 
 
 def findings(settings: Settings, table: str | None = None, mode: str = "append") -> list[Finding]:
     wanted = Wanted(None if table is None else TableName.parse(table), mode, MARKERS)
-    return list(examine(lambda: Resolved(settings, {}), wanted))
+    return list(examine(lambda: Resolved(settings, {}), wanted, {}))
 
 
 def states(found: list[Finding]) -> dict[str, str]:
@@ -173,6 +174,14 @@ def test_a_missing_schema_and_a_new_table_are_told(database: Settings) -> None:
     assert ("table", FAULT) in states(findings(database, "nowhere.t")).items()
     [table] = [finding for finding in findings(database, "new") if finding.check == "table"]
     assert (table.state, table.found) == (OK, "public.new: the first load creates it")
+
+
+def test_places_in_s3_are_examined_also_if_the_database_is_out_of_reach(database: Settings, aws: Environ) -> None:
+    wanted = Wanted(None, "append", MARKERS, ("s3://not-there/x",), ("/not/s3",))
+    found = list(examine(lambda: Resolved(replace(database, dbname="none"), {}), wanted, aws))
+    assert [(finding.check, finding.state) for finding in found[-2:]] == [("S3", FAULT), ("S3", FAULT)]
+    assert "s3://not-there/x cannot be listed" in found[-2].found
+    assert "'/not/s3' is no place in S3" in found[-1].found
 
 
 def test_every_mode_has_its_privileges() -> None:

@@ -32,6 +32,24 @@ def test_what_is_not_used_is_not_imported() -> None:
     assert done.stdout == "\n\n"
 
 
+WITHOUT_SPARK = """
+import sys
+sys.modules["pyspark"] = None
+from jobs import copy_rows, load_dataframe, run_job, start_spark
+try:
+    load_dataframe(None, table="t", settings=None)
+except ModuleNotFoundError as error:
+    print(error)
+"""
+
+
+def test_a_name_that_needs_spark_can_be_imported_without_it_and_fails_when_it_is_used() -> None:
+    command = [sys.executable, "-c", WITHOUT_SPARK]
+    done = subprocess.run(command, cwd=Path(jobs.__file__).parents[1], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("jobs.load_dataframe needs Spark: ")
+
+
 @pytest.mark.parametrize("name", jobs.__all__)
 def test_a_public_name_is_there_and_documented(name: str) -> None:
     assert getattr(jobs, name).__doc__

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from jobs.aws.s3_objects import try_reading, try_writing
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.catalog.health import Health, health, oid_of, rights
@@ -60,25 +61,46 @@ class Wanted:
         table: The target; None to examine only the server.
         mode: The load's mode.
         markers: The marker table.
+        read, written: Places in S3 that jobs are to read, and to write to.
     """
 
     table: TableName | None
     mode: str
     markers: TableName
+    read: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
 
 
 WAY = ("settings", "name", "port", "TLS", "login")
 """The checks on the way to the server. Behind a fault in one of them, the others are skipped."""
 
 
-def examine(resolve: Callable[[], Resolved], wanted: Wanted) -> Iterator[Finding]:
+def examine(resolve: Callable[[], Resolved], wanted: Wanted, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the findings, as they are made.
 
     Args:
         resolve: Returns the connection settings. It may read a secret of AWS.
         wanted: What is to be loaded.
+        environ: The environment variables, for the region of AWS.
     """
     yield here()
+    yield from _database(resolve, wanted)
+    for url in wanted.read:
+        try:
+            found = try_reading(url, environ)
+            yield Finding("S3", OK if found else WARNING, f"{url}: {'can be read' if found else 'nothing is there'}")
+        except JobError as error:
+            yield _fault("S3", error)
+    for url in wanted.written:
+        try:
+            try_writing(url, environ)
+            yield Finding("S3", OK, f"{url}: an object was written and deleted")
+        except JobError as error:
+            yield _fault("S3", error)
+
+
+def _database(resolve: Callable[[], Resolved], wanted: Wanted) -> Iterator[Finding]:
+    """Yield the findings about the database and the way to it."""
     done: list[str] = []
     try:
         settings = resolve().settings

@@ -108,6 +108,7 @@ def build(
         requirements = [LOCK, *pinned.files, *extras.pinned]
         install(site, target, requirements)
         for one in found:
+            refuse_hidden(site, one)
             sources.copy_sources(one, site)
         project.mark(tree, site, own)
         packed = Path(scratch, NAME)
@@ -128,6 +129,20 @@ def build(
         for line in filter(None, [*(line for one in found for line in sources.describe(one)), pinned.keep()]):
             tell(line)
     return output / NAME
+
+
+def refuse_hidden(site: Path, ours: sources.Sources) -> None:
+    """Refuse requirements that bring a package of the same name: pgjobs itself, say, which the archive has already.
+
+    Raises:
+        DeployError: Names the package.
+    """
+    for name in sorted({Path(folder).name for folder in ours.folders}):
+        if (site / name).exists():
+            which = "pgjobs" if name in sources.OWN else f"what brings {name}"
+            raise DeployError(
+                f"The requirements bring a package {name}, and so does the archive: remove {which} there."
+            )
 
 
 def locked(pinned: pins.Pins, extras: Extras, root: Path) -> dict[str, bytes]:

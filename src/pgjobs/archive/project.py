@@ -66,6 +66,13 @@ class Project:
         """Return the names under which its packages are imported."""
         return tuple((self.root / folder).resolve().name for folder in self.packages)
 
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """Return the folders of the packages that are in its own folder, below that."""
+        root = self.root.resolve()
+        paths = [(self.root / folder).resolve() for folder in self.packages]
+        return tuple(path.relative_to(root).as_posix() for path in paths if root in path.parents)
+
     def sources(self) -> list[Sources]:
         """Determine its files: of packages in its own folder together, of each other one by itself.
 
@@ -77,9 +84,8 @@ class Project:
         for path in paths:
             if not (path / "__init__.py").is_file():
                 raise DeployError(f"[tool.pgjobs] packages: {path} is no package, it has no __init__.py.")
-        inside = [path.relative_to(root).as_posix() for path in paths if root in path.parents]
         outside = [path for path in paths if root not in path.parents]
-        found = [find_sources(root, inside)] if inside else []
+        found = [find_sources(root, self.inside)] if self.inside else []
         return found + [find_sources(path.parent, [path.name]) for path in outside]
 
 

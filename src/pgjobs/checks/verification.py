@@ -37,7 +37,7 @@ class Comparison:
     notes: list[str] = field(default_factory=list)
 
 
-def compare(archive: Path, root: Path, ours: Sequence[str], own: Sources) -> Comparison:
+def compare(archive: Path, root: Path, ours: Sequence[str], own: Sources, *, others: Sequence[str] = ()) -> Comparison:
     """Compare an archive with its manifest, its lock files and its commit.
 
     Args:
@@ -45,6 +45,7 @@ def compare(archive: Path, root: Path, ours: Sequence[str], own: Sources) -> Com
         root: The project's folder, a git clone.
         ours: The folders of the project's own packages below it.
         own: The files of pgjobs here.
+        others: The names of the project's packages elsewhere, which no commit of the project has.
     """
     beside = manifest.beside(archive)
     if not beside.is_file():
@@ -58,7 +59,10 @@ def compare(archive: Path, root: Path, ours: Sequence[str], own: Sources) -> Com
         result.notes.append(f"{beside} contains no provenance: an earlier version made it.")
     with tempfile.TemporaryDirectory(prefix="pgjobs-verify-") as scratch:
         site = unpack_packages(archive, Path(scratch))
-        result.findings += [*_packages(described, site), *_files(site, [*OWN, *(Path(folder).name for folder in ours)])]
+        result.findings += [
+            *_packages(described, site),
+            *_files(site, [*OWN, *(Path(folder).name for folder in ours), *others]),
+        ]
         if listed:
             _compare_locks(result, listed, described, root)
             _compare_own(result, listed, site, own)

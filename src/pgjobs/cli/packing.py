@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from pgjobs.archive.build import Extras, build, complain
 from pgjobs.archive.inspection import carried_version, inspect_archive
 from pgjobs.archive.manifest import beside
-from pgjobs.archive.project import Project, read_project
+from pgjobs.archive.project import read_project
 from pgjobs.archive.releases import ARCHITECTURES, DEFAULT_RELEASE
-from pgjobs.archive.sources import Sources, own_sources
+from pgjobs.archive.sources import own_sources
 from pgjobs.archive.target import BuildTarget, target_for
 from pgjobs.checks.verification import compare, read
 from pgjobs.cli.commands import Connect
@@ -45,7 +44,11 @@ def verify(options: argparse.Namespace, connect: Connect, console: Console) -> i
     del connect
     target = stated_target(options)
     complain(inspect_archive(options.file, target, with_extras=True))
-    compared = compare(options.file, *compared_with(read_project(Path())))
+    own, project = own_sources(), read_project(Path())
+    if project.packages or own.version:
+        compared = compare(options.file, project.root, project.inside, own, others=project.names)
+    else:  # a clone of pgjobs is a project itself
+        compared = compare(options.file, own.root, own.folders, own)
     complain(compared.findings)
     carried = " of its own" if target.carried else ""
     good = f"{options.file} is good for {target.release}: {target.interpreter}{carried}, {target.architecture}"
@@ -61,15 +64,6 @@ def verify(options: argparse.Namespace, connect: Connect, console: Console) -> i
         },
     )
     return OK
-
-
-def compared_with(project: Project) -> tuple[Path, Sequence[str], Sources]:
-    """Return the folder and the packages with which an archive is compared, and the files of pgjobs.
-
-    These are the project's packages. A clone of pgjobs without a project is compared itself.
-    """
-    own = own_sources()
-    return (project.root, project.packages, own) if project.packages or own.version else (own.root, own.folders, own)
 
 
 def stated_target(options: argparse.Namespace) -> BuildTarget:
