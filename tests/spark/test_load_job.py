@@ -420,6 +420,17 @@ def test_metadata_columns_are_added_to_a_table_old_or_new_and_filled_in_the_same
     assert session.run(rows.format("t")) == [[-1, "2026-11-20", True], *[[0, "2026-11-20", True]] * 2]
 
 
+def test_a_column_for_which_the_server_writes_all_rows_again_is_no_difference_to_verify(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE t AS SELECT a, 'old' AS b FROM generate_series(1, 9) AS a")
+    report = load_dataframe(
+        numbers(spark, 2), table="t", settings=database, metadata_columns={"n": "bigserial"}, verify=True
+    )
+    assert report.verified is not None
+    assert session.run("SELECT count(*), count(DISTINCT n) FROM t") == [[11, 11]]
+
+
 def test_a_metadata_column_that_cannot_be_added_is_refused_before_anything_is_copied(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:

@@ -195,10 +195,17 @@ def _add_key(session: Session, name: TableName, keys: Sequence[str]) -> None:
 
 
 def add_missing(session: Session, name: TableName, definitions: Sequence[Definition]) -> None:
-    """Add columns to an existing table, those that it does not have, in the open transaction."""
+    """Add columns to an existing table, those that it does not have, in the open transaction.
+
+    A default such as that of a serial has the server write all rows again. The savepoint gives them another transaction
+    id than the load's rows, which are verified by theirs.
+    """
     table = tables.find_table(session, name) if definitions else None
     missing = () if table is None else missing_from(table, definitions)
-    _run(session, [f"ALTER TABLE {name.quoted} ADD COLUMN IF NOT EXISTS {column.quoted}" for column in missing])
+    if missing:
+        session.run("SAVEPOINT pgjobs_columns")
+        _run(session, [f"ALTER TABLE {name.quoted} ADD COLUMN IF NOT EXISTS {column.quoted}" for column in missing])
+        session.run("RELEASE SAVEPOINT pgjobs_columns")
 
 
 def _run(session: Session, statements: Sequence[str]) -> None:
