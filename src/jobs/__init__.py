@@ -6,7 +6,9 @@ when it is first used (PEP 562), so that `import jobs` imports neither PySpark n
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,6 +86,20 @@ _MODULES = {
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = list(_MODULE_OF)
+
+
+class _Face(ModuleType):
+    """Keeps a public function where an entrypoint's module has the same name: `run_query`, `capture_changes`.
+
+    The import system makes each submodule an attribute of its package. Such a module is still found by its full name.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _MODULE_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 if not TYPE_CHECKING:  # to a type checker, a name that is not imported above is an error
 
