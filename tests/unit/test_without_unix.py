@@ -40,7 +40,8 @@ import importlib, pkgutil
 import setup_rules, setup_system, setup
 for top in ("pgjobs", "jobs"):
     for found in pkgutil.walk_packages(importlib.import_module(top).__path__, f"{top}."):
-        importlib.import_module(found.name)
+        if not found.name.startswith("jobs.pgcopy"):  # which needs Spark 4
+            importlib.import_module(found.name)
 """
 
 PACK = """
@@ -60,7 +61,7 @@ with tempfile.TemporaryDirectory() as scratch:
 
 def run_without_unix(program: str) -> str:
     command = [sys.executable, "-c", WITHOUT_UNIX + program]
-    environ = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": ""}
+    environ = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": "", "HOME": str(ROOT)}  # no lookup of a home, by pwd
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
