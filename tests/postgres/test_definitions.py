@@ -15,6 +15,7 @@ from jobs.dbaccess.load.definitions import (
     create,
     foresee,
     foresee_addition,
+    missing_from,
     parse,
 )
 from jobs.dbaccess.postgres_connectivity import connect
@@ -116,6 +117,7 @@ def test_columns_are_added_once_and_seen_before(session: Session) -> None:
     more = (Definition("b", "text DEFAULT 'x'"), Definition("c", "int GENERATED ALWAYS AS (a * 2) STORED"))
     table = tables.find_table(session, T)
     assert table is not None
+    assert missing_from(table, [Definition("A", "int"), *more]) == more
     assert [column.name for column in foresee_addition(session, table, more).columns] == ["a", "b", "c"]
     assert tables.find_table(session, T) == table
     for _ in range(2):

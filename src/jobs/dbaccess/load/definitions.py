@@ -235,6 +235,6 @@ def _has_types_only(session: Session, name: TableName) -> bool:
 
 
 def missing_from(table: Table, definitions: Iterable[Definition]) -> tuple[Definition, ...]:
-    """Return the definitions of columns that a table does not have."""
-    present = {column.name for column in table.columns}
-    return tuple(definition for definition in definitions if definition.name not in present)
+    """Return the definitions of columns that a table does not have, by their names as written or ignoring case."""
+    present = {column.name.casefold() for column in table.columns}
+    return tuple(definition for definition in definitions if definition.name.casefold() not in present)
