@@ -10,6 +10,7 @@ from contextlib import suppress
 
 import pytest
 from captures import COPY, captured, job_of, rows
+from faults import Cut, cuts_on_the_way_to
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
@@ -188,6 +189,31 @@ def _change(dice: random.Random) -> str:
             "TRUNCATE t2" if n == 1 else "SELECT 1",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("whose", "at", "after", "answered"),
+    [
+        ("pgjobs capture target", b"COMMIT", b"pgjobs_captures", True),
+        ("pgjobs capture target", b"COMMIT", b"pgjobs_captures", False),
+        ("pgjobs capture target", b"COPY pg_temp", b"", False),
+        ("pgjobs capture t", b"COPY (", b"", True),
+        ("pgjobs capture t", b"SELECT pg_current_wal_flush_lsn", b"", False),
+    ],
+)
+def test_a_connection_that_breaks_once_is_replaced(
+    database: Settings, session: Session, whose: str, at: bytes, after: bytes, answered: bool
+) -> None:
+    session.run(T)
+    captured(database)
+    session.run("UPDATE t SET b = 0 WHERE id < 4; DELETE FROM t WHERE id = 5")
+    cut = Cut(whose, at, after, answered=answered)
+    with cuts_on_the_way_to(database, cut) as way:
+        report = captured(way)
+    assert cut.cut
+    assert report.reconnected == 1
+    assert rows(session) == rows(session, COPY)
+    assert session.run("SELECT number FROM pgjobs_captures") == [[2]]
 
 
 def test_a_table_is_refused_whose_rows_cannot_be_told_apart(database: Settings, session: Session) -> None:

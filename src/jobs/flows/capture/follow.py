@@ -211,7 +211,7 @@ class _Follower(Generic[U]):
         """
         self._failures += 1
         ends_by_itself = self._job.seconds is not None
-        if not error.transient or (ends_by_itself and (self._failures >= MOST_FAILURES or self._is_over)):
+        if not error.transient or (ends_by_itself and self._failures >= MOST_FAILURES):
             raise error
         longest = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE)
         pause = longest * random.uniform(0.5, 1)  # noqa: S311 - not for secrets
