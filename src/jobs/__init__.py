@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
     from jobs.flows.extract.job import ExtractReport as ExtractReport
     from jobs.flows.load.dataframe import load_dataframe as load_dataframe
-    from jobs.flows.query import QueryReport as QueryReport, run_query as run_query
+    from jobs.flows.query.call import run_query as run_query
+    from jobs.flows.query.report import QueryReport as QueryReport
     from jobs.flows.report import LoadReport as LoadReport
 
 _MODULES = {
@@ -80,7 +81,8 @@ _MODULES = {
     "jobs.flows.extract.dataframe": ("extract_dataframe",),
     "jobs.flows.extract.job": ("ExtractReport",),
     "jobs.flows.load.dataframe": ("load_dataframe",),
-    "jobs.flows.query": ("QueryReport", "run_query"),
+    "jobs.flows.query.call": ("run_query",),
+    "jobs.flows.query.report": ("QueryReport",),
     "jobs.flows.report": ("LoadReport",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -15,7 +15,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import WRITE_ONCE, Output, parse_options
-from jobs.flows.query import QueryJob, QueryReport, run
+from jobs.flows.query.job import QueryJob, run
+from jobs.flows.query.report import QueryReport
 from jobs.flows.sql_file import read_sql
 
 MOST_ROWS = 50

@@ -14,7 +14,9 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.flows.file_options import Output
-from jobs.flows.query import QueryJob, QueryReport, run, run_query
+from jobs.flows.query.call import run_query
+from jobs.flows.query.job import QueryJob, run
+from jobs.flows.query.report import QueryReport
 from jobs.run_query import main
 
 TAKE = "DELETE FROM outbox RETURNING id, body"

@@ -47,10 +47,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "jobs.flows.query": {
         *DATABASE,
-        *{"jobs.dbaccess.query", "jobs.aws", "jobs.flows", "jobs.flows.query_target"},
+        *{"jobs.dbaccess.query", "jobs.aws", "jobs.flows", "jobs.flows.query.target"},
         "pyspark",  # for type checkers alone
     },
-    "jobs.flows.query_target": {
+    "jobs.flows.query.target": {
         *{*BASE, "jobs.dbaccess.query", "jobs.flows", "jobs.flows.extract", "jobs.spark", "pyspark"},
     },
     "jobs.flows.capture.files": {

@@ -13,7 +13,9 @@ from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.query import QueryInterrupted, QueryReport, run_query
+from jobs.flows.query.call import run_query
+from jobs.flows.query.job import QueryInterrupted
+from jobs.flows.query.report import QueryReport
 
 FILL = "CREATE TABLE IF NOT EXISTS t (a int, b text); INSERT INTO t VALUES (:a, :b), (2, 'two')"
 

@@ -5,11 +5,10 @@ The marker is that of loads (dbaccess/load/ledger.py), which is Luigi's.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jobs.dbaccess import backends, locks
@@ -17,7 +16,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, ExtractError, TransientError, UsageError
-from jobs.dbaccess.load.ledger import LUIGIS, MARKER_TABLE, Ledger, check_id
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.query import result, script
 from jobs.dbaccess.query.execute import PARSED_AS_SPLIT, Done, Table, check, run_statements
@@ -26,7 +25,8 @@ from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import Output
-from jobs.flows.report import Stopwatch, plural, statements
+from jobs.flows.query.report import QueryReport
+from jobs.flows.report import Stopwatch, plural
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -82,99 +82,12 @@ class QueryJob:
         return statements
 
 
-@dataclass(frozen=True)
-class QueryReport:
-    """A finished run, or one that had finished before.
-
-    Attributes:
-        table: That the marker names.
-        statements: What was run, in this order.
-        result: The rows of the last statement that returns any; not part of the JSON report.
-        already_run: A run with this load id had finished before. Nothing was run.
-        target: Where the result was written; empty if it was not.
-        rows_written: To the target, by this run.
-        seconds: Of all.
-    """
-
-    load_id: str
-    table: str
-    statements: tuple[Done, ...] = ()
-    result: Table | None = None
-    already_run: bool = False
-    seconds: float = 0.0
-    target: str = ""
-    rows_written: int | None = None
-
-    def to_json(self) -> str:
-        """Return one JSON object, for --report."""
-        values = {name: value for name, value in asdict(self).items() if name != "result"}
-        return json.dumps(values, indent=2) + "\n"
-
-    def summary(self) -> str:
-        """Return one line for a person."""
-        wrote = "" if self.rows_written is None else f"wrote {plural(self.rows_written, 'row')} to {self.target}"
-        if self.already_run:
-            left = f" An earlier run had left its result: {wrote}." if wrote else ""
-            return f"already run: the load id {self.load_id!r} is recorded for {self.table}. Nothing was run.{left}"
-        counts = plural(len(self.statements), "statement")
-        ran = f"ran {counts} in {self.seconds:.1f} s: {statements(self.statements)}"
-        return f"{ran}; {wrote}" if wrote else ran
-
-
 class QueryInterrupted(TransientError):
     """The connection broke. The message says what was done."""
 
 
-def run_query(
-    sql: str,
-    *,
-    settings: Settings,
-    load_id: str,
-    values: Mapping[str, object] | None = None,
-    table: str | None = None,
-    autocommit: bool = False,
-    marker_table: str = MARKER_TABLE,
-    target: str | None = None,
-    file_format: str = "parquet",
-    write_mode: str = "error",
-    writer_options: Mapping[str, str] | None = None,
-) -> QueryReport:
-    """Run SQL, unless a run with this load id has finished.
-
-    Args:
-        sql: One or more statements, in which `:name` stands for a value.
-        settings: Where the database is.
-        load_id: Names this run for ever: a second run with this id does nothing.
-        values: By name. The server binds them; they are never inserted into the text.
-        table: `[schema.]table` that the marker names.
-        autocommit: Each statement is a transaction of its own, and so is the marker after them.
-        marker_table: `[schema.]table` that records the run; created if it is missing.
-        target: A folder or s3:// prefix for the rows of the last query. Spark writes them: the process's session, or
-            else a new one. If a run ends after its COMMIT and before they are written, the next one writes them.
-        file_format: Of these files: "parquet", "csv", "json" or "orc".
-        write_mode: "error" (the target must not exist) or "overwrite".
-        writer_options: Options of Spark's writer.
-
-    Raises:
-        UsageError: The SQL cannot be right, the load id is taken by another table, or the target exists.
-        DatabaseError: The server refused a statement.
-        QueryInterrupted: The connection broke.
-    """
-    job = QueryJob(
-        settings=settings,
-        sql=sql,
-        load_id=load_id,
-        values=values or {},
-        table=TableName.parse(table) if table else None,
-        autocommit=autocommit,
-        ledger=Ledger.parse(marker_table),
-        output=None if target is None else Output.of(target, file_format, write_mode, writer_options or {}),
-    )
-    return run(job)
-
-
 def run(job: QueryJob, start_spark: Callable[[], SparkSession] | None = None) -> QueryReport:
-    """Run SQL, as `run_query`.
+    """Run SQL, unless a run with this load id has finished.
 
     Args:
         job: What to run.
@@ -216,7 +129,7 @@ def _run_to_files(
 
     A run that ends in between leaves the table to the next one, for which the load id is recorded.
     """
-    from jobs.flows import query_target  # it imports Spark
+    from jobs.flows.query import target as query_target  # it imports Spark
 
     start = start_spark or query_target.some_spark
     lock = job.ledger.lock(session, job.load_id)
