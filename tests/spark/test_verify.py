@@ -64,6 +64,8 @@ CASTS = {
     "numeric(10,2)": ("decimal(38,10)", DECIMALS | TINY),
     "numeric": ("decimal(38,10)", DECIMALS | TINY),
     "numeric(12,0)": ("decimal(38,10)", DECIMALS | TINY),
+    "numeric(14,6)": ("decimal(38,10)", DECIMALS | TINY),
+    "numeric(14,7)": ("decimal(38,10)", DECIMALS | TINY),
     "numeric(20,5)": ("bigint", st.integers(-(10**14), 10**14)),
     "smallint": ("bigint", st.integers(-(2**15), 2**15 - 1)),
     "bigint": ("decimal(18,0)", st.integers(-(10**17), 10**17).map(Decimal)),

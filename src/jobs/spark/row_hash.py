@@ -48,6 +48,9 @@ _DAY = 86_400
 _MONTH, _YEAR = 30 * _DAY, 31_557_600
 """In seconds, as in the epoch of a PostgreSQL interval."""
 
+_PLAIN_DIGITS = 6
+"""Java writes numbers with so many digits after the point without an exponent, however small they are."""
+
 _EPOCH_2000 = 946_684_800 * _SECOND
 """PostgreSQL's own epoch, from which it rounds."""
 
@@ -98,7 +101,9 @@ def _changed(sent: Column, form: Form) -> Column:
     if form.kind == PADDED:
         return f.rpad(sent, form.scale, " ")
     if form.kind == CUT:
-        return f.when(f.length(sent) > form.scale, f.left(sent, f.lit(form.scale))).otherwise(sent)
+        # Octets are not counted, and most texts have fewer than the column has characters.
+        is_longer = (f.octet_length(sent) > form.scale) & (f.length(sent) > form.scale)
+        return f.when(is_longer, f.left(sent, f.lit(form.scale))).otherwise(sent)
     return f.rtrim(sent) if form.kind == TRIMMED else sent
 
 
@@ -117,6 +122,8 @@ def _decimal(value: Column, kind: t.DataType, scale: int) -> Column:
         return value.cast("string")
     rounded = f.round(value, scale) if scale < kind.scale else value
     text = rounded.cast("string")
+    if scale <= _PLAIN_DIGITS:
+        return text
     # Without ANSI mode, Spark writes small numbers as -1.2E-10. These are its digits.
     digits = f.lpad(f.regexp_replace(text, r"^-|\.|E.*$", ""), scale, "0")
     plain = f.concat(f.when(rounded < 0, "-").otherwise(""), f.lit("0."), digits)
