@@ -134,3 +134,12 @@ def test_who_may_not_create_tables_is_told_so(session: Session, database: Settin
             foresee(session, TableName("t", "closed"), [Definition("a", "int")])
     finally:
         session.run(f"RESET ROLE; DROP ROLE {role}")
+
+
+def test_types_and_defaults_are_those_of_the_users_own_path(session: Session, database: Settings) -> None:
+    session.run("CREATE SCHEMA own; CREATE DOMAIN own.price AS numeric(8,2); CREATE SEQUENCE own.numbers")
+    session.run(f"ALTER DATABASE {database.dbname} SET search_path = own, public")
+    with connect(database, "t") as other, other.transaction():
+        create(other, T, parse(["a=price", "n=int DEFAULT nextval('numbers')"], COLUMN_TYPE))
+        other.run("INSERT INTO public.t (a) VALUES (1.005)")
+        assert other.run("SELECT a::text, n FROM public.t") == [["1.01", 1]]

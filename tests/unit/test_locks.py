@@ -11,6 +11,7 @@ def test_names_are_those_of_earlier_versions() -> None:
     rows = TableName("pgjobs_rows_0123456789abcdef0123456789abcdef", "shop")
     taken = [
         locks.load("x"),
+        locks.load("x", TableName("marks", "etl")),
         locks.staging(rows),
         locks.publish(TableName("t", "public")),
         locks.own_table("table_updates"),
@@ -18,6 +19,7 @@ def test_names_are_those_of_earlier_versions() -> None:
     ]
     assert [lock.name for lock in taken] == [
         "pgjobs load x",
+        "pgjobs load x of etl.marks",
         rows.name,
         "pgjobs publish public.t",
         "pgjobs table_updates",
