@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cfnlint.decode import decode
 
+from jobs.doctor import parse as doctor
 from jobs.extract_table import parse as extract_table
 from jobs.load_table import parse as load_table
 from pgjobs.cli.command_flags import ADDING
@@ -53,10 +54,11 @@ def test_flags_of_the_archive_are_flags(capsys: pytest.CaptureFixture[str]) -> N
 def test_all_flags_are_somebodys(capsys: pytest.CaptureFixture[str]) -> None:
     deploying = helped(lambda words: parse(words, {}), capsys, *ADDING)
     loading = helped(lambda _: load_table(["--help"]), capsys, "")
+    examining = helped(lambda _: doctor(["--help"]), capsys, "")
     extracting = helped(lambda _: extract_table(["--help"]), capsys, "")
     named = set(FLAG.findall(TEXT))
     assert {"--wait", "--dry-run", "--again", "--retries", "--secret-id", "--iam-auth", "--ssm-parameter"} <= named
-    assert named <= deploying | loading | extracting | OF_THE_AWS_CLI
+    assert named <= deploying | examining | loading | extracting | OF_THE_AWS_CLI
 
 
 def test_the_keys_are_those_of_the_request() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pgjobs.cli.command_flags import ADDING
 from pgjobs.cli.commands import COMMANDS, JOBS
-from pgjobs.cli.options import front_page, parse
+from pgjobs.cli.options import RUNNING, front_page, parse
 
 
 def test_the_help_fits_a_screen_and_names_every_command() -> None:
@@ -35,6 +35,7 @@ def test_without_a_command_the_help_is_shown(words: list[str], capsys: pytest.Ca
         (["xyzzy"], "there is no command 'xyzzy'\n"),
         (["package", "--releese", "x"], "unrecognized: --releese x: did you mean --release?\npgjobs package --help"),
         (["submit", "load_table", "--xyzzy"], "--xyzzy (the job's own arguments come last, after --)"),
+        (["--wat"], "unrecognized: --wat (a command comes first)"),
         (["status"], "the following arguments are required: RUN\npgjobs status --help"),
         (["list"], "missing: --application-id (PGJOBS_DEPLOY_APPLICATION_ID)"),
         (["verify", "--arch", "arm"], "invalid choice: 'arm'"),
@@ -56,3 +57,10 @@ def test_a_mistyped_command_line_is_answered_in_two_lines(
 def test_all_words_after_a_jobs_command_are_the_jobs() -> None:
     options = parse(["load", "--table", "t", "--", "x", "--json"], {})
     assert (options.command, options.arguments, options.json) == ("load", ["--table", "t", "--", "x", "--json"], False)
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_the_usage_shows_where_the_jobs_own_arguments_go(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([name, "--help"], {})
+    assert f"usage: pgjobs {name} ENTRY [FLAG]... [-- ARGUMENT OF THE JOB]...\n" in capsys.readouterr().out

@@ -61,7 +61,7 @@ def inspect_archive(file: Path, target: BuildTarget, *, with_extras: bool) -> li
             for member in archive:
                 findings += _inspect_member(archive, member, target, names)
     except (tarfile.TarError, EOFError, OSError) as error:
-        return [Finding(str(file), f"is no archive: {error}")]
+        return [Finding(str(file), f"is no archive: {str(error).partition(':')[0]}")]
     findings += _inspect_layout(file, target)
     budget = SELF_CONTAINED_BUDGET if target.carried else BUDGET
     if not with_extras and file.stat().st_size > budget:

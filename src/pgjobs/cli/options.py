@@ -44,6 +44,10 @@ examples:
 }
 
 
+RUNNING = ("submit", "request", "run-local")
+"""Commands that run a job. Its own arguments come after --."""
+
+
 class Parser(argparse.ArgumentParser):
     """Reports an error in two lines instead of the list of all flags, and suggests what may have been meant."""
 
@@ -83,6 +87,8 @@ def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Nam
         (sys.stdout if first else sys.stderr).write(front_page())
         raise SystemExit(OK if first else WRONG_USAGE)
     parser = build_parser(defaults)
+    if first.startswith("-") and first != "--version":
+        parser.error(f"unrecognized: {first} (a command comes first)")
     if not first.startswith("-") and first not in COMMANDS:
         parser.error(f"there is no command {first!r}{meant(first, COMMANDS)}")
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
@@ -136,6 +142,7 @@ def build_parser(defaults: Mapping[str, Any]) -> Parser:
         command = commands.add_parser(
             name,
             help=meaning,
+            usage=f"pgjobs {name} ENTRY [FLAG]... [-- ARGUMENT OF THE JOB]..." if name in RUNNING else None,
             description=f"{meaning[0].upper()}{meaning[1:]}.",
             epilog=EXAMPLES.get(name),
             formatter_class=argparse.RawDescriptionHelpFormatter,
