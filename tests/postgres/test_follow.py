@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from captures import COPY, captured, job_of, rows
@@ -197,23 +198,42 @@ def _change(dice: random.Random) -> str:
         ("pgjobs capture target", b"COMMIT", b"pgjobs_captures", True),
         ("pgjobs capture target", b"COMMIT", b"pgjobs_captures", False),
         ("pgjobs capture target", b"COPY pg_temp", b"", False),
+        ("pgjobs capture target", b"COMMIT", b"pgjobs_captures", None),
         ("pgjobs capture t", b"COPY (", b"", True),
         ("pgjobs capture t", b"SELECT pg_current_wal_flush_lsn", b"", False),
     ],
 )
 def test_a_connection_that_breaks_once_is_replaced(
-    database: Settings, session: Session, whose: str, at: bytes, after: bytes, answered: bool
+    database: Settings, session: Session, whose: str, at: bytes, after: bytes, answered: bool | None
 ) -> None:
     session.run(T)
     captured(database)
     session.run("UPDATE t SET b = 0 WHERE id < 4; DELETE FROM t WHERE id = 5")
-    cut = Cut(whose, at, after, answered=answered)
+    """None: the server does not notice, and the session there keeps its locks."""
+    cut = Cut(whose, at, after, answered=bool(answered), half=answered is None)
     with cuts_on_the_way_to(database, cut) as way:
         report = captured(way)
     assert cut.cut
     assert report.reconnected == 1
     assert rows(session) == rows(session, COPY)
     assert session.run("SELECT number FROM pgjobs_captures") == [[2]]
+
+
+def test_a_server_that_does_not_tell_its_wal_is_captured_too(database: Settings, session: Session) -> None:
+    """As on Aurora, whose storage is not a WAL. A superuser may always call the functions."""
+    session.run(T)
+    session.run("CREATE ROLE capture_test_owner LOGIN; ALTER TABLE t OWNER TO capture_test_owner")
+    functions = "pg_walfile_name(pg_lsn), pg_current_wal_flush_lsn(), pg_current_wal_insert_lsn()"
+    try:
+        session.run("GRANT CREATE ON SCHEMA public TO capture_test_owner; ALTER ROLE capture_test_owner PASSWORD 'pw'")
+        session.run(f"REVOKE EXECUTE ON FUNCTION {functions} FROM PUBLIC")
+        owner = replace(database, user="capture_test_owner", password=lambda _: "pw")
+        captured(owner)
+        session.run("UPDATE t SET b = 0 WHERE id < 4; DELETE FROM t WHERE id = 5")
+        assert captured(owner).rows_written == 3
+        assert rows(session) == rows(session, COPY)
+    finally:
+        session.run("DROP OWNED BY capture_test_owner CASCADE; DROP ROLE capture_test_owner")
 
 
 def test_a_table_is_refused_whose_rows_cannot_be_told_apart(database: Settings, session: Session) -> None:

@@ -11,7 +11,7 @@ from jobs.dbaccess.capture.install import relations_query
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.patience import short_timeout, until_locked
 from jobs.dbaccess.capture.position import Seen
-from jobs.dbaccess.errors import JobError, UsageError
+from jobs.dbaccess.errors import DatabaseError, JobError, TransientError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name, quote_names
 
@@ -25,11 +25,11 @@ _SETTINGS = (
 )
 _BY_INDEX = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
 
-_HISTORY = """
-SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
-    || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-"""The server, its timeline, and the database: transaction ids are comparable within them."""
+_SERVER = "(SELECT system_identifier FROM pg_control_system()) || '/' || current_database()"
+_TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+"""Transaction ids are comparable within a server, and within a timeline, which a promotion begins."""
+
+_ON_DISK = "SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Look:
         keys: How many keys were recorded since the position, those that were recorded several times included.
         operations: The kinds of these changes, marks among them.
         delay: Seconds since the oldest of them was made.
-        written: The place in the WAL up to which the server has written, in memory.
+        written: The place in the WAL up to which the server has written, in memory; empty if it does not tell.
     """
 
     snapshot: str
@@ -106,6 +106,18 @@ class Look:
     operations: tuple[str, ...]
     delay: float
     written: str
+
+
+def tells_wal(session: Session) -> bool:
+    """Return whether the server has a WAL of its own. Aurora has none, and no timelines: a failover loses nothing."""
+    try:
+        session.run(f"SELECT {_TIMELINE}")
+        session.run(_ON_DISK)
+    except TransientError:
+        raise
+    except DatabaseError:
+        return False
+    return True
 
 
 def are_waiting(session: Session, capture: Capture, seen: Seen) -> bool:
@@ -151,7 +163,7 @@ def _begin(session: Session, capture: Capture, lock_timeout: str) -> None:
         raise
 
 
-def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> Look:
+def look(session: Session, capture: Capture, reader: str, seen: Seen | None, *, has_wal: bool) -> Look:
     """Look at what is new.
 
     Args:
@@ -159,11 +171,14 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> 
         capture: What is captured.
         reader: The reader's id.
         seen: Its position; None for a new one, to which nothing is new.
+        has_wal: As `tells_wal`.
 
     Raises:
         UsageError: The capture was dropped.
     """
     wanted = len(capture.triggers)
+    history = f"{_SERVER} || '/' || {_TIMELINE}" if has_wal else _SERVER
+    written = "pg_current_wal_insert_lsn()::text" if has_wal else "''"
     condition = "false" if seen is None else seen.later
     names = ", ".join("%s" for _ in capture.triggers)
     [[exists]] = session.run("SELECT to_regclass(%s) IS NOT NULL", capture.changes.quoted)
@@ -172,9 +187,9 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> 
             f"The capture {capture.channel} of {capture.table} was dropped.", "Start it again to create it anew."
         )
     [row] = session.run(
-        f"SELECT pg_current_snapshot()::text, ({_HISTORY}), found.*, "
+        f"SELECT pg_current_snapshot()::text, {history}, found.*, "
         f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), new.*, "
-        "pg_current_wal_insert_lsn()::text FROM ("
+        f"{written} FROM ("
         f"SELECT array_agg(oid ORDER BY oid), bool_and((SELECT count(*) FROM unnest(triggers) AS name "
         f"WHERE name IN ({names})) = {wanted}) FROM ({relations_query(capture)}) AS r) AS found, ("
         f"SELECT coalesce(sum(cardinality({capture.columns[0]})), 0)::bigint, "
@@ -184,17 +199,17 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None) -> 
         reader,
         *capture.triggers.values(),
     )
-    text, history, oids, armed, registered, keys, operations, delay, written = row
+    text, history_now, oids, armed, registered, keys, operations, delay, place = row
     return Look(
         snapshot=text,
-        history=history,
+        history=history_now,
         relations=tuple(oids),
         armed=armed,
         registered=registered,
         keys=keys,
         operations=tuple(operations),
         delay=delay,
-        written=written,
+        written=place,
     )
 
 

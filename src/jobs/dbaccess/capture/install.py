@@ -173,6 +173,8 @@ def ensure(session: Session, capture: Capture, sleep: Callable[[float], None] = 
         return False
     timeout = short_timeout(session)
     until_locked(lambda: _create(session, capture, timeout), capture.table, sleep)
+    for table in (capture.changes, capture.readers):
+        tables.tell_subscribers(session, table)
     return True
 
 

@@ -145,6 +145,7 @@ def create_tables(capture: Capture) -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {changes} ({of_change}, {', '.join(keys)})",
         f"ALTER TABLE {changes} {external}",
         f"CREATE INDEX IF NOT EXISTS {index} ON {changes} (xid)",
+        f"ALTER TABLE {changes} REPLICA IDENTITY FULL",  # a publication of all tables forbids to delete from it else
         f"CREATE TABLE IF NOT EXISTS {readers} ({of_reader})",
     ]
 

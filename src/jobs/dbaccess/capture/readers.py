@@ -82,8 +82,7 @@ def make_durable(session: Session, capture: Capture, reader: str, written: str) 
         reader: The reader's id.
         written: As in `changes.Look`.
     """
-    [[is_on_disk]] = session.run("SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", written)
-    if not is_on_disk:
+    if not written or session.run("SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", written) != [[True]]:
         with session.transaction(synchronous_commit="on"):
             session.change(f"UPDATE {capture.readers.quoted} SET seen = now() WHERE reader = %s", reader)
 

@@ -89,7 +89,7 @@ def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
     capture = use.source.capture
     with use.at_target.transaction(**SETTINGS):
         with changes.snapshot(use.at_source, capture, stop.pause):
-            look = changes.look(use.at_source, capture, use.reader, use.seen)
+            look = changes.look(use.at_source, capture, use.reader, use.seen, has_wal=use.has_wal)
             if not look.armed:
                 raise Unarmed
             to, reason = decide(use.source, use.reader, use.position, look)

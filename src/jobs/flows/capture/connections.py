@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from jobs.dbaccess import locks
+from jobs.dbaccess import backends, locks
 from jobs.dbaccess.capture import changes, install, positions, readers, target
 from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.objects import Capture
@@ -18,12 +18,15 @@ from jobs.dbaccess.capture.target import Target
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract.selection import Selection, filtered
-from jobs.dbaccess.session import Session
+from jobs.dbaccess.session import Backend, Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.capture.job import CaptureJob, Stop
 
 HELD_FOR = 60
 """Seconds to wait for another job that writes the target: it may be one whose connection has just broken."""
+
+Former = dict[str, Backend]
+"""The server processes that a run has used last, by their use."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class Connections:
         mark: What the position belongs to.
         reader: The reader's id.
         position: How far it is; None before its first batch.
+        has_wal: As `changes.tells_wal`.
     """
 
     at_source: Session
@@ -49,6 +53,7 @@ class Connections:
     mark: Mark
     reader: str
     position: Position | None
+    has_wal: bool
 
     @property
     def seen(self) -> Seen | None:
@@ -60,13 +65,14 @@ class Connections:
         return replace(self, position=to)
 
 
-def connect(job: CaptureJob, stack: ExitStack, stop: Stop) -> Connections:
+def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Connections:
     """Open both sessions, and create what is missing.
 
     Args:
         job: What to do.
         stack: Closes the sessions.
         stop: Ends the wait for locks.
+        former: The sessions of this run before.
 
     Raises:
         UsageError: The job cannot be done as it is stated.
@@ -76,7 +82,8 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop) -> Connections:
     at_source = stack.enter_context(job.source.open())
     capture, table = install.find(at_source, job.table, job.channel)
     at_target = stack.enter_context(job.target.open("target"))
-    for session in (at_source, at_target):
+    for use, session in (("source", at_source), ("target", at_target)):
+        succeed(session, use, former)
         set_timeouts(session)
     positions.ensure(at_target)
     if job.into is None:
@@ -114,7 +121,18 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop) -> Connections:
         mark=Mark(str(found.name), found.oid, source_name),
         reader=reader,
         position=position,
+        has_wal=changes.tells_wal(at_source),
     )
+
+
+def succeed(session: Session, use: str, former: Former) -> None:
+    """End the session that had this use before, if it still exists, and remember this one.
+
+    The server may take minutes to notice that a connection broke, and until then the session keeps its locks.
+    """
+    if use in former:
+        backends.end(session, former[use])
+    former[use] = session.backend
 
 
 def set_timeouts(session: Session) -> None:

@@ -27,7 +27,7 @@ from jobs.dbaccess.extract.selection import Selection, filtered
 from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.session import Session
 from jobs.flows.capture.batch import Batch, Unarmed, armed, decide
-from jobs.flows.capture.connections import held_for, origin, set_timeouts
+from jobs.flows.capture.connections import Former, held_for, origin, set_timeouts, succeed
 from jobs.flows.capture.follow import End, follow
 from jobs.flows.capture.job import CaptureJob, Files, Stop
 from jobs.flows.capture.report import CaptureReport
@@ -62,6 +62,7 @@ class FileConnections:
     mark: Mark
     reader: str
     position: Position | None
+    has_wal: bool
 
     @property
     def seen(self) -> Seen | None:
@@ -90,15 +91,16 @@ def run(job: CaptureJob, stop: Stop, start_spark: Callable[[], SparkSession]) ->
         ExtractError: The files cannot represent a value.
         DatabaseError: A server refuses something, or cannot be reached for too long.
     """
-    end = End(lambda job, stack, stop: connect(job, stack, stop, start_spark()), carry)
+    end = End(lambda job, stack, stop, former: connect(job, stack, stop, former, spark=start_spark()), carry)
     return follow(job, stop, end)
 
 
-def connect(job: CaptureJob, stack: ExitStack, stop: Stop, spark: SparkSession) -> FileConnections:
+def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former, *, spark: SparkSession) -> FileConnections:
     """Open the sessions, create what is missing, and tidy up after a job that died."""
     if job.files is None:
         raise UsageError("There is no folder to write to.", "Give --target.")
     at_source = stack.enter_context(job.source.open())
+    succeed(at_source, "source", former)
     set_timeouts(at_source)
     capture, table = install.find(at_source, job.table, job.channel)
     positions.ensure(at_source)
@@ -140,7 +142,10 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, spark: SparkSession) 
         mark=mark,
         reader=reader,
         position=position,
+        has_wal=changes.tells_wal(at_source),
     )
+    succeed(use.holder, "snapshot", former)
+    succeed(use.worker, "batch", former)
     _tidy(use)
     return use
 
@@ -188,7 +193,7 @@ def _carry(use: FileConnections, stop: Stop) -> Batch | None:
 def _tell(use: FileConnections, exported: Snapshot) -> Batch | None:
     capture = use.source.capture
     with snapshot.adopted(use.worker, exported):
-        look = changes.look(use.worker, capture, use.reader, use.seen)
+        look = changes.look(use.worker, capture, use.reader, use.seen, has_wal=use.has_wal)
     if not look.armed:
         raise Unarmed
     to, reason = decide(use.source, use.reader, use.position, look)

@@ -26,7 +26,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.capture import batch
 from jobs.flows.capture.batch import Batch
-from jobs.flows.capture.connections import connect
+from jobs.flows.capture.connections import Former, connect
 from jobs.flows.capture.job import CaptureJob, Stop, Stopped
 from jobs.flows.capture.report import CaptureReport
 
@@ -133,7 +133,7 @@ class End(Generic[U]):
         carry: Carries one batch; returns None if nothing is new.
     """
 
-    connect: Callable[[CaptureJob, ExitStack, Stop], U]
+    connect: Callable[[CaptureJob, ExitStack, Stop, Former], U]
     carry: Callable[[U, Stop], Batch | None]
 
 
@@ -180,6 +180,7 @@ class _Follower(Generic[U]):
         self._start = time.monotonic()
         self._report = CaptureReport(str(job.table), job.goal, job.channel)
         self._failures = 0
+        self._former: Former = {}
         self._unstored = 0
         self._beat = self._logged = self._start
 
@@ -187,7 +188,7 @@ class _Follower(Generic[U]):
         while not self._stop.wanted:
             try:
                 with ExitStack() as stack:
-                    self._follow(self._end.connect(self._job, stack, self._stop))
+                    self._follow(self._end.connect(self._job, stack, self._stop, self._former))
                 break
             except Stopped:
                 break
