@@ -211,7 +211,7 @@ def add_missing(session: Session, name: TableName, definitions: Sequence[Definit
 def _run(session: Session, statements: Sequence[str]) -> None:
     """Run statements with definitions. The server takes each as one, and reads its strings as `check` did."""
     for statement in statements:
-        [[earlier]] = session.run("SELECT current_setting(%s)", _STRINGS)
+        earlier = session.value("SELECT current_setting(%s)", _STRINGS)
         session.run("SELECT set_config(%s, %s, true)", _STRINGS, PARSED_AS_SPLIT[_STRINGS])
         with session.users_path():
             session.ask(statement)

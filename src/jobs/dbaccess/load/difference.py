@@ -59,7 +59,7 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
         _check_share(session, move, target, deleted)
     written = upsert.upsert(session, written_by, target, staged, rows)
     if not move.values:  # each row that remains has a staged key, and that is all there is to compare
-        [[present]] = session.run(f"SELECT count(*) FROM {target.quoted}")
+        present = session.value(f"SELECT count(*) FROM {target.quoted}")
         written = replace(written, unchanged=present - written.inserted)
     if deletion.is_watched:
         overwrite.check_count(session, move, target, written.inserted + written.updated + written.unchanged)
@@ -67,7 +67,7 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
 
 
 def _check_share(session: Session, move: Move, target: TableName, deleted: int) -> None:
-    [[left]] = session.run(f"SELECT count(*) FROM {target.quoted}")
+    left = session.value(f"SELECT count(*) FROM {target.quoted}")
     if deleted > move.max_delete_share * (left + deleted):
         raise LoadError(
             f"The data lacks {deleted:,} of the {left + deleted:,} rows of {target}. At most "

@@ -141,7 +141,7 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
 
 def _replace_all(session: Session, move: Move, target: TableName, staged: TableName, *, at_once: bool) -> Replaced:
     if at_once:
-        [[deleted]] = session.run(f"SELECT pg_catalog.count(*) FROM {target.quoted}")
+        deleted = session.value(f"SELECT pg_catalog.count(*) FROM {target.quoted}")
         return Replaced(session.change(move.replaced(target, staged)), deleted)
     deleted = session.change(move.delete(target))
     return Replaced(session.change(move.insert(target, staged)), deleted)
@@ -239,8 +239,8 @@ def _plans(session: Session, move: Move, target: TableName) -> list[dict[str, An
     Raises:
         LoadError: Row-level security may hide rows.
     """
-    [[row_security, may_delete]] = session.run(
-        "SELECT current_setting('row_security'), has_table_privilege(%s, 'DELETE')", target.quoted
+    [row_security, may_delete] = session.row(
+        2, "SELECT current_setting('row_security'), has_table_privilege(%s, 'DELETE')", target.quoted
     )
     session.run("SET LOCAL row_security = off")
     try:

@@ -147,11 +147,11 @@ def upsert(session: Session, move: Move, target: TableName, staged: TableName, r
     table = tables.find_table(session, target)
     if table is None or table.kind != tables.PARTITIONED:
         with session.users_path():
-            [[inserted, updated, unchanged]] = session.run(write(_IS_NEW))
+            [inserted, updated, unchanged] = session.row(3, write(_IS_NEW))
         return Written(inserted, updated, unchanged)
-    [[matched]] = session.run(statements.matching())
+    matched = session.value(statements.matching())
     with session.users_path():
-        [[_, moved, unchanged]] = session.run(write(_ANY))
+        [_, moved, unchanged] = session.row(3, write(_ANY))
     updated = matched - unchanged
     return Written(moved - updated, updated, unchanged)
 
@@ -175,7 +175,7 @@ def _skips_unchanged(session: Session, statements: Upsert, rows: int) -> bool:
         return False
     if move.skip_unchanged == "yes":
         return True
-    [[sampled, unchanged]] = session.run(statements.sample(min(100.0, 100.0 * SAMPLED_ROWS / rows)))
+    [sampled, unchanged] = session.row(2, statements.sample(min(100.0, 100.0 * SAMPLED_ROWS / rows)))
     skips: bool = sampled > 0 and unchanged >= WORTHWHILE * sampled
     if unchanged:
         what = "are skipped" if skips else "are written, too: few are expected"
@@ -187,7 +187,7 @@ def obstacle(session: Session, statements: Upsert) -> str | None:
     """Return why the target's rows cannot be compared with the staged ones; None if they can."""
     if tables.has_children(session, statements.target):
         return "has inheritance children, to whose rows its unique index does not apply"
-    [[same]] = session.run(
+    same = session.value(
         "SELECT count(*) FROM pg_attribute t JOIN pg_attribute s "
         "ON (s.attname, s.atttypid, s.attcollation) = (t.attname, t.atttypid, t.attcollation) "
         "WHERE t.attrelid = to_regclass(%s) AND s.attrelid = to_regclass(%s) AND t.attname = ANY (%s::text[]) "
@@ -222,7 +222,7 @@ def check_keys_not_null(session: Session, move: Move, target: TableName, staged:
     """
     nullable = tables.nullable_keys(session, target, move.keys)
     if nullable:
-        [[missing]] = session.run(_missing_keys(staged, nullable))
+        missing = session.value(_missing_keys(staged, nullable))
         if missing:
             raise LoadError(
                 f"{missing} rows have NULL in a key ({', '.join(nullable)}), which matches no row.",
@@ -241,7 +241,7 @@ def check_no_repeated_keys(session: Session, move: Move, staged: TableName) -> N
     Raises:
         LoadError: Some are. The message contains their number.
     """
-    [[keys, rows]] = session.run(_repeated_keys(staged, move.keys))
+    [keys, rows] = session.row(2, _repeated_keys(staged, move.keys))
     if keys:
         raise LoadError(
             f"{keys} keys ({', '.join(move.keys)}) occur more than once in the data, in {rows} rows.",

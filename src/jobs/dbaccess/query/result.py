@@ -71,8 +71,8 @@ def find(session: Session, name: str) -> Pending | None:
     table = OwnTable(name, "").find(session)
     if table is None:
         return None
-    [[comment]] = session.run("SELECT obj_description(to_regclass(%s)::oid, 'pg_class')", table.quoted)
-    [[rows]] = session.run(f"SELECT count(*) FROM {table.quoted}")
+    comment = session.value("SELECT obj_description(to_regclass(%s)::oid, 'pg_class')", table.quoted)
+    rows = session.value(f"SELECT count(*) FROM {table.quoted}")
     try:
         stored = json.loads(comment or "")
         pending = Pending(table, stored["target"], stored["rows"])
@@ -147,7 +147,7 @@ class Result:
                 "Nothing was done. End with a SELECT or RETURNING, or leave --target out.",
             )
         comment = json.dumps({"pgjobs": "result of run_query", "load_id": load_id, "target": target, "rows": self.rows})
-        [[statement]] = session.run(
+        statement = session.value(
             "SELECT concat('COMMENT ON TABLE ', %s::text, ' IS ', quote_literal(%s::text))", self.table.quoted, comment
         )
         session.ask(statement)
