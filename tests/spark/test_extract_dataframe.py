@@ -31,7 +31,7 @@ T = TableName("t")
 
 @contextmanager
 def writing(database: Settings, writers: int = 4) -> Iterator[list[int]]:
-    """Insert, update and delete; gives how many times each has done so. Without a rest, they took most of both cores."""
+    """Insert, update and delete, with rests that leave a core to Spark; gives how many times each has done so."""
     done, stop = [0] * writers, threading.Event()
 
     def write(number: int) -> None:

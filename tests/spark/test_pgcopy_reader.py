@@ -105,7 +105,7 @@ def test_queries_columns_and_filters(
 
 
 class Writers:
-    """Transfers between accounts, as fast as they can, while the block runs. Their sum is always the same."""
+    """Transfers between accounts, hundreds in a second, while the block runs. Their sum is always the same."""
 
     def __init__(self, database: Settings) -> None:
         self._over = threading.Event()
@@ -114,7 +114,7 @@ class Writers:
     def _transfer(self, database: Settings, number: int) -> None:
         with connect(database, f"writer {number}") as session:
             for payer in itertools.cycle(range(1 + number * 250, 251 + number * 250)):
-                if self._over.is_set():
+                if self._over.wait(0.005):
                     return
                 session.run(
                     "UPDATE accounts SET balance = balance + CASE WHEN id <= 500 THEN 1 ELSE -1 END "
