@@ -90,7 +90,12 @@ def test_the_copy_is_equal_after_kills_of_the_job_and_of_its_sessions(database: 
 
 
 def test_the_copy_is_equal_after_the_server_crashed_and_restarted() -> None:
-    with server_folder() as folder, Manager("127.0.0.1", 0, folder / "data", initialize=True) as manager:
+    """Also with a transaction that was prepared before, and is committed after that."""
+    prepares = {"max_prepared_transactions": 5}
+    with (
+        server_folder() as folder,
+        Manager("127.0.0.1", 0, folder / "data", initialize=True, settings=prepares) as manager,
+    ):
         database = resolve(Given(url=manager.url()), {}).settings
         with connect(database, "test") as session:
             session.run(T)
@@ -100,6 +105,10 @@ def test_the_copy_is_equal_after_the_server_crashed_and_restarted() -> None:
         with started(environment(database)) as process:
             time.sleep(1.5)
             with connect(database, "test") as session:
+                _until(lambda: _is_copied(session))
+                session.run("BEGIN")
+                session.run("INSERT INTO t VALUES (0, 'prepared')")
+                session.run("PREPARE TRANSACTION 'late'")
                 os.kill(session.backend.pid, signal.SIGKILL)  # so the server ends all sessions, and recovers
             time.sleep(1)
             manager.stop()
@@ -110,6 +119,9 @@ def test_the_copy_is_equal_after_the_server_crashed_and_restarted() -> None:
             writer.join()
             with connect(database, "test") as session:
                 _until(lambda: _is_equal(session))
+                session.run("COMMIT PREPARED 'late'")
+                _until(lambda: _is_equal(session))
+                assert session.run("SELECT a FROM t WHERE id = 0") == [["prepared"]]
             assert process.poll() is None
 
 
@@ -163,9 +175,13 @@ def _write(database: Settings, ended: threading.Event) -> None:
                 time.sleep(0.005)
 
 
-def _is_equal(session: Session) -> bool:
+def _is_copied(session: Session) -> bool:
     exists = session.run("SELECT to_regclass(%s) IS NOT NULL", f'"{COPY}"') == [[True]]
-    return exists and rows(session) == rows(session, COPY)
+    return exists and bool(rows(session, COPY))
+
+
+def _is_equal(session: Session) -> bool:
+    return _is_copied(session) and rows(session) == rows(session, COPY)
 
 
 def _until(done: Callable[[], bool], seconds: float = 30) -> None:
