@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from servermgr.postgres import Manager
 
 PLANTED = "pl4nted-p4ssw0rd"
 SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "load_table.py"
+
+EXECUTORS = jvm.HOME / "work"
+"""Where the executors of a local-cluster write, whatever SPARK_WORKER_DIR says."""
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +78,24 @@ def spark_in(folder: Path) -> list[str]:
 
 def run_load(folder: Path, server: Manager, arguments: list[str], environ: dict[str, str]) -> tuple[int, set[str]]:
     """Submit the job with --verbose; its status, and the processes that showed the password."""
-    for name in ("events", "local", "tmp", "work", "cwd"):
+    for name in ("events", "local", "tmp", "cwd"):
         (folder / name).mkdir()
     (folder / "rows.csv").write_text("1,2\n3,4\n")
     command = [*spark_in(folder), str(SCRIPT), "--source", str(folder / "rows.csv"), "--format", "csv", "--verbose"]
     command += ["--host", "127.0.0.1", "--dbname", "postgres", "--user", "postgres", "--port", str(server.port)]
     command += ["--connect-deadline", "0", "--report", str(folder / "report.json"), *arguments]
-    places = {"SPARK_WORKER_DIR": str(folder / "work"), "TMPDIR": str(folder / "tmp")}
-    environ = {**jvm.environ(), **places, **environ}
+    environ = {**jvm.environ(), "TMPDIR": str(folder / "tmp"), **environ}
     with (folder / "out").open("w") as out, Watch() as watch:
         done = subprocess.run(
             command, env=environ, cwd=folder / "cwd", stdout=out, stderr=subprocess.STDOUT, check=False
         )
     return done.returncode, watch.seen
+
+
+def written_since(started: float, folder: Path) -> list[Path]:
+    """Return the files in the folder, and those of executors."""
+    files = [path for place in (folder, EXECUTORS) for path in place.rglob("*") if path.is_file()]
+    return [path for path in files if path.stat().st_mtime >= started - 1]
 
 
 SELECT = ["--select", "SELECT CAST(_c0 AS int) AS a, CAST(_c1 AS int) AS b FROM source"]
@@ -135,13 +144,15 @@ SELECT = ["--select", "SELECT CAST(_c0 AS int) AS a, CAST(_c1 AS int) AS b FROM 
 def test_the_password_is_in_nothing_that_was_written(
     tmp_path: Path, locked_server: Manager, arguments: list[str], environ: dict[str, str], status: int, told: str
 ) -> None:
+    started = time.time()
     returned, seen = run_load(tmp_path, locked_server, arguments, environ)
     output = (tmp_path / "out").read_text()
     assert returned == status, output[-3000:]
     assert told in output
     assert seen == set()
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    written = written_since(started, tmp_path)
     assert tmp_path / "out" in written
+    assert told != "loaded 2 rows" or any(path.name == "stderr" for path in written), "the executors' log"
     assert [path for path in written if PLANTED.encode() in path.read_bytes()] == []
 
 
@@ -155,6 +166,7 @@ def test_the_password_is_in_nothing_that_was_written(
 def test_a_secret_of_aws_is_read_by_driver_and_executors_and_written_nowhere(
     tmp_path: Path, locked_server: Manager, aws_server: Mapping[str, str], password: str, status: int, told: str
 ) -> None:
+    started = time.time()
     name = f"planted-{status}"
     store_secret(aws_server, name, f'{{"username": "postgres", "password": "{password}"}}')
     arguments = ["--table", f"from_aws_{status}", *SELECT, "--secret-id", name]
@@ -163,7 +175,7 @@ def test_a_secret_of_aws_is_read_by_driver_and_executors_and_written_nowhere(
     assert returned == status, output[-3000:]
     assert told in output
     assert seen == set()
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    written = written_since(started, tmp_path)
     assert [path for path in written if PLANTED.encode() in path.read_bytes()] == []
 
 
