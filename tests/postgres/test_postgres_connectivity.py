@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import threading
@@ -189,6 +190,11 @@ def test_connecting_adds_at_most_5_ms_to_the_drivers_own_time(database: Settings
         open_one()  # type: ignore[operator] # one of the two above
         return (time.perf_counter() - start) * 1000
 
-    # The quickest of each: what else the machine does only makes a connection slower.
-    ours_ms, drivers_ms = zip(*((milliseconds(ours), milliseconds(drivers)) for _ in range(30)))
-    assert min(ours_ms) - min(drivers_ms) < 5
+    # The quickest of each: what else the machine does only makes a connection slower. A busy one gets more time.
+    deadline = time.monotonic() + 10
+    ours_ms, drivers_ms = milliseconds(ours), milliseconds(drivers)
+    for number in itertools.count():
+        if number >= 10 and (ours_ms - drivers_ms < 5 or time.monotonic() > deadline):
+            break
+        ours_ms, drivers_ms = min(ours_ms, milliseconds(ours)), min(drivers_ms, milliseconds(drivers))
+    assert ours_ms - drivers_ms < 5
