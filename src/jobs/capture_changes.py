@@ -6,7 +6,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, connection_of, names, seconds
 from jobs.cli.run import interrupt, run_job, start_spark
@@ -180,12 +181,14 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
         interval=options.interval if options.interval is not None else LINGER if options.into else LINGER_OF_FILES,
     )
     if job.files is None:
-        report = run(job, stop_by_signals())
+        with stopped_by_signals() as stop:
+            report = run(job, stop)
     else:
         from jobs.flows.capture import files  # it imports Spark, which a copy and check_arguments do without
 
         spark = start_spark(f"pgjobs capture_changes {job.table}", options.verbose)
-        report = files.run(job, stop_by_signals(), lambda: spark)
+        with stopped_by_signals() as stop:
+            report = files.run(job, stop, lambda: spark)
     if options.report is not None:
         options.report.write_text(report.to_json())
     sys.stdout.write(report.summary() + "\n")
@@ -227,8 +230,9 @@ def status_text(status: CaptureStatus) -> str:
     return "\n".join([*lines, text_table(columns, rows, len(rows))]) + "\n"
 
 
-def stop_by_signals() -> Stop:
-    """Return a request to stop, which SIGTERM and Ctrl-C make. A second signal ends the job at once."""
+@contextmanager
+def stopped_by_signals() -> Iterator[Stop]:
+    """Yield a request to stop, which SIGTERM and Ctrl-C make in the block. A second signal ends the job at once."""
     stop = Stop()
 
     def request(*_: object) -> None:
@@ -236,9 +240,12 @@ def stop_by_signals() -> Stop:
             interrupt()
         stop.request()
 
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, request)
-    return stop
+    handlers = {ending: signal.signal(ending, request) for ending in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for ending, handler in handlers.items():
+            signal.signal(ending, handler)
 
 
 if __name__ == "__main__":

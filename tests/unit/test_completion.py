@@ -16,4 +16,4 @@ def test_a_shell_completes_commands_and_flags(shell: str) -> None:
     terminal, out, _ = console()
     assert main(["completion", shell], {}, terminal) == OK
     assert "run-local" in out.getvalue()
-    assert "--any-application" in out.getvalue()
+    assert "any-application" in out.getvalue()  # tcsh adds the dashes
