@@ -112,7 +112,7 @@ $(BARE)/complete:
 verify-image: setup ## check dist's archive in the image of RELEASE (emr-spark-8.1.0), ARCH (x86_64), or in IMAGE
 	@$(BIN)/python -m pgjobs.checks.image dist/pyspark_venv.tar.gz --release $(RELEASE) --arch $(ARCH) $(if $(IMAGE),--image $(IMAGE))
 
-test-interop: setup .venv-interop/complete ## read what a real Airflow writes, and run the example DAG in it
+test-interop: setup .venv-interop/complete ## meet a real Airflow (connections, the example DAG) and a real CocoIndex (copies)
 	$(BIN)/pytest tests/interop
 
 .venv-interop/complete: requirements/interop.lock
