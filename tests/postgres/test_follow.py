@@ -206,10 +206,10 @@ def _change(dice: random.Random) -> str:
 def test_a_connection_that_breaks_once_is_replaced(
     database: Settings, session: Session, whose: str, at: bytes, after: bytes, answered: bool | None
 ) -> None:
+    """If `answered` is None, the server does not notice, and the session there keeps its locks."""
     session.run(T)
     captured(database)
     session.run("UPDATE t SET b = 0 WHERE id < 4; DELETE FROM t WHERE id = 5")
-    """None: the server does not notice, and the session there keeps its locks."""
     cut = Cut(whose, at, after, answered=bool(answered), half=answered is None)
     with cuts_on_the_way_to(database, cut) as way:
         report = captured(way)
