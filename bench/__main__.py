@@ -36,7 +36,12 @@ def main() -> int:
         prog="bench", description="Load and read TPC-H's lineitem in every way, and compare."
     )
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H's scale factor; 1 is 6,001,215 rows")
-    parser.add_argument("--only", metavar="TEXT", default="", help="ways whose name contains this; default: all")
+    parser.add_argument(
+        "--only",
+        metavar="TEXT",
+        default="",
+        help="ways whose name contains this, or one of several (a|b); default: all",
+    )
     parser.add_argument("--repeats", type=int, default=1, help="rounds through all ways; the median counts")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed

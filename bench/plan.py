@@ -79,12 +79,15 @@ NEED_JAR = (JDBC, JDBC_INDEXED, READ_JDBC)
 
 
 def choose(text: str) -> tuple[Way, ...]:
-    """The ways whose name contains a text; a load before them where they read what a load has left.
+    """Return the ways whose name contains a text, or one of several; a load before them if they read what it leaves.
+
+    Args:
+        text: The text, or several with a | between them.
 
     Raises:
         BenchError: there are none.
     """
-    ways = tuple(way for way in WAYS if text in way.label)
+    ways = tuple(way for way in WAYS if any(part in way.label for part in text.split("|")))
     if not ways:
         raise BenchError(f"No way's name contains {text!r}: {'; '.join(way.label for way in WAYS)}")
     return (LOAD, *ways) if all(way.reads for way in ways) else ways

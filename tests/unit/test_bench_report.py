@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bench import plan, report
+from bench.errors import BenchError
 from bench.figures import Figures
 
 LOAD = Figures(
@@ -90,3 +91,10 @@ def test_the_json_has_the_medians_each_run_and_the_goals() -> None:
 )
 def test_circumstances_are_shown_in_a_line(value: object, shown: str) -> None:
     assert report.shown(value) == shown
+
+
+def test_several_ways_are_chosen_by_parts_of_their_names() -> None:
+    assert plan.choose("three indexes|upsert, 100") == (plan.INDEXED, plan.JDBC_INDEXED, plan.ALL)
+    assert plan.choose("compare_table") == (plan.LOAD, plan.COMPARE)
+    with pytest.raises(BenchError, match="No way's name contains 'nothing'"):
+        plan.choose("nothing")
