@@ -235,7 +235,7 @@ def _target(session: Session, table: TableName, wanted: Wanted) -> Iterator[Find
     exists = oid_of(session, full) is not None
     yield Finding("table", OK, f"{full}: {'it exists' if exists else 'the first load creates it'}")
     markers = wanted.markers if wanted.markers.schema else tables.full_name(session, wanted.markers)
-    [[role]] = session.run("SELECT current_user::text")
+    role = session.value("SELECT current_user::text")
     for right in rights(session, full, wanted.mode, markers):
         advice = "" if right.granted else f"{right.grant} TO {quote_name(role)};"
         yield Finding("rights", OK if right.granted else FAULT, right.what, advice)

@@ -122,7 +122,7 @@ def tells_wal(session: Session) -> bool:
 
 def are_waiting(session: Session, capture: Capture, seen: Seen) -> bool:
     """Return whether there are changes that a snapshot did not see."""
-    [[found]] = session.run(f"SELECT EXISTS (SELECT FROM {capture.changes.quoted} AS c WHERE {seen.later})")
+    found = session.value(f"SELECT EXISTS (SELECT FROM {capture.changes.quoted} AS c WHERE {seen.later})")
     return bool(found)
 
 
@@ -181,7 +181,7 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None, *, 
     written = "pg_current_wal_insert_lsn()::text" if has_wal else "''"
     condition = "false" if seen is None else seen.later
     names = ", ".join("%s" for _ in capture.triggers)
-    [[exists]] = session.run("SELECT to_regclass(%s) IS NOT NULL", capture.changes.quoted)
+    exists = session.value("SELECT to_regclass(%s) IS NOT NULL", capture.changes.quoted)
     if not exists:
         raise UsageError(
             f"The capture {capture.channel} of {capture.table} was dropped.", "Start it again to create it anew."

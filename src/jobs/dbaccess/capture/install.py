@@ -121,7 +121,7 @@ def find(session: Session, name: TableName, channel: str) -> tuple[Capture, Tabl
 def _check_kind(session: Session, table: Table) -> None:
     if table.kind not in ("r", "p"):
         raise UsageError(f"{table.name} is not a table: its changes cannot be captured.", "Name a table.")
-    [[persistence, has_children, subscribed, has_foreign, standby]] = session.run(_KIND, table.name.quoted)
+    [persistence, has_children, subscribed, has_foreign, standby] = session.row(5, _KIND, table.name.quoted)
     wrong = {
         "is on a standby, which has no triggers of its own. Connect to the primary": standby,
         "is not a permanent table: after a crash its rows are gone without a change": persistence != "p",
@@ -218,7 +218,8 @@ def _has_tables(session: Session, capture: Capture) -> bool:
     Raises:
         UsageError: The table of changes is that of another primary key.
     """
-    [[changes, readers]] = session.run(
+    [changes, readers] = session.row(
+        2,
         "SELECT ARRAY(SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = to_regclass(%s) "
         "AND attnum > 3 AND NOT attisdropped ORDER BY attnum), to_regclass(%s) IS NOT NULL",
         capture.changes.quoted,
@@ -292,13 +293,13 @@ def _create_triggers(session: Session, capture: Capture, relation: Relation) -> 
 
 def _may_alter(session: Session, relation: Relation) -> bool:
     """Return whether this user owns a table: a role with the privilege TRIGGER may create triggers, but not more."""
-    [[owns]] = session.run("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::oid", relation.oid)
+    owns = session.value("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::oid", relation.oid)
     return bool(owns)
 
 
 def exists(session: Session, capture: Capture) -> bool:
     """Return whether the capture has its tables."""
-    [[found]] = session.run(
+    found = session.value(
         "SELECT to_regclass(%s) IS NOT NULL AND to_regclass(%s) IS NOT NULL",
         capture.changes.quoted,
         capture.readers.quoted,
@@ -308,7 +309,7 @@ def exists(session: Session, capture: Capture) -> bool:
 
 def size(session: Session, capture: Capture) -> int:
     """Return the bytes of the table of changes, with its index."""
-    [[size]] = session.run("SELECT pg_total_relation_size(to_regclass(%s))", capture.changes.quoted)
+    size = session.value("SELECT pg_total_relation_size(to_regclass(%s))", capture.changes.quoted)
     return int(size)
 
 

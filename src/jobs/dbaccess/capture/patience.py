@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 def short_timeout(session: Session) -> str:
     """Return a lock_timeout at which no deadlock has been looked for yet."""
-    [[milliseconds]] = session.run("SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout'")
+    milliseconds = session.value("SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout'")
     return f"{max(milliseconds // 2, 1)}ms"
 
 

@@ -40,7 +40,7 @@ def ensure(session: Session) -> None:
     Raises:
         UsageError: The server is a standby, or the table's owner is not trusted.
     """
-    [[standby]] = session.run("SELECT pg_is_in_recovery()")
+    standby = session.value("SELECT pg_is_in_recovery()")
     if standby:
         raise UsageError("The target is on a standby, which cannot write.", "Connect to its primary.")
     _POSITIONS.ensure(session)

@@ -92,8 +92,8 @@ def prune(session: Session, capture: Capture) -> int:
 
     A reader that registers meanwhile begins with a copy of the whole table, in a later snapshot.
     """
-    [[now, snapshots]] = session.run(
-        f"SELECT pg_current_snapshot()::text, ARRAY(SELECT snapshot FROM {capture.readers.quoted})"
+    [now, snapshots] = session.row(
+        2, f"SELECT pg_current_snapshot()::text, ARRAY(SELECT snapshot FROM {capture.readers.quoted})"
     )
     horizon = min(Seen.parse(text).xmin for text in (now, *snapshots))
     deleted = 0
@@ -116,10 +116,11 @@ def status(session: Session, capture: Capture) -> list[Reader]:
     )
     found = []
     for reader, label, number, carried, silent, text in rows:
-        [[waiting, delay]] = session.run(
+        [waiting, delay] = session.row(
+            2,
             f"SELECT coalesce(sum(coalesce(cardinality({capture.columns[0]}), 1)), 0)::bigint, "
             "coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 "
-            f"FROM {capture.changes.quoted} AS c WHERE {Seen.parse(text).later}"
+            f"FROM {capture.changes.quoted} AS c WHERE {Seen.parse(text).later}",
         )
         found.append(
             Reader(

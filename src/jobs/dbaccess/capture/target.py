@@ -171,7 +171,7 @@ def describe(session: Session, table: Table, columns: tuple[str, ...], keys: tup
     if lost:
         raise UsageError(f"{table.name} computes the key column {', '.join(lost)}.", "Name another --into.")
     operators = tables.equalities(session, table.name, keys)
-    [[oid]] = session.run("SELECT %s::regclass::oid::bigint", table.name.quoted)
+    oid = session.value("SELECT %s::regclass::oid::bigint", table.name.quoted)
     return Target(
         name=table.name,
         oid=oid,

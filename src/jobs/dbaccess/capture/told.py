@@ -151,6 +151,6 @@ def unfinished(session: Session, capture: Capture, reader: str, number: int) -> 
 
 def forget(session: Session, capture: Capture, reader: str) -> None:
     """Delete all keys of a reader."""
-    [[exists]] = session.run("SELECT to_regclass(%s) IS NOT NULL", capture.told.quoted)
+    exists = session.value("SELECT to_regclass(%s) IS NOT NULL", capture.told.quoted)
     if exists:
         session.change(f"DELETE FROM {capture.told.quoted} WHERE reader = %s", reader)

@@ -32,11 +32,12 @@ class Health:
 
 def health(session: Session) -> Health:
     """Read them from the server."""
-    [[version, in_recovery, read_only, max_wal_size, role]] = session.run(
+    [version, in_recovery, read_only, max_wal_size, role] = session.row(
+        5,
         "SELECT pg_catalog.current_setting('server_version_num')::int4, pg_catalog.pg_is_in_recovery(), "
         "pg_catalog.current_setting('default_transaction_read_only')::bool, "
         "(SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'max_wal_size'), "
-        "current_user::text"
+        "current_user::text",
     )
     names = session.run("SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")
     return Health(
@@ -76,7 +77,7 @@ OF_MODE = {
 def rights_on_schema(session: Session, schema: str) -> Iterator[Right]:
     """Yield the rights to create staging tables in an existing schema."""
     for privilege in ("USAGE", "CREATE"):
-        [[granted]] = session.run("SELECT pg_catalog.has_schema_privilege(%s, %s)", schema, privilege)
+        granted = session.value("SELECT pg_catalog.has_schema_privilege(%s, %s)", schema, privilege)
         yield Right(f"{privilege} on schema {schema}", granted, f"GRANT {privilege} ON SCHEMA {quote_name(schema)}")
 
 
@@ -94,7 +95,7 @@ def oid_of(session: Session, table: TableName) -> int | None:
 def rights_on_table(session: Session, oid: int, table: TableName, privileges: tuple[str, ...]) -> Iterator[Right]:
     """Yield these rights on an existing table."""
     for privilege in privileges:
-        [[granted]] = session.run("SELECT pg_catalog.has_table_privilege(%s::oid, %s)", oid, privilege)
+        granted = session.value("SELECT pg_catalog.has_table_privilege(%s::oid, %s)", oid, privilege)
         yield Right(f"{privilege} on {table}", granted, f"GRANT {privilege} ON {table.quoted}")
 
 

@@ -150,7 +150,7 @@ def held_for(job: CaptureJob) -> int:
 
 def origin(session: Session, capture: Capture) -> str:
     """Return a name for a table that is unique among servers and databases."""
-    [[server, database]] = session.run("SELECT system_identifier::text, current_database() FROM pg_control_system()")
+    [server, database] = session.row(2, "SELECT system_identifier::text, current_database() FROM pg_control_system()")
     return f"{server}/{database}/{capture.table}"
 
 
