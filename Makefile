@@ -13,9 +13,9 @@ UV := build/uv/bin/uv
 UV_VERSION := 0.13.8
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(LOCK_FLAGS)
-# A third of the tests' time is waiting: for a JVM to start, a server to stop, a lock. So three workers use two cores.
+# Half of the tests' time is waiting: for a JVM to start, a server to stop, a lock. So four workers use two cores.
 # Each has a server and a Spark of its own.
-WORKERS ?= 3
+WORKERS ?= 4
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 SCALE ?= 1
 REPEATS ?= 1
@@ -45,7 +45,7 @@ demo: setup ## load five tables into a PostgreSQL of its own, and run a query
 demo-stop: ## stop the demo's PostgreSQL
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --stop
 
-test: setup ## run the tests, WORKERS=3 files at once; TEST_DATABASE_URL=postgresql://... chooses another server
+test: setup ## run the tests, WORKERS=4 files at once; TEST_DATABASE_URL=postgresql://... chooses another server
 	$(BIN)/pytest $(PARALLEL)
 
 check: setup ## format, lint, types and layers
