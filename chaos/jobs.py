@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import CAPTURE, OVERLAP, QUERY, ROWS, Trial
+from chaos.plan import CAPTURE, COPY_ROWS, OVERLAP, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
@@ -47,6 +47,11 @@ class Place:
         """Return the connection as flags of a command line."""
         flags = ["--host", "127.0.0.1", "--port", str(self.port), "--dbname", self.database, "--user", LOADER]
         return [*flags, "--sslmode", "disable", "--connect-deadline", "15"]
+
+    def address(self) -> dict[str, Any]:
+        """Return the connection as arguments of `connection`."""
+        where = {"host": "127.0.0.1", "port": self.port, "dbname": self.database, "user": LOADER}
+        return {"connection": {**where, "sslmode": "disable", "connect_deadline": 15}}
 
     def options(self) -> dict[str, str]:
         """Return the connection as options of `pgcopy`."""
@@ -90,6 +95,8 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
         options = {**place.options(), "table": TABLE, "parallelism": "3", "ordinalColumn": "version"}
         checkpoint = str(place.folder / "checkpoint")
         return {"job": "read stream", "options": options, "target": str(place.lake), "checkpoint": checkpoint}
+    if trial.flow == COPY_ROWS:
+        return {"job": "copy rows", "source": str(place.source), "table": TABLE, "id": identity, **place.address()}
     options = {**place.options(), "table": TABLE, **_pgcopy_mode(trial)}
     if trial.flow == "pgcopy write":
         options["loadId"] = identity

@@ -52,11 +52,15 @@ FLOWS = {
     "pgcopy stream read": 2,
     "query": 3,
     "capture": 3,
+    "copy rows": 2,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
-WRITES = ("load", "pgcopy write", "pgcopy stream write")
-BATCH_WRITES = ("load", "pgcopy write")
+COPY_ROWS = "copy rows"
+"""A program without Spark: marker and rows in one transaction."""
+
+WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS)
 READS = ("extract", "pgcopy read")
 QUERY = "query"
 """A query that deletes rows and writes them to files."""
@@ -85,6 +89,7 @@ STATEMENTS = {
     "pgcopy stream read": 70,
     "query": 80,
     "capture": 110,
+    "copy rows": 25,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -118,6 +123,10 @@ FAULTS = {
         "lose answer to COMMIT",
     ),
     "query": (*_COMMON, "lose answer to COMMIT", "same id"),
+    "copy rows": (
+        *(*WIRE_FAULTS, "kill driver", *SERVER_FAULTS, *POOLER_FAULTS[:2], *ROLE_FAULTS),
+        *("lose answer to COMMIT", "lock target", "same id"),
+    ),
 }
 """The faults that are meaningful for each job."""
 
@@ -213,11 +222,14 @@ class Case:
 def cases() -> Iterator[Case]:
     """Return each job with each of its faults. Modes and tables of writes alternate."""
     kinds = cycle([(mode, target) for mode, targets in TARGETS.items() for target in targets])
+    existing = cycle(TARGETS["append"][1:])
     for flow, faults in FAULTS.items():
         for fault in faults:
             mode, target = next(kinds) if flow in WRITES else ("", "plain")
             if flow == "pgcopy stream write" and mode == "overwrite":
                 mode = "append"  # a stream replaces no rows
+            if flow == COPY_ROWS:
+                mode, target = "append", next(existing)
             yield Case(flow, fault, mode, target)
 
 
@@ -229,7 +241,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE)
+    later = (QUERY, CAPTURE, COPY_ROWS)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 

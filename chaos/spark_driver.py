@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from jobs import extract_table, load_table
+from jobs import Ledger, connect, connection, copy_rows, extract_table, load_table
 from jobs.capture_changes import main as capture_changes_main
 from jobs.cli.run import run_job
+from jobs.dbaccess.load.ledger import MARKER_TABLE
 from jobs.run_query import main as run_query_main
 
 
@@ -62,6 +64,19 @@ def _run_query(_: SparkSession, asked: Mapping[str, Any]) -> int:
 
 def _capture_changes(_: SparkSession, asked: Mapping[str, Any]) -> int:
     return capture_changes_main(asked["arguments"], os.environ)
+
+
+def _copy_rows(_: SparkSession, asked: Mapping[str, Any]) -> int:
+    def job() -> None:
+        table, ledger = pq.read_table(asked["source"]), Ledger.parse(MARKER_TABLE)
+        with connect(connection(**asked["connection"]), "chaos") as session:
+            ledger.ensure(session)
+            with session.transaction():
+                if ledger.record(session, asked["id"], asked["table"]):
+                    rows = zip(*(column.to_pylist() for column in table.columns))
+                    copy_rows(session, asked["table"], table.column_names, rows)
+
+    return run_job(job, verbose=False)
 
 
 def _write(spark: SparkSession, asked: Mapping[str, Any]) -> int:
@@ -122,6 +137,7 @@ _JOBS: dict[str, Callable[[SparkSession, Mapping[str, Any]], int]] = {
     "extract_table": _extract_table,
     "run_query": _run_query,
     "capture_changes": _capture_changes,
+    "copy rows": _copy_rows,
     "write": _write,
     "read": _read,
     "write stream": _write_stream,

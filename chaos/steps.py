@@ -33,6 +33,7 @@ STEPS = {
         *("take load id", "record load", "make result", "fill result", "keep result", "commit query"),
         *(*_READ, "drop result"),
     ),
+    "copy rows": ("record load", "copy rows", "commit publish"),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
@@ -55,6 +56,7 @@ COMMITS = {
     "incremental": "commit watermark",
     "query": "commit query",
     "capture": "commit batch",
+    "copy rows": "commit publish",
 }
 """The step that commits the result of a job."""
 
@@ -65,6 +67,7 @@ _BY_STATEMENT = (
     ("make triggers", r"CREATE TRIGGER"),
     ("copy batch", r'COPY (pg_temp\.pgjobs_capture_batch|"shop"\."copy") '),
     ("move position", r'(INSERT INTO|UPDATE) \S*"pgjobs_captures"'),
+    ("copy rows", r'COPY "shop"\."target" '),
     ("copy part", r"COPY \S*pgjobs_rows_"),
     ("count part", r"UPDATE \S*pgjobs_parts_"),
     ("record load", r'INSERT INTO \S*"table_updates"'),
