@@ -7,7 +7,7 @@
     publish          pgjobs publish TABLE  loads that update a table from deadlocks  driver             the transaction
     own_table        pgjobs TABLE          the creation of a table of pgjobs' own    driver             the transaction
     watermark        pgjobs watermark ID   a watermark: one run at a time            driver             the session
-    capture target   pgjobs capture TABLE  a captured copy: one job at a time        driver             the session
+    capture target   pgjobs capture TARGET a capture's target: one job at a time       driver             the session
     capture reader   pgjobs reader ID      shows that a reader of a capture runs     driver             the session
     capture asleep   pgjobs capture asleep FUNCTION  shows writers that a reader waits; they try to share it
     snapshot desk    KEY, 0                a source: one desk at a time              sidecar            the session
@@ -87,9 +87,9 @@ def watermark(watermark_id: str) -> Lock:
     return Lock(f"pgjobs watermark {watermark_id}", f"The watermark {watermark_id!r}")
 
 
-def capture_target(target: TableName) -> Lock:
-    """Return the lock of a table that is kept equal to a captured one."""
-    return Lock(f"pgjobs capture {target}", f"The copy {target}")
+def capture_target(target: TableName | str) -> Lock:
+    """Return the lock of a capture's target: a table that is kept equal to the captured one, or a folder of files."""
+    return Lock(f"pgjobs capture {target}", f"The target {target}")
 
 
 def capture_reader(reader: str) -> Lock:

@@ -104,7 +104,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former, *, sp
     set_timeouts(at_source)
     capture, table = install.find(at_source, job.table, job.channel)
     positions.ensure(at_source)
-    locks.wait(at_source, locks.Lock(f"pgjobs capture {job.goal}", f"The target {job.goal}"), held_for(job))
+    locks.wait(at_source, locks.capture_target(job.goal), held_for(job))
     keys = [key.name for key in capture.keys]
     wanted = (*job.columns, job.files.ordinal) if job.columns and job.files.ordinal else job.columns
     columns = changes.check_columns([column.name for column in table.columns], wanted, keys)
