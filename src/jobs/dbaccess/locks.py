@@ -7,7 +7,7 @@
     publish          pgjobs publish TABLE  loads that update a table from deadlocks  driver             the transaction
     own_table        pgjobs TABLE          the creation of a table of pgjobs' own    driver             the transaction
     watermark        pgjobs watermark ID   a watermark: one run at a time            driver             the session
-    capture target   pgjobs capture TARGET a capture's target: one job at a time       driver             the session
+    capture target   pgjobs capture TARGET a capture's target: one job at a time     driver             the session
     capture reader   pgjobs reader ID      shows that a reader of a capture runs     driver             the session
     capture asleep   pgjobs capture asleep FUNCTION  shows writers that a reader waits; they try to share it
     snapshot desk    KEY, 0                a source: one desk at a time              sidecar            the session
