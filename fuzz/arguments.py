@@ -16,8 +16,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract import partitioning
 from jobs.dbaccess.extract.partitioning import Leaf
 from jobs.dbaccess.load import ledger
-from jobs.dbaccess.load.modes import MODES, Move, parse_order
-from jobs.dbaccess.load.upsert import Upsert
+from jobs.dbaccess.load.move.modes import MODES, Move, parse_order
+from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.query.script import split
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows import file_options

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from bench.plan import KEYS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.load.job import run as run_load

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from jobs.cli.flags import add_common_options, add_connection_options, add_marker_table, connection_of
 from jobs.cli.run import FAILED, run_job
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.modes import MODES
+from jobs.dbaccess.load.move.modes import MODES
 from jobs.dbaccess.sql import TableName
 from jobs.flows.doctor import Finding, Wanted, as_json, examine, healthy
 

@@ -22,7 +22,7 @@ from jobs.dbaccess.load.definitions import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions import check as check_definitions
 from jobs.dbaccess.load.definitions import parse as parse_definitions
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
+from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql

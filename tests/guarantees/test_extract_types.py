@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from drawn import drawn
 from extracts import extracted
-from hypothesis import Phase, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
@@ -165,22 +164,9 @@ def copied(spark: SparkSession, session: Session, database: Settings, wanted: Wa
     return session.run(f"({left} EXCEPT ALL {right}) UNION ALL ({right} EXCEPT ALL {left})")
 
 
-def examples(values: st.SearchStrategy[Any], count: int = 80) -> list[Any]:
-    """Values that hypothesis comes up with, NULL among them. A table of all types is too much for one of its cases."""
-    found: list[Any] = []
-
-    @hypothesis_settings(max_examples=count, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
-    @given(values | st.none())
-    def collect(value: object) -> None:
-        found.append(value)
-
-    collect()
-    return found
-
-
 @pytest.fixture(scope="module")
 def columns() -> dict[str, list[Any]]:
-    return {name: examples(values) for name, values in VALUES.items()}
+    return {name: drawn(values | st.none(), 80) for name, values in VALUES.items()}
 
 
 @DECODERS

@@ -15,7 +15,7 @@ from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.errors import ConnectionFailed
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt

@@ -15,7 +15,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import DatabaseError, LoadError, ProtocolBroken
 from jobs.dbaccess.load import parts, staging
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt

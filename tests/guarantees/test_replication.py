@@ -13,7 +13,7 @@ from submitted import until
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.query import result, script
 from jobs.dbaccess.query.result import Result

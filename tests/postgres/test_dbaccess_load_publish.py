@@ -9,7 +9,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.publish import AlreadyRecorded, PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging

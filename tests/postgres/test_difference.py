@@ -8,7 +8,7 @@ import pytest
 from publishing import AB, load, rows_of
 
 from jobs.dbaccess.errors import ConstraintViolated, LoadError
-from jobs.dbaccess.load.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.load.publish import Published
 from jobs.dbaccess.session import Session
 

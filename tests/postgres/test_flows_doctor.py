@@ -19,7 +19,7 @@ from jobs.dbaccess.catalog.health import OF_MODE
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.conninfo.settings import Pem, Server, Settings, Tls
 from jobs.dbaccess.load.ledger import MARKER_TABLE
-from jobs.dbaccess.load.modes import MODES
+from jobs.dbaccess.load.move.modes import MODES
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.doctor import main

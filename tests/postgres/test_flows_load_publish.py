@@ -10,7 +10,7 @@ from publishing import AB, load, rows_of
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import TransientError
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.publish import Published, PublishPlan
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

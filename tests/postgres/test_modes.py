@@ -12,7 +12,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, LoadError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt

@@ -11,7 +11,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted, Tally
 from jobs.dbaccess.load.publish import Published, PublishPlan, publish
 from jobs.dbaccess.load.receipts import Receipt

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from drawn import drawn
 from hypothesis import strategies as st
 from pgcopies import end_sidecars, options_for, sidecars, until
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
@@ -170,29 +170,16 @@ def test_every_type_is_written_as_by_the_load(
     spark: SparkSession, session: Session, database: Settings, options: dict[str, str]
 ) -> None:
     """Which encodes in the JVM, and this by Arrow."""
-    values = st.lists(st.tuples(*(kind | st.none() for _, kind in KINDS.values())), min_size=30, max_size=40)
-
-    @settings(
-        max_examples=2,
-        phases=[Phase.generate],
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        derandomize=True,
-    )
-    @given(values)
-    def same(rows: list[tuple[object, ...]]) -> None:
-        session.run("DROP TABLE IF EXISTS t, theirs")
-        df = spark.createDataFrame([(place, *row) for place, row in enumerate(rows)], SCHEMA)
-        write(df, options).save()
-        load_dataframe(df, table="theirs", settings=database)
-        assert session.run("SELECT count(*) FROM t") == [[len(rows)]]
-        for name in KINDS:
-            wrong = session.run(
-                f'SELECT id FROM t JOIN theirs USING (id) WHERE t."{name}"::text IS DISTINCT FROM theirs."{name}"::text'
-            )
-            assert (name, wrong) == (name, [])
-
-    same()
+    rows = drawn(st.tuples(*(kind | st.none() for _, kind in KINDS.values())), 70)
+    df = spark.createDataFrame([(place, *row) for place, row in enumerate(rows)], SCHEMA)
+    write(df, options).save()
+    load_dataframe(df, table="theirs", settings=database)
+    assert session.run("SELECT count(*) FROM t") == [[len(rows)]]
+    for name in KINDS:
+        wrong = session.run(
+            f'SELECT id FROM t JOIN theirs USING (id) WHERE t."{name}"::text IS DISTINCT FROM theirs."{name}"::text'
+        )
+        assert (name, wrong) == (name, [])
 
 
 def test_years_before_1_and_after_9999_are_written_right(

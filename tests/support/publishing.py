@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 
 from jobs.dbaccess.load import parts, scripts, staging
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import Published, PublishPlan, check_target, publish
 from jobs.dbaccess.load.receipts import Receipt

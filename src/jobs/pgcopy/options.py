@@ -11,7 +11,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
-from jobs.dbaccess.load.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal

@@ -18,7 +18,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging

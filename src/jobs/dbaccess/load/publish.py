@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseError, LoadError, TransientError
-from jobs.dbaccess.load import definitions, difference, overwrite, receipts, scripts, staging, upsert, verify
+from jobs.dbaccess.load import definitions, receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move import difference, overwrite, upsert
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted, Scripts
 from jobs.dbaccess.load.staging import Staging
-from jobs.dbaccess.load.upsert import Written
 from jobs.dbaccess.load.verify import Moved, Verification, Verified
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names

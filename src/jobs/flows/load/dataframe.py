@@ -10,7 +10,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
-from jobs.dbaccess.load.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.defined import Defined
 from jobs.flows.load.job import LoadJob, new_load_id, run

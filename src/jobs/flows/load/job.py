@@ -14,9 +14,10 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import overwrite, staging, verify
+from jobs.dbaccess.load import staging, verify
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
-from jobs.dbaccess.load.modes import APPEND, Move
+from jobs.dbaccess.load.move import overwrite
+from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.publish import Published
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts

@@ -19,7 +19,7 @@ from jobs.dbaccess import backends, locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, JobError, TransientError
 from jobs.dbaccess.load import staging, statistics
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, Published, PublishPlan, publish
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session

@@ -15,7 +15,7 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import definitions, verify
 from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.publish import PublishPlan, check_target
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import RowText

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import overwrite, upsert
-from jobs.dbaccess.load.modes import Move
-from jobs.dbaccess.load.upsert import Upsert, Written
+from jobs.dbaccess.load.move import overwrite, upsert
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.upsert import Upsert, Written
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.dbaccess.catalog.tables import FOREIGN, VIEW
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName

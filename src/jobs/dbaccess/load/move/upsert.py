@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.modes import Move
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
