@@ -33,7 +33,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 def main() -> int:
     """Run the benchmark. Return the exit status, which a missed goal does not change."""
     parser = argparse.ArgumentParser(
-        prog="bench", description="Load and read TPC-H's lineitem in every way, and compare."
+        allow_abbrev=False, prog="bench", description="Load and read TPC-H's lineitem in every way, and compare."
     )
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H's scale factor; 1 is 6,001,215 rows")
     parser.add_argument(

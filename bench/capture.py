@@ -46,7 +46,7 @@ class Cost:
 
 def main() -> int:
     """Measure, and print the result. Return the exit status, which a missed goal does not change."""
-    parser = argparse.ArgumentParser(prog="bench.capture", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench.capture", description=__doc__, allow_abbrev=False)
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of a COPY")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--statements", type=int, default=3_000, help="statements of one row each")

@@ -19,7 +19,9 @@ from servermgr.errors import DatabaseException, WorkerError
 
 def main(arguments: Sequence[str]) -> int:
     """Run the trials. The exit status is 1 if one of them found something."""
-    parser = argparse.ArgumentParser(prog="chaos", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="chaos", description=__doc__, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="of the first trial, or of each; default: 1")
     parser.add_argument("--times", type=int, default=1, help="trials from each seed on; default: 1")
     parser.add_argument("--lanes", type=int, default=1, help="trials at once, each on a server of its own; default: 1")

@@ -28,7 +28,9 @@ GRACE = 60
 
 def main(arguments: Sequence[str]) -> int:
     """Fuzz. The exit status is 1 if something was found."""
-    parser = argparse.ArgumentParser(prog="fuzz", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="fuzz", description=__doc__, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--seconds", type=int, default=60, help="for each target; default: 60")
     parser.add_argument("--target", default="", help="one target alone, by its name; default: all")
     options = parser.parse_args(arguments)

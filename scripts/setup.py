@@ -24,7 +24,9 @@ WINDOWS = platform.system() == "Windows"
 
 def main() -> int:
     """Run the setup and return the exit status."""
-    parser = argparse.ArgumentParser(description="Make a virtual environment with everything this project needs.")
+    parser = argparse.ArgumentParser(
+        description="Make a virtual environment with everything this project needs.", allow_abbrev=False
+    )
     parser.add_argument("--venv", default=".venv", help="its folder in the clone (default: %(default)s)")
     parser.add_argument("--keep-python", action="store_true", help="go on with the Python that made it, if any did")
     parser.add_argument("--spark", choices=rules.SPARKS, help="another PySpark than requirements/dev.lock has")

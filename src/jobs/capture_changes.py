@@ -84,6 +84,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="capture_changes.py",
         description=__doc__,
         epilog=EXAMPLES,

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m jobs.ledger",
         description=__doc__,
         epilog=EXAMPLES,
@@ -59,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (what, _) in COMMANDS.items():
-        command = commands.add_parser(name, help=what, description=what)
+        command = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
         if name == "list":
             command.add_argument(
                 "--limit", type=at_least_one, default=50, metavar="N", help="the latest N; default: 50"

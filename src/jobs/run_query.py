@@ -82,6 +82,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="run_query.py",
         description=__doc__,
         epilog=EXAMPLES,

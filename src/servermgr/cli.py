@@ -22,6 +22,7 @@ def default_datadir(environ: Mapping[str, str] | None = None) -> str:
 def parse(arguments: Sequence[str] | None, default_version: str | None) -> argparse.Namespace:
     """Parse the flags, by default those of the process. If they are wrong, the process exits with status 2."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m servermgr.postgres",
         description="Run a PostgreSQL server in the foreground, for development. Ctrl-C stops it.",
         epilog="example: python -m servermgr.postgres -d /var/tmp/try",

@@ -149,7 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    arguments = argparse.ArgumentParser(prog="python -m pgjobs.checks.audit", description=__doc__.partition("\n")[0])
+    arguments = argparse.ArgumentParser(
+        prog="python -m pgjobs.checks.audit", description=__doc__.partition("\n")[0], allow_abbrev=False
+    )
     arguments.add_argument("file", type=Path, help="the archive, its manifest beside it")
     arguments.add_argument(
         "--pip-audit",

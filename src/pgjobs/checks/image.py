@@ -99,6 +99,7 @@ def _fails(command: Sequence[str]) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the check. Returns the exit status."""
     parser = argparse.ArgumentParser(
+        allow_abbrev=False,
         prog="python -m pgjobs.checks.image",
         description="Check an archive inside EMR Serverless's image.",
         epilog="exit status: 0 good, 1 not good, 2 wrong usage, 3 not checked",

@@ -152,7 +152,7 @@ def build_parser(defaults: Mapping[str, Any]) -> Parser:
         command.set_defaults(parser=command, region="", profile="", json=False)
         _set_defaults(command, defaults)
     for name in JOBS:  # so that a shell completes them, too
-        commands.add_parser(name, help=COMMANDS[name].meaning, add_help=False)
+        commands.add_parser(name, help=COMMANDS[name].meaning, add_help=False, allow_abbrev=False)
     return parser
 
 
