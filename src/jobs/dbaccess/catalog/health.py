@@ -71,7 +71,7 @@ OF_MODE = {
     "overwrite": ("INSERT", "DELETE", "SELECT"),
     "ignore": ("INSERT", "SELECT"),
 }
-"""The privileges on an existing target, by the load's mode (docs/database.md)."""
+"""The privileges on an existing target, by the load's mode (docs/load.md)."""
 
 
 def rights_on_schema(session: Session, schema: str) -> Iterator[Right]:
