@@ -13,6 +13,20 @@ from jobs.dbaccess.errors import DatabaseError, TransientError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
+ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, ACCESS_EXCLUSIVE = (
+    *("ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE ROW EXCLUSIVE", "ACCESS EXCLUSIVE"),
+)
+"""Modes, as LOCK TABLE writes them."""
+
+KEEPS_OUT = {
+    ROW_SHARE: "no reader and no writer; LOCK TABLE in EXCLUSIVE mode",
+    ROW_EXCLUSIVE: "no reader and no writer; CREATE INDEX, and most of ALTER TABLE",
+    SHARE_UPDATE_EXCLUSIVE: "no reader and no writer; VACUUM, and changes of the table's definition",
+    SHARE_ROW_EXCLUSIVE: "writers; not readers",
+    ACCESS_EXCLUSIVE: "readers and writers",
+}
+"""A mode -> who waits for the holder."""
+
 LOCK_TIMEOUT = "55P03"
 """The SQLSTATE of a lock that was not granted in time."""
 

@@ -79,12 +79,16 @@ class OwnTable:
             )
         if not schema_exists(session, table.schema):
             raise UsageError(f"There is no schema for the table {table}.", "Create the schema first.")
-        columns = ", ".join([self.columns, *(f"{name} {type_}" for name, type_ in self.added.items())])
         with session.transaction():
             # IF NOT EXISTS alone fails if two sessions create the table at the same time.
             locks.wait_in_transaction(session, locks.own_table(self.name))
-            session.run(f"CREATE TABLE IF NOT EXISTS {table.quoted} ({columns})")
+            session.run(self.creation(table))
         tell_subscribers(session, table)
+
+    def creation(self, table: TableName) -> str:
+        """Return the statement that creates the table under its full name."""
+        columns = ", ".join([self.columns, *(f"{name} {type_}" for name, type_ in self.added.items())])
+        return f"CREATE TABLE IF NOT EXISTS {table.quoted} ({columns})"
 
     def _lacks_columns(self, session: Session, table: TableName) -> bool:
         if not self.added:

@@ -183,15 +183,30 @@ def _made(
 
 def create(session: Session, name: TableName, definitions: Sequence[Definition], keys: Sequence[str] = ()) -> None:
     """Create the table in the open transaction. Types and defaults are looked up as in the user's own sessions."""
-    columns = ",\n".join(definition.quoted for definition in definitions)
-    _run(session, [f"CREATE TABLE {name.quoted} (\n{columns})"])
+    _run(session, [creation(name, definitions)])
     _add_key(session, name, keys)
+
+
+def creation(name: TableName, definitions: Iterable[Definition]) -> str:
+    """Return the statement that creates a table with these columns."""
+    columns = ",\n".join(definition.quoted for definition in definitions)
+    return f"CREATE TABLE {name.quoted} (\n{columns})"
+
+
+def addition(name: TableName, definitions: Iterable[Definition]) -> list[str]:
+    """Return the statements that add columns to an existing table."""
+    return [f"ALTER TABLE {name.quoted} ADD COLUMN IF NOT EXISTS {column.quoted}" for column in definitions]
+
+
+def adding_key(name: TableName, keys: Iterable[str]) -> str:
+    """Return the statement that adds a primary key."""
+    return f"ALTER TABLE {name.quoted} ADD PRIMARY KEY ({quote_names(keys)})"
 
 
 def _add_key(session: Session, name: TableName, keys: Sequence[str]) -> None:
     """Make the keys the primary key, unless a definition has made them unique."""
     if keys and not tables.has_unique_index(session, name, keys):
-        session.run(f"ALTER TABLE {name.quoted} ADD PRIMARY KEY ({quote_names(keys)})")
+        session.run(adding_key(name, keys))
 
 
 def add_missing(session: Session, name: TableName, definitions: Sequence[Definition]) -> None:
@@ -204,7 +219,7 @@ def add_missing(session: Session, name: TableName, definitions: Sequence[Definit
     missing = () if table is None else missing_from(table, definitions)
     if missing:
         session.run("SAVEPOINT pgjobs_columns")
-        _run(session, [f"ALTER TABLE {name.quoted} ADD COLUMN IF NOT EXISTS {column.quoted}" for column in missing])
+        _run(session, addition(name, missing))
         session.run("RELEASE SAVEPOINT pgjobs_columns")
 
 

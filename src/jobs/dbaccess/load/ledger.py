@@ -239,14 +239,19 @@ class Ledger:
 
         If another transaction has written a marker of this id, this waits until that transaction ends.
         """
-        return bool(
-            session.change(
-                f"INSERT INTO {self._markers.quoted(session)} (update_id, target_table, inserted) "
-                "VALUES (%s, %s, now()) ON CONFLICT (update_id) DO NOTHING",
-                load_id,
-                target,
-            )
-        )
+        return bool(session.change(recording(self._markers.quoted(session)), load_id, target))
+
+
+def recording(table: str) -> str:
+    """Return the statement that writes a marker, whose id and target are its values.
+
+    Args:
+        table: The marker table, quoted.
+    """
+    return (
+        f"INSERT INTO {table} (update_id, target_table, inserted) "
+        "VALUES (%s, %s, now()) ON CONFLICT (update_id) DO NOTHING"
+    )
 
 
 LUIGIS = Ledger(TableName(MARKER_TABLE))

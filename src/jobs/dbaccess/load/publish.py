@@ -22,7 +22,7 @@ from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted, Scripts
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.verify import Moved, Verification, Verified
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name, quote_names
+from jobs.dbaccess.sql import TableName
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,11 @@ class PublishPlan:
     lock_timeout: int | None = None
     definitions: tuple[Definition, ...] = ()
     metadata: tuple[Definition, ...] = ()
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it waits until other publishes into the table have ended."""
+        return self.move.mode != "append" or bool(self.scripts) or bool(self.metadata)
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,7 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
     """
     for pid in staging.end_writers(session, plan.staging):
         logger.info("Terminated a COPY whose part another attempt had completed (server process %d).", pid)
-    session.run(f"LOCK TABLE {plan.staging.rows.quoted}, {plan.staging.parts.quoted} IN ACCESS EXCLUSIVE MODE")
+    session.run(staging.locking(plan.staging))
     return receipts.accept(session, plan.staging, plan.receipts)
 
 
@@ -230,7 +235,7 @@ def _take_turn(session: Session, plan: PublishPlan) -> None:
     script.
     """
     move = plan.move
-    if move.mode != "append" or plan.scripts or plan.metadata:
+    if plan.takes_turns:
         locks.wait_in_transaction(session, locks.publish(plan.target))
     definitions.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
     if move.mode == "overwrite" and plan.scripts.before and tables.find_table(session, plan.target) is not None:
@@ -242,12 +247,11 @@ def _rename_to_target(session: Session, plan: PublishPlan) -> None:
 
     Its primary key is built from the sorted rows, which is cheaper than to insert each one.
     """
-    rows, keys = plan.staging.rows, plan.move.keys
-    session.run(f"ALTER TABLE {rows.quoted} RESET (autovacuum_enabled)")
-    session.run(f"ALTER TABLE {rows.quoted} RENAME TO {quote_name(plan.target.name)}")
-    if keys:
+    for statement in staging.renaming(plan.staging, plan.target):
+        session.run(statement)
+    if plan.move.keys:
         with _repeated_keys_reported(plan):
-            session.run(f"ALTER TABLE {plan.target.quoted} ADD PRIMARY KEY ({quote_names(keys)})")
+            session.run(definitions.adding_key(plan.target, plan.move.keys))
 
 
 def _create_target(session: Session, plan: PublishPlan) -> None:
@@ -255,8 +259,7 @@ def _create_target(session: Session, plan: PublishPlan) -> None:
     if plan.definitions:
         definitions.create(session, plan.target, plan.definitions, plan.move.keys)
         return
-    keys = f", PRIMARY KEY ({quote_names(plan.move.keys)})" if plan.move.keys else ""
-    session.run(f"CREATE TABLE {plan.target.quoted} (LIKE {plan.staging.rows.quoted}{keys})")
+    session.run(staging.creating_target(plan.staging, plan.target, plan.move.keys))
 
 
 def _move(session: Session, plan: PublishPlan, rows: int) -> Written:

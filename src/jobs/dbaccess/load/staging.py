@@ -86,11 +86,7 @@ def create_beside(session: Session, staging: Staging, target: TableName) -> None
     The table of rows has the column types of the target, and none of its constraints. It is unlogged: the rows are
     written to the write-ahead log when they are moved to the target.
     """
-    rows = (
-        f"{staging.rows.quoted} WITH (autovacuum_enabled = false) AS "
-        f"SELECT {quote_names(staging.columns)} FROM {target.quoted} WITH NO DATA"
-    )
-    _create(session, staging, rows, logged=False)
+    _create(session, staging, creating(staging, target), logged=False)
 
 
 def create_for_new(session: Session, staging: Staging, types: Iterable[str], logged: bool) -> None:
@@ -103,22 +99,32 @@ def create_for_new(session: Session, staging: Staging, types: Iterable[str], log
         logged: Whether the table of rows may become the target. If a publication of logical replication includes it, it
             is unlogged all the same: subscribers must see the rows under the target's name only.
     """
-    columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
-    _create(session, staging, f"{staging.rows.quoted} ({columns}) WITH (autovacuum_enabled = false)", logged=logged)
+    _create(session, staging, creating(staging, types=types, logged=logged), logged=logged)
 
 
-def _create(session: Session, staging: Staging, rows: str, *, logged: bool) -> None:
+def creating(
+    staging: Staging, target: TableName | None = None, types: Iterable[str] = (), *, logged: bool = False
+) -> list[str]:
+    """Return the statements that create both tables: beside an existing target, or else with these types."""
+    kind = "TABLE" if logged else "UNLOGGED TABLE"
+    settings = "WITH (autovacuum_enabled = false)"
+    if target is None:
+        columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
+        rows = f"({columns}) {settings}"
+    else:
+        rows = f"{settings} AS SELECT {quote_names(staging.columns)} FROM {target.quoted} WITH NO DATA"
+    parts = "(part integer, attempt bigint, rows bigint, bytes bigint, failure text, PRIMARY KEY (part, attempt))"
+    return [f"CREATE {kind} {staging.rows.quoted} {rows}", f"CREATE {kind} {staging.parts.quoted} {parts}"]
+
+
+def _create(session: Session, staging: Staging, statements: Iterable[str], *, logged: bool) -> None:
     """Create both tables in one transaction. A crash empties both or neither, so no claim outlives its rows.
 
     Unlogged tables are not replicated.
     """
-    kind = "TABLE" if logged else "UNLOGGED TABLE"
     with session.transaction():
-        session.run(f"CREATE {kind} {rows}")
-        session.run(
-            f"CREATE {kind} {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
-            "failure text, PRIMARY KEY (part, attempt))"
-        )
+        for statement in statements:
+            session.run(statement)
         if logged and tables.publications_of(session, staging.rows):
             for table in (staging.rows, staging.parts):
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
@@ -152,9 +158,33 @@ def end_writers(session: Session, staging: Staging) -> list[int]:
     return [pid for pid, _ in terminated]
 
 
+def renaming(staging: Staging, target: TableName) -> list[str]:
+    """Return the statements that make the table of rows the target."""
+    return [
+        f"ALTER TABLE {staging.rows.quoted} RESET (autovacuum_enabled)",
+        f"ALTER TABLE {staging.rows.quoted} RENAME TO {quote_name(target.name)}",
+    ]
+
+
+def creating_target(staging: Staging, target: TableName, keys: Sequence[str]) -> str:
+    """Return the statement that creates a target of the same columns, with the keys, if any, as primary key."""
+    key = f", PRIMARY KEY ({quote_names(keys)})" if keys else ""
+    return f"CREATE TABLE {target.quoted} (LIKE {staging.rows.quoted}{key})"
+
+
+def locking(staging: Staging) -> str:
+    """Return the statement that excludes late attempts from both tables."""
+    return f"LOCK TABLE {staging.rows.quoted}, {staging.parts.quoted} IN ACCESS EXCLUSIVE MODE"
+
+
+def dropping(staging: Staging) -> str:
+    """Return the statement that drops both tables."""
+    return f"DROP TABLE IF EXISTS {staging.rows.quoted}, {staging.parts.quoted}"
+
+
 def drop(session: Session, staging: Staging) -> None:
     """Drop both tables."""
-    session.run(f"DROP TABLE IF EXISTS {staging.rows.quoted}, {staging.parts.quoted}")
+    session.run(dropping(staging))
 
 
 def discard(session: Session, staging: Staging) -> None:

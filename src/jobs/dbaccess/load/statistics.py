@@ -41,7 +41,12 @@ def refresh(session: Session, table: TableName, changed: int | None) -> None:
     [[kind, rows]] = found
     partitions = _partitions(session, table) if kind == PARTITIONED else [Partition(table, rows, is_empty=False)]
     for name in worth_reading(table, partitions, changed):
-        session.run(f"ANALYZE {name.quoted}")
+        session.run(analyzing(name))
+
+
+def analyzing(table: TableName) -> str:
+    """Return the statement that refreshes a table's statistics."""
+    return f"ANALYZE {table.quoted}"
 
 
 def worth_reading(table: TableName, partitions: Sequence[Partition], changed: int | None) -> list[TableName]:

@@ -48,7 +48,7 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     overwrite.lock(session, target)
     deletion = overwrite.check(session, move, target)
     check(session, target)
-    written_by = replace(move, mode="upsert", skip_unchanged="yes")
+    written_by = upserting(move)
     upsert.check_unique_index(session, written_by, target)
     if not move.values and not move.order:
         upsert.check_no_repeated_keys(session, move, staged)
@@ -64,6 +64,11 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     if deletion.is_watched:
         overwrite.check_count(session, move, target, written.inserted + written.updated + written.unchanged)
     return replace(written, deleted=deleted)
+
+
+def upserting(move: Move) -> Move:
+    """Return the upsert that writes what differs, after the rows that the data lacks were deleted."""
+    return replace(move, mode="upsert", skip_unchanged="yes")
 
 
 def _check_share(session: Session, move: Move, target: TableName, deleted: int) -> None:

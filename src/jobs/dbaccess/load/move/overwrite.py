@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog.tables import FOREIGN, VIEW
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
 from jobs.dbaccess.load.move.modes import Move
@@ -120,7 +121,12 @@ def check_condition(session: Session, relation: str, where: str, target: TableNa
 
 def lock(session: Session, target: TableName) -> None:
     """Exclude other writers, new foreign keys, triggers and policies until the commit. Readers are not blocked."""
-    session.run(f"LOCK TABLE {target.quoted} IN SHARE ROW EXCLUSIVE MODE")
+    session.run(locking(target))
+
+
+def locking(target: TableName) -> str:
+    """Return the statement that locks the table."""
+    return f"LOCK TABLE {target.quoted} IN {table_locks.SHARE_ROW_EXCLUSIVE} MODE"
 
 
 def replace_rows(session: Session, move: Move, target: TableName, staged: TableName) -> Replaced:
@@ -140,21 +146,31 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
 
 
 def _replace_all(session: Session, move: Move, target: TableName, staged: TableName, *, at_once: bool) -> Replaced:
+    statements = replacing(move, target, staged, at_once=at_once)
     if at_once:
         deleted = session.value(f"SELECT pg_catalog.count(*) FROM {target.quoted}")
-        return Replaced(session.change(move.replaced(target, staged)), deleted)
-    deleted = session.change(move.delete(target))
-    return Replaced(session.change(move.insert(target, staged)), deleted)
+        return Replaced(session.change(*statements), deleted)
+    deleted, inserted = map(session.change, statements)
+    return Replaced(inserted, deleted)
 
 
 def _replace_slice(session: Session, move: Move, target: TableName, staged: TableName, *, at_once: bool) -> Replaced:
+    answers = [session.ask(statement) for statement in replacing(move, target, staged, at_once=at_once)]
     if at_once:
-        [[inserted, outside, deleted]] = session.ask(move.slice_replaced(target, staged)).rows
+        [[inserted, outside, deleted]] = answers[0].rows
     else:
-        deleted = session.ask(move.delete(target)).count or 0
-        [[inserted, outside]] = session.ask(move.slice_inserted(target, staged)).rows
+        deleted = answers[0].count or 0
+        [[inserted, outside]] = answers[1].rows
     _refuse_outside(outside, inserted)
     return Replaced(inserted, deleted)
+
+
+def replacing(move: Move, target: TableName, staged: TableName, *, at_once: bool) -> list[str]:
+    """Return the statements that replace the rows: one, or a DELETE and an INSERT (`Deletion.is_one_statement`)."""
+    if at_once:
+        return [move.replaced(target, staged) if move.where is None else move.slice_replaced(target, staged)]
+    insert = move.insert if move.where is None else move.slice_inserted
+    return [move.delete(target), insert(target, staged)]
 
 
 def check_slice(session: Session, move: Move, target: TableName) -> None:

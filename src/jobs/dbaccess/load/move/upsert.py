@@ -75,6 +75,10 @@ class Upsert:
             f"SELECT {_COUNTS}, (SELECT pg_catalog.count(*) FROM unchanged) FROM moved"
         )
 
+    def writing(self, *, skips: bool, is_partitioned: bool) -> str:
+        """Return the statement that writes the rows, all of them or those that differ from the table's."""
+        return (self.insert_changed if skips else self.insert)(_ANY if is_partitioned else _IS_NEW)
+
     def matching(self) -> str:
         """Return a query for how many rows of the target have a staged key."""
         return (
@@ -143,15 +147,16 @@ def upsert(session: Session, move: Move, target: TableName, staged: TableName, r
     skips = _skips_unchanged(session, statements, rows)
     if skips and not move.order:
         check_no_repeated_keys(session, move, staged)  # ON CONFLICT no longer finds a key if one of its rows is skipped
-    write = statements.insert_changed if skips else statements.insert
     table = tables.find_table(session, target)
-    if table is None or table.kind != tables.PARTITIONED:
+    is_partitioned = table is not None and table.kind == tables.PARTITIONED
+    write = statements.writing(skips=skips, is_partitioned=is_partitioned)
+    if not is_partitioned:
         with session.users_path():
-            [inserted, updated, unchanged] = session.row(3, write(_IS_NEW))
+            [inserted, updated, unchanged] = session.row(3, write)
         return Written(inserted, updated, unchanged)
     matched = session.value(statements.matching())
     with session.users_path():
-        [_, moved, unchanged] = session.row(3, write(_ANY))
+        [_, moved, unchanged] = session.row(3, write)
     updated = matched - unchanged
     return Written(moved - updated, updated, unchanged)
 
