@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, connection_of, names, seconds
+from jobs.cli.outcome import Outcome
 from jobs.cli.run import interrupt, run_job, start_spark
 from jobs.cli.text_table import text_table
 from jobs.dbaccess.capture.objects import check_channel
@@ -45,7 +46,8 @@ exit status: 0 done, or stopped by a signal; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    return run_job(lambda: capture(options, environ), options.verbose)
+    outcome = Outcome("capture_changes", options)
+    return run_job(lambda: capture(options, environ, outcome), options.verbose, outcome.fail)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
@@ -148,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def capture(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+def capture(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Do what the flags say, and print the result."""
     connection = connection_of(options, environ)
     if options.show_connection:
@@ -164,10 +166,10 @@ def capture(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         manage.forget(connection.settings, table, options.forget_reader, options.channel, force=options.force)
         sys.stdout.write(f"forgot the reader {options.forget_reader}\n")
     else:
-        follow(options, connection.settings, environ)
+        follow(options, connection.settings, environ, outcome)
 
 
-def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> None:
+def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Carry over changes, and print the report."""
     job = CaptureJob(
         settings=settings,
@@ -181,6 +183,7 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
         seconds=0 if options.once else options.run_for,
         interval=options.interval if options.interval is not None else LINGER if options.into else LINGER_OF_FILES,
     )
+    outcome.begin(table=str(job.table), target=job.goal)
     if job.files is None:
         with stopped_by_signals() as stop:
             report = run(job, stop)
@@ -190,9 +193,7 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
         spark = start_spark(f"pgjobs capture_changes {job.table}", options.verbose)
         with stopped_by_signals() as stop:
             report = files.run(job, stop, lambda: spark)
-    if options.report is not None:
-        options.report.write_text(report.to_json())
-    sys.stdout.write(report.summary() + "\n")
+    outcome.succeed(report)
 
 
 def files_of(options: argparse.Namespace) -> Files | None:

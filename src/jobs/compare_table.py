@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
+from jobs.cli.outcome import Outcome
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
     reports: list[CompareReport] = []
-    status = run_job(lambda: reports.extend(compare(options, environ)), options.verbose)
+    outcome = Outcome("compare_table", options)
+    status = run_job(lambda: reports.extend(compare(options, environ, outcome)), options.verbose, outcome.fail)
     return DIFFERENT if any(not finished.equal for finished in reports) else status
 
 
@@ -101,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[CompareReport]:
+def compare(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> list[CompareReport]:
     """Compare, and print the report. --show-connection compares nothing, and gives no report."""
     connection = connection_of(options, environ)
     if options.show_connection:
@@ -116,6 +118,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
         parallelism=options.parallelism,
     )
     job.check()
+    outcome.begin(table=str(job.table))
     if options.source is not None:
         check(_files(options))
     watch = Stopwatch()
@@ -126,9 +129,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Com
         comparison = stack.enter_context(compared(source, session, job))
         lines = _show(comparison, options)
         finished = report(comparison, job, watch)
-    if options.report is not None:
-        options.report.write_text(finished.to_json())
-    sys.stdout.write("\n".join([finished.summary(), *lines]) + "\n")
+    outcome.succeed(finished, "\n".join([finished.summary(), *lines]) + "\n")
     return [finished]
 
 

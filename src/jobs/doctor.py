@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from jobs.cli.failure import FAILED
 from jobs.cli.flags import add_common_options, add_connection_options, add_marker_table, connection_of
-from jobs.cli.run import FAILED, run_job
+from jobs.cli.run import run_job
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import MODES
 from jobs.dbaccess.sql import TableName

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of, names
+from jobs.cli.outcome import Outcome
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import parse_options
@@ -37,7 +38,8 @@ exit status: 0 extracted; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    return run_job(lambda: extract(options, environ), options.verbose)
+    outcome = Outcome("extract_table", options)
+    return run_job(lambda: extract(options, environ, outcome), options.verbose, outcome.fail)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
@@ -140,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+def extract(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Extract, and print the report."""
     from jobs.flows.extract.job import FilesJob, run  # it imports Spark, which check_arguments does without
     from jobs.flows.extract.plan import Wanted
@@ -172,10 +174,9 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         restart_watermark=options.restart_watermark,
         deletes=options.deletes,
     )
+    outcome.begin(source=str(wanted), target=options.target)
     report = run(job, lambda: start_spark(f"pgjobs extract_table {wanted}", options.verbose))
-    if options.report is not None:
-        options.report.write_text(report.to_json())
-    sys.stdout.write(report.summary() + "\n")
+    outcome.succeed(report)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from jobs.cli.flags import (
     at_least_one,
     connection_of,
 )
+from jobs.cli.outcome import Outcome
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.load import scripts
@@ -59,7 +60,8 @@ exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    return run_job(lambda: load(options, environ), options.verbose)
+    outcome = Outcome("load_table", options)
+    return run_job(lambda: load(options, environ, outcome), options.verbose, outcome.fail)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
@@ -231,7 +233,7 @@ def _add_script_options(parser: argparse.ArgumentParser) -> None:
         script.add_argument(f"--{name}-sql-file", metavar="PATH", help="a file with them, also on s3://")
 
 
-def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+def load(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Load, and print the report."""
     from jobs.flows.load.defined import Defined
     from jobs.flows.load.files import Files  # it imports Spark, which check_arguments does without
@@ -258,11 +260,10 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         defined=Defined(*_definitions(options)),
         null_values=tuple(options.null_value),
     )
+    outcome.begin(load_id=job.load_id, table=str(job.table), mode=options.mode)
     files = Files(options.source, options.format, options.option, options.schema, options.select or "")
     report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))
-    if options.report is not None:
-        options.report.write_text(report.to_json())
-    sys.stdout.write(report.summary() + "\n")
+    outcome.succeed(report)
 
 
 def _move(options: argparse.Namespace) -> Move:

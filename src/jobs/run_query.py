@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, add_marker_table, connection_of
+from jobs.cli.outcome import Outcome
 from jobs.cli.run import run_job, start_spark
 from jobs.cli.text_table import text_table
 from jobs.dbaccess.errors import UsageError
@@ -46,7 +46,8 @@ exit status: 0 run, or run before; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    return run_job(lambda: query(options, environ), options.verbose)
+    outcome = Outcome("run_query", options)
+    return run_job(lambda: query(options, environ, outcome), options.verbose, outcome.fail)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
@@ -125,12 +126,13 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def query(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+def query(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Run the SQL, and print its result and the report."""
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
         return
+    outcome.begin(load_id=options.load_id)
     report = run(
         QueryJob(
             settings=connection.settings,
@@ -144,9 +146,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         ),
         lambda: start_spark(f"pgjobs run_query {options.load_id}", options.verbose),
     )
-    if options.report is not None:
-        Path(options.report).write_text(report.to_json())
-    sys.stdout.write(told(report))
+    outcome.succeed(report, told(report))
 
 
 def told(report: QueryReport) -> str:

@@ -71,6 +71,15 @@ def test_an_error_is_one_line_and_a_status(
     assert not printed.out
 
 
+def test_a_failure_is_reported_with_its_sqlstate(database: Settings, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    arguments = ["--sql", "SELECT 1 / 0", "--load-id", "x", "--report", str(report)]
+    assert main(arguments, environment(database)) == 1
+    written = json.loads(report.read_text())
+    assert (written["status"], written["load_id"]) == ("failed", "x")
+    assert (written["error"]["type"], written["error"]["sqlstate"]) == ("DataRejected", "22012")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

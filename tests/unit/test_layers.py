@@ -24,7 +24,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
     | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "jobs.flows.capture.files"}
     | {"jobs.flows.doctor", "pyspark"},
-    "jobs.cli": {"jobs.flows", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "pyspark"},
+    "jobs.cli": {
+        "jobs.flows",
+        "jobs.dbaccess.conninfo",
+        "jobs.dbaccess.errors",
+        "jobs.dbaccess.load",
+        "jobs.spark",
+        "pyspark",
+    },
     # Spark 4's data source.
     "jobs.pgcopy": {
         *DATABASE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 
+from jobs.cli.report_file import ReportFile
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.conninfo.settings import SSL_MODES
 from jobs.dbaccess.conninfo.uri import states_password
@@ -100,7 +100,12 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add every job's flags for its report and its log."""
-    parser.add_argument("--report", metavar="PATH", type=Path, help="write a JSON report to this file")
+    parser.add_argument(
+        "--report",
+        metavar="PATH",
+        type=ReportFile,
+        help="write a JSON report to this file, also if the job fails; s3:// and other URLs by Hadoop",
+    )
     parser.add_argument("--verbose", action="store_true", help="show Spark's log, and stack traces of errors")
 
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
+
+RENAMING = ("hdfs", "viewfs")
+"""Schemes of file systems in which a file is seen while it is written, and a rename replaces another one as a whole.
+
+In object stores, a file appears when it is complete, in place of the one before; a rename is a copy.
+"""
 
 
 def below(spark: SparkSession, path: str) -> list[str]:
@@ -42,6 +50,48 @@ def remove_folder(spark: SparkSession, path: str) -> None:
     """Remove a folder with its contents, if it exists."""
     root, system = _open(spark, path)
     system.delete(root, True)
+
+
+def replace(path: str, content: bytes) -> None:
+    """Write a file as a whole, in place of the one before. Folders are made.
+
+    No Spark is started for it. The JVM is that of spark-submit, or of a session; a JVM is started if there is neither.
+    """
+    SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public access to the JVM of spark-submit
+    jvm: Any = SparkContext._jvm  # noqa: SLF001 - see above
+    gateway: Any = SparkContext._gateway  # noqa: SLF001 - see above
+    target = jvm.org.apache.hadoop.fs.Path(path)
+    system = target.getFileSystem(_configuration(jvm))
+    if str(system.getUri().getScheme()) not in RENAMING:
+        _write(system, target, content)
+        return
+    new = jvm.org.apache.hadoop.fs.Path(target.getParent(), f".{target.getName()}.{uuid4().hex}")
+    try:
+        _write(system, new, content)
+        rename: Any = getattr(jvm.org.apache.hadoop.fs, "Options$Rename")
+        options = gateway.new_array(rename, 1)
+        options[0] = rename.OVERWRITE
+        files = jvm.org.apache.hadoop.fs.FileContext.getFileContext(system.getUri(), system.getConf())
+        files.rename(system.makeQualified(new), system.makeQualified(target), options)
+    except BaseException:
+        system.delete(new, False)
+        raise
+
+
+def _configuration(jvm: Any) -> Any:  # noqa: ANN401 - the JVM's objects
+    """Return Hadoop's configuration: that of the running session, or the one that a session would have."""
+    context: Any = SparkContext._active_spark_context  # noqa: SLF001 - the public method starts a session
+    if context is not None and context._jsc is not None:  # noqa: SLF001 - see `_open`
+        return context._jsc.hadoopConfiguration()  # noqa: SLF001 - see `_open`
+    return jvm.org.apache.spark.deploy.SparkHadoopUtil.get().newConfiguration(jvm.org.apache.spark.SparkConf())
+
+
+def _write(system: Any, path: Any, content: bytes) -> None:  # noqa: ANN401 - the JVM's objects
+    stream = system.create(path, True)
+    try:
+        stream.write(content)
+    finally:
+        stream.close()
 
 
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:

@@ -1,0 +1,151 @@
+"""What programs are told of a run: that it succeeded or failed, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from jobs.cli.failure import Failure
+from jobs.cli.outcome import Outcome
+from jobs.cli.report_file import ReportFile
+from jobs.cli.run import run_job
+from jobs.dbaccess.errors import ConstraintViolated, JobError, UsageError
+from jobs.flows.report import LoadReport
+
+DONE = LoadReport("orders/1", "public.orders", "append", rows_inserted=3, seconds={"total": 1.0})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    return folder / "report.json"
+
+
+def outcome(path: Path, *, show_connection: bool = False) -> Outcome:
+    return Outcome("load_table", argparse.Namespace(report=ReportFile(str(path)), show_connection=show_connection))
+
+
+def raising(error: BaseException) -> None:
+    raise error
+
+
+def test_the_report_of_a_success_has_what_the_job_tells_and_when_it_ran(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = outcome(path)
+    run.begin()
+    run.succeed(DONE)
+    written = json.loads(path.read_text())
+    assert list(written)[:6] == ["status", "job", "run_id", "started", "ended", "load_id"]
+    assert (written["status"], written["job"], written["rows_inserted"]) == ("succeeded", "load_table", 3)
+    assert datetime.fromisoformat(written["started"]) <= datetime.fromisoformat(written["ended"])
+    assert capsys.readouterr().out == DONE.summary() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "status"),
+    [
+        (
+            ConstraintViolated("Row refused.", "Correct it.", "23514", "fare"),
+            {
+                "type": "ConstraintViolated",
+                "message": "Row refused.",
+                "hint": "Correct it.",
+                "sqlstate": "23514",
+                "column": "fare",
+                "transient": False,
+            },
+            1,
+        ),
+        (
+            UsageError("No table.", "Make it."),
+            {
+                "type": "UsageError",
+                "message": "No table.",
+                "hint": "Make it.",
+                "sqlstate": "",
+                "column": None,
+                "transient": False,
+            },
+            2,
+        ),
+        (
+            KeyboardInterrupt(),
+            {
+                "type": "Interrupted",
+                "message": "interrupted. A job is done whole or not at all: run it again to be sure.",
+                "hint": "",
+                "sqlstate": "",
+                "column": None,
+                "transient": True,
+            },
+            1,
+        ),
+    ],
+)
+def test_the_report_of_a_failure_has_its_reason(
+    path: Path, error: BaseException, told: dict[str, object], status: int
+) -> None:
+    run = outcome(path)
+    run.begin(load_id="orders/1", table="orders")
+    assert run_job(lambda: raising(error), verbose=False, failed=run.fail) == status
+    written = json.loads(path.read_text())
+    assert written["error"] == told
+    kept = [written[name] for name in ("status", "exit_status", "load_id", "table")]
+    assert kept == ["failed", status, "orders/1", "orders"]
+    assert written["seconds"]["total"] >= 0
+
+
+def test_a_report_that_cannot_be_written_is_logged_and_the_job_has_succeeded(
+    path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = outcome(path)
+
+    def job() -> None:
+        run.begin()
+        shutil.rmtree(path.parent)  # the disk dies meanwhile
+        run.succeed(DONE)
+
+    with caplog.at_level(logging.WARNING):
+        assert run_job(job, verbose=False, failed=run.fail) == 0
+    assert capsys.readouterr().out == DONE.summary() + "\n"
+    [warning] = caplog.messages
+    assert warning.startswith(f"The job succeeded. The report cannot be written to {path}: No such file or directory")
+    assert '"rows_inserted": 3' in warning
+
+
+def test_a_place_that_cannot_be_is_refused_before_the_job_and_not_tried(
+    path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run = outcome(path.with_name("none") / "report.json")
+    assert run_job(run.begin, verbose=False, failed=run.fail) == 2
+    assert capsys.readouterr().err.startswith("error: The folder of --report")
+    assert caplog.messages == []
+
+
+def test_what_fails_after_a_success_does_not_make_it_a_failure(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Closed:
+        def write(self, _: str) -> None:
+            raise BrokenPipeError
+
+    run = outcome(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Closed())
+        assert run_job(lambda: run.succeed(DONE), verbose=False, failed=run.fail) == 1
+    assert json.loads(path.read_text())["status"] == "succeeded"
+    assert capsys.readouterr().err == "error: BrokenPipeError\n"
+
+
+def test_no_report_is_written_where_only_the_connection_is_shown(path: Path) -> None:
+    outcome(path, show_connection=True).fail(Failure.of(JobError("No secret.")))
+    assert not path.exists()
