@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench chaos fuzz matrix audit clean
+	bench chaos fuzz matrix audit docs clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -66,6 +66,7 @@ lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--
 	$(LOCK) --group interop --output-file requirements/interop.lock
 	$(LOCK) --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
 	$(LOCK) --group audit --output-file requirements/audit.lock
+	$(LOCK) --group docs --constraint requirements/dev.lock --output-file requirements/docs.lock
 	$(LOCK) --group fuzz --output-file requirements/fuzz.lock
 	$(LOCK) --group spark-3.5 --output-file requirements/spark-3.5.lock
 	$(LOCK) --group spark-4.0 --output-file requirements/spark-4.0.lock
@@ -96,6 +97,17 @@ audit: package .venv-audit/complete ## pack, write the SBOM of the archive, look
 	"$(PYTHON)" -m venv --clear .venv-audit
 	.venv-audit/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/audit.lock
 	echo '*' > .venv-audit/.gitignore
+	touch $@
+
+docs: .venv-docs/complete ## build the site of docs/ in build/site; a warning or a dead link fails it
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --clean --quiet
+	@echo "build/site/index.html"
+
+.venv-docs/complete: requirements/docs.lock
+	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10) and "make docs wants Python 3.10 or newer: mkdocstrings does")'
+	"$(PYTHON)" -m venv --clear .venv-docs
+	.venv-docs/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/docs.lock
+	echo '*' > .venv-docs/.gitignore
 	touch $@
 
 verify-bare: setup $(BARE)/complete ## run the archive in a bare Debian 12 (needs debootstrap, and root or sudo)
@@ -148,4 +160,4 @@ matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='co
 clean: ## remove everything that was made here, including the demo and its data
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
 	@test ! -d $(BARE) || $(SUDO) rm -rf --one-file-system $(BARE)
-	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .venv-audit .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
+	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .venv-audit .venv-docs .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
