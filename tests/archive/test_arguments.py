@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,14 @@ def test_a_job_that_cannot_be_imported_here_is_told_and_submitted(tmp_path: Path
         "The arguments of report were not checked, because it cannot be imported here: "
         "ModuleNotFoundError: No module named 'nosuch'"
     )
+
+
+def test_a_job_is_asked_with_the_python_files_that_are_sent_along(tmp_path: Path) -> None:
+    text = f"import helpers, library.rates\n{OWN}    raise ValueError(helpers.TEXT + library.rates.TEXT)\n"
+    with zipfile.ZipFile(tmp_path / "library.zip", "w") as opened:
+        opened.writestr("library/__init__.py", "")
+        opened.writestr("library/rates.py", "TEXT = 'two'")
+    along = {"helpers.py": b"TEXT = 'one '", "library.zip": (tmp_path / "library.zip").read_bytes()}
+    archive = archive_with(tmp_path, report=text, __init__="")
+    with pytest.raises(DeployError, match=r"^report refuses its arguments: one two\. "):
+        check_arguments(archive, Entry("report", "jobs.report", text.encode()), [], pytest.fail, along)

@@ -342,6 +342,21 @@ def test_the_job_of_a_submission_that_waits_leaves_stdout_to_the_answer(submissi
     assert "loaded 3 rows" in err.getvalue()
 
 
+def test_files_beside_the_archive_are_uploaded_once_and_are_in_the_run(
+    submission: list[str], application: str, s3: Client
+) -> None:
+    Path("helpers.py").write_text("RATE = 2\n")
+    flags = [*submission, "--application-id", application, "--py-files", "helpers.py"]
+    _, printed, told = command([*flags, *JOB])
+    [key] = [item["Key"] for item in s3.list_objects_v2(Bucket="code-bucket")["Contents"] if "/files/" in item["Key"]]
+    assert s3.get_object(Bucket="code-bucket", Key=key)["Body"].read() == b"RATE = 2\n"
+    assert f"uploaded       s3://code-bucket/{key}" in told
+    assert f"there already  s3://code-bucket/{key}" in command([*flags, *JOB])[2]
+    made = emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].get_job_run(application, printed.strip())
+    parameters = json.dumps(made.job_driver).split()
+    assert f"spark.submit.pyFiles=s3://code-bucket/{key}" in parameters
+
+
 AWS = """#!/bin/sh
 printf '%s\\n' "$*" >> "$CALLS"
 test "$2" != head-object
@@ -352,7 +367,8 @@ test "$2" != head-object
 @pytest.mark.parametrize("entry", ["load_table", "own.py"])
 def test_a_request_can_be_sent_by_the_aws_cli_alone(submission: list[str], tmp_path: Path, entry: str) -> None:
     (tmp_path / "own.py").write_text("print('own')")
-    flags = [entry, *submission[2:], "--application-id", APPLICATION]
+    (tmp_path / "helpers.py").write_text("print('helping')")
+    flags = [entry, *submission[2:], "--application-id", APPLICATION, "--py-files", "helpers.py"]
     status, printed, _ = command(["request", *flags, "--cli", *JOB])
     assert status == OK
     (tmp_path / "aws").write_text(AWS)
@@ -362,9 +378,10 @@ def test_a_request_can_be_sent_by_the_aws_cli_alone(submission: list[str], tmp_p
     *uploads, start_call = (tmp_path / "calls").read_text().splitlines()
     bodies = [Path(words[words.index("--body") + 1]) for words in map(str.split, uploads) if "--body" in words]
     assert [(tmp_path / body).name for body in bodies] == [
-        *("pyspark_venv.tar.gz.json", f"{entry.removesuffix('.py')}.py", "pyspark_venv.tar.gz")
+        *("helpers.py", "pyspark_venv.tar.gz.json", f"{entry.removesuffix('.py')}.py", "pyspark_venv.tar.gz")
     ]
-    assert (tmp_path / bodies[1]).read_text() in ("print('packed')", "print('own')")
+    assert (tmp_path / bodies[0]).read_text() == "print('helping')"
+    assert (tmp_path / bodies[2]).read_text() in ("print('packed')", "print('own')")
     assert all("--if-none-match *" in call for call in uploads if "put-object" in call)
     sent = json.loads(start_call.partition(" --cli-input-json ")[2])
     assert sent == json.loads(command(["request", *flags, *JOB])[1])

@@ -14,7 +14,7 @@ from jobs.extract_table import parse as extract_table
 from jobs.load_table import parse as load_table
 from pgjobs.cli.command_flags import ADDING
 from pgjobs.cli.options import parse
-from pgjobs.submit.request import PYTHON_CONF
+from pgjobs.submit.spark_conf import PYTHON_CONF
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "emr-serverless.md"

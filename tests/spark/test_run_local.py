@@ -39,15 +39,42 @@ def test_a_submission_loads_rows_through_the_archive_from_a_relative_path_withou
     assert "\tat " not in done.stderr
 
 
-def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python(tmp_path: Path) -> None:
-    """The probe's tasks have run on it in both executors, before the job shows its help."""
+OWN = """
+import rates
+from pyspark import SparkFiles
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+
+def rated(number):
+    with open(SparkFiles.get("zones.csv")) as zones:
+        return zones.read() + str(number * rates.RATE)
+
+print(spark.sparkContext.parallelize([1, 2], 2).map(rated).collect(), spark.conf.get("spark.of.the.file"))
+"""
+
+
+def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python_with_the_files_beside_it(
+    tmp_path: Path,
+) -> None:
     archive = build(this_machine(), tmp_path / "dist", carried=stand_in(tmp_path / "python"))
-    assert "usage: load_table.py" in run_local(archive, ["--help"], {}).stdout
+    configuration = [{"classification": "spark-defaults", "properties": {"spark.of.the.file": "counts"}}]
+    contents = {"own.py": OWN, "rates.py": "RATE = 21\n", "zones.csv": "zone", "emr.json": json.dumps(configuration)}
+    for name, content in contents.items():
+        (archive.parent / name).write_text(content)
+    flags = ["--py-files", "rates.py", "--files", "zones.csv", "--application-configuration", "emr.json"]
+    assert "['zone21', 'zone42'] counts" in run_local(archive, [], {}, "own.py", flags).stdout
 
 
-def run_local(archive: Path, arguments: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run load_table through an archive."""
-    command = [sys.executable, "-m", "pgjobs", "run-local", "load_table", "--archive", str(archive)]
+def run_local(
+    archive: Path,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    entry: str = "load_table",
+    flags: Sequence[str] = (),
+) -> subprocess.CompletedProcess[str]:
+    """Run a job through an archive."""
+    command = [sys.executable, "-m", "pgjobs", "run-local", entry, "--archive", str(archive), *flags]
     command += ["--retries", "1"] if "--load-id" in arguments else []
     spark = jvm.environ()
     conf = {**jvm.conf(), "spark.emr-serverless.driverEnv.SPARK_CONF_DIR": spark["SPARK_CONF_DIR"]}

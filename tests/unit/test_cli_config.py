@@ -46,6 +46,23 @@ def test_a_variable_of_a_repeated_flag_is_words_as_in_a_shell() -> None:
     assert defaults == {"conf": ["spark.x=1", "spark.y=a b"]}
 
 
+def test_lists_and_tables_of_the_file_are_repeated_flags() -> None:
+    file = """
+[tool.pgjobs.deploy]
+application-configuration = "emr.json"
+py-files = ["helpers.py"]
+execution-iam-policy = ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]
+log-type = { SPARK_EXECUTOR = "STDERR,STDOUT" }
+log-group = "/jobs"
+"""
+    options = parse(["run-local", "load_table", "--py-files", "more.py"], read_defaults(file, {}))
+    assert options.application_configuration == "emr.json"
+    assert options.py_files == ["helpers.py", "more.py"]
+    assert options.execution_iam_policy == ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]
+    assert (options.log_type, options.cloudwatch) == (["SPARK_EXECUTOR=STDERR,STDOUT"], False)
+    assert read_defaults("", {"PGJOBS_DEPLOY_JARS": "a.jar 'b c.jar'"}) == {"jars": ["a.jar", "b c.jar"]}
+
+
 def test_no_file_and_no_variables_are_no_defaults() -> None:
     assert read_defaults("", {"PATH": "/bin", "PGJOBS_DEPLOY_ROLE": ""}) == {}
     assert read_defaults("[project]\nname = 'x'", {}) == {}
@@ -60,6 +77,8 @@ def test_no_file_and_no_variables_are_no_defaults() -> None:
         ("[tool.pgjobs.deploy]\nretries = true", {}, "retries under .* must be a whole number"),
         ("", {"PGJOBS_DEPLOY_RETRIES": "two"}, "PGJOBS_DEPLOY_RETRIES must be a whole number"),
         ("", {"PGJOBS_DEPLOY_CLOUDWATCH": "on"}, "PGJOBS_DEPLOY_CLOUDWATCH must be true or false"),
+        ("[tool.pgjobs.deploy]\njars = [1]", {}, "jars under .* must be a list of texts"),
+        ("[tool.pgjobs.deploy]\njars = 'a.jar'", {}, "jars under .* must be a list of texts"),
         ("[tool.pgjobs", {}, "pyproject.toml cannot be read"),
         ("[tool.pgjobs]\ndeploy = 1", {}, "must be a table"),
     ],
@@ -91,6 +110,7 @@ def test_every_key_is_a_flag_of_submit() -> None:
         (["logs", "00run", "--application-id", "00app", "--attempt", "0"], "--attempt must be at least 1"),
         (["logs", "00run", "--application-id", "00app", "--executor", "-1"], "--executor must be at least 0"),
         (["cancel", "00run", "--application-id", "00app", "--wait-minutes", "-5"], "--wait-minutes must be at least 0"),
+        (["run-local", "load_table", "--log-group", "/x"], "--log-group is for CloudWatch: add --cloudwatch"),
         (["cancel", "00run", "--application-id", "00app", "--grace", "5"], "--grace must be 0, or from 15 to 1800"),
     ],
 )

@@ -14,7 +14,13 @@ from botocore.validate import ParamValidator
 from pgjobs.archive.project import OWN_ENTRYPOINTS
 from pgjobs.errors import DeployError
 from pgjobs.local.run_local import read_parameters
-from pgjobs.submit.request import Submission, build_request, spark_parameters
+from pgjobs.submit.request import Submission, build_request
+
+
+def spark_parameters(submission: Submission) -> str:
+    """What spark-submit is told."""
+    return str(build_request(submission)["jobDriver"]["sparkSubmit"]["sparkSubmitParameters"])
+
 
 SUBMISSION = Submission(
     entry="load_table",
@@ -249,8 +255,82 @@ def test_an_extract_is_retried_unless_it_would_append_twice(arguments: tuple[str
 
 
 def test_the_doctor_gets_the_smallest_worker_unless_told_otherwise() -> None:
-    doctor = replace(SUBMISSION, entry="doctor", own="doctor", arguments=("--service", "x"), conf={})
+    doctor = replace(SUBMISSION, entry="doctor", own="doctor", arguments=("--service", "x"), conf={}, retries=0)
     assert "--conf spark.driver.cores=1 --conf spark.driver.memory=2g" in spark_parameters(doctor)
     assert "spark.driver.cores=1" not in spark_parameters(replace(doctor, own=""))
     assert "spark.driver.cores=4" in spark_parameters(replace(doctor, conf={"spark.driver.cores": "4"}))
     assert "spark.driver.cores=1" not in spark_parameters(replace(doctor, conf={"spark.driver.cores": "4"}))
+
+
+CONFIGURATION = [{"classification": "spark-defaults", "properties": {"spark.executor.cores": "8"}}]
+
+
+def test_files_policies_and_configuration_are_said_as_the_api_has_them() -> None:
+    asked = replace(
+        SUBMISSION,
+        extras={"spark.submit.pyFiles": "s3://code/files/abc/helpers.py", "spark.jars": "s3://mine/a.jar"},
+        configuration=CONFIGURATION,
+        policies={"policyArns": ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]},
+        log_stream="nightly",
+        log_types={"SPARK_DRIVER": "STDOUT", "SPARK_EXECUTOR": "STDERR,STDOUT"},
+    )
+    request = build_request(asked)
+    model = botocore.session.get_session().get_service_model("emr-serverless").operation_model("StartJobRun")
+    report = ParamValidator().validate(request, model.input_shape)
+    assert not report.has_errors(), report.generate_report()
+    conf = read_parameters(request["jobDriver"]["sparkSubmit"]["sparkSubmitParameters"])
+    assert (conf["spark.submit.pyFiles"], conf["spark.jars"]) == tuple(asked.extras.values())
+    assert request["executionIamPolicy"] == asked.policies
+    overrides = request["configurationOverrides"]
+    assert overrides["applicationConfiguration"] == CONFIGURATION
+    assert overrides["monitoringConfiguration"]["cloudWatchLoggingConfiguration"] == {
+        "enabled": True,
+        "logStreamNamePrefix": "nightly",
+        "logTypes": {"SPARK_DRIVER": ["STDOUT"], "SPARK_EXECUTOR": ["STDERR", "STDOUT"]},
+    }
+
+
+def test_executors_are_as_many_as_copy_at_once_unless_any_place_states_their_number() -> None:
+    """EMR itself would start executors for all parts, up to the application's limit; most would wait."""
+    load = replace(SUBMISSION, arguments=(*SUBMISSION.arguments, "--parallelism", "32"), conf={})
+    most = "spark.dynamicAllocation.maxExecutors"
+    assert read_parameters(spark_parameters(load))[most] == "8"
+    assert read_parameters(spark_parameters(replace(load, configuration=CONFIGURATION)))[most] == "4"
+    stated = [{"classification": "spark-defaults", "properties": {most: "50"}}]
+    assert most not in read_parameters(spark_parameters(replace(load, configuration=stated)))
+    assert read_parameters(spark_parameters(replace(load, conf={most: "50"})))[most] == "50"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"configuration": [{"classification": "spark-defaults", "properties": {"spark.archives": "x"}}]},
+            "--application-configuration spark.archives is set by the archive: omit it",
+        ),
+        (
+            {"configuration": [{"classification": "x", "properties": {"db.password": "s3cret"}}]},
+            "--application-configuration x db.password seems to contain a password",
+        ),
+        (
+            {"configuration": [{"classification": "x", "properties": {"k": "v" * 1025}}]},
+            "--application-configuration k has 1025 characters, and may have 0 to 1024",
+        ),
+        ({"policies": {"policy": "x" * 2049}}, "--execution-iam-policy has 2049 characters, and may have 1 to 2048"),
+        ({"policies": {"policyArns": ["arn:x"]}}, "--execution-iam-policy 1 has 5 characters"),
+        ({"log_types": {"EXECUTOR": "STDERR"}}, "--log-type EXECUTOR=STDERR: write SPARK_DRIVER or SPARK_EXECUTOR"),
+        ({"log_types": {"SPARK_DRIVER": "STDERR,LOG"}}, "STDERR or STDOUT or both, as in"),
+        ({"log_stream": "a:b"}, "--log-stream-prefix must look like"),
+    ],
+)
+def test_what_files_and_flags_get_wrong_is_told_by_the_flag(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(DeployError, match=reason):
+        build_request(replace(SUBMISSION, **change))
+
+
+def test_an_image_is_of_the_application_for_a_run_has_no_field_for_it() -> None:
+    """When this changes, submit is to have a flag for it."""
+    model = botocore.session.get_session().get_service_model("emr-serverless")
+    of_a_run = set(model.shape_for("StartJobRunRequest").members) | set(model.shape_for("SparkSubmit").members)
+    assert not [name for name in of_a_run if "image" in name.lower()]
+    assert "imageConfiguration" in model.shape_for("CreateApplicationRequest").members

@@ -9,7 +9,7 @@ import pytest
 
 from pgjobs.archive.tarball import pack, unpack
 from pgjobs.errors import DeployError
-from pgjobs.local.run_local import at_home, for_here, read_parameters, sized_for_here
+from pgjobs.local.run_local import at_home, configured, for_here, localized, read_parameters, sized_for_here
 
 
 def test_sizes_of_emrs_workers_are_left_out_and_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,3 +73,33 @@ def test_an_interpreter_that_is_here_is_left_alone(tmp_path: Path) -> None:
 def test_no_python_of_another_version_stands_in(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=r"this machine has no python3\.99"):
         for_here(venv_of("/nowhere/bin/python3.99", tmp_path), tmp_path)
+
+
+ARCHIVE = "s3://code/pyspark_venv.tar.gz"
+
+
+def test_files_beside_the_archive_are_those_of_this_machine(tmp_path: Path) -> None:
+    conf = {"spark.archives": f"{ARCHIVE}#environment", "spark.submit.pyFiles": "s3://code/a.py,s3://code/b.zip"}
+    files = {ARCHIVE: tmp_path / "x.tar.gz", "s3://code/a.py": Path("/f/a.py"), "s3://code/b.zip": Path("/f/b.zip")}
+    here = localized({**conf, "spark.jars": "/opt/own.jar"}, files)
+    assert here["spark.submit.pyFiles"] == "/f/a.py,/f/b.zip"
+    assert here["spark.jars"] == "/opt/own.jar"
+    with pytest.raises(DeployError, match=r"no local file for s3://mine/x\.csv: run-local reads no file from S3"):
+        localized({**conf, "spark.files": "s3://mine/x.csv"}, files)
+
+
+def test_sparks_part_of_the_applications_configuration_counts_and_the_rest_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    properties = {"spark.sql.ansi.enabled": "false"}
+    configuration = [
+        {"classification": "spark-defaults", "properties": properties},
+        {"classification": "spark-driver-log4j2", "properties": {}},
+    ]
+    request = {
+        "executionIamPolicy": {"policy": "{}"},
+        "configurationOverrides": {"applicationConfiguration": configuration},
+    }
+    assert configured(request) == properties
+    assert "omitted what only EMR understands: spark-driver-log4j2, executionIamPolicy" in capsys.readouterr().err
+    assert configured({}) == {}

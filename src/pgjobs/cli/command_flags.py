@@ -192,10 +192,29 @@ def add_submission(command: argparse.ArgumentParser) -> None:
     add("--name", default="", help="default: the entry's")
     add("--tag", action="append", default=[], metavar="K=V")
     add("--conf", action="append", default=[], metavar="K=V", help="Spark configuration; not the archive's own keys")
+    add("--application-configuration", default="", metavar="FILE", help="a JSON list of classifications, as in the API")
+    add("--py-files", action="append", default=[], metavar="FILE", help="a module or ZIP to import, also in S3")
+    add("--files", action="append", default=[], metavar="FILE", help="a file for the workers' folder, also in S3")
+    add("--jars", action="append", default=[], metavar="FILE", help="a JAR for the class path, also in S3")
+    add(
+        "--execution-iam-policy",
+        action="append",
+        default=[],
+        metavar="FILE|ARN",
+        help="a policy that restricts the role for this run",
+    )
     add("--logs", default="", metavar="S3_URI", help="where to write the workers' logs")
     add("--log-key", default="", metavar="ARN", help="the KMS key that encrypts the logs")
     add("--cloudwatch", action=argparse.BooleanOptionalAction, default=False, help="logs to CloudWatch, too")
     add("--log-group", default="", metavar="NAME", help="default: /aws/emr-serverless")
+    add("--log-stream-prefix", default="", metavar="TEXT", help="what names of CloudWatch's log streams begin with")
+    add(
+        "--log-type",
+        action="append",
+        default=[],
+        metavar="WORKER=OUTPUT,...",
+        help="for CloudWatch: SPARK_EXECUTOR=STDERR,STDOUT; default: both of SPARK_DRIVER",
+    )
     add("--managed-logs", action=argparse.BooleanOptionalAction, default=True, help="EMR's own, for the Spark UI")
     add("--prometheus", default="", metavar="URL", help="remote write endpoint for Spark's metrics")
     add("--retries", type=int, default=0, metavar="N", help="attempts after the first one (streaming: in an hour)")

@@ -9,7 +9,8 @@ from typing import Any
 from pgjobs.errors import DeployError
 from pgjobs.toml import read_toml
 
-# Flag without its dashes -> the type of its value in the file. Tables are for repeated flags: tag = { team = "data" }.
+# Flag without its dashes -> the type of its value in the file. Tables and lists are for repeated flags:
+# tag = { team = "data" }, jars = ["a.jar"].
 KEYS: Mapping[str, type] = {
     "application-id": str,
     "role": str,
@@ -18,10 +19,17 @@ KEYS: Mapping[str, type] = {
     "name": str,
     "tag": dict,
     "conf": dict,
+    "application-configuration": str,
+    "py-files": list,
+    "files": list,
+    "jars": list,
+    "execution-iam-policy": list,
     "logs": str,
     "log-key": str,
     "cloudwatch": bool,
     "log-group": str,
+    "log-stream-prefix": str,
+    "log-type": dict,
     "managed-logs": bool,
     "prometheus": str,
     "retries": int,
@@ -34,7 +42,7 @@ KEYS: Mapping[str, type] = {
     "show": str,
 }
 PREFIX = "PGJOBS_DEPLOY_"
-_SAID = {str: "a text", int: "a whole number", bool: "true or false", dict: "a table"}
+_SAID = {str: "a text", int: "a whole number", bool: "true or false", dict: "a table", list: "a list of texts"}
 
 
 def read_defaults(pyproject: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -64,7 +72,7 @@ def from_file(pyproject: str) -> dict[str, Any]:
         raise DeployError("[tool.pgjobs.deploy] in pyproject.toml must be a table.")
     _refuse_unknown(table, "[tool.pgjobs.deploy] in pyproject.toml", lambda key: key)
     for key, value in table.items():
-        if type(value) is not KEYS[key]:
+        if type(value) is not KEYS[key] or (isinstance(value, list) and not all(isinstance(one, str) for one in value)):
             raise DeployError(f"{key} under [tool.pgjobs.deploy] in pyproject.toml must be {_SAID[KEYS[key]]}.")
     return {
         key: [f"{name}={text}" for name, text in value.items()] if isinstance(value, dict) else value
@@ -95,7 +103,7 @@ def variable(key: str) -> str:
 def _parsed(key: str, text: str) -> Any:  # noqa: ANN401 - one of the types of KEYS
     kind = KEYS[key]
     try:
-        if kind is dict:
+        if kind in (dict, list):
             return shlex.split(text)
         return {"1": True, "true": True, "0": False, "false": False}[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):

@@ -94,7 +94,8 @@ def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Nam
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     options, unknown = parser.parse_known_args(arguments[:end])
     options.arguments = list(arguments[end + 1 :])
-    for fault in _faults(options, unknown):
+    given = {word.partition("=")[0] for word in arguments[:end]}
+    for fault in [*_faults(options, unknown), *_without_cloudwatch(options, given)]:
         options.parser.error(fault)
     return options
 
@@ -130,6 +131,13 @@ def _faults(options: argparse.Namespace, unknown: Sequence[str]) -> Iterator[str
         yield f"--grace must be 0, or from {SHORTEST_GRACE} to {LONGEST_GRACE}"
     if getattr(options, "follow", False) and (options.attempt or options.executor is not None):
         yield "--follow shows all attempts of the driver: omit --attempt and --executor"
+
+
+def _without_cloudwatch(options: argparse.Namespace, given: set[str]) -> Iterator[str]:
+    """Yield an error for flags about logs in CloudWatch where none go there. Configured values do no harm."""
+    about = sorted(given & {"--log-group", "--log-stream-prefix", "--log-type"})
+    if about and not options.cloudwatch:
+        yield f"{', '.join(about)} is for CloudWatch: add --cloudwatch"
 
 
 def build_parser(defaults: Mapping[str, Any]) -> Parser:

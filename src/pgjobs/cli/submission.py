@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pgjobs.cli.commands import Connect
@@ -18,13 +19,15 @@ from pgjobs.runs.wait import wait
 from pgjobs.submit import aws_cli
 from pgjobs.submit.application import refuse_misfit
 from pgjobs.submit.arguments import check_arguments
+from pgjobs.submit.extras import python_files
+from pgjobs.submit.payload import Extra, Payload
 from pgjobs.submit.start import describe, prepare, start
 
 
 def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """Upload, start the run, and with --wait follow it."""
     request, payload = prepare(options)
-    shown = check_arguments(options.archive, payload.entry, options.arguments, console.tell)
+    shown = checked(options, payload, console)
     if shown:  # the job printed its help, so no run is started
         console.print(shown.rstrip())
         return OK
@@ -46,7 +49,7 @@ def show_request(options: argparse.Namespace, connect: Connect, console: Console
     """Print the request of StartJobRun, or with --cli commands of the AWS CLI."""
     del connect
     request, payload = prepare(options)
-    shown = check_arguments(options.archive, payload.entry, options.arguments, console.tell)
+    shown = checked(options, payload, console)
     if shown:
         console.print(shown.rstrip())
     elif options.cli:
@@ -66,7 +69,7 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
     request, payload = prepare(options)
     if payload.entry.content is None:
         raise DeployError("run-local reads no script from S3: give its file, or the name of a job in the archive.")
-    check_arguments(options.archive, payload.entry, options.arguments, console.tell)
+    checked(options, payload, console)
     if options.dry_run:
         console.print(json.dumps(request, indent=2))
         return OK
@@ -75,4 +78,27 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
         script.write_bytes(payload.entry.content)
         work.mkdir()
         files = {payload.archive.uri: options.archive.resolve(), payload.script_uri: script}
+        files.update(written(payload.extras, Path(folder, "extras")))
         return run_local(request, files, work, Path.cwd(), os.environ)
+
+
+def checked(options: argparse.Namespace, payload: Payload, console: Console) -> str:
+    """Have the job check its arguments. Returns its output if it would exit at once with success, as for --help.
+
+    Raises:
+        DeployError: The job would refuse them.
+    """
+    return check_arguments(
+        options.archive, payload.entry, options.arguments, console.tell, python_files(payload.extras)
+    )
+
+
+def written(extras: Sequence[Extra], folder: Path) -> dict[str, Path]:
+    """Write the files that a job needs beside the archive, each under its own name. Returns them by URI."""
+    files: dict[str, Path] = {}
+    for number, extra in enumerate(extras):
+        if extra.content is not None:
+            files[extra.uri] = folder / str(number) / Path(extra.path).name
+            files[extra.uri].parent.mkdir(parents=True)
+            files[extra.uri].write_bytes(extra.content)
+    return files

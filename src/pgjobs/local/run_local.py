@@ -23,6 +23,8 @@ from pgjobs.archive.tarball import relink, unpack
 from pgjobs.errors import DeployError
 from pgjobs.local import driver
 from pgjobs.local.process_group import run_to_end
+from pgjobs.submit.configuration import SPARK_DEFAULTS, spark_defaults
+from pgjobs.submit.extras import KINDS
 
 EXECUTORS = 2
 MASTER = f"local-cluster[{EXECUTORS},1,1024]"
@@ -62,7 +64,8 @@ def run_local(
     refuse_windows(sys.platform)
     spark_home()  # its absence is told first
     spark = request["jobDriver"]["sparkSubmit"]
-    conf = sized_for_here(localized(read_parameters(spark["sparkSubmitParameters"]), files))
+    stated = {**configured(request), **read_parameters(spark["sparkSubmitParameters"])}
+    conf = sized_for_here(localized(stated, files))
     home = folder / "home"
     home.mkdir()
     packed = for_here(Path(conf["spark.archives"].rpartition("#")[0]), folder)
@@ -163,12 +166,29 @@ def read_parameters(parameters: str) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+def configured(request: Mapping[str, Any]) -> dict[str, str]:
+    """Return Spark's configuration in the request's applicationConfiguration. What else it contains is printed."""
+    configurations = request.get("configurationOverrides", {}).get("applicationConfiguration", [])
+    left_out = [one["classification"] for one in configurations if one["classification"] != SPARK_DEFAULTS]
+    left_out += ["executionIamPolicy"] if "executionIamPolicy" in request else []
+    if left_out:
+        print(f"run-local: omitted what only EMR understands: {', '.join(left_out)}", file=sys.stderr)
+    return spark_defaults(configurations)
+
+
 def localized(conf: Mapping[str, str], files: Mapping[str, Path]) -> dict[str, str]:
-    """Return the configuration with local files in place of S3 URIs."""
+    """Return the configuration with local files in place of S3 URIs.
+
+    Raises:
+        DeployError: A file is in S3 only, which Spark cannot read on this machine.
+    """
+    lists = {kind.key: conf[kind.key].split(",") for kind in KINDS.values() if kind.key in conf}
     uri, hash_, name = conf["spark.archives"].rpartition("#")
-    if uri not in files:
-        raise DeployError(f"There is no local file for {uri}.")
-    return {**conf, "spark.archives": f"{files[uri].resolve()}{hash_}{name}"}
+    for needed in (uri, *(one for listed in lists.values() for one in listed if one.startswith("s3"))):
+        if needed not in files:
+            raise DeployError(f"There is no local file for {needed}: run-local reads no file from S3.")
+    here = {key: ",".join(str(files.get(one, one)) for one in listed) for key, listed in lists.items()}
+    return {**conf, **here, "spark.archives": f"{files[uri].resolve()}{hash_}{name}"}
 
 
 def for_here(archive: Path, folder: Path) -> Path:

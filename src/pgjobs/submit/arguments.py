@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from pgjobs.archive.tarball import unpack_packages
 from pgjobs.errors import DeployError
@@ -28,9 +29,9 @@ _NOT_IMPORTED = 77
 """An exit status that no job uses."""
 
 _PROGRAM = f"""
-import importlib, sys
-site, script, module, *arguments = sys.argv[1:]
-sys.path[:0] = [site, script]
+import importlib, os, sys
+site, paths, module, *arguments = sys.argv[1:]
+sys.path[:0] = [site, *paths.split(os.pathsep)]
 sys.argv[0] = module.rpartition(".")[2] + ".py"
 try:
     check = importlib.import_module(module).{HOOK}
@@ -45,7 +46,13 @@ except Exception as error:
 """
 
 
-def check_arguments(archive: Path, entry: Entry, arguments: Sequence[str], tell: Callable[[str], None]) -> str:
+def check_arguments(
+    archive: Path,
+    entry: Entry,
+    arguments: Sequence[str],
+    tell: Callable[[str], None],
+    python_files: Mapping[str, bytes] = MappingProxyType({}),
+) -> str:
     """Have the job check its arguments.
 
     Args:
@@ -53,6 +60,7 @@ def check_arguments(archive: Path, entry: Entry, arguments: Sequence[str], tell:
         entry: The job.
         arguments: Its arguments.
         tell: Is called with the reason if a job that supports the check could not be imported.
+        python_files: What the job can import beside the archive, by name: modules and ZIP files.
 
     Returns:
         The job's output if it would exit at once with success, as for --help; otherwise an empty text.
@@ -67,8 +75,10 @@ def check_arguments(archive: Path, entry: Entry, arguments: Sequence[str], tell:
         # Isolated, without the packages of this machine: only the archive's own packages are used.
         script = Path(scratch, "script")
         script.mkdir()
-        (script / f"{entry.name}.py").write_bytes(entry.content)
-        module = [str(site), str(script), entry.module or entry.name]
+        for name, content in {**python_files, f"{entry.name}.py": entry.content}.items():
+            (script / name).write_bytes(content)
+        zipped = [str(script / name) for name in python_files if not name.endswith(".py")]
+        module = [str(site), os.pathsep.join([str(script), *zipped]), entry.module or entry.name]
         command = [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, *module, *arguments]
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pgjobs.archive.manifest import beside
 from pgjobs.aws import split_uri
-from pgjobs.submit.payload import Item, Payload
+from pgjobs.submit.payload import Payload
 
 
 def script(request: Mapping[str, Any], payload: Payload, archive: Path) -> str:
@@ -26,20 +26,23 @@ def script(request: Mapping[str, Any], payload: Payload, archive: Path) -> str:
 
 def _uploads(payload: Payload, archive: Path) -> Iterator[str]:
     """Yield a command for each object, the archive last: if it is there, so are the others."""
+    for extra in payload.extras:
+        if extra.content is not None:
+            yield _upload(extra.uri, extra.path)
     if payload.manifest is not None:
-        yield _upload(payload.manifest, str(beside(archive)))
+        yield _upload(payload.manifest.uri, str(beside(archive)))
     if payload.script is not None:
         file = payload.entry.path
         if payload.entry.module:
             file = f"{payload.entry.name}.py"
             yield f"tar -xOzf {shlex.quote(str(archive))} {shlex.quote(payload.entry.path)} > {shlex.quote(file)}"
-        yield _upload(payload.script, file)
-    yield _upload(payload.archive, str(archive))
+        yield _upload(payload.script.uri, file)
+    yield _upload(payload.archive.uri, str(archive))
 
 
-def _upload(item: Item, file: str) -> str:
+def _upload(uri: str, file: str) -> str:
     """Return the command that uploads a file unless the object exists: the template's bucket accepts no other one."""
-    bucket, key = split_uri(item.uri)
+    bucket, key = split_uri(uri)
     place = f"--bucket {shlex.quote(bucket)} --key {shlex.quote(key)}"
     put = f"aws s3api put-object {place} --body {shlex.quote(file)} --if-none-match '*'"
     return f"aws s3api head-object {place} > /dev/null 2>&1 || {put}"

@@ -97,3 +97,10 @@ def _marked(archive: tarfile.TarFile) -> Mapping[str, str]:
     member = archive.extractfile(MARKS)
     listed = json.loads(member.read()).get("entrypoints", {}) if member else {}
     return {str(name): str(module) for name, module in listed.items()}
+
+
+def packages_of(archive: Path) -> frozenset[str]:
+    """Return the names that can be imported from an archive, except those of the standard library."""
+    with tarfile.open(archive) as opened:
+        found = (re.match(r"lib/python[\d.]+/site-packages/(\w+)(\.py$|/)", name) for name in opened.getnames())
+        return frozenset(match[1] for match in found if match)

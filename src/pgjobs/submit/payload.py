@@ -2,7 +2,7 @@
 
 Keys contain the archive's SHA-256, and nothing is ever overwritten, so what a queued or retried run refers to does not
 change. A module is read from the archive instead of the work tree: what runs is what was packed, and a changed script
-means another archive, and therefore another key. The key of a script outside of the archive contains its own SHA-256.
+means another archive, and therefore another key. The key of a file outside of the archive contains its own SHA-256.
 """
 
 from __future__ import annotations
@@ -38,18 +38,36 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """A file that a job needs beside the archive.
+
+    Attributes:
+        key: Spark's configuration that lists it.
+        content: None if it is in S3 already.
+        path: The local file.
+    """
+
+    key: str
+    uri: str
+    content: bytes | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Payload:
     """The objects of a submission.
 
     Attributes:
         script: None if the entrypoint is an object in S3.
         manifest: None if it is not beside the archive.
+        extras: Files that the job needs beside the archive.
     """
 
     entry: Entry
     archive: Item
     script: Item | None
     manifest: Item | None
+    extras: tuple[Extra, ...] = ()
 
     @property
     def script_uri(self) -> str:
@@ -58,7 +76,8 @@ class Payload:
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the objects, the archive last: if it exists in S3, so do the others."""
-        return (item for item in (self.manifest, self.script, self.archive) if item is not None)
+        yield from (Item(extra.uri, extra.content) for extra in self.extras if extra.content is not None)
+        yield from (item for item in (self.manifest, self.script, self.archive) if item is not None)
 
 
 def read_payload(archive: Path, entry: str, code: str) -> Payload:

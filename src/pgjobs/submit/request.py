@@ -7,29 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgjobs.archive.probe import ENVIRONMENT
 from pgjobs.aws import split_uri
 from pgjobs.errors import DeployError
 from pgjobs.submit.api_model import refuse_what_the_model_forbids
+from pgjobs.submit.configuration import CONFIGURATION, spark_defaults, values_of
 from pgjobs.submit.secrets import secret_places
-
-PYTHON = f"./{ENVIRONMENT}/bin/python"
-
-# The driver's variables have a prefix of EMR's, the executors' have Spark's.
-PYTHON_CONF = {
-    "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": PYTHON,
-    "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": PYTHON,
-    "spark.executorEnv.PYSPARK_PYTHON": PYTHON,
-}
-
-RESERVED = frozenset({"spark.archives", *PYTHON_CONF})
-"""The configuration that the archive needs. A --conf with one of these keys would override it."""
+from pgjobs.submit.spark_conf import EXTRACT, LOAD, argument, default_sizes, refuse_reserved, spark_parameters
 
 MOST_RETRIES = 9
 """EMR makes at most 10 attempts, including the first one."""
@@ -48,10 +35,16 @@ class Submission:
         own: The short name if it is a job of pgjobs, whose arguments are known; empty for other jobs.
         arguments: The job's own arguments.
         archive, script: The S3 URIs of the archive and the entrypoint, before or after the upload.
+        extras: Spark's configuration that names further files: {"spark.submit.pyFiles": "s3://..."}.
         conf: Spark's configuration, in addition to what the archive needs.
+        configuration: The application's configuration, as the API has it; conf counts before its spark-defaults.
+        policies: The policies that restrict the role for this run, as the API has them.
         logs: The S3 location of the logs, "s3://bucket/prefix"; empty for none.
         log_key: The ARN of the KMS key that encrypts the logs, wherever they are stored.
         log_group: CloudWatch's log group; empty for EMR's own, /aws/emr-serverless.
+        log_stream: What the names of CloudWatch's log streams begin with.
+        log_types: Workers and their outputs that go to CloudWatch: {"SPARK_EXECUTOR": "STDERR,STDOUT"}; empty for both
+            outputs of the driver.
         managed_logs: Whether EMR also stores the logs; the Spark UI shows them.
         prometheus: The URL of a remote write endpoint.
         retries: Attempts after the first one; in streaming mode, after the first one within an hour.
@@ -69,12 +62,17 @@ class Submission:
     script: str
     own: str = ""
     name: str = ""
+    extras: Mapping[str, str] = field(default_factory=dict)
     conf: Mapping[str, str] = field(default_factory=dict)
+    configuration: Sequence[Mapping[str, Any]] = ()
+    policies: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     logs: str = ""
     log_key: str = ""
     cloudwatch: bool = False
     log_group: str = ""
+    log_stream: str = ""
+    log_types: Mapping[str, str] = field(default_factory=dict)
     managed_logs: bool = True
     prometheus: str = ""
     retries: int = 0
@@ -98,7 +96,10 @@ def build_request(submission: Submission) -> dict[str, Any]:
     """
     refuse_secrets(submission)
     refuse_blind_retries(submission)
-    refuse_reserved_conf(submission)
+    stated = {**spark_defaults(submission.configuration), **submission.conf}
+    refuse_reserved("--conf", submission.conf)
+    refuse_reserved(CONFIGURATION, stated)
+    sizes = default_sizes(submission.own, submission.arguments, stated)
     request: dict[str, Any] = {
         "applicationId": submission.application_id,
         "executionRoleArn": submission.role,
@@ -109,7 +110,9 @@ def build_request(submission: Submission) -> dict[str, Any]:
             "sparkSubmit": {
                 "entryPoint": submission.script,
                 "entryPointArguments": list(submission.arguments),
-                "sparkSubmitParameters": spark_parameters(submission),
+                "sparkSubmitParameters": spark_parameters(
+                    submission.archive, submission.extras, sizes, submission.conf
+                ),
             }
         },
     }
@@ -118,9 +121,14 @@ def build_request(submission: Submission) -> dict[str, Any]:
     policy = retry_policy(submission)
     if policy:
         request["retryPolicy"] = policy
-    monitoring = _monitoring(submission)
-    if monitoring:
-        request["configurationOverrides"] = {"monitoringConfiguration": monitoring}
+    if submission.policies:
+        request["executionIamPolicy"] = dict(submission.policies)
+    overrides = {
+        "applicationConfiguration": list(submission.configuration),
+        "monitoringConfiguration": _monitoring(submission),
+    }
+    if any(overrides.values()):
+        request["configurationOverrides"] = {key: value for key, value in overrides.items() if value}
     if load_id(submission.arguments) and not submission.again:
         request = {"clientToken": client_token(request), **request}
     refuse_what_the_model_forbids("StartJobRun", {"clientToken": "to-be-made", **request})
@@ -155,18 +163,6 @@ def timeout_of(submission: Submission) -> int:
     return minutes
 
 
-def spark_parameters(submission: Submission) -> str:
-    """Return the --conf flags as shell words, quoted only where a shell requires it."""
-    size = SMALLEST if submission.own == DOCTOR else {}
-    conf = {"spark.archives": f"{submission.archive}#{ENVIRONMENT}", **PYTHON_CONF, **size, **submission.conf}
-    return " ".join(f"--conf {_quoted(f'{key}={value}')}" for key, value in conf.items())
-
-
-def _quoted(word: str) -> str:
-    """Quote like shlex.quote, except for the # of spark.archives, which AWS's own examples do not quote."""
-    return word if re.fullmatch(r"[\w@%+=:,./#-]+", word, re.ASCII) else shlex.quote(word)
-
-
 def _monitoring(submission: Submission) -> dict[str, Any]:
     """Return the configuration of logs. Omitted settings are the application's or EMR's: managed for 30 days."""
     key = {"encryptionKeyArn": submission.log_key} if submission.log_key else {}
@@ -175,8 +171,7 @@ def _monitoring(submission: Submission) -> dict[str, Any]:
         split_uri(submission.logs)
         monitoring["s3MonitoringConfiguration"] = {"logUri": submission.logs, **key}
     if submission.cloudwatch:
-        group = {"logGroupName": submission.log_group} if submission.log_group else {}
-        monitoring["cloudWatchLoggingConfiguration"] = {"enabled": True, **group, **key}
+        monitoring["cloudWatchLoggingConfiguration"] = {"enabled": True, **_cloudwatch(submission), **key}
     if not submission.managed_logs:
         monitoring["managedPersistenceMonitoringConfiguration"] = {"enabled": False}
     elif key:
@@ -184,6 +179,27 @@ def _monitoring(submission: Submission) -> dict[str, Any]:
     if submission.prometheus:
         monitoring["prometheusMonitoringConfiguration"] = {"remoteWriteUrl": submission.prometheus}
     return monitoring
+
+
+def _cloudwatch(submission: Submission) -> dict[str, Any]:
+    """Return where logs go in CloudWatch, and which.
+
+    Raises:
+        DeployError: There is no such worker, or no such output.
+    """
+    stated = {"logGroupName": submission.log_group, "logStreamNamePrefix": submission.log_stream}
+    types = {worker: outputs.split(",") for worker, outputs in submission.log_types.items()}
+    for worker, outputs in types.items():
+        if worker not in LOGGING_WORKERS or not set(outputs) <= set(LOG_OUTPUTS):
+            raise DeployError(
+                f"--log-type {worker}={','.join(outputs)}: write {' or '.join(LOGGING_WORKERS)}, and "
+                f"{' or '.join(LOG_OUTPUTS)} or both, as in SPARK_EXECUTOR=STDERR,STDOUT."
+            )
+    return {key: value for key, value in {**stated, "logTypes": types}.items() if value}
+
+
+LOGGING_WORKERS, LOG_OUTPUTS = ("SPARK_DRIVER", "SPARK_EXECUTOR"), ("STDERR", "STDOUT")
+"""What Spark has of the API's log types, CloudWatchLoggingConfiguration."""
 
 
 def client_token(request: Mapping[str, Any], after: str = "") -> str:
@@ -200,8 +216,9 @@ def refuse_secrets(submission: Submission) -> None:
     if submission.unchecked_secrets:
         return
     values = {f"--conf {key}": value for key, value in submission.conf.items()}
+    values.update(values_of(submission.configuration))
     values.update({f"--tag {key}": value for key, value in submission.tags.items()})
-    for flag in ("name", "logs", "log_group", "prometheus"):
+    for flag in ("name", "logs", "log_group", "log_stream", "prometheus"):
         values[f"--{flag.replace('_', '-')}"] = getattr(submission, flag)
     places = list(secret_places(submission.arguments, values))
     if places:
@@ -235,45 +252,10 @@ def refuse_blind_retries(submission: Submission) -> None:
         )
 
 
-_SMALL_WORKER = {"cores": "1", "memory": "2g"}
 CAPTURE = "capture_changes"
 """The job that goes on from where its target is."""
-
-LOAD = "load_table"
-EXTRACT = "extract_table"
-"""The job that commits its files only at its end, so that it may be retried without an id."""
-
-
-DOCTOR = "doctor"
-SMALLEST = {
-    **{f"spark.{worker}.{what}": text for worker in ("driver", "executor") for what, text in _SMALL_WORKER.items()},
-    "spark.executor.instances": "1",
-    "spark.dynamicAllocation.enabled": "false",
-}
-"""The sizes for a job that only looks: a worker has at least one core, and at least 2 GB for it.
-https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html"""
 
 
 def load_id(arguments: Sequence[str]) -> str:
     """Return the load id among a job's arguments, or an empty text."""
     return argument(arguments, "--load-id")
-
-
-def argument(arguments: Sequence[str], wanted: str) -> str:
-    """Return the value of a flag among a job's arguments, or an empty text."""
-    for flag, following in zip(arguments, [*arguments[1:], ""]):
-        name, equals, value = flag.partition("=")
-        if name == wanted:
-            return value if equals else following
-    return ""
-
-
-def refuse_reserved_conf(submission: Submission) -> None:
-    """Refuse configuration that would make the driver or the executors not use the archive.
-
-    Raises:
-        DeployError: Names the keys.
-    """
-    reserved = sorted(RESERVED & set(submission.conf))
-    if reserved:
-        raise DeployError(f"--conf {', '.join(reserved)} is set by the archive: omit it.")

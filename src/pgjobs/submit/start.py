@@ -16,6 +16,8 @@ from pgjobs.console import Console
 from pgjobs.errors import AwsError, DeployError
 from pgjobs.runs.run import UNSUCCESSFUL, Run, get_run, region_of
 from pgjobs.runs.summary import ago, command, headline
+from pgjobs.submit.configuration import read_configuration, read_policies, spark_defaults
+from pgjobs.submit.extras import KINDS, conf_of, read_extras, refuse_stated_twice
 from pgjobs.submit.payload import Payload, read_payload
 from pgjobs.submit.request import Submission, build_request, client_token
 from pgjobs.submit.upload import upload
@@ -34,6 +36,10 @@ def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
         DeployError: The submission is wrong.
     """
     payload = read_payload(options.archive, options.entry, options.code)
+    listed = {kind: getattr(options, kind) for kind in KINDS}
+    payload = replace(payload, extras=read_extras(listed, options.code, options.archive))
+    conf, configuration = pairs("--conf", options.conf), read_configuration(options.application_configuration)
+    refuse_stated_twice(payload.extras, {**spark_defaults(configuration), **conf})
     submission = Submission(
         entry=payload.entry.name,
         own=payload.entry.own,
@@ -43,12 +49,17 @@ def prepare(options: argparse.Namespace) -> tuple[dict[str, Any], Payload]:
         archive=payload.archive.uri,
         script=payload.script_uri,
         name=options.name,
-        conf=pairs("--conf", options.conf),
+        extras=conf_of(payload.extras),
+        conf=conf,
+        configuration=configuration,
+        policies=read_policies(options.execution_iam_policy),
         tags=pairs("--tag", options.tag),
         logs=options.logs,
         log_key=options.log_key,
         cloudwatch=options.cloudwatch,
         log_group=options.log_group,
+        log_stream=options.log_stream_prefix,
+        log_types=pairs("--log-type", options.log_type),
         managed_logs=options.managed_logs,
         prometheus=options.prometheus,
         retries=options.retries,
