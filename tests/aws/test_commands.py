@@ -353,8 +353,8 @@ def test_files_beside_the_archive_are_uploaded_once_and_are_in_the_run(
     assert f"uploaded       s3://code-bucket/{key}" in told
     assert f"there already  s3://code-bucket/{key}" in command([*flags, *JOB])[2]
     made = emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].get_job_run(application, printed.strip())
-    parameters = json.dumps(made.job_driver).split()
-    assert f"spark.submit.pyFiles=s3://code-bucket/{key}" in parameters
+    parameters = json.dumps(made.job_driver)
+    assert f"--conf spark.submit.pyFiles=s3://code-bucket/{key}" in parameters
 
 
 AWS = """#!/bin/sh
