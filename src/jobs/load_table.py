@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from jobs.cli.flags import (
     FORMATS,
@@ -18,6 +19,7 @@ from jobs.cli.flags import (
 from jobs.cli.outcome import Outcome
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.definitions import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions import check as check_definitions
@@ -27,6 +29,12 @@ from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, par
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from jobs.flows.load.files import Files
+    from jobs.flows.load.job import LoadJob
 
 EXAMPLES = """
 examples:
@@ -182,6 +190,11 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what the load would do (columns, statements, locks, parts, connections), and load nothing",
+    )
     _add_column_options(parser)
     _add_script_options(parser)
     add_connection_options(parser)
@@ -234,20 +247,42 @@ def _add_script_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
-    """Load, and print the report."""
-    from jobs.flows.load.defined import Defined
-    from jobs.flows.load.files import Files  # it imports Spark, which check_arguments does without
-    from jobs.flows.load.files import load as load_files
-    from jobs.flows.load.job import LoadJob, new_load_id
-    from jobs.flows.load.stage import Copying
+    """Load, and print the report; or print the plan."""
+    from jobs.flows.load import files, foresee  # they import Spark, which check_arguments does without
 
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
         return
-    job = LoadJob(
+    job, source = job_of(options, environ, connection.settings), files_of(options)
+
+    def start() -> SparkSession:
+        return start_spark(f"pgjobs load_table {options.table}", options.verbose)
+
+    outcome.begin(load_id=job.load_id, table=str(job.table), mode=options.mode)
+    outcome.succeed(foresee.plan(job, source, start) if options.dry_run else files.load(job, source, start))
+
+
+def files_of(options: argparse.Namespace) -> Files:
+    """Return the files to read."""
+    from jobs.flows.load.files import Files
+
+    return Files(options.source, options.format, options.option, options.schema, options.select or "")
+
+
+def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Settings) -> LoadJob:
+    """Return the load that the options describe.
+
+    Raises:
+        UsageError: They do not fit together, or a file of SQL cannot be read.
+    """
+    from jobs.flows.load.defined import Defined
+    from jobs.flows.load.job import LoadJob, new_load_id
+    from jobs.flows.load.stage import Copying
+
+    return LoadJob(
         table=TableName.parse(options.table),
-        settings=connection.settings,
+        settings=settings,
         load_id=new_load_id() if options.load_id is None else options.load_id,
         move=_move(options),
         create=options.create,
@@ -260,10 +295,6 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outco
         defined=Defined(*_definitions(options)),
         null_values=tuple(options.null_value),
     )
-    outcome.begin(load_id=job.load_id, table=str(job.table), mode=options.mode)
-    files = Files(options.source, options.format, options.option, options.schema, options.select or "")
-    report = load_files(job, files, lambda: start_spark(f"pgjobs load_table {options.table}", options.verbose))
-    outcome.succeed(report)
 
 
 def _move(options: argparse.Namespace) -> Move:

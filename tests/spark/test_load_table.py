@@ -77,6 +77,32 @@ def csv(path: Path, *more: str) -> list[str]:
     return ["--source", str(path), "--format", "csv", *options, *more]
 
 
+def test_a_dry_run_tells_what_the_load_does_then(
+    run_here: RunHere, trips: Path, session: Session, tmp_path: Path
+) -> None:
+    arguments = csv(trips, "--table", "trips", "--mode", "upsert", "--keys", "id", "--load-id", "x", "--report")
+    planned = run_here([*arguments, str(tmp_path / "plan.json"), "--dry-run"])
+    assert planned.status == 0
+    assert "plan: upsert by id into public.trips, which it creates, load id 'x'. Nothing was loaded." in planned.out
+    assert session.run("SELECT to_regclass('trips')::text") == [[None]]
+    done = run_here([*arguments, str(tmp_path / "load.json")])
+    assert done.status == 0
+    plan, load = (json.loads((tmp_path / name).read_text()) for name in ("plan.json", "load.json"))
+    assert (plan["dry_run"], plan["parts"], plan["table"]) == (True, load["parts"], load["table"])
+    names = session.run("SELECT attname FROM pg_attribute WHERE attrelid = 'trips'::regclass AND attnum > 0")
+    assert [column["column"] for column in plan["columns"]] == [name for [name] in names]
+    again = run_here([*arguments, str(tmp_path / "plan.json"), "--dry-run"])
+    assert "already loaded" in again.out
+
+
+def test_a_dry_run_refuses_what_the_load_refuses(run_here: RunHere, trips: Path, session: Session) -> None:
+    session.run("CREATE TABLE trips (id int, fare int, at timestamptz)")
+    arguments = csv(trips, "--table", "trips", "--load-id", "x")
+    planned, done = run_here([*arguments, "--dry-run"]), run_here(arguments)
+    assert planned.err.splitlines()[-1] == done.err.splitlines()[-1]
+    assert (planned.status, done.status) == (2, 2)
+
+
 def test_a_file_is_loaded_once_and_reported(
     submit: Submit, run_here: RunHere, trips: Path, session: Session, tmp_path: Path
 ) -> None:

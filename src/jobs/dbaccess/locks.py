@@ -38,6 +38,9 @@ _LOCK_TIMEOUT = "55P03"
 
 _KEY = "hashtextextended(%s, 0)"
 
+WAIT_IN_TRANSACTION = f"SELECT pg_advisory_xact_lock({_KEY})"
+"""The statement that waits for a lock, whose name is its value, and takes it until the open transaction ends."""
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -120,7 +123,7 @@ def take_in_transaction(session: Session, lock: Lock) -> bool:
 
 def wait_in_transaction(session: Session, lock: Lock) -> None:
     """Wait until no other session holds a lock, and take it until the open transaction ends."""
-    session.run(f"SELECT pg_advisory_xact_lock({_KEY})", lock.name)
+    session.run(WAIT_IN_TRANSACTION, lock.name)
 
 
 def wait(session: Session, lock: Lock, seconds: int = LONGEST_WAIT) -> None:

@@ -72,6 +72,19 @@ class OwnTable:
             self._add_columns(session, table)
 
     def _create(self, session: Session) -> None:
+        table = self.place(session)
+        with session.transaction():
+            # IF NOT EXISTS alone fails if two sessions create the table at the same time.
+            locks.wait_in_transaction(session, locks.own_table(self.name))
+            session.run(self.creation(table))
+        tell_subscribers(session, table)
+
+    def place(self, session: Session) -> TableName:
+        """Return the full name that the table gets.
+
+        Raises:
+            UsageError: There is no schema to create it in.
+        """
         table = name_for_new_table(session, TableName(self.name, self.schema))
         if table.schema is None:
             raise UsageError(
@@ -79,11 +92,7 @@ class OwnTable:
             )
         if not schema_exists(session, table.schema):
             raise UsageError(f"There is no schema for the table {table}.", "Create the schema first.")
-        with session.transaction():
-            # IF NOT EXISTS alone fails if two sessions create the table at the same time.
-            locks.wait_in_transaction(session, locks.own_table(self.name))
-            session.run(self.creation(table))
-        tell_subscribers(session, table)
+        return table
 
     def creation(self, table: TableName) -> str:
         """Return the statement that creates the table under its full name."""

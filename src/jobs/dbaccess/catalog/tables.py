@@ -228,6 +228,23 @@ def publications_of(session: Session, table: TableName) -> list[str]:
     return [name for [name] in rows]
 
 
+def publications_of_new(session: Session, table: TableName) -> list[str]:
+    """Return the publications that would include a new table: those of its schema, and those of all tables."""
+    of_schemas = session.value("SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL")  # since 15
+    schemas = (
+        "OR EXISTS (SELECT FROM pg_publication_namespace s JOIN pg_namespace n ON n.oid = s.pnnspid "
+        "WHERE s.pnpubid = p.oid AND n.nspname = %s)"
+        if of_schemas
+        else "OR %s = ''"
+    )
+    rows = session.run(
+        f"SELECT pubname FROM pg_publication p WHERE current_setting('wal_level') = 'logical' "
+        f"AND (puballtables {schemas}) ORDER BY 1",
+        table.schema,
+    )
+    return [name for [name] in rows]
+
+
 def tell_subscribers(session: Session, table: TableName) -> None:
     """Warn that a new table is published: a subscriber that lacks the table stops at its first row."""
     publications = publications_of(session, table)

@@ -100,6 +100,18 @@ class Ledger:
         if self._find(session) is None:
             self._markers.ensure(session)
 
+    def place(self, session: Session) -> tuple[TableName, str]:
+        """Return the marker table's full name, and the statement that is to create it; empty if it exists.
+
+        Raises:
+            UsageError: As `ensure`.
+        """
+        found = self._find(session)
+        if found is not None:
+            return found, ""
+        name = self._markers.place(session)
+        return name, self._markers.creation(name)
+
     def _find(self, session: Session) -> TableName | None:
         """Return the marker table's full name, or None if there is no such table.
 

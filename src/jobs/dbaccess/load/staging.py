@@ -47,6 +47,11 @@ def plan_staging(target: TableName, columns: Iterable[str], stream: str = "") ->
     return _named(target, token, columns)
 
 
+def foreseen(target: TableName, columns: Iterable[str]) -> Staging:
+    """Return names for a load that is only planned."""
+    return _named(target, "TOKEN", columns)
+
+
 def _named(target: TableName, token: str, columns: Iterable[str] = ()) -> Staging:
     return Staging(target.sibling(_ROWS + token), target.sibling(_PARTS + token), tuple(columns))
 

@@ -1,0 +1,208 @@
+"""What a load is going to do: its statements in their order, and the locks that they take. Nothing is executed.
+
+The statements are those of the modules that execute them. Queries that only check or count are left out: they take
+ACCESS SHARE, as any reader does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jobs.dbaccess import locks, table_locks
+from jobs.dbaccess.catalog.relatives import Relatives
+from jobs.dbaccess.load import definitions, ledger, staging, statistics
+from jobs.dbaccess.load.move import difference, overwrite, upsert
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.upsert import Upsert
+from jobs.dbaccess.load.publish import PublishPlan
+from jobs.dbaccess.query.script import Statement
+from jobs.dbaccess.sql import TableName
+
+PREPARE, COPY, PUBLISH, ANALYZE = PHASES = ("prepare", "copy", "publish", "analyze")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that a step takes until its transaction ends.
+
+    Attributes:
+        on: The table, or what else is locked.
+        mode: As LOCK TABLE writes it.
+        waits: Who waits for it.
+    """
+
+    on: str
+    mode: str
+    waits: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A statement of a load.
+
+    Attributes:
+        phase: One of PHASES. The steps of publish are one transaction.
+        statement: SQL with a %s for each value.
+        condition: When it is executed; empty for always.
+    """
+
+    phase: str
+    statement: str
+    values: tuple[str, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the catalog says about a load's tables.
+
+    Attributes:
+        markers: The marker table's full name.
+        creates_markers: The statement that creates it; empty if it exists.
+        types: The types of the columns of a new table; empty if the table exists.
+        is_logged: Whether staging is logged: then it becomes the table that the load creates.
+        is_partitioned: Whether the table is partitioned.
+        at_once: Whether overwrite is one statement.
+        equalities: For each key column, the operator by which the table's unique index compares it.
+    """
+
+    markers: TableName
+    creates_markers: str = ""
+    types: tuple[str, ...] = ()
+    is_logged: bool = False
+    is_partitioned: bool = False
+    at_once: bool = False
+    equalities: Mapping[str, str] = field(default_factory=dict)
+    relatives: Relatives = field(default_factory=Relatives)
+
+
+def outline(plan: PublishPlan, known: Known) -> list[Step]:
+    """Return the steps of a load.
+
+    Args:
+        plan: What is to be published. Its receipts are not needed.
+        known: What the catalog says.
+    """
+    beside = None if plan.is_new else plan.target
+    steps = [Step(PREPARE, known.creates_markers)] if known.creates_markers else []
+    steps += [
+        Step(PREPARE, statement)
+        for statement in staging.creating(plan.staging, beside, known.types, logged=known.is_logged)
+    ]
+    steps.append(Step(COPY, plan.staging.copy_statement))
+    steps += _publishing(plan, known)
+    condition = "" if plan.move.replaces_all or plan.is_new else f"if {statistics.SHARE:.0%} of the rows changed"
+    analyzed = (_lock(plan, known, table_locks.SHARE_UPDATE_EXCLUSIVE),)
+    return [*steps, Step(ANALYZE, statistics.analyzing(plan.target), locks=analyzed, condition=condition)]
+
+
+def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
+    """Yield the steps of the publishing transaction."""
+    marked = _on(str(known.markers), table_locks.ROW_EXCLUSIVE)
+    yield Step(PUBLISH, ledger.recording(known.markers.quoted), (plan.load_id, str(plan.target)), (marked,))
+    yield Step(PUBLISH, staging.locking(plan.staging))
+    if plan.takes_turns:
+        lock = locks.publish(plan.target)
+        turn = Lock(f"publishing into {plan.target}", "advisory", "other loads of the table, except appends")
+        yield Step(PUBLISH, locks.WAIT_IN_TRANSACTION, (lock.name,), (turn,))
+    if not plan.is_new:
+        for statement in definitions.addition(plan.target, plan.metadata):
+            yield Step(PUBLISH, statement, locks=(_lock(plan, known, table_locks.ACCESS_EXCLUSIVE),))
+        if plan.move.mode == "overwrite" and plan.scripts.before:
+            yield _locking(plan, known)
+    yield from _script(plan.scripts.before)
+    yield from _renaming(plan) if plan.is_new and known.is_logged else _moving(plan, known)
+    yield Step(PUBLISH, staging.dropping(plan.staging))
+    yield from _script(plan.scripts.after)
+
+
+def _script(statements: Sequence[Statement]) -> Iterator[Step]:
+    for statement in statements:
+        yield Step(PUBLISH, statement.text.strip())
+
+
+def _renaming(plan: PublishPlan) -> Iterator[Step]:
+    for statement in staging.renaming(plan.staging, plan.target):
+        yield Step(PUBLISH, statement)
+    if plan.move.keys:
+        yield Step(PUBLISH, definitions.adding_key(plan.target, plan.move.keys))
+
+
+def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
+    """Yield the steps that make staged rows rows of the table, which may be new."""
+    target, staged, move = plan.target, plan.staging.rows, plan.move
+    if plan.is_new:
+        yield from _creating(plan)
+    if move.mode == "overwrite":
+        yield _locking(plan, known)
+    written = _written(plan, known)
+    if move.strategy == "diff":
+        by_keys = Upsert(difference.upserting(move), target, staged, known.equalities)
+        yield Step(PUBLISH, by_keys.delete_missing(), locks=written)
+        skips = bool(move.values)
+        yield Step(PUBLISH, by_keys.writing(skips=skips, is_partitioned=known.is_partitioned), locks=written)
+    elif move.mode == "overwrite":
+        for statement in overwrite.replacing(move, target, staged, at_once=known.at_once):
+            yield Step(PUBLISH, statement, locks=written)
+    elif move.mode == "upsert":
+        yield from _upserting(plan, known, written)
+    else:
+        yield Step(PUBLISH, move.insert(target, staged), locks=written)
+
+
+def _creating(plan: PublishPlan) -> Iterator[Step]:
+    if not plan.definitions:
+        yield Step(PUBLISH, staging.creating_target(plan.staging, plan.target, plan.move.keys))
+        return
+    yield Step(PUBLISH, definitions.creation(plan.target, plan.definitions))
+    if plan.move.keys:
+        condition = "unless the columns' definitions make the keys unique"
+        yield Step(PUBLISH, definitions.adding_key(plan.target, plan.move.keys), condition=condition)
+
+
+def _upserting(plan: PublishPlan, known: Known, written: tuple[Lock, ...]) -> Iterator[Step]:
+    """Yield the step of an upsert. If a sample decides, these are two, of which one is executed."""
+    statements = Upsert(plan.move, plan.target, plan.staging.rows, known.equalities)
+    at_least = f"{upsert.WORTHWHILE:.0%} of a sample of the rows are unchanged"
+    for skips, condition in _choices(plan.move, at_least):
+        statement = statements.writing(skips=skips, is_partitioned=known.is_partitioned)
+        yield Step(PUBLISH, statement, locks=written, condition=condition)
+
+
+def _choices(move: Move, at_least: str) -> list[tuple[bool, str]]:
+    """Return whether unchanged rows are skipped, and when."""
+    if move.skip_unchanged == "no" or not move.values:
+        return [(False, "")]
+    return [(True, "")] if move.skip_unchanged == "yes" else [(True, f"if {at_least}"), (False, f"unless {at_least}")]
+
+
+def _locking(plan: PublishPlan, known: Known) -> Step:
+    taken = () if plan.is_new else (_lock(plan, known, table_locks.SHARE_ROW_EXCLUSIVE),)
+    return Step(PUBLISH, overwrite.locking(plan.target), locks=taken)
+
+
+def _written(plan: PublishPlan, known: Known) -> tuple[Lock, ...]:
+    """Return the locks of writing to the table. Foreign keys are checked by locking rows of the other table.
+
+    Nobody else sees a table that the transaction creates.
+    """
+    if plan.is_new:
+        return ()
+    others = [*known.relatives.referenced, *(known.relatives.referencing if plan.move.mode == "overwrite" else ())]
+    return (
+        _lock(plan, known, table_locks.ROW_EXCLUSIVE),
+        *(_on(str(table), table_locks.ROW_SHARE) for table in dict.fromkeys(others)),
+    )
+
+
+def _lock(plan: PublishPlan, known: Known, mode: str) -> Lock:
+    """Return a lock on the target."""
+    children = known.relatives.children
+    what = "partitions" if known.is_partitioned else "child tables"
+    return _on(f"{plan.target} and its {what} ({children})" if children else str(plan.target), mode)
+
+
+def _on(name: str, mode: str) -> Lock:
+    return Lock(name, mode, table_locks.KEEPS_OUT[mode])

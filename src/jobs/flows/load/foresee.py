@@ -1,0 +1,165 @@
+"""Foresee a load: read what it depends on from the catalog, as the load does, and return its plan.
+
+Nothing is locked, created or changed. Columns that the user defines are an exception: whether the server takes them is
+known only when a table with them was made, in a transaction that is rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.capacity import capacity
+from jobs.dbaccess.catalog.health import rights
+from jobs.dbaccess.catalog.relatives import relatives
+from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load import staging, verify
+from jobs.dbaccess.load.ledger import check_id
+from jobs.dbaccess.load.move import overwrite
+from jobs.dbaccess.load.outline import Known, outline
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.load.files import Files, check, malformed_translated, read
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.plan import Connections, LoadPlan, PlannedColumn
+from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.spark.null_values import with_nulls
+
+_EQUALS = "OPERATOR(pg_catalog.=)"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data of a load: its columns, and the number of its partitions."""
+
+    schema: StructType
+    parts: int
+
+    @classmethod
+    def of(cls, job: LoadJob, df: DataFrame) -> Data:
+        """Return those of a DataFrame. Spark plans it; where it shuffles, this runs it as far as its last shuffle."""
+        return cls(with_nulls(df, job.null_values).schema, df.rdd.getNumPartitions())
+
+
+def data_of_files(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) -> Data:
+    """Return the data of a load of files, which are read as the load reads them.
+
+    Raises:
+        JobError: They cannot be read like that.
+    """
+    check(files)
+    with malformed_translated():
+        return Data.of(job, read(start_spark(), files).df)
+
+
+def plan(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) -> LoadPlan:
+    """Return the plan of a load of files. The arguments are those of the load. Raises as `foresee`."""
+    with job.connector.open() as session:
+        return foresee(session, job, lambda: data_of_files(job, files, start_spark))
+
+
+def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPlan:
+    """Return the plan of a load.
+
+    Args:
+        session: A session of the table's database.
+        job: The load.
+        look: Returns the data. It is not called if a load of this id has finished.
+
+    Raises:
+        UsageError: The data does not fit the table, or an argument is wrong: the load would fail likewise.
+        LoadError: The table does not suit the mode, or the user lacks rights.
+    """
+    job.move.check_arguments()
+    check_id(job.load_id)
+    job.defined.check()
+    markers, creates_markers = job.ledger.place(session)
+    job = replace(job, table=tables.full_name(session, job.table))
+    server = capacity(session)
+    connections = Connections(job.copying.parallelism or server.share(), server.free, server.allowed)
+    planned = LoadPlan(str(job.table), job.move.mode, job.move.keys, job.load_id, connections)
+    table = find_table(session, job.table, job.create)
+    _check_rights(session, job, markers)
+    if not creates_markers and job.ledger.is_recorded(session, job.load_id, job.table):
+        return replace(planned, already_loaded=True)
+    data = look()
+    target = settle_target(session, job.table, table, data.schema, job.move, defined=job.defined)
+    if job.verify and table is not None:
+        verify.check_target(session, table)
+    known = _known(session, target, table, markers, creates_markers)
+    names = staging.foreseen(target.name, target.columns)
+    publishing = replace(target.plan(job.load_id, names, (), job.ledger), scripts=job.scripts)
+    return replace(
+        planned,
+        table=str(target.name),
+        is_new=target.is_new,
+        columns=tuple(
+            PlannedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
+            for match in target.matches
+        ),
+        unfilled=_unfilled(target, table),
+        parts=data.parts,
+        connections=replace(connections, at_once=min(data.parts, connections.at_once)),
+        steps=tuple(outline(publishing, known)),
+    )
+
+
+def _check_rights(session: Session, job: LoadJob, markers: TableName) -> None:
+    """Check that the user has the rights that the load needs.
+
+    Raises:
+        LoadError: Some are missing. The message names them.
+    """
+    missing = [right for right in rights(session, job.table, job.move.mode, markers) if not right.granted]
+    if missing:
+        raise LoadError(
+            f"The load would fail. The user lacks {', '.join(right.what for right in missing)}.",
+            f"Have them granted: {'; '.join(f'{right.grant} TO ...' for right in missing)}.",
+        )
+
+
+def _known(session: Session, target: Target, table: Table | None, markers: TableName, creates_markers: str) -> Known:
+    """Return what the catalog says.
+
+    Raises:
+        UsageError: The condition of a slice of a new table is none.
+    """
+    known = Known(markers, creates_markers, equalities=dict.fromkeys(target.move.keys, _EQUALS))
+    if table is None:
+        _check_condition_of_new(session, target)
+        published = tables.publications_of_new(session, target.name)
+        return replace(known, types=target.new_types, is_logged=target.is_staging and not published)
+    at_once = False
+    if target.move.mode == "overwrite" and target.move.strategy != "diff":
+        with session.transaction():
+            at_once = overwrite.check(session, target.move, target.name).is_one_statement
+    return replace(
+        known,
+        is_partitioned=table.kind == tables.PARTITIONED,
+        at_once=at_once,
+        equalities={**known.equalities, **tables.equalities(session, target.name, target.move.keys)},
+        relatives=relatives(session, target.name),
+    )
+
+
+def _check_condition_of_new(session: Session, target: Target) -> None:
+    """Check the condition of a slice over the columns that the new table will have."""
+    if target.move.where is None:
+        return
+    columns = ", ".join(f"NULL::{type_} AS {quote_name(name)}" for name, type_ in zip(target.columns, target.new_types))
+    relation = f"(SELECT {columns}) AS {quote_name(target.name.name)}"
+    overwrite.check_condition(session, relation, target.move.where, target.name)
+
+
+def _unfilled(target: Target, table: Table | None) -> tuple[str, ...]:
+    given = set(target.columns)
+    if table is None:
+        names = [definition.name for definition in target.definitions]
+    else:
+        names = [*(column.name for column in table.columns), *(added.name for added in target.metadata)]
+    return tuple(name for name in names if name not in given)

@@ -1,0 +1,129 @@
+"""The plan of a load: what it would do, as a value that is printed as text and as JSON. Nothing is executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from jobs.dbaccess.load.outline import PHASES, PUBLISH, Step
+from jobs.flows.report import plural
+
+
+@dataclass(frozen=True)
+class PlannedColumn:
+    """A column of the data, and the table's column for it."""
+
+    source: str
+    spark_type: str
+    column: str
+    type_name: str
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The connections of a load.
+
+    Attributes:
+        at_once: How many parts are copied at once, beside the driver's own connection.
+        free: How many the server has free.
+        allowed: The most that this user may open.
+    """
+
+    at_once: int
+    free: int
+    allowed: int
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What a load would do.
+
+    Attributes:
+        already_loaded: Whether a load of this id has finished, so that this one would do nothing.
+        is_new: Whether the load creates the table.
+        unfilled: Columns of the table that the data does not have: the server fills them.
+        parts: How many parts are copied, each in a transaction of its own.
+        steps: The statements, in their order.
+    """
+
+    table: str
+    mode: str
+    keys: tuple[str, ...]
+    load_id: str
+    connections: Connections
+    already_loaded: bool = False
+    is_new: bool = False
+    columns: tuple[PlannedColumn, ...] = ()
+    unfilled: tuple[str, ...] = ()
+    parts: int = 0
+    steps: tuple[Step, ...] = ()
+
+    def to_json(self) -> str:
+        """Return one JSON object, for --report."""
+        return json.dumps({"dry_run": True, **asdict(self)}, indent=2) + "\n"
+
+    def line(self) -> str:
+        """Return one line."""
+        if self.already_loaded:
+            return f"{self.table} holds the load {self.load_id!r}: it would do nothing"
+        strongest = [f"{mode} on {on}" for on, mode, phase, _ in self._locks() if phase == PUBLISH]
+        locks = f"; publish locks {', '.join(strongest)}" if strongest else ""
+        return f"{plural(len(self.columns), 'column')} for {self.table}, {plural(self.parts, 'part')}{locks}"
+
+    def summary(self) -> str:
+        """Return the plan as a text of several lines."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        keys = f" by {', '.join(self.keys)}" if self.keys else ""
+        new = ", which it creates" if self.is_new else ""
+        yield f"plan: {self.mode}{keys} into {self.table}{new}, load id {self.load_id!r}. Nothing was loaded."
+        if self.already_loaded:
+            yield "already loaded: a load of this id has finished, and another one does nothing"
+            return
+        yield ""
+        yield from _table(
+            ("data", "type", "column", "type in PostgreSQL"),
+            [(one.source, one.spark_type, one.column, one.type_name) for one in self.columns],
+        )
+        if self.unfilled:
+            yield f"The data does not have {', '.join(self.unfilled)}: filled by the server, by a default or NULL."
+        yield ""
+        there = self.connections
+        yield (
+            f"{plural(self.parts, 'part')}, {there.at_once} at once, and a connection for the driver "
+            f"({there.free} of {there.allowed} free)"
+        )
+        yield ""
+        yield from self._statements()
+        yield ""
+        yield from _table(("lock", "mode", "until the end of", "keeps out"), [*self._locks()])
+
+    def _statements(self) -> Iterator[str]:
+        """Yield the statements. The phase is before its first one, and publish is shown as a transaction."""
+        for phase in PHASES:
+            steps = [step for step in self.steps if step.phase == phase]
+            shown = [line for step in steps for line in _statement(step)]
+            shown = ["BEGIN;", *shown, "COMMIT;"] if phase == PUBLISH else shown
+            for place, line in enumerate(shown):
+                yield f"{phase if place == 0 else '':9}{line}"
+
+    def _locks(self) -> list[tuple[str, str, str, str]]:
+        """Return the locks, each of them once: what is locked, the mode, until when, and who waits."""
+        taken = [(lock.on, lock.mode, step.phase, lock.waits) for step in self.steps for lock in step.locks]
+        return list(dict.fromkeys(taken))
+
+
+def _statement(step: Step) -> Iterator[str]:
+    if step.condition:
+        yield f"-- {step.condition}:"
+    yield from f"{step.statement};".splitlines()
+    if step.values:
+        yield f"-- values: {', '.join(map(repr, step.values))}"
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(heading, *rows)]
+    for row in (heading, *rows):
+        yield "  ".join(f"{text:{width}}" for text, width in zip(row, widths)).rstrip()

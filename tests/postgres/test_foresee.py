@@ -1,0 +1,152 @@
+"""The plan of a load: what it tells, what it refuses as the load would, and that it touches nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from pyspark.sql import types as t
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
+from jobs.dbaccess.load.move.modes import APPEND, Move
+from jobs.dbaccess.postgres_connectivity import connect_pinned
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.load.defined import Defined
+from jobs.flows.load.foresee import Data, foresee
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.plan import LoadPlan
+from jobs.flows.load.stage import Copying
+
+AB = t.StructType([t.StructField("A", t.IntegerType()), t.StructField("b", t.StringType())])
+UPSERT = Move("upsert", (), ("a",))
+
+
+def job(database: Settings, table: str = "t", move: Move = APPEND) -> LoadJob:
+    return LoadJob(TableName.parse(table), database, "day 1", move)
+
+
+def plan(wanted: LoadJob, schema: t.StructType = AB, parts: int = 8) -> LoadPlan:
+    with connect_pinned(wanted.settings, "plan") as session:
+        return foresee(session, wanted, lambda: Data(schema, parts))
+
+
+@pytest.fixture
+def loader(session: Session, database: Settings) -> Iterator[Settings]:
+    """The settings of a role that may do nothing."""
+    name = f"{database.dbname}_loader"
+    session.run(f"CREATE ROLE {quote_name(name)} LOGIN")
+    yield replace(database, user=name)
+    session.run(f"DROP OWNED BY {quote_name(name)}")
+    session.run(f"DROP ROLE {quote_name(name)}")
+
+
+FINGERPRINT = (
+    "SELECT (SELECT md5(string_agg((oid, relname, relnatts, relpersistence)::text, '' ORDER BY oid)) FROM pg_class), "
+    "(SELECT md5(string_agg(a::text, '' ORDER BY attrelid, attnum)) FROM pg_attribute a), "
+    "(SELECT count(*) FROM table_updates), (SELECT count(*) FROM t)"
+)
+
+
+@pytest.mark.parametrize("move", [APPEND, Move("overwrite", ()), replace(Move("overwrite", ()), where="a < 3"), UPSERT])
+def test_a_plan_touches_nothing(session: Session, database: Settings, move: Move) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    session.run("INSERT INTO t VALUES (1, 'x')")
+    session.run("CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'DDL'; END$$")
+    session.run("CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()")
+    before = session.run(FINGERPRINT)
+    asked = replace(job(database, move=move), ledger=Ledger.parse("another_ledger"))
+    assert plan(asked).steps
+    assert plan(replace(asked, table=TableName("new"), move=APPEND)).is_new
+    assert session.run(FINGERPRINT) == before
+    session.run("DROP EVENT TRIGGER refuse")
+
+
+def test_a_plan_waits_for_no_lock_of_a_writer_and_holds_up_none(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    with session.transaction():
+        session.run("LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE")
+        plan(replace(job(database, move=UPSERT), settings=replace(database, startup=(("lock_timeout", "1s"),))))
+
+
+def test_columns_defined_by_the_user_are_tried_and_leave_nothing(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    before = session.run(FINGERPRINT)
+    added = replace(job(database), defined=Defined((), (Definition("c", "int DEFAULT 1"),)))
+    planned = plan(added)
+    assert "ADD COLUMN IF NOT EXISTS" in planned.summary()
+    assert planned.unfilled == ("c",)
+    assert session.run(FINGERPRINT) == before
+    wrong = replace(job(database, "new"), defined=Defined((Definition("b", "varchr(3)"),)))
+    with pytest.raises(UsageError, match="varchr"):
+        plan(wrong)
+
+
+def test_the_columns_that_match_are_told_and_those_that_the_server_fills(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a bigint, b varchar(9), c int DEFAULT 1)")
+    planned = plan(job(database))
+    assert [(one.source, one.spark_type, one.column, one.type_name) for one in planned.columns] == [
+        ("A", "int", "a", "bigint"),
+        ("b", "string", "b", "character varying(9)"),
+    ]
+    assert planned.unfilled == ("c",)
+    assert "The data does not have c:" in planned.summary()
+
+
+def test_what_the_load_would_refuse_is_refused(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text, c int NOT NULL)")
+    with pytest.raises(UsageError, match="'c' is missing"):
+        plan(job(database))
+    session.run("ALTER TABLE t DROP COLUMN c")
+    with pytest.raises(LoadError, match="no unique index on exactly"):
+        plan(job(database, move=UPSERT))
+    with pytest.raises(UsageError, match=r"There is no table public\.new"):
+        plan(replace(job(database, "new"), create=False))
+    with pytest.raises(UsageError, match="--overwrite-where is not one boolean expression"):
+        plan(job(database, "new", replace(Move("overwrite", ()), where="nothing < 3")))
+
+
+def test_a_load_that_was_done_reads_nothing(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    LUIGIS.record(session, "day 1", "public.t")
+    with connect_pinned(database, "plan") as planning:
+        planned = foresee(planning, job(database), lambda: pytest.fail("the input was read"))
+    assert planned.already_loaded
+    assert planned.summary().endswith("already loaded: a load of this id has finished, and another one does nothing")
+    with pytest.raises(UsageError, match="is taken by a marker"):
+        plan(job(database, "other"))
+
+
+def test_connections_are_those_that_copy_at_once(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    few = plan(job(database), parts=2).connections
+    assert (few.at_once, few.free < few.allowed) == (2, True)
+    assert plan(job(database), parts=1000).connections.at_once == min(16, few.free // 2)
+    assert plan(replace(job(database), copying=Copying(3)), parts=9).connections.at_once == 3
+
+
+def test_rights_that_are_missing_are_named_with_their_grants(
+    session: Session, database: Settings, loader: Settings
+) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    with pytest.raises(LoadError, match=r"lacks CREATE on schema public, INSERT on public\.t") as caught:
+        plan(replace(job(database), settings=loader))
+    assert 'GRANT INSERT ON "public"."t" TO ...' in caught.value.hint
+
+
+def test_a_plan_is_text_and_json(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    planned = plan(job(database, move=UPSERT))
+    assert planned.summary().splitlines()[0] == (
+        "plan: upsert by a into public.t, load id 'day 1'. Nothing was loaded."
+    )
+    document = json.loads(planned.to_json())
+    assert [column["column"] for column in document["columns"]] == ["a", "b"]
+    assert {step["phase"] for step in document["steps"]} == {"prepare", "copy", "publish", "analyze"}
+    [insert] = [step for step in document["steps"] if step["condition"].startswith("unless")]
+    assert [(lock["on"], lock["mode"]) for lock in insert["locks"]] == [("public.t", "ROW EXCLUSIVE")]

@@ -1,0 +1,172 @@
+"""The outline of a load is what the load does: the same statements in the same order, and the same locks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from pg8000 import dbapi
+from publishing import T
+from pyspark.sql import types as t
+from stages import attempt
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.load import scripts, staging
+from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.move.modes import Move, OrderBy
+from jobs.dbaccess.load.outline import ANALYZE, COPY, Step
+from jobs.dbaccess.load.publish import publish
+from jobs.dbaccess.load.scripts import Scripts
+from jobs.dbaccess.session import Answer, Session
+from jobs.flows.load.defined import Defined
+from jobs.flows.load.foresee import Data, foresee
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.plan import LoadPlan
+from jobs.flows.load.target import find_table, settle_target
+
+AB = t.StructType([t.StructField("a", t.IntegerType()), t.StructField("b", t.StringType())])
+
+
+class Told(Session):
+    """A session that notes its statements, and the locks that it holds at its last COMMIT."""
+
+    def __init__(self, session: Session) -> None:
+        self.__dict__ = session.__dict__
+        self.said: list[str] = []
+        self.held: list[list[str]] = []
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> dbapi.Cursor:
+        if statement == "COMMIT":
+            self.held = [list(row) for row in super()._execute(LOCKS_HELD, ()).fetchall()]
+        self.said.append(statement)
+        return super()._execute(statement, values)
+
+    def ask(self, statement: str, values: Sequence[object] = ()) -> Answer:
+        self.said.append(statement)
+        return super().ask(statement, values)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A load, of rows with the columns a and b."""
+
+    move: Move
+    table: str = "CREATE TABLE t (a int PRIMARY KEY, b text)"
+    scripts: Scripts = field(default_factory=Scripts)
+    defined: Defined = field(default_factory=Defined)
+
+    def job(self, database: Settings) -> LoadJob:
+        return LoadJob(T, database, "one", self.move, scripts=self.scripts, defined=self.defined)
+
+
+KEYED = Move("upsert", (), ("a",))
+OVERWRITE = Move("overwrite", ())
+PARTITIONED = (
+    "CREATE TABLE t (a int PRIMARY KEY, b text) PARTITION BY RANGE (a); CREATE TABLE t_1 PARTITION OF t DEFAULT"
+)
+REFERENCED = "CREATE TABLE other (b text PRIMARY KEY); INSERT INTO other VALUES ('x'); "
+REFERENCING = "CREATE TABLE t (a int PRIMARY KEY, b text); CREATE TABLE child (a int REFERENCES t)"
+CASES = {
+    "append": Case(Move("append", ())),
+    "append with foreign key": Case(
+        Move("append", ()), f"{REFERENCED} CREATE TABLE t (a int, b text REFERENCES other)"
+    ),
+    "append with partitions": Case(Move("append", ()), PARTITIONED),
+    "append with scripts": Case(Move("append", ()), scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)),
+    "append and columns": Case(Move("append", ()), defined=Defined((), (Definition("c", "int DEFAULT 1"),))),
+    "new": Case(Move("append", ()), ""),
+    "new with keys": Case(KEYED, ""),
+    "new by the first of each key": Case(replace(KEYED, order=(OrderBy("b"),)), ""),
+    "new with types": Case(KEYED, "", defined=Defined((Definition("b", "varchar(9) NOT NULL"),))),
+    "new overwritten with types": Case(OVERWRITE, "", defined=Defined((Definition("b", "varchar(9) NOT NULL"),))),
+    "new slice": Case(replace(OVERWRITE, where="a < 100"), ""),
+    "overwrite": Case(OVERWRITE),
+    "overwrite with scripts": Case(OVERWRITE, scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)),
+    "overwrite what is referenced": Case(OVERWRITE, REFERENCING),
+    "overwrite partitions": Case(OVERWRITE, PARTITIONED),
+    "slice": Case(replace(OVERWRITE, where="a < 100")),
+    "slice of what is referenced": Case(replace(OVERWRITE, where="a < 100"), REFERENCING),
+    "difference": Case(replace(OVERWRITE, strategy="diff", keys=("a",))),
+    "upsert all": Case(replace(KEYED, skip_unchanged="no")),
+    "upsert what changed": Case(replace(KEYED, skip_unchanged="yes")),
+    "upsert by a sample": Case(KEYED),
+    "upsert the first of each key": Case(replace(KEYED, order=(OrderBy("b", descending=True),))),
+    "upsert partitions": Case(KEYED, PARTITIONED),
+    "ignore": Case(Move("ignore", (), ("a",))),
+}
+
+WEAKER = {("public.t", "ROW SHARE")}
+"""What the check of a referencing table takes on a table on which the load holds a stronger lock."""
+
+LOCKS_HELD = (
+    "SELECT c.relname, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
+    "WHERE l.pid = pg_backend_pid() AND l.mode <> 'AccessShareLock' AND c.relkind IN ('r', 'p', 'v', 'f') "
+    "AND c.relnamespace = 'public'::regnamespace"
+)
+
+
+def load(session: Session, case: Case, database: Settings) -> Told:
+    """Do a load of two rows, and return its session."""
+    schema, job = AB, case.job(database)
+    told = Told(session)
+    found = find_table(session, T, create=True)
+    target = settle_target(session, T, found, schema, job.move, defined=job.defined)
+    names = staging.plan_staging(target.name, target.columns)
+    staging.create(told, names, target.name, target.new_types, logged=target.is_staging)
+    receipt = attempt(session, names, 0, 0, 1, 2)
+    publish(told, replace(target.plan("one", names, (receipt,)), scripts=case.scripts))
+    token = names.rows.name.rpartition("_")[2]
+    told.said = [statement.replace(token, "TOKEN").strip() for statement in told.said]
+    return told
+
+
+def does(statement: str) -> bool:
+    """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
+    matters = re.match(r"(INSERT|DELETE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)", statement)
+    return bool(matters) and not statement.startswith('DELETE FROM "public"."pgjobs_')
+
+
+def plan_of(session: Session, case: Case, database: Settings, schema: t.StructType = AB) -> LoadPlan:
+    return foresee(session, case.job(database), lambda: Data(schema, 1))
+
+
+def executed(step: Step) -> bool:
+    """Whether a step is one of a load of rows that are new."""
+    return step.phase not in (COPY, ANALYZE) and not step.condition.startswith("if ")
+
+
+def prepared(session: Session, case: Case) -> None:
+    """Make the table, with a row."""
+    for statement in filter(str.strip, case.table.split(";")):
+        session.run(statement)
+    if case.table:
+        session.run("INSERT INTO t (a, b) VALUES (5, 'x')")
+    session.pin()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_is_what_the_load_does(session: Session, database: Settings, name: str) -> None:
+    case = CASES[name]
+    prepared(session, case)
+    plan = plan_of(session, case, database)
+    told = load(session, case, database)
+    steps = [step for step in plan.steps if executed(step)]
+    scripted = [statement.text for statement in case.scripts.before]
+    assert [step.statement.strip() for step in steps if step.statement not in scripted] == [*filter(does, told.said)]
+    assert set(scripted) <= set(told.said)
+    planned = {(lock.on.split(" ")[0], lock.mode) for step in steps for lock in step.locks if lock.mode != "advisory"}
+    held = {
+        (f"public.{relation}", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper())
+        for relation, mode in told.held
+        if relation != "t_1" and not (plan.is_new and relation == "t")
+    }
+    assert planned == held - WEAKER
+
+
+def test_a_column_of_its_own_key_needs_no_second_key(session: Session, database: Settings) -> None:
+    case = Case(KEYED, "", defined=Defined((Definition("a", "int UNIQUE NOT NULL"),)))
+    plan = plan_of(session, case, database)
+    [key] = [step for step in plan.steps if "ADD PRIMARY KEY" in step.statement]
+    assert key.condition == "unless the columns' definitions make the keys unique"
