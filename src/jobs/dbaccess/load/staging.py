@@ -135,6 +135,14 @@ def _create(session: Session, staging: Staging, statements: Iterable[str], *, lo
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
 
 
+def create_parts(session: Session, staging: Staging, *, logged: bool) -> None:
+    """Create the table of attempts and claims, in the open transaction."""
+    session.run(
+        f"CREATE {'TABLE' if logged else 'UNLOGGED TABLE'} {staging.parts.quoted} (part integer, attempt bigint, "
+        "rows bigint, bytes bigint, failure text, PRIMARY KEY (part, attempt))"
+    )
+
+
 def exists(session: Session, staging: Staging) -> bool:
     """Return whether the tables exist: they were neither published nor discarded."""
     return bool(session.run("SELECT 1 WHERE to_regclass(%s) IS NOT NULL", staging.parts.quoted))
@@ -219,7 +227,7 @@ def sweep(session: Session) -> list[str]:
     """
     leftovers = session.run(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind = 'r' AND c.relname ~ %s AND pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1",
+        "WHERE c.relkind IN ('r', 'p') AND c.relname ~ %s AND pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1",
         f"^({_ROWS}|{_PARTS})[0-9a-f]{{32}}$",
     )
     dropped = []

@@ -1,0 +1,57 @@
+"""The partitions of a table, and how their bounds and definitions are written: the same for each role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+DEFAULT = "DEFAULT"
+"""The bound of a DEFAULT partition."""
+
+_FORMS: Mapping[str, str] = {
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "default_tablespace": "",
+}
+"""What the text of constants in a definition depends on, so that it means the same when it is executed; and where a
+table goes whose definition names no tablespace."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition of a table: its oid, name, relkind in pg_class, and bound, as in ATTACH PARTITION."""
+
+    oid: int
+    name: TableName
+    kind: str
+    bound: str
+
+
+def partitions_of(session: Session, target: TableName) -> tuple[Partition, ...]:
+    """Return the partitions of a table, without those below them. Call this within `exact_forms`."""
+    rows = session.run(
+        "SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, pg_get_expr(c.relpartbound, c.oid) "
+        "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE i.inhparent = to_regclass(%s) AND NOT i.inhdetachpending ORDER BY 1",
+        target.quoted,
+    )
+    return tuple(Partition(oid, TableName(name, schema), kind, bound) for oid, schema, name, kind, bound in rows)
+
+
+@contextmanager
+def exact_forms(session: Session) -> Iterator[None]:
+    """Within the block, which is part of a transaction, write constants so that they are read back as they are.
+
+    Statements that are not our own do not belong there: the role's settings are restored afterwards. If the block
+    raises, rolling back restores them.
+    """
+    names = list(_FORMS)
+    before = session.row(len(names), "SELECT " + ", ".join(f"current_setting('{name}')" for name in names))
+    session.run("; ".join(f"SET LOCAL {name} = '{value}'" for name, value in _FORMS.items()))
+    yield
+    session.row(len(names), "SELECT " + ", ".join(f"set_config('{name}', %s, true)" for name in names), *before)

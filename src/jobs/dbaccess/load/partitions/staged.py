@@ -1,0 +1,131 @@
+"""Staging for partitions: a partitioned table with the target's key, and a table beside each of the target's partitions.
+
+The server routes the rows of a COPY to them, as it would in the target. Nothing else is to be known of the data.
+The name of each ends in the oid of the partition beside which it is. Rows that belong to none of them, or to the
+target's DEFAULT partition, go to the one whose name ends in 0.
+"""
+
+from __future__ import annotations
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
+from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name
+
+_BATCH = 100
+"""How many tables one transaction creates: each of them takes several of the server's locks."""
+
+_NO_PARTITION = 0
+
+
+def beside(staged: Staging, partition: Partition) -> TableName:
+    """Return the name of the table beside a partition, in the partition's schema."""
+    return partition.name.sibling(f"{staged.rows.name}_{partition.oid}")
+
+
+def stray(staged: Staging) -> TableName:
+    """Return the name of the table for rows that belong to no partition that can be replaced."""
+    return staged.rows.sibling(f"{staged.rows.name}_{_NO_PARTITION}")
+
+
+def create(session: Session, staged: Staging, target: TableName) -> None:
+    """Create the staging tables, and lock them until the session ends.
+
+    The tables are logged, as they become partitions. Checks and indexes are added when the rows are there.
+
+    Raises:
+        LoadError: A publication of logical replication includes them.
+    """
+    staging.hold(session, staged)
+    with session.transaction(), exact_forms(session):
+        _create_root(session, staged, target)
+        staging.create_parts(session, staged, logged=True)
+        partitions = [partition for partition in partitions_of(session, target) if partition.bound != DEFAULT]
+    for start in range(0, len(partitions), _BATCH):
+        with session.transaction(), exact_forms(session):
+            for partition in partitions[start : start + _BATCH]:
+                session.run(_create_leaf(session, staged, partition))
+
+
+def _create_root(session: Session, staged: Staging, target: TableName) -> None:
+    root = staged.rows.quoted
+    [key, has_default] = session.row(
+        2,
+        "SELECT pg_get_partkeydef(partrelid), partstrat <> 'h' FROM pg_partitioned_table "
+        "WHERE partrelid = to_regclass(%s)",
+        target.quoted,
+    )
+    session.run(
+        f"CREATE TABLE {root} (LIKE {target.quoted} INCLUDING DEFAULTS INCLUDING GENERATED) PARTITION BY {key}"
+    )
+    identities = session.run(
+        "SELECT attname, pg_get_serial_sequence(%s, attname) FROM pg_attribute "
+        "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND attidentity <> ''",
+        target.quoted,
+        target.quoted,
+    )
+    for column, sequence in identities:
+        quoted = str(sequence).replace("'", "''")
+        session.run(
+            f"ALTER TABLE {root} ALTER COLUMN {quote_name(column)} "
+            f"SET DEFAULT pg_catalog.nextval('{quoted}'::pg_catalog.regclass)"
+        )
+    if has_default:
+        session.run(f"CREATE TABLE {stray(staged).quoted} PARTITION OF {root} DEFAULT")
+    publications = tables.publications_of(session, staged.rows) or tables.publications_of(session, stray(staged))
+    if publications:
+        raise LoadError(
+            f"Tables that are created in this schema are published by {', '.join(publications)}: its subscribers would "
+            f"get the rows under another name, and the partitions of {target} would not be replaced there.",
+            "Use --mode overwrite with --overwrite-where.",
+        )
+
+
+_LIKE = (
+    "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING STATISTICS "
+    "INCLUDING COMMENTS"
+)
+
+
+def _create_leaf(session: Session, staged: Staging, partition: Partition) -> str:
+    """Return the statements that create the table beside a partition."""
+    name = beside(staged, partition).quoted
+    if partition.kind != "r":  # foreign or partitioned: a row that goes there is refused
+        return f"CREATE TABLE {name} PARTITION OF {staged.rows.quoted} {partition.bound}"
+    [persistence, method, space, options, toast_options] = session.row(
+        5,
+        "SELECT c.relpersistence::text, m.amname, s.spcname, c.reloptions, t.reloptions FROM pg_class c "
+        "JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_class t ON t.oid = c.reltoastrelid "
+        "LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = %s::oid",
+        partition.oid,
+    )
+    settings = {**options_of(options), **options_of(toast_options, "toast."), "autovacuum_enabled": "false"}
+    written = ", ".join(f"{option} = {_literal(value)}" for option, value in settings.items())
+    kind = "UNLOGGED TABLE" if persistence == "u" else "TABLE"
+    where = f" TABLESPACE {quote_name(space)}" if space else ""
+    return (
+        f"CREATE {kind} {name} (LIKE {partition.name.quoted} {_LIKE}) USING {quote_name(method)} "
+        f"WITH ({written}){where}; ALTER TABLE {staged.rows.quoted} ATTACH PARTITION {name} {partition.bound}"
+    )
+
+
+def options_of(texts: list[str] | None, prefix: str = "") -> dict[str, str]:
+    """Return the storage options in pg_class's reloptions, by name."""
+    pairs = [text.partition("=") for text in texts or ()]
+    return {prefix + name: value for name, _, value in pairs}
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def rows_beside(session: Session, staged: Staging) -> dict[int, int]:
+    """Return how many rows each partition would get, by its oid; those that belong to none are under 0."""
+    counted = session.run(
+        f"SELECT c.relname, count(*) FROM {staged.rows.quoted} AS staged JOIN pg_class c ON c.oid = staged.tableoid "
+        "GROUP BY 1"
+    )
+    return {int(name.rpartition("_")[2]): rows for name, rows in counted}
