@@ -8,6 +8,7 @@ from itertools import count
 
 from jobs.dbaccess.load import parts, scripts, staging
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import Published, PublishPlan, check_target, publish
 from jobs.dbaccess.load.receipts import Receipt
@@ -42,7 +43,7 @@ def load(
         staging.create_for_new(session, names, types, logged=move.fills_new_table)
     else:
         check_target(session, T, move)
-        staging.create_beside(session, names, T)
+        staged.create(session, names, T) if move.replaces_partitions else staging.create_beside(session, names, T)
     lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
     parts.begin_attempt(session, names, 0, 0)
     parts.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])

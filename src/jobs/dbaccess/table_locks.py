@@ -81,14 +81,20 @@ def _in_the_way(session: Session, seconds: int) -> TransientError:
     )
 
 
-def not_granted(session: Session, table: TableName) -> TransientError:
-    """Return an error that names the sessions that hold locks on a table, or on a partition of it, for writing.
+def not_granted(session: Session, table: TableName, *, to_readers: bool = False) -> TransientError:
+    """Return an error that names the sessions that hold locks on a table, or on a partition of it.
 
     They hold the table, or rows of it, for which a writer has waited too long.
+
+    Args:
+        session: A session.
+        table: The table.
+        to_readers: Whether locks for reading are in the way, too.
     """
+    modes = "" if to_readers else "AND l.mode <> 'AccessShareLock' "
     sessions = session.run(
         "SELECT DISTINCT l.pid, a.usename, a.application_name, a.state, date_trunc('second', a.xact_start)::text "
-        f"FROM {_LOCKED} AND l.mode <> 'AccessShareLock' AND l.granted AND l.pid <> pg_backend_pid() AND c.oid IN "
+        f"FROM {_LOCKED} {modes}AND l.granted AND l.pid <> pg_backend_pid() AND c.oid IN "
         "(SELECT to_regclass(%s) UNION SELECT relid FROM pg_partition_tree(to_regclass(%s))) ORDER BY 5, 1 LIMIT 3",
         table.quoted,
         table.quoted,

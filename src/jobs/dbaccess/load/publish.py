@@ -16,6 +16,8 @@ from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move import difference, overwrite, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
+from jobs.dbaccess.load.partitions import replace as partitions
+from jobs.dbaccess.load.partitions import suitability
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted, Scripts
@@ -63,7 +65,11 @@ class PublishPlan:
 
 @dataclass(frozen=True)
 class Published:
-    """What was staged, what the target gained, what of that was compared with Spark's rows, and what scripts did."""
+    """What was staged, what the target gained, what of that was compared with Spark's rows, and what scripts did.
+
+    Attributes:
+        replaced: The partitions that were replaced.
+    """
 
     staged: Tally
     inserted: int
@@ -72,6 +78,7 @@ class Published:
     deleted: int = 0
     verified: Verified | None = None
     ran: Ran = field(default_factory=Ran)
+    replaced: tuple[TableName, ...] = ()
 
     @property
     def ignored(self) -> int:
@@ -121,7 +128,8 @@ def publish(session: Session, plan: PublishPlan) -> Published:
         raise
     except TransientError as error:
         if error.sqlstate == table_locks.LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
-            raise table_locks.not_granted(session, plan.target) from None
+            to_readers = plan.move.replaces_partitions
+            raise table_locks.not_granted(session, plan.target, to_readers=to_readers) from None
         raise
     return published
 
@@ -141,6 +149,8 @@ _SAME_ROW_TWICE = "21000"
 def _publish(session: Session, plan: PublishPlan) -> Published:
     _record(session, plan)
     staged = _close_staging(session, plan)
+    if plan.move.replaces_partitions:
+        return _replace_partitions(session, plan, staged)
     _take_turn(session, plan)
     before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
     missing = plan.is_new and tables.find_table(session, plan.target) is None
@@ -169,6 +179,23 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
     staging.drop(session, plan.staging)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
     return replace(published, ran=Ran(before, after))
+
+
+def _replace_partitions(session: Session, plan: PublishPlan, staged: Tally) -> Published:
+    """Complete the tables that replace partitions and verify their rows, before the target is locked."""
+    verified = None
+    if plan.verification is not None:
+        rows = plan.staging.rows
+        moved = Moved(plan.target, rows, is_whole=True, leaves_out=False, changed=staged.rows, becomes=rows)
+        verified = verify.verify(session, plan.verification, moved)
+    built = partitions.build(session, plan.staging, plan.target, staged.rows)
+    staging.drop(session, plan.staging)
+    _take_turn(session, plan)
+    before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
+    partitions.swap(session, plan.target, built, plan.lock_timeout)
+    after = scripts.run(session, plan.scripts.after, scripts.AFTER)
+    replaced = tuple(replacement.partition.name for replacement in built)
+    return Published(staged, staged.rows, verified=verified, ran=Ran(before, after), replaced=replaced)
 
 
 def _record(session: Session, plan: PublishPlan) -> None:
@@ -298,6 +325,8 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
         upsert.check_unique_index(session, move, target)
     if move.strategy == "diff":
         difference.check(session, target)
+    if move.replaces_partitions:
+        suitability.check_target(session, target)
     if move.mode == "overwrite":
         with session.transaction():
             overwrite.check(session, move, target)

@@ -118,8 +118,16 @@ def creating(
         rows = f"({columns}) {settings}"
     else:
         rows = f"{settings} AS SELECT {quote_names(staging.columns)} FROM {target.quoted} WITH NO DATA"
-    parts = "(part integer, attempt bigint, rows bigint, bytes bigint, failure text, PRIMARY KEY (part, attempt))"
-    return [f"CREATE {kind} {staging.rows.quoted} {rows}", f"CREATE {kind} {staging.parts.quoted} {parts}"]
+    return [f"CREATE {kind} {staging.rows.quoted} {rows}", creating_parts(staging, logged=logged)]
+
+
+def creating_parts(staging: Staging, *, logged: bool) -> str:
+    """Return the statement that creates the table of attempts and claims."""
+    kind = "TABLE" if logged else "UNLOGGED TABLE"
+    return (
+        f"CREATE {kind} {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
+        "failure text, PRIMARY KEY (part, attempt))"
+    )
 
 
 def _create(session: Session, staging: Staging, statements: Iterable[str], *, logged: bool) -> None:
@@ -133,14 +141,6 @@ def _create(session: Session, staging: Staging, statements: Iterable[str], *, lo
         if logged and tables.publications_of(session, staging.rows):
             for table in (staging.rows, staging.parts):
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
-
-
-def create_parts(session: Session, staging: Staging, *, logged: bool) -> None:
-    """Create the table of attempts and claims, in the open transaction."""
-    session.run(
-        f"CREATE {'TABLE' if logged else 'UNLOGGED TABLE'} {staging.parts.quoted} (part integer, attempt bigint, "
-        "rows bigint, bytes bigint, failure text, PRIMARY KEY (part, attempt))"
-    )
 
 
 def exists(session: Session, staging: Staging) -> bool:

@@ -57,6 +57,7 @@ class Moved:
         leaves_out: Whether the mode may leave out staged rows.
         changed: The number of rows that were inserted or updated.
         blocks_before: The size of a plain table before rows were appended to it.
+        becomes: The table that holds the rows and becomes part of the target; None if they are in the target.
     """
 
     target: TableName
@@ -65,6 +66,7 @@ class Moved:
     leaves_out: bool
     changed: int
     blocks_before: int = 0
+    becomes: TableName | None = None
 
 
 def check_target(session: Session, table: Table) -> None:
@@ -167,6 +169,8 @@ def _verify_some(session: Session, verification: Verification, moved: Moved, sta
 
 def _locations(session: Session, moved: Moved) -> list[str]:
     """Return where this load's rows are, as FROM clauses: the cheaper one, if any, and the certain one."""
+    if moved.becomes is not None:
+        return [moved.becomes.quoted]
     if moved.is_whole:
         return [moved.target.quoted]
     transaction = session.value("SELECT pg_current_xact_id()::xid::text")

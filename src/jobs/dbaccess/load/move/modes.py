@@ -4,6 +4,7 @@
 - overwrite: DELETE, then INSERT. Readers see the old rows until the commit.
 - upsert: INSERT .. ON CONFLICT (keys) DO UPDATE. It may leave out rows that are equal to the table's.
 - ignore: INSERT .. ON CONFLICT [(keys)] DO NOTHING.
+- replace-partitions: no statement about rows. They are copied into tables that replace partitions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
-MODES = ("append", "overwrite", "upsert", "ignore")
+REPLACE_PARTITIONS = "replace-partitions"
+MODES = ("append", "overwrite", "upsert", "ignore", REPLACE_PARTITIONS)
 KEYED = ("upsert", "ignore")
 
 SKIPPING = ("auto", "yes", "no")
@@ -97,6 +99,11 @@ class Move:
     def replaces_all(self) -> bool:
         """Whether all rows of the table are replaced."""
         return self.mode == "overwrite" and self.where is None
+
+    @property
+    def replaces_partitions(self) -> bool:
+        """Whether each partition for which there are rows is replaced."""
+        return self.mode == REPLACE_PARTITIONS
 
     @property
     def may_leave_out(self) -> bool:

@@ -1,4 +1,4 @@
-"""Partitions of a table, replaced by tables that were loaded beside them: which, where rows are copied to, and the swap.
+"""Partitions that are replaced by tables with the rows of a load, which were copied beside them.
 
 `staged` makes a partitioned table with the key of the target, into which rows are copied. In the publishing
 transaction, `build` completes each of its partitions that got rows, so that it has all that the partition has that it

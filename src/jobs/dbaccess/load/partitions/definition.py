@@ -6,7 +6,8 @@ the two differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from jobs.dbaccess.load.partitions.catalog import Partition
 from jobs.dbaccess.session import Session
@@ -140,8 +141,8 @@ FROM pg_constraint WHERE conrelid = %s::oid AND contype = 'c' ORDER BY conname
 # The text of an index begins with its own name and that of its table; what follows is the same for another table.
 _INDEXES = """
 SELECT c.relname, i.indisunique,
-    format('CREATE %%sINDEX %%I ON %%I.%%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, c.relname,
-        n.nspname, t.relname),
+    'CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(c.relname) || ' ON '
+        || quote_ident(n.nspname) || '.' || quote_ident(t.relname) || ' ',
     pg_get_indexdef(c.oid), coalesce(s.spcname, ''), coalesce(k.contype::text, ''),
     coalesce(pg_get_constraintdef(k.oid), ''), coalesce(k.contype = 'x' OR a.amname <> 'btree', false),
     coalesce(k.condeferrable, false), coalesce(k.condeferred, false), i.indisclustered, i.indisreplident,
@@ -166,7 +167,7 @@ WHERE attrelid = %s::oid AND NOT attisdropped GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 _SEQUENCES = """
-SELECT format('%%I.%%I', n.nspname, c.relname), a.attname FROM pg_depend d
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname FROM pg_depend d
 JOIN pg_class c ON c.oid = d.objid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.refobjid, d.refobjsubid)
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %s::oid
@@ -196,10 +197,13 @@ def read(session: Session, partition: Partition) -> Definition:
     )
 
 
-def _index(row: list[object]) -> Index:
-    *values, statistics = row
-    pairs = tuple((number, target) for number, target in statistics or ())  # type: ignore[attr-defined]  # int[][]
-    return Index(*values, pairs)  # type: ignore[arg-type]  # the columns of the query, in their order
+def _index(row: list[Any]) -> Index:
+    *others, statistics = row
+    values = dict(zip(_INDEX, others))
+    return Index(**values, statistics=tuple((number, target) for number, target in statistics or ()))
+
+
+_INDEX = [field.name for field in fields(Index)]
 
 
 def columns_of(session: Session, oid: int) -> tuple[Column, ...]:

@@ -9,7 +9,7 @@ from jobs.dbaccess.load.partitions.definition import Definition, Grant, Index
 from jobs.dbaccess.sql import TableName, quote_name
 
 BOUND = "pgjobs_bound"
-"""The name of the CHECK by which the server knows, without reading the rows, that they are in the partition's bounds."""
+"""The name of the CHECK by which the server knows, without reading the rows, that they are within the bound."""
 
 
 def literal(text: str) -> str:
@@ -43,7 +43,7 @@ def index(definition: Index, table: TableName, name: TableName) -> Iterator[str]
     """
     added = f"ALTER TABLE {table.quoted} ADD CONSTRAINT {quote_name(name.name)}"
     if definition.tablespace:
-        yield f"SET LOCAL default_tablespace = {literal(quote_name(definition.tablespace))}"
+        yield f"SET LOCAL default_tablespace = {literal(definition.tablespace)}"
     if definition.kind and definition.by_constraint:
         yield f"{added} {definition.constraint}"
     else:

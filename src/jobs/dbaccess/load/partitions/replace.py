@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.errors import ConstraintViolated, LoadError, TransientError
 from jobs.dbaccess.load.partitions import rebuild, staged, suitability
-from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
+from jobs.dbaccess.load.partitions.catalog import Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import Definition, columns_of, grants_of, read
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -252,6 +252,3 @@ def _statements(target: TableName, replacement: Replacement) -> list[str]:
         f"ALTER TABLE {target.quoted} ATTACH PARTITION {old.quoted} {replacement.partition.bound}",
         *unbound,
     ]
-
-
-__all__ = ["DEFAULT", "Replacement", "build", "swap"]

@@ -1,4 +1,4 @@
-"""Staging for partitions: a partitioned table with the target's key, and a table beside each of the target's partitions.
+"""Staging for partitions: a partitioned table with the target's key, and a table beside each of its partitions.
 
 The server routes the rows of a COPY to them, as it would in the target. Nothing else is to be known of the data.
 The name of each ends in the oid of the partition beside which it is. Rows that belong to none of them, or to the
@@ -42,7 +42,7 @@ def create(session: Session, staged: Staging, target: TableName) -> None:
     staging.hold(session, staged)
     with session.transaction(), exact_forms(session):
         _create_root(session, staged, target)
-        staging.create_parts(session, staged, logged=True)
+        session.run(staging.creating_parts(staged, logged=True))
         partitions = [partition for partition in partitions_of(session, target) if partition.bound != DEFAULT]
     for start in range(0, len(partitions), _BATCH):
         with session.transaction(), exact_forms(session):
@@ -58,9 +58,7 @@ def _create_root(session: Session, staged: Staging, target: TableName) -> None:
         "WHERE partrelid = to_regclass(%s)",
         target.quoted,
     )
-    session.run(
-        f"CREATE TABLE {root} (LIKE {target.quoted} INCLUDING DEFAULTS INCLUDING GENERATED) PARTITION BY {key}"
-    )
+    session.run(f"CREATE TABLE {root} (LIKE {target.quoted} INCLUDING DEFAULTS INCLUDING GENERATED) PARTITION BY {key}")
     identities = session.run(
         "SELECT attname, pg_get_serial_sequence(%s, attname) FROM pg_attribute "
         "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND attidentity <> ''",

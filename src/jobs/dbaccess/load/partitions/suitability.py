@@ -75,7 +75,9 @@ def check_target(session: Session, target: TableName) -> None:
         raise UsageError(
             f"{target} has {partitions:,} partitions, and {MODE} makes a table beside each: {MOST:,} at most.", _INSTEAD
         )
-    reasons = _texts(session, f"SELECT r FROM pg_class t, LATERAL ({_TABLE}) AS x (r) WHERE t.oid = %s::regclass", target.quoted)
+    reasons = _texts(
+        session, f"SELECT r FROM pg_class t, LATERAL ({_TABLE}) AS x (r) WHERE t.oid = %s::regclass", target.quoted
+    )
     if reasons:
         raise _refusal(f"partitions of {target}", reasons)
     publications = _publications(session, target)
@@ -112,14 +114,16 @@ def _texts(session: Session, query: str, value: object) -> list[str]:
 
 
 def _refusal(what: str, reasons: Sequence[str]) -> LoadError:
-    return LoadError(f"{MODE} cannot replace {what}. In the way: {'; '.join(reasons)}.", f"Nothing was loaded. {_INSTEAD}")
+    return LoadError(
+        f"{MODE} cannot replace {what}. In the way: {'; '.join(reasons)}.", f"Nothing was loaded. {_INSTEAD}"
+    )
 
 
 def _publications(session: Session, target: TableName) -> list[str]:
     """Return the publications of logical replication that include the table or a partition of it."""
     rows = session.run(
-        "SELECT DISTINCT p.pubname FROM pg_partition_tree(to_regclass(%s)) AS tree JOIN pg_class c ON c.oid = tree.relid "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "SELECT DISTINCT p.pubname FROM pg_partition_tree(to_regclass(%s)) AS tree "
+        "JOIN pg_class c ON c.oid = tree.relid JOIN pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_publication_tables p ON (p.schemaname, p.tablename) = (n.nspname, c.relname) "
         "WHERE current_setting('wal_level') = 'logical' ORDER BY 1",
         target.quoted,
