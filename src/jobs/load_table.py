@@ -56,6 +56,10 @@ examples:
     spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders \\
       --mode overwrite --overwrite-where "day = '2026-11-20'" --load-id orders/2026-11-20/2 --service shop
 
+  The same where the table is partitioned by day: the new partition is built beside the old one:
+    spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders \\
+      --mode replace-partitions --load-id orders/2026-11-20/3 --service shop
+
   A rolling window of 30 days, moved in the transaction that publishes the load:
     spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.recent \\
       --before-sql "DELETE FROM sales.recent WHERE day <= DATE '2026-11-20' - 30" \\

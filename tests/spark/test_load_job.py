@@ -57,6 +57,43 @@ def test_a_slice_is_made_and_then_replaced(spark: SparkSession, session: Session
     assert session.run("SELECT array_agg(a ORDER BY a) FROM t") == [[[0, 1, 2, 5, 7, 9]]]
 
 
+PARTITIONED = (
+    "CREATE TABLE t (a int NOT NULL, b text, PRIMARY KEY (a)) PARTITION BY RANGE (a);"
+    "CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (10);"
+    "CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20);"
+    "CREATE TABLE highest PARTITION OF t FOR VALUES FROM (20) TO (30);"
+    "INSERT INTO t SELECT a, 'old' FROM generate_series(5, 29) AS a;"
+)
+
+
+def test_partitions_are_replaced_by_rows_that_arrive_in_any_order(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    with pytest.raises(UsageError, match=r"There is no table public\.t, and no partition to replace"):
+        load_dataframe(numbers(spark, 1), table="t", settings=database, mode="replace-partitions")
+    session.run(PARTITIONED)
+    rows = numbers(spark, 15, parts=1).orderBy("b").repartition(3)  # rows of both partitions in each part
+    report = load_dataframe(
+        rows,
+        table="t",
+        settings=database,
+        mode="replace-partitions",
+        verify=True,
+        load_id="x",
+        before_sql="DELETE FROM t WHERE a = 29",
+        after_sql="UPDATE t SET b = 'after' WHERE a = 0",
+    )
+    assert report.partitions_replaced == ("public.low", "public.high")
+    assert (report.rows_inserted, report.rows_ignored, report.verified and report.verified.rows) == (15, 0, 15)
+    assert "\n  replaced: public.low, public.high" in report.summary()
+    assert session.run("SELECT count(*), min(a), max(a), count(*) FILTER (WHERE b = 'after') FROM t") == [
+        [24, 0, 28, 1]
+    ]
+    assert public_tables(session) == {"t", "low", "high", "highest", "table_updates"}
+    again = load_dataframe(rows, table="t", settings=database, mode="replace-partitions", load_id="x")
+    assert again.already_loaded
+
+
 def test_nothing_stays_beside_the_table(spark: SparkSession, session: Session, database: Settings) -> None:
     load_dataframe(numbers(spark, 10), table="t", settings=database)
     assert public_tables(session) == {"t", "table_updates"}

@@ -53,6 +53,19 @@ def test_overwrite_replaces_all_rows(spark: SparkSession, session: Session, opti
     assert session.run("SELECT count(*), min(a), max(b) FROM t") == [[10, 0, "9"]]
 
 
+def test_overwrite_replaces_the_partitions_that_get_rows(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    session.run(
+        "CREATE TABLE t (a int, b text) PARTITION BY RANGE (a); CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO "
+        "(10); CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20);"
+        "INSERT INTO t VALUES (5, 'old'), (15, 'old')"
+    )
+    write(numbers(spark, 3), options, mode="replace-partitions").mode("overwrite").save()
+    assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "0"], [1, "1"], [2, "2"], [15, "old"]]
+    assert public_tables(session) == {"t", "low", "high", "table_updates"}
+
+
 def test_upsert_by_keys(spark: SparkSession, session: Session, options: dict[str, str]) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'old'), (-1, 'kept')")
     write(numbers(spark, 3), options, mode="upsert", keys="a").save()

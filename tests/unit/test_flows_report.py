@@ -40,6 +40,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "already_loaded",
         "seconds",
         "records_malformed",
+        "partitions_replaced",
         "verified",
         "before_sql",
         "after_sql",

@@ -52,7 +52,12 @@ def test_a_value_that_cannot_be_right_is_refused_by_its_option() -> None:
 def test_sparks_mode_and_the_option_do_not_contradict_each_other() -> None:
     assert Options.parse({"mode": "upsert", "keys": "id"}).move(overwrite=False).keys == ("id",)
     assert Options.parse({}).move(overwrite=True).mode == "overwrite"
-    for options, overwrite in (({"mode": "upsert", "keys": "id"}, True), ({"mode": "overwrite"}, False)):
+    assert Options.parse({"mode": "replace-partitions"}).move(overwrite=True).replaces_partitions
+    for options, overwrite in (
+        ({"mode": "upsert", "keys": "id"}, True),
+        ({"mode": "overwrite"}, False),
+        ({"mode": "replace-partitions"}, False),
+    ):
         with pytest.raises(UsageError, match="Spark's own mode another one"):
             Options.parse(options).move(overwrite)
 

@@ -23,6 +23,7 @@ class LoadReport:
         rows_unchanged: Staged rows of an upsert that were equal to the table's, so that nothing was written.
         rows_ignored: Staged rows that the mode, or a trigger of the table, left out.
         rows_deleted: Rows of the table that overwrite replaced.
+        partitions_replaced: The partitions that were replaced, by the mode replace-partitions.
         verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
         seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
         before_sql, after_sql: The statements of both scripts, and what they did.
@@ -44,6 +45,7 @@ class LoadReport:
     already_loaded: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     records_malformed: int = 0
+    partitions_replaced: tuple[str, ...] = ()
     verified: Verified | None = None
     before_sql: tuple[Done, ...] = ()
     after_sql: tuple[Done, ...] = ()
@@ -72,6 +74,7 @@ class LoadReport:
             f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
+            + (f"\n  replaced: {_some(self.partitions_replaced)}" if self.partitions_replaced else "")
             + (f"\n  before: {statements(self.before_sql)}" if self.before_sql else "")
             + (f"\n  {_verified(self.verified)}" if self.verified else "")
             + (f"\n  after: {statements(self.after_sql)}" if self.after_sql else "")
@@ -81,6 +84,15 @@ class LoadReport:
 def _verified(verified: Verified) -> str:
     others = f"; not compared: {', '.join(verified.not_compared)}" if verified.not_compared else ""
     return f"verified: {plural(verified.rows, 'row')} in {plural(len(verified.columns), 'column')}{others}"
+
+
+def _some(partitions: Sequence[str]) -> str:
+    others = f" and {plural(len(partitions) - _SHOWN, 'other')}" if len(partitions) > _SHOWN else ""
+    return ", ".join(partitions[:_SHOWN]) + others
+
+
+_SHOWN = 5
+"""How many partitions a summary names."""
 
 
 def statements(done: Sequence[Done]) -> str:

@@ -89,6 +89,11 @@ class PostgresCopyDataSource(DataSource):
                 "Give the option streamId, with the same value after each restart from the same checkpoint.",
             )
         destination = self._destination(options, overwrite)
+        if destination.move.replaces_partitions:
+            raise UsageError(
+                "A stream adds rows batch by batch, and the mode replace-partitions would drop those of earlier ones.",
+                "Write each batch with foreachBatch, if that is what you want.",
+            )
         return StreamCommitter(destination, stream) if self.travelled else StreamWriter(destination, schema, stream)
 
     def _options(self) -> Options:

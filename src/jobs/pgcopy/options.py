@@ -11,7 +11,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
-from jobs.dbaccess.load.move.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal
@@ -35,6 +35,9 @@ _READ = (
     *("table", "query", "columns", "filter", "splitBy", "textColumns", "unboundedNumeric", "requirePrimaryKey"),
     *("parallelism", "snapshot", "snapshotIdle", "maxRowsPerBatch", "ordinalColumn"),
 )
+_OVERWRITING = ("overwrite", REPLACE_PARTITIONS)
+"""The modes of a load that refine Spark's own overwrite."""
+
 _WRITE = ("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId", "markerTable")
 _PUSH_FILTERS = "pushfilters"
 """A former option. Spark does not apply a filter as its interface promises: tests/guarantees/test_spark_pushdown.py."""
@@ -221,16 +224,16 @@ class Options:
         """Return how rows are moved into the table.
 
         Args:
-            overwrite: Whether Spark's own mode is overwrite. Otherwise, the option `mode` refines Spark's append.
+            overwrite: Whether Spark's own mode is overwrite. The option `mode` refines it, as it refines append.
 
         Raises:
             UsageError: Modes, keys and order contradict each other.
         """
-        mode = "overwrite" if overwrite else self.text("mode") or "append"
-        if self.text("mode") not in {"", mode} or (mode == "overwrite" and not overwrite):
+        mode = self.text("mode") or ("overwrite" if overwrite else "append")
+        if overwrite != (mode in _OVERWRITING):
             raise UsageError(
-                f"The option mode is {self.text('mode')!r}, and Spark's own mode another one.",
-                "Give mode only with .mode('append'): append, upsert or ignore.",
+                f"The option mode is {mode!r}, and Spark's own mode another one.",
+                "Give append, upsert or ignore with .mode('append'), and replace-partitions with .mode('overwrite').",
             )
         order = parse_order(self.text("dedupeOrder")) if self.text("dedupeOrder") else ()
         move = Move(mode, (), self.names("keys"), order, self.text("skipUnchanged") or "auto")

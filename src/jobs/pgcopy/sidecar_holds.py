@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jobs.dbaccess import locks
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
+from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -21,6 +22,7 @@ class HeldStaging:
         logged: Whether the staged table is to become the target.
         load_id: The load id to hold, too; empty if it is not known yet.
         ledger: What records the load.
+        by_partition: Whether the staged tables are to replace partitions of the target.
     """
 
     names: Staging
@@ -29,6 +31,7 @@ class HeldStaging:
     logged: bool = False
     load_id: str = ""
     ledger: Ledger = LUIGIS
+    by_partition: bool = False
     period: float = 0.5
 
     def take(self, session: Session) -> bool:
@@ -41,7 +44,10 @@ class HeldStaging:
             locks.wait(session, self.ledger.lock(session, self.load_id))
             if self.ledger.is_recorded(session, self.load_id, self.target):
                 return False
-        staging.create(session, self.names, self.target, self.types, logged=self.logged)
+        if self.by_partition:
+            staged.create(session, self.names, self.target)
+        else:
+            staging.create(session, self.names, self.target, self.types, logged=self.logged)
         return True
 
     def wanted(self, session: Session) -> bool:

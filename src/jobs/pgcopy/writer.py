@@ -78,6 +78,7 @@ class Destination:
             logged=target.is_staging,
             load_id=load_id,
             ledger=self.ledger,
+            by_partition=target.move.replaces_partitions,
         )
         is_held = hold_in_sidecar(self.connector, "staging", held)
         return Stage(names, target) if is_held else None

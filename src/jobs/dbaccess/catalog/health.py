@@ -65,11 +65,15 @@ class Right:
     grant: str
 
 
+_REPLACE_PARTITIONS = "replace-partitions"
+"""The mode that needs the ownership of its target."""
+
 OF_MODE = {
     "append": ("INSERT",),
     "upsert": ("INSERT", "UPDATE", "SELECT"),
     "overwrite": ("INSERT", "DELETE", "SELECT"),
     "ignore": ("INSERT", "SELECT"),
+    _REPLACE_PARTITIONS: ("SELECT",),
 }
 """The privileges on an existing target, by the load's mode (docs/load.md)."""
 
@@ -99,6 +103,16 @@ def rights_on_table(session: Session, oid: int, table: TableName, privileges: tu
         yield Right(f"{privilege} on {table}", granted, f"GRANT {privilege} ON {table.quoted}")
 
 
+def _ownership(session: Session, oid: int, table: TableName) -> Right:
+    [owner, is_member] = session.row(
+        2,
+        "SELECT pg_get_userbyid(relowner)::text, pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class "
+        "WHERE oid = %s::oid",
+        oid,
+    )
+    return Right(f"ownership of {table}", is_member, f"GRANT {quote_name(owner)}")
+
+
 def rights(session: Session, target: TableName, mode: str, markers: TableName) -> Iterator[Right]:
     """Yield the rights of a load into a table whose schema exists.
 
@@ -112,6 +126,8 @@ def rights(session: Session, target: TableName, mode: str, markers: TableName) -
     existing = oid_of(session, target)
     if existing is not None:
         yield from rights_on_table(session, existing, target, OF_MODE[mode])
+        if mode == _REPLACE_PARTITIONS:
+            yield _ownership(session, existing, target)
     recorded = oid_of(session, markers)
     if recorded is not None:
         yield from rights_on_table(session, recorded, markers, ("SELECT", "INSERT"))

@@ -50,8 +50,9 @@ def load_dataframe(
         df: The rows. Their columns are matched with the table's by name.
         table: `[schema.]table`.
         settings: The settings of the connection.
-        mode: "append", "overwrite" (replace all rows), "upsert" (insert, or update the row with the same keys) or
-            "ignore" (insert rows whose keys are not in the table).
+        mode: "append", "overwrite" (replace all rows), "upsert" (insert, or update the row with the same keys),
+            "ignore" (insert rows whose keys are not in the table) or "replace-partitions" (each partition of the table
+            for which there are rows holds these alone).
         keys: The columns that identify a row, for upsert, ignore, and overwrite by difference.
         dedupe_order: For example "updated_at desc": of rows with the same keys, only the first is loaded.
             Without it, they are an error.

@@ -189,6 +189,7 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         parts=staged.parts,
         attempts_discarded=staged.discarded,
         seconds=watch.seconds(),
+        partitions_replaced=tuple(str(name) for name in published.replaced),
         verified=published.verified,
         before_sql=published.ran.before,
         after_sql=published.ran.after,

@@ -20,6 +20,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, JobError, TransientError
 from jobs.dbaccess.load import staging, statistics
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, Published, PublishPlan, publish
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -65,7 +66,10 @@ class Driver:
 @contextmanager
 def staging_tables(driver: Driver, session: Session, names: Staging, target: Target) -> Iterator[None]:
     """Create staging tables for the block, which publishes them. Drop them if it raises."""
-    staging.create(session, names, target.name, target.new_types, logged=target.is_staging)
+    if target.move.replaces_partitions:
+        staged.create(session, names, target.name)
+    else:
+        staging.create(session, names, target.name, target.new_types, logged=target.is_staging)
     try:
         yield
     except BaseException:

@@ -145,6 +145,8 @@ def settle_target(
         UsageError: The data does not fit, or a definition is wrong.
         LoadError: The table does not suit the mode.
     """
+    if table is None and move.replaces_partitions:
+        raise UsageError(f"There is no table {name}, and no partition to replace.", "Create it, partitioned, first.")
     if table is None and defined:
         return _defined_target(session, tables.name_for_new_table(session, name), schema, move, defined)
     matches = match_existing(schema, table) if table else match_new(schema)
@@ -156,6 +158,12 @@ def settle_target(
     if defined.types:
         logger.info("%s exists, so --column-type has no effect.", table.name)
     missing = definitions.missing_from(table, defined.metadata)
+    if missing and move.replaces_partitions:
+        names = ", ".join(column.name for column in missing)
+        raise UsageError(
+            f"{table.name} has no {names}, and the mode {move.mode} adds no columns.",
+            f"Add them first, or leave {definitions.METADATA} out.",
+        )
     if missing:
         _check_addable(session, table, missing)
     return Target(table.name, matches, move, is_new=False, metadata=missing)

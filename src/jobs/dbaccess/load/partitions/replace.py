@@ -87,7 +87,7 @@ def _check_none_stray(session: Session, staging: Staging, target: TableName, row
     if not rows:
         return
     names = session.run(
-        "SELECT attname FROM pg_partitioned_table, unnest(partattrs::int2[]) AS number "
+        "SELECT attname FROM pg_partitioned_table CROSS JOIN unnest(partattrs::int2[]) AS number "
         "LEFT JOIN pg_attribute ON (attrelid, attnum) = (partrelid, number) WHERE partrelid = to_regclass(%s)",
         target.quoted,
     )

@@ -7,6 +7,8 @@ target's DEFAULT partition, go to the one whose name ends in 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
@@ -44,6 +46,14 @@ def create(session: Session, staged: Staging, target: TableName) -> None:
         _create_root(session, staged, target)
         session.run(staging.creating_parts(staged, logged=True))
         partitions = [partition for partition in partitions_of(session, target) if partition.bound != DEFAULT]
+    try:
+        _create_leaves(session, staged, partitions)
+    except BaseException:
+        staging.discard(session, staged)
+        raise
+
+
+def _create_leaves(session: Session, staged: Staging, partitions: Sequence[Partition]) -> None:
     for start in range(0, len(partitions), _BATCH):
         with session.transaction(), exact_forms(session):
             for partition in partitions[start : start + _BATCH]:
