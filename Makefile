@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench chaos fuzz matrix audit docs clean
+	bench bench-goals chaos fuzz matrix audit docs clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -18,7 +18,8 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.9 --generate-ha
 WORKERS ?= 4
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 SCALE ?= 1
-REPEATS ?= 1
+ROUNDS ?= 3
+BENCH := PYTHONPATH=scripts:. .venv-bench/bin/python -m bench
 SEED ?= 1
 VENV ?= .venv
 TIMES ?= 200
@@ -133,9 +134,12 @@ test-interop: setup .venv-interop/complete ## meet a real Airflow (connections, 
 	echo '*' > .venv-interop/.gitignore
 	touch $@
 
-bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows), REPEATS=1, ONLY=compare
-	PYTHONPATH=scripts .venv-bench/bin/python -m bench --scale $(SCALE) --repeats $(REPEATS) $(ONLY:%=--only '%')
-	$(if $(ONLY),,PYTHONPATH=scripts .venv-bench/bin/python -m bench.capture --repeats $(REPEATS))
+bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows), ROUNDS=3, ONLY=compare
+	$(BENCH) --scale $(SCALE) --rounds $(ROUNDS) $(ONLY:%=--only '%')
+	$(if $(ONLY),,$(BENCH).capture --repeats $(ROUNDS))
+
+bench-goals: .venv-bench/complete ## measure only what the goals are about; SCALE=1, ROUNDS=3
+	$(BENCH) --scale $(SCALE) --rounds $(ROUNDS) --goals
 
 .venv-bench/complete: requirements/dev.lock requirements/build.lock requirements/bench.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo >&2 "No Python 3.9 or newer on PATH: say make bench PYTHON=/path/to/python3"; exit 1; }

@@ -1,63 +1,72 @@
-"""Run all ways to load and to read TPC-H's lineitem, repeatedly if requested, and compare them.
+"""Run all ways to load and to read TPC-H's lineitem, in rounds, and compare them.
 
-Run by `make bench`. The report is printed, and written as JSON to build/bench/.
+Run by `make bench`. The report is printed. The figures are written to build/bench/results after each run: interrupted,
+or asked for more rounds or other ways, the benchmark goes on with what is missing, as long as src/ is the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections import defaultdict
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import data, database, measure, report
+from bench import data, database, goals, measure, plan, report
 from bench.errors import BenchError
-from bench.figures import Figures, median
 from bench.jdbc_jar import PACKAGE, find_jar
-from bench.plan import NEED_JAR, Way, choose
+from bench.store import open_store
 from jobs.dbaccess.errors import JobError
 from servermgr.errors import DatabaseException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.plan import Way
+    from bench.store import Store
+
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
+RESULTS = FOLDER / "results"
+INTERRUPTED = 130
 
 
 def main() -> int:
     """Run the benchmark. Return the exit status, which a missed goal does not change."""
     parser = argparse.ArgumentParser(
-        allow_abbrev=False, prog="bench", description="Load and read TPC-H's lineitem in every way, and compare."
+        prog="bench", description="Load and read TPC-H's lineitem in every way, and compare.", allow_abbrev=False
     )
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H's scale factor; 1 is 6,001,215 rows")
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--only",
         metavar="TEXT",
         default="",
         help="ways whose name contains this, or one of several (a|b); default: all",
     )
-    parser.add_argument("--repeats", type=int, default=1, help="rounds through all ways; the median counts")
+    which.add_argument("--goals", action="store_true", help="only the ways that the goals are about")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each way is run; the median counts")
+    parser.add_argument("--fresh", action="store_true", help="run again what was run before")
+    parser.add_argument(
+        "--busy", action="store_true", help="do not wait for an idle machine: to try ways, not to measure them"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     try:
-        run(options.scale, options.repeats, options.only)
+        ways = goals.needed() if options.goals else plan.choose(options.only)
+        failed = run(options.scale, options.rounds, ways, fresh=options.fresh, busy=options.busy)
     except (BenchError, DatabaseException, JobError, OSError, subprocess.CalledProcessError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    return 0
+        print("bench: interrupted. The same command goes on with what is missing.", file=sys.stderr)
+        return INTERRUPTED
+    return 1 if failed else 0
 
 
-def run(scale: float, repeats: int, only: str = "") -> None:
-    """Generate the data, run the ways whose name contains a text, and report."""
+def run(scale: float, rounds: int, ways: Sequence[Way], *, fresh: bool = False, busy: bool = False) -> list[Way]:
+    """Generate the data, run the ways as often as is missing, and report. Return the ways that failed."""
     load_before = os.getloadavg()
     folder = FOLDER / f"scale-{scale:g}"
     print(f"bench: lineitem of scale {scale:g} in {folder}", flush=True)
@@ -65,34 +74,41 @@ def run(scale: float, repeats: int, only: str = "") -> None:
     jar = find_jar()
     if jar is None:
         print(f"bench: skipped, all by JDBC: there is no jar, and {PACKAGE} could not be installed")
-    ways = [way for way in choose(only) if way not in NEED_JAR or jar is not None]
+    ways = [way for way in ways if not way.needs_jar or jar is not None]
     with database.server() as manager:
-        setting = measure.Setting(manager, folder, rows, jar)
-        about = {"data": {"scale": scale, "rows": rows.rows, "repeats": repeats}, **setting.about()}
-        runs = measure_all(ways, repeats, setting)
-    about["machine"] = {"cores": os.cpu_count(), "load before": load_before, "load after": os.getloadavg()}
-    tell(runs, about, rows.rows)
+        setting = measure.Setting(manager, folder, rows, jar, busy)
+        about = {"data": {"scale": scale, "rows": rows.rows}, **setting.about()}
+        store = open_store(RESULTS / f"{'busy-' if busy else ''}scale-{scale:g}.json", about, fresh=fresh)
+        failed = measure_all(ways, rounds, setting, store)
+    load = {"load before": load_before, "load after": os.getloadavg()}
+    print(
+        f"\n{report.text({way: store.runs[way.label] for way in ways if store.runs[way.label]}, {**about, **load})}\n"
+    )
+    print(f"bench: written to {store.path}")
+    return failed
 
 
-def measure_all(ways: Sequence[Way], repeats: int, setting: measure.Setting) -> dict[Way, list[Figures]]:
-    """Run the ways in turn, round after round, so that a slow minute of the machine does not affect only one."""
-    runs: dict[Way, list[Figures]] = defaultdict(list)
-    for number in range(repeats):
+def measure_all(ways: Sequence[Way], rounds: int, setting: measure.Setting, store: Store) -> list[Way]:
+    """Run the ways in turn, round after round, so that a slow minute of the machine does not affect only one.
+
+    Returns:
+        The ways that failed, which are not tried again.
+    """
+    failed: list[Way] = []
+    for number in range(1, rounds + 1):
         for way in ways:
-            print(f"bench: {number + 1}/{repeats} {way.label} ...", end="", flush=True)
-            one = measure.measure_quietly(way, setting)
+            if way in failed or len(store.runs[way.label]) >= number:
+                continue
+            print(f"bench: {number}/{rounds} {way.label} ...", end="", flush=True)
+            try:
+                one = measure.measure_quietly(way, setting)
+            except BenchError as error:
+                print(f" failed: {error}", flush=True)
+                failed.append(way)
+                continue
             print(f" {one.seconds:.1f} s", flush=True)
-            runs[way].append(one)
-    return runs
-
-
-def tell(runs: dict[Way, list[Figures]], about: dict[str, object], rows: int) -> None:
-    """Print the report, and write it to a file."""
-    medians = {way: median(of_way) for way, of_way in runs.items()}
-    print(f"\n{report.text(medians, about, rows)}\n")
-    path = FOLDER / f"{datetime.now().astimezone():%Y-%m-%dT%H%M%S}.json"
-    path.write_text(json.dumps(report.as_json(runs, about), indent=2) + "\n")
-    print(f"bench: written to {path}")
+            store.add(way.label, one)
+    return failed
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The data: lineitem as Parquet from TPC-H's generator, the same rows as text for psql, and 1000 rows to warm up."""
+"""The data: lineitem as Parquet from TPC-H's generator, the same rows as text for psql, and 1000 rows to warm up.
+
+Beside it, in folders of their own, each with its 1000 rows to warm up: WIDE, a part of lineitem with its columns
+repeated, and TINY, only 1000 rows.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,24 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 from pyarrow.parquet import ParquetFile, read_table, write_table
 
-from bench.plan import PARQUET, TABLE, TEXTS
+from bench.plan import TINY, WIDE
+from bench.task import PARQUET, TABLE, TEXTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SAMPLE_ROWS = 1000
+WIDE_COLUMNS = 200
+WIDE_SHARE = 20
+"""One of so many of lineitem's rows is in the wide table: it has 0.6 times as many values as lineitem."""
+WIDE_GROUPS = 8  # of rows, so that the wide table has parts
 TEXT = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
 
 
@@ -25,6 +37,10 @@ class Totals(NamedTuple):
     rows: int
     price: Decimal
     keys: int
+
+    def times(self, loads: int) -> Totals:
+        """Return the totals of a table that was loaded so often."""
+        return Totals(self.rows * loads, self.price * loads, self.keys * loads)
 
 
 def make(folder: Path, scale: float) -> Totals:
@@ -37,6 +53,44 @@ def make(folder: Path, scale: float) -> Totals:
         write_sample(folder / PARQUET, folder / "sample")
         (folder / "complete").touch()
     return totals(folder / PARQUET)
+
+
+def make_beside(folder: Path, name: str) -> Path:
+    """Generate one of the folders WIDE and TINY if it is missing; "" stands for the folder itself. Return its path."""
+    beside = folder / name
+    if name and not (beside / "complete").exists():
+        beside.mkdir(exist_ok=True)
+        {WIDE: write_wide, TINY: write_tiny}[name](folder / PARQUET, beside / PARQUET)
+        write_sample(beside / PARQUET, beside / "sample", texts=False)
+        (beside / "complete").touch()
+    return beside
+
+
+def write_wide(parquet: Path, target: Path) -> None:
+    """Write a part of the rows, with lineitem's columns again and again: l_comment, ..., l_comment_2, ..."""
+    whole = ParquetFile(parquet)
+    rows = max(whole.metadata.num_rows // WIDE_SHARE, 1)
+    table = pa.Table.from_batches(whole.iter_batches(), whole.schema_arrow).slice(0, rows)
+    names = wide_names(table.column_names)
+    columns = [table[number % table.num_columns] for number in range(len(names))]
+    write_table(pa.table(dict(zip(names, columns))), target, row_group_size=-(-rows // WIDE_GROUPS))
+
+
+def wide_names(names: Sequence[str]) -> list[str]:
+    """Return the names of the wide table's columns, WIDE_COLUMNS in all."""
+    rounds = -(-WIDE_COLUMNS // len(names))
+    again = [f"{name}_{number}" for number in range(2, rounds + 1) for name in names]
+    return [*names, *again][:WIDE_COLUMNS]
+
+
+def write_tiny(parquet: Path, target: Path) -> None:
+    """Write the first rows."""
+    write_table(pa.Table.from_batches([first_rows(parquet)]), target)
+
+
+def first_rows(parquet: Path) -> pa.RecordBatch:
+    """Return the first SAMPLE_ROWS rows."""
+    return next(ParquetFile(parquet).iter_batches(batch_size=SAMPLE_ROWS))
 
 
 def write_texts(folder: Path) -> None:
@@ -54,13 +108,14 @@ def without_views(schema: pa.Schema) -> pa.Schema:
     return pa.schema([(one.name, pa.string() if one.type == pa.string_view() else one.type) for one in schema])
 
 
-def write_sample(parquet: Path, folder: Path) -> None:
+def write_sample(parquet: Path, folder: Path, *, texts: bool = True) -> None:
     """Write the first rows in the same formats, for the warm-up."""
     folder.mkdir(exist_ok=True)
-    rows = next(ParquetFile(parquet).iter_batches(batch_size=SAMPLE_ROWS))
+    rows = first_rows(parquet)
     # Two row groups, for two connections.
     write_table(pa.Table.from_batches([rows]), folder / PARQUET, row_group_size=SAMPLE_ROWS // 2)
-    write_texts(folder)
+    if texts:
+        write_texts(folder)
 
 
 def totals(parquet: Path) -> Totals:

@@ -10,9 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.data import Totals
+from bench.data import Totals, wide_names
 from bench.errors import BenchError
-from bench.plan import KEPT_TABLE, KEYS, TABLE, WARM_UP_TABLE, Server
+from bench.plan import WIDE
+from bench.task import KEPT_TABLE, KEYS, TABLE, WARM_UP_TABLE, Server
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
@@ -27,12 +28,18 @@ if TYPE_CHECKING:
 SERVER_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
 
 # TPC-H's own types (4.1 of its specification: identifiers are wide), and no index.
-COLUMNS = """
-    l_orderkey bigint, l_partkey bigint, l_suppkey bigint, l_linenumber integer,
-    l_quantity numeric(15,2), l_extendedprice numeric(15,2), l_discount numeric(15,2), l_tax numeric(15,2),
-    l_returnflag char(1), l_linestatus char(1), l_shipdate date, l_commitdate date, l_receiptdate date,
-    l_shipinstruct char(25), l_shipmode char(10), l_comment varchar(44)
-"""
+TYPES = {
+    **dict.fromkeys(("l_orderkey", "l_partkey", "l_suppkey"), "bigint"),
+    "l_linenumber": "integer",
+    **dict.fromkeys(("l_quantity", "l_extendedprice", "l_discount", "l_tax"), "numeric(15,2)"),
+    **dict.fromkeys(("l_returnflag", "l_linestatus"), "char(1)"),
+    **dict.fromkeys(("l_shipdate", "l_commitdate", "l_receiptdate"), "date"),
+    "l_shipinstruct": "char(25)",
+    "l_shipmode": "char(10)",
+    "l_comment": "varchar(44)",
+}
+FOR_READS = "pgjobs bench: lineitem as it is read"
+"""The comment on the table while it holds the data for reads."""
 
 
 @contextlib.contextmanager
@@ -56,13 +63,20 @@ def session(address: Server) -> Iterator[Session]:
         yield opened
 
 
-def prepare(address: Server, *, make_tables: bool) -> None:
+def columns(data: str = "") -> str:
+    """Return the columns of a table for the data of a folder, as CREATE TABLE has them."""
+    types = list(TYPES.values())
+    names = wide_names(list(TYPES)) if data == WIDE else list(TYPES)
+    return ", ".join(f"{name} {types[number % len(types)]}" for number, name in enumerate(names))
+
+
+def prepare(address: Server, data: str = "", *, make_tables: bool) -> None:
     """Remove what the previous load left, and create the tables if they are to exist."""
     with session(address) as opened:
         for table in (TABLE, WARM_UP_TABLE):
             opened.run(f"DROP TABLE IF EXISTS {table}")
             if make_tables:
-                opened.run(f"CREATE TABLE {table} ({COLUMNS})")
+                opened.run(f"CREATE TABLE {table} ({columns(data)})")
         opened.run("CHECKPOINT")
     os.sync()
 
@@ -72,17 +86,32 @@ def keep(address: Server) -> bool:
     with session(address) as opened:
         if opened.run("SELECT to_regclass(%s) IS NULL", KEPT_TABLE) == [[False]]:
             return False
-        opened.run(f"CREATE UNLOGGED TABLE {KEPT_TABLE} ({COLUMNS})")
+        opened.run(f"CREATE UNLOGGED TABLE {KEPT_TABLE} ({columns()})")
         return True
 
 
 def fill(address: Server, changed: float) -> None:
     """Fill the table with the kept rows, a share of them with another price than the data's."""
-    columns = [line.split()[0] for line in COLUMNS.replace("(15,2)", "").split(",")]
     other_price = f"CASE WHEN hashint8(l_orderkey * 8 + l_linenumber) & 1023 < {1024 * changed:g} THEN 1 ELSE 0 END"
-    values = ", ".join(f"{name} + {other_price}" if name == "l_extendedprice" else name for name in columns)
+    values = ", ".join(f"{name} + {other_price}" if name == "l_extendedprice" else name for name in TYPES)
     with session(address) as opened:
         opened.run(f"INSERT INTO {TABLE} SELECT {values} FROM {KEPT_TABLE}")
+
+
+def is_for_reads(address: Server) -> bool:
+    """Return whether the table holds the data for reads."""
+    with session(address) as opened:
+        comment = opened.run("SELECT obj_description(to_regclass(%s), 'pg_class')", TABLE)
+    return comment == [[FOR_READS]]
+
+
+def fill_for_reads(address: Server) -> None:
+    """Fill the table with the kept rows, unchanged, and bring it to a steady state."""
+    prepare(address, make_tables=True)
+    fill(address, changed=0)
+    settle(address)
+    with session(address) as opened:
+        opened.run(f"COMMENT ON TABLE {TABLE} IS '{FOR_READS}'")
 
 
 def index(address: Server) -> None:

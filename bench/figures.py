@@ -66,6 +66,9 @@ class Figures:
         return self.other_cpu / self.seconds
 
 
+NUMBERS = tuple(one.name for one in fields(Figures) if one.name != "phases")
+
+
 def figures(
     samples: Sequence[Sample], start: float, end: float, *, wall: float, phases: Mapping[str, float]
 ) -> Figures:
@@ -96,8 +99,15 @@ def figures(
 
 def median(runs: Sequence[Figures]) -> Figures:
     """Return the median of each figure by itself."""
-    numbers = [one.name for one in fields(Figures) if one.name != "phases"]
     return Figures(
-        **{name: statistics.median(getattr(run, name) for run in runs) for name in numbers},
-        phases={name: statistics.median(run.phases[name] for run in runs) for name in runs[0].phases},
+        **{name: statistics.median(getattr(run, name) for run in runs) for name in NUMBERS},
+        phases={
+            name: statistics.median(run.phases[name] for run in runs if name in run.phases) for name in runs[0].phases
+        },
     )
+
+
+def spread(runs: Sequence[Figures]) -> dict[str, tuple[float, float]]:
+    """Return the smallest and the largest value of each figure."""
+    values = {name: [getattr(run, name) for run in runs] for name in NUMBERS}
+    return {name: (min(of_name), max(of_name)) for name, of_name in values.items()}

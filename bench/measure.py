@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import database, watch
+from bench import data, database, store, throttle, watch
 from bench.errors import BenchError
 from bench.figures import DISTURBED, figures
-from bench.plan import KEPT_TABLE, NEED_JAR, SPARK_OPTIONS, TABLE, Server, Task
+from bench.task import KEPT_TABLE, PARQUET, TABLE, Server, Task
 from bench.ways import psql
 from servermgr import binaries
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN_ONCE = str(ROOT / "bench" / "run_once.py")
+SPARK_OPTIONS = ("--conf", "spark.ui.enabled=false")
 ATTEMPTS = 2  # to measure a load without disturbance
-PACKAGES = ("pyspark", "pyarrow", "pg8000", "psycopg", "adbc-driver-postgresql")
+PACKAGES = ("pyspark", "pyarrow", "pg8000", "psycopg", "adbc-driver-postgresql", "dlt", "connectorx")
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ class Setting:
         folder: The folder of the data.
         rows: The rows that the table must have.
         jar: The jar of the JDBC driver, if there is one.
+        busy: Whether to measure at once, on a machine that is not idle.
     """
 
     manager: Manager
     folder: Path
     rows: Totals
     jar: Path | None
+    busy: bool = False
 
     @property
     def server(self) -> Server:
@@ -56,10 +60,12 @@ class Setting:
         return {
             "server": {**database.SERVER_SETTINGS, "all else": "default"},
             "Spark": {"options": SPARK_OPTIONS, "all else": "default"},
+            "code": store.code(ROOT / "src"),
+            "cores": os.cpu_count(),
             "versions": {
                 "PostgreSQL": database.version(self.server),
                 "Python": platform.python_version(),
-                **{package: version(package) for package in PACKAGES},
+                **{package: version_of(package) for package in PACKAGES},
             },
         }
 
@@ -71,7 +77,7 @@ def measure_quietly(way: Way, setting: Setting) -> Figures:
         BenchError: The way failed, or the table does not contain the data.
     """
     tried = [measure(way, setting)]
-    while tried[-1].disturbance > DISTURBED and len(tried) < ATTEMPTS:
+    while not setting.busy and tried[-1].disturbance > DISTURBED and len(tried) < ATTEMPTS:
         tried.append(measure(way, setting))
     return min(tried, key=lambda one: one.disturbance)
 
@@ -85,26 +91,38 @@ def measure(way: Way, setting: Setting) -> Figures:
     server_process = setting.manager.process
     if server_process is None:
         raise BenchError("PostgreSQL does not run")
+    folder = data.make_beside(setting.folder, way.data)
+    expected = data.totals(folder / PARQUET).times(way.loads) if way.data else setting.rows
+    before(way, setting)
+    written_before = database.wal(setting.server)
+    if not setting.busy:
+        watch.wait_for_quiet()
+    result = setting.folder / "result.json"
+    throttled = throttle.throttled(server_process.pid) if way.throttled else contextlib.nullcontext()
+    began = time.monotonic()
+    with throttled:
+        command_line = command(way, setting, result)
+        samples = watch.run(command_line, environment(), setting.folder / "way.log", server_process.pid)
+    wall = time.monotonic() - began
+    written = database.wal(setting.server) - written_before
+    database.check(setting.server, expected)
+    outcome = json.loads(result.read_text())
+    return replace(figures(samples, outcome["start"], outcome["end"], wall=wall, phases=outcome["phases"]), wal=written)
+
+
+def before(way: Way, setting: Setting) -> None:
+    """Bring the tables into the state that the way finds."""
+    if (way.reads or way.changed is not None) and database.keep(setting.server):
+        psql.run(task(replace(way, data=""), setting, KEPT_TABLE))
     if way.reads:
-        database.settle(setting.server)
-    else:
-        database.prepare(setting.server, make_tables=not way.makes_table)
+        if not database.is_for_reads(setting.server):
+            database.fill_for_reads(setting.server)
+        return
+    database.prepare(setting.server, way.data, make_tables=not way.makes_table)
     if way.changed is not None:
-        if database.keep(setting.server):
-            psql.run(task(way, setting, KEPT_TABLE))
         database.fill(setting.server, way.changed)
     if way.indexed:
         database.index(setting.server)
-    written_before = database.wal(setting.server)
-    watch.wait_for_quiet()
-    result = setting.folder / "result.json"
-    began = time.monotonic()
-    samples = watch.run(command(way, setting, result), environment(), setting.folder / "way.log", server_process.pid)
-    wall = time.monotonic() - began
-    written = database.wal(setting.server) - written_before
-    database.check(setting.server, setting.rows)
-    outcome = json.loads(result.read_text())
-    return replace(figures(samples, outcome["start"], outcome["end"], wall=wall, phases=outcome["phases"]), wal=written)
 
 
 def command(way: Way, setting: Setting, result: Path) -> list[str]:
@@ -113,8 +131,9 @@ def command(way: Way, setting: Setting, result: Path) -> list[str]:
     programs = Path(sys.prefix, "bin")
     if not way.spark:
         return [str(programs / "python"), *arguments]
-    jars = ["--jars", str(setting.jar)] if way in NEED_JAR else []
-    return [str(programs / "spark-submit"), *SPARK_OPTIONS, *jars, *arguments]
+    jars = ["--jars", str(setting.jar)] if way.needs_jar else []
+    spark = [str(programs / "spark-submit"), "--master", f"local[{way.connections}]", *SPARK_OPTIONS]
+    return [*spark, *jars, *arguments]
 
 
 def task(way: Way, setting: Setting, table: str = TABLE) -> Task:
@@ -122,12 +141,11 @@ def task(way: Way, setting: Setting, table: str = TABLE) -> Task:
     return Task(
         setting.server,
         table,
-        str(setting.folder),
-        way.arrow,
+        str(setting.folder / way.data),
         str(binaries.find().bin / "psql"),
-        verify=way.verify,
-        mode="append" if way.changed is None else "upsert",
-        skip_unchanged=way.skip_unchanged,
+        way.connections,
+        way.arrow,
+        way.flags,
     )
 
 
@@ -135,3 +153,11 @@ def environment() -> dict[str, str]:
     """Return the environment of a way: the caller's, without variables that would redirect libpq."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def version_of(package: str) -> str:
+    """Return the version of a package, if it is installed: not each Python has each peer."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

@@ -1,21 +1,14 @@
-"""What is compared: the ways, and the task of a way's process."""
+"""What is compared: the ways to load the table, and to read it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from bench.errors import BenchError
+from bench.task import CONNECTIONS, KEYS
 
-TABLE = "lineitem"
-WARM_UP_TABLE = "warm_up"
-KEPT_TABLE = "kept"
-"""The rows on the server, from which the table is filled before an upsert."""
-KEYS = ("l_orderkey", "l_linenumber")
-PARQUET = f"{TABLE}.parquet"
-TEXTS = ("part-0.txt", "part-1.txt")  # one for each of psql's connections
-CONNECTIONS = len(TEXTS)  # of psql and ADBC: as many as Spark has cores
-SPARK_OPTIONS = ("--master", f"local[{CONNECTIONS}]", "--conf", "spark.ui.enabled=false")
-JDBC_BATCH = 10_000  # rows; with more, JDBC got no faster and used more memory. The same applies to its reads.
+MANY = 16
+"""Connections to the throttled server."""
 
 
 @dataclass(frozen=True)
@@ -25,62 +18,116 @@ class Way:
     Attributes:
         label: Its name in the report.
         module: The module in bench.ways that implements it.
+        flags: Only for loads by pgjobs: flags of load_table.py beside those of source, table and connection.
         makes_table: Whether the load creates the table; otherwise it exists and is empty.
         arrow: Only for reads by pgjobs: whether to decode by PyArrow, otherwise in pure Python.
-        reads: Whether it reads the table, which a previous load has filled.
-        verify: Only for loads by pgjobs: whether to verify the table before the commit.
+        reads: Whether it reads the table, which was filled before.
         indexed: Whether the table has a primary key and two more indexes.
-        changed: Only for upserts: the share of the table's rows that differ from the data. None for an append.
-        skip_unchanged: Only for upserts by pgjobs: whether unchanged rows are skipped.
+        changed: The share of the table's rows that differ from the data before the load. None for an empty table.
+        data: One of the folders of bench.data: "" for lineitem, or WIDE, or TINY.
+        loads: How often the data is loaded.
+        throttled: Whether each process of the server that serves the client gets a tenth of a core.
+        connections: How many connections copy at once, which is the number of Spark's cores.
     """
 
     label: str
     module: str
+    flags: tuple[str, ...] = ()
     spark: bool = True
     makes_table: bool = False
     arrow: bool = False
     reads: bool = False
-    verify: bool = False
     indexed: bool = False
     changed: float | None = None
-    skip_unchanged: str = "auto"
+    data: str = ""
+    loads: int = 1
+    throttled: bool = False
+    connections: int = CONNECTIONS
 
+    @property
+    def needs_jar(self) -> bool:
+        """Whether Spark needs the JDBC driver."""
+        return self.module.startswith("jdbc")
+
+
+WIDE, TINY = "wide", "tiny"
+VERIFY = ("--verify",)
+UPSERT = ("--mode", "upsert", "--keys", ",".join(KEYS))
+OVERWRITE = ("--mode", "overwrite")
+DIFF = (*OVERWRITE, "--overwrite-strategy", "diff", "--keys", ",".join(KEYS))
 
 LOAD = Way("pgjobs, table exists", "pgjobs")
 LOAD_MAKES = Way("pgjobs, makes the table", "pgjobs", makes_table=True)
-VERIFIED = Way("pgjobs --verify, table exists", "pgjobs", verify=True)
-VERIFIED_MAKES = Way("pgjobs --verify, makes the table", "pgjobs", makes_table=True, verify=True)
+VERIFIED = Way("pgjobs --verify, table exists", "pgjobs", VERIFY)
+VERIFIED_MAKES = Way("pgjobs --verify, makes the table", "pgjobs", VERIFY, makes_table=True)
+PGCOPY = Way("pgcopy write", "pgcopy")
 JDBC = Way("Spark JDBC, reWriteBatchedInserts", "jdbc")
 ROWS = Way("Spark, psycopg COPY row by row", "psycopg_rows")
 ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
+DLT = Way(f"dlt, {CONNECTIONS} workers, CSV, no Spark", "dlt_csv", spark=False, makes_table=True)
 PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
 COPY_ROWS = Way("pgjobs copy_rows, no Spark", "copy_rows", spark=False)
-LOADS = (LOAD, VERIFIED, LOAD_MAKES, VERIFIED_MAKES, JDBC, ROWS, ADBC, PSQL, COPY_ROWS)
+LOADS = (LOAD, VERIFIED, LOAD_MAKES, VERIFIED_MAKES, PGCOPY, JDBC, ROWS, ADBC, DLT, PSQL, COPY_ROWS)
 
 INDEXED = Way("pgjobs, three indexes", "pgjobs", indexed=True)
 JDBC_INDEXED = Way("Spark JDBC, three indexes", "jdbc", indexed=True)
-SAME = Way("pgjobs upsert, 0 % changed", "pgjobs", indexed=True, changed=0.0)
-TENTH = Way("pgjobs upsert, 10 % changed", "pgjobs", indexed=True, changed=0.1)
+SAME = Way("pgjobs upsert, 0 % changed", "pgjobs", UPSERT, indexed=True, changed=0.0)
+TENTH = Way("pgjobs upsert, 10 % changed", "pgjobs", UPSERT, indexed=True, changed=0.1)
 TENTH_WRITES_ALL = Way(
-    "pgjobs upsert, 10 % changed, all written", "pgjobs", indexed=True, changed=0.1, skip_unchanged="no"
+    "pgjobs upsert, 10 % changed, all written",
+    "pgjobs",
+    (*UPSERT, "--skip-unchanged", "no"),
+    indexed=True,
+    changed=0.1,
 )
-ALL = Way("pgjobs upsert, 100 % changed", "pgjobs", indexed=True, changed=1.0)
-INTO_INDEXED = (INDEXED, JDBC_INDEXED, SAME, TENTH, TENTH_WRITES_ALL, ALL)
+ALL = Way("pgjobs upsert, 100 % changed", "pgjobs", UPSERT, indexed=True, changed=1.0)
+REPLACED = Way("pgjobs overwrite, three indexes", "pgjobs", OVERWRITE, indexed=True, changed=0.1)
+DIFFERENCE = Way("pgjobs overwrite by difference, 10 % changed", "pgjobs", DIFF, indexed=True, changed=0.1)
+INTO_INDEXED = (INDEXED, JDBC_INDEXED, SAME, TENTH, TENTH_WRITES_ALL, ALL, REPLACED, DIFFERENCE)
+
+WIDE_LOAD = Way("pgjobs, 200 columns", "pgjobs", data=WIDE)
+WIDE_JDBC = Way("Spark JDBC, 200 columns", "jdbc", data=WIDE)
+WIDES = (WIDE_LOAD, WIDE_JDBC)
+
+MANY_LOAD = Way(f"pgjobs, {MANY} throttled connections", "pgjobs", throttled=True, connections=MANY)
+MANY_MAKES = Way(
+    f"pgjobs, makes the table, {MANY} throttled connections",
+    "pgjobs",
+    throttled=True,
+    connections=MANY,
+    makes_table=True,
+)
+MANY_JDBC = Way(f"Spark JDBC, {MANY} throttled connections", "jdbc", throttled=True, connections=MANY)
+THROTTLED = (MANY_LOAD, MANY_MAKES, MANY_JDBC)
+
+SMALLEST = Way("pgjobs, 1,000 rows, ten loads of a session", "pgjobs_small", data=TINY, loads=10)
+SMALLS = (SMALLEST,)
 
 READ_ARROW = Way("pgjobs extract, PyArrow", "pgjobs_extract", arrow=True, reads=True)
 READ_PURE = Way("pgjobs extract, pure Python", "pgjobs_extract", reads=True)
+READ_PGCOPY = Way("pgcopy read", "pgcopy_extract", reads=True)
 READ_JDBC = Way(f"Spark JDBC, {CONNECTIONS} partitions", "jdbc_extract", reads=True)
+READ_CONNECTORX = Way(f"ConnectorX, {CONNECTIONS} connections, no Spark", "connectorx_extract", spark=False, reads=True)
 READ_PSQL = Way(f"psql, {CONNECTIONS} connections, no Spark", "psql_extract", spark=False, reads=True)
 READ_FILES = Way("pgjobs extract_table, to Parquet", "pgjobs_extract_files", reads=True)
 COMPARE = Way("pgjobs compare_table, one cell changed", "pgjobs_compare", reads=True)
-READS = (READ_ARROW, READ_PURE, READ_JDBC, READ_PSQL, READ_FILES, COMPARE)
+READS = (READ_ARROW, READ_PURE, READ_PGCOPY, READ_JDBC, READ_CONNECTORX, READ_PSQL, READ_FILES, COMPARE)
 
-WAYS = (*LOADS, *READS, *INTO_INDEXED)
-NEED_JAR = (JDBC, JDBC_INDEXED, READ_JDBC)
+TABLES: dict[str, tuple[tuple[Way, ...], Way | None]] = {
+    "loading": (LOADS, JDBC),
+    "extracting": (READS, READ_JDBC),
+    "three indexes": (INTO_INDEXED, JDBC_INDEXED),
+    "200 columns": (WIDES, WIDE_JDBC),
+    "throttled": (THROTTLED, MANY_JDBC),
+    "smallest load": (SMALLS, None),
+}
+"""The tables of the report: the ways, and the one whose figures the others' are multiples of."""
+
+WAYS = tuple(way for ways, _ in TABLES.values() for way in ways)
 
 
 def choose(text: str) -> tuple[Way, ...]:
-    """Return the ways whose name contains a text, or one of several; a load before them if they read what it leaves.
+    """Return the ways whose name contains a text, or one of several.
 
     Args:
         text: The text, or several with a | between them.
@@ -91,38 +138,4 @@ def choose(text: str) -> tuple[Way, ...]:
     ways = tuple(way for way in WAYS if any(part in way.label for part in text.split("|")))
     if not ways:
         raise BenchError(f"No way's name contains {text!r}: {'; '.join(way.label for way in WAYS)}")
-    return (LOAD, *ways) if all(way.reads for way in ways) else ways
-
-
-@dataclass(frozen=True)
-class Server:
-    """The address of the database, which requires no password."""
-
-    host: str
-    port: int
-    user: str
-    dbname: str
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a way's process loads, and into which database; or what it reads.
-
-    Attributes:
-        folder: The folder of the data: PARQUET and TEXTS.
-        psql: The path of the program.
-    """
-
-    server: Server
-    table: str
-    folder: str
-    arrow: bool
-    psql: str
-    verify: bool = False
-    mode: str = "append"
-    skip_unchanged: str = "auto"
-
-    @property
-    def parquet(self) -> str:
-        """Return the path of the rows as a Parquet file."""
-        return f"{self.folder}/{PARQUET}"
+    return ways

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from bench import plan
+from bench import goals, plan
 from bench.figures import DISTURBED, median
 from demo_text import aligned
 
@@ -14,58 +13,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.figures import Figures
+    from bench.goals import Judged
     from bench.plan import Way
-
-TIME_OF_EXISTING, SERVER_CPU_OF_EXISTING = 0.75, 0.65  # x JDBC's
-TIME_OF_MADE, SERVER_CPU_OF_MADE = 0.55, 0.45  # x JDBC's
-TIME_OF_VERIFYING = 1.15  # x the same load without it
-TIME_OF_INDEXED = 0.75  # x JDBC's
-TIME_OF_TENTH = 0.6  # x the same upsert that writes all rows
-WORKER_MEMORY = 300  # MB
-TIME_OF_COMPARING = 1.2  # x an extract to Parquet
-TIME_OF_READING, SERVER_CPU_OF_READING, TIME_OF_PURE_READING = 1.2, 1.0, 2.2  # x JDBC's
 
 NOTES = """\
 seconds: from reading Parquet to the last commit, or from the first connection to the last row in Spark, after a warm-up
-by 1000 rows. wall: of the process, with its start.
+by 1000 rows; the median of the rounds, and how far the rounds lie apart. wall: of the process, with its start.
 CPU: user and system, of all processes of a side, in those seconds; other: of the rest of the machine, with this very
 measuring. Memory: the most that was resident in those seconds, of the biggest Python worker, of the JVM, of all
 processes of the client together (shared pages count in each). WAL: of the server, with the warm-up's."""
 
-
-class Goal(NamedTuple):
-    """The maximum that a figure should reach, and its value; None if it was not measured."""
-
-    name: str
-    target: float
-    reached: float | None
+HEADINGS = (
+    *("way", "rounds", "seconds", "+-", "x JDBC", "server CPU s", "x JDBC", "client CPU s", "other CPU s"),
+    *("WAL MB", "worker MB", "JVM MB", "client MB", "wall s"),
+)
 
 
-def text(medians: Mapping[Way, Figures], about: Mapping[str, object], rows: int) -> str:
+def text(runs: Mapping[Way, Sequence[Figures]], about: Mapping[str, object]) -> str:
     """Return the whole report."""
-    circumstances = "\n".join(f"{name}: {shown(value)}" for name, value in about.items())
-    loads = {way: one for way, one in medians.items() if not way.reads and not way.indexed}
-    indexed = {way: one for way, one in medians.items() if way.indexed}
-    reads = {way: one for way, one in medians.items() if way.reads}
-    tables = (
-        table(loads, rows, plan.JDBC),
-        phases(loads),
-        table(reads, rows, plan.READ_JDBC),
-        table(indexed, rows, plan.JDBC_INDEXED),
-        phases(indexed),
-    )
-    parts = (circumstances, *tables, NOTES, disturbed(medians), verdicts(goals(medians)))
-    return "\n\n".join(part for part in parts if part)
-
-
-def as_json(runs: Mapping[Way, Sequence[Figures]], about: Mapping[str, object]) -> dict[str, object]:
-    """Return everything as JSON: the medians, and each run."""
     medians = {way: median(of_way) for way, of_way in runs.items()}
-    return {
-        **about,
-        "ways": {way.label: {**asdict(medians[way]), "runs": list(map(asdict, runs[way]))} for way in runs},
-        "goals": [goal._asdict() for goal in goals(medians)],
-    }
+    circumstances = "\n".join(f"{name}: {shown(value)}" for name, value in about.items())
+    parts = [circumstances]
+    for name, (ways, jdbc) in plan.TABLES.items():
+        of_table = {way: runs[way] for way in ways if way in runs}
+        if of_table:
+            parts += [f"{name}\n{table(of_table, jdbc)}", phases({way: medians[way] for way in of_table})]
+    parts += [NOTES, disturbed(medians), verdicts(goals.judged(medians)), tried(goals.judged(medians))]
+    return "\n\n".join(part for part in parts if part)
 
 
 def shown(value: object) -> str:
@@ -77,28 +51,36 @@ def shown(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def table(medians: Mapping[Way, Figures], rows: int, jdbc: Way) -> str:
-    """Return a table of the figures of each way, and their ratios to JDBC's."""
+def table(runs: Mapping[Way, Sequence[Figures]], jdbc: Way | None) -> str:
+    """Return a table of the medians of each way, and their ratios to JDBC's."""
+    medians = {way: median(of_way) for way, of_way in runs.items()}
     time = {way: one.seconds for way, one in medians.items()}
     cpu = {way: one.server_cpu for way, one in medians.items()}
-    headings = ("way", "seconds", "rows/s", "x JDBC", "server CPU s", "x JDBC", "client CPU s", "other CPU s")
-    if not medians:
-        return ""
-    lines = [(*headings, "WAL MB", "worker MB", "JVM MB", "client MB", "wall s")]
+    lines = [HEADINGS]
     for way, one in medians.items():
-        seconds = (f"{one.seconds:.1f}", f"{rows / one.seconds:,.0f}", factor(ratio(time, way, jdbc)))
+        seconds = (f"{one.seconds:.1f}", half_range(runs[way]), factor(ratio(time, way, jdbc)))
         server_cpu = (f"{one.server_cpu:.1f}", factor(ratio(cpu, way, jdbc)))
         other_cpu = (f"{one.client_cpu:.1f}", f"{one.other_cpu:.1f}")
         memory = (megabytes(one.worker_memory), megabytes(one.jvm_memory), megabytes(one.client_memory))
         sizes = (megabytes(one.wal), *memory)
-        lines.append((way.label, *seconds, *server_cpu, *other_cpu, *sizes, f"{one.wall:.1f}"))
+        lines.append((way.label, str(len(runs[way])), *seconds, *server_cpu, *other_cpu, *sizes, f"{one.wall:.1f}"))
     return aligned(lines)
+
+
+def half_range(runs: Sequence[Figures]) -> str:
+    """Return half of the difference between the slowest and the fastest run; nothing for a single one."""
+    seconds = [run.seconds for run in runs]
+    return f"{(max(seconds) - min(seconds)) / 2:.1f}" if len(runs) > 1 else ""
 
 
 def phases(medians: Mapping[Way, Figures]) -> str:
     """Return the phases of the ways that report any."""
     names = list(dict.fromkeys(name for one in medians.values() for name in one.phases))
-    lines = [(way.label, *(f"{one.phases[name]:.1f}" for name in names)) for way, one in medians.items() if one.phases]
+    lines = [
+        (way.label, *(f"{one.phases[name]:.2f}" if name in one.phases else "" for name in names))
+        for way, one in medians.items()
+        if one.phases
+    ]
     if not lines:
         return ""
     return aligned([("seconds of phases", *names), *lines])
@@ -110,48 +92,27 @@ def disturbed(medians: Mapping[Way, Figures]) -> str:
     return f"Disturbed, the machine had other work meanwhile: {'; '.join(names)}." if names else ""
 
 
-def goals(medians: Mapping[Way, Figures]) -> list[Goal]:
-    """Return the goals with the values reached."""
-    time = {way: one.seconds for way, one in medians.items()}
-    cpu = {way: one.server_cpu for way, one in medians.items()}
-    ours = (plan.LOAD.module, plan.READ_ARROW.module)
-    of_made = ratio(time, plan.VERIFIED_MAKES, plan.LOAD_MAKES)
-    of_tenth = ratio(time, plan.TENTH, plan.TENTH_WRITES_ALL)
-    workers = [one.worker_memory / 1e6 for way, one in medians.items() if way.module in ours]
-    return [
-        Goal("table exists: time, x JDBC", TIME_OF_EXISTING, ratio(time, plan.LOAD, plan.JDBC)),
-        Goal("table exists: server CPU, x JDBC", SERVER_CPU_OF_EXISTING, ratio(cpu, plan.LOAD, plan.JDBC)),
-        Goal("makes the table: time, x JDBC", TIME_OF_MADE, ratio(time, plan.LOAD_MAKES, plan.JDBC)),
-        Goal("makes the table: server CPU, x JDBC", SERVER_CPU_OF_MADE, ratio(cpu, plan.LOAD_MAKES, plan.JDBC)),
-        Goal("verify, table exists: time, x the load", TIME_OF_VERIFYING, ratio(time, plan.VERIFIED, plan.LOAD)),
-        Goal("verify, makes the table: time, x the load", TIME_OF_VERIFYING, of_made),
-        Goal("extract: time, x JDBC", TIME_OF_READING, ratio(time, plan.READ_ARROW, plan.READ_JDBC)),
-        Goal("extract: server CPU, x JDBC", SERVER_CPU_OF_READING, ratio(cpu, plan.READ_ARROW, plan.READ_JDBC)),
-        Goal("extract: time of pure Python, x JDBC", TIME_OF_PURE_READING, ratio(time, plan.READ_PURE, plan.READ_JDBC)),
-        Goal(
-            "compare: time, x extract_table to Parquet", TIME_OF_COMPARING, ratio(time, plan.COMPARE, plan.READ_FILES)
-        ),
-        Goal("three indexes: time, x JDBC", TIME_OF_INDEXED, ratio(time, plan.INDEXED, plan.JDBC_INDEXED)),
-        Goal("upsert, 10 % changed: time, x writing all", TIME_OF_TENTH, of_tenth),
-        Goal("biggest Python worker, MB", WORKER_MEMORY, max(workers, default=None)),
-    ]
-
-
-def verdicts(goals: Sequence[Goal]) -> str:
+def verdicts(judged: Sequence[Judged]) -> str:
     """Return the goals as text."""
-    return aligned([("goal of pgjobs", "target", "reached", ""), *map(_verdict, goals)])
+    return aligned([("goal of pgjobs", "target", "reached", ""), *map(_verdict, judged)])
 
 
-def _verdict(goal: Goal) -> tuple[str, str, str, str]:
-    target = f"<= {goal.target:g}"
-    if goal.reached is None:
-        return goal.name, target, "not measured", ""
-    return goal.name, target, f"{goal.reached:.3g}", "yes" if goal.reached <= goal.target else "NO"
+def tried(judged: Sequence[Judged]) -> str:
+    """Return, for each goal that is not reached, why and what was tried."""
+    missed = [one.goal for one in judged if one.verdict == "no" and one.goal.tried]
+    return "\n".join(f"{goal.name}: {goal.tried}" for goal in missed)
 
 
-def ratio(figures: Mapping[Way, float], way: Way, to: Way) -> float | None:
+def _verdict(judged: Judged) -> tuple[str, str, str, str]:
+    target = f"<= {judged.goal.target:.3g}"
+    if judged.reached is None:
+        return judged.goal.name, target, judged.verdict, ""
+    return judged.goal.name, target, f"{judged.reached:.3g}", judged.verdict.replace("no", "NO")
+
+
+def ratio(figures: Mapping[Way, float], way: Way, to: Way | None) -> float | None:
     """Return a way's figure as a multiple of another's, None if one was not measured."""
-    return figures[way] / figures[to] if way in figures and to in figures else None
+    return figures[way] / figures[to] if way in figures and to in figures and to is not None else None
 
 
 def factor(ratio: float | None) -> str:

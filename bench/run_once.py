@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from bench.figures import PAUSE
-from bench.plan import WARM_UP_TABLE, Server, Task
+from bench.task import WARM_UP_TABLE, Server, Task
 
 
 def main(module: str, task_json: str, result: str) -> None:
@@ -34,7 +34,7 @@ def main(module: str, task_json: str, result: str) -> None:
 def read_task(text: str) -> Task:
     """Read a task from JSON."""
     values = json.loads(text)
-    return Task(**{**values, "server": Server(**values["server"])})
+    return Task(**{**values, "server": Server(**values["server"]), "flags": tuple(values["flags"])})
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 from pyarrow.parquet import ParquetFile
 
-from bench.plan import CONNECTIONS
+from bench.task import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

@@ -11,7 +11,7 @@ from bench import database
 from jobs.dbaccess.rows.copy import copy_rows
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

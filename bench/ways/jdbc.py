@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from bench.plan import JDBC_BATCH
+from bench.task import JDBC_BATCH
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from bench.plan import CONNECTIONS, JDBC_BATCH
+from bench.task import CONNECTIONS, JDBC_BATCH
 from bench.ways.reading import drain
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

@@ -1,33 +1,33 @@
-"""This project, as a job runs it."""
+"""This project, as a job runs it: load_table.py with its flags."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
-
-from bench.plan import KEYS
-from jobs.dbaccess.conninfo.resolve import resolve
-from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.sql import TableName
-from jobs.flows.load.job import LoadJob, new_load_id
-from jobs.flows.load.job import run as run_load
+from bench.errors import BenchError
+from jobs import load_table
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:
-    """Load, and return the seconds of the phases."""
-    server = {name: str(value) for name, value in asdict(task.server).items()}
-    job = LoadJob(
-        table=TableName.parse(task.table),
-        settings=resolve(Given(server), {}).settings,
-        move=Move(task.mode, (), KEYS if task.mode == "upsert" else (), skip_unchanged=task.skip_unchanged),
-        load_id=new_load_id(),
-        verify=task.verify,
-    )
-    report = run_load(job, lambda: SparkSession.builder.getOrCreate().read.parquet(task.parquet))
-    return {name: seconds for name, seconds in report.seconds.items() if name != "total"}
+    """Load, and return the seconds of the phases.
+
+    Raises:
+        BenchError: The load failed. Its error is in the log.
+    """
+    server = task.server
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        flags = ["--source", task.parquet, "--table", task.table, "--parallelism", str(task.connections)]
+        flags += ["--host", server.host, "--port", str(server.port), "--user", server.user, "--dbname", server.dbname]
+        status = load_table.main([*flags, "--report", str(report), *task.flags], os.environ)
+        if status:
+            raise BenchError(f"load_table.py ended with status {status}")
+        seconds: dict[str, float] = json.loads(report.read_text())["seconds"]
+    return {name: value for name, value in seconds.items() if name != "total"}

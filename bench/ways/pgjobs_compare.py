@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 from bench.errors import BenchError
-from bench.plan import CONNECTIONS
+from bench.task import CONNECTIONS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
@@ -16,7 +16,7 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, compared
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
     from jobs.dbaccess.session import Session
 
 KEYS = ("l_orderkey", "l_linenumber")

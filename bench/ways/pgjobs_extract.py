@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from bench.plan import CONNECTIONS
+from bench.task import CONNECTIONS
 from bench.ways.reading import drain
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -17,7 +17,7 @@ from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.plan import Wanted
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from bench.plan import CONNECTIONS
+from bench.task import CONNECTIONS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.sql import TableName
@@ -17,7 +17,7 @@ from jobs.flows.extract.job import run as run_extract
 from jobs.flows.extract.plan import Wanted
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

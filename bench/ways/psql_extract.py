@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.plan import CONNECTIONS
+from bench.task import CONNECTIONS
 
 if TYPE_CHECKING:
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

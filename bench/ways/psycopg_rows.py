@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Row
 
-    from bench.plan import Task
+    from bench.task import Task
 
 
 def run(task: Task) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pyspark.sql import functions as f
 
 from bench.data import Totals
 from bench.errors import BenchError
-from bench.plan import PARQUET, Task
+from bench.task import PARQUET, Task
 
 
 def drain(rows: DataFrame, task: Task) -> None:

@@ -11,8 +11,9 @@ import pytest
 from pyarrow.parquet import ParquetFile, write_table
 
 from bench import data
-from bench.plan import PARQUET, TEXTS, Server, Task
+from bench.plan import TINY, WIDE
 from bench.run_once import read_task
+from bench.task import PARQUET, TEXTS, Server, Task
 
 
 @pytest.fixture
@@ -49,5 +50,26 @@ def test_the_sample_has_the_same_columns_in_the_same_forms(folder: Path) -> None
 
 
 def test_a_task_survives_its_way_to_another_process() -> None:
-    task = Task(Server("127.0.0.1", 5432, "me", "db"), "lineitem", "/data", arrow=True, psql="psql")
+    task = Task(Server("127.0.0.1", 5432, "me", "db"), "lineitem", "/data", "psql", arrow=True, flags=("--verify",))
     assert read_task(json.dumps(asdict(task))) == task
+
+
+@pytest.mark.parametrize(("name", "columns"), [("", 4), (WIDE, data.WIDE_COLUMNS), (TINY, 4)])
+def test_each_folder_of_data_has_rows_and_a_sample(folder: Path, name: str, columns: int) -> None:
+    data.write_sample(folder / PARQUET, folder / "sample")
+    for _ in range(2):  # what exists is left alone
+        beside = data.make_beside(folder, name)
+    assert beside == folder / name
+    for path in (beside / PARQUET, beside / "sample" / PARQUET):
+        file = ParquetFile(path)
+        assert file.metadata.num_rows >= 1
+        assert len(set(file.schema_arrow.names)) == columns
+
+
+def test_the_wide_table_begins_with_the_columns_of_lineitem() -> None:
+    names = data.wide_names(["a", "b", "c"])
+    assert (names[:5], len(names)) == (["a", "b", "c", "a_2", "b_2"], data.WIDE_COLUMNS)
+
+
+def test_the_totals_of_several_loads_are_the_sums() -> None:
+    assert data.Totals(2, Decimal("0.10"), 3).times(10) == (20, Decimal("1.00"), 30)

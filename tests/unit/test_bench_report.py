@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 
-from bench import plan, report
+from bench import goals, plan, report
 from bench.errors import BenchError
 from bench.figures import Figures
+from bench.goals import Goal
 
 LOAD = Figures(
     seconds=10.0,
@@ -22,29 +22,28 @@ LOAD = Figures(
 )
 OURS = replace(LOAD, seconds=7.5, server_cpu=3.0, worker_memory=150e6, phases={"copy": 5.0, "publish": 2.5})
 MEDIANS = {plan.LOAD: OURS, plan.JDBC: LOAD}
+RUNS = {plan.LOAD: [replace(OURS, seconds=7.4), replace(OURS, seconds=7.6)], plan.JDBC: [LOAD]}
 
 
-def goal(name: str) -> report.Goal:
-    [found] = [one for one in report.goals(MEDIANS) if one.name == name]
-    return found
+def test_each_way_is_shown_with_its_spread_and_its_ratios_to_jdbc() -> None:
+    first, ours, jdbc = (" ".join(line.split()) for line in report.table(RUNS, plan.JDBC).splitlines())
+    assert first.startswith(
+        "way rounds seconds +- x JDBC server CPU s x JDBC client CPU s other CPU s WAL MB worker MB"
+    )
+    assert ours == "pgjobs, table exists 2 7.5 0.1 0.75 3.0 0.75 12.0 0.5 950 150 700 900 20.0"
+    assert jdbc == "Spark JDBC, reWriteBatchedInserts 1 10.0 1.00 4.0 1.00 12.0 0.5 950 700 900 20.0"
 
 
-def test_each_way_is_shown_with_its_ratios_to_jdbc() -> None:
-    first, ours, jdbc = (" ".join(line.split()) for line in report.table(MEDIANS, 6000, plan.JDBC).splitlines())
-    assert first.startswith("way seconds rows/s x JDBC server CPU s x JDBC client CPU s other CPU s WAL MB worker MB")
-    assert ours == "pgjobs, table exists 7.5 800 0.75 3.0 0.75 12.0 0.5 950 150 700 900 20.0"
-    assert jdbc == "Spark JDBC, reWriteBatchedInserts 10.0 600 1.00 4.0 1.00 12.0 0.5 950 700 900 20.0"
-
-
-def test_without_jdbc_there_are_no_ratios() -> None:
-    [_, ours] = report.table({plan.LOAD: OURS}, 6000, plan.JDBC).splitlines()
-    assert " ".join(ours.split()) == "pgjobs, table exists 7.5 800 3.0 12.0 0.5 950 150 700 900 20.0"
+@pytest.mark.parametrize("jdbc", [plan.JDBC, None])
+def test_without_jdbc_there_are_no_ratios(jdbc: plan.Way | None) -> None:
+    [_, ours] = report.table({plan.LOAD: [OURS]}, jdbc).splitlines()
+    assert " ".join(ours.split()) == "pgjobs, table exists 1 7.5 3.0 12.0 0.5 950 150 700 900 20.0"
 
 
 def test_phases_are_shown_where_there_are_some() -> None:
     assert report.phases(MEDIANS).splitlines() == [
         "seconds of phases     copy  publish",
-        "pgjobs, table exists   5.0      2.5",
+        "pgjobs, table exists  5.00     2.50",
     ]
 
 
@@ -54,35 +53,38 @@ def test_a_load_that_others_disturbed_is_named() -> None:
     assert report.disturbed(busy) == f"Disturbed, the machine had other work meanwhile: {plan.JDBC.label}."
 
 
-@pytest.mark.parametrize(
-    ("name", "reached"),
-    [
-        ("table exists: time, x JDBC", 0.75),
-        ("table exists: server CPU, x JDBC", 0.75),
-        ("makes the table: time, x JDBC", None),
-        ("biggest Python worker, MB", 150.0),
-    ],
-)
-def test_what_was_reached_is_a_ratio_or_nothing(name: str, reached: float | None) -> None:
-    assert goal(name).reached == reached
+def test_a_report_has_the_tables_of_what_was_measured_only() -> None:
+    text = report.text(RUNS, {"data": {"scale": 1.0}})
+    assert "data: scale 1.00" in text
+    assert "loading\nway " in text
+    assert "extracting\n" not in text
 
 
-def test_the_verdict_shows_target_and_reached() -> None:
-    goals = [report.Goal("a", 0.75, 0.75), report.Goal("b", 300, 301.2), report.Goal("c", 1.15, None)]
-    assert [" ".join(line.split()) for line in report.verdicts(goals).splitlines()[1:]] == [
+TIME = Goal("a", 0.75, "seconds", plan.LOAD, plan.JDBC, "a reason")
+PHASE = Goal("b", 5, "phases.copy", plan.LOAD)
+MISSED = Goal("c", 0.7, "server_cpu", plan.LOAD, plan.JDBC, "tried in vain")
+ABSENT = Goal("d", 0.7, "seconds", plan.ADBC, plan.JDBC)
+
+
+def test_a_goal_is_judged_by_a_figure_or_by_a_ratio_of_two() -> None:
+    judged = goals.judged(MEDIANS, [TIME, PHASE, MISSED, ABSENT])
+    assert [one.reached for one in judged] == [0.75, 5.0, 0.75, None]
+    assert [one.verdict for one in judged] == ["yes", "yes", "no", "not measured"]
+
+
+def test_the_verdict_shows_target_and_reached_and_what_was_tried_for_a_missed_goal() -> None:
+    judged = goals.judged(MEDIANS, [TIME, MISSED, ABSENT])
+    assert [" ".join(line.split()) for line in report.verdicts(judged).splitlines()[1:]] == [
         "a <= 0.75 0.75 yes",
-        "b <= 300 301 NO",
-        "c <= 1.15 not measured",
+        "c <= 0.7 0.75 NO",
+        "d <= 0.7 not measured",
     ]
+    assert report.tried(judged) == "c: tried in vain"
 
 
-def test_the_json_has_the_medians_each_run_and_the_goals() -> None:
-    runs = {plan.JDBC: [LOAD, replace(LOAD, seconds=12.0)]}
-    written = json.loads(json.dumps(report.as_json(runs, {"data": {"scale": 1.0}})))
-    assert written["data"] == {"scale": 1.0}
-    jdbc = written["ways"][plan.JDBC.label]
-    assert (jdbc["seconds"], [run["seconds"] for run in jdbc["runs"]]) == (11.0, [10.0, 12.0])
-    assert written["goals"][0] == {"name": "table exists: time, x JDBC", "target": 0.75, "reached": None}
+def test_the_ways_of_the_goals_are_ways_of_the_plan() -> None:
+    named = {way for goal in goals.GOALS for way in (goal.way, goal.to) if way is not None}
+    assert set(goals.needed()) == named
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,11 @@ def test_circumstances_are_shown_in_a_line(value: object, shown: str) -> None:
 
 
 def test_several_ways_are_chosen_by_parts_of_their_names() -> None:
-    assert plan.choose("three indexes|upsert, 100") == (plan.INDEXED, plan.JDBC_INDEXED, plan.ALL)
-    assert plan.choose("compare_table") == (plan.LOAD, plan.COMPARE)
+    chosen = plan.choose("JDBC, three indexes|upsert, 100")
+    assert chosen == (plan.JDBC_INDEXED, plan.ALL)
     with pytest.raises(BenchError, match="No way's name contains 'nothing'"):
         plan.choose("nothing")
+
+
+def test_each_way_has_a_name_of_its_own() -> None:
+    assert len({way.label for way in plan.WAYS}) == len(plan.WAYS)

@@ -1,0 +1,101 @@
+"""The goals, as data: which figure of which way is to be how small, beside which other way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.figures import Figures
+    from bench.plan import Way
+
+TIME, SERVER_CPU, WORKER_MEMORY = "seconds", "server_cpu", "worker_memory"
+
+
+class Goal(NamedTuple):
+    """The maximum that a figure should reach.
+
+    Attributes:
+        figure: The name of a figure; or, of a phase, `phases.NAME`.
+        way: The way of which it is measured.
+        to: The way by whose figure it is divided. None for the figure itself.
+        tried: Why it is not reached, and what was tried; shown if it is not.
+    """
+
+    name: str
+    target: float
+    figure: str
+    way: Way
+    to: Way | None = None
+    tried: str = ""
+
+
+class Judged(NamedTuple):
+    """A goal, and its value; None if it was not measured."""
+
+    goal: Goal
+    reached: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Whether it was reached, in a word."""
+        if self.reached is None:
+            return "not measured"
+        return "yes" if self.reached <= self.goal.target else "no"
+
+
+ONE_PROCESS = (
+    "Publish is one transaction, in one process of the server, which maintains the indexes alone; JDBC's connections "
+    "share them. --publish parts has no such phase."
+)
+MD5 = "MD5 is the cheapest hash that Spark and PostgreSQL before 18 share; docs/performance.md has its parts."
+
+GOALS = (
+    Goal("table exists: time, x JDBC", 0.65, TIME, plan.LOAD, plan.JDBC),
+    Goal("table exists: server CPU, x JDBC", 0.5, SERVER_CPU, plan.LOAD, plan.JDBC),
+    Goal("makes the table: time, x JDBC", 0.45, TIME, plan.LOAD_MAKES, plan.JDBC),
+    Goal("makes the table: server CPU, x JDBC", 0.45, SERVER_CPU, plan.LOAD_MAKES, plan.JDBC),
+    Goal("three indexes: time, x JDBC", 0.6, TIME, plan.INDEXED, plan.JDBC_INDEXED, ONE_PROCESS),
+    Goal("upsert, 10 % changed: time, x writing all", 0.6, TIME, plan.TENTH, plan.TENTH_WRITES_ALL),
+    Goal("200 columns: time, x JDBC", 0.65, TIME, plan.WIDE_LOAD, plan.WIDE_JDBC),
+    Goal("16 throttled connections: time, x JDBC", 0.5, TIME, plan.MANY_LOAD, plan.MANY_JDBC, ONE_PROCESS),
+    Goal("makes the table, 16 throttled: time, x JDBC", 0.5, TIME, plan.MANY_MAKES, plan.MANY_JDBC),
+    Goal("smallest load after Spark's start, s", 0.7, "phases.load", plan.SMALLEST),
+    Goal("verify, table exists: time, x the load", 1.15, TIME, plan.VERIFIED, plan.LOAD, MD5),
+    Goal("verify, makes the table: time, x the load", 1.15, TIME, plan.VERIFIED_MAKES, plan.LOAD_MAKES, MD5),
+    Goal("extract: time, x JDBC", 0.6, TIME, plan.READ_ARROW, plan.READ_JDBC),
+    Goal("extract: server CPU, x JDBC", 0.9, SERVER_CPU, plan.READ_ARROW, plan.READ_JDBC),
+    Goal("extract: time of pure Python, x JDBC", 0.9, TIME, plan.READ_PURE, plan.READ_JDBC),
+    Goal("compare: time, x extract_table to Parquet", 1.2, TIME, plan.COMPARE, plan.READ_FILES),
+    Goal("worker of a load, bytes", 300e6, WORKER_MEMORY, plan.LOAD),
+    Goal("worker of an extract, bytes", 300e6, WORKER_MEMORY, plan.READ_ARROW),
+)
+
+
+def judged(medians: Mapping[Way, Figures], goals: Sequence[Goal] = GOALS) -> list[Judged]:
+    """Return the goals with the values reached."""
+    return [Judged(goal, reached(goal, medians)) for goal in goals]
+
+
+def reached(goal: Goal, medians: Mapping[Way, Figures]) -> float | None:
+    """Return the value that a goal is about; None if it was not measured."""
+    if goal.way not in medians or (goal.to is not None and goal.to not in medians):
+        return None
+    own = _figure(medians[goal.way], goal.figure)
+    return own if goal.to is None else own / _figure(medians[goal.to], goal.figure)
+
+
+def needed() -> tuple[Way, ...]:
+    """Return the ways that the goals are about, in the order of the plan."""
+    named = {way for goal in GOALS for way in (goal.way, goal.to)}
+    return tuple(way for way in plan.WAYS if way in named)
+
+
+def _figure(figures: Figures, name: str) -> float:
+    if name.startswith("phases."):
+        return figures.phases[name.partition(".")[2]]
+    value: float = getattr(figures, name)
+    return value
