@@ -31,6 +31,7 @@ host    all scram    127.0.0.1/32 scram-sha-256
 host    all md5      127.0.0.1/32 md5
 host    all plain    127.0.0.1/32 password
 host    all nobody   127.0.0.1/32 reject
+host    all ghost    127.0.0.1/32 trust
 hostnossl all bare   127.0.0.1/32 trust
 """
 HBA_TLS = """
@@ -123,6 +124,12 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(logins: Logins, user: st
 def test_a_missing_password_says_how_to_give_one(logins: Logins, user: str) -> None:
     with pytest.raises(AuthenticationFailed, match="No password was given: set PGPASSWORD"):
         connect(logins.settings(user), "login")
+
+
+def test_a_role_that_does_not_exist_is_no_question_of_a_password(logins: Logins) -> None:
+    with pytest.raises(AuthenticationFailed, match="does not exist") as caught:
+        connect(replace(logins.settings("ghost"), login_hint="The secret is out of date."), "login")
+    assert caught.value.hint == "Check that the role exists, and that the server's pg_hba.conf admits it from here."
 
 
 def test_a_user_whom_pg_hba_rejects_is_told_so(logins: Logins) -> None:

@@ -118,7 +118,13 @@ class TlsFailed(DatabaseError, pep249.OperationalError, pep249.InterfaceError):
 
 
 class AuthenticationFailed(DatabaseError, pep249.OperationalError):
-    """The server does not accept the login."""
+    """The server does not accept the login.
+
+    Attributes:
+        wants_password: Whether it has asked for a password. If not, no password is the cause.
+    """
+
+    wants_password = False
 
 
 class DataRejected(DatabaseError, pep249.DataError):
@@ -162,7 +168,7 @@ UNTRANSLATABLE = "22P05"
 _HINTS: Mapping[str, str] = {
     "22P05": "Remove the character; unless it is NUL, a database with the encoding UTF8 accepts it.",
     "22021": "PostgreSQL's text cannot contain NUL, or bytes that are not UTF-8: clean the column first.",
-    "28000": "Check the user, and the server's pg_hba.conf.",
+    "28000": "Check that the role exists, and that the server's pg_hba.conf admits it from here.",
     "28P01": "Check the user and the password (PGPASSWORD).",
     "3D000": "Check the database's name.",
     "42501": "Grant the user the privilege in the message, or use another user.",

@@ -173,7 +173,9 @@ def _open(settings: Settings, server: Server, application_name: str) -> Session:
                 raise
             return _log_in(settings, server, application_name, renewed)
     except AuthenticationFailed as error:
-        hint = settings.login_hint or (_HOW_TO_GIVE_ONE if password is None else error.hint)
+        hint = error.hint
+        if error.wants_password:
+            hint = settings.login_hint or (_HOW_TO_GIVE_ONE if password is None else hint)
         raise AuthenticationFailed(error.message, hint, error.sqlstate) from None
 
 
@@ -227,7 +229,9 @@ def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: 
         with driver_errors_translated():
             cursor.execute("; ".join([*_watching(timeouts), _IDENTIFY]))
             pid, started, label = _identity(cursor.fetchall() if cursor.description else [])
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, AuthenticationFailed):
+            error.wants_password = sock.drivers_file.wants_password
         sockets.abandon(sock)
         raise
     sockets.settle(sock)

@@ -29,7 +29,7 @@ class Capacity:
 
 def capacity(session: Session) -> Capacity:
     """Read the capacity from the server. Limits of the role and the database count, each for its own connections."""
-    [[allowed, used, *limits]] = session.run(_CAPACITY)
+    [allowed, used, *limits] = session.row(6, _CAPACITY)
     tightest = min([(allowed - used, allowed), *_limited(*limits)])
     return Capacity(tightest[1], max(0, tightest[0]))
 

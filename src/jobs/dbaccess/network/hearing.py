@@ -56,6 +56,11 @@ class DriversFile:
         self._login = LoginSteps()
         self._begin()
 
+    @property
+    def wants_password(self) -> bool:
+        """Whether the server has asked for a password."""
+        return self._login.wants_password
+
     def _begin(self) -> None:
         """Begin a statement."""
         self._reader.longest_talk = LONGEST_TALK if self._login.done else login.LONGEST

@@ -48,10 +48,12 @@ class LoginSteps:
 
     Attributes:
         done: Whether the server is ready for statements.
+        wants_password: Whether the server has asked for a password.
     """
 
     def __init__(self) -> None:
         self.done = False
+        self.wants_password = False
         self._last: int | None = None
 
     def take(self, kind: bytes, body: bytes) -> None:
@@ -84,6 +86,7 @@ class LoginSteps:
             _check_mechanisms(rest)
         if code == _SASL_CONTINUE:
             _check_rounds(rest)
+        self.wants_password |= code != _OK
         self._last = code
 
 
