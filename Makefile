@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench bench-goals chaos fuzz matrix audit docs clean
+	bench bench-goals chaos fuzz matrix audit docs recording release-check clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -26,13 +26,15 @@ TIMES ?= 200
 LANES ?= 2
 SECONDS ?= 60
 BARE := build/bare
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+TAG ?= v$(VERSION)
 RELEASE ?= emr-spark-8.1.0
 ARCH ?= x86_64
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 COMPOSE := docker compose --file tests/compose.yaml
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## create .venv from the lock files, find or install Java, configure spark-submit
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null || { echo >&2 \
@@ -104,12 +106,18 @@ docs: .venv-docs/complete ## build the site of docs/ in build/site; a warning or
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --clean --quiet
 	@echo "build/site/index.html"
 
+recording: setup .venv-docs/complete ## run the demo anew, and draw what it prints as docs/assets/demo.svg
+	@.venv-docs/bin/python scripts/recording.py
+
 .venv-docs/complete: requirements/docs.lock
 	"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10) and "make docs wants Python 3.10 or newer: mkdocstrings does")'
 	"$(PYTHON)" -m venv --clear .venv-docs
 	.venv-docs/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/docs.lock
 	echo '*' > .venv-docs/.gitignore
 	touch $@
+
+release-check: $(UV) ## build the release of TAG, and try its wheel in an empty environment of each Python; PYTHONS='3.9 3.13'
+	PATH="$(CURDIR)/build/uv/bin:$$PATH" "$(PYTHON)" scripts/release.py "$(TAG)" $(PYTHONS:%=--python %)
 
 verify-bare: setup $(BARE)/complete ## run the archive in a bare Debian 12 (needs debootstrap, and root or sudo)
 	$(BIN)/pytest tests/guarantees/test_archive_elsewhere.py

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from release import ReleaseError, refuse_unwritten, version_of, with_version
+from release import ReleaseError, refuse_unwritten, version_of, with_version, without_types
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,3 +43,23 @@ def test_a_version_needs_a_dated_section_with_something_in_it() -> None:
 def test_the_changelog_has_the_version_of_pyproject() -> None:
     [version] = [line for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith("version = ")]
     refuse_unwritten((ROOT / "CHANGELOG.md").read_text(), version.split('"')[1])
+
+
+def test_a_package_of_the_wheel_without_types_is_found() -> None:
+    names = [
+        "jobs/__init__.py",
+        "jobs/py.typed",
+        "jobs/cli/__init__.py",
+        "pgjobs/__init__.py",
+        "pgjobs-1.dist-info/RECORD",
+    ]
+    assert without_types(names) == ["pgjobs"]
+
+
+def test_every_package_has_its_types() -> None:
+    assert without_types(path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").glob("*/*")) == []
+
+
+def test_the_workflow_runs_the_command_that_is_tried_here() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert 'make release-check TAG="$GITHUB_REF_NAME"' in workflow
