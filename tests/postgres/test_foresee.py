@@ -46,6 +46,12 @@ def loader(session: Session, database: Settings) -> Iterator[Settings]:
     session.run(f"DROP ROLE {quote_name(name)}")
 
 
+def test_no_wrong_plan_is_told_of_a_mode_that_depends_on_the_rows(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text) PARTITION BY LIST (a)")
+    with pytest.raises(UsageError, match="cannot tell the steps of the mode replace-partitions"):
+        plan(job(database, move=Move("replace-partitions", ())))
+
+
 FINGERPRINT = (
     "SELECT (SELECT md5(string_agg((oid, relname, relnatts, relpersistence)::text, '' ORDER BY oid)) FROM pg_class), "
     "(SELECT md5(string_agg(a::text, '' ORDER BY attrelid, attnum)) FROM pg_attribute a), "

@@ -17,7 +17,7 @@ from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.catalog.health import rights
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import Table
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging, verify
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move import overwrite
@@ -76,6 +76,11 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         LoadError: The table does not suit the mode, or the user lacks rights.
     """
     job.move.check_arguments()
+    if job.move.replaces_partitions:
+        raise UsageError(
+            f"--dry-run cannot tell the steps of the mode {job.move.mode}: they depend on which partitions get rows.",
+            "docs/load.md describes them.",
+        )
     check_id(job.load_id)
     job.defined.check()
     markers, creates_markers = job.ledger.place(session)

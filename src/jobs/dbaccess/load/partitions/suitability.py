@@ -17,7 +17,8 @@ MOST = 1000
 
 _INSTEAD = "Use --mode overwrite with --overwrite-where, which deletes and inserts rows."
 
-# INSERT, DELETE and TRUNCATE in pg_trigger's tgtype.
+# 4, 8 and 32 are INSERT, DELETE and TRUNCATE in pg_trigger's tgtype. Until PostgreSQL 14, a partition's copy of a
+# trigger is internal, as triggers of constraints are.
 _TABLE = """
 SELECT 'foreign key ' || conname || ' of ' || conrelid::regclass FROM pg_constraint
 WHERE contype = 'f' AND t.oid IN (conrelid, confrelid)
@@ -36,7 +37,7 @@ SELECT 'foreign key ' || conname || ' of ' || conrelid::regclass FROM pg_constra
 WHERE contype = 'f' AND p.oid IN (conrelid, confrelid)
 UNION ALL SELECT 'trigger ' || t.tgname || ' of its own' FROM pg_trigger t
 LEFT JOIN pg_trigger parent ON parent.oid = t.tgparentid
-WHERE t.tgrelid = p.oid AND NOT t.tgisinternal AND parent.tgenabled IS DISTINCT FROM t.tgenabled
+WHERE t.tgrelid = p.oid AND (NOT t.tgisinternal OR t.tgparentid <> 0) AND parent.tgenabled IS DISTINCT FROM t.tgenabled
 UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = p.oid
 UNION ALL SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = p.oid
 UNION ALL SELECT 'publication ' || pubname FROM pg_publication_rel r JOIN pg_publication b ON b.oid = r.prpubid
