@@ -44,6 +44,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "verified",
         "before_sql",
         "after_sql",
+        "over_connect",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 

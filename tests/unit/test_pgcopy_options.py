@@ -8,6 +8,7 @@ from jobs.dbaccess.conninfo.settings import Server
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.plan import Wanted
+from jobs.flows.load.defined import Defined
 from jobs.pgcopy.options import LONGEST_BATCH, Options
 
 
@@ -85,3 +86,30 @@ def test_an_empty_name_of_a_secret_is_refused(name: str) -> None:
 def test_filters_are_not_taken_from_spark_and_the_way_to_give_one_is_told() -> None:
     with pytest.raises(UsageError, match=r"takes no filters from Spark.* The option filter, in SQL"):
         Options.parse({"pushFilters": "true"})
+
+
+def test_columns_of_ones_own_are_one_as_the_flag_has_it_or_several_as_json() -> None:
+    one = Options.parse({"columnType": "fare=numeric(8,2)", "nullValue": "NA"})
+    several = Options.parse({"metadataColumns": '{"at": "timestamptz", "a=b": "int"}', "nullValue": '["NA", ""]'})
+    assert one.defined() == Defined.of({"fare": "numeric(8,2)"}, {})
+    assert several.defined() == Defined.of({}, {"at": "timestamptz", "a=b": "int"})
+    assert (one.null_values(), several.null_values()) == (("NA",), ("NA", ""))
+    assert Options.parse({"nullValue": ""}).null_values() == ("",)
+    assert Options.parse({}).null_values() == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"columnType": "{id: bigserial}"}, "Give a JSON object"),
+        ({"columnType": '{"id": 1}'}, "Give a JSON object"),
+        ({"columnType": "bigserial"}, "is not NAME=TYPE"),
+        ({"columnType": "a=int", "metadataColumns": "a=int"}, "defines a more than once"),
+        ({"nullValue": '["NA"'}, "Give a JSON array"),
+        ({"nullValue": "[1]"}, "Give a JSON array"),
+    ],
+)
+def test_columns_of_ones_own_that_cannot_be_are_refused(given: dict[str, str], message: str) -> None:
+    options = Options.parse(given)
+    with pytest.raises(UsageError, match=message):
+        (options.null_values if "nullValue" in given else options.defined)()

@@ -27,6 +27,8 @@ class LoadReport:
         verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
         seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
         before_sql, after_sql: The statements of both scripts, and what they did.
+        over_connect: Whether a server of Spark Connect wrote the rows: the client knows only how many were read, and
+            the other counts are 0.
     """
 
     load_id: str
@@ -49,6 +51,7 @@ class LoadReport:
     verified: Verified | None = None
     before_sql: tuple[Done, ...] = ()
     after_sql: tuple[Done, ...] = ()
+    over_connect: bool = False
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
@@ -59,6 +62,9 @@ class LoadReport:
         if self.already_loaded:
             return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
         total = self.seconds["total"]
+        if self.over_connect:
+            through = f"through Spark Connect in {total:.1f} s; mode {self.mode}, load id {self.load_id!r}"
+            return f"wrote {plural(self.rows_read, 'row')} to {self.table} {through}"
         phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
         other_counts = {
             "updated": self.rows_updated,

@@ -113,4 +113,6 @@ class PostgresCopyDataSource(DataSource):
             options.move(overwrite),
             options.flag("create", default=True),
             options.ledger(),
+            defined=options.defined(),
+            null_values=options.null_values(),
         )

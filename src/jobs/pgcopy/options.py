@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.keywords import whole_number
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load import definitions
+from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import Wanted
+from jobs.flows.load.defined import Defined
 
 SNAPSHOT_IDLE = {"dataframe": 4 * 3600.0, "action": 300.0}
 """By the option `snapshot`: seconds for which snapshots are held after the last read, by default. A DataFrame must show
@@ -38,13 +43,17 @@ _READ = (
 _OVERWRITING = ("overwrite", REPLACE_PARTITIONS)
 """The modes of a load that refine Spark's own overwrite."""
 
-_WRITE = ("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId", "markerTable")
+_WRITE = (
+    *("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId", "markerTable"),
+    *("columnType", "metadataColumns", "nullValue"),
+)
 _PUSH_FILTERS = "pushfilters"
 """A former option. Spark does not apply a filter as its interface promises: tests/guarantees/test_spark_pushdown.py."""
 
 _SPARKS = ("path", "checkpointLocation", "queryName")
 """Options that Spark itself may add."""
 
+_OBJECT, _ARRAY = ("a JSON object", '{"id": "bigserial"}'), ("a JSON array", '["NA", ""]')
 _NUMBER = whole_number(1, (1 << 63) - 1)
 
 NAMES = {name.lower(): name for name in (*_CONNECTION, *_READ, *_WRITE, *_SPARKS)}
@@ -219,6 +228,49 @@ class Options:
             UsageError: The option is not a name.
         """
         return Ledger.parse(self.text("markerTable") or MARKER_TABLE)
+
+    def defined(self) -> Defined:
+        """Return the columns that the user defines.
+
+        Raises:
+            UsageError: A definition is wrong.
+        """
+        defined = Defined(self._definitions("columnType"), self._definitions("metadataColumns"))
+        defined.check()
+        return defined
+
+    def _definitions(self, name: str) -> tuple[Definition, ...]:
+        """Return definitions: one as `name=type`, or several as a JSON object."""
+        text = self.text(name)
+        if not text.startswith("{"):
+            return definitions.parse([text], f"The option {name}") if text else ()
+        return tuple(Definition(column, sql) for column, sql in self._json(name, *_OBJECT).items())
+
+    def null_values(self) -> tuple[str, ...]:
+        """Return the strings that stand for NULL: one as it is, which may be empty, or several as a JSON array.
+
+        Raises:
+            UsageError: It begins like JSON, and is not a list of strings.
+        """
+        text = self.texts.get("nullvalue")
+        if text is None:
+            return ()
+        return tuple(self._json("nullValue", *_ARRAY)) if text.startswith("[") else (text,)
+
+    def _json(self, name: str, kind: str, example: str) -> Any:  # noqa: ANN401 - the caller knows the kind
+        """Return an option that is a JSON object of strings, or a JSON array of them.
+
+        Raises:
+            UsageError: It is something else.
+        """
+        try:
+            given = json.loads(self.text(name))
+        except ValueError:
+            given = None
+        values = given.values() if isinstance(given, dict) else given
+        if not isinstance(values, Iterable) or not all(isinstance(value, str) for value in values):
+            raise UsageError(f"The option {name} is {self.text(name)!r}.", f"Give {kind}, such as {example}.")
+        return given
 
     def move(self, overwrite: bool) -> Move:
         """Return how rows are moved into the table.

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql.datasource import DataSourceArrowWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
@@ -24,6 +25,7 @@ from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.flows.load.defined import NONE_DEFINED, Defined
 from jobs.flows.load.publish import Driver, analyze, publish_once
 from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.pgcopy.sidecar import hold_in_sidecar
@@ -38,6 +40,8 @@ class Destination:
     Attributes:
         create: Whether to create the table if it is missing.
         ledger: What records the write.
+        defined: The columns that the user defines.
+        null_values: Strings of the data that stand for NULL.
     """
 
     connector: Connector
@@ -45,6 +49,8 @@ class Destination:
     move: Move
     create: bool
     ledger: Ledger = LUIGIS
+    defined: Defined = NONE_DEFINED
+    null_values: tuple[str, ...] = ()
 
     @property
     def driver(self) -> Driver:
@@ -60,7 +66,7 @@ class Destination:
         self.ledger.ensure(session)
         staging.sweep(session)
         table = find_table(session, self.table, self.create)
-        target = settle_target(session, self.table, table, schema, self.move)
+        target = settle_target(session, self.table, table, schema, self.move, defined=self.defined)
         encode_arrow.check(target.matches)
         return target
 
@@ -95,7 +101,8 @@ class Stage:
         """On an executor: copy a part, whatever other attempts do. Return the message for the driver."""
         delivery = Delivery(destination.connector, self.names)
         matches = self.target.matches
-        lines = (Counted(encode_arrow.lines(batch, matches), batch.num_rows) for batch in batches)
+        loaded = (with_nulls(batch, destination.null_values) for batch in batches)
+        lines = (Counted(encode_arrow.lines(batch, matches), batch.num_rows) for batch in loaded)
         return Staged(self, deliver_task(delivery, lines))
 
     def publish(
@@ -131,6 +138,21 @@ class Stage:
         """Drop the staging tables, if that is possible now."""
         with destination.driver.connect() as session:
             staging.discard(session, self.names)
+
+
+def with_nulls(batch: pa.RecordBatch, null_values: Sequence[str]) -> pa.RecordBatch:
+    """Return the rows with NULL in place of some strings, in all columns of strings. Elements of arrays stay."""
+    if not null_values:
+        return batch
+    columns = [_with_nulls(column, null_values) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema([field.with_nullable(True) for field in batch.schema]))
+
+
+def _with_nulls(column: pa.Array, null_values: Sequence[str]) -> pa.Array:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    stands_for_null = pc.is_in(column, value_set=pa.array(null_values, column.type))
+    return pc.if_else(stands_for_null, pa.scalar(None, column.type), column)
 
 
 class Staged(WriterCommitMessage):

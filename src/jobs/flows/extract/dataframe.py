@@ -19,8 +19,10 @@ from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.flows.extract import over_connect
 from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, hold_source, plan_extract
 from jobs.flows.report import plural
+from jobs.flows.spark_connect import is_remote
 from jobs.spark.extract_tasks import Fetching, Tally, fetch, new_tally
 from jobs.spark.workers import workers_have_arrow
 
@@ -73,7 +75,8 @@ def extract_dataframe(
     """Return a table or a query as a DataFrame. All of its parts are read in one snapshot.
 
     A connection of this process holds the snapshot until the process ends. `extracting` holds it for a block only, so
-    that the server's vacuum has to wait no longer than that.
+    that the server's vacuum has to wait no longer than that. Through Spark Connect, `pgcopy` reads, and
+    holds the snapshot.
 
     Args:
         spark: The session.
@@ -105,6 +108,8 @@ def extract_dataframe(
         require_primary_key=require_primary_key,
         parallelism=parallelism,
     )
+    if is_remote(spark):
+        return over_connect.read(spark, wanted, settings)
     with ExitStack() as stack:
         connector = Connector(settings, "extract", str(wanted))
         session = stack.enter_context(connector.open())

@@ -12,10 +12,12 @@ from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
+from jobs.flows.load import over_connect
 from jobs.flows.load.defined import Defined
 from jobs.flows.load.job import LoadJob, new_load_id, run
 from jobs.flows.load.stage import Copying
 from jobs.flows.report import LoadReport
+from jobs.flows.spark_connect import is_remote
 
 
 def load_dataframe(
@@ -45,6 +47,8 @@ def load_dataframe(
     lock_timeout: int | None = None,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
+
+    A DataFrame of Spark Connect is written by `pgcopy`, on the server. Some arguments are refused there.
 
     Args:
         df: The rows. Their columns are matched with the table's by name.
@@ -109,4 +113,4 @@ def load_dataframe(
         defined=Defined.of(column_types, metadata_columns),
         null_values=tuple(null_values),
     )
-    return run(job, lambda: df)
+    return over_connect.load(df, job) if is_remote(df) else run(job, lambda: df)
