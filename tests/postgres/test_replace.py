@@ -255,8 +255,8 @@ def test_rows_that_repeat_a_key_are_refused_by_the_name_of_the_index(session: Se
 
 MEANWHILE = {
     "detached": ("ALTER TABLE t DETACH PARTITION high", LoadError, "were detached or dropped"),
-    "replaced": (
-        "DROP TABLE high; CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20)",
+    "given other bounds": (
+        "DROP TABLE high; CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (21)",
         LoadError,
         "were detached or dropped",
     ),
@@ -272,6 +272,20 @@ def test_a_table_that_others_change_while_rows_are_copied_is_left_alone(session:
     with pytest.raises(error, match=message):
         load(session, REPLACE, [(12, "new")], meanwhile=run(session, sql))
     assert session.run("SELECT count(*) FROM t WHERE b = 'new'") == [[0]]
+    assert left(session) == []
+
+
+def test_of_two_loads_at_once_of_the_same_partition_the_later_one_replaces_the_rows_of_the_earlier(
+    session: Session, database: Settings
+) -> None:
+    session.run(TENS)
+
+    def meanwhile() -> None:
+        with connect(database, "other") as other:
+            load(other, REPLACE, [(11, "earlier"), (13, "earlier")])
+
+    load(session, REPLACE, [(12, "later")], meanwhile=meanwhile)
+    assert rows_of(session) == [*OLD[:10], [12, "later"]]
     assert left(session) == []
 
 

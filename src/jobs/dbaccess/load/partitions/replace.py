@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.errors import ConstraintViolated, LoadError, TransientError
 from jobs.dbaccess.load.partitions import rebuild, staged, suitability
-from jobs.dbaccess.load.partitions.catalog import Partition, exact_forms, partitions_of
+from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import Definition, columns_of, grants_of, read
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -65,22 +65,23 @@ def build(session: Session, staging: Staging, target: TableName, rows: int) -> t
     """
     suitability.check_target(session, target)
     with exact_forms(session):
-        counts = staged.rows_beside(session, staging)
-        if sum(counts.values()) != rows:
+        filled = staged.filled(session, staging)
+        present = sum(count for _, count in filled)
+        if present != rows:
             raise LoadError(
-                f"{rows} rows were staged, but {sum(counts.values())} are left: the server crashed meanwhile.",
+                f"{rows} rows were staged, but {present} are left: the server crashed meanwhile.",
                 "Nothing was loaded. Run the load again.",
             )
-        _check_none_stray(session, staging, target, counts.get(0, 0))
-        present = {partition.oid: partition for partition in partitions_of(session, target)}
-        if not counts.keys() <= present.keys():
+        _check_none_stray(session, staging, target, sum(count for table, count in filled if table.bound == DEFAULT))
+        by_bound = {partition.bound: partition for partition in partitions_of(session, target)}
+        if not {table.bound for table, _ in filled} <= by_bound.keys():
             raise LoadError(
                 f"Partitions of {target} were detached or dropped while rows were copied.",
                 "Nothing was loaded. Run the load again.",
             )
-        touched = [present[oid] for oid in sorted(counts)]
-        suitability.check_partitions(session, target, touched)
-        return tuple(_build_one(session, staging, partition) for partition in touched)
+        pairs = [(by_bound[table.bound], table) for table, _ in filled]
+        suitability.check_partitions(session, target, [partition for partition, _ in pairs])
+        return tuple(_build_one(session, staging, partition, table) for partition, table in pairs)
 
 
 def _check_none_stray(session: Session, staging: Staging, target: TableName, rows: int) -> None:
@@ -103,11 +104,9 @@ def _check_none_stray(session: Session, staging: Staging, target: TableName, row
     )
 
 
-def _build_one(session: Session, staging: Staging, partition: Partition) -> Replacement:
-    definition = read(session, partition)
-    table = staged.beside(staging, partition)
-    oid = session.value("SELECT to_regclass(%s)::oid::bigint", table.quoted)
-    if columns_of(session, oid) != definition.columns:
+def _build_one(session: Session, staging: Staging, partition: Partition, new: Partition) -> Replacement:
+    definition, table = read(session, partition), new.name
+    if columns_of(session, new.oid) != definition.columns:
         raise LoadError(
             f"The columns of {partition.name} were changed while rows were copied.",
             "Nothing was loaded. Run the load again.",
@@ -127,7 +126,7 @@ def _build_one(session: Session, staging: Staging, partition: Partition) -> Repl
     for statement in rebuild.settings(definition, table):
         session.run(statement)
     session.run(f"ANALYZE {table.quoted}")
-    _give(session, definition, table, oid)
+    _give(session, definition, table, new.oid)
     session.run(f"ALTER TABLE {staging.rows.quoted} DETACH PARTITION {table.quoted}")
     return Replacement(definition, table)
 

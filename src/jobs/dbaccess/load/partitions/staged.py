@@ -1,8 +1,8 @@
 """Staging for partitions: a partitioned table with the target's key, and a table beside each of its partitions.
 
 The server routes the rows of a COPY to them, as it would in the target. Nothing else is to be known of the data.
-The name of each ends in the oid of the partition beside which it is. Rows that belong to none of them, or to the
-target's DEFAULT partition, go to the one whose name ends in 0.
+Each has the bound of the partition beside which it is. Rows that belong to none of them, or to the target's DEFAULT
+partition, go to a DEFAULT partition of staging.
 """
 
 from __future__ import annotations
@@ -20,17 +20,10 @@ from jobs.dbaccess.sql import TableName, quote_name
 _BATCH = 100
 """How many tables one transaction creates: each of them takes several of the server's locks."""
 
-_NO_PARTITION = 0
-
-
-def beside(staged: Staging, partition: Partition) -> TableName:
-    """Return the name of the table beside a partition, in the partition's schema."""
-    return partition.name.sibling(f"{staged.rows.name}_{partition.oid}")
-
 
 def stray(staged: Staging) -> TableName:
     """Return the name of the table for rows that belong to no partition that can be replaced."""
-    return staged.rows.sibling(f"{staged.rows.name}_{_NO_PARTITION}")
+    return staged.rows.sibling(f"{staged.rows.name}_0")
 
 
 def create(session: Session, staged: Staging, target: TableName) -> None:
@@ -56,8 +49,9 @@ def create(session: Session, staged: Staging, target: TableName) -> None:
 def _create_leaves(session: Session, staged: Staging, partitions: Sequence[Partition]) -> None:
     for start in range(0, len(partitions), _BATCH):
         with session.transaction(), exact_forms(session):
-            for partition in partitions[start : start + _BATCH]:
-                session.run(_create_leaf(session, staged, partition))
+            for number, partition in enumerate(partitions[start : start + _BATCH], start + 1):
+                table = partition.name.sibling(f"{staged.rows.name}_{number}")
+                session.run(_create_leaf(session, staged, partition, table.quoted))
 
 
 def _create_root(session: Session, staged: Staging, target: TableName) -> None:
@@ -98,9 +92,8 @@ _LIKE = (
 )
 
 
-def _create_leaf(session: Session, staged: Staging, partition: Partition) -> str:
+def _create_leaf(session: Session, staged: Staging, partition: Partition, name: str) -> str:
     """Return the statements that create the table beside a partition."""
-    name = beside(staged, partition).quoted
     if partition.kind != "r":  # foreign or partitioned: a row that goes there is refused
         return f"CREATE TABLE {name} PARTITION OF {staged.rows.quoted} {partition.bound}"
     [persistence, method, space, options, toast_options] = session.row(
@@ -130,10 +123,8 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def rows_beside(session: Session, staged: Staging) -> dict[int, int]:
-    """Return how many rows each partition would get, by its oid; those that belong to none are under 0."""
-    counted = session.run(
-        f"SELECT c.relname, count(*) FROM {staged.rows.quoted} AS staged JOIN pg_class c ON c.oid = staged.tableoid "
-        "GROUP BY 1"
-    )
-    return {int(name.rpartition("_")[2]): rows for name, rows in counted}
+def filled(session: Session, staged: Staging) -> list[tuple[Partition, int]]:
+    """Return the tables that have rows, and how many. Call this within `exact_forms`."""
+    counted = session.run(f"SELECT tableoid::bigint, count(*) FROM {staged.rows.quoted} GROUP BY 1")
+    rows = {int(oid): int(count) for oid, count in counted}
+    return [(table, rows[table.oid]) for table in partitions_of(session, staged.rows) if table.oid in rows]
