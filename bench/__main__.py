@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bench import data, database, goals, measure, plan, report
 from bench.errors import BenchError
 from bench.jdbc_jar import PACKAGE, find_jar
-from bench.store import open_store
+from bench.store import RESULTS, open_store
 from jobs.dbaccess.errors import JobError
 from servermgr.errors import DatabaseException
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from bench.store import Store
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
-RESULTS = FOLDER / "results"
 INTERRUPTED = 130
 
 

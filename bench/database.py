@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.data import Totals, wide_names
+from bench.data import SAMPLE_ROWS, Totals, wide_names
 from bench.errors import BenchError
 from bench.plan import WIDE
 from bench.task import KEPT_TABLE, KEYS, TABLE, WARM_UP_TABLE, Server
@@ -38,6 +38,7 @@ TYPES = {
     "l_shipmode": "char(10)",
     "l_comment": "varchar(44)",
 }
+BY_YEAR, YEARS = "PARTITION BY RANGE (l_shipdate)", range(1992, 1999)
 FOR_READS = "pgjobs bench: lineitem as it is read"
 """The comment on the table while it holds the data for reads."""
 
@@ -70,13 +71,16 @@ def columns(data: str = "") -> str:
     return ", ".join(f"{name} {types[number % len(types)]}" for number, name in enumerate(names))
 
 
-def prepare(address: Server, data: str = "", *, make_tables: bool) -> None:
+def prepare(address: Server, data: str = "", *, make_tables: bool = True, partitioned: bool = False) -> None:
     """Remove what the previous load left, and create the tables if they are to exist."""
     with session(address) as opened:
         for table in (TABLE, WARM_UP_TABLE):
             opened.run(f"DROP TABLE IF EXISTS {table}")
             if make_tables:
-                opened.run(f"CREATE TABLE {table} ({columns(data)})")
+                opened.run(f"CREATE TABLE {table} ({columns(data)}) {BY_YEAR if partitioned else ''}")
+            for year in YEARS if partitioned else ():
+                bounds = f"FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
+                opened.run(f"CREATE TABLE {table}_{year} PARTITION OF {table} FOR VALUES {bounds}")
         opened.run("CHECKPOINT")
     os.sync()
 
@@ -107,18 +111,20 @@ def is_for_reads(address: Server) -> bool:
 
 def fill_for_reads(address: Server) -> None:
     """Fill the table with the kept rows, unchanged, and bring it to a steady state."""
-    prepare(address, make_tables=True)
+    prepare(address)
     fill(address, changed=0)
     settle(address)
     with session(address) as opened:
+        opened.run(f"INSERT INTO {WARM_UP_TABLE} SELECT * FROM {KEPT_TABLE} LIMIT {SAMPLE_ROWS}")
         opened.run(f"COMMENT ON TABLE {TABLE} IS '{FOR_READS}'")
 
 
-def index(address: Server) -> None:
-    """Create a primary key and two more indexes on the tables."""
+def index(address: Server, *, partitioned: bool = False) -> None:
+    """Create a primary key and two more indexes on the tables. A partitioned table's key contains the partition key."""
+    keys = (*KEYS, "l_shipdate") if partitioned else KEYS
     with session(address) as opened:
         for table in (TABLE, WARM_UP_TABLE):
-            opened.run(f"ALTER TABLE {table} ADD PRIMARY KEY ({', '.join(KEYS)})")
+            opened.run(f"ALTER TABLE {table} ADD PRIMARY KEY ({', '.join(keys)})")
             opened.run(f"CREATE INDEX ON {table} (l_partkey)")
             opened.run(f"CREATE INDEX ON {table} (l_shipdate, l_suppkey)")
     settle(address)

@@ -61,6 +61,11 @@ class Figures:
     wal: float = 0
 
     @property
+    def worker_megabytes(self) -> float:
+        """Return the memory of the largest Python worker in MB."""
+        return self.worker_memory / 1e6
+
+    @property
     def disturbance(self) -> float:
         """Return how many cores were busy with neither the server nor the client."""
         return self.other_cpu / self.seconds

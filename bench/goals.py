@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bench.figures import Figures
     from bench.plan import Way
 
-TIME, SERVER_CPU, WORKER_MEMORY = "seconds", "server_cpu", "worker_memory"
+TIME, SERVER_CPU, WORKER = "seconds", "server_cpu", "worker_megabytes"
 
 
 class Goal(NamedTuple):
@@ -60,6 +60,7 @@ GOALS = (
     Goal("makes the table: server CPU, x JDBC", 0.45, SERVER_CPU, plan.LOAD_MAKES, plan.JDBC),
     Goal("three indexes: time, x JDBC", 0.6, TIME, plan.INDEXED, plan.JDBC_INDEXED, ONE_PROCESS),
     Goal("upsert, 10 % changed: time, x writing all", 0.6, TIME, plan.TENTH, plan.TENTH_WRITES_ALL),
+    Goal("replace-partitions: time, x overwrite", 0.5, TIME, plan.YEARS_REPLACED, plan.YEARS_OVERWRITTEN),
     Goal("200 columns: time, x JDBC", 0.65, TIME, plan.WIDE_LOAD, plan.WIDE_JDBC),
     Goal("16 throttled connections: time, x JDBC", 0.5, TIME, plan.MANY_LOAD, plan.MANY_JDBC, ONE_PROCESS),
     Goal("makes the table, 16 throttled: time, x JDBC", 0.5, TIME, plan.MANY_MAKES, plan.MANY_JDBC),
@@ -70,8 +71,8 @@ GOALS = (
     Goal("extract: server CPU, x JDBC", 0.9, SERVER_CPU, plan.READ_ARROW, plan.READ_JDBC),
     Goal("extract: time of pure Python, x JDBC", 0.9, TIME, plan.READ_PURE, plan.READ_JDBC),
     Goal("compare: time, x extract_table to Parquet", 1.2, TIME, plan.COMPARE, plan.READ_FILES),
-    Goal("worker of a load, bytes", 300e6, WORKER_MEMORY, plan.LOAD),
-    Goal("worker of an extract, bytes", 300e6, WORKER_MEMORY, plan.READ_ARROW),
+    Goal("Python worker of a load, MB", 300, WORKER, plan.LOAD),
+    Goal("Python worker of an extract, MB", 300, WORKER, plan.READ_ARROW),
 )
 
 

@@ -118,11 +118,11 @@ def before(way: Way, setting: Setting) -> None:
         if not database.is_for_reads(setting.server):
             database.fill_for_reads(setting.server)
         return
-    database.prepare(setting.server, way.data, make_tables=not way.makes_table)
+    database.prepare(setting.server, way.data, make_tables=not way.makes_table, partitioned=way.partitioned)
     if way.changed is not None:
         database.fill(setting.server, way.changed)
     if way.indexed:
-        database.index(setting.server)
+        database.index(setting.server, partitioned=way.partitioned)
 
 
 def command(way: Way, setting: Setting, result: Path) -> list[str]:

@@ -23,6 +23,7 @@ class Way:
         arrow: Only for reads by pgjobs: whether to decode by PyArrow, otherwise in pure Python.
         reads: Whether it reads the table, which was filled before.
         indexed: Whether the table has a primary key and two more indexes.
+        partitioned: Whether the table is partitioned by years.
         changed: The share of the table's rows that differ from the data before the load. None for an empty table.
         data: One of the folders of bench.data: "" for lineitem, or WIDE, or TINY.
         loads: How often the data is loaded.
@@ -38,6 +39,7 @@ class Way:
     arrow: bool = False
     reads: bool = False
     indexed: bool = False
+    partitioned: bool = False
     changed: float | None = None
     data: str = ""
     loads: int = 1
@@ -85,6 +87,19 @@ REPLACED = Way("pgjobs overwrite, three indexes", "pgjobs", OVERWRITE, indexed=T
 DIFFERENCE = Way("pgjobs overwrite by difference, 10 % changed", "pgjobs", DIFF, indexed=True, changed=0.1)
 INTO_INDEXED = (INDEXED, JDBC_INDEXED, SAME, TENTH, TENTH_WRITES_ALL, ALL, REPLACED, DIFFERENCE)
 
+YEARS_REPLACED = Way(
+    "pgjobs replace-partitions, 7 years, three indexes",
+    "pgjobs",
+    ("--mode", "replace-partitions"),
+    indexed=True,
+    partitioned=True,
+    changed=0.1,
+)
+YEARS_OVERWRITTEN = Way(
+    "pgjobs overwrite, 7 years, three indexes", "pgjobs", OVERWRITE, indexed=True, partitioned=True, changed=0.1
+)
+INTO_PARTITIONS = (YEARS_REPLACED, YEARS_OVERWRITTEN)
+
 WIDE_LOAD = Way("pgjobs, 200 columns", "pgjobs", data=WIDE)
 WIDE_JDBC = Way("Spark JDBC, 200 columns", "jdbc", data=WIDE)
 WIDES = (WIDE_LOAD, WIDE_JDBC)
@@ -117,6 +132,7 @@ TABLES: dict[str, tuple[tuple[Way, ...], Way | None]] = {
     "loading": (LOADS, JDBC),
     "extracting": (READS, READ_JDBC),
     "three indexes": (INTO_INDEXED, JDBC_INDEXED),
+    "partitions": (INTO_PARTITIONS, None),
     "200 columns": (WIDES, WIDE_JDBC),
     "throttled": (THROTTLED, MANY_JDBC),
     "smallest load": (SMALLS, None),

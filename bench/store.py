@@ -20,6 +20,7 @@ from bench.figures import Figures, median, spread
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+RESULTS = Path(__file__).resolve().parent.parent / "build" / "bench" / "results"
 SAME = ("code", "data", "server", "versions", "cores")
 """What has to be the same for runs to be compared."""
 
@@ -76,6 +77,7 @@ def as_json(about: Mapping[str, Any], runs: Mapping[str, list[Figures]]) -> dict
     ways = {
         label: {**asdict(median(of_way)), "spread": spread(of_way), "runs": [asdict(run) for run in of_way]}
         for label, of_way in runs.items()
+        if of_way
     }
     return {"about": about, "ways": ways}
 

@@ -45,6 +45,14 @@ def test_the_json_has_the_median_the_spread_and_each_run() -> None:
     assert [run["seconds"] for run in way["runs"]] == [10.0, 12.0, 20.0]
 
 
+def test_a_way_that_failed_has_no_figures(tmp_path: Path) -> None:
+    path = tmp_path / "scale-1.json"
+    first = store.open_store(path, ABOUT)
+    assert not first.runs["failed"]
+    first.add("pgjobs", LOAD)
+    assert store.open_store(path, ABOUT).runs == {"pgjobs": [LOAD]}
+
+
 def test_the_code_is_another_after_a_change_or_a_new_name(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("1")
     before = store.code(tmp_path)

@@ -1,0 +1,90 @@
+"""Draw the figures in docs/: `make bench-pictures`, after `make bench`.
+
+What was measured last, at each scale, is copied to docs/assets/performance.json; tables and pictures are made from that
+file alone. So the command can be run without having measured, for example after a change of how they look.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import goals, page, plan
+from bench.figures import median
+from bench.store import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+ASSETS = DOCS / "assets"
+FIGURES = ASSETS / "performance.json"
+LEAST_SCALE = 0.1
+PAGES = ("performance.md", "scaling.md")
+
+
+def main() -> int:
+    """Copy the figures, and draw them. Return the exit status."""
+    stored = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    stored.update({path.stem.partition("-")[2]: json.loads(path.read_text()) for path in measured(RESULTS)})
+    if not stored:
+        print("bench: there are no figures. `make bench` makes them.", file=sys.stderr)
+        return 1
+    FIGURES.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
+    texts, pictures = drawn(stored)
+    for name, picture in pictures.items():
+        (ASSETS / f"{name}.svg").write_text(picture)
+    for file in PAGES:
+        before = after = (DOCS / file).read_text()
+        for name, text in texts.items():
+            if f"<!-- figures: {name} -->" in after:
+                after = page.insert(after, name, text)
+        if after != before:
+            (DOCS / file).write_text(after)
+            print(f"bench: drawn in docs/{file}")
+    return 0
+
+
+def drawn(stored: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts by the names of their places, and the pictures by the names of their files."""
+    abouts = {float(scale): one["about"] for scale, one in stored.items()}
+    scales = {float(scale): page.by_way(one) for scale, one in stored.items()}
+    texts, pictures = {}, {}
+    for name, (ways, jdbc) in plan.TABLES.items():
+        found = page.best(scales, ways)
+        if found is not None:
+            scale, runs = found
+            file = f"performance-{name.replace(' ', '-')}"
+            title = f"Seconds: {name}, scale {scale:g}"
+            pictures[file] = page.bars_of(title, runs)
+            texts[name] = f"![{title}](assets/{file}.svg)\n\n{page.table(runs, jdbc, abouts[scale])}"
+    growth = page.growth(scales)
+    if growth is not None:
+        pictures["performance-growth"] = growth
+        texts["growth"] = "![Seconds for a million rows, by scale](assets/performance-growth.svg)"
+    found = page.best(scales, page.COSTS)
+    if found is not None:
+        texts["costs"] = page.costs(found[1], abouts[found[0]]["data"]["rows"])
+    texts["goals"] = page.verdicts([_judged(goal, scales) for goal in goals.GOALS])
+    return texts, pictures
+
+
+def _judged(goal: goals.Goal, scales: Mapping[float, page.Runs]) -> tuple[float, goals.Judged]:
+    """Judge a goal by the largest scale at which it was measured."""
+    for scale in sorted(scales, reverse=True):
+        reached = goals.reached(goal, {way: median(runs) for way, runs in scales[scale].items()})
+        if reached is not None:
+            return scale, goals.Judged(goal, reached)
+    return 0.0, goals.Judged(goal, None)
+
+
+def measured(results: Path) -> list[Path]:
+    """Return the files of what was measured last, at scales that are large enough to tell something."""
+    scales = {path: path.stem.partition("-")[2] for path in sorted(results.glob("scale-*.json"))}
+    return [path for path, scale in scales.items() if "-until-" not in scale and float(scale) >= LEAST_SCALE]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import draw, goals, page, plan, store
+from bench.figures import Figures
+
+LOAD = Figures(10.0, 20.0, 6.0, 12.0, 0.5, 3, 2, 80e6, {"copy": 5.0, "publish": 2.5}, wal=600e6)
+JDBC = replace(LOAD, seconds=20.0, worker_memory=0, phases={})
+ABOUT = {
+    "data": {"scale": 0.5, "rows": 3_000_000},
+    "cores": 2,
+    "versions": {"PostgreSQL": "15.18 (Debian)", "pyspark": "4.1.1"},
+}
+RUNS: page.Runs = {plan.LOAD: [LOAD, replace(LOAD, seconds=11.0), replace(LOAD, seconds=12.0)], plan.JDBC: [JDBC]}
+STORED = {"0.5": store.as_json(ABOUT, {way.label: of_way for way, of_way in RUNS.items()})}
+
+
+def test_the_table_has_medians_spread_and_ratios_and_says_what_was_measured() -> None:
+    lines = page.table(RUNS, plan.JDBC, ABOUT).splitlines()
+    assert lines[2] == "| pgjobs, table exists | 11.0 | 1.0 | 0.55 | 2.5 | 6.0 | 1.00 | 12.0 | 600 | 80 |"
+    assert lines[-1] == ("Medians of 1 to 3 rounds; scale 0.5, 3,000,000 rows; 2 cores; PostgreSQL 15.18, Spark 4.1.1.")
+
+
+def test_the_costs_are_those_of_a_row_and_of_ten_billion() -> None:
+    assert page.costs(RUNS, 3_000_000).splitlines()[2:] == [
+        "| pgjobs, table exists | 2.00 | 0.83 | 200 | 4.00 | 5.6 | 2.3 | 2.0 | 11.1 |"
+    ]
+
+
+def test_a_missed_goal_is_told_with_its_reason() -> None:
+    missed = goals.Judged(goals.Goal("time", 0.5, "seconds", plan.LOAD, plan.JDBC, "tried"), 0.55)
+    reached = goals.Judged(goals.Goal("other", 0.6, "seconds", plan.LOAD, plan.JDBC, "not told"), 0.55)
+    text = page.verdicts([(1.0, missed), (0.5, reached), (0.0, replaced(missed))])
+    assert "| time | 0.5 | 0.55 | no | 1 |" in text
+    assert "| time | 0.5 |  | not measured |  |" in text
+    assert text.endswith("Not reached:\n\n- time: tried")
+
+
+def replaced(judged: goals.Judged) -> goals.Judged:
+    return goals.Judged(judged.goal, None)
+
+
+def test_a_text_takes_the_place_of_the_one_before() -> None:
+    before = "a\n<!-- figures: x -->\nold\n<!-- end -->\nb\n<!-- figures: y -->\n<!-- end -->\n"
+    once = page.insert(before, "x", r"new \1")
+    assert once == before.replace("old\n", "\nnew \\1\n\n")
+    assert page.insert(once, "x", r"new \1") == once
+    with pytest.raises(ValueError, match="no place for the figures 'z'"):
+        page.insert(before, "z", "")
+
+
+def test_the_scale_with_the_most_ways_counts_and_of_these_the_largest() -> None:
+    scales: dict[float, page.Runs] = {0.1: RUNS, 0.3: RUNS, 1.0: {plan.LOAD: [LOAD]}}
+    found = page.best(scales, plan.LOADS)
+    assert found is not None
+    assert (found[0], set(found[1])) == (0.3, {plan.LOAD, plan.JDBC})
+    assert page.best(scales, plan.READS) is None
+
+
+def test_growth_needs_two_scales() -> None:
+    assert page.growth({1.0: RUNS}) is None
+    assert page.growth({1.0: RUNS, 3.0: RUNS}) is not None
+
+
+def test_what_is_drawn_follows_from_the_stored_figures_alone() -> None:
+    texts, pictures = draw.drawn(STORED)
+    assert set(texts) == {"loading", "costs", "goals"}
+    assert set(pictures) == {"performance-loading"}
+    assert "assets/performance-loading.svg" in texts["loading"]
+
+
+def test_results_that_were_put_aside_or_only_tried_are_not_drawn(tmp_path: Path) -> None:
+    for name in ("scale-1", "scale-0.01", "scale-1-until-2026-11-21T101010", "busy-scale-1", "scale-0.3"):
+        (tmp_path / f"{name}.json").touch()
+    assert [path.stem for path in draw.measured(tmp_path)] == ["scale-0.3", "scale-1"]
+
+
+@pytest.mark.parametrize("name", draw.PAGES)
+def test_the_pages_show_the_figures_of_the_committed_file(name: str) -> None:
+    """Beside the goals, which may have changed since they were last measured."""
+    text = (draw.DOCS / name).read_text()
+    texts, pictures = draw.drawn(json.loads(draw.FIGURES.read_text()))
+    for place, drawn in texts.items():
+        if place != "goals" and f"<!-- figures: {place} -->" in text:
+            assert page.insert(text, place, drawn) == text
+    for file, picture in pictures.items():
+        assert (draw.ASSETS / f"{file}.svg").read_text() == picture
