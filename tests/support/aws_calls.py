@@ -118,6 +118,28 @@ def _log(action: str) -> Callable[[Mapping[str, Any]], list[Request]]:
     return requests
 
 
+def _catalogue(p: Mapping[str, Any]) -> list[str]:
+    """The catalogue, and what is in it: each of them is asked for.
+
+    https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
+    """
+    prefix, name = f"arn:aws:glue:{REGION}:{ACCOUNT}:", p.get("DatabaseName", p.get("Name"))
+    return [f"{prefix}catalog", f"{prefix}database/{name}"]
+
+
+def _glue_call(action: str) -> Callable[[Mapping[str, Any]], list[Request]]:
+    def requests(p: Mapping[str, Any]) -> list[Request]:
+        prefix, database = f"arn:aws:glue:{REGION}:{ACCOUNT}:", p.get("DatabaseName")
+        inside = {
+            "GetTable": [f"{prefix}table/{database}/{p.get('Name')}"],
+            "GetTables": [f"{prefix}table/{database}/any"],
+            "GetUserDefinedFunctions": [f"{prefix}userDefinedFunction/{database}/any"],
+        }.get(action, [f"{prefix}table/{database}/{p['TableName']}"] if "TableName" in p else [])
+        return [Request(f"glue:{action}", resource) for resource in [*_catalogue(p), *inside]]
+
+    return requests
+
+
 _REQUESTS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], list[Request]]] = {
     ("s3", "HeadObject"): _head,
     ("s3", "GetObject"): _object("GetObject"),
@@ -145,6 +167,13 @@ _REQUESTS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], list[Request]]
         Request("rds-db:connect", f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:{p['resource']}/{p['user']}")
     ],
     **{("kms", action): _kms(action) for action in ("Decrypt", "GenerateDataKey")},
+    **{
+        ("glue", action): _glue_call(action)
+        for action in (
+            *("GetDatabase", "GetTable", "GetTables", "GetPartition", "GetPartitions", "BatchGetPartition"),
+            "GetUserDefinedFunctions",
+        )
+    },
     **{
         ("logs", action): _log(action)
         for action in ("DescribeLogGroups", "CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents")

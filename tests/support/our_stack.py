@@ -35,6 +35,16 @@ EVERYTHING = {
     "LogKeyArn": key("logs"),
     "CreateS3Endpoint": "true",
     "RouteTableIds": "rtb-1",
+    "GlueDatabase": "lake",
+    "ReleaseUri": f"s3://code-bucket/code/releases/{'0' * 64}",
+    "ScheduleExpression": "cron(0 2 * * ? *)",
+}
+EXISTING = {
+    "ExistingApplicationId": APPLICATION,
+    "ExistingSecurityGroupId": "sg-2",
+    "ExistingJobRoleArn": ROLE,
+    "ExistingCodeBucket": "code-bucket",
+    "ExistingLogBucket": "logs-bucket",
 }
 LOG_GROUPS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group"
 NAMES = {
@@ -50,6 +60,8 @@ NAMES = {
     "LogBucket.Arn": "arn:aws:s3:::logs-bucket",
     "LogGroup.Arn": f"{LOG_GROUPS}:/aws/emr-serverless/pgjobs:*",
     "JobRole.Arn": ROLE,
+    "StateMachineRole.Arn": f"{ROLE}-of-the-machine",
+    "ScheduleRole.Arn": f"{ROLE}-of-the-schedule",
 }
 
 
@@ -59,8 +71,8 @@ class Stack:
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self.resources = stack(TEMPLATE, parameters, NAMES)
         self.submitter = self._document("SubmitterPolicy")
-        [inline] = self.resources["JobRole"]["Properties"]["Policies"]
-        self.job = list(inline["PolicyDocument"]["Statement"])
+        self.job = self._inline("JobRole")
+        self.machine, self.schedule = self._inline("StateMachineRole"), self._inline("ScheduleRole")
         for body in self.resources.values():
             if body["Type"] == "AWS::IAM::RolePolicy":
                 assert body["Properties"]["RoleName"] == "JobRole"
@@ -68,7 +80,12 @@ class Stack:
         self.buckets = [*self._document("CodeBucketPolicy"), *self._document("LogBucketPolicy")]
 
     def _document(self, name: str) -> list[Any]:
-        return list(self.resources[name]["Properties"]["PolicyDocument"]["Statement"])
+        properties = self.resources.get(name, {"Properties": {"PolicyDocument": {"Statement": []}}})["Properties"]
+        return list(properties["PolicyDocument"]["Statement"])
+
+    def _inline(self, name: str) -> list[Any]:
+        properties = self.resources.get(name, {"Properties": {"Policies": []}})["Properties"]
+        return [statement for policy in properties["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
 
     def lets_submitter(self, request: Request) -> bool:
         return is_allowed(request, self.submitter, self.buckets)
@@ -84,5 +101,6 @@ SWITCHES = {
     "CreateSecretsManagerEndpoint": "secretsmanager",
     "CreateSsmEndpoint": "ssm",
     "CreateLogsEndpoint": "logs",
+    "CreateGlueEndpoint": "glue",
 }
 """Parameter -> the service that it makes an endpoint for."""

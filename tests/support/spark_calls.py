@@ -64,4 +64,14 @@ OF_EXTRACTS = [
     s3_call("GetObject", "lake", WRITTEN),
     *kms("lake", "GenerateDataKey", "Decrypt"),
 ]
-OF_SPARK = [*OF_EMR, *OF_LOADS, *OF_EXTRACTS]
+
+# Spark's catalogue in Glue, for SELECT ... FROM lake.orders.
+IN_LAKE = {"DatabaseName": "lake", "TableName": "orders"}
+OF_GLUE = [
+    *(Call("glue", "GetDatabase", {"Name": name}) for name in ("default", "lake")),
+    Call("glue", "GetTable", {"DatabaseName": "lake", "Name": "orders"}),
+    Call("glue", "GetTables", {"DatabaseName": "lake"}),
+    *(Call("glue", operation, IN_LAKE) for operation in ("GetPartition", "GetPartitions", "BatchGetPartition")),
+    *(Call("glue", "GetUserDefinedFunctions", {"DatabaseName": name}) for name in ("default", "lake")),
+]
+OF_SPARK = [*OF_EMR, *OF_LOADS, *OF_EXTRACTS, *OF_GLUE]

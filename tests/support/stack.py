@@ -17,6 +17,17 @@ def stack(template: Mapping[str, Any], parameters: Mapping[str, str], names: Map
         parameters: what is given for its parameters; the others have their defaults.
         names: what pseudo parameters, resources (`Bucket`) and their attributes (`Bucket.Arn`) are called.
     """
+    filler = _filler(template, parameters, names)
+    return {name: filler.fill(body) for name, body in template["Resources"].items() if filler.makes(body)}
+
+
+def outputs(template: Mapping[str, Any], parameters: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """What the stack puts out. The arguments are those of `stack`."""
+    filler = _filler(template, parameters, names)
+    return {name: filler.fill(body["Value"]) for name, body in template["Outputs"].items() if filler.makes(body)}
+
+
+def _filler(template: Mapping[str, Any], parameters: Mapping[str, str], names: Mapping[str, str]) -> _Filler:
     given: dict[str, Any] = {}
     for name, body in template["Parameters"].items():
         value = parameters[name] if name in parameters else str(body["Default"])
@@ -24,18 +35,24 @@ def stack(template: Mapping[str, Any], parameters: Mapping[str, str], names: Map
     unknown = set(parameters) - set(given)
     assert not unknown, unknown
     resources = template["Resources"]
-    known = {**{name: name for name in resources}, **given, **names}
-    filler = _Filler(template["Conditions"], known)
-    return {
-        name: filler.fill(body)
-        for name, body in resources.items()
-        if "Condition" not in body or filler.holds(body["Condition"])
-    }
+    filler = _Filler(template["Conditions"], {**{name: name for name in resources}, **given, **names})
+    for name, body in resources.items():
+        if not filler.makes(body):
+            filler.forget(name)
+    return filler
 
 
 class _Filler:
     def __init__(self, conditions: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-        self._conditions, self._known = conditions, known
+        self._conditions, self._known = conditions, dict(known)
+
+    def makes(self, body: Mapping[str, Any]) -> bool:
+        """Whether there is a resource or an output."""
+        return "Condition" not in body or self.holds(body["Condition"])
+
+    def forget(self, name: str) -> None:
+        """What is not made has no name: CloudFormation refuses a stack that refers to it, and here it is a KeyError."""
+        self._known = {path: value for path, value in self._known.items() if path.partition(".")[0] != name}
 
     def holds(self, name: str) -> bool:
         return bool(self.fill(self._conditions[name]))
@@ -58,8 +75,10 @@ class _Filler:
     def attribute(self, path: Any) -> str:  # noqa: ANN401 - YAML's short form is a list or a text
         return str(self._known[path if isinstance(path, str) else ".".join(path)])
 
-    def substitute(self, text: str) -> str:
-        return re.sub(r"\$\{([^}]+)\}", lambda found: str(self._known[found[1]]), text)
+    def substitute(self, argument: Any) -> str:  # noqa: ANN401 - a text, or a text and names of its own
+        text, own = (argument, {}) if isinstance(argument, str) else argument
+        known = {**self._known, **{name: self.fill(value) for name, value in own.items()}}
+        return re.sub(r"\$\{([^}]+)\}", lambda found: str(known[found[1]]), text)
 
     def choose(self, argument: list[Any]) -> Any:  # noqa: ANN401 - any part of a template
         condition, then, otherwise = argument
@@ -72,6 +91,7 @@ _FUNCTIONS: Mapping[str, Any] = {
     "Fn::Sub": _Filler.substitute,
     "Fn::If": _Filler.choose,
     "Condition": _Filler.holds,
+    "Fn::Split": lambda filler, pair: filler.fill(pair[1]).split(pair[0]),
     "Fn::Equals": lambda filler, pair: filler.fill(pair[0]) == filler.fill(pair[1]),
     "Fn::Not": lambda filler, one: not filler.fill(one[0]),
     "Fn::And": lambda filler, several: all(filler.fill(several)),

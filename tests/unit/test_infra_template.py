@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -74,14 +75,19 @@ def test_actions_on_emr_serverless_are_operations_of_its_api() -> None:
 def test_the_jobs_role_is_assumed_by_this_application_alone() -> None:
     [trust] = RESOURCES["JobRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "emr-serverless.amazonaws.com"}
-    assert trust["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"].endswith(":/applications/${Application}")
+    text, names = trust["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert text.endswith(":/applications/${Id}")
+    assert names["Id"]["Fn::If"][:2] == ["MakesApplication", {"Ref": "Application"}]
     assert "aws:SourceAccount" in trust["Condition"]["StringEquals"]
 
 
 def test_the_role_is_passed_to_emr_serverless_alone() -> None:
-    [passing] = [statement for statement in ALLOWED if "iam:PassRole" in as_list(statement["Action"])]
-    assert passing["Resource"] == {"Fn::GetAtt": ["JobRole", "Arn"]}
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}}
+    passing = [statement for statement in ALLOWED if "iam:PassRole" in as_list(statement["Action"])]
+    assert len(passing) == 2  # submitters, and the state machine
+    role = {"Fn::If": ["MakesRole", {"Fn::GetAtt": ["JobRole", "Arn"]}, {"Ref": "ExistingJobRoleArn"}]}
+    for statement in passing:
+        assert statement["Resource"] == role
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}}
 
 
 def test_a_key_is_used_through_the_service_that_it_is_for() -> None:
@@ -103,19 +109,36 @@ def test_a_bucket_is_encrypted_private_and_tidy(bucket: str) -> None:
     assert RESOURCES[bucket]["DeletionPolicy"] == "Retain"
 
 
+WORKERS = [{"Ref": "ApplicationSecurityGroup"}, {"Ref": "ExistingSecurityGroupId"}]
+
+
 def test_nobody_comes_in_from_an_address_but_the_vpc_to_its_endpoints() -> None:
     groups = of_type("AWS::EC2::SecurityGroup").values()
     rules = [rule for group in groups for rule in group.get("SecurityGroupIngress", [])]
     rules += of_type("AWS::EC2::SecurityGroupIngress").values()
     assert [rule.get("CidrIp") for rule in rules] == [{"Ref": "VpcCidr"}, None]
-    assert rules[1]["SourceSecurityGroupId"] == {"Ref": "ApplicationSecurityGroup"}
+    assert rules[1]["SourceSecurityGroupId"]["Fn::If"][1:] == WORKERS
 
 
 def test_workers_take_no_connections_and_the_database_lets_them_in() -> None:
     group = RESOURCES["ApplicationSecurityGroup"]["Properties"]
     assert "SecurityGroupIngress" not in group
-    assert RESOURCES["DatabaseIngress"]["Properties"]["SourceSecurityGroupId"] == {"Ref": "ApplicationSecurityGroup"}
+    assert RESOURCES["DatabaseIngress"]["Properties"]["SourceSecurityGroupId"]["Fn::If"][1:] == WORKERS
 
 
 def test_the_application_is_of_the_release_that_archives_are_packed_for() -> None:
     assert CONTENT["Parameters"]["ReleaseLabel"]["Default"] == DEFAULT_RELEASE
+
+
+def test_each_statement_of_a_policy_says_what_it_is_for() -> None:
+    lines = TEMPLATE.read_text().splitlines()
+    heads = [number for number, line in enumerate(lines) if re.match(r" +- (Sid|Effect): ", line)]
+    assert len(heads) > 30
+    # The statement of a condition stands below !If and the condition's name.
+    alone = [lines[head] for head in heads if not any("# " in line for line in lines[head - 3 : head])]
+    assert alone == []
+
+
+def test_the_template_is_small_enough_to_be_sent_without_a_bucket() -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
+    assert TEMPLATE.stat().st_size <= 51_200

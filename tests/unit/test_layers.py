@@ -233,6 +233,7 @@ NO_MODULES = {
     "without_unix",
     "infra_template",
     "infra_endpoints",
+    "infra_options",
     "infra_permissions",
     "examples_step_functions",
 }
