@@ -25,6 +25,7 @@ OF_THE_AWS_CLI = {
     "--template-file",
     "--capabilities",
     "--parameter-overrides",
+    "--tags",
     "--query",
     "--output",
     "--cli-input-json",
