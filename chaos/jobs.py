@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import CAPTURE, COPY_ROWS, OVERLAP, QUERY, ROWS, Trial
+from chaos.plan import CAPTURE, COPY_ROWS, ONE_PART, OVERLAP, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
@@ -80,6 +80,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
     identity = identity or load_id(trial)
     commands = {
         "load": ("load_table", _load_arguments),
+        ONE_PART: ("load_table", _load_arguments),
         "extract": ("extract_table", _extract_arguments),
         "incremental": ("extract_table", _extract_arguments),
         QUERY: ("run_query", _query_arguments),
@@ -177,6 +178,8 @@ def _select(trial: Trial) -> str:
         sleep = _is_null("java_method('java.lang.Thread', 'sleep', 4000L)")
         identifier = f"IF({here} AND {sleep}, id, id) AS id"
     hint = "/*+ REPARTITION(4, id) */ " if trial.input == "shuffled" else ""
+    if trial.flow == ONE_PART:
+        hint = "/*+ COALESCE(1) */ "
     return f"SELECT {hint}{identifier}, day, name, amount, at, data, tags FROM source"
 
 

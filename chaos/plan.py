@@ -53,14 +53,21 @@ FLOWS = {
     "query": 3,
     "capture": 3,
     "copy rows": 2,
+    "load one part": 3,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
 COPY_ROWS = "copy rows"
 """A program without Spark: marker and rows in one transaction."""
 
-WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS)
-BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS)
+ONE_PART = "load one part"
+"""A load whose task copies straight into the table, and commits marker and rows."""
+
+WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART)
+APPENDS = (COPY_ROWS, ONE_PART)
+"""Those that have no other mode, and need a table."""
+
 READS = ("extract", "pgcopy read")
 QUERY = "query"
 """A query that deletes rows and writes them to files."""
@@ -90,6 +97,7 @@ STATEMENTS = {
     "query": 80,
     "capture": 110,
     "copy rows": 25,
+    "load one part": 60,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -126,6 +134,11 @@ FAULTS = {
     "copy rows": (
         *(*WIRE_FAULTS, "kill driver", *SERVER_FAULTS, *POOLER_FAULTS[:2], *ROLE_FAULTS),
         *("lose answer to COMMIT", "lock target", "same id"),
+    ),
+    "load one part": (
+        *_COMMON,
+        *(fault for fault in WRITE_FAULTS if fault != "lose shuffle"),
+        *("same id", *NEIGHBOURS_OF_WRITES),
     ),
 }
 """The faults that are meaningful for each job."""
@@ -228,7 +241,7 @@ def cases() -> Iterator[Case]:
             mode, target = next(kinds) if flow in WRITES else ("", "plain")
             if flow == "pgcopy stream write" and mode == "overwrite":
                 mode = "append"  # a stream replaces no rows
-            if flow == COPY_ROWS:
+            if flow in APPENDS:
                 mode, target = "append", next(existing)
             yield Case(flow, fault, mode, target)
 
@@ -241,7 +254,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE, COPY_ROWS)
+    later = (QUERY, CAPTURE, *APPENDS)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
@@ -262,6 +275,8 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         case = _any(choose)
     target = _target(choose, case)
     source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
+    if case.flow == ONE_PART:
+        source = "files"
     if case.fault == "lose shuffle":
         source = "shuffled"
     is_load = case.flow == "load"
@@ -313,7 +328,7 @@ def _point(choose: random.Random, case: Case, scripts: bool) -> Point:
     if unit == "step":
         step = choose.choice((*STEPS[case.flow], *(SCRIPT_STEPS if scripts else ())))
         often = (
-            step in OF_PARTS and case.flow not in (QUERY, CAPTURE)
+            step in OF_PARTS and case.flow not in (QUERY, CAPTURE, ONE_PART)
         ) or case.flow == "pgcopy stream write"  # its result is one part
         times = SOME_TIMES if often else TWICE.get(step, 1)
         return Point(step, choose.randint(1, times), answered)

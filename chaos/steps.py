@@ -34,6 +34,10 @@ STEPS = {
         *(*_READ, "drop result"),
     ),
     "copy rows": ("record load", "copy rows", "commit publish"),
+    "load one part": (
+        *("take load id", "make parts", "claim part", "copy rows", "record load", "count part", "commit publish"),
+        *("drop staging", "analyze"),
+    ),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
@@ -57,12 +61,14 @@ COMMITS = {
     "query": "commit query",
     "capture": "commit batch",
     "copy rows": "commit publish",
+    "load one part": "commit publish",
 }
 """The step that commits the result of a job."""
 
 _BY_STATEMENT = (
     ("take load id", r"SELECT pg_try_advisory_lock"),
     ("make staging", r"CREATE (UNLOGGED )?TABLE \S*pgjobs_rows_"),
+    ("make parts", r"CREATE UNLOGGED TABLE \S*pgjobs_parts_"),
     ("claim part", r"INSERT INTO \S*pgjobs_parts_"),
     ("make triggers", r"CREATE TRIGGER"),
     ("copy batch", r'COPY (pg_temp\.pgjobs_capture_batch|"shop"\."copy") '),

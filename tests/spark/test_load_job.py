@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pyspark import TaskContext
@@ -487,3 +488,49 @@ def test_strings_that_stand_for_null_are_null_in_columns_of_any_type(
     rows = spark.createDataFrame([("1", "NA"), ("NA", "-"), ("", "x"), (None, "na")], "n string, note string")
     load_dataframe(rows, table="t", settings=database, null_values=["NA", "-", ""])
     assert session.run("SELECT n, note FROM t ORDER BY n, note") == [[1, None], [None, "na"], [None, "x"], [None, None]]
+
+
+def one_file(spark: SparkSession, folder: Path, count: int = 10) -> DataFrame:
+    path = str(folder / "one.parquet")
+    numbers(spark, count, parts=1).write.parquet(path)
+    return spark.read.parquet(path)
+
+
+def test_one_small_part_is_copied_straight_into_its_table_with_the_marker(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    rows = one_file(spark, tmp_path)
+    report = load_dataframe(rows, table="t", settings=database, load_id="x")
+    assert (report.publish, report.rows_inserted, report.parts, report.bytes_copied) == ("one part", 10, 1, 40)
+    assert session.run(
+        "SELECT count(DISTINCT t.xmin::text), count(*) FROM t, table_updates u WHERE t.xmin = u.xmin"
+    ) == [[1, 10]]
+    assert load_dataframe(rows, table="t", settings=database, load_id="x").already_loaded
+    with pytest.raises(LoadError, match="The server refused a row: duplicate key value"):
+        load_dataframe(rows, table="t", settings=database, load_id="y")
+    assert public_tables(session) == {"t", "table_updates"}
+    assert session.run("SELECT update_id FROM table_updates") == [["x"]]
+
+
+@pytest.mark.parametrize("other", ["parts", "mode", "verify", "script", "new", "shuffle", "ignoring"])
+def test_what_is_not_as_atomic_in_one_transaction_is_staged(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path, other: str
+) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    rows = one_file(spark, tmp_path)
+    if other == "parts":
+        rows = rows.union(rows.selectExpr("a + 100 AS a", "b"))
+    elif other == "shuffle":
+        rows = rows.repartition(1)
+    elif other == "ignoring":
+        rows = spark.read.option("ignoreCorruptFiles", "true").parquet(str(tmp_path / "one.parquet"))
+    report = load_dataframe(
+        rows,
+        table="new" if other == "new" else "t",
+        settings=database,
+        mode="overwrite" if other == "mode" else "append",
+        verify=other == "verify",
+        after_sql="SELECT 1" if other == "script" else None,
+    )
+    assert report.publish == "staged"

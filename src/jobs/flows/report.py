@@ -29,6 +29,8 @@ class LoadReport:
         before_sql, after_sql: The statements of both scripts, and what they did.
         over_connect: Whether a server of Spark Connect wrote the rows: the client knows only how many were read, and
             the other counts are 0.
+        publish: How the rows came into the table: "staged", by one transaction of the driver; "one part", by the
+            transaction of the only task; "parts", by a transaction for each part.
     """
 
     load_id: str
@@ -52,6 +54,7 @@ class LoadReport:
     before_sql: tuple[Done, ...] = ()
     after_sql: tuple[Done, ...] = ()
     over_connect: bool = False
+    publish: str = "staged"
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""

@@ -17,8 +17,9 @@ from pyspark.sql import DataFrame
 
 from jobs.copyformat.encode_spark import LINE
 from jobs.dbaccess.connector import Connector
-from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.load import parts
+from jobs.dbaccess.errors import ConnectionFailed, JobError
+from jobs.dbaccess.load import direct, parts
+from jobs.dbaccess.load.direct import Direct, Superseded
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
@@ -30,24 +31,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a task needs to copy a part into staging."""
+    """What a task needs to copy a part into staging.
+
+    Attributes:
+        direct: Where to copy it instead, if it is to go straight into the target.
+    """
 
     connector: Connector
     staging: Staging
+    direct: Direct | None = None
 
 
-def plan_parts(lines: DataFrame, delivery: Delivery, *, hashed: bool = False) -> RDD[Receipt]:
-    """Return an RDD with a partition for each part of the load. Collecting it copies all parts into staging.
+def plan_parts(octets: DataFrame, *, hashed: bool = False) -> RDD[Counted]:
+    """Return an RDD of COPY blocks, with a partition for each part of the load.
 
     One RDD both counts the parts and copies them: two DataFrame actions could be planned differently.
 
     Args:
-        lines: Finished COPY lines, in one string column.
-        delivery: Their destination.
+        octets: Finished COPY lines, in one binary column.
         hashed: Whether each line is preceded by the hash of its row.
     """
-    deserializer = HashedDeserializer() if hashed else BlockDeserializer()
-    return _strings(lines, deserializer).mapPartitions(lambda blocks: _deliver_blocks(delivery, blocks))
+    return _blocks(octets, HashedDeserializer() if hashed else BlockDeserializer())
+
+
+def deliveries(blocks: RDD[Counted], delivery: Delivery) -> RDD[Receipt]:
+    """Return an RDD whose partitions, when they are computed, copy the parts to their destination."""
+    return blocks.mapPartitions(lambda part: _deliver_blocks(delivery, part))
 
 
 def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
@@ -58,12 +67,40 @@ def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counte
     Raises:
         JobError: The failure is transient. Spark runs the task again.
     """
+    if delivery.direct is not None:
+        _deliver_directly(delivery, delivery.direct, part, attempt, blocks)
+        return
     with _connect(delivery, part) as session:
         if not parts.begin_attempt(session, delivery.staging, part, attempt):
             return
         try:
             parts.copy_part(session, delivery.staging, part, attempt, blocks)
         except JobError as error:
+            if error.transient:
+                raise
+            _record_failure(session, delivery, part, attempt, parts.reason(error))
+
+
+def _deliver_directly(delivery: Delivery, into: Direct, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
+    """Copy one part straight into the target, unless another attempt at it has.
+
+    Raises:
+        JobError: As `deliver`.
+    """
+    with _connect(delivery, part) as session:
+        if not direct.begin_attempt(session, into, part, attempt):
+            return
+        try:
+            direct.copy_part(session, into, part, attempt, blocks)
+        except Superseded:
+            return
+        except ConnectionFailed:
+            with _connect(delivery, part) as replacement:
+                if not direct.was_committed(replacement, into, part, session):
+                    raise
+        except JobError as error:
+            if not session.closed and direct.is_there(session, into, part):
+                return  # the error is that of a row that is in the table already
             if error.transient:
                 raise
             _record_failure(session, delivery, part, attempt, parts.reason(error))
@@ -113,15 +150,18 @@ def _deliver_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[R
     yield deliver_task(delivery, blocks)
 
 
-def _strings(lines: DataFrame, deserializer: Serializer) -> RDD[Counted]:
-    """Return the lines as an RDD of blocks, in the same way as PySpark's own DataFrame.toJSON.
+def as_octets(lines: DataFrame) -> DataFrame:
+    """Return lines of text as binary. The JVM would decode strings that leave it.
 
-    They leave the JVM as binary. It would decode strings, and replace bytes that are not UTF-8 with U+FFFD, whereas the
-    server rejects them.
+    It would replace bytes that are not UTF-8 with U+FFFD, whereas the server rejects them.
     """
-    context = lines.sparkSession.sparkContext
-    octets = lines.select(lines[LINE].cast("binary").alias(LINE))
-    # PySpark has no public way to a Dataset's strings as they are.
+    return lines.select(lines[LINE].cast("binary").alias(LINE))
+
+
+def _blocks(octets: DataFrame, deserializer: Serializer) -> RDD[Counted]:
+    """Return the lines as an RDD of blocks, in the same way as PySpark's own DataFrame.toJSON."""
+    context = octets.sparkSession.sparkContext
+    # PySpark has no public way to a Dataset's values as they are.
     jvm: Any = context._jvm  # noqa: SLF001 - see above
     dataset = getattr(octets._jdf, "as")(jvm.org.apache.spark.sql.Encoders.BINARY())  # noqa: SLF001 - see above
     return RDD(dataset.toJavaRDD(), context, deserializer)

@@ -141,6 +141,10 @@ class Ledger:
             )
         return table.name
 
+    def located(self, session: Session) -> Ledger:
+        """Return the ledger with the full name of its table, which then need not be looked up on a search_path."""
+        return Ledger(self._markers.find(session) or self.table)
+
     def lock(self, session: Session, load_id: str) -> Lock:
         """Return the lock of a load id in this ledger.
 

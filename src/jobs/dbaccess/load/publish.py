@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -61,6 +61,17 @@ class PublishPlan:
     def takes_turns(self) -> bool:
         """Whether it waits until other publishes into the table have ended."""
         return self.move.mode != "append" or bool(self.scripts) or bool(self.metadata)
+
+    def received(self, receipts: Sequence[Receipt]) -> PublishPlan:
+        """Return the plan when all parts are staged.
+
+        Args:
+            receipts: The receipts of the attempts that Spark accepted.
+        """
+        verification = self.verification
+        if verification is not None:
+            verification = replace(verification, expected=verify.expected_sum(receipts))
+        return replace(self, receipts=tuple(receipts), verification=verification)
 
 
 @dataclass(frozen=True)

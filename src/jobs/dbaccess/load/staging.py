@@ -126,7 +126,7 @@ def creating_parts(staging: Staging, *, logged: bool) -> str:
     kind = "TABLE" if logged else "UNLOGGED TABLE"
     return (
         f"CREATE {kind} {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
-        "failure text, PRIMARY KEY (part, attempt))"
+        "failure text, pid integer, PRIMARY KEY (part, attempt))"
     )
 
 
@@ -141,6 +141,13 @@ def _create(session: Session, staging: Staging, statements: Iterable[str], *, lo
         if logged and tables.publications_of(session, staging.rows):
             for table in (staging.rows, staging.parts):
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
+
+
+def create_parts(session: Session, staging: Staging) -> None:
+    """Create only the table of parts, for a load that copies straight into its target, and lock it as `create` does."""
+    hold(session, staging)
+    with session.transaction():
+        session.run(creating_parts(staging, logged=False))
 
 
 def exists(session: Session, staging: Staging) -> bool:

@@ -15,17 +15,19 @@ from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import staging, verify
+from jobs.dbaccess.load.direct import Direct
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.load.move import overwrite
 from jobs.dbaccess.load.move.modes import APPEND, Move
-from jobs.dbaccess.load.publish import Published
+from jobs.dbaccess.load.publish import Published, PublishPlan
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.defined import NONE_DEFINED, Defined
+from jobs.flows.load.direct import load_one_part, why_staged
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
-from jobs.flows.load.stage import Copying, RowsMayDiffer, copy, failures_explained
+from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode, failures_explained
 from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.spark.load_tasks import Delivery
@@ -106,12 +108,21 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             target = settle_target(session, job.table, table, df.schema, job.move, defined=job.defined)
             if job.verify:
                 target = replace(target, row=_row_text(session, table, target))
-        published = _stage_and_publish(driver, session, job, df, target, watch=watch)
+            plan, encoded = _planned(job, df, target)
+            reason = why_staged(session, plan, table, encoded)
+        if reason:
+            logger.debug("The load is staged: %s.", reason)
+            published = _stage_and_publish(driver, session, job, df, target, plan=plan, encoded=encoded, watch=watch)
+        else:
+            logger.info(
+                "The load is one small part, so it is copied straight into %s, in one transaction.", target.name
+            )
+            published = _load_directly(driver, session, job, df, target, plan=plan, encoded=encoded, watch=watch)
         if published is None:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
             analyze(driver, session, target.name, job.move, published)
-    return _report(job, target, published, watch)
+    return replace(_report(job, target, published, watch), publish="staged" if reason else "one part")
 
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:
@@ -140,31 +151,67 @@ def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
     return row
 
 
+def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
+    """Return what is to be published, with names for new staging tables, and the rows for it."""
+    names = staging.plan_staging(target.name, target.columns)
+    plan = target.plan(job.load_id, names, (), job.ledger)
+    plan = replace(plan, scripts=job.scripts, lock_timeout=job.lock_timeout)
+    return plan, encode(df, target, job.copying, names.rows.name)
+
+
+def _load_directly(
+    driver: Driver,
+    session: Session,
+    job: LoadJob,
+    df: DataFrame,
+    target: Target,
+    *,
+    plan: PublishPlan,
+    encoded: Encoded,
+    watch: Stopwatch,
+) -> Published | None:
+    """Load one part by a transaction of its task."""
+
+    def copy_to(direct: Direct) -> None:
+        delivery = Delivery(job.connector, plan.staging, direct)
+        copy(session, encoded, target, delivery=delivery, how=job.copying, watch=watch)
+
+    with failures_explained(df, target):
+        return load_one_part(driver, session, plan, copy_to, watch)
+
+
 def _stage_and_publish(
-    driver: Driver, session: Session, job: LoadJob, df: DataFrame, target: Target, *, watch: Stopwatch
+    driver: Driver,
+    session: Session,
+    job: LoadJob,
+    df: DataFrame,
+    target: Target,
+    *,
+    plan: PublishPlan,
+    encoded: Encoded,
+    watch: Stopwatch,
 ) -> Published | None:
     """Copy into staging and publish. Start over in a new staging if parts need not fit together.
 
     Returns:
         What was published, or None if another run has published this load id.
     """
-    for start in range(FRESH_STARTS + 1):
-        names = staging.plan_staging(target.name, target.columns)
-        delivery = Delivery(job.connector, names)
+    for starts_left in reversed(range(FRESH_STARTS + 1)):
+        names = plan.staging
         try:
             with staging_tables(driver, session, names, target):
                 if target.is_new and target.move.where is not None:
                     columns = f"{names.rows.quoted} AS {quote_name(target.name.name)}"
                     overwrite.check_condition(session, columns, target.move.where, target.name)
-                receipts = copy(session, df, target, delivery=delivery, how=job.copying, watch=watch)
+                delivery = Delivery(job.connector, names)
+                receipts = copy(session, encoded, target, delivery=delivery, how=job.copying, watch=watch)
                 with watch.phase("publish"), failures_explained(df, target):
-                    plan = target.plan(job.load_id, names, receipts, job.ledger)
-                    plan = replace(plan, scripts=job.scripts, lock_timeout=job.lock_timeout)
-                    return publish_once(driver, session, plan)
+                    return publish_once(driver, session, plan.received(receipts))
         except RowsMayDiffer as error:
-            if start == FRESH_STARTS:
+            if not starts_left:
                 raise
             logger.warning("%s Starting over.", error.message)
+            plan, encoded = _planned(job, df, target)
     raise AssertionError("the last start returns or raises")
 
 

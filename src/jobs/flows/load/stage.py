@@ -8,20 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pyspark import RDD
 from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import ArrayType, MapType, StructType
 
 from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.errors import NOT_UTF8, LoadError
+from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import PartFailed, Receipt
 from jobs.dbaccess.session import Session
 from jobs.flows.load.progress import Progress
 from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch
 from jobs.spark import load_tasks, nul
-from jobs.spark.lineage import was_recomputed
 from jobs.spark.load_tasks import Delivery
+from jobs.spark.plans.lineage import was_recomputed
 from jobs.spark.row_hash import row_hash
 from jobs.spark.scheduling import job_group, run_partitions
 
@@ -52,21 +54,49 @@ class RowsMayDiffer(LoadError):
         )
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """The rows as COPY lines, planned: nothing of them has been computed.
+
+    Attributes:
+        lines: The query.
+        blocks: The same as an RDD, one partition for each part.
+    """
+
+    lines: DataFrame
+    blocks: RDD[Counted]
+    parts: int
+
+
+def encode(df: DataFrame, target: Target, how: Copying, group: str) -> Encoded:
+    """Encode the rows. Spark may run shuffles below them to find out how many parts there are.
+
+    Args:
+        df: The rows.
+        target: What they are encoded for.
+        how: How to copy.
+        group: The job group of these shuffles.
+    """
+    with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
+        lines = encode_spark.encode(df, target.matches, how.strip_nul, _hashing(target, how))
+        octets = load_tasks.as_octets(lines)
+        blocks = load_tasks.plan_parts(octets, hashed=target.row is not None)
+        return Encoded(octets, blocks, blocks.getNumPartitions())
+
+
 def copy(
-    session: Session, df: DataFrame, target: Target, *, delivery: Delivery, how: Copying, watch: Stopwatch
+    session: Session, encoded: Encoded, target: Target, *, delivery: Delivery, how: Copying, watch: Stopwatch
 ) -> tuple[Receipt, ...]:
-    """Copy all rows into staging, and return the receipts of the attempts that Spark accepted, one for each part.
+    """Copy all rows, and return the receipts of the attempts that Spark accepted, one for each part.
 
     Raises:
         RowsMayDiffer: The load must start over in a new staging.
     """
-    names, context = delivery.staging, df.sparkSession.sparkContext
+    names, parts = delivery.staging, encoded.parts
     group = names.rows.name
-    with job_group(context, group, f"pgjobs: {target.name}"):
+    copies = load_tasks.deliveries(encoded.blocks, delivery)
+    with job_group(copies.context, group, f"pgjobs: {target.name}"):
         with watch.phase("prepare"):
-            lines = encode_spark.encode(df, target.matches, how.strip_nul, _hashing(target, how))
-            copies = load_tasks.plan_parts(lines, delivery, hashed=target.row is not None)
-            parts = copies.getNumPartitions()
             at_once = how.parallelism or choose_connections(session, parts)
         with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_translated():
             receipts = tuple(run_partitions(copies, parts, at_once, group))

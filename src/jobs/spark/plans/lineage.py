@@ -52,6 +52,13 @@ def was_recomputed(rdd: RDD[Any], attempts: Iterable[int]) -> bool:
     return is_torn(Tasks.of(attempts), read, shuffles)
 
 
+def reads_shuffles(rdd: RDD[Any]) -> bool:
+    """Return whether an RDD reads any shuffle, itself or below."""
+    jvm_rdd: Any = rdd._jrdd.rdd()  # noqa: SLF001 - as in was_recomputed
+    tracker: Any = rdd.context._jsc.sc().env().mapOutputTracker()  # noqa: SLF001 - as in was_recomputed
+    return bool(_explore(jvm_rdd, tracker, {}))
+
+
 def is_torn(readers: Tasks | None, read: frozenset[int], shuffles: Shuffles) -> bool:
     """Return whether one of these tasks, or of those whose outputs they read, began before outputs that it reads."""
     return _began_before(readers, read, shuffles) or any(
