@@ -1,4 +1,4 @@
-"""Examine what a load needs, in order, from the settings to the rights of the role."""
+"""Examine what a load needs, in order, from the settings to the rights of the role, and show the plan of the load."""
 
 from __future__ import annotations
 
@@ -7,19 +7,38 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from jobs.cli.failure import FAILED
-from jobs.cli.flags import add_common_options, add_connection_options, add_marker_table, connection_of
-from jobs.cli.run import run_job
+from jobs.cli.failure import FAILED, first_line
+from jobs.cli.flags import add_common_options, add_connection_options, connection_of
+from jobs.cli.run import run_job, start_spark
+from jobs.dbaccess.conninfo.resolve import Resolved
+from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move.modes import MODES
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.doctor import Finding, Wanted, as_json, examine, healthy
+from jobs.flows.doctor.examine import examine
+from jobs.flows.doctor.finding import Finding, as_json, healthy
+from jobs.flows.doctor.target import Wanted
+from jobs.flows.doctor.way import store_of
+from jobs.load_table import add_load_options, check_options, files_of, job_of
+
+if TYPE_CHECKING:
+    from jobs.flows.load.foresee import Data
+    from jobs.flows.load.job import LoadJob
+    from jobs.flows.load.plan import LoadPlan
 
 EXAMPLES = """
 examples:
-  doctor.py --service shop
-  doctor.py --table sales.orders --mode upsert --secret-id shop/loader --json
+  The way to the server, and the server:
+    doctor.py --service shop
+
+  Also the table, and the rights of an upsert:
+    doctor.py --table sales.orders --mode upsert --secret-id shop/loader --json
+
+  Also the files, and the plan of the load, by the flags of load_table.py:
+    doctor.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders --mode upsert --keys id \\
+      --secret-id shop/loader
 
 exit status: 0 nothing stops a load; 1 something does; 2 wrong usage
 """
@@ -40,12 +59,19 @@ def check_arguments(arguments: Sequence[str]) -> None:
         SystemExit: The command line is wrong, or asks for help.
         UsageError: An argument has a value that cannot be right.
     """
-    _wanted(parse(arguments))
+    options = parse(arguments)
+    if options.source is not None:
+        check_options(options)
+    _wanted(options, Planning(options, {}))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the process with status 2."""
-    return build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.source is not None and options.table is None:
+        parser.error("--source needs --table, the table that is to be loaded")
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -57,46 +83,118 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    target = parser.add_argument_group("target")
-    target.add_argument("--table", metavar="[SCHEMA.]TABLE", help="also examine the rights that a load into it needs")
-    target.add_argument("--mode", choices=MODES, default="append", help="the load's mode; default: append")
-    add_marker_table(target)
     places = parser.add_argument_group("S3")
     places.add_argument(
         "--read",
         action="append",
         default=[],
         metavar="S3_URI",
-        help="list this place, and read one byte; repeat for more",
+        help="list this place, and read one byte; repeat for more. Each --source on S3 is examined, too",
     )
     places.add_argument(
         "--write", action="append", default=[], metavar="S3_URI", help="write an empty object there, and delete it"
     )
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="print findings and plan as JSON")
+    add_load_options(parser)
     add_connection_options(parser)
     add_common_options(parser)
     return parser
 
 
-def _wanted(options: argparse.Namespace) -> Wanted:
-    table = None if options.table is None else TableName.parse(options.table)
-    markers = Ledger.parse(options.marker_table).table
-    return Wanted(table, options.mode, markers, tuple(options.read), tuple(options.write))
+class Planning:
+    """The load that the options describe: whether its data fits the table, and its plan.
+
+    Attributes:
+        plan: The plan; None if none was made.
+    """
+
+    def __init__(self, options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+        self.plan: LoadPlan | None = None
+        self._options, self._environ = options, environ
+        self._resolved: Resolved | None = None
+        self._data: Data | None = None
+
+    def resolve(self) -> Resolved:
+        """Return the settings of the connection."""
+        self._resolved = connection_of(self._options, self._environ)
+        return self._resolved
+
+    def fit(self, session: Session) -> str:
+        """Return a line about how the data fits the table.
+
+        Raises:
+            JobError: It does not, or it cannot be read.
+        """
+        from jobs.flows.load import foresee  # Spark is needed for this alone
+
+        job = self._job()
+        return foresee.fit(session, job, self._look(job)).line()
+
+    def line(self, session: Session) -> str:
+        """Make the plan, and return a line about it.
+
+        Raises:
+            JobError: The load would fail like this.
+        """
+        from jobs.flows.load import foresee
+
+        job = self._job()
+        self.plan = foresee.foresee(session, job, lambda: self._look(job))
+        return self.plan.line()
+
+    def _job(self) -> LoadJob:
+        check_options(self._options)
+        resolved = self._resolved or self.resolve()
+        return job_of(self._options, self._environ, resolved.settings)
+
+    def _look(self, job: LoadJob) -> Data:
+        """Return the columns of the data and its parts, read once."""
+        from jobs.flows.load.foresee import data_of_files
+
+        options = self._options
+        if self._data is None:
+            try:
+                self._data = data_of_files(
+                    job, files_of(options), lambda: start_spark(f"pgjobs doctor {options.table}", options.verbose)
+                )
+            except JobError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever Spark raises: it is a finding, and others follow
+                raise JobError(first_line(error), "Check --source, --format, --option and --select.") from None
+        return self._data
+
+
+def _wanted(options: argparse.Namespace, planning: Planning) -> Wanted:
+    sources = [path for path in options.source or () if path.startswith(("s3:", "s3a:", "s3n:"))]
+    return Wanted(
+        table=None if options.table is None else TableName.parse(options.table),
+        mode=options.mode,
+        ledger=Ledger.parse(options.marker_table),
+        fit=None if options.source is None else planning.fit,
+        plan=None if options.source is None else planning.line,
+        read=tuple(dict.fromkeys([*options.read, *sources])),
+        written=tuple(options.write),
+    )
 
 
 def doctor(options: argparse.Namespace, environ: Mapping[str, str], findings: list[Finding]) -> None:
-    """Examine, and print each finding when it is made."""
+    """Examine, and print each finding when it is made, and the plan at the end."""
+    planning = Planning(options, environ)
     if options.show_connection:
-        sys.stdout.write(connection_of(options, environ).table())
+        sys.stdout.write(planning.resolve().table())
         return
-    for finding in examine(lambda: connection_of(options, environ), _wanted(options), environ):
+    store = store_of(options.secret_id, options.ssm_parameter, options.iam_auth, options.aws_region, environ)
+    for finding in examine(planning.resolve, _wanted(options, planning), environ, store):
         findings.append(finding)
         if not options.json:
             sys.stdout.write(line(finding))
             sys.stdout.flush()
-    document = json.dumps(as_json(findings), indent=2)
+    plan = planning.plan
+    document = json.dumps({**as_json(findings), "plan": plan and json.loads(plan.to_json())}, indent=2)
     if options.json:
         sys.stdout.write(f"{document}\n")
+    elif plan is not None:
+        sys.stdout.write(f"\n{plan.summary()}\n")
     if options.report is not None:
         options.report.write_text(document)
 

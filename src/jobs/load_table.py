@@ -83,7 +83,15 @@ def check_arguments(arguments: Sequence[str]) -> None:
         SystemExit: the command line is wrong, or asks for help.
         UsageError: an argument has a value that cannot be right.
     """
-    options = parse(arguments)
+    check_options(parse(arguments))
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Check the options likewise.
+
+    Raises:
+        UsageError: An option has a value that cannot be right.
+    """
     mode_of(parse_options(options.option, options.format))
     Ledger.parse(options.marker_table)
     _definitions(options)
@@ -112,6 +120,19 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_load_options(parser)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what the load would do (columns, statements, locks, parts, connections), and load nothing",
+    )
+    add_connection_options(parser)
+    add_common_options(parser)
+    return parser
+
+
+def add_load_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that describe a load."""
     source = parser.add_argument_group("source")
     source.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
     source.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
@@ -194,16 +215,8 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
     )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print what the load would do (columns, statements, locks, parts, connections), and load nothing",
-    )
     _add_column_options(parser)
     _add_script_options(parser)
-    add_connection_options(parser)
-    add_common_options(parser)
-    return parser
 
 
 def _add_column_options(parser: argparse.ArgumentParser) -> None:

@@ -9,29 +9,39 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trustme
+from cloud import store_parameter, store_secret
 from libpq import environment
 from peers import peer, tls_front
+from pyspark.sql import types as t
 
-from jobs.dbaccess.catalog.health import OF_MODE
+from jobs.aws import clients
+from jobs.dbaccess.catalog.health import OF_MODE, Replication
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.conninfo.settings import Pem, Server, Settings, Tls
-from jobs.dbaccess.load.ledger import MARKER_TABLE
+from jobs.dbaccess.errors import JobError
+from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import MODES
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.doctor import main
-from jobs.flows.doctor import FAULT, OK, SKIPPED, WARNING, Finding, Wanted, examine, healthy
+from jobs.flows.doctor.database import replicas
+from jobs.flows.doctor.examine import examine
+from jobs.flows.doctor.finding import FAULT, OK, SKIPPED, WARNING, Finding, healthy
+from jobs.flows.doctor.target import Wanted
+from jobs.flows.doctor.way import Store, store_of
+from jobs.flows.load.foresee import Data, fit
+from jobs.flows.load.job import LoadJob
 
 Environ = Mapping[str, str]
 AUTHORITY = trustme.CA()
-MARKERS = TableName.parse(MARKER_TABLE)
 
 
 def findings(settings: Settings, table: str | None = None, mode: str = "append") -> list[Finding]:
-    wanted = Wanted(None if table is None else TableName.parse(table), mode, MARKERS)
+    wanted = Wanted(None if table is None else TableName.parse(table), mode)
     return list(examine(lambda: Resolved(settings, {}), wanted, {}))
 
 
@@ -44,8 +54,9 @@ def test_a_server_that_a_load_can_use_passes_in_the_order_of_a_load(database: Se
     found = findings(database, "t", "upsert")
     assert healthy(found)
     assert list(states(found)) == [
-        *("Python", "settings", "name", "port", "TLS", "login"),
-        *("server", "writes", "max_wal_size", "connections", "table", "rights"),
+        *("Python", "settings", "name", "port", "TLS", "login", "pooler"),
+        *("server", "writes", "max_wal_size", "max_connections", "replicas", "connections"),
+        *("table", "ledger", "rights"),
     ]
     assert [finding.advice for finding in found if finding.state == OK] == [""] * len(
         [finding for finding in found if finding.state == OK]
@@ -62,7 +73,7 @@ def role(session: Session, database: Settings) -> Iterator[Settings]:
     session.run(f"DROP ROLE {quote_name(name)}")
 
 
-def test_ten_misconfigurations_are_named_in_one_run(session: Session, role: Settings) -> None:
+def test_each_right_that_is_missing_is_named_in_one_run(session: Session, role: Settings) -> None:
     session.run("CREATE SCHEMA sales")
     session.run("CREATE TABLE sales.orders (id int PRIMARY KEY)")
     user = quote_name(role.user)
@@ -73,9 +84,10 @@ def test_ten_misconfigurations_are_named_in_one_run(session: Session, role: Sett
     wrong = {(finding.check, finding.found): finding.advice for finding in found if finding.state in (FAULT, WARNING)}
     planted = {
         ("writes", "transactions are read-only by default"): (
-            f"ALTER ROLE ... RESET default_transaction_read_only; it is on for {role.user} or its database."
+            "Loads state READ WRITE themselves, other sessions do not. ALTER ROLE ... RESET "
+            f"default_transaction_read_only; it is on for {role.user} or its database."
         ),
-        ("publications", "everything FOR ALL TABLES"): (
+        ("publications", "everything FOR ALL TABLES (without effect while wal_level is replica)"): (
             "New tables of loads are replicated, too: a subscriber needs them, or publish FOR TABLE."
         ),
         ("connections", "0 free of 1; a load opens 1"): (
@@ -97,6 +109,57 @@ def test_ten_misconfigurations_are_named_in_one_run(session: Session, role: Sett
     assert len(planted) == 10
     assert {place: wrong.get(place) for place in planted} == planted
     assert not {place for place in wrong if place[0] == "rights"} - set(planted)
+
+
+def test_ten_misconfigurations_are_named_in_one_run(
+    session: Session, role: Settings, aws: Environ, tmp_path: Path
+) -> None:
+    user, slot = quote_name(role.user), f"{role.dbname}_gone"
+    (tmp_path / "pgjobs.json").write_text(
+        json.dumps({"built_for": {"release": "emr-x", "architecture": "x86_64", "python": "2.7", "spark": "1.0"}})
+    )
+    session.run("CREATE SCHEMA sales; CREATE TABLE sales.orders (id int, total int, at date NOT NULL)")
+    session.run(f"GRANT USAGE, CREATE ON SCHEMA sales TO {user}; GRANT CREATE ON SCHEMA public TO {user}")
+    session.run("CREATE TABLE marks (update_id text)")
+    session.run(f"ALTER ROLE {user} CONNECTION LIMIT 1")
+    session.run(f"ALTER ROLE {user} SET default_transaction_read_only = on")
+    session.run(f"ALTER ROLE {user} SET statement_timeout = '5min'")
+    session.run(f"ALTER ROLE {user} SET idle_session_timeout = '1min'")
+    session.run("CREATE PUBLICATION everything FOR ALL TABLES")
+    session.run("SELECT pg_create_physical_replication_slot(%s, true)", slot)
+    job = LoadJob(TableName.parse("sales.orders"), role, "one")
+    data = Data(t.StructType([t.StructField("id", t.IntegerType()), t.StructField("total", t.DateType())]), 1)
+    wanted = Wanted(
+        job.table, "append", Ledger.parse("marks"), lambda asking: fit(asking, job, data).line(), None,
+        ("s3://not-there/in",), ("s3://not-there/out",),
+    )  # fmt: skip
+    try:
+        found = list(examine(lambda: Resolved(role, {}), wanted, aws, module=str(tmp_path / "jobs" / "doctor.py")))
+    finally:
+        session.run("SELECT pg_drop_replication_slot(%s)", slot)
+    wrong: dict[str, str] = {}
+    for finding in found:
+        if finding.state in (FAULT, WARNING):
+            wrong[finding.check] = wrong.get(finding.check, "") + finding.found
+    planted = {
+        "archive": "made for emr-x, x86_64, Python 2.7; it runs on Python 3",
+        "writes": "transactions are read-only by default",
+        "statement_timeout": "300,000 ms",
+        "idle_session_timeout": "60,000 ms",
+        "publications": "everything FOR ALL TABLES",
+        "slot": f"{slot} has no receiver, and keeps",
+        "connections": "0 free of 1",
+        "ledger": "public.marks cannot be the marker table. It lacks",
+        "rights": "INSERT on sales.orders",
+        "fit": "'total' is a date, which does not fit integer; 'at' is missing, and is NOT NULL with no default",
+        "S3": "s3://not-there/out cannot be written to",
+    }
+    assert len(planted) > 10
+    assert {check: check in wrong and text in wrong[check] for check, text in planted.items()} == dict.fromkeys(
+        planted, True
+    )
+    assert all(finding.advice for finding in found if finding.state in (FAULT, WARNING))
+    assert set(wrong) - set(planted) <= {"max_wal_size"}  # as the server of the tests has it
 
 
 def test_a_grant_that_was_advised_heals(session: Session, role: Settings) -> None:
@@ -177,7 +240,7 @@ def test_a_missing_schema_and_a_new_table_are_told(database: Settings) -> None:
 
 
 def test_places_in_s3_are_examined_also_if_the_database_is_out_of_reach(database: Settings, aws: Environ) -> None:
-    wanted = Wanted(None, "append", MARKERS, ("s3://not-there/x",), ("/not/s3",))
+    wanted = Wanted(None, "append", read=("s3://not-there/x",), written=("/not/s3",))
     found = list(examine(lambda: Resolved(replace(database, dbname="none"), {}), wanted, aws))
     assert [(finding.check, finding.state) for finding in found[-2:]] == [("S3", FAULT), ("S3", FAULT)]
     assert "s3://not-there/x cannot be listed" in found[-2].found
@@ -198,3 +261,78 @@ def test_the_command_prints_a_table_or_json_and_fails_for_a_fault(
     document = json.loads(capsys.readouterr().out)
     assert document["healthy"] is True
     assert {finding["check"] for finding in document["findings"]} >= {"login", "rights"}
+
+
+def test_of_several_hosts_one_is_enough(database: Settings) -> None:
+    lost = Server("nowhere.invalid", 5432)
+    found = findings(replace(database, servers=(lost, *database.servers)))
+    assert healthy(found)
+    [warning] = [one for one in found if one.check == "name" and one.state == WARNING]
+    assert "There is no host 'nowhere.invalid'" in warning.found
+    assert states(found)["login"] == OK
+    none = findings(replace(database, servers=(lost, Server("none.invalid", 5432))))
+    assert [(one.check, one.found) for one in none if one.state == FAULT] == [
+        ("port", "none of nowhere.invalid:5432,none.invalid:5432 can be used")
+    ]
+    assert states(none)["login"] == SKIPPED
+
+
+@pytest.mark.parametrize("flag", ["--secret-id", "--ssm-parameter"])
+def test_the_store_of_the_password_is_examined_before_the_server(
+    database: Settings, aws: Environ, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    {"--secret-id": store_secret, "--ssm-parameter": store_parameter}[flag](aws, "doctor", "planted-password")
+    environ = {**aws, **environment(database), "PGSSLMODE": "disable"}
+    assert main([flag, "doctor"], environ) == 0
+    out = capsys.readouterr().out
+    assert "planted" not in out
+    assert [line.split()[1] for line in out.splitlines()][1:4] == ["endpoint", "secret", "settings"]
+    assert main([flag, "not-there", "--json"], environ) == 1
+    told = json.loads(capsys.readouterr().out)["findings"]
+    [fault] = [finding for finding in told if finding["state"] == FAULT]
+    assert (fault["check"], "not-there cannot be read" in fault["found"]) == ("secret", True)
+    assert {finding["state"] for finding in told[told.index(fault) + 1 :]} == {SKIPPED}
+
+
+@pytest.mark.usefixtures("aws")
+def test_an_endpoint_that_does_not_answer_is_told_before_the_secret_is_tried(
+    aws: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+        clients.client.cache_clear()
+        store = store_of("doctor", None, False, "", aws)
+        found = list(examine(lambda: pytest.fail("the secret was read"), Wanted(None, "append"), {}, store))
+    [fault] = [finding for finding in found if finding.state == FAULT]
+    assert (fault.check, "does not answer" in fault.found) == ("endpoint", True)
+    assert "interface endpoint" in fault.advice
+
+
+def test_a_token_is_signed_before_the_server_is_asked(database: Settings) -> None:
+    def refuse(_: object) -> str:
+        raise JobError("There are no credentials.", "Set AWS_PROFILE.")
+
+    settings = replace(database, password=refuse)
+    found = list(examine(lambda: Resolved(settings, {}), Wanted(None, "append"), {}, Store("")))
+    assert [(one.check, one.advice) for one in found if one.state == FAULT] == [("token", "Set AWS_PROFILE.")]
+    found = list(
+        examine(lambda: Resolved(database, {}), Wanted(None, "append"), {}, store_of(None, None, True, "", {}))
+    )
+    assert healthy(found)
+
+
+@pytest.mark.parametrize(
+    ("replication", "state", "told"),
+    [
+        (Replication(0, 0, None, awaits=False, idle_slots={}), OK, "none"),
+        (Replication(2, 1, 5_000_000, awaits=True, idle_slots={}), OK, "2 replicas, 5.0 MB behind"),
+        (Replication(1, 0, 2_000_000_000, awaits=False, idle_slots={}), WARNING, "1 replica, 2,000.0 MB behind"),
+        (Replication(1, 0, None, awaits=True, idle_slots={}), OK, "1 replica, how far behind, only pg_monitor may see"),
+        (Replication(0, 0, None, awaits=True, idle_slots={}), FAULT, "no synchronous standby is connected"),
+    ],
+)
+def test_standbys_are_told_with_their_lag(replication: Replication, state: str, told: str) -> None:
+    finding = replicas(replication)
+    assert (finding.state, finding.found) == (state, told)
+    assert bool(finding.advice) == (state != OK)

@@ -15,10 +15,14 @@ from libpq import password_of
 from submitted import listens, until
 
 from jobs.dbaccess import locks
+from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
+from jobs.flows.doctor.examine import examine
+from jobs.flows.doctor.finding import FAULT, OK, Finding
+from jobs.flows.doctor.target import Wanted
 from servermgr.address import free_port
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -94,3 +98,19 @@ def test_a_pool_of_one_session_is_not_taken_for_a_shared_one(database: Settings,
 
 def test_no_pooler_is_seen_where_there_is_none(session: Session) -> None:
     assert not session.backend.pooled
+
+
+def test_the_doctor_has_a_line_about_a_pooler(database: Settings, tmp_path: Path) -> None:
+    def pooler(way: Settings) -> Finding:
+        [found] = [
+            one for one in examine(lambda: Resolved(way, {}), Wanted(None, "append"), {}) if one.check == "pooler"
+        ]
+        return found
+
+    assert pooler(database) == Finding("pooler", OK, "none: the login leads to the server's own process")
+    with pgbouncer(database, tmp_path, "session") as way:
+        assert pooler(way).state == OK
+        assert pooler(way).found.startswith("in session mode")
+    with pgbouncer(database, tmp_path, "transaction") as way:
+        assert pooler(way).state == FAULT
+        assert "pool_mode = session" in pooler(way).advice

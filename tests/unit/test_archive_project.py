@@ -65,14 +65,16 @@ def test_a_folder_that_is_no_package_is_named(tmp_path: Path) -> None:
 def test_the_archive_lists_its_entrypoints_with_those_of_pgjobs(tmp_path: Path) -> None:
     package(tmp_path / "site" / "jobs", "load_table")
     package(tmp_path / "site" / "acme", "nightly")
-    mark(tmp_path, tmp_path / "site", Project(entrypoints={"nightly": "acme.nightly"}))
+    built_for = {"release": "emr-7.13.0", "python": "3.9"}
+    mark(tmp_path, tmp_path / "site", Project(entrypoints={"nightly": "acme.nightly"}), built_for)
     assert json.loads((tmp_path / MARKS).read_text()) == {
-        "entrypoints": {"load_table": "jobs.load_table", "nightly": "acme.nightly"}
+        "entrypoints": {"load_table": "jobs.load_table", "nightly": "acme.nightly"},
+        "built_for": built_for,
     }
-    mark(tmp_path, tmp_path / "site", NO_PROJECT)
+    mark(tmp_path, tmp_path / "site", NO_PROJECT, built_for)
     assert "nightly" not in (tmp_path / MARKS).read_text()
 
 
 def test_an_entrypoint_without_a_module_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=r"entrypoint nightly is acme\.nightly, and there is no acme/nightly\.py"):
-        mark(tmp_path, tmp_path, Project(entrypoints={"nightly": "acme.nightly"}))
+        mark(tmp_path, tmp_path, Project(entrypoints={"nightly": "acme.nightly"}), {})

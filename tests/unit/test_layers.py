@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *{*DATABASE, "jobs.dbaccess.capture", "jobs.flows", "jobs.flows.capture", "jobs.flows.extract"},
         *{"jobs.spark", "pyspark"},
     },
-    "jobs.flows.doctor": DATABASE | {"jobs.dbaccess.network", "jobs.aws"},
+    "jobs.flows.doctor": DATABASE | {"jobs.dbaccess.network", "jobs.aws", "jobs.flows", "pyspark"},
     "jobs.flows.capture": DATABASE | {"jobs.dbaccess.capture", "jobs.flows"},
     "jobs.flows": {
         *{"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "jobs.dbaccess.query"},

@@ -130,9 +130,13 @@ def not_answered(error: Exception, request: AwsRequest) -> AwsError:
     if isinstance(error, botocore.SSLError):
         return AwsError(message, "A proxy on the way to AWS presents its own certificate: set AWS_CA_BUNDLE.")
     if isinstance(error, (botocore.ConnectionError, botocore.HTTPClientError)):
-        return AwsUnavailable(
-            message,
-            f"A job in a VPC needs an interface endpoint for com.amazonaws.{request.region}.{request.service}, whose "
-            "security group admits the job at port 443, or a route through a NAT gateway. Check the region, too.",
-        )
+        return AwsUnavailable(message, way_to(request))
     return AwsError(message)
+
+
+def way_to(request: AwsRequest) -> str:
+    """Return what a job needs to reach a service."""
+    return (
+        f"A job in a VPC needs an interface endpoint for com.amazonaws.{request.region}.{request.service}, whose "
+        "security group admits the job at port 443, or a route through a NAT gateway. Check the region, too."
+    )

@@ -23,6 +23,10 @@ _known: set[tuple[Server, str]] = set()
 logger = logging.getLogger(__name__)
 
 
+class TransactionPooling(UsageError):
+    """A pooler distributes the statements of a session among several processes of the server."""
+
+
 def check(session: Session, connect: Callable[[], Session]) -> None:
     """Refuse a pooler that does not reserve a server process for each session.
 
@@ -34,7 +38,7 @@ def check(session: Session, connect: Callable[[], Session]) -> None:
         connect: Opens another session.
 
     Raises:
-        UsageError: The message says what to connect to instead.
+        TransactionPooling: The message says what to connect to instead.
     """
     database = session.value("SELECT pg_catalog.current_database()")
     place = (session.server, str(database))
@@ -51,7 +55,7 @@ def check(session: Session, connect: Callable[[], Session]) -> None:
         logger.warning("%s This was a second connection, opened to detect the pooler's mode.", error.message)
         return
     if len(mine) > 1 or len(others) > 1 or mine & others:
-        raise UsageError(
+        raise TransactionPooling(
             f"{session.server} is a connection pooler in transaction mode, which distributes a session's statements "
             "among several server processes: locks and snapshots do not last there.",
             "Connect to the server itself, or to a pool in session mode (PgBouncer: pool_mode = session).",

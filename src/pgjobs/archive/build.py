@@ -110,7 +110,7 @@ def build(
         for one in found:
             refuse_hidden(site, one)
             sources.copy_sources(one, site)
-        project.mark(tree, site, own)
+        project.mark(tree, site, own, target.summary())
         packed = Path(scratch, NAME)
         pack(tree, packed, links(target))
         complain(inspect_archive(packed, target, with_extras=bool(extras)))

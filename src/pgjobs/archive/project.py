@@ -146,8 +146,14 @@ def _has_type(value: object, kind: type) -> bool:
     return isinstance(value, kind)
 
 
-def mark(tree: Path, site: Path, project: Project) -> None:
-    """Write the list of entrypoints into the archive's tree.
+def mark(tree: Path, site: Path, project: Project, built_for: Mapping[str, str]) -> None:
+    """Write into the archive's tree its list of entrypoints, and what it was built for, which `doctor` compares.
+
+    Args:
+        tree: The tree.
+        site: The folder of its packages.
+        project: What is packed in addition to the jobs of pgjobs.
+        built_for: The release, its Spark, the architecture and the minor version of Python.
 
     Raises:
         DeployError: There is no module for an entrypoint.
@@ -158,7 +164,7 @@ def mark(tree: Path, site: Path, project: Project) -> None:
                 f"The entrypoint {name} is {module}, and there is no {module.replace('.', '/')}.py: see [tool.pgjobs]."
             )
     own = {name: module for name, module in OWN_ENTRYPOINTS.items() if module_file(site, module).is_file()}
-    content = {"entrypoints": {**own, **project.entrypoints}}
+    content = {"entrypoints": {**own, **project.entrypoints}, "built_for": dict(built_for)}
     (tree / MARKS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -41,6 +41,11 @@ class BuildTarget:
         """Return the platform tag of the newest wheels that run there."""
         return f"{self.machine}-manylinux_{self.glibc[0]}_{self.glibc[1]}"
 
+    def summary(self) -> dict[str, str]:
+        """Return what the archive is built for, for the job that runs from it."""
+        spark = find_release(self.release).spark
+        return {"release": self.release, "architecture": self.architecture, "python": self.version, "spark": spark}
+
 
 def target_for(release: str, architecture: str, python: str | None = None, *, carried: bool = False) -> BuildTarget:
     """Determine what to build for.

@@ -18,7 +18,7 @@ from pgjobs.console import Console
 from pgjobs.errors import DeployError
 
 WITHOUT_SPARK = ("query", "capture", "doctor")
-"""Commands that start no Spark, unless they write files."""
+"""Commands that start no Spark, unless they read or write files."""
 
 
 def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
@@ -32,7 +32,8 @@ def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     module = import_module(f"jobs.{JOBS[options.command]}")
     with _renamed(f"{JOBS[options.command]}.py", f"pgjobs {options.command}", console):
         parsed = module.parse(options.arguments)
-    wants_spark = options.command not in WITHOUT_SPARK or getattr(parsed, "target", None) is not None
+    files = getattr(parsed, "target", None) or getattr(parsed, "source", None)
+    wants_spark = options.command not in WITHOUT_SPARK or files is not None
     if wants_spark and not parsed.show_connection:
         import_module("pyspark")  # its absence has a message of its own
         refuse_without_java(os.environ, shutil.which)

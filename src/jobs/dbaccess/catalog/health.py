@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.session import Session
@@ -18,36 +18,88 @@ class Health:
         in_recovery: Whether it is a standby.
         read_only: Whether transactions are read-only by default.
         max_wal_size: Megabytes between two checkpoints.
-        publications: Publications FOR ALL TABLES: each staging table that is logged is replicated by them.
+        wal_level: As set.
+        max_connections: As set; some of them are reserved.
         role: The role of the session.
+        limits: Time limits that end statements or sessions of this role, by name, in milliseconds: those that are set.
+        publications: Publications FOR ALL TABLES: each staging table that is logged is replicated by them.
     """
 
     version: int
     in_recovery: bool
     read_only: bool
     max_wal_size: int
-    publications: tuple[str, ...]
+    wal_level: str
+    max_connections: int
     role: str
+    limits: Mapping[str, int]
+    publications: tuple[str, ...]
+
+
+LIMITS = ("statement_timeout", "transaction_timeout", "idle_session_timeout")
+"""Settings that end what takes long. Some versions do not have all of them."""
 
 
 def health(session: Session) -> Health:
     """Read them from the server."""
-    [version, in_recovery, read_only, max_wal_size, role] = session.row(
-        5,
-        "SELECT pg_catalog.current_setting('server_version_num')::int4, pg_catalog.pg_is_in_recovery(), "
-        "pg_catalog.current_setting('default_transaction_read_only')::bool, "
-        "(SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'max_wal_size'), "
-        "current_user::text",
+    [version, in_recovery, read_only, max_wal_size, wal_level, max_connections, role] = session.row(
+        7,
+        "SELECT current_setting('server_version_num')::int4, pg_is_in_recovery(), "
+        "current_setting('default_transaction_read_only')::bool, "
+        "(SELECT setting::int8 FROM pg_settings WHERE name = 'max_wal_size'), "
+        "current_setting('wal_level'), current_setting('max_connections')::int4, current_user::text",
     )
-    names = session.run("SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")
+    limits = session.run(
+        "SELECT name, setting::int8 FROM pg_settings WHERE name = ANY (%s::text[]) AND setting::int8 > 0 ORDER BY 1",
+        list(LIMITS),
+    )
+    names = session.run("SELECT pubname::text FROM pg_publication WHERE puballtables ORDER BY 1")
     return Health(
         version=version,
         in_recovery=in_recovery,
         read_only=read_only,
         max_wal_size=max_wal_size,
-        publications=tuple(name for [name] in names),
+        wal_level=wal_level,
+        max_connections=max_connections,
         role=role,
+        limits=dict(limits),
+        publications=tuple(name for [name] in names),
     )
+
+
+@dataclass(frozen=True)
+class Replication:
+    """The standbys of a server, and what waits for them.
+
+    Attributes:
+        standbys: How many standbys and other receivers of WAL are connected.
+        synchronous: How many of them COMMIT may wait for.
+        behind: Bytes of WAL that the last of them has yet to replay; None if this role may not see that.
+        awaits: Whether COMMIT waits for a synchronous standby.
+        idle_slots: Replication slots without a receiver, and the bytes of WAL that the server keeps for each.
+    """
+
+    standbys: int
+    synchronous: int
+    behind: int | None
+    awaits: bool
+    idle_slots: Mapping[str, int]
+
+
+def replication(session: Session) -> Replication:
+    """Read them from a server that is no standby."""
+    [standbys, synchronous, behind, awaits] = session.row(
+        4,
+        "SELECT count(*)::int4, (count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')))::int4, "
+        "max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::int8, "
+        "current_setting('synchronous_standby_names') <> '' "
+        "AND current_setting('synchronous_commit') NOT IN ('off', 'local') FROM pg_stat_replication",
+    )
+    slots = session.run(
+        "SELECT slot_name::text, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::int8 "
+        "FROM pg_replication_slots WHERE NOT active ORDER BY 1"
+    )
+    return Replication(standbys, synchronous, behind, awaits, dict(slots))
 
 
 @dataclass(frozen=True)
@@ -133,3 +185,26 @@ def rights(session: Session, target: TableName, mode: str, markers: TableName) -
         yield from rights_on_table(session, recorded, markers, ("SELECT", "INSERT"))
     elif markers.schema is not None and markers.schema != target.schema:
         yield from rights_on_schema(session, markers.schema)
+
+
+def rights_on_sequences(session: Session, table: TableName, columns: Sequence[str]) -> Iterator[Right]:
+    """Yield the rights on the sequences of the defaults of a table's other columns, as those of a serial.
+
+    Args:
+        session: A session of the table's database.
+        table: The table, with its schema.
+        columns: The columns to which values are given. Their defaults are not used.
+    """
+    found = session.run(
+        "SELECT DISTINCT n.nspname, s.relname, has_sequence_privilege(s.oid, 'USAGE') FROM pg_attrdef d "
+        "JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
+        "JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid "
+        "AND p.refclassid = 'pg_class'::regclass JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S' "
+        "JOIN pg_namespace n ON n.oid = s.relnamespace "
+        "WHERE d.adrelid = to_regclass(%s) AND a.attname <> ALL (%s::text[]) ORDER BY 1, 2",
+        table.quoted,
+        list(columns),
+    )
+    for schema, name, granted in found:
+        sequence = TableName(name, schema)
+        yield Right(f"USAGE on sequence {sequence}", granted, f"GRANT USAGE ON SEQUENCE {sequence.quoted}")

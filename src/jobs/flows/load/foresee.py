@@ -6,7 +6,7 @@ known only when a table with them was made, in a transaction that is rolled back
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.capacity import capacity
-from jobs.dbaccess.catalog.health import rights
+from jobs.dbaccess.catalog.health import Right, rights, rights_on_sequences
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -28,6 +28,7 @@ from jobs.flows.load.files import Files, check, malformed_translated, read
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.plan import Connections, LoadPlan, PlannedColumn
 from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.flows.report import plural
 from jobs.spark.null_values import with_nulls
 
 _EQUALS = "OPERATOR(pg_catalog.=)"
@@ -85,42 +86,39 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     job.defined.check()
     markers, creates_markers = job.ledger.place(session)
     job = replace(job, table=tables.full_name(session, job.table))
+    find_table(session, job.table, job.create)
+    check_rights(rights(session, job.table, job.move.mode, markers))
     server = capacity(session)
     connections = Connections(job.copying.parallelism or server.share(), server.free, server.allowed)
     planned = LoadPlan(str(job.table), job.move.mode, job.move.keys, job.load_id, connections)
-    table = find_table(session, job.table, job.create)
-    _check_rights(session, job, markers)
     if not creates_markers and job.ledger.is_recorded(session, job.load_id, job.table):
         return replace(planned, already_loaded=True)
     data = look()
-    target = settle_target(session, job.table, table, data.schema, job.move, defined=job.defined)
-    if job.verify and table is not None:
-        verify.check_target(session, table)
-    known = _known(session, target, table, markers, creates_markers)
-    names = staging.foreseen(target.name, target.columns)
-    publishing = replace(target.plan(job.load_id, names, (), job.ledger), scripts=job.scripts)
+    fitted = fit(session, job, data)
+    if fitted.table is not None:
+        check_rights(rights_on_sequences(session, job.table, fitted.target.columns))
+        if job.verify:
+            verify.check_target(session, fitted.table)
+    names = staging.foreseen(job.table, fitted.target.columns)
+    publishing = replace(fitted.target.plan(job.load_id, names, (), job.ledger), scripts=job.scripts)
     return replace(
         planned,
-        table=str(target.name),
-        is_new=target.is_new,
-        columns=tuple(
-            PlannedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
-            for match in target.matches
-        ),
-        unfilled=_unfilled(target, table),
+        is_new=fitted.target.is_new,
+        columns=fitted.columns,
+        unfilled=fitted.unfilled,
         parts=data.parts,
         connections=replace(connections, at_once=min(data.parts, connections.at_once)),
-        steps=tuple(outline(publishing, known)),
+        steps=tuple(outline(publishing, _known(session, fitted, markers, creates_markers))),
     )
 
 
-def _check_rights(session: Session, job: LoadJob, markers: TableName) -> None:
+def check_rights(needed: Iterable[Right]) -> None:
     """Check that the user has the rights that the load needs.
 
     Raises:
         LoadError: Some are missing. The message names them.
     """
-    missing = [right for right in rights(session, job.table, job.move.mode, markers) if not right.granted]
+    missing = [right for right in needed if not right.granted]
     if missing:
         raise LoadError(
             f"The load would fail. The user lacks {', '.join(right.what for right in missing)}.",
@@ -128,12 +126,60 @@ def _check_rights(session: Session, job: LoadJob, markers: TableName) -> None:
         )
 
 
-def _known(session: Session, target: Target, table: Table | None, markers: TableName, creates_markers: str) -> Known:
+@dataclass(frozen=True)
+class Fit:
+    """How data fits a table.
+
+    Attributes:
+        table: The table in the catalog, or None if the load creates it.
+        target: The columns that match, and how rows are moved.
+    """
+
+    table: Table | None
+    target: Target
+
+    @property
+    def columns(self) -> tuple[PlannedColumn, ...]:
+        """The columns of the data, and those of the table for them."""
+        return tuple(
+            PlannedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
+            for match in self.target.matches
+        )
+
+    @property
+    def unfilled(self) -> tuple[str, ...]:
+        """The columns of the table that the data does not have."""
+        if self.table is None:
+            names = [definition.name for definition in self.target.definitions]
+        else:
+            added = [definition.name for definition in self.target.metadata]
+            names = [*(column.name for column in self.table.columns), *added]
+        return tuple(name for name in names if name not in set(self.target.columns))
+
+    def line(self) -> str:
+        """Return a line about it."""
+        rest = f"; the server fills {', '.join(self.unfilled)}" if self.unfilled else ""
+        return f"{plural(len(self.columns), 'column')} of the data fit {self.target.name}{rest}"
+
+
+def fit(session: Session, job: LoadJob, data: Data) -> Fit:
+    """Return how data fits the table of a load.
+
+    Raises:
+        UsageError: It does not, or the table is none that rows can be loaded into.
+        LoadError: The table does not suit the mode.
+    """
+    table = find_table(session, job.table, job.create)
+    return Fit(table, settle_target(session, job.table, table, data.schema, job.move, defined=job.defined))
+
+
+def _known(session: Session, fitted: Fit, markers: TableName, creates_markers: str) -> Known:
     """Return what the catalog says.
 
     Raises:
         UsageError: The condition of a slice of a new table is none.
     """
+    table, target = fitted.table, fitted.target
     known = Known(markers, creates_markers, equalities=dict.fromkeys(target.move.keys, _EQUALS))
     if table is None:
         _check_condition_of_new(session, target)
@@ -159,12 +205,3 @@ def _check_condition_of_new(session: Session, target: Target) -> None:
     columns = ", ".join(f"NULL::{type_} AS {quote_name(name)}" for name, type_ in zip(target.columns, target.new_types))
     relation = f"(SELECT {columns}) AS {quote_name(target.name.name)}"
     overwrite.check_condition(session, relation, target.move.where, target.name)
-
-
-def _unfilled(target: Target, table: Table | None) -> tuple[str, ...]:
-    given = set(target.columns)
-    if table is None:
-        names = [definition.name for definition in target.definitions]
-    else:
-        names = [*(column.name for column in table.columns), *(added.name for added in target.metadata)]
-    return tuple(name for name in names if name not in given)
