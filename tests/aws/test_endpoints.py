@@ -27,9 +27,7 @@ def test_an_endpoint_that_does_not_answer_is_told_with_what_the_vpc_needs(monkey
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
         clients.client.cache_clear()
-        with pytest.raises(
-            AwsUnavailable, match="The endpoint of ssm, .* does not answer: Connection refused"
-        ) as caught:
+        with pytest.raises(AwsUnavailable, match=r"ssm, .* does not answer: Connection refused") as caught:
             reach("ssm", REGION)
     assert f"com.amazonaws.{REGION}.ssm" in caught.value.hint
 

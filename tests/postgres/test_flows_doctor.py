@@ -316,10 +316,8 @@ def test_a_token_is_signed_before_the_server_is_asked(database: Settings) -> Non
     settings = replace(database, password=refuse)
     found = list(examine(lambda: Resolved(settings, {}), Wanted(None, "append"), {}, Store("")))
     assert [(one.check, one.advice) for one in found if one.state == FAULT] == [("token", "Set AWS_PROFILE.")]
-    found = list(
-        examine(lambda: Resolved(database, {}), Wanted(None, "append"), {}, store_of(None, None, True, "", {}))
-    )
-    assert healthy(found)
+    store = store_of(None, None, True, "", {})
+    assert healthy(list(examine(lambda: Resolved(database, {}), Wanted(None, "append"), {}, store)))
 
 
 @pytest.mark.parametrize(
