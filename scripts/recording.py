@@ -126,7 +126,8 @@ def theme() -> TerminalTheme:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record the demo. Returns the exit status."""
-    argparse.ArgumentParser(description="Draw what `make demo` prints as docs/assets/demo.svg.").parse_args(arguments)
+    description = "Draw what `make demo` prints as docs/assets/demo.svg."
+    argparse.ArgumentParser(description=description, allow_abbrev=False).parse_args(arguments)
     demo = [str(ROOT / ".venv" / "bin" / "python"), str(ROOT / "scripts" / "demo.py")]
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
     environ.pop("MAKEFLAGS", None)

@@ -272,7 +272,7 @@ def test_of_several_hosts_one_is_enough(database: Settings) -> None:
     assert states(found)["login"] == OK
     none = findings(replace(database, servers=(lost, Server("none.invalid", 5432))))
     assert [(one.check, one.found) for one in none if one.state == FAULT] == [
-        ("port", "none of nowhere.invalid:5432,none.invalid:5432 can be used")
+        ("port", "none of nowhere.invalid:5432, none.invalid:5432 can be used")
     ]
     assert states(none)["login"] == SKIPPED
 
