@@ -357,6 +357,19 @@ def test_files_beside_the_archive_are_uploaded_once_and_are_in_the_run(
     assert f"--conf spark.submit.pyFiles=s3://code-bucket/{key}" in parameters
 
 
+def test_a_request_can_be_made_ready_for_others_to_send_without_a_run(
+    submission: list[str], application: str, s3: Client
+) -> None:
+    flags = ["request", *submission[1:], "--application-id", application]
+    status, printed, told = command([*flags, "--upload", *JOB])
+    assert (status, told.count("uploaded  ")) == (OK, 3)
+    assert json.loads(printed) == json.loads(command([*flags, *JOB])[1])
+    script = json.loads(printed)["jobDriver"]["sparkSubmit"]["entryPoint"].removeprefix("s3://code-bucket/")
+    assert s3.get_object(Bucket="code-bucket", Key=script)["Body"].read() == b"print('packed')"
+    assert not emrserverless_backends[DEFAULT_ACCOUNT_ID][REGION].job_runs.get(application)
+    assert command([*flags, "--upload", "--cli", *JOB])[0] == WRONG_USAGE
+
+
 AWS = """#!/bin/sh
 printf '%s\\n' "$*" >> "$CALLS"
 test "$2" != head-object

@@ -1,4 +1,7 @@
-"""Run by a real Airflow's Python: executes the one task of the DAG in a folder, and writes the request that it sent."""
+"""Run by a real Airflow's Python: executes the one task of the DAG in a folder until it waits for the run.
+
+Writes the request that it sent, and what it waits by.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import TaskDeferred
 from botocore.awsrequest import AWSResponse
 
 SENT: list[dict[str, Any]] = []
@@ -51,5 +55,9 @@ events = task.hook.conn.meta.events
 events.register("before-parameter-build.emr-serverless", note)
 events.register("before-send.emr-serverless", answer)
 task.persist_links = lambda _: None  # they go to Airflow's database
-task.execute({})
-sys.stdout.write(json.dumps(SENT) + "\n")
+try:
+    task.execute({})
+except TaskDeferred as deferred:
+    path, parameters = deferred.trigger.serialize()
+    waiting = {"by": path.rpartition(".")[2], "for": parameters["job_id"], "seconds": deferred.timeout.total_seconds()}
+    sys.stdout.write(json.dumps({"sent": SENT, "waiting": waiting}) + "\n")

@@ -1,4 +1,4 @@
-"""examples/airflow_dag.py in a real Airflow sends the request that `submit --dry-run` prints, the day filled in."""
+"""examples/airflow_dag.py in a real Airflow sends the request that `pgjobs request` prints, the day filled in."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ def request_for(day: str) -> dict[str, object]:
         script="s3://code/releases/abc/load_table.py",
         logs="s3://logs/logs",
         tags={"team": "data"},
+        policies={"policyArns": ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]},
         retries=1,
     )
     return {key: value for key, value in build_request(submission).items() if key != "clientToken"}
 
 
-def test_the_dag_sends_the_days_request(tmp_path: Path) -> None:
+def test_the_dag_sends_the_days_request_of_the_variable_and_waits_without_a_worker(tmp_path: Path) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()
     shutil.copy2(ROOT / "examples" / "airflow_dag.py", dags)
-    (dags / "load_orders.json").write_text(json.dumps(request_for("{{ ds }}")))
     environ = {
         **os.environ,
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW_VAR_LOAD_ORDERS": json.dumps(request_for("{{ ds }}")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "testing",
@@ -53,5 +54,7 @@ def test_the_dag_sends_the_days_request(tmp_path: Path) -> None:
         env=environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    [sent] = json.loads(done.stdout.splitlines()[-1])
+    told = json.loads(done.stdout.splitlines()[-1])
+    [sent] = told["sent"]
     assert {key: value for key, value in sent.items() if key != "clientToken"} == request_for("2026-11-20")
+    assert told["waiting"] == {"by": "EmrServerlessStartJobTrigger", "for": "00frun", "seconds": 730 * 60}

@@ -23,11 +23,7 @@ def add_submit(command: argparse.ArgumentParser) -> None:
     add_submission(command)
     add = command.add_argument
     add("--again", action="store_true", help="start a new run even if the same load id had one")
-    add(
-        "--any-application",
-        action="store_true",
-        help="submit without comparing the archive's release, architecture and Python with the application's",
-    )
+    add_any_application(command)
     add("--wait", action="store_true", help="wait until the run has ended, and show its logs")
     add_waiting(command)
     add_json(command)
@@ -39,6 +35,18 @@ def add_request(command: argparse.ArgumentParser) -> None:
     command.set_defaults(again=False)
     add_submission(command)
     command.add_argument("--cli", action="store_true", help="a script with commands of the AWS CLI, for sh")
+    command.add_argument("--upload", action="store_true", help="upload what the request refers to, and start no run")
+    add_any_application(command)
+    add_account(command)
+
+
+def add_any_application(command: argparse.ArgumentParser) -> None:
+    """Add the flag that skips a check of the application, for commands that upload an archive."""
+    command.add_argument(
+        "--any-application",
+        action="store_true",
+        help="do not compare the archive's release, architecture and Python with the application's",
+    )
 
 
 def add_run_local(command: argparse.ArgumentParser) -> None:

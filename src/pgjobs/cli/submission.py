@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pgjobs.aws import Clients
 from pgjobs.cli.commands import Connect
 from pgjobs.cli.following import wait_options
 from pgjobs.console import Console
@@ -21,7 +22,7 @@ from pgjobs.submit.application import refuse_misfit
 from pgjobs.submit.arguments import check_arguments
 from pgjobs.submit.extras import python_files
 from pgjobs.submit.payload import Extra, Payload
-from pgjobs.submit.start import describe, prepare, start
+from pgjobs.submit.start import describe, prepare, send, start
 
 
 def submit(options: argparse.Namespace, connect: Connect, console: Console) -> int:
@@ -35,8 +36,7 @@ def submit(options: argparse.Namespace, connect: Connect, console: Console) -> i
         console.print(json.dumps(request, indent=2))
         return OK
     clients = connect()
-    if not options.any_application:
-        refuse_misfit(clients.runs, options.application_id, payload.manifest.content if payload.manifest else None)
+    check_application(options, clients, payload)
     started = start(clients, request, payload, console)
     console.tell(describe(started))
     if not options.wait:
@@ -46,13 +46,23 @@ def submit(options: argparse.Namespace, connect: Connect, console: Console) -> i
 
 
 def show_request(options: argparse.Namespace, connect: Connect, console: Console) -> int:
-    """Print the request of StartJobRun, or with --cli commands of the AWS CLI."""
-    del connect
+    """Print the request of StartJobRun, or with --cli commands of the AWS CLI. With --upload, make it ready to be sent.
+
+    Raises:
+        DeployError: The submission is wrong, or the archive is for another application.
+    """
+    if options.cli and options.upload:
+        raise DeployError("--cli prints commands that upload what is missing: omit --upload.")
     request, payload = prepare(options)
     shown = checked(options, payload, console)
     if shown:
         console.print(shown.rstrip())
-    elif options.cli:
+        return OK
+    if options.upload and not options.dry_run:
+        clients = connect()
+        check_application(options, clients, payload)
+        send(clients, payload, console)
+    if options.cli:
         console.print(aws_cli.script(request, payload, options.archive))
     else:
         console.print(json.dumps(request, indent=2))
@@ -80,6 +90,16 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
         files = {payload.archive.uri: options.archive.resolve(), payload.script_uri: script}
         files.update(written(payload.extras, Path(folder, "extras")))
         return run_local(request, files, work, Path.cwd(), os.environ)
+
+
+def check_application(options: argparse.Namespace, clients: Clients, payload: Payload) -> None:
+    """Refuse an archive that was built for another application, unless that is not to be checked.
+
+    Raises:
+        DeployError: It does not fit.
+    """
+    if not options.any_application:
+        refuse_misfit(clients.runs, options.application_id, payload.manifest.content if payload.manifest else None)
 
 
 def checked(options: argparse.Namespace, payload: Payload, console: Console) -> str:

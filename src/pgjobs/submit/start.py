@@ -106,17 +106,26 @@ def start(clients: Clients, request: Mapping[str, Any], payload: Payload, consol
     Raises:
         DeployError: AWS refuses a call, or another object exists under the archive's key.
     """
-    try:
-        for item in payload:
-            upload(clients.objects, item, console.tell)
-    except KeyboardInterrupt:
-        console.tell("\nNothing was submitted. Uploaded files stay, and are not sent again.")
-        raise
+    send(clients, payload, console)
     try:
         return try_again(clients, request, console)
     except KeyboardInterrupt:
         listed = f"pgjobs list --application-id {request['applicationId']}"
         console.tell(f"\nIt is not known whether the run was started. To find out: {listed}")
+        raise
+
+
+def send(clients: Clients, payload: Payload, console: Console) -> None:
+    """Upload the objects that do not exist yet.
+
+    Raises:
+        DeployError: AWS refuses a call, or another object exists under the archive's key.
+    """
+    try:
+        for item in payload:
+            upload(clients.objects, item, console.tell)
+    except KeyboardInterrupt:
+        console.tell("\nNothing was submitted. Uploaded files stay, and are not sent again.")
         raise
 
 
