@@ -7,8 +7,8 @@ no change here: whoever packs it (CI, say) uploads it and sets the variable, in 
         --source 's3://bucket/orders/day={{ ds }}/' --table sales.orders --load-id 'orders/{{ ds }}' \
         --secret-id airflow/connections/shop)"
 
-The job reads the connection `shop` by its id, where Airflow's backend for Secrets Manager keeps it. So neither this file,
-nor Airflow's log, nor the request has a password.
+The job reads the connection `shop` by its id, where Airflow's backend for Secrets Manager keeps it. So neither this
+file, nor Airflow's log, nor the request has a password.
 
 The task waits in the triggerer (deferrable), without a worker. That needs apache-airflow-providers-amazon[aiobotocore].
 """
