@@ -7,16 +7,19 @@ into a captured table, and at 100 changes a second each is in the copy within a 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
 from bench import database
+from bench.store import RESULTS
+from demo_text import aligned
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
@@ -34,6 +37,23 @@ COLUMNS = "id bigint PRIMARY KEY, name text, amount numeric(12,2), at timestampt
 ROWS = "SELECT g, 'name ' || g, g / 7.0, now(), md5(g::text) FROM generate_series(1, {}) AS g"
 TABLE, COPY = "orders", "orders_copy"
 GOAL_COPY, GOAL_SECONDS = 1.5, 1.0
+
+
+HEADINGS = ("", "plain", "captured", "ratio", "goal")
+
+
+class Measured(NamedTuple):
+    """A line of the result: a figure without a capture and with one. The goal is about the ratio, else the latter."""
+
+    name: str
+    plain: float | None
+    captured: float
+    ratio: float | None
+    goal: float | None
+
+    def cells(self) -> list[str]:
+        """Return the figures as text."""
+        return ["" if value is None else f"{value:.2f}" for value in self[1:]]
 
 
 @dataclass(frozen=True)
@@ -54,24 +74,39 @@ def main() -> int:
     options = parser.parse_args()
     with database.server() as manager:
         settings = resolve(Given(url=manager.url()), {}).settings
-        for title, first, second in (
-            (f"COPY of {options.rows:,} rows", *_copies(settings, options.rows, options.repeats)),
-            (f"{options.statements:,} INSERTs", *_statements(settings, options.statements, options.repeats)),
-        ):
-            print(_compared(title, first, second))
-        print(_delays(settings, options.seconds))
+        copy = _copies(settings, options.rows, options.repeats)
+        insert = _statements(settings, options.statements, options.repeats)
+        lines = [
+            *compared(f"COPY of {options.rows:,} rows", *copy, GOAL_COPY),
+            *compared(f"{options.statements:,} INSERTs of one row", *insert, None),
+            *arrived(_delays(settings, options.seconds)),
+        ]
+    print(aligned([HEADINGS, *((one.name, *one.cells()) for one in lines)]))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "capture.json").write_text(json.dumps([one._asdict() for one in lines], indent=1) + "\n")
     return 0
 
 
-def _compared(title: str, plain: Sequence[Cost], captured: Sequence[Cost]) -> str:
-    """Return a line on what capturing costs."""
-    wall, wall_captured = (statistics.median(cost.seconds for cost in costs) for costs in (plain, captured))
-    cpu, cpu_captured = (statistics.median(cost.cpu for cost in costs) for costs in (plain, captured))
-    goal = f" (goal: {GOAL_COPY}x)" if title.startswith("COPY") else ""
-    return (
-        f"{title}: {wall:.2f} s, captured {wall_captured:.2f} s, {wall_captured / wall:.2f}x{goal}; "
-        f"CPU {cpu:.2f} s, captured {cpu_captured:.2f} s, {cpu_captured / cpu:.2f}x"
-    )
+def compared(name: str, plain: Sequence[Cost], captured: Sequence[Cost], goal: float | None) -> list[Measured]:
+    """Return what capturing costs: seconds, and CPU."""
+    medians = [
+        (statistics.median(c.seconds for c in cs), statistics.median(c.cpu for c in cs)) for cs in (plain, captured)
+    ]
+    (wall, cpu), (wall_captured, cpu_captured) = medians
+    return [
+        Measured(f"{name}, s", wall, wall_captured, wall_captured / wall, goal),
+        Measured("its CPU, s", cpu, cpu_captured, cpu_captured / cpu, None),
+    ]
+
+
+def arrived(delays: Sequence[float]) -> list[Measured]:
+    """Return after which time changes were in the copy."""
+    late = sorted(delays)
+    name = f"delay of {len(late):,} changes, 100 a second, s"
+    return [
+        Measured(f"{name}: median", None, late[len(late) // 2], None, None),
+        Measured(f"{name}: 99th percentile", None, late[len(late) * 99 // 100], None, GOAL_SECONDS),
+    ]
 
 
 def _copies(settings: Settings, rows: int, repeats: int) -> tuple[list[Cost], list[Cost]]:
@@ -122,7 +157,7 @@ def _drop(session: Session) -> None:
     session.run(f"DROP FUNCTION public__{TABLE}__pgjobs_n")
 
 
-def _delays(settings: Settings, seconds: float) -> str:
+def _delays(settings: Settings, seconds: float) -> list[float]:
     """Measure, at 100 changes a second, the time from just before a change until the copy has committed it."""
     with connect(settings, "bench") as session:
         session.run(f"DROP TABLE IF EXISTS {TABLE}, {COPY}; CREATE TABLE {TABLE} ({COLUMNS})")
@@ -135,12 +170,7 @@ def _delays(settings: Settings, seconds: float) -> str:
         delays = _arrivals(settings, session, seconds)
         stop.request()
         reader.join()
-    delays.sort()
-    median, late = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
-    return (
-        f"delay at 100 changes a second, {len(delays):,} changes: median {median * 1000:.0f} ms, "
-        f"p99 {late * 1000:.0f} ms (goal: below {GOAL_SECONDS:g} s), greatest {delays[-1] * 1000:.0f} ms"
-    )
+    return delays
 
 
 def _arrivals(settings: Settings, writer: Session, seconds: float) -> list[float]:

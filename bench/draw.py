@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 ASSETS = DOCS / "assets"
 FIGURES = ASSETS / "performance.json"
+CAPTURE = ASSETS / "performance-capture.json"
 LEAST_SCALE = 0.1
 PAGES = ("performance.md", "scaling.md")
 
@@ -32,8 +33,13 @@ def main() -> int:
     if not stored:
         print("bench: there are no figures. `make bench` makes them.", file=sys.stderr)
         return 1
+    captured = RESULTS / "capture.json"
+    if captured.exists():
+        CAPTURE.write_text(captured.read_text())
     FIGURES.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n")
     texts, pictures = drawn(stored)
+    if CAPTURE.exists():
+        texts["capture"] = page.capture(json.loads(CAPTURE.read_text()))
     for name, picture in pictures.items():
         (ASSETS / f"{name}.svg").write_text(picture)
     for file in PAGES:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.plan import Way
 
 GROWTH = (plan.LOAD, plan.LOAD_MAKES, plan.JDBC)
+CAPTURED = ("plain", "captured", "ratio", "goal")
 TEN_BILLION = 10_000_000_000
 COSTS = (plan.LOAD_MAKES, plan.LOAD, plan.INDEXED, plan.ALL, plan.TENTH, plan.SAME)
 """The ways whose costs for each row are in docs/scaling.md."""
@@ -95,6 +96,14 @@ def costs(runs: Runs, rows: int) -> str:
                 _row((way.label, *of_row, hours[0], hours[1], f"{one.wal / rows * TEN_BILLION / 1e12:.1f}", hours[2]))
             )
     return "\n".join(lines)
+
+
+def capture(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return the figures of bench.capture as Markdown."""
+    rows = [
+        _row((line["name"], *("" if line[one] is None else f"{line[one]:.2f}" for one in CAPTURED))) for line in lines
+    ]
+    return "\n".join([_row(("", *CAPTURED)), "|---|---|---|---|---|", *rows])
 
 
 def bars_of(title: str, runs: Runs) -> str:

@@ -62,6 +62,17 @@ def test_the_scale_with_the_most_ways_counts_and_of_these_the_largest() -> None:
     assert page.best(scales, plan.READS) is None
 
 
+def test_a_capture_is_shown_with_what_was_measured_of_it() -> None:
+    lines: list[dict[str, object]] = [
+        {"name": "COPY, s", "plain": 1.614, "captured": 2.06, "ratio": 1.28, "goal": 1.5},
+        {"name": "delay", "plain": None, "captured": 0.04, "ratio": None, "goal": None},
+    ]
+    assert page.capture(lines).splitlines()[2:] == [
+        "| COPY, s | 1.61 | 2.06 | 1.28 | 1.50 |",
+        "| delay |  | 0.04 |  |  |",
+    ]
+
+
 def test_growth_needs_two_scales() -> None:
     assert page.growth({1.0: RUNS}) is None
     assert page.growth({1.0: RUNS, 3.0: RUNS}) is not None
