@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import CAPTURE, COPY_ROWS, ONE_PART, OVERLAP, QUERY, ROWS, Trial
+from chaos.plan import CAPTURE, COPY_ROWS, LOADS, ONE_PART, OVERLAP, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
@@ -79,8 +79,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
     """
     identity = identity or load_id(trial)
     commands = {
-        "load": ("load_table", _load_arguments),
-        ONE_PART: ("load_table", _load_arguments),
+        **dict.fromkeys((*LOADS, ONE_PART), ("load_table", _load_arguments)),
         "extract": ("extract_table", _extract_arguments),
         "incremental": ("extract_table", _extract_arguments),
         QUERY: ("run_query", _query_arguments),

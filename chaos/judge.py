@@ -124,7 +124,10 @@ def left_in(database: Database, ended: Sequence[Driver]) -> list[str]:
 
 
 def _left_now(database: Database) -> list[str]:
-    tables = "SELECT 'table ' || relname FROM pg_class WHERE relname ~ '^pgjobs_(rows|parts|result)_' AND relkind = 'r'"
+    tables = (
+        "SELECT 'table ' || relname FROM pg_class "
+        "WHERE relname ~ '^pgjobs_(rows|parts|result)_' AND relkind IN ('r', 'p')"
+    )
     sessions = (
         "SELECT 'session ' || application_name || ': ' || left(query, 60) FROM pg_stat_activity "
         "WHERE datname = current_database() AND application_name LIKE 'pgjobs%' "

@@ -36,6 +36,9 @@ SCRIPTED = 3
 DEFINED = 5
 """One in so many loads defines columns of its own."""
 
+UNTOUCHED = ROWS * 4 // 3
+"""The lowest id of a partition into which no load brings rows."""
+
 OVERLAP = 500
 """Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
 
@@ -54,6 +57,7 @@ FLOWS = {
     "capture": 3,
     "copy rows": 2,
     "load one part": 3,
+    "partitions": 4,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
@@ -63,8 +67,15 @@ COPY_ROWS = "copy rows"
 ONE_PART = "load one part"
 """A load whose task copies straight into the table, and commits marker and rows."""
 
-WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART)
-BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART)
+PARTITIONS = "partitions"
+"""A load that replaces partitions."""
+
+REPLACE_PARTITIONS = "replace-partitions"
+"""Its mode."""
+
+LOADS = ("load", PARTITIONS)
+WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS)
 APPENDS = (COPY_ROWS, ONE_PART)
 """Those that have no other mode, and need a table."""
 
@@ -98,6 +109,7 @@ STATEMENTS = {
     "capture": 110,
     "copy rows": 25,
     "load one part": 60,
+    "partitions": 170,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -140,6 +152,7 @@ FAULTS = {
         *(fault for fault in WRITE_FAULTS if fault != "lose shuffle"),
         *("same id", *NEIGHBOURS_OF_WRITES),
     ),
+    "partitions": (*_COMMON, *WRITE_FAULTS, "same id", "truncate", "rewrite", "detach and attach"),
 }
 """The faults that are meaningful for each job."""
 
@@ -243,6 +256,8 @@ def cases() -> Iterator[Case]:
                 mode = "append"  # a stream replaces no rows
             if flow in APPENDS:
                 mode, target = "append", next(existing)
+            if flow == PARTITIONS:
+                mode, target = REPLACE_PARTITIONS, "partitioned"
             yield Case(flow, fault, mode, target)
 
 
@@ -254,7 +269,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE, *APPENDS)
+    later = (QUERY, CAPTURE, *APPENDS, PARTITIONS)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
@@ -279,7 +294,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         source = "files"
     if case.fault == "lose shuffle":
         source = "shuffled"
-    is_load = case.flow == "load"
+    is_load = case.flow in LOADS
     scripts = is_load and seed % SCRIPTED == 0
     point = _point(choose, case, scripts)
     return Trial(

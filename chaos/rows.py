@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaos.jobs import LEAVES_WINDOW, LEFT_OUT
-from chaos.plan import OVERLAP, ROWS, Trial
+from chaos.plan import OVERLAP, PARTITIONS, ROWS, UNTOUCHED, Trial
 
 FILES = 4
 
@@ -91,12 +91,18 @@ def first_old(trial: Trial) -> int:
     return ROWS if trial.mode == "append" else ROWS - OVERLAP
 
 
+def old_ids(trial: Trial) -> list[range]:
+    """Return the ids of the rows that a table has before."""
+    ids = [range(first_old(trial), ROWS + OVERLAP)]
+    return [*ids, range(UNTOUCHED, UNTOUCHED + OVERLAP)] if trial.flow == PARTITIONS else ids
+
+
 def insert_old(trial: Trial) -> str:
     """Return the SQL that inserts the rows that a table has before."""
-    first = first_old(trial)
+    series = " UNION ALL ".join(f"SELECT generate_series({ids.start}, {ids.stop - 1})" for ids in old_ids(trial))
     return (
         "INSERT INTO target SELECT id, DATE '2020-01-01', 'old ' || id, 1.50, to_timestamp(id), '\\x00', '{old}' "
-        f"FROM generate_series({first}, {ROWS + OVERLAP - 1}) AS id"
+        f"FROM ({series}) AS ids (id)"
     )
 
 
@@ -106,7 +112,8 @@ def old(trial: Trial) -> list[Row]:
         return []
     return [
         (key, date(2020, 1, 1), f"old {key}", Decimal("1.50"), _EPOCH + timedelta(seconds=key), b"\0", ["old"])
-        for key in range(first_old(trial), ROWS + OVERLAP)
+        for ids in old_ids(trial)
+        for key in ids
     ]
 
 
@@ -127,6 +134,8 @@ def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
 def _moved(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
     if trial.mode == "overwrite" and not trial.slice:
         return rows
+    if trial.flow == PARTITIONS:
+        return rows + [row for row in before if row[0] >= UNTOUCHED]
     if trial.mode in ("upsert", "overwrite"):
         return rows + [row for row in before if row[0] >= ROWS]
     if trial.mode == "ignore":

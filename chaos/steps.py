@@ -38,6 +38,7 @@ STEPS = {
         *("take load id", "make parts", "claim part", "copy rows", "record load", "count part", "commit publish"),
         *("drop staging", "analyze"),
     ),
+    "partitions": (*_WRITE[:9], "build", "drop staging", "swap", "detach", "attach", "commit publish", "analyze"),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
@@ -62,6 +63,7 @@ COMMITS = {
     "capture": "commit batch",
     "copy rows": "commit publish",
     "load one part": "commit publish",
+    "partitions": "commit publish",
 }
 """The step that commits the result of a job."""
 
@@ -78,6 +80,10 @@ _BY_STATEMENT = (
     ("count part", r"UPDATE \S*pgjobs_parts_"),
     ("record load", r'INSERT INTO \S*"table_updates"'),
     ("lock", r"LOCK TABLE"),
+    ("build", r"CREATE (UNIQUE )?INDEX"),
+    ("swap", r"SAVEPOINT pgjobs_swap"),
+    ("detach", r'ALTER TABLE "shop"\."target" DETACH'),
+    ("attach", r'ALTER TABLE "shop"\."target" ATTACH'),
     (
         "move rows",
         r'INSERT INTO "shop"\."target"|DELETE FROM "shop"|WITH \w*(gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN',

@@ -10,7 +10,7 @@ from typing import Any
 from chaos import judge, rows, states
 from chaos.drivers import Driver, Outcome
 from chaos.jobs import Place, load_id
-from chaos.plan import BATCH_WRITES, CAPTURE, COPY_ROWS, NEWER, ONE_PART, QUERY, READS, WRITES, Trial
+from chaos.plan import BATCH_WRITES, CAPTURE, COPY_ROWS, LOADS, NEWER, ONE_PART, QUERY, READS, WRITES, Trial
 from chaos.server import LOADER, Database
 
 
@@ -223,5 +223,5 @@ def passes(flow: str, fault: str) -> bool:
     For pgcopy, Spark plans in Python workers of the driver, which it does not retry.
     """
     return fault in _PASSES_FOR_ALL or (
-        fault == "kill worker" and flow in ("load", ONE_PART, "extract", "incremental", QUERY)
+        fault == "kill worker" and flow in (*LOADS, ONE_PART, "extract", "incremental", QUERY)
     )
