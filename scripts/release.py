@@ -46,6 +46,12 @@ def with_version(pyproject: str, version: str) -> str:
     return re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', pyproject, count=1)
 
 
+def for_an_index(readme: str) -> str:
+    """Return the README as a package index can show it: without pictures and links that lead into the repository."""
+    without_pictures = re.sub(r"!\[[^\]]*\]\((?!https?:)[^)]*\)\n*", "", readme)
+    return re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", without_pictures)
+
+
 def refuse_unwritten(changelog: str, version: str) -> None:
     """Refuse a version that the changelog does not have with its date.
 
@@ -66,8 +72,9 @@ def build(version: str) -> Path:
     for name in filter(None, tracked):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name)
-    pyproject = source / "pyproject.toml"
+    pyproject, readme = source / "pyproject.toml", source / "README.md"
     pyproject.write_text(with_version(pyproject.read_text(encoding="utf-8"), version), encoding="utf-8")
+    readme.write_text(for_an_index(readme.read_text(encoding="utf-8")), encoding="utf-8")
     run(["uv", "build", "--quiet", "--out-dir", str(dist), str(source)], ROOT)
     return dist
 

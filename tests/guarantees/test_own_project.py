@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from libpq import environment
 from pyarrow import parquet
-from wheel_here import Laptop, build_wheel, install_beside_this
+from wheel_here import Laptop, build_wheel, install_from_this
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
@@ -26,7 +26,12 @@ ORDERS = [("north", 20, "9.50"), ("north", 20, "0.50"), ("south", 20, "3.00"), (
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Laptop:
     wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
-    return install_beside_this(wheel, tmp_path_factory.mktemp("laptop") / "venv")
+    return install_from_this(wheel, tmp_path_factory.mktemp("laptop") / "venv", "deploy", "spark", "test")
+
+
+def spark_of(laptop: Laptop) -> dict[str, str]:
+    """The variables of a Spark of the tests, with the laptop's Python. Its classes are found by their real folder."""
+    return {**jvm.environ({}), "PYSPARK_PYTHON": str(laptop.venv / "bin" / "python"), "SPARK_HOME": str(jvm.HOME)}
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +43,18 @@ def project(laptop: Laptop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_its_environment_has_what_the_wheel_requires_and_nothing_else(laptop: Laptop, project: Path) -> None:
+    script = (
+        "import importlib.util as util, sys; print([name for name in sys.argv[1:] if util.find_spec(name) is None])"
+    )
+    ours = ["jobs", "pgjobs", "servermgr", "pyspark", "pandas", "pyarrow", "boto3", "uv", "elftools", "pytest"]
+    done = laptop.run(["python", "-c", script, *ours, "luigi", "moto", "hypothesis", "sqlalchemy", "psycopg2"], project)
+    assert done.stdout == "['luigi', 'moto', 'hypothesis', 'sqlalchemy', 'psycopg2']\n", done.stderr
+
+
 def test_its_own_test_passes(laptop: Laptop, project: Path) -> None:
     flags = " ".join(f"--conf {shlex.quote(f'{key}={value}')}" for key, value in jvm.conf().items())
-    environ = {**jvm.environ({}), "PYSPARK_SUBMIT_ARGS": f"{flags} pyspark-shell"}
+    environ = {**spark_of(laptop), "PYSPARK_SUBMIT_ARGS": f"{flags} pyspark-shell"}
     done = laptop.run(["/usr/bin/make", "test"], project, environ)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
@@ -60,7 +74,7 @@ def test_its_job_is_packed_and_loads_rows_once_for_a_day(
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     packed = laptop.run(["pgjobs", "package", "--python", python, "--arch", architecture], project)
     assert packed.returncode == 0, packed.stderr
-    spark = jvm.environ({})
+    spark = spark_of(laptop)
     conf = {**jvm.conf(), "spark.emr-serverless.driverEnv.SPARK_CONF_DIR": spark["SPARK_CONF_DIR"]}
     flags = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
     job = ["--", "--source", "orders", "--day", "2026-11-20"]

@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import Distribution
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
@@ -49,18 +51,58 @@ class Laptop:
         return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
-def install_beside_this(wheel: Path, folder: Path) -> Laptop:
-    """Install the wheel into a new environment that sees the packages of this one, Spark among them, but not the clone.
+def install_from_this(wheel: Path, folder: Path, *extras: str) -> Laptop:
+    """Install the wheel with extras into a new environment. What these require is linked from this environment.
 
-    A folder that a .pth names is searched. The .pth files in it, such as that of an editable installation, are not.
+    So nothing is downloaded, and the environment has what the wheel's metadata declare, and nothing else.
     """
     uv = [find_uv_bin(), "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, str(folder)], check=True)
-    python = str(folder / "bin" / "python")
-    subprocess.run([*uv, "pip", "install", "--python", python, "--no-deps", str(wheel)], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([*uv, "pip", "install", "--python", str(python), "--no-deps", str(wheel)], check=True)
     [site] = folder.glob("lib/python3*/site-packages")
-    (site / "packages-of-this-one.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    [metadata] = site.glob("pgjobs-*.dist-info")
+    for distribution in _required(Distribution.at(metadata), set(extras), {}).values():
+        _link(distribution, site, python)
     return Laptop(folder)
+
+
+def _required(
+    distribution: Distribution, extras: Collection[str], found: dict[str, Distribution]
+) -> dict[str, Distribution]:
+    """Return the installed distributions that one requires, and those that they require, by name."""
+    for text in distribution.requires or ():
+        requirement = Requirement(text)
+        wanted = requirement.marker is None or any(
+            requirement.marker.evaluate({"extra": extra}) for extra in {"", *extras}
+        )
+        name = canonicalize_name(requirement.name)
+        if wanted and name not in found:
+            found[name] = Distribution.from_name(name)
+            _required(found[name], requirement.extras, found)
+    return found
+
+
+def _link(distribution: Distribution, site: Path, python: Path) -> None:
+    """Link a distribution's folders and modules. Programs that this environment's Python runs are run by the other."""
+    for file in distribution.files or ():
+        if file.parts[-2:-1] == ("bin",) and file.parts[0] == "..":
+            _link_program(Path(str(distribution.locate_file(file))).resolve(), python)
+        elif file.parts[0] not in {"..", "__pycache__"}:
+            link = site / file.parts[0]
+            if not link.exists():
+                link.symlink_to(str(distribution.locate_file(file.parts[0])))
+
+
+def _link_program(program: Path, python: Path) -> None:
+    """Link a program, or copy it if it names the Python to run it."""
+    first, _, rest = program.read_bytes().partition(b"\n")
+    target = python.with_name(program.name)
+    if first.startswith(b"#!") and b"python" in first:
+        target.write_bytes(b"#!" + bytes(python) + b"\n" + rest)
+        target.chmod(0o755)
+    elif not target.exists():
+        target.symlink_to(program)
 
 
 def install(wheel: Path, folder: Path, extra: str) -> Laptop:

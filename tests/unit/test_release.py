@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from release import ReleaseError, refuse_unwritten, version_of, with_version, without_types
+from release import ReleaseError, for_an_index, refuse_unwritten, version_of, with_version, without_types
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +43,12 @@ def test_a_version_needs_a_dated_section_with_something_in_it() -> None:
 def test_the_changelog_has_the_version_of_pyproject() -> None:
     [version] = [line for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith("version = ")]
     refuse_unwritten((ROOT / "CHANGELOG.md").read_text(), version.split('"')[1])
+
+
+def test_an_index_shows_no_picture_or_link_that_leads_nowhere() -> None:
+    text = "a `pgjobs[spark]`\n\n![demo](docs/demo.svg)\n\n([docs/load.md](docs/load.md#modes)), [pg8000](https://example.com/x)\n"
+    assert for_an_index(text) == "a `pgjobs[spark]`\n\n(docs/load.md), [pg8000](https://example.com/x)\n"
+    assert "](docs/" not in for_an_index((ROOT / "README.md").read_text())
 
 
 def test_a_package_of_the_wheel_without_types_is_found() -> None:
