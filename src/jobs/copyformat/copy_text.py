@@ -1,6 +1,7 @@
 """Escapes the values of COPY's text format, and resolves the escapes: dumping and loading.
 
-Spark's expressions and PyArrow's functions replace substrings in different ways, so the replacement is a parameter.
+Spark's expressions, SQL text and PyArrow's functions replace substrings in different ways, so the replacement is a
+parameter.
 """
 
 from __future__ import annotations
@@ -39,3 +40,13 @@ def load(texts: Texts, replace: Replace[Texts]) -> Texts:
 def replace_by_spark(texts: Column, old: str, new: str) -> Column:
     """Replace by Spark's `Replace`. PyArrow's function is `replace_substring`."""
     return f.replace(texts, f.lit(old), f.lit(new))
+
+
+def replace_by_sql(texts: str, old: str, new: str) -> str:
+    """Return the SQL text of the same replacement."""
+    return f"replace({texts}, {sql_literal(old)}, {sql_literal(new)})"
+
+
+def sql_literal(text: str) -> str:
+    """Return a literal of Spark's SQL. It is written as bytes, because settings decide what a backslash means."""
+    return f"CAST(X'{text.encode().hex()}' AS STRING)"
