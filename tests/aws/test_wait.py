@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,19 @@ def test_output_and_errors_are_shown_as_they_grow_each_line_once(s3: Client) -> 
     assert err.getvalue().splitlines()[:3] == ["RUNNING", "INFO a", "SUCCESS after 1 min 30 s"]
     assert "vCPU-hours  0.400" in err.getvalue()
     stubber.assert_no_pending_responses()
+
+
+def test_a_terminal_has_the_progress_in_one_line_that_goes_at_the_end(s3: Client) -> None:
+    client, _ = answering(job_run("RUNNING"), job_run("RUNNING"), job_run("SUCCESS"), job_run("SUCCESS"))
+    progress = "copy [##########..........] 1/2 parts, 10 rows, 1.0 MB/s"
+    put_log(s3, "SPARK_DRIVER/stderr", f"INFO a\n{progress}\nINFO b\n")
+    terminal, _, _ = console()
+    err = Terminal()
+    assert wait(Clients(client, s3), started(), WaitOptions(), replace(terminal, err=err), on_time()[0]) == OK
+    assert "\rRUNNING  1 s  [##########..........] 1/2 parts, 10 rows, 1.0 MB/s" in err.getvalue()
+    printed = [line.rpartition("\r")[2] for line in err.getvalue().split("\n")]
+    assert printed[:4] == ["RUNNING", "INFO a", "INFO b", "SUCCESS"]
+    assert not [line for line in printed if "parts" in line]
 
 
 def test_rotated_files_are_read_on_to_the_new_one(s3: Client) -> None:

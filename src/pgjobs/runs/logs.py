@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from botocore.exceptions import ClientError
 
@@ -162,11 +162,13 @@ class DriverLogs:
     Attributes:
         expected: Whether there are logs to read.
         last: The last lines that were read.
+        sift: Returns what is to be printed of new lines; all of it, unless it is replaced.
     """
 
     def __init__(self, clients: Clients, run: Run, shown: tuple[str, ...], console: Console) -> None:
         self.expected = bool(run.log_uri)
         self.last = LastLines()
+        self.sift: Callable[[str], str] = str
         self._clients, self._run, self._shown, self._console = clients, run, shown, console
         self._attempt = 0
         self._logs: WorkerLogs | None = None
@@ -204,6 +206,7 @@ class DriverLogs:
         """Print new lines. Returns whether there were any."""
         for stream, text in fresh.items():
             self.last.add(stream, text)
-            if text and stream in self._shown:
-                self._console.show(stream, text)
+            shown = self.sift(text)
+            if shown and stream in self._shown:
+                self._console.show(stream, shown)
         return any(fresh.values())

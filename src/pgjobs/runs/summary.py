@@ -42,6 +42,11 @@ def headline(run: Run) -> str:
     return f"{state}{after}{attempt}{f': {run.details}' if run.details else ''}"
 
 
+def which_state(run: Run) -> str:
+    """Return the state, and after a first attempt which one it is."""
+    return f"{run.state}, {which_attempt(run)}" if run.attempt > 1 else run.state
+
+
 def which_attempt(run: Run) -> str:
     """Return the attempt. The maximum number is known only for batch runs."""
     return f"attempt {run.attempt}{f' of {run.most_attempts}' if run.most_attempts >= run.attempt else ''}"

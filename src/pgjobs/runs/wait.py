@@ -11,7 +11,8 @@ from pgjobs.runs.log_rotation import STREAMS
 from pgjobs.runs.logs import DriverLogs, with_log_uri
 from pgjobs.runs.poll import MOST_SETTLING, Clock, Follower, WaitedEnough
 from pgjobs.runs.run import Run, cancel, get_run
-from pgjobs.runs.summary import command, ending, value
+from pgjobs.runs.status_line import Waiting, status_line
+from pgjobs.runs.summary import command, ending, value, which_state
 
 DEFAULT_CLOCK = Clock()
 
@@ -38,15 +39,26 @@ def wait(clients: Clients, run: Run, options: WaitOptions, console: Console, clo
         AwsError: AWS refuses the call. The message says that the run is still active.
     """
     try:
-        return _wait(clients, run, options, console, clock)
+        with status_line(console, clock) as waiting:
+            return _wait(clients, run, options, waiting)
     except DeployError as error:
         raise type(error)(f"{error}\nThe run is still active. {_what_next(run)}") from None
 
 
-def _wait(clients: Clients, run: Run, options: WaitOptions, console: Console, clock: Clock) -> int:
+def _wait(clients: Clients, run: Run, options: WaitOptions, waiting: Waiting) -> int:
+    console, clock, line = waiting
     logs = DriverLogs(clients, replace(run, log_uri=with_log_uri(clients, run)), options.shown, console)
+    if line is not None:
+        logs.sift = line.sift
+
+    def read() -> Run:
+        now = get_run(clients, run.application_id, run.run_id)
+        if line is not None:
+            line.see(which_state(now), clock.now())
+        return now
+
     follower = Follower(
-        lambda: get_run(clients, run.application_id, run.run_id),
+        read,
         logs.show,
         console.tell,
         MOST_SETTLING if logs.expected else 0,
