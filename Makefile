@@ -1,7 +1,7 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
-	bench bench-goals bench-pictures chaos fuzz matrix audit docs recording release-check clean
+	bench bench-goals bench-growth bench-pictures chaos fuzz matrix audit docs recording release-check clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
 PYTHON ?= $(shell for python in python3.11 python3 python3.13 python3.12 python3.10 python3.9; do \
@@ -145,6 +145,9 @@ test-interop: setup .venv-interop/complete ## meet a real Airflow (connections, 
 bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows), ROUNDS=3, ONLY=compare
 	$(BENCH) --scale $(SCALE) --rounds $(ROUNDS) $(ONLY:%=--only '%')
 	$(if $(ONLY),,$(BENCH).capture --repeats $(ROUNDS))
+
+bench-growth: .venv-bench/complete ## measure few ways at the scales 0.1, 0.3, 1 and 3; ROUNDS=3
+	for scale in 0.1 0.3 1 3; do $(BENCH) --scale $$scale --rounds $(ROUNDS) --growth || exit 1; done
 
 bench-pictures: .venv-bench/complete ## draw what make bench measured: tables and pictures in docs/
 	$(BENCH).draw

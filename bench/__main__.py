@@ -45,6 +45,7 @@ def main() -> int:
         help="ways whose name contains this, or one of several (a|b); default: all",
     )
     which.add_argument("--goals", action="store_true", help="only the ways that the goals are about")
+    which.add_argument("--growth", action="store_true", help="only the ways that are compared between scales")
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is run; the median counts")
     parser.add_argument("--fresh", action="store_true", help="run again what was run before")
     parser.add_argument(
@@ -53,8 +54,7 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     try:
-        ways = goals.needed() if options.goals else plan.choose(options.only)
-        failed = run(options.scale, options.rounds, ways, fresh=options.fresh, busy=options.busy)
+        failed = run(options.scale, options.rounds, chosen(options), fresh=options.fresh, busy=options.busy)
     except (BenchError, DatabaseException, JobError, OSError, subprocess.CalledProcessError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -62,6 +62,13 @@ def main() -> int:
         print("bench: interrupted. The same command goes on with what is missing.", file=sys.stderr)
         return INTERRUPTED
     return 1 if failed else 0
+
+
+def chosen(options: argparse.Namespace) -> Sequence[Way]:
+    """Return the ways to run."""
+    if options.goals:
+        return goals.needed()
+    return plan.GROWTH if options.growth else plan.choose(options.only)
 
 
 def run(scale: float, rounds: int, ways: Sequence[Way], *, fresh: bool = False, busy: bool = False) -> list[Way]:
@@ -73,7 +80,10 @@ def run(scale: float, rounds: int, ways: Sequence[Way], *, fresh: bool = False, 
     jar = find_jar()
     if jar is None:
         print(f"bench: skipped, all by JDBC: there is no jar, and {PACKAGE} could not be installed")
-    ways = [way for way in ways if not way.needs_jar or jar is not None]
+    for way in ways:
+        if measure.missing(way) is not None:
+            print(f"bench: skipped, {way.label}: load_table.py has no {measure.missing(way)}")
+    ways = [way for way in ways if (not way.needs_jar or jar is not None) and measure.missing(way) is None]
     with database.server() as manager:
         setting = measure.Setting(manager, folder, rows, jar, busy)
         about = {"data": {"scale": scale, "rows": rows.rows}, **setting.about()}

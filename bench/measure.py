@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.figures import DISTURBED, figures
 from bench.task import KEPT_TABLE, PARQUET, TABLE, Server, Task
 from bench.ways import psql
+from jobs import load_table
 from servermgr import binaries
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class Setting:
                 **{package: version_of(package) for package in PACKAGES},
             },
         }
+
+
+def missing(way: Way) -> str | None:
+    """Return a flag that the way needs and that this version of load_table.py does not have, if there is one."""
+    options = {option for action in load_table.build_parser()._actions for option in action.option_strings}  # noqa: SLF001 - argparse has no public access
+    return next((flag for flag in way.flags if flag.startswith("--") and flag not in options), None)
 
 
 def measure_quietly(way: Way, setting: Setting) -> Figures:

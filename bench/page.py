@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from bench.plan import Way
 
-GROWTH = (plan.LOAD, plan.LOAD_MAKES, plan.JDBC)
 CAPTURED = ("plain", "captured", "ratio", "goal")
 TEN_BILLION = 10_000_000_000
 COSTS = (plan.LOAD_MAKES, plan.LOAD, plan.INDEXED, plan.ALL, plan.TENTH, plan.SAME)
@@ -119,7 +118,7 @@ def growth(scales: Mapping[float, Runs]) -> str | None:
     """Return a picture of the seconds for a million rows by scale; None if there is only one scale."""
     rows = 6_001_215
     values = []
-    for way in GROWTH:
+    for way in plan.GROWTH:
         points = {
             scale: median(runs[way]).seconds / (rows * scale) * 1e6 for scale, runs in scales.items() if way in runs
         }

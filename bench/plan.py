@@ -53,6 +53,7 @@ class Way:
 
 
 WIDE, TINY = "wide", "tiny"
+PARTS = ("--publish", "parts")
 VERIFY = ("--verify",)
 UPSERT = ("--mode", "upsert", "--keys", ",".join(KEYS))
 OVERWRITE = ("--mode", "overwrite")
@@ -60,6 +61,7 @@ DIFF = (*OVERWRITE, "--overwrite-strategy", "diff", "--keys", ",".join(KEYS))
 
 LOAD = Way("pgjobs, table exists", "pgjobs")
 LOAD_MAKES = Way("pgjobs, makes the table", "pgjobs", makes_table=True)
+LOAD_PARTS = Way("pgjobs --publish parts, table exists", "pgjobs", PARTS)
 VERIFIED = Way("pgjobs --verify, table exists", "pgjobs", VERIFY)
 VERIFIED_MAKES = Way("pgjobs --verify, makes the table", "pgjobs", VERIFY, makes_table=True)
 PGCOPY = Way("pgcopy write", "pgcopy")
@@ -69,9 +71,13 @@ ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
 DLT = Way(f"dlt, {CONNECTIONS} workers, CSV, no Spark", "dlt_csv", spark=False, makes_table=True)
 PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
 COPY_ROWS = Way("pgjobs copy_rows, no Spark", "copy_rows", spark=False)
-LOADS = (LOAD, VERIFIED, LOAD_MAKES, VERIFIED_MAKES, PGCOPY, JDBC, ROWS, ADBC, DLT, PSQL, COPY_ROWS)
+LOADS = (LOAD, LOAD_PARTS, VERIFIED, LOAD_MAKES, VERIFIED_MAKES, PGCOPY, JDBC, ROWS, ADBC, DLT, PSQL, COPY_ROWS)
+
+GROWTH = (LOAD, LOAD_MAKES, JDBC)
+"""The ways whose figures are compared between scales."""
 
 INDEXED = Way("pgjobs, three indexes", "pgjobs", indexed=True)
+PARTS_INDEXED = Way("pgjobs --publish parts, three indexes", "pgjobs", PARTS, indexed=True)
 JDBC_INDEXED = Way("Spark JDBC, three indexes", "jdbc", indexed=True)
 SAME = Way("pgjobs upsert, 0 % changed", "pgjobs", UPSERT, indexed=True, changed=0.0)
 TENTH = Way("pgjobs upsert, 10 % changed", "pgjobs", UPSERT, indexed=True, changed=0.1)
@@ -85,7 +91,7 @@ TENTH_WRITES_ALL = Way(
 ALL = Way("pgjobs upsert, 100 % changed", "pgjobs", UPSERT, indexed=True, changed=1.0)
 REPLACED = Way("pgjobs overwrite, three indexes", "pgjobs", OVERWRITE, indexed=True, changed=0.1)
 DIFFERENCE = Way("pgjobs overwrite by difference, 10 % changed", "pgjobs", DIFF, indexed=True, changed=0.1)
-INTO_INDEXED = (INDEXED, JDBC_INDEXED, SAME, TENTH, TENTH_WRITES_ALL, ALL, REPLACED, DIFFERENCE)
+INTO_INDEXED = (INDEXED, PARTS_INDEXED, JDBC_INDEXED, SAME, TENTH, TENTH_WRITES_ALL, ALL, REPLACED, DIFFERENCE)
 
 YEARS_REPLACED = Way(
     "pgjobs replace-partitions, 7 years, three indexes",
@@ -105,6 +111,9 @@ WIDE_JDBC = Way("Spark JDBC, 200 columns", "jdbc", data=WIDE)
 WIDES = (WIDE_LOAD, WIDE_JDBC)
 
 MANY_LOAD = Way(f"pgjobs, {MANY} throttled connections", "pgjobs", throttled=True, connections=MANY)
+MANY_PARTS = Way(
+    f"pgjobs --publish parts, {MANY} throttled connections", "pgjobs", PARTS, throttled=True, connections=MANY
+)
 MANY_MAKES = Way(
     f"pgjobs, makes the table, {MANY} throttled connections",
     "pgjobs",
@@ -113,7 +122,7 @@ MANY_MAKES = Way(
     makes_table=True,
 )
 MANY_JDBC = Way(f"Spark JDBC, {MANY} throttled connections", "jdbc", throttled=True, connections=MANY)
-THROTTLED = (MANY_LOAD, MANY_MAKES, MANY_JDBC)
+THROTTLED = (MANY_LOAD, MANY_PARTS, MANY_MAKES, MANY_JDBC)
 
 SMALLEST = Way("pgjobs, 1,000 rows, ten loads of a session", "pgjobs_small", data=TINY, loads=10)
 SMALLS = (SMALLEST,)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from jobs import load_table
+from jobs.flows.load.job import new_load_id
 
 if TYPE_CHECKING:
     from bench.task import Task
@@ -26,7 +27,7 @@ def run(task: Task) -> dict[str, float]:
         report = Path(folder, "report.json")
         flags = ["--source", task.parquet, "--table", task.table, "--parallelism", str(task.connections)]
         flags += ["--host", server.host, "--port", str(server.port), "--user", server.user, "--dbname", server.dbname]
-        status = load_table.main([*flags, "--report", str(report), *task.flags], os.environ)
+        status = load_table.main([*flags, "--load-id", new_load_id(), "--report", str(report), *task.flags], os.environ)
         if status:
             raise BenchError(f"load_table.py ended with status {status}")
         seconds: dict[str, float] = json.loads(report.read_text())["seconds"]
