@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -70,6 +69,8 @@ def record(command: Sequence[str], environ: Mapping[str, str]) -> str:
     Raises:
         RecordingError: It failed.
     """
+    import pty  # Windows has none
+
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)

@@ -16,18 +16,18 @@ DOCS = ROOT / "docs"
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
-    navigation = re.findall(r"^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    navigation = re.findall(r"^ +- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")]
     assert sorted(navigation) == sorted([*pages, *PAGES.values()])
 
 
 def test_every_public_name_of_jobs_has_its_reference() -> None:
-    text = (DOCS / "reference" / "jobs.md").read_text()
+    text = (DOCS / "reference" / "jobs.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^::: jobs\.(?:\w+\.)*(\w+)$", text, re.MULTILINE)) == sorted(jobs.__all__)
 
 
 def test_every_option_of_pgcopy_has_its_reference() -> None:
-    lines = re.findall(r"^\| (`.+?) \|", (DOCS / "reference" / "pgcopy.md").read_text(), re.MULTILINE)
+    lines = re.findall(r"^\| (`.+?) \|", (DOCS / "reference" / "pgcopy.md").read_text(encoding="utf-8"), re.MULTILINE)
     described = {name for line in lines for name in re.findall(r"`(\w+)`", line)}
     assert described == set(NAMES.values()) - {"path", "checkpointLocation", "queryName"}  # those are Spark's own
 

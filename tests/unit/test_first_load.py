@@ -13,14 +13,14 @@ JOBS = {"load": load_table.build_parser, "extract": extract_table.build_parser}
 
 
 def test_the_page_begins_with_a_server_and_a_file_and_ends_with_a_load() -> None:
-    [server, file, *others] = steps_of(PAGE.read_text())
+    [server, file, *others] = steps_of(PAGE.read_text(encoding="utf-8"))
     assert server.command.startswith("python -m servermgr.postgres")
     assert file.command == "cat orders.csv"
     assert "--load-id orders/1/copy" in others[-1].command
 
 
 def test_the_flags_of_the_page_exist() -> None:
-    commands = [shlex.split(step.command.replace("\\\n", "")) for step in steps_of(PAGE.read_text())]
+    commands = [shlex.split(step.command.replace("\\\n", "")) for step in steps_of(PAGE.read_text(encoding="utf-8"))]
     jobs = [words[1:] for words in commands if words[0] == "pgjobs"]
     assert len(jobs) == 5
     for name, *words in jobs:

@@ -31,17 +31,19 @@ def test_a_line_that_still_names_one_is_an_error(line: str) -> None:
 
 
 def test_a_command_is_recorded_as_a_terminal_shows_it() -> None:
+    pytest.importorskip("pty", reason="Windows has no pseudo-terminal of this kind")
     code = "import sys; print('a'); print('b', file=sys.stderr); print(sys.stdout.isatty())"
     assert record([sys.executable, "-c", code], {}) == "a\nb\nTrue\n"
 
 
 def test_a_command_that_fails_leaves_no_picture() -> None:
+    pytest.importorskip("pty", reason="Windows has no pseudo-terminal of this kind")
     with pytest.raises(RecordingError, match=r"ended with 3:\na\n"):
         record([sys.executable, "-c", "print('a'); raise SystemExit(3)"], {})
 
 
 def test_the_picture_is_small_and_whole_and_loads_nothing() -> None:
-    picture = PICTURE.read_text()
+    picture = PICTURE.read_text(encoding="utf-8")
     assert len(picture) < 20_000
     assert "336,776" in picture
     assert re.findall(r"https?://[^\"]+", picture) == ["http://www.w3.org/2000/svg"]
