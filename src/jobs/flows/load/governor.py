@@ -1,0 +1,112 @@
+"""Keeps a load within what the server's standbys and its WAL can bear: it decides when the next step may start.
+
+A step is a part that is copied, or a slice of the rows that are published. A step that has started cannot be slowed
+down. So what it will write is foreseen from the steps before it, and counts as if it were written. All of this is
+decided by values: the governor is given a way to look at the server, and a clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog.wal import Wal
+from jobs.dbaccess.errors import UsageError
+from jobs.flows.load.wal_limits import ReplicaLag, WalRate
+
+PERIOD = 0.2
+"""Seconds between two looks at the server."""
+
+LOG_PERIOD = 10.0
+"""Seconds between two lines in the log that say what a step waits for."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a load may cause.
+
+    Attributes:
+        replica_lag: How far standbys may be behind, in seconds; None for no limit.
+        wal_rate: How much WAL the server may write, including that of others, in bytes per second; None for no limit.
+    """
+
+    replica_lag: float | None = None
+    wal_rate: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.replica_lag is not None or self.wal_rate is not None
+
+    def check(self) -> None:
+        """Check the values.
+
+        Raises:
+            UsageError: One is not positive.
+        """
+        for flag, value in (("--max-replica-lag", self.replica_lag), ("--max-wal-rate", self.wal_rate)):
+            if value is not None and not value > 0:  # nan is not
+                raise UsageError(f"{flag} is {value:g}.", "Give a value above 0, or leave it out.")
+
+
+class Governor:
+    """Decides whether a step may start. Several threads may use it."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        look: Callable[[], Wal],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rules: list[ReplicaLag | WalRate] = []
+        if limits.replica_lag is not None:
+            self._rules.append(ReplicaLag(limits.replica_lag))
+        if limits.wal_rate is not None:
+            self._rules.append(WalRate(limits.wal_rate))
+        self._look = look
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._begun: int | None = None  # the position of the WAL at the first look
+        self._ended = 0
+        self._logged = clock()
+
+    def may_start(self, running: int) -> bool:
+        """Look at the server, and return whether another step may start beside those that run.
+
+        Raises:
+            LoadError: A standby makes no progress.
+        """
+        with self._lock:
+            wal, now = self._look(), self._clock()
+            if self._begun is None:
+                self._begun = wal.written
+            for rule in self._rules:
+                rule.see(now, wal)
+            if running > self._ended:
+                return False  # the first steps show how much one writes, and what the standbys can bear
+            step = (wal.written - self._begun) / max(self._ended, 1)
+            to_come = running * step / 2  # on average, running steps have done half of their work
+            reason = next(filter(None, (rule.refusal(to_come, step) for rule in self._rules)), "")
+            if reason and now - self._logged >= LOG_PERIOD:
+                logger.info("Waiting: %s.", reason)
+                self._logged = now
+            return not reason
+
+    def ended(self) -> None:
+        """Take note that a step has ended."""
+        with self._lock:
+            self._ended += 1
+
+    def wait(self) -> None:
+        """Wait until a step may start while none runs.
+
+        Raises:
+            LoadError: A standby makes no progress.
+        """
+        while not self.may_start(0):
+            self._sleep(PERIOD)

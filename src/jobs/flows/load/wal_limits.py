@@ -1,0 +1,156 @@
+"""Limits of a load: how much WAL the server may write each second, and how far its standbys may be behind.
+
+Each sees all looks at the server, and says why a further step of the load would exceed it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from jobs.dbaccess.catalog.wal import Standby, Wal
+from jobs.dbaccess.errors import LoadError
+from jobs.flows.report import megabytes
+
+BURST = 5.0
+"""Seconds of the allowed rate that may be written at once after a pause."""
+
+MARGIN = 0.5
+"""The share of the allowed lag at which no step starts: those that run still write."""
+
+WINDOW = 5.0
+"""Seconds over which the speed of a standby is measured."""
+
+SHORTEST = 0.5
+"""Seconds for which a standby has to be behind before its speed is known."""
+
+STUCK = 600.0
+"""Seconds without any progress of a standby after which the load fails instead of waiting for it."""
+
+logger = logging.getLogger(__name__)
+
+
+class WalRate:
+    """How much WAL the server may write, in bytes per second: a token bucket."""
+
+    def __init__(self, allowed: float) -> None:
+        self._allowed = allowed
+        self._budget = allowed * BURST
+        self._seen: tuple[float, int] | None = None
+
+    def see(self, now: float, wal: Wal) -> None:
+        """Take note of a look at the server."""
+        before, written = self._seen or (now, wal.written)
+        earned, spent = self._allowed * (now - before), wal.written - written
+        self._budget = min(self._budget + earned - spent, self._allowed * BURST)
+        self._seen = now, wal.written
+
+    def refusal(self, to_come: float, step: float) -> str:  # noqa: ARG002 - as of the other limit
+        """Return why no step may start, or nothing. A step may write more than the budget: the next one waits longer.
+
+        Args:
+            to_come: What running steps will still write, in bytes.
+            step: What the next one will write.
+        """
+        if self._budget > to_come:
+            return ""
+        return f"the server may write {megabytes(self._allowed)} of WAL per second, and has written more"
+
+
+class ReplicaLag:
+    """How far standbys may be behind, in seconds."""
+
+    def __init__(self, allowed: float) -> None:
+        self._allowed = allowed
+        self._written = 0
+        self._trails: dict[int, Trail] = {}
+
+    def see(self, now: float, wal: Wal) -> None:
+        """Take note of a look at the server."""
+        if not wal.standbys and (self._trails or not self._written):
+            logger.warning("No standby is connected. --max-replica-lag has no effect until one is.")
+        self._written = wal.written
+        present = {standby.pid for standby in wal.standbys}
+        self._trails = {pid: trail for pid, trail in self._trails.items() if pid in present}
+        for standby in wal.standbys:
+            self._trails.setdefault(standby.pid, Trail()).add(now, wal.written, standby)
+
+    def refusal(self, to_come: float, step: float) -> str:
+        """Return why no step may start, or nothing. What standbys have replayed by now never forbids one.
+
+        Args:
+            to_come: What running steps will still write, in bytes.
+            step: What the next one will write.
+
+        Raises:
+            LoadError: A standby makes no progress.
+        """
+        return next(filter(None, (self._behind(trail, to_come, step) for trail in self._trails.values())), "")
+
+    def _behind(self, trail: Trail, to_come: float, step: float) -> str:
+        standby, lag = trail.standby, trail.lag()
+        if lag == 0 and to_come == 0:
+            return ""
+        if trail.stuck_for() > STUCK:
+            raise LoadError(
+                f"The standby {standby.name} has replayed nothing for {STUCK:.0f} s.",
+                "Look whether its replay is paused or in conflict with a query, or load without --max-replica-lag.",
+            )
+        if lag > self._allowed * MARGIN:
+            return f"the standby {standby.name} is {lag:.1f} s behind"
+        speed = trail.speed()
+        to_replay = self._written - standby.replayed + to_come + step
+        if speed is not None and to_replay > speed * self._allowed * (1 - MARGIN):
+            return f"the standby {standby.name} would have {megabytes(to_replay)} to replay"
+        return ""
+
+
+class Trail:
+    """Where the WAL and one standby were at each look."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, int, Standby]] = deque()  # seconds, WAL written, and the standby
+        self._speed: float | None = None
+
+    def add(self, now: float, written: int, standby: Standby) -> None:
+        """Take note of a look."""
+        looks = self._looks
+        looks.append((now, written, standby))
+        # The newest look at WAL that is replayed by now tells the lag. Older ones are needed for the speed only.
+        while len(looks) > 1 and looks[1][0] <= now - WINDOW and looks[1][1] <= standby.replayed:
+            looks.popleft()
+        self._speed = self._measured() or self._speed
+
+    @property
+    def standby(self) -> Standby:
+        """The standby at the last look."""
+        return self._looks[-1][2]
+
+    def lag(self) -> float:
+        """Return the age of the oldest WAL that the standby has not replayed, in seconds.
+
+        The server's own measure lacks a standby that has stopped, and this one what was before the first look.
+        """
+        now, written, standby = self._looks[-1]
+        if standby.replayed >= written:
+            return 0.0
+        replayed = [when for when, position, _ in self._looks if position <= standby.replayed]
+        return max(now - (replayed[-1] if replayed else self._looks[0][0]), standby.lag)
+
+    def speed(self) -> float | None:
+        """Return how fast the standby replays, in bytes per second. It is unknown, None, until it has been behind."""
+        return self._speed
+
+    def _measured(self) -> float | None:
+        """Return the speed since the standby last had nothing to replay, within the window."""
+        now = self._looks[-1][0]
+        recent = [look for look in self._looks if look[0] >= now - WINDOW]
+        caught_up = [place for place, (_, written, then) in enumerate(recent) if then.replayed >= written]
+        begun, _, before = recent[caught_up[-1] if caught_up else 0]
+        if now - begun < SHORTEST:
+            return None
+        return (self.standby.replayed - before.replayed) / (now - begun)
+
+    def stuck_for(self) -> float:
+        """Return the seconds since the standby last made progress."""
+        return self._looks[-1][0] - min(when for when, _, then in self._looks if then.replayed >= self.standby.replayed)

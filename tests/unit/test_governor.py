@@ -1,0 +1,129 @@
+"""Loads on a simulated server: neither a standby's lag nor the rate of WAL exceeds its limit, and no time is wasted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import pytest
+
+from jobs.dbaccess.catalog.wal import Standby, Wal
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.flows.load.governor import PERIOD, Governor, Limits
+
+MB = 1_000_000
+
+
+@dataclass
+class World:
+    """A server that writes WAL for the steps that run, and a standby that replays it at its own speed."""
+
+    speed: float
+    replays: float
+    others: float = 0
+    now: float = 1000.0
+    written: float = 5000 * MB
+    replayed: float = 5000 * MB
+    running: list[float] = field(default_factory=list)
+    trail: list[tuple[float, float]] = field(default_factory=list)
+    longest_lag: float = 0
+    has_standby: bool = True
+
+    def look(self) -> Wal:
+        standby = Standby(7, "walreceiver", int(self.replayed), 0.0)
+        return Wal(int(self.written), (standby,) if self.has_standby else ())
+
+    def pass_time(self, seconds: float) -> int:
+        """Return how many steps ended."""
+        self.now += seconds
+        share = self.speed * seconds
+        self.written += sum(min(left, share) for left in self.running) + self.others * seconds
+        self.running = [left - share for left in self.running]
+        ended = sum(left <= 0 for left in self.running)
+        self.running = [left for left in self.running if left > 0]
+        self.replayed = min(self.written, self.replayed + self.replays * seconds)
+        self.trail.append((self.now, self.written))
+        not_replayed = [when for when, position in self.trail if position > self.replayed]
+        self.longest_lag = max(self.longest_lag, self.now - not_replayed[0] if not_replayed else 0)
+        return ended
+
+
+def load(world: World, limits: Limits, steps: int, size: float, at_once: int = 16) -> float:
+    """Return how long a load takes, in seconds."""
+    governor = Governor(limits, world.look, lambda: world.now, lambda seconds: world.pass_time(seconds) and None)
+    begun = world.now
+    while steps or world.running:
+        while steps and len(world.running) < at_once and governor.may_start(len(world.running)):
+            world.running.append(size)
+            steps -= 1
+        for _ in range(world.pass_time(PERIOD)):
+            governor.ended()
+        assert world.now - begun < 100_000
+    seconds = world.now - begun
+    while world.replayed < world.written:
+        world.pass_time(PERIOD)
+    return seconds
+
+
+@pytest.mark.parametrize("size", [1 * MB, 10 * MB, 40 * MB])
+@pytest.mark.parametrize("allowed", [10, 60])
+def test_a_slow_standby_stays_within_the_allowed_lag_and_is_kept_busy(size: float, allowed: float) -> None:
+    world = World(speed=20 * MB, replays=15 * MB)
+    seconds = load(world, Limits(replica_lag=allowed), int(3000 * MB / size), size)
+    assert world.longest_lag < allowed
+    assert seconds < 1.4 * 3000 / 15
+
+
+def test_without_a_limit_the_same_standby_falls_far_behind() -> None:
+    world = World(speed=20 * MB, replays=15 * MB)
+    load(world, Limits(replica_lag=math.inf), 300, 10 * MB)
+    assert world.longest_lag > 150
+
+
+def test_a_fast_standby_does_not_slow_a_load() -> None:
+    free, governed = (World(speed=10 * MB, replays=1000 * MB) for _ in range(2))
+    unlimited = load(free, Limits(), 100, 10 * MB)
+    assert load(governed, Limits(replica_lag=10), 100, 10 * MB) < unlimited + 2
+
+
+@pytest.mark.parametrize("size", [1 * MB, 20 * MB, 200 * MB])
+def test_the_rate_of_wal_is_kept_and_used(size: float) -> None:
+    world = World(speed=30 * MB, replays=math.inf)
+    before = world.written
+    seconds = load(world, Limits(wal_rate=50 * MB), int(4000 * MB / size), size)
+    assert 0.6 * 50 * MB < (world.written - before) / seconds < 1.1 * 50 * MB
+
+
+def test_what_others_write_counts() -> None:
+    world = World(speed=30 * MB, replays=math.inf, others=40 * MB)
+    assert load(world, Limits(wal_rate=50 * MB), 400, 5 * MB) > 2000 / 10 * 0.8
+
+
+def test_a_standby_that_stops_ends_the_load_with_its_name() -> None:
+    world = World(speed=20 * MB, replays=0)
+    with pytest.raises(LoadError, match="walreceiver has replayed nothing for 600 s"):
+        load(world, Limits(replica_lag=10), 100, 10 * MB)
+    assert world.now < 1000 + 700
+
+
+def test_a_load_without_standbys_goes_on_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(speed=20 * MB, replays=math.inf, has_standby=False)
+    load(world, Limits(replica_lag=10), 10, 10 * MB)
+    assert [record.message for record in caplog.records] == [
+        "No standby is connected. --max-replica-lag has no effect until one is."
+    ]
+
+
+def test_a_slice_waits_until_it_may_start() -> None:
+    world = World(speed=20 * MB, replays=15 * MB, replayed=4000 * MB)
+    governor = Governor(Limits(replica_lag=10), world.look, lambda: world.now, lambda s: world.pass_time(s) and None)
+    governor.may_start(0)
+    world.pass_time(8)
+    governor.wait()
+    assert world.replayed == world.written
+
+
+@pytest.mark.parametrize("limits", [Limits(replica_lag=0), Limits(wal_rate=-1), Limits(replica_lag=math.nan)])
+def test_a_limit_of_nothing_is_refused(limits: Limits) -> None:
+    with pytest.raises(UsageError, match="Give a value above 0"):
+        limits.check()
