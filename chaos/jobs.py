@@ -129,6 +129,8 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
         arguments += ["--keys", keys(trial)]
     if trial.verify:
         arguments.append("--verify")
+    if trial.governed:
+        arguments += ["--max-wal-rate", "1GB/s"]
     if trial.difference:
         arguments += ["--overwrite-strategy", "diff"]
     if trial.skip:

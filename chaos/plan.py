@@ -18,6 +18,9 @@ ROWS = 12_000
 VERIFIED = 2
 """One in so many loads uses --verify."""
 
+GOVERNED = 2
+"""One in so many appends uses --max-wal-rate."""
+
 TOLD = 2
 """One in so many incremental extracts uses --deletes, and has a run before, with whose keys it compares."""
 
@@ -200,6 +203,7 @@ class Trial:
         difference: Whether a load overwrites only what differs.
         skip: Whether an upsert looks for unchanged rows.
         defined: Whether a load adds columns of its own to the table.
+        governed: Whether an append is published in slices, as the rate of WAL allows.
     """
 
     seed: int
@@ -218,6 +222,7 @@ class Trial:
     skip: bool = False
     primed: bool = False
     defined: bool = False
+    governed: bool = False
 
     def __str__(self) -> str:
         added = {
@@ -229,6 +234,7 @@ class Trial:
             "without unchanged rows": self.skip,
             "primed": self.primed,
             "with columns": self.defined,
+            "governed": self.governed,
         }
         words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
         what = " ".join(filter(None, words))
@@ -313,6 +319,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         skip=is_load and case.mode == "upsert" and seed % SKIPPED == 0,
         # Columns cannot be added while another session attaches a partition, or swaps a table that lacks them.
         defined=is_load and seed % DEFINED == 0 and target != "partitioned" and case.fault not in NEIGHBOURS_OF_WRITES,
+        governed=is_load and case.mode == "append" and seed % GOVERNED == 0,
         deletes=case.flow == "incremental" and seed % TOLD == 0,
         primed=case.flow == CAPTURE and seed % PRIMED == 0,
     )

@@ -17,6 +17,7 @@ from jobs.cli.flags import (
     connection_of,
 )
 from jobs.cli.outcome import Outcome
+from jobs.cli.quantities import byte_rate, duration
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
@@ -208,6 +209,18 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
         help="the maximum number of connections at once; default: half of the free ones",
     )
     target.add_argument(
+        "--max-replica-lag",
+        type=duration,
+        metavar="TIME",
+        help="how far standbys may be behind, such as 10s: parts and slices of rows wait until they have caught up",
+    )
+    target.add_argument(
+        "--max-wal-rate",
+        type=byte_rate,
+        metavar="RATE",
+        help="likewise, how much WAL the server may write, with that of others, such as 50MB/s",
+    )
+    target.add_argument(
         "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
     )
     target.add_argument(
@@ -294,6 +307,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         UsageError: They do not fit together, or a file of SQL cannot be read.
     """
     from jobs.flows.load.defined import Defined
+    from jobs.flows.load.governor import Limits
     from jobs.flows.load.job import LoadJob, new_load_id
     from jobs.flows.load.stage import Copying
 
@@ -311,6 +325,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         lock_timeout=options.lock_timeout,
         defined=Defined(*_definitions(options)),
         null_values=tuple(options.null_value),
+        limits=Limits(options.max_replica_lag, options.max_wal_rate),
     )
 
 

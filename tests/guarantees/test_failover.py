@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 from server_folder import server_folder
+from standby import replicated
 from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
@@ -19,30 +18,13 @@ from jobs.dbaccess.extract import snapshot, watermark
 from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from servermgr import address, binaries, stepdown
 from servermgr.postgres import Manager
-
-REPLICATION = {"fsync": "off", "wal_level": "replica", "max_wal_senders": 4}
 
 
 def settings_for(*managers: Manager, attrs: str = "any", deadline: float = 0) -> Settings:
     servers = tuple(Server("127.0.0.1", manager.port) for manager in managers)
     patience = Timeouts(connect_timeout=5, deadline=deadline)
     return Settings("postgres", "postgres", servers, tls=Tls("disable"), target_session_attrs=attrs, timeouts=patience)
-
-
-@contextmanager
-def replicated() -> Iterator[tuple[Manager, Manager]]:
-    """A primary and its standby."""
-    with (
-        server_folder(0o777) as directory,
-        Manager("127.0.0.1", 0, directory / "primary", initialize=True, settings=REPLICATION) as primary,
-    ):
-        back_up(primary, directory / "standby")
-        # Said here: what pg_basebackup -R writes, a server that is older than pg_basebackup does not understand.
-        follows = {"primary_conninfo": address.url(primary.user, primary.host, primary.port, "postgres")}
-        with Manager("127.0.0.1", 0, directory / "standby", settings={**REPLICATION, **follows}) as standby:
-            yield primary, standby
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +39,6 @@ def pair_of_its_own() -> Iterator[tuple[Manager, Manager]]:
     """The same, for a test that changes them."""
     with replicated() as servers:
         yield servers
-
-
-def back_up(primary: Manager, target: Path) -> None:
-    """Copy a running primary, ready to start as its standby."""
-    account = stepdown.account_to_use(os.geteuid())
-    found = binaries.find()
-    programs = stepdown.within_reach(found, account) if account else found
-    source = address.url(primary.user, primary.host, primary.port, "postgres")
-    command = [str(programs.bin / "pg_basebackup"), "-d", source, "-D", str(target), "-R", "-c", "fast", "--no-sync"]
-    status, output = stepdown.run(command, account, binaries.environment(programs))
-    assert status == 0, output
 
 
 def port_of(settings: Settings) -> int:

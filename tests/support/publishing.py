@@ -8,6 +8,7 @@ from itertools import count
 
 from jobs.dbaccess.load import parts, scripts, staging
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.slices import Pace
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import Published, PublishPlan, check_target, publish
@@ -36,6 +37,7 @@ def load(
     after: str | None = None,
     publish: Callable[[Session, PublishPlan], Published] = publish,
     lock_timeout: int | None = None,
+    pace: Pace | None = None,
 ) -> Published:
     """Stage rows and publish them; with types, into a table that is to be made; with what happens before publish."""
     names = staging.plan_staging(T, move.columns)
@@ -49,7 +51,7 @@ def load(
     parts.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
     load_id = load_id or f"load-{next(IDS)}"
     plan = PublishPlan(load_id, T, names, (Receipt(0, 0),), move, bool(types), verification)
-    plan = replace(plan, scripts=scripts.parse(before, after), lock_timeout=lock_timeout)
+    plan = replace(plan, scripts=scripts.parse(before, after), lock_timeout=lock_timeout, pace=pace)
     meanwhile()
     try:
         return publish(session, plan)

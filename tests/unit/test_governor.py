@@ -33,6 +33,12 @@ class World:
         standby = Standby(7, "walreceiver", int(self.replayed), 0.0)
         return Wal(int(self.written), (standby,) if self.has_standby else ())
 
+    def governor(self, limits: Limits) -> Governor:
+        def sleep(seconds: float) -> None:
+            self.pass_time(seconds)
+
+        return Governor(limits, self.look, lambda: self.now, sleep)
+
     def pass_time(self, seconds: float) -> int:
         """Return how many steps ended."""
         self.now += seconds
@@ -50,7 +56,7 @@ class World:
 
 def load(world: World, limits: Limits, steps: int, size: float, at_once: int = 16) -> float:
     """Return how long a load takes, in seconds."""
-    governor = Governor(limits, world.look, lambda: world.now, lambda seconds: world.pass_time(seconds) and None)
+    governor = world.governor(limits)
     begun = world.now
     while steps or world.running:
         while steps and len(world.running) < at_once and governor.may_start(len(world.running)):
@@ -116,7 +122,7 @@ def test_a_load_without_standbys_goes_on_and_says_so(caplog: pytest.LogCaptureFi
 
 def test_a_slice_waits_until_it_may_start() -> None:
     world = World(speed=20 * MB, replays=15 * MB, replayed=4000 * MB)
-    governor = Governor(Limits(replica_lag=10), world.look, lambda: world.now, lambda s: world.pass_time(s) and None)
+    governor = world.governor(Limits(replica_lag=10))
     governor.may_start(0)
     world.pass_time(8)
     governor.wait()
@@ -127,3 +133,8 @@ def test_a_slice_waits_until_it_may_start() -> None:
 def test_a_limit_of_nothing_is_refused(limits: Limits) -> None:
     with pytest.raises(UsageError, match="Give a value above 0"):
         limits.check()
+
+
+def test_a_lag_that_cannot_be_measured_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--max-replica-lag is 0\.5 s"):
+        Limits(replica_lag=0.5).check()

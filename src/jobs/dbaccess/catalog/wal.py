@@ -30,7 +30,7 @@ class Wal:
     """Positions in the WAL at one moment, in bytes from the beginning.
 
     Attributes:
-        written: The position up to which the server has written.
+        written: The position up to which the server has written and flushed. Standbys receive no more than that.
         standbys: The servers that replay it.
     """
 
@@ -40,7 +40,7 @@ class Wal:
 
 def read(session: Session) -> Wal:
     """Return the current positions."""
-    written = session.value("SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint")
+    written = session.value("SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint")
     return Wal(written, tuple(Standby(*row) for row in session.run(_STANDBYS)))
 
 
@@ -54,6 +54,15 @@ WHERE r.replay_lsn IS NOT NULL AND r.state IN ('catchup', 'streaming')
     AND NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')
 ORDER BY r.pid
 """
+
+
+def request_replies(session: Session) -> None:
+    """Write a few bytes of WAL, so that standbys say how far they have replayed.
+
+    They do so when they receive WAL, and otherwise only every 10 seconds (wal_receiver_status_interval).
+    """
+    with session.transaction(synchronous_commit="local"):
+        session.run("SELECT pg_logical_emit_message(true, 'pgjobs', '')")
 
 
 def check_standbys_visible(session: Session) -> None:

@@ -13,8 +13,9 @@ from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, DatabaseE
 from jobs.dbaccess.load import definitions, receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.move import difference, overwrite, upsert
+from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.slices import Pace
 from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.partitions import replace as partitions
 from jobs.dbaccess.load.partitions import suitability
@@ -42,6 +43,7 @@ class PublishPlan:
         lock_timeout: The longest time to wait for each lock, in seconds; None for what the user's settings say.
         definitions: Of the columns of a new table, if they are not those of staging.
         metadata: Columns that the table is to have: they are added if it exists and lacks them.
+        pace: Decides when the next slice of rows is moved, in the mode append; None moves all in one statement.
     """
 
     load_id: str
@@ -56,6 +58,7 @@ class PublishPlan:
     lock_timeout: int | None = None
     definitions: tuple[Definition, ...] = ()
     metadata: tuple[Definition, ...] = ()
+    pace: Pace | None = None
 
     @property
     def takes_turns(self) -> bool:
@@ -311,6 +314,8 @@ def _move(session: Session, plan: PublishPlan, rows: int) -> Written:
             return Written(replaced.inserted, deleted=replaced.deleted)
         if move.mode == "upsert":
             return upsert.upsert(session, move, target, staged, rows)
+        if plan.pace is not None and slices.can_slice(session, move, target):
+            return Written(slices.insert(session, move, target, staged, plan.pace))
         with session.users_path():
             return Written(session.change(move.insert(target, staged)))
 

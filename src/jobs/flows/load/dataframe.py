@@ -14,6 +14,7 @@ from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import over_connect
 from jobs.flows.load.defined import Defined
+from jobs.flows.load.governor import Limits
 from jobs.flows.load.job import LoadJob, new_load_id, run
 from jobs.flows.load.stage import Copying
 from jobs.flows.report import LoadReport
@@ -45,6 +46,8 @@ def load_dataframe(
     verify: bool = False,
     parallelism: int | None = None,
     lock_timeout: int | None = None,
+    max_replica_lag: float | None = None,
+    max_wal_rate: float | None = None,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -84,6 +87,9 @@ def load_dataframe(
         parallelism: The most connections at once; by default half of the server's free connections.
         lock_timeout: The longest time to wait for each lock of the table and its rows, in seconds. Without it, the
             setting `lock_timeout` of the user applies, which by default has no limit.
+        max_replica_lag: How far the server's standbys may be behind, in seconds: until they have caught up, no further
+            part is copied and no further slice of rows is published.
+        max_wal_rate: Likewise, how much WAL the server may write, with that of others, in bytes per second.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -112,5 +118,6 @@ def load_dataframe(
         lock_timeout=lock_timeout,
         defined=Defined.of(column_types, metadata_columns),
         null_values=tuple(null_values),
+        limits=Limits(max_replica_lag, max_wal_rate),
     )
     return over_connect.load(df, job) if is_remote(df) else run(job, lambda: df)

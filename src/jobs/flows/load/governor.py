@@ -10,15 +10,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from jobs.dbaccess.catalog import wal
 from jobs.dbaccess.catalog.wal import Wal
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.connector import Connector
+from jobs.dbaccess.errors import ConnectionFailed, UsageError
 from jobs.flows.load.wal_limits import ReplicaLag, WalRate
 
 PERIOD = 0.2
 """Seconds between two looks at the server."""
+
+SHORTEST_LAG = 1.0
+"""Seconds. A standby's report is as old as the last look, and the way to it takes time."""
 
 LOG_PERIOD = 10.0
 """Seconds between two lines in the log that say what a step waits for."""
@@ -50,6 +56,14 @@ class Limits:
         for flag, value in (("--max-replica-lag", self.replica_lag), ("--max-wal-rate", self.wal_rate)):
             if value is not None and not value > 0:  # nan is not
                 raise UsageError(f"{flag} is {value:g}.", "Give a value above 0, or leave it out.")
+        if self.replica_lag is not None and self.replica_lag < SHORTEST_LAG:
+            raise UsageError(
+                f"--max-replica-lag is {self.replica_lag:g} s.",
+                f"Give at least {SHORTEST_LAG:g} s: standbys do not report more precisely.",
+            )
+
+
+NO_LIMITS = Limits()
 
 
 class Governor:
@@ -82,14 +96,14 @@ class Governor:
             LoadError: A standby makes no progress.
         """
         with self._lock:
-            wal, now = self._look(), self._clock()
+            seen, now = self._look(), self._clock()
             if self._begun is None:
-                self._begun = wal.written
+                self._begun = seen.written
             for rule in self._rules:
-                rule.see(now, wal)
+                rule.see(now, seen)
             if running > self._ended:
                 return False  # the first steps show how much one writes, and what the standbys can bear
-            step = (wal.written - self._begun) / max(self._ended, 1)
+            step = (seen.written - self._begun) / max(self._ended, 1)
             to_come = running * step / 2  # on average, running steps have done half of their work
             reason = next(filter(None, (rule.refusal(to_come, step) for rule in self._rules)), "")
             if reason and now - self._logged >= LOG_PERIOD:
@@ -103,10 +117,43 @@ class Governor:
             self._ended += 1
 
     def wait(self) -> None:
-        """Wait until a step may start while none runs.
+        """Wait until a step may start while no other one runs.
 
         Raises:
             LoadError: A standby makes no progress.
         """
         while not self.may_start(0):
             self._sleep(PERIOD)
+
+
+@contextmanager
+def governors(limits: Limits, connector: Connector) -> Iterator[Callable[[], Governor | None]]:
+    """Yield a function that returns a governor for the next phase of a load, or None if nothing is limited.
+
+    They share a connection of their own, because the driver's is in use meanwhile.
+
+    Raises:
+        UsageError: The user may not see how far standbys are behind.
+    """
+    if not limits:
+        yield lambda: None
+        return
+    with ExitStack() as sessions:
+        session = sessions.enter_context(connector.open("governor"))
+        if limits.replica_lag is not None:
+            wal.check_standbys_visible(session)
+
+        def look() -> Wal:
+            if limits.replica_lag is not None:
+                wal.request_replies(session)
+            return wal.read(session)
+
+        def look_despite_breaks() -> Wal:
+            nonlocal session
+            try:
+                return look()
+            except ConnectionFailed:
+                session = sessions.enter_context(connector.open("governor"))
+                return look()
+
+        yield lambda: Governor(limits, look_despite_breaks)

@@ -26,6 +26,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.defined import NONE_DEFINED, Defined
 from jobs.flows.load.direct import load_one_part, why_staged
+from jobs.flows.load.governor import NO_LIMITS, Governor, Limits, governors
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
 from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode, failures_explained
 from jobs.flows.load.target import Target, find_table, settle_target
@@ -57,6 +58,7 @@ class LoadJob:
             user's settings say.
         defined: The columns that the user defines.
         null_values: Strings of the data that stand for NULL.
+        limits: What the load may cause.
     """
 
     table: TableName
@@ -72,6 +74,7 @@ class LoadJob:
     lock_timeout: int | None = None
     defined: Defined = NONE_DEFINED
     null_values: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
 
     @property
     def connector(self) -> Connector:
@@ -95,6 +98,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     job.move.check_arguments()
     check_id(job.load_id)
     job.defined.check()
+    job.limits.check()
     driver = Driver(job.connector)
     with driver.connect() as session:
         with watch.phase("prepare"):
@@ -109,10 +113,21 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             if job.verify:
                 target = replace(target, row=_row_text(session, table, target))
             plan, encoded = _planned(job, df, target)
-            reason = why_staged(session, plan, table, encoded)
+            reason = "its pace is limited" if job.limits else why_staged(session, plan, table, encoded)
         if reason:
             logger.debug("The load is staged: %s.", reason)
-            published = _stage_and_publish(driver, session, job, df, target, plan=plan, encoded=encoded, watch=watch)
+            with governors(job.limits, job.connector) as next_governor:
+                published = _stage_and_publish(
+                    driver,
+                    session,
+                    job,
+                    df,
+                    target,
+                    plan=plan,
+                    encoded=encoded,
+                    watch=watch,
+                    next_governor=next_governor,
+                )
         else:
             logger.info(
                 "The load is one small part, so it is copied straight into %s, in one transaction.", target.name
@@ -190,6 +205,7 @@ def _stage_and_publish(
     plan: PublishPlan,
     encoded: Encoded,
     watch: Stopwatch,
+    next_governor: Callable[[], Governor | None],
 ) -> Published | None:
     """Copy into staging and publish. Start over in a new staging if parts need not fit together.
 
@@ -204,9 +220,11 @@ def _stage_and_publish(
                     columns = f"{names.rows.quoted} AS {quote_name(target.name.name)}"
                     overwrite.check_condition(session, columns, target.move.where, target.name)
                 delivery = Delivery(job.connector, names)
-                receipts = copy(session, encoded, target, delivery=delivery, how=job.copying, watch=watch)
+                gate = next_governor()
+                receipts = copy(session, encoded, target, delivery=delivery, how=job.copying, watch=watch, gate=gate)
                 with watch.phase("publish"), failures_explained(df, target):
-                    return publish_once(driver, session, plan.received(receipts))
+                    received = replace(plan.received(receipts), pace=next_governor())
+                    return publish_once(driver, session, received)
         except RowsMayDiffer as error:
             if not starts_left:
                 raise

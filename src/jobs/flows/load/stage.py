@@ -25,7 +25,7 @@ from jobs.spark import load_tasks, nul
 from jobs.spark.load_tasks import Delivery
 from jobs.spark.plans.lineage import was_recomputed
 from jobs.spark.row_hash import row_hash
-from jobs.spark.scheduling import job_group, run_partitions
+from jobs.spark.scheduling import Gate, job_group, run_partitions
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,14 @@ def encode(df: DataFrame, target: Target, how: Copying, group: str) -> Encoded:
 
 
 def copy(
-    session: Session, encoded: Encoded, target: Target, *, delivery: Delivery, how: Copying, watch: Stopwatch
+    session: Session,
+    encoded: Encoded,
+    target: Target,
+    *,
+    delivery: Delivery,
+    how: Copying,
+    watch: Stopwatch,
+    gate: Gate | None = None,
 ) -> tuple[Receipt, ...]:
     """Copy all rows, and return the receipts of the attempts that Spark accepted, one for each part.
 
@@ -99,7 +106,7 @@ def copy(
         with watch.phase("prepare"):
             at_once = how.parallelism or choose_connections(session, parts)
         with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_translated():
-            receipts = tuple(run_partitions(copies, parts, at_once, group))
+            receipts = tuple(run_partitions(copies, parts, at_once, group, gate))
     if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
         raise RowsMayDiffer
     return receipts

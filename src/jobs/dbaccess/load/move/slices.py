@@ -1,0 +1,60 @@
+"""Append in slices: the staged rows are moved by several statements of one transaction, with time between them.
+
+So standbys can catch up before the next slice: they replay WAL before the transaction commits. The rows still become
+visible at once.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+PAGES = 512
+"""Pages of staging per slice: 4 MB, of which indexes make several times as much WAL."""
+
+
+class Pace(Protocol):
+    """Decides when the next slice may start."""
+
+    def wait(self) -> None:
+        """Wait until it may."""
+
+    def ended(self) -> None:
+        """Take note that a slice has ended."""
+
+
+def can_slice(session: Session, move: Move, target: TableName) -> bool:
+    """Return whether several statements have the same effect as one.
+
+    With a foreign key of the table to itself, a row may need one of a later slice.
+    """
+    return move.mode == "append" and not session.value(_REFERS_TO_ITSELF, target.quoted)
+
+
+_REFERS_TO_ITSELF = (
+    "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass AND confrelid = conrelid)"
+)
+
+
+def insert(session: Session, move: Move, target: TableName, staged: TableName, pace: Pace) -> int:
+    """Insert all staged rows, and return how many rows the server counted."""
+    pages = session.value(_PAGES, staged.quoted)
+    inserted = 0
+    for first in range(0, pages, PAGES):
+        pace.wait()
+        with session.users_path():
+            inserted += session.change(move.insert_from(target, slice_of(move, staged, first)))
+        pace.ended()
+    return inserted
+
+
+def slice_of(move: Move, staged: TableName, first: int) -> str:
+    """Return a query for the rows in the pages from `first` on. The server scans only these."""
+    begin, end = (f"'({page},0)'::pg_catalog.tid" for page in (first, first + PAGES))
+    return f"{move.source(staged)} WHERE ctid OPERATOR(pg_catalog.>=) {begin} AND ctid OPERATOR(pg_catalog.<) {end}"
+
+
+_PAGES = "SELECT (pg_relation_size(%s::regclass) / current_setting('block_size')::int)::int"

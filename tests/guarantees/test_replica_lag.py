@@ -1,0 +1,146 @@
+"""A load with --max-replica-lag waits for a real standby, and goes on when it has caught up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from pyspark.sql import SparkSession
+from standby import replicated
+from submitted import until
+
+from jobs.dbaccess.catalog import wal
+from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+from jobs.flows.load.dataframe import load_dataframe
+from jobs.flows.load.governor import Limits
+from jobs.flows.load.wal_limits import Trail
+from servermgr.postgres import Manager
+
+ROWS = 600_000
+"""Of some 120 bytes: 70 MB of WAL, in 17 slices."""
+
+
+def settings_of(server: Manager, user: str = "postgres") -> Settings:
+    return Settings("postgres", user, (Server("127.0.0.1", server.port),), tls=Tls("disable"))
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Settings, Settings]]:
+    with replicated() as (primary, standby):
+        yield settings_of(primary), settings_of(standby)
+
+
+@pytest.fixture
+def sessions(pair: tuple[Settings, Settings]) -> Iterator[tuple[Session, Session]]:
+    """On the primary, with an empty table t, and on the standby."""
+    with connect(pair[0], "t") as here, connect(pair[1], "t") as there:
+        here.run("DROP TABLE IF EXISTS t; CREATE TABLE t (id bigint, word text)")
+        until(lambda: lag_is_0(here), "the standby's replay")
+        yield here, there
+
+
+def lag_is_0(session: Session) -> bool:
+    seen = wal.read(session)
+    return bool(seen.standbys) and seen.standbys[0].replayed == seen.written
+
+
+def load(spark: SparkSession, primary: Settings, max_replica_lag: float) -> None:
+    df = spark.range(0, ROWS, 1, 4).selectExpr("id", "repeat('x', 80) AS word")
+    load_dataframe(df, table="t", settings=primary, max_replica_lag=max_replica_lag)
+
+
+def test_a_load_waits_while_the_replay_is_paused(
+    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
+) -> None:
+    here, there = sessions
+    there.run("SELECT pg_wal_replay_pause()")
+    before = wal.read(here).written
+    loading = threading.Thread(target=load, args=(spark, pair[0], 2.0))
+    loading.start()
+    try:
+        time.sleep(5)
+        assert loading.is_alive()
+        assert wal.read(here).written < before + 10_000_000
+    finally:
+        there.run("SELECT pg_wal_replay_resume()")
+        loading.join(60)
+    assert here.run("SELECT count(*), sum(id) FROM t") == [[ROWS, ROWS * (ROWS - 1) // 2]]
+
+
+def test_a_standby_that_replays_slowly_stays_within_the_lag(
+    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
+) -> None:
+    here, there = sessions
+    [[startup]] = there.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'")
+    with slowed(startup), watched(pair[0]) as lags:
+        load(spark, pair[0], 6.0)
+    assert 0.5 < max(lags) < 6.0
+    assert here.run("SELECT count(*) FROM t") == [[ROWS]]
+
+
+@contextmanager
+def slowed(pid: int) -> Iterator[None]:
+    """Stop a process most of the time."""
+    done = threading.Event()
+
+    def slow() -> None:
+        with suppress(ProcessLookupError):
+            while not done.is_set():
+                os.kill(pid, signal.SIGSTOP)
+                done.wait(0.2)
+                os.kill(pid, signal.SIGCONT)
+                done.wait(0.02)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def watched(primary: Settings) -> Iterator[list[float]]:
+    """Yield the lags that another session measures meanwhile."""
+    done = threading.Event()
+    lags: list[float] = []
+
+    def watch() -> None:
+        trail = Trail()
+        with connect(primary, "watch") as session:
+            while not done.wait(0.05):
+                seen = wal.read(session)
+                for standby in seen.standbys:
+                    trail.add(time.monotonic(), seen.written, standby)
+                    lags.append(trail.lag())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield lags
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_who_may_not_see_the_standbys_is_told_the_right(
+    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
+) -> None:
+    here, _ = sessions
+    here.run("DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN")
+    here.run("GRANT ALL ON SCHEMA public TO plain; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
+    plain = Settings("postgres", "plain", pair[0].servers, tls=Tls("disable"))
+    with pytest.raises(UsageError, match="plain may not see how far standbys are behind") as caught:
+        load_dataframe(spark.range(1), table="u", settings=plain, max_replica_lag=Limits(1.0).replica_lag)
+    assert "GRANT pg_monitor TO" in caught.value.hint
+    here.run("DROP OWNED BY plain; DROP ROLE plain")
