@@ -372,9 +372,10 @@ def test_a_request_can_be_made_ready_for_others_to_send_without_a_run(
 
 AWS = """#!/bin/sh
 printf '%s\\n' "$*" >> "$CALLS"
+for word; do test "$before" != --body || cp "$word" "$SENT"; before=$word; done
 test "$2" != head-object
 """
-"""In place of the AWS CLI: notes each call; no object exists yet."""
+"""In place of the AWS CLI: notes each call, and keeps the bodies; no object exists yet."""
 
 
 @pytest.mark.parametrize("entry", ["load_table", "own.py"])
@@ -386,15 +387,20 @@ def test_a_request_can_be_sent_by_the_aws_cli_alone(submission: list[str], tmp_p
     assert status == OK
     (tmp_path / "aws").write_text(AWS)
     (tmp_path / "aws").chmod(0o755)
-    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CALLS": str(tmp_path / "calls")}
+    (tmp_path / "load_table.py").write_text("somebody's own file")
+    (tmp_path / "sent").mkdir()
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CALLS": str(tmp_path / "calls"), "SENT": str(tmp_path / "sent")}
     subprocess.run(["/bin/sh", "-c", printed], cwd=tmp_path, env=environ, check=True)
     *uploads, start_call = (tmp_path / "calls").read_text().splitlines()
     bodies = [Path(words[words.index("--body") + 1]) for words in map(str.split, uploads) if "--body" in words]
-    assert [(tmp_path / body).name for body in bodies] == [
+    assert [body.name for body in bodies] == [
         *("helpers.py", "pyspark_venv.tar.gz.json", f"{entry.removesuffix('.py')}.py", "pyspark_venv.tar.gz")
     ]
-    assert (tmp_path / bodies[0]).read_text() == "print('helping')"
-    assert (tmp_path / bodies[2]).read_text() in ("print('packed')", "print('own')")
+    sent_files = {path.name: path.read_bytes() for path in (tmp_path / "sent").iterdir()}
+    assert sent_files["helpers.py"] == b"print('helping')"
+    assert sent_files[bodies[2].name] == (b"print('own')" if entry == "own.py" else b"print('packed')")
+    assert (tmp_path / "load_table.py").read_text() == "somebody's own file"
+    assert not [body for body in bodies if body.parent.name.startswith("tmp.") and body.exists()]
     assert all("--if-none-match *" in call for call in uploads if "put-object" in call)
     sent = json.loads(start_call.partition(" --cli-input-json ")[2])
     assert sent == json.loads(command(["request", *flags, *JOB])[1])

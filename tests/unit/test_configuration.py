@@ -74,6 +74,7 @@ def test_policies_are_arns_and_one_document_without_its_blanks(tmp_path: Path) -
     ("texts", "told"),
     [
         (["none.json"], "--execution-iam-policy none.json cannot be read: No such file or directory."),
+        (["arn:aws:iam::123456789012:role/x"], "role/x is no policy's ARN: write arn:aws:iam::"),
         (["a.json", "b.json"], "takes one file, and ARNs beside it; it has a.json and b.json"),
     ],
 )

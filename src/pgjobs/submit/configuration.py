@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-cli-executi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,11 @@ def read_policies(texts: Sequence[str]) -> dict[str, Any]:
     """
     arns = [text for text in texts if text.startswith("arn:")]
     files = [text for text in texts if not text.startswith("arn:")]
+    wrong = [arn for arn in arns if not re.fullmatch(r"arn:aws[\w-]*:iam::(aws|\d{12}):policy/\S+", arn)]
+    if wrong:
+        raise DeployError(
+            f"{POLICY} {' '.join(wrong)} is no policy's ARN: write arn:aws:iam::123456789012:policy/NAME."
+        )
     if len(files) > 1:
         raise DeployError(f"{POLICY} takes one file, and ARNs beside it; it has {' and '.join(files)}.")
     policy: dict[str, Any] = {}
