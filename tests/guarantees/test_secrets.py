@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import jvm
+import loads_in_turn
 import pytest
 from cloud import store_secret
 from process_table import process_table
@@ -21,7 +25,6 @@ from jobs.dbaccess.postgres_connectivity import connect
 from servermgr.postgres import Manager
 
 PLANTED = "pl4nted-p4ssw0rd"
-SCRIPT = Path(__file__).parents[2] / "src" / "jobs" / "load_table.py"
 
 EXECUTORS = jvm.HOME / "work"
 """Where the executors of a local-cluster write, whatever SPARK_WORKER_DIR says."""
@@ -76,107 +79,122 @@ def spark_in(folder: Path) -> list[str]:
     return [submit, "--master", "local-cluster[2,1,1024]", "--verbose", *flags]
 
 
-def run_load(folder: Path, server: Manager, arguments: list[str], environ: dict[str, str]) -> tuple[int, set[str]]:
-    """Submit the job with --verbose; its status, and the processes that showed the password."""
-    for name in ("events", "local", "tmp", "cwd"):
-        (folder / name).mkdir()
-    (folder / "rows.csv").write_text("1,2\n3,4\n")
-    command = [*spark_in(folder), str(SCRIPT), "--source", str(folder / "rows.csv"), "--format", "csv", "--verbose"]
-    command += ["--host", "127.0.0.1", "--dbname", "postgres", "--user", "postgres", "--port", str(server.port)]
-    command += ["--connect-deadline", "0", "--report", str(folder / "report.json"), *arguments]
-    environ = {**jvm.environ(), "TMPDIR": str(folder / "tmp"), **environ}
-    with (folder / "out").open("w") as out, Watch() as watch:
-        done = subprocess.run(
-            command, env=environ, cwd=folder / "cwd", stdout=out, stderr=subprocess.STDOUT, check=False
-        )
-    return done.returncode, watch.seen
-
-
 def written_since(started: float, folder: Path) -> list[Path]:
     """Return the files in the folder, and those of executors."""
     files = [path for place in (folder, EXECUTORS) for path in place.rglob("*") if path.is_file()]
     return [path for path in files if path.stat().st_mtime >= started - 1]
 
 
+class Load(NamedTuple):
+    """A load that is run, and what it is to say.
+
+    Attributes:
+        secret: What is stored under the name `planted` in Secrets Manager.
+    """
+
+    arguments: list[str]
+    environ: Mapping[str, str]
+    status: int
+    told: str
+    secret: str = ""
+
+
 SELECT = ["--select", "SELECT CAST(_c0 AS int) AS a, CAST(_c1 AS int) AS b FROM source"]
+TEXT_FOR_A_NUMBER = ["--select", "SELECT CAST(_c0 AS int) AS a, 'x' AS b FROM source"]
+RAISING = ["--select", "SELECT 7 AS a, CAST(raise_error('broken') AS int) AS b FROM source"]
+KNOWN, WRONG = {"PGPASSWORD": PLANTED}, {"PGPASSWORD": f"{PLANTED}-wrong"}
+LOADS = {
+    "loaded": Load(["--table", "good", *SELECT], KNOWN, 0, "loaded 2 rows"),
+    "a refused cell": Load(
+        ["--table", "picky", *TEXT_FOR_A_NUMBER],
+        KNOWN,
+        1,
+        'error: The server refused a row: column "b": invalid input syntax',
+    ),
+    "a failing task": Load(["--table", "picky", *RAISING], KNOWN, 1, "broken"),
+    "a wrong password": Load(["--table", "good"], WRONG, 1, "error: password authentication failed"),
+    "no server": Load(["--table", "good", "--port", "1"], KNOWN, 1, "error: No server answers"),
+    "a wrong connection": Load(
+        ["--table", "good", "--connection", "x"],
+        {"AIRFLOW_CONN_X": f"postgres://u:{PLANTED}%zz/@h:port/d"},
+        2,
+        "error: AIRFLOW_CONN_X is not a connection's URI",
+    ),
+    "shown connection": Load(["--table", "good", "--show-connection"], KNOWN, 0, "****"),
+    "a secret of AWS": Load(
+        ["--table", "from_aws", *SELECT, "--secret-id", "planted"], {}, 0, "loaded 2 rows", secret=PLANTED
+    ),
+    "a wrong secret of AWS": Load(
+        ["--table", "from_aws_wrong", *SELECT, "--secret-id", "planted-wrong"],
+        {},
+        1,
+        "has another password than the server",
+        secret=f"{PLANTED}-wrong",
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environ", "status", "told"),
-    [
-        pytest.param(["--table", "good", *SELECT], {"PGPASSWORD": PLANTED}, 0, "loaded 2 rows", id="loaded"),
-        pytest.param(
-            ["--table", "picky", "--select", "SELECT CAST(_c0 AS int) AS a, 'x' AS b FROM source"],
-            {"PGPASSWORD": PLANTED},
-            1,
-            'error: The server refused a row: column "b": invalid input syntax',
-            id="a refused cell",
-        ),
-        pytest.param(
-            ["--table", "picky", "--select", "SELECT 7 AS a, CAST(raise_error('broken') AS int) AS b FROM source"],
-            {"PGPASSWORD": PLANTED},
-            1,
-            "broken",
-            id="a failing task",
-        ),
-        pytest.param(
-            ["--table", "good"],
-            {"PGPASSWORD": f"{PLANTED}-wrong"},
-            1,
-            "error: password authentication failed",
-            id="a wrong password",
-        ),
-        pytest.param(
-            ["--table", "good", "--port", "1"], {"PGPASSWORD": PLANTED}, 1, "error: No server answers", id="no server"
-        ),
-        pytest.param(
-            ["--table", "good", "--connection", "x"],
-            {"AIRFLOW_CONN_X": f"postgres://u:{PLANTED}%zz/@h:port/d"},
-            2,
-            "error: AIRFLOW_CONN_X is not a connection's URI",
-            id="a wrong connection",
-        ),
-        pytest.param(
-            ["--table", "good", "--show-connection"], {"PGPASSWORD": PLANTED}, 0, "****", id="shown connection"
-        ),
-    ],
-)
-def test_the_password_is_in_nothing_that_was_written(
-    tmp_path: Path, locked_server: Manager, arguments: list[str], environ: dict[str, str], status: int, told: str
-) -> None:
-    started = time.time()
-    returned, seen = run_load(tmp_path, locked_server, arguments, environ)
-    output = (tmp_path / "out").read_text()
-    assert returned == status, output[-3000:]
-    assert told in output
-    assert seen == set()
-    written = written_since(started, tmp_path)
-    assert tmp_path / "out" in written
-    assert told != "loaded 2 rows" or any(path.name == "stderr" for path in written), "the executors' log"
-    assert [path for path in written if PLANTED.encode() in path.read_bytes()] == []
+class Ran(NamedTuple):
+    """What is left of the loads.
+
+    Attributes:
+        ends: What each load printed, and its exit status, by its name.
+        seen: Processes that showed the password.
+        written: All files that were written.
+    """
+
+    ends: Mapping[str, tuple[str, int]]
+    seen: set[str]
+    written: list[Path]
 
 
-@pytest.mark.parametrize(
-    ("password", "status", "told"),
-    [
-        pytest.param(PLANTED, 0, "loaded 2 rows", id="loaded"),
-        pytest.param(f"{PLANTED}-wrong", 1, "has another password than the server", id="a wrong secret"),
-    ],
-)
-def test_a_secret_of_aws_is_read_by_driver_and_executors_and_written_nowhere(
-    tmp_path: Path, locked_server: Manager, aws_server: Mapping[str, str], password: str, status: int, told: str
-) -> None:
-    started = time.time()
-    name = f"planted-{status}"
-    store_secret(aws_server, name, f'{{"username": "postgres", "password": "{password}"}}')
-    arguments = ["--table", f"from_aws_{status}", *SELECT, "--secret-id", name]
-    returned, seen = run_load(tmp_path, locked_server, arguments, dict(aws_server))
-    output = (tmp_path / "out").read_text()
-    assert returned == status, output[-3000:]
-    assert told in output
-    assert seen == set()
-    written = written_since(started, tmp_path)
-    assert [path for path in written if PLANTED.encode() in path.read_bytes()] == []
+@pytest.fixture(scope="module")
+def ran(locked_server: Manager, aws_server: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """All loads in one driver, with --verbose: starting Spark takes longer than any of them."""
+    started, folder = time.time(), tmp_path_factory.mktemp("planted")
+    for name in ("events", "local", "tmp", "cwd"):
+        (folder / name).mkdir()
+    (folder / "rows.csv").write_text("1,2\n3,4\n")
+    shared = ["--source", str(folder / "rows.csv"), "--format", "csv", "--verbose", "--connect-deadline", "0"]
+    shared += ["--host", "127.0.0.1", "--dbname", "postgres", "--user", "postgres", "--port", str(locked_server.port)]
+    loads = []
+    for number, load in enumerate(LOADS.values()):
+        if load.secret:
+            name = load.arguments[load.arguments.index("--secret-id") + 1]
+            store_secret(aws_server, name, json.dumps({"username": "postgres", "password": load.secret}))
+        report = ["--report", str(folder / f"report-{number}.json")]
+        loads.append(([*shared, *report, *load.arguments], load.environ))
+    environ = {**jvm.environ(), **aws_server, "TMPDIR": str(folder / "tmp"), "LOADS_IN_TURN": json.dumps(loads)}
+    with (folder / "out").open("w") as out, Watch() as watch:
+        command = [*spark_in(folder), loads_in_turn.__file__]
+        subprocess.run(command, env=environ, cwd=folder / "cwd", stdout=out, stderr=subprocess.STDOUT, check=False)
+    *printed, rest = re.split(rf"{loads_in_turn.END}(?=\d)", (folder / "out").read_text())
+    assert len(printed) == len(LOADS), rest[-3000:]
+    ends: dict[str, tuple[str, int]] = {}
+    for name, text, following in zip(LOADS, printed, [*printed[1:], rest]):
+        ends[name] = (text, int(following.partition("\n")[0].partition(": ")[2]))
+    return Ran(ends, watch.seen, written_since(started, folder))
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_each_load_ends_as_it_should(ran: Ran, name: str) -> None:
+    """Otherwise, that nothing shows the password would say nothing."""
+    output, status = ran.ends[name]
+    assert status == LOADS[name].status, output[-3000:]
+    assert LOADS[name].told in output
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_no_output_has_the_password(ran: Ran, name: str) -> None:
+    assert PLANTED not in ran.ends[name][0]
+
+
+def test_the_password_is_in_nothing_that_was_written_and_in_no_list_of_processes(ran: Ran) -> None:
+    names = {path.name for path in ran.written}
+    assert {"out", "stderr", "report-0.json"} <= names, "the driver's log, the executors' and a report"
+    assert any("events" in path.parts for path in ran.written)
+    assert [path for path in ran.written if PLANTED.encode() in path.read_bytes()] == []
+    assert ran.seen == set()
 
 
 def test_a_url_with_a_password_works_with_a_warning_that_does_not_show_it(
