@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 from cloud import store_parameter, store_secret
+from columns_only import Columns
 from libpq import environment
 from peers import peer, tls_front
 from pyspark.sql import types as t
@@ -33,7 +34,7 @@ from jobs.flows.doctor.examine import examine
 from jobs.flows.doctor.finding import FAULT, OK, SKIPPED, WARNING, Finding, healthy
 from jobs.flows.doctor.target import Wanted
 from jobs.flows.doctor.way import Store, store_of
-from jobs.flows.load.foresee import Data, fit
+from jobs.flows.load.foresee import fit
 from jobs.flows.load.job import LoadJob
 
 Environ = Mapping[str, str]
@@ -128,7 +129,7 @@ def test_ten_misconfigurations_are_named_in_one_run(
     session.run("CREATE PUBLICATION everything FOR ALL TABLES")
     session.run("SELECT pg_create_physical_replication_slot(%s, true)", slot)
     job = LoadJob(TableName.parse("sales.orders"), role, "one")
-    data = Data(t.StructType([t.StructField("id", t.IntegerType()), t.StructField("total", t.DateType())]), 1)
+    data = Columns(t.StructType([t.StructField("id", t.IntegerType()), t.StructField("total", t.DateType())]), 1)
     wanted = Wanted(
         job.table, "append", Ledger.parse("marks"), lambda asking: fit(asking, job, data).line(), None,
         ("s3://not-there/in",), ("s3://not-there/out",),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from columns_only import Columns
 from pyspark.sql import types as t
 
 from jobs.dbaccess.conninfo.settings import Settings
@@ -18,7 +19,7 @@ from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.foresee import Data, foresee
+from jobs.flows.load.foresee import foresee
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.plan import LoadPlan
 from jobs.flows.load.stage import Copying
@@ -33,7 +34,7 @@ def job(database: Settings, table: str = "t", move: Move = APPEND) -> LoadJob:
 
 def plan(wanted: LoadJob, schema: t.StructType = AB, parts: int = 8) -> LoadPlan:
     with connect_pinned(wanted.settings, "plan") as session:
-        return foresee(session, wanted, lambda: Data(schema, parts))
+        return foresee(session, wanted, lambda: Columns(schema, parts))
 
 
 @pytest.fixture

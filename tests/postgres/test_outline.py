@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
+from columns_only import Columns
 from pg8000 import dbapi
 from publishing import T
 from pyspark.sql import types as t
-from stages import attempt
+from stages import attempt, lines
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import scripts, staging
+from jobs.dbaccess.load import direct, scripts, staging
 from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.direct import Direct, Marker
+from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move, OrderBy
 from jobs.dbaccess.load.outline import ANALYZE, COPY, Step
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.scripts import Scripts
+from jobs.dbaccess.network.copy_in import Block
 from jobs.dbaccess.session import Answer, Session
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.foresee import Data, foresee
+from jobs.flows.load.foresee import foresee
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.plan import LoadPlan
 from jobs.flows.load.target import find_table, settle_target
@@ -39,9 +43,13 @@ class Told(Session):
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> dbapi.Cursor:
         if statement == "COMMIT":
-            self.held = [list(row) for row in super()._execute(LOCKS_HELD, ()).fetchall()]
+            self.held = [list(row) for row in super()._execute(LOCKS_HELD, ()).fetchall()] or self.held
         self.said.append(statement)
         return super()._execute(statement, values)
+
+    def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
+        self.said.append(statement)
+        return super().copy_in(statement, blocks)
 
     def ask(self, statement: str, values: Sequence[object] = ()) -> Answer:
         self.said.append(statement)
@@ -124,12 +132,14 @@ def load(session: Session, case: Case, database: Settings) -> Told:
 
 def does(statement: str) -> bool:
     """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
-    matters = re.match(r"(INSERT|DELETE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)", statement)
+    matters = re.match(
+        r"(COPY|INSERT|DELETE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)", statement
+    )
     return bool(matters) and not statement.startswith('DELETE FROM "public"."pgjobs_')
 
 
-def plan_of(session: Session, case: Case, database: Settings, schema: t.StructType = AB) -> LoadPlan:
-    return foresee(session, case.job(database), lambda: Data(schema, 1))
+def plan_of(session: Session, case: Case, database: Settings, staged: str = "it is") -> LoadPlan:
+    return foresee(session, case.job(database), lambda: Columns(AB, 1, staged))
 
 
 def executed(step: Step) -> bool:
@@ -156,13 +166,41 @@ def test_a_plan_is_what_the_load_does(session: Session, database: Settings, name
     scripted = [statement.text for statement in case.scripts.before]
     assert [step.statement.strip() for step in steps if step.statement not in scripted] == [*filter(does, told.said)]
     assert set(scripted) <= set(told.said)
-    planned = {(lock.on.split(" ")[0], lock.mode) for step in steps for lock in step.locks if lock.mode != "advisory"}
+    assert planned_locks(steps) == held_locks(told, *(["t"] if plan.is_new else []))
+
+
+def planned_locks(steps: Sequence[Step]) -> set[tuple[str, str]]:
+    return {(lock.on.split(" ")[0], lock.mode) for step in steps for lock in step.locks if lock.mode != "advisory"}
+
+
+def held_locks(told: Told, *left_out: str) -> set[tuple[str, str]]:
     held = {
         (f"public.{relation}", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper())
         for relation, mode in told.held
-        if relation != "t_1" and not (plan.is_new and relation == "t")
+        if relation not in ("t_1", *left_out)
     }
-    assert planned == held - WEAKER
+    return held - WEAKER
+
+
+@pytest.mark.parametrize("name", ["append", "append with foreign key", "append with partitions"])
+def test_a_plan_of_one_part_is_what_the_attempt_does(session: Session, database: Settings, name: str) -> None:
+    case = CASES[name]
+    prepared(session, case)
+    plan = plan_of(session, case, database, staged="")
+    assert plan.publish == "one part"
+    told, names = Told(session), staging.plan_staging(T, ["a", "b"])
+    straight = Direct(T, names, Marker(LUIGIS.located(session), "one", T))
+    staging.create_parts(told, names)
+    assert direct.begin_attempt(session, straight, 0, 0)
+    direct.copy_part(told, straight, 0, 0, lines(1, 2))
+    direct.close(told, names)
+    token = names.rows.name.rpartition("_")[2]
+    said = [statement.replace(token, "TOKEN") for statement in told.said]
+    assert [step.statement for step in plan.steps if step.phase != ANALYZE] == [
+        statement for statement in said if does(statement) and not statement.startswith("LOCK TABLE")
+    ]
+    copying = [step for step in plan.steps if step.phase == COPY]
+    assert planned_locks(copying) == held_locks(told, names.parts.name)
 
 
 def test_a_column_of_its_own_key_needs_no_second_key(session: Session, database: Settings) -> None:

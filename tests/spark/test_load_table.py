@@ -95,6 +95,18 @@ def test_a_dry_run_tells_what_the_load_does_then(
     assert "already loaded" in again.out
 
 
+@pytest.mark.parametrize("more", [[], ["--verify"]])
+def test_a_dry_run_tells_whether_the_rows_are_staged(
+    run_here: RunHere, trips: Path, session: Session, tmp_path: Path, more: list[str]
+) -> None:
+    session.run("CREATE TABLE trips (id int, fare float8, at timestamptz)")
+    arguments = csv(trips, "--table", "trips", "--load-id", "x", *more, "--report")
+    assert run_here([*arguments, str(tmp_path / "plan.json"), "--dry-run"]).status == 0
+    assert run_here([*arguments, str(tmp_path / "load.json")]).status == 0
+    plan, load = (json.loads((tmp_path / name).read_text()) for name in ("plan.json", "load.json"))
+    assert plan["publish"] == load["publish"]
+
+
 def test_a_dry_run_refuses_what_the_load_refuses(run_here: RunHere, trips: Path, session: Session) -> None:
     session.run("CREATE TABLE trips (id int, fare int, at timestamptz)")
     arguments = csv(trips, "--table", "trips", "--load-id", "x")

@@ -1,7 +1,7 @@
 """What a load is going to do: its statements in their order, and the locks that they take. Nothing is executed.
 
 The statements are those of the modules that execute them. Queries that only check or count are left out: they take
-ACCESS SHARE, as any reader does.
+ACCESS SHARE, as any reader does. So is what attempts write about themselves into a table that only the load has.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog.relatives import Relatives
 from jobs.dbaccess.load import definitions, ledger, staging, statistics
+from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.move import difference, overwrite, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert
@@ -79,7 +80,7 @@ class Known:
 
 
 def outline(plan: PublishPlan, known: Known) -> list[Step]:
-    """Return the steps of a load.
+    """Return the steps of a load by staging.
 
     Args:
         plan: What is to be published. Its receipts are not needed.
@@ -92,16 +93,36 @@ def outline(plan: PublishPlan, known: Known) -> list[Step]:
         for statement in staging.creating(plan.staging, beside, known.types, logged=known.is_logged)
     ]
     steps.append(Step(COPY, plan.staging.copy_statement))
-    steps += _publishing(plan, known)
+    return [*steps, *_publishing(plan, known), _analyzing(plan, known)]
+
+
+def outline_of_one_part(plan: PublishPlan, known: Known) -> list[Step]:
+    """Return the steps of a load whose only part is copied straight into the table. Its copy is one transaction."""
+    straight = Direct(plan.target, plan.staging, Marker(plan.ledger, plan.load_id, plan.target))
+    return [
+        *([Step(PREPARE, known.creates_markers)] if known.creates_markers else []),
+        Step(PREPARE, staging.creating_parts(plan.staging, logged=False)),
+        Step(COPY, straight.copy_statement, locks=_written(plan, known)),
+        _recording(plan, known, COPY),
+        Step(PUBLISH, staging.dropping(plan.staging)),
+        _analyzing(plan, known),
+    ]
+
+
+def _recording(plan: PublishPlan, known: Known, phase: str) -> Step:
+    marked = _on(str(known.markers), table_locks.ROW_EXCLUSIVE)
+    return Step(phase, ledger.recording(known.markers.quoted), (plan.load_id, str(plan.target)), (marked,))
+
+
+def _analyzing(plan: PublishPlan, known: Known) -> Step:
     condition = "" if plan.move.replaces_all or plan.is_new else f"if {statistics.SHARE:.0%} of the rows changed"
     analyzed = (_lock(plan, known, table_locks.SHARE_UPDATE_EXCLUSIVE),)
-    return [*steps, Step(ANALYZE, statistics.analyzing(plan.target), locks=analyzed, condition=condition)]
+    return Step(ANALYZE, statistics.analyzing(plan.target), locks=analyzed, condition=condition)
 
 
 def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
     """Yield the steps of the publishing transaction."""
-    marked = _on(str(known.markers), table_locks.ROW_EXCLUSIVE)
-    yield Step(PUBLISH, ledger.recording(known.markers.quoted), (plan.load_id, str(plan.target)), (marked,))
+    yield _recording(plan, known, PUBLISH)
     yield Step(PUBLISH, staging.locking(plan.staging))
     if plan.takes_turns:
         lock = locks.publish(plan.target)

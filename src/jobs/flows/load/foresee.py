@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
@@ -21,12 +22,15 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging, verify
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move import overwrite
-from jobs.dbaccess.load.outline import Known, outline
+from jobs.dbaccess.load.outline import Known, outline, outline_of_one_part
+from jobs.dbaccess.load.publish import PublishPlan
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.load.direct import why_staged
 from jobs.flows.load.files import Files, check, malformed_translated, read
 from jobs.flows.load.job import LoadJob
-from jobs.flows.load.plan import Connections, LoadPlan, PlannedColumn
+from jobs.flows.load.plan import ONE_PART, STAGED, Connections, LoadPlan, PlannedColumn
+from jobs.flows.load.stage import encode
 from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.flows.report import plural
 from jobs.spark.null_values import with_nulls
@@ -34,20 +38,35 @@ from jobs.spark.null_values import with_nulls
 _EQUALS = "OPERATOR(pg_catalog.=)"
 
 
+class Data(Protocol):
+    """The data of a load."""
+
+    @property
+    def schema(self) -> StructType:
+        """Its columns."""
+
+    def parts(self, session: Session, job: LoadJob, fitted: Fit, plan: PublishPlan) -> tuple[int, str]:
+        """Return the number of parts, and why they are staged; empty if the only one goes straight into the table."""
+
+
 @dataclass(frozen=True)
-class Data:
-    """The data of a load: its columns, and the number of its partitions."""
+class Rows:
+    """The rows of a DataFrame, which the load would encode."""
 
-    schema: StructType
-    parts: int
+    df: DataFrame
 
-    @classmethod
-    def of(cls, job: LoadJob, df: DataFrame) -> Data:
-        """Return those of a DataFrame. Spark plans it; where it shuffles, this runs it as far as its last shuffle."""
-        return cls(with_nulls(df, job.null_values).schema, df.rdd.getNumPartitions())
+    @property
+    def schema(self) -> StructType:
+        """Their columns."""
+        return self.df.schema
+
+    def parts(self, session: Session, job: LoadJob, fitted: Fit, plan: PublishPlan) -> tuple[int, str]:
+        """Have Spark plan them, as the load does. Where it shuffles, this runs it as far as its last shuffle."""
+        encoded = encode(self.df, fitted.target, job.copying, plan.staging.rows.name)
+        return encoded.parts, why_staged(session, plan, fitted.table, encoded)
 
 
-def data_of_files(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) -> Data:
+def data_of_files(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) -> Rows:
     """Return the data of a load of files, which are read as the load reads them.
 
     Raises:
@@ -55,7 +74,7 @@ def data_of_files(job: LoadJob, files: Files, start_spark: Callable[[], SparkSes
     """
     check(files)
     with malformed_translated():
-        return Data.of(job, read(start_spark(), files).df)
+        return Rows(with_nulls(read(start_spark(), files).df, job.null_values))
 
 
 def plan(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) -> LoadPlan:
@@ -100,15 +119,20 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         if job.verify:
             verify.check_target(session, fitted.table)
     names = staging.foreseen(job.table, fitted.target.columns)
-    publishing = replace(fitted.target.plan(job.load_id, names, (), job.ledger), scripts=job.scripts)
+    publishing = fitted.target.plan(job.load_id, names, (), job.ledger)
+    publishing = replace(publishing, scripts=job.scripts, lock_timeout=job.lock_timeout)
+    parts, reason = data.parts(session, job, fitted, publishing)
+    reason = reason or ("the rows are verified" if job.verify else "")
+    steps = outline if reason else outline_of_one_part
     return replace(
         planned,
         is_new=fitted.target.is_new,
         columns=fitted.columns,
         unfilled=fitted.unfilled,
-        parts=data.parts,
-        connections=replace(connections, at_once=min(data.parts, connections.at_once)),
-        steps=tuple(outline(publishing, _known(session, fitted, markers, creates_markers))),
+        parts=parts,
+        publish=STAGED if reason else ONE_PART,
+        connections=replace(connections, at_once=min(parts, connections.at_once)),
+        steps=tuple(steps(publishing, _known(session, fitted, markers, creates_markers))),
     )
 
 

@@ -6,8 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from jobs.dbaccess.load.outline import PHASES, PUBLISH, Step
+from jobs.dbaccess.load.outline import COPY, PHASES, PUBLISH, Step
 from jobs.flows.report import plural
+
+STAGED, ONE_PART = "staged", "one part"
+"""How rows become visible, as in the report of the load."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class LoadPlan:
         is_new: Whether the load creates the table.
         unfilled: Columns of the table that the data does not have: the server fills them.
         parts: How many parts are copied, each in a transaction of its own.
+        publish: "staged", or "one part" if the only part is copied straight into the table, in one transaction.
         steps: The statements, in their order.
     """
 
@@ -57,6 +61,7 @@ class LoadPlan:
     columns: tuple[PlannedColumn, ...] = ()
     unfilled: tuple[str, ...] = ()
     parts: int = 0
+    publish: str = STAGED
     steps: tuple[Step, ...] = ()
 
     def to_json(self) -> str:
@@ -67,8 +72,8 @@ class LoadPlan:
         """Return one line."""
         if self.already_loaded:
             return f"{self.table} holds the load {self.load_id!r}: it would do nothing"
-        strongest = [f"{mode} on {on}" for on, mode, phase, _ in self._locks() if phase == PUBLISH]
-        locks = f"; publish locks {', '.join(strongest)}" if strongest else ""
+        taken = [f"{mode} on {on}" for on, mode, phase, _ in self._locks() if phase in (COPY, PUBLISH)]
+        locks = f"; locks: {', '.join(taken)}" if taken else ""
         return f"{plural(len(self.columns), 'column')} for {self.table}, {plural(self.parts, 'part')}{locks}"
 
     def summary(self) -> str:
@@ -91,8 +96,9 @@ class LoadPlan:
             yield f"The data does not have {', '.join(self.unfilled)}: filled by the server, by a default or NULL."
         yield ""
         there = self.connections
+        how = f"{there.at_once} at once" if self.publish == STAGED else "small, copied straight into the table"
         yield (
-            f"{plural(self.parts, 'part')}, {there.at_once} at once, and a connection for the driver "
+            f"{plural(self.parts, 'part')}, {how}, and a connection for the driver "
             f"({there.free} of {there.allowed} free)"
         )
         yield ""
@@ -101,11 +107,12 @@ class LoadPlan:
         yield from _table(("lock", "mode", "until the end of", "keeps out"), [*self._locks()])
 
     def _statements(self) -> Iterator[str]:
-        """Yield the statements. The phase is before its first one, and publish is shown as a transaction."""
+        """Yield the statements. The phase is before its first one. The transaction with the marker is shown as one."""
         for phase in PHASES:
             steps = [step for step in self.steps if step.phase == phase]
             shown = [line for step in steps for line in _statement(step)]
-            shown = ["BEGIN;", *shown, "COMMIT;"] if phase == PUBLISH else shown
+            is_transaction = phase == (PUBLISH if self.publish == STAGED else COPY)
+            shown = ["BEGIN;", *shown, "COMMIT;"] if is_transaction else shown
             for place, line in enumerate(shown):
                 yield f"{phase if place == 0 else '':9}{line}"
 
