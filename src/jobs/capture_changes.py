@@ -8,9 +8,18 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, connection_of, names, seconds
-from jobs.cli.outcome import Outcome
+from jobs.cli.flags import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    add_lineage_options,
+    connection_of,
+    names,
+    seconds,
+)
+from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import interrupt, run_job, start_spark
 from jobs.cli.text_table import text_table
 from jobs.dbaccess.capture.objects import check_channel
@@ -21,9 +30,12 @@ from jobs.flows.capture import manage
 from jobs.flows.capture.follow import run
 from jobs.flows.capture.job import LINGER, LINGER_OF_FILES, CaptureJob, Files, Stop
 from jobs.flows.capture.manage import CaptureStatus
+from jobs.flows.capture.report import CaptureReport
 from jobs.flows.connection import connection as connection_from
 from jobs.flows.file_options import parse_options
 from jobs.flows.report import megabytes
+from jobs.lineage import datasets
+from jobs.lineage.datasets import Datasets
 
 EXAMPLES = """
 examples:
@@ -46,7 +58,8 @@ exit status: 0 done, or stopped by a signal; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    outcome = Outcome("capture_changes", options)
+    endless = not options.once and options.run_for is None
+    outcome = outcome_of("capture_changes", options, environ, options.table, endless=endless)
     return run_job(lambda: capture(options, environ, outcome), options.verbose, outcome.fail)
 
 
@@ -78,6 +91,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             parser.error("one of the arguments --into --target is required")
         if options.target is None and (options.option or options.ordinal_column or options.format):
             parser.error("--format, --option and --ordinal-column are for --target")
+        if manages and options.lineage_url is not None:
+            parser.error("--lineage-url is for reading a capture")
         if options.into_url and options.into is None:
             parser.error("--into-url is for --into")
     return options
@@ -146,6 +161,7 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--forget-reader", metavar="ID", help="keep no more changes for this reader")
     manage_group.add_argument("--force", action="store_true", help="drop or forget although a reader is running")
     add_connection_options(parser)
+    add_lineage_options(parser)
     add_common_options(parser)
     return parser
 
@@ -183,7 +199,7 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
         seconds=0 if options.once else options.run_for,
         interval=options.interval if options.interval is not None else LINGER if options.into else LINGER_OF_FILES,
     )
-    outcome.begin(table=str(job.table), target=job.goal)
+    outcome.begin(lambda: tells_of(job), table=str(job.table), target=job.goal)
     if job.files is None:
         with stopped_by_signals() as stop:
             report = run(job, stop)
@@ -193,7 +209,19 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
         spark = start_spark(f"pgjobs capture_changes {job.table}", options.verbose)
         with stopped_by_signals() as stop:
             report = files.run(job, stop, lambda: spark)
-    outcome.succeed(report)
+    outcome.succeed(report, lambda: tells_of(job, report))
+
+
+def tells_of(job: CaptureJob, report: CaptureReport | None = None) -> Datasets:
+    """Return what is read and written. A report knows the full names, and how many rows were written."""
+    sources = datasets.table(job.settings, job.table if report is None else report.table)
+    if job.files is not None:
+        targets = datasets.files([job.files.path])
+    else:
+        name = job.goal if report is None else report.target
+        targets = datasets.table(job.into_settings or job.settings, name)
+    rows = None if report is None else report.rows_written
+    return Datasets(sources, tuple(replace(target, rows=rows) for target in targets))
 
 
 def files_of(options: argparse.Namespace) -> Files | None:

@@ -10,11 +10,19 @@ from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of
-from jobs.cli.outcome import Outcome
+from jobs.cli.flags import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    add_lineage_options,
+    at_least_one,
+    connection_of,
+)
+from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.resolve import resolve
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
@@ -22,6 +30,8 @@ from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.plan import Wanted
 from jobs.flows.load.files import Files, check, malformed_translated, read
 from jobs.flows.report import Stopwatch
+from jobs.lineage import datasets
+from jobs.lineage.datasets import Datasets
 
 DIFFERENT = 3
 """The exit status where keys differ."""
@@ -44,7 +54,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
     reports: list[CompareReport] = []
-    outcome = Outcome("compare_table", options)
+    outcome = outcome_of("compare_table", options, environ, options.table)
     status = run_job(lambda: reports.extend(compare(options, environ, outcome)), options.verbose, outcome.fail)
     return DIFFERENT if any(not finished.equal for finished in reports) else status
 
@@ -99,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--show", type=int, default=10, metavar="N", help="print at most this many of the keys; default: 10"
     )
     add_connection_options(parser)
+    add_lineage_options(parser)
     add_common_options(parser)
     return parser
 
@@ -118,7 +129,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str], outcome: Ou
         parallelism=options.parallelism,
     )
     job.check()
-    outcome.begin(table=str(job.table))
+    outcome.begin(lambda: tells_of(options, job.settings), table=str(job.table))
     if options.source is not None:
         check(_files(options))
     watch = Stopwatch()
@@ -129,8 +140,15 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str], outcome: Ou
         comparison = stack.enter_context(compared(source, session, job))
         lines = _show(comparison, options)
         finished = report(comparison, job, watch)
-    outcome.succeed(finished, "\n".join([finished.summary(), *lines]) + "\n")
+    outcome.succeed(finished, lambda: tells_of(options, job.settings), "\n".join([finished.summary(), *lines]) + "\n")
     return [finished]
+
+
+def tells_of(options: argparse.Namespace, settings: Settings) -> Datasets:
+    """Return what is read and written. Another server's table is not named: its address is known when it is read."""
+    sources = datasets.files(options.source) if options.source is not None else ()
+    differences = datasets.files([options.differences]) if options.differences is not None else ()
+    return Datasets((*sources, *datasets.table(settings, options.table)), differences)
 
 
 def _source(

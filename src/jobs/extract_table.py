@@ -6,12 +6,28 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, at_least_one, connection_of, names
-from jobs.cli.outcome import Outcome
+from jobs.cli.flags import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    add_lineage_options,
+    at_least_one,
+    connection_of,
+    names,
+)
+from jobs.cli.outcome import Outcome, outcome_of, subject_of
 from jobs.cli.run import run_job, start_spark
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import parse_options
+from jobs.lineage import datasets
+from jobs.lineage.datasets import Datasets
+
+if TYPE_CHECKING:
+    from jobs.flows.extract.job import ExtractReport
 
 EXAMPLES = """
 examples:
@@ -38,7 +54,7 @@ exit status: 0 extracted; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    outcome = Outcome("extract_table", options)
+    outcome = outcome_of("extract_table", options, environ, subject_of(options.table, options.query))
     return run_job(lambda: extract(options, environ, outcome), options.verbose, outcome.fail)
 
 
@@ -138,6 +154,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="K=V", help="an option of Spark's writer, such as header=true"
     )
     add_connection_options(parser)
+    add_lineage_options(parser)
     add_common_options(parser)
     return parser
 
@@ -174,9 +191,23 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str], outcome: Ou
         restart_watermark=options.restart_watermark,
         deletes=options.deletes,
     )
-    outcome.begin(source=str(wanted), target=options.target)
+    outcome.begin(lambda: tells_of(options, job.settings), source=str(wanted), target=options.target)
     report = run(job, lambda: start_spark(f"pgjobs extract_table {wanted}", options.verbose))
-    outcome.succeed(report)
+    outcome.succeed(report, lambda: tells_of(options, job.settings, report))
+
+
+def tells_of(options: argparse.Namespace, settings: Settings, report: ExtractReport | None = None) -> Datasets:
+    """Return what is read and written. A report knows how much, and the schema. Tables in a query are not known."""
+    table = options.table if report is None else report.relation
+    sources = datasets.table(settings, table) if table else ()
+    targets = datasets.files([options.target])
+    if report is None:
+        return Datasets(sources, targets)
+    names, columns = tuple((name, "") for name in report.columns), tuple(report.columns.items())
+    return Datasets(
+        tuple(replace(each, columns=names, rows=report.rows, size=report.bytes) for each in sources),
+        tuple(replace(each, columns=columns, rows=report.rows + (report.deletes or 0)) for each in targets),
+    )
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ from jobs.cli.flags import (
     FORMATS,
     add_common_options,
     add_connection_options,
+    add_lineage_options,
     add_marker_table,
     at_least_one,
     connection_of,
 )
-from jobs.cli.outcome import Outcome
+from jobs.cli.lineage_of import of_load
+from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.quantities import byte_rate, duration
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
@@ -30,6 +32,7 @@ from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, par
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql
+from jobs.lineage.datasets import Datasets
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -73,7 +76,7 @@ exit status: 0 loaded, or loaded before; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    outcome = Outcome("load_table", options)
+    outcome = outcome_of("load_table", options, environ, options.table)
     return run_job(lambda: load(options, environ, outcome), options.verbose, outcome.fail)
 
 
@@ -128,6 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="print what the load would do (columns, statements, locks, parts, connections), and load nothing",
     )
     add_connection_options(parser)
+    add_lineage_options(parser)
     add_common_options(parser)
     return parser
 
@@ -289,8 +293,12 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outco
     def start() -> SparkSession:
         return start_spark(f"pgjobs load_table {options.table}", options.verbose)
 
-    outcome.begin(load_id=job.load_id, table=str(job.table), mode=options.mode)
-    outcome.succeed(foresee.plan(job, source, start) if options.dry_run else files.load(job, source, start))
+    outcome.begin(lambda: of_load(options, job.settings), load_id=job.load_id, table=str(job.table), mode=options.mode)
+    if options.dry_run:
+        outcome.succeed(foresee.plan(job, source, start), Datasets)
+        return
+    report = files.load(job, source, start)
+    outcome.succeed(report, lambda: of_load(options, job.settings, report))
 
 
 def files_of(options: argparse.Namespace) -> Files:

@@ -6,11 +6,20 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from jobs.cli.flags import FORMATS, add_common_options, add_connection_options, add_marker_table, connection_of
-from jobs.cli.outcome import Outcome
+from jobs.cli.flags import (
+    FORMATS,
+    add_common_options,
+    add_connection_options,
+    add_lineage_options,
+    add_marker_table,
+    connection_of,
+)
+from jobs.cli.outcome import Outcome, outcome_of, subject_of
 from jobs.cli.run import run_job, start_spark
 from jobs.cli.text_table import text_table
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.sql import TableName
@@ -18,6 +27,8 @@ from jobs.flows.file_options import WRITE_ONCE, Output, parse_options
 from jobs.flows.query.job import QueryJob, run
 from jobs.flows.query.report import QueryReport
 from jobs.flows.sql_file import read_sql
+from jobs.lineage import datasets
+from jobs.lineage.datasets import Datasets
 
 MOST_ROWS = 50
 """Rows of a result that are printed."""
@@ -46,7 +57,8 @@ exit status: 0 run, or run before; 2 wrong usage; 1 anything else
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the job, and return its exit status."""
     options = parse(arguments)
-    outcome = Outcome("run_query", options)
+    subject = subject_of(options.table, options.sql if options.sql is not None else options.sql_file)
+    outcome = outcome_of("run_query", options, environ, subject)
     return run_job(lambda: query(options, environ, outcome), options.verbose, outcome.fail)
 
 
@@ -112,6 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_target_options(parser)
     add_connection_options(parser)
+    add_lineage_options(parser)
     add_common_options(parser)
     return parser
 
@@ -132,7 +145,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outc
     if options.show_connection:
         sys.stdout.write(connection.table())
         return
-    outcome.begin(load_id=options.load_id)
+    outcome.begin(lambda: tells_of(options, connection.settings), load_id=options.load_id)
     report = run(
         QueryJob(
             settings=connection.settings,
@@ -146,7 +159,16 @@ def query(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outc
         ),
         lambda: start_spark(f"pgjobs run_query {options.load_id}", options.verbose),
     )
-    outcome.succeed(report, told(report))
+    outcome.succeed(report, lambda: tells_of(options, connection.settings, report), told(report))
+
+
+def tells_of(options: argparse.Namespace, settings: Settings, report: QueryReport | None = None) -> Datasets:
+    """Return what is written: the table that the marker names, and files. What the SQL reads is not known."""
+    named = "" if options.table is None else options.table if report is None else report.table
+    files = datasets.files([options.target]) if options.target is not None else ()
+    written = None if report is None else report.rows_written
+    tables = datasets.table(settings, named) if named else ()
+    return Datasets((), (*tables, *(replace(each, rows=written) for each in files)))
 
 
 def told(report: QueryReport) -> str:

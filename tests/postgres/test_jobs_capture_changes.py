@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from captures import COPY, rows
 from libpq import environment
+from lineage_server import lineage_server
 from server_folder import server_folder
 
 from jobs.capture_changes import check_arguments, main
@@ -53,7 +54,8 @@ def started(environ: Mapping[str, str], *arguments: str) -> Iterator[subprocess.
 def test_a_signal_stops_it_cleanly_and_needs_no_spark(database: Settings, session: Session, tmp_path: Path) -> None:
     session.run(T)
     report = tmp_path / "report.json"
-    with started(environment(database), "--report", str(report)) as process:
+    told = ["--report", str(report), "--lineage-url"]
+    with lineage_server() as server, started(environment(database), *told, server.url) as process:
         _until(lambda: _is_equal(session))
         session.run("UPDATE t SET a = 'b' WHERE id = 1")
         _until(lambda: _is_equal(session))
@@ -64,6 +66,11 @@ def test_a_signal_stops_it_cleanly_and_needs_no_spark(database: Settings, sessio
         "stopped: public.copy of t is up to date with public.t: 1,001 rows written and 0 deleted in 2 batches"
     )
     assert json.loads(report.read_text())["stopped"]
+    assert server.kinds == ["START", "COMPLETE"]
+    [copy] = server.events[1]["outputs"]
+    assert copy["name"] == f"{database.dbname}.public.copy of t"
+    assert copy["outputFacets"]["outputStatistics"]["rowCount"] == 1001
+    assert server.events[0]["job"]["facets"]["jobType"]["processingType"] == "STREAMING"
     assert session.run("SELECT number FROM public__t__pgjobs_r") == [[2]]
 
 

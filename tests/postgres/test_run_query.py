@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from libpq import environment
+from lineage_server import lineage_server
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.run_query import main
@@ -78,6 +79,26 @@ def test_a_failure_is_reported_with_its_sqlstate(database: Settings, tmp_path: P
     written = json.loads(report.read_text())
     assert (written["status"], written["load_id"]) == ("failed", "x")
     assert (written["error"]["type"], written["error"]["sqlstate"]) == ("DataRejected", "22012")
+
+
+def test_a_server_of_lineage_is_told_how_the_run_ended(database: Settings) -> None:
+    arguments = ["--table", "sums", "--load-id", "x", "--sql"]
+    environ = {**environment(database), "OPENLINEAGE_NAMESPACE": "shop", "OPENLINEAGE_API_KEY": "word"}
+    with lineage_server() as server:
+        told = ["--lineage-url", server.url]
+        assert main([*arguments, "CREATE TABLE sums AS SELECT 1 AS a", *told], environ) == 0
+        assert main([*arguments, "SELECT 1 / 0", "--load-id", "y", *told], environ) == 1
+    assert server.kinds == ["START", "COMPLETE", "START", "FAIL"]
+    assert {(event["job"]["namespace"], event["job"]["name"]) for event in server.events} == {
+        ("shop", "run_query.sums")
+    }
+    ids = [event["run"]["runId"] for event in server.events]
+    assert ids[0] == ids[1] != ids[2] == ids[3]
+    place = database.servers[0]
+    assert server.events[1]["outputs"] == [
+        {"namespace": f"postgres://{place.host}:{place.port}", "name": f"{database.dbname}.public.sums"}
+    ]
+    assert "division by zero" in server.events[3]["run"]["facets"]["errorMessage"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from libpq import environment
+from lineage_server import lineage_server
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.compare_table import DIFFERENT, main
@@ -98,7 +99,11 @@ def test_the_job_tells_what_differs_and_ends_with_3(
     assert "5,000 rows of the source with 5,000 of t" in capsys.readouterr().out
     session.run("UPDATE t SET day = NULL WHERE id = 11")
     told = [*arguments, "--differences", str(tmp_path / "found"), "--report", str(tmp_path / "report.json")]
-    assert main(told, environment(database)) == DIFFERENT
+    with lineage_server() as server:
+        assert main([*told, "--table", "public.t", "--lineage-url", server.url], environment(database)) == DIFFERENT
+    assert server.kinds == ["START", "COMPLETE"]
+    sides = [str(tmp_path / "source"), f"{database.dbname}.public.t"]
+    assert [side["name"] for side in server.events[1]["inputs"]] == sides
     assert capsys.readouterr().out.splitlines()[-1] == "  different in day: 11"
     assert json.loads((tmp_path / "report.json").read_text())["keys"] == {"different": 1}
     assert source.sparkSession.read.parquet(str(tmp_path / "found")).count() == 1

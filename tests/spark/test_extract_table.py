@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from libpq import environment
+from lineage_server import lineage_server
 from pyspark.sql import SparkSession
 from submitted import Submitted, submit, until
 
@@ -55,7 +56,9 @@ def test_a_table_is_extracted_and_reported(
     )
     wanted = ["--table", "t", "--columns", "x", "--filter", "id <> 2", "--require-primary-key"]
     target = ["--target", str(tmp_path / "files"), "--format", "csv", "--option", "header=true"]
-    assert main([*wanted, *target, "--report", str(tmp_path / "report.json")], environment(database)) == 0
+    with lineage_server() as server:
+        told = ["--report", str(tmp_path / "report.json"), "--lineage-url", server.url]
+        assert main([*wanted, *target, *told], environment(database)) == 0
     assert capsys.readouterr().out.startswith(f"extracted 2 rows of t to {tmp_path}/files in ")
     [file] = (tmp_path / "files").glob("*.csv")
     assert file.read_text() == 'id,x\n1,"a,b"\n3,"a,b"\n'
@@ -64,6 +67,10 @@ def test_a_table_is_extracted_and_reported(
     assert (report["watermark_from"], report["watermark_to"]) == (None, None)
     assert report["snapshot"].count(":") == 2
     assert set(report["seconds"]) == {"prepare", "read", "total"}
+    [source], [files] = server.events[1]["inputs"], server.events[1]["outputs"]
+    assert (source["name"], files["name"]) == (f"{database.dbname}.public.t", str(tmp_path / "files"))
+    assert files["facets"]["schema"]["fields"] == [{"name": "id", "type": "int"}, {"name": "x", "type": "string"}]
+    assert files["outputFacets"]["outputStatistics"]["rowCount"] == 2
 
 
 def test_a_task_that_fails_halfway_is_run_again_in_the_same_snapshot(

@@ -13,6 +13,7 @@ import jvm
 import pg8000
 import pytest
 from libpq import environment
+from lineage_server import lineage_server
 from pyspark.sql import SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
@@ -243,3 +244,28 @@ def test_a_path_that_is_not_there_is_named(run_here: RunHere, tmp_path: Path) ->
     done = run_here(csv(tmp_path / "nosuch.csv", "--table", "trips"))
     assert done.status == 2
     assert done.err.startswith("error: [PATH_NOT_FOUND] Path does not exist")
+
+
+def test_a_server_of_lineage_is_told_what_is_loaded(
+    run_here: RunHere, trips: Path, session: Session, database: Settings
+) -> None:
+    with lineage_server() as server:
+        arguments = csv(trips, "--table", "trips", "--load-id", "trips/1", "--lineage-url", server.url)
+        assert [run_here(arguments).status for _ in range(2)] == [0, 0]
+    assert server.kinds == ["START", "COMPLETE"] * 2
+    started, loaded, _, again = server.events
+    place = database.servers[0]
+    table = {"namespace": f"postgres://{place.host}:{place.port}", "name": f"{database.dbname}.public.trips"}
+    assert started["inputs"] == [{"namespace": "file", "name": str(trips)}]
+    [source], [target] = loaded["inputs"], loaded["outputs"]
+    assert [field["type"] for field in source["facets"]["schema"]["fields"]] == ["int", "double", "timestamp"]
+    assert [target[name] for name in table] == list(table.values())
+    assert [field["type"] for field in target["facets"]["schema"]["fields"]] == [
+        "integer",
+        "double precision",
+        "timestamp with time zone",
+    ]
+    assert source["inputFacets"]["inputStatistics"]["rowCount"] == 2
+    assert target["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    assert again["outputs"] == [table]
+    assert session.run("SELECT count(*) FROM trips") == [[2]]

@@ -45,6 +45,8 @@ def test_the_json_report_has_every_promised_field() -> None:
         "before_sql",
         "after_sql",
         "over_connect",
+        "publish",
+        "columns",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 

@@ -23,8 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": DATABASE
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
     | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "jobs.flows.capture.files"}
-    | {"jobs.flows.doctor", "pyspark"},
+    | {"jobs.flows.doctor", "jobs.lineage", "pyspark"},
+    "jobs.lineage": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.sql"},
     "jobs.cli": {
+        "jobs.lineage",
         "jobs.flows",
         "jobs.dbaccess.conninfo",
         "jobs.dbaccess.errors",

@@ -14,6 +14,8 @@ OK, FAILED, WRONG_USAGE = 0, 1, 2
 
 INTERRUPTED = "interrupted. A job is done whole or not at all: run it again to be sure."
 
+_INTERRUPTED = "Interrupted"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -45,12 +47,17 @@ class Failure:
         """The message and the hint."""
         return f"{self.message} {self.hint}".strip()
 
+    @property
+    def is_interruption(self) -> bool:
+        """Whether somebody ended the job by Ctrl-C or SIGTERM."""
+        return self.type == _INTERRUPTED
+
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """Return what an error says."""
         # Ctrl-C also ends the JVM, and PySpark then fails to call it.
         if not isinstance(error, JobError) and any(isinstance(cause, KeyboardInterrupt) for cause in chain(error)):
-            return cls("Interrupted", INTERRUPTED, transient=True)
+            return cls(_INTERRUPTED, INTERRUPTED, transient=True)
         name = type(error).__name__
         if isinstance(error, DatabaseError):
             return cls(name, error.message, error.hint, error.sqlstate, error.column, error.transient)

@@ -10,8 +10,10 @@ from jobs.cli.report_file import ReportFile
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.conninfo.settings import SSL_MODES
 from jobs.dbaccess.conninfo.uri import states_password
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.ledger import MARKER_TABLE
 from jobs.flows.connection import resolve_connection
+from jobs.lineage.sender import KEY, endpoint
 
 FORMATS = ("parquet", "csv", "json", "orc")
 """Formats of the files that jobs read and write."""
@@ -107,6 +109,25 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         help="write a JSON report to this file, also if the job fails; s3:// and other URLs by Hadoop",
     )
     parser.add_argument("--verbose", action="store_true", help="show Spark's log, and stack traces of errors")
+
+
+def add_lineage_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags for events of OpenLineage."""
+    group = parser.add_argument_group("lineage", f"Events of OpenLineage. {KEY} has the server's key.")
+    group.add_argument(
+        "--lineage-url",
+        metavar="URL",
+        type=_lineage_url,
+        help="tell this server what is read and written: https://host",
+    )
+    group.add_argument("--lineage-job", metavar="NAME", help="the job's name there; default: that of job and table")
+
+
+def _lineage_url(text: str) -> str:
+    try:
+        return endpoint(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_marker_table(group: argparse._ActionsContainer) -> None:

@@ -1,8 +1,9 @@
-"""What a run tells programs: its report, whether it succeeds or fails."""
+"""What a run tells programs: a report and events of lineage, whether it succeeds or fails."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import sys
@@ -16,6 +17,8 @@ from typing import Protocol
 from jobs.cli.failure import Failure
 from jobs.cli.report_file import ReportFile
 from jobs.dbaccess.errors import JobError
+from jobs.lineage.events import ABORT, COMPLETE, FAIL
+from jobs.lineage.telling import Known, Telling
 
 logger = logging.getLogger(__name__)
 
@@ -30,27 +33,56 @@ class Report(Protocol):
         """Return readable lines."""
 
 
+def outcome_of(
+    job: str, options: argparse.Namespace, environ: Mapping[str, str], subject: str, *, endless: bool = False
+) -> Outcome:
+    """Return what tells of a run.
+
+    Args:
+        job: The job, such as load_table.
+        options: The flags of `add_common_options` and of `add_lineage_options`.
+        environ: The environment, for whom lineage is told.
+        subject: What the job works on in each of its runs, such as a table: with it, the job is named.
+        endless: Whether the job runs until it is stopped.
+    """
+    run_id = str(uuid.uuid4())
+    if options.lineage_url is None or options.show_connection or getattr(options, "dry_run", False):
+        return Outcome(job, options, run_id)
+    name = options.lineage_job or f"{job}.{subject}"
+    kind = job.partition("_")[0].upper()
+    return Outcome(job, options, run_id, Telling.of(options.lineage_url, run_id, name, kind, environ, endless=endless))
+
+
+def subject_of(table: str | None, sql: str | None) -> str:
+    """Return what a job works on: a table, or else SQL, which is named by its hash, since it may hold values."""
+    return table or f"sql-{hashlib.sha256((sql or '').encode(errors='replace')).hexdigest()[:8]}"
+
+
 class Outcome:
     """A run, as it is told to programs. The report of each run has its id, whether it succeeded, and when it ran.
 
     Args:
         job: The job, such as load_table.
         options: The flags of `add_common_options`, and --show-connection, which tells nothing.
+        run_id: A UUID.
+        lineage: Tells a server of lineage; None to tell none.
     """
 
-    def __init__(self, job: str, options: argparse.Namespace) -> None:
+    def __init__(self, job: str, options: argparse.Namespace, run_id: str, lineage: Telling | None = None) -> None:
         self._job = job
         self._file: ReportFile | None = None if options.show_connection else options.report
-        self._run_id = str(uuid.uuid4())
+        self._run_id = run_id
+        self._lineage = lineage
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
         self._known: Mapping[str, str] = {}
         self._is_over = False
 
-    def begin(self, **known: str) -> None:
-        """Check where the report is to go, before anything is done.
+    def begin(self, datasets: Known, **known: str) -> None:
+        """Check where the report is to go, before anything is done, and tell that the run starts.
 
         Args:
+            datasets: Returns what the run will read and write, as far as that is known.
             known: What is known of the run already, for the report of a failure.
 
         Raises:
@@ -61,12 +93,15 @@ class Outcome:
             file, self._file = self._file, None  # not to be tried again for the failure that this would be
             file.check()
             self._file = file
+        if self._lineage is not None:
+            self._lineage.start(datasets)
 
-    def succeed(self, report: Report, told: str = "") -> None:
+    def succeed(self, report: Report, datasets: Known, told: str = "") -> None:
         """Print what was done, and write the report. What was done stays done if the report cannot be written.
 
         Args:
             report: The report.
+            datasets: Returns what the run has read and written.
             told: What to print in place of its summary.
         """
         self._is_over = True
@@ -74,16 +109,28 @@ class Outcome:
             sys.stdout.write(told or f"{report.summary()}\n")
             sys.stdout.flush()
         finally:
+            if self._lineage is not None:
+                self._lineage.end(COMPLETE, datasets)
             self._write("succeeded", json.loads(report.to_json()))
+            self._finish()
 
     def fail(self, failure: Failure) -> None:
-        """Write the report of a failure, unless the job had succeeded before."""
+        """Write the report of a failure, and tell of it, unless the job had succeeded before."""
         if self._is_over:
             return
         self._is_over = True
-        error = {name: value for name, value in asdict(failure).items() if name not in ("status", "is_ours")}
+        if self._lineage is not None:
+            # A message of Spark's own may quote a value of a row, which is to stay in the job's log.
+            error = failure.line if failure.is_ours else f"{failure.type}. The log of the job has the message."
+            self._lineage.end(ABORT if failure.is_interruption else FAIL, error=error)
+        fields = {name: value for name, value in asdict(failure).items() if name not in ("status", "is_ours")}
         seconds = {"total": round(time.monotonic() - self._clock, 3)}
-        self._write("failed", {**self._known, "error": error, "exit_status": failure.status, "seconds": seconds})
+        self._write("failed", {**self._known, "error": fields, "exit_status": failure.status, "seconds": seconds})
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._lineage is not None:
+            self._lineage.finish()
 
     def _write(self, status: str, fields: Mapping[str, object]) -> None:
         """Write the report. If that is impossible, say so, and log the report: a job is not undone for it."""

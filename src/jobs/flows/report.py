@@ -13,6 +13,21 @@ from jobs.dbaccess.query.execute import Done
 
 
 @dataclass(frozen=True)
+class LoadedColumn:
+    """A column of a load.
+
+    Attributes:
+        source, spark_type: The data's column and its type.
+        name, type: The table's column and its type, as SQL writes it.
+    """
+
+    source: str
+    spark_type: str
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
 class LoadReport:
     """A finished load, or one that had finished before.
 
@@ -31,6 +46,7 @@ class LoadReport:
             the other counts are 0.
         publish: How the rows came into the table: "staged", by one transaction of the driver; "one part", by the
             transaction of the only task; "parts", by a transaction for each part.
+        columns: The columns that were loaded.
     """
 
     load_id: str
@@ -55,6 +71,7 @@ class LoadReport:
     after_sql: tuple[Done, ...] = ()
     over_connect: bool = False
     publish: str = "staged"
+    columns: tuple[LoadedColumn, ...] = ()
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""

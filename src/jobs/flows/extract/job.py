@@ -88,6 +88,8 @@ class ExtractReport:
         deletes: The number of rows that tell a delete; None without --deletes. `rows` does not count them.
         snapshot: PostgreSQL's pg_snapshot; empty on a standby.
         watermark_from, watermark_to: The greatest ordinal before and after this run, as text.
+        relation: The full name of the table; empty for a query.
+        columns: Spark's types by the names of the columns.
         seconds: Of the phases prepare and read (which also writes the files), and total.
     """
 
@@ -101,6 +103,8 @@ class ExtractReport:
     watermark_to: str | None = None
     deletes: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    relation: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
@@ -175,6 +179,8 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         watermark_to=moved.ordinal if moved else None,
         deletes=deletes.count() if keys else None,
         seconds=watch.seconds(),
+        relation=str(table.name) if table else "",
+        columns={column.name: column.spark_type.simpleString() for column in plan.columns},
     )
 
 

@@ -30,7 +30,7 @@ from jobs.flows.load.governor import NO_LIMITS, Governor, Limits, governors
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
 from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode, failures_explained
 from jobs.flows.load.target import Target, find_table, settle_target
-from jobs.flows.report import LoadReport, Stopwatch
+from jobs.flows.report import LoadedColumn, LoadReport, Stopwatch
 from jobs.spark.load_tasks import Delivery
 from jobs.spark.null_values import with_nulls
 from jobs.spark.row_forms import form_of
@@ -258,4 +258,8 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         verified=published.verified,
         before_sql=published.ran.before,
         after_sql=published.ran.after,
+        columns=tuple(
+            LoadedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
+            for match in target.matches
+        ),
     )

@@ -23,7 +23,7 @@ from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch
 from jobs.spark import load_tasks, nul
 from jobs.spark.load_tasks import Delivery
-from jobs.spark.plans.lineage import was_recomputed
+from jobs.spark.plans.recomputed import was_recomputed
 from jobs.spark.row_hash import row_hash
 from jobs.spark.scheduling import Gate, job_group, run_partitions
 

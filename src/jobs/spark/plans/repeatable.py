@@ -14,7 +14,7 @@ from typing import Any
 from pyspark import RDD
 from pyspark.sql import DataFrame
 
-from jobs.spark.plans.lineage import reads_shuffles
+from jobs.spark.plans.recomputed import reads_shuffles
 
 _FORMATS = frozenset({"ParquetFileFormat", "OrcFileFormat", "CSVFileFormat", "JsonFileFormat", "TextFileFormat"})
 """Spark's own formats, by the names of their classes."""

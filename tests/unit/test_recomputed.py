@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.spark.plans.lineage import Shuffles, Tasks, is_torn
+from jobs.spark.plans.recomputed import Shuffles, Tasks, is_torn
 
 BELOW, ABOVE = 1, 2
 
