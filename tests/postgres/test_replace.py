@@ -19,8 +19,9 @@ from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.partitions.catalog import exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import Definition, read
-from jobs.dbaccess.load.partitions.replace import LOCK_WAIT, build, swap
+from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.suitability import check_target
+from jobs.dbaccess.load.partitions.swap import LOCK_WAIT, swap
 from jobs.dbaccess.load.publish import Published, PublishPlan, publish
 from jobs.dbaccess.load.staging import sweep
 from jobs.dbaccess.postgres_connectivity import connect
@@ -174,6 +175,29 @@ def test_all_else_that_a_partition_is_remains(session: Session, database: Settin
         assert left(session) == []
     finally:
         session.run(f'ALTER TABLE elsewhere."we ""ird" OWNER TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}')
+
+
+def test_an_unlogged_partition_and_tablespaces_remain_what_they_are(session: Session, database: Settings) -> None:
+    if session.value("SELECT current_setting('server_version_num')::int") < 150000:
+        pytest.skip("a tablespace without a folder of its own needs PostgreSQL 15")
+    space = f"space_{database.dbname}"
+    session.run("SET allow_in_place_tablespaces = on")
+    session.run(f"CREATE TABLESPACE {space} LOCATION ''")
+    try:
+        session.run(
+            f"{TENS} ALTER TABLE high SET UNLOGGED; ALTER TABLE high SET TABLESPACE {space};"
+            f"CREATE UNIQUE INDEX i ON high (a) TABLESPACE {space}; CREATE INDEX j ON high (b)"
+        )
+        where = (
+            "SELECT relname, relpersistence::text, spcname FROM pg_class c LEFT JOIN pg_tablespace s "
+            "ON s.oid = reltablespace WHERE relname IN ('high', 'i', 'j') ORDER BY 1"
+        )
+        before = session.run(where)
+        load(session, REPLACE, [(12, "new")])
+        assert session.run(where) == before == [["high", "u", space], ["i", "u", space], ["j", "u", None]]
+    finally:
+        session.run("DROP TABLE IF EXISTS t")
+        session.run(f"DROP TABLESPACE {space}")
 
 
 IN_THE_WAY: dict[str, tuple[str, str]] = {
@@ -453,6 +477,24 @@ def test_a_reader_of_a_partition_who_goes_on_to_the_table_is_not_ended(session: 
     assert rows_of(session) == [*OLD[:10], [12, "new"]]
 
 
+def test_what_vacuums_a_partition_is_waited_for_and_readers_go_on(session: Session, database: Settings) -> None:
+    """Also an autovacuum, which the server ends only for those who wait as long as deadlock_timeout."""
+    session.run(TENS)
+    with (
+        connect(database, "vacuum") as vacuum,
+        connect(database, "other") as other,
+        loading(session),
+        vacuum.transaction(),
+    ):
+        vacuum.run("LOCK TABLE high IN SHARE UPDATE EXCLUSIVE MODE")
+        await_lock(other, "high", "ShareUpdateExclusiveLock")
+        time.sleep(2 * LOCK_WAIT)
+        assert other.run("SELECT count(*) FROM pg_locks WHERE NOT granted") == [[1]]
+        with other.transaction(lock_timeout="1ms"):
+            assert other.run("SELECT count(*) FROM t") == [[20]]
+    assert rows_of(session) == [*OLD[:10], [12, "new"]]
+
+
 def test_a_lock_that_is_not_granted_in_time_is_told_with_who_has_it(session: Session, database: Settings) -> None:
     session.run(TENS)
     with connect(database, "the reader") as reader, reader.transaction():
@@ -476,14 +518,11 @@ def loading(session: Session) -> Iterator[list[Published]]:
     assert len(done) == 1
 
 
-def await_lock(other: Session, table: str) -> None:
+def await_lock(other: Session, table: str, mode: str = "AccessExclusiveLock") -> None:
     """Wait until the load waits for a table's lock."""
-    waiting = (
-        "SELECT count(*) FROM pg_locks "
-        "WHERE NOT granted AND mode = 'AccessExclusiveLock' AND relation = to_regclass(%s)"
-    )
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(%s) AND mode = %s"
     deadline = time.monotonic() + 30
-    while other.value(waiting, table) == 0:
+    while other.value(waiting, table, mode) == 0:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

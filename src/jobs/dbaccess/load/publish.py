@@ -17,8 +17,9 @@ from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.slices import Pace
 from jobs.dbaccess.load.move.upsert import Written
-from jobs.dbaccess.load.partitions import replace as partitions
 from jobs.dbaccess.load.partitions import suitability
+from jobs.dbaccess.load.partitions.replace import build
+from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted, Scripts
@@ -202,11 +203,11 @@ def _replace_partitions(session: Session, plan: PublishPlan, staged: Tally) -> P
         rows = plan.staging.rows
         moved = Moved(plan.target, rows, is_whole=True, leaves_out=False, changed=staged.rows, becomes=rows)
         verified = verify.verify(session, plan.verification, moved)
-    built = partitions.build(session, plan.staging, plan.target, staged.rows)
+    built = build(session, plan.staging, plan.target, staged.rows)
     staging.drop(session, plan.staging)
     _take_turn(session, plan)
     before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
-    partitions.swap(session, plan.target, built, plan.lock_timeout)
+    swap(session, plan.target, built, plan.lock_timeout)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
     replaced = tuple(replacement.partition.name for replacement in built)
     return Published(staged, staged.rows, verified=verified, ran=Ran(before, after), replaced=replaced)
