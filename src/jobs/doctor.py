@@ -139,7 +139,10 @@ class Planning:
         from jobs.flows.load import foresee
 
         job = self._job()
-        self.plan = foresee.foresee(session, job, lambda: self._look(job))
+        try:
+            self.plan = foresee.foresee(session, job, lambda: self._look(job))
+        except foresee.NotForeseen as error:
+            return f"none is shown: {error}"
         return self.plan.line()
 
     def _job(self) -> LoadJob:

@@ -26,6 +26,7 @@ from jobs.dbaccess.network.copy_in import Block
 from jobs.dbaccess.session import Answer, Session
 from jobs.flows.load.defined import Defined
 from jobs.flows.load.foresee import foresee
+from jobs.flows.load.governor import NO_LIMITS, Limits
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.plan import LoadPlan
 from jobs.flows.load.target import find_table, settle_target
@@ -64,9 +65,18 @@ class Case:
     table: str = "CREATE TABLE t (a int PRIMARY KEY, b text)"
     scripts: Scripts = field(default_factory=Scripts)
     defined: Defined = field(default_factory=Defined)
+    limits: Limits = NO_LIMITS
 
     def job(self, database: Settings) -> LoadJob:
-        return LoadJob(T, database, "one", self.move, scripts=self.scripts, defined=self.defined)
+        return LoadJob(T, database, "one", self.move, scripts=self.scripts, defined=self.defined, limits=self.limits)
+
+
+class AtOnce:
+    """A pace that waits for nothing."""
+
+    def wait(self) -> None: ...
+
+    def ended(self) -> None: ...
 
 
 KEYED = Move("upsert", (), ("a",))
@@ -84,6 +94,13 @@ CASES = {
     "append with partitions": Case(Move("append", ()), PARTITIONED),
     "append with scripts": Case(Move("append", ()), scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)),
     "append and columns": Case(Move("append", ()), defined=Defined((), (Definition("c", "int DEFAULT 1"),))),
+    "append in slices": Case(Move("append", ()), limits=Limits(wal_rate=1e9)),
+    "append to a table that refers to itself": Case(
+        Move("append", ()),
+        "CREATE TABLE t (a int PRIMARY KEY, b text, c int REFERENCES t)",
+        limits=Limits(wal_rate=1e9),
+    ),
+    "new with a limited pace": Case(Move("append", ()), "", limits=Limits(wal_rate=1e9)),
     "new": Case(Move("append", ()), ""),
     "new with keys": Case(KEYED, ""),
     "new by the first of each key": Case(replace(KEYED, order=(OrderBy("b"),)), ""),
@@ -124,7 +141,8 @@ def load(session: Session, case: Case, database: Settings) -> Told:
     names = staging.plan_staging(target.name, target.columns)
     staging.create(told, names, target.name, target.new_types, logged=target.is_staging)
     receipt = attempt(session, names, 0, 0, 1, 2)
-    publish(told, replace(target.plan("one", names, (receipt,)), scripts=case.scripts))
+    pace = AtOnce() if case.limits else None
+    publish(told, replace(target.plan("one", names, (receipt,)), scripts=case.scripts, pace=pace))
     token = names.rows.name.rpartition("_")[2]
     told.said = [statement.replace(token, "TOKEN").strip() for statement in told.said]
     return told

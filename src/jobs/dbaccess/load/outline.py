@@ -13,7 +13,7 @@ from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog.relatives import Relatives
 from jobs.dbaccess.load import definitions, ledger, staging, statistics
 from jobs.dbaccess.load.direct import Direct, Marker
-from jobs.dbaccess.load.move import difference, overwrite, upsert
+from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.load.publish import PublishPlan
@@ -66,6 +66,7 @@ class Known:
         is_logged: Whether staging is logged: then it becomes the table that the load creates.
         is_partitioned: Whether the table is partitioned.
         at_once: Whether overwrite is one statement.
+        in_slices: Whether rows are appended by several statements.
         equalities: For each key column, the operator by which the table's unique index compares it.
     """
 
@@ -76,6 +77,7 @@ class Known:
     is_partitioned: bool = False
     at_once: bool = False
     equalities: Mapping[str, str] = field(default_factory=dict)
+    in_slices: bool = False
     relatives: Relatives = field(default_factory=Relatives)
 
 
@@ -169,6 +171,10 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
             yield Step(PUBLISH, statement, locks=written)
     elif move.mode == "upsert":
         yield from _upserting(plan, known, written)
+    elif known.in_slices:
+        condition = f"for each {slices.PAGES} pages of the staged rows"
+        slice_ = slices.slice_of(move, staged, 0)
+        yield Step(PUBLISH, move.insert_from(target, slice_), locks=written, condition=condition)
     else:
         yield Step(PUBLISH, move.insert(target, staged), locks=written)
 

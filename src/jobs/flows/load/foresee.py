@@ -22,7 +22,8 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging, verify
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move import overwrite
-from jobs.dbaccess.load.outline import Known, outline, outline_of_one_part
+from jobs.dbaccess.load.move.slices import can_slice
+from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
 from jobs.dbaccess.load.publish import PublishPlan
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
@@ -36,6 +37,10 @@ from jobs.flows.report import plural
 from jobs.spark.null_values import with_nulls
 
 _EQUALS = "OPERATOR(pg_catalog.=)"
+
+
+class NotForeseen(UsageError):
+    """The steps of a load are known only when it has copied its rows. Nothing is wrong with it."""
 
 
 class Data(Protocol):
@@ -97,7 +102,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     """
     job.move.check_arguments()
     if job.move.replaces_partitions:
-        raise UsageError(
+        raise NotForeseen(
             f"--dry-run cannot tell the steps of the mode {job.move.mode}: they depend on which partitions get rows.",
             "docs/load.md describes them.",
         )
@@ -122,8 +127,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     publishing = fitted.target.plan(job.load_id, names, (), job.ledger)
     publishing = replace(publishing, scripts=job.scripts, lock_timeout=job.lock_timeout)
     parts, reason = data.parts(session, job, fitted, publishing)
-    reason = reason or ("the rows are verified" if job.verify else "")
-    steps = outline if reason else outline_of_one_part
+    reason = reason or ("the rows are verified, or their pace is limited" if job.verify or job.limits else "")
     return replace(
         planned,
         is_new=fitted.target.is_new,
@@ -132,8 +136,18 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         parts=parts,
         publish=STAGED if reason else ONE_PART,
         connections=replace(connections, at_once=min(parts, connections.at_once)),
-        steps=tuple(steps(publishing, _known(session, fitted, markers, creates_markers))),
+        steps=tuple(_steps(session, job, fitted, publishing, (markers, creates_markers), is_staged=bool(reason))),
     )
+
+
+def _steps(
+    session: Session, job: LoadJob, fitted: Fit, plan: PublishPlan, ledger: tuple[TableName, str], *, is_staged: bool
+) -> list[Step]:
+    known = _known(session, fitted, *ledger)
+    if not is_staged:
+        return outline_of_one_part(plan, known)
+    in_slices = bool(job.limits) and (plan.is_new or can_slice(session, plan.move, plan.target))
+    return outline(plan, replace(known, in_slices=in_slices))
 
 
 def check_rights(needed: Iterable[Right]) -> None:
