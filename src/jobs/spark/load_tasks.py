@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +42,26 @@ class Delivery:
     direct: Direct | None = None
 
 
-def plan_parts(octets: DataFrame, *, hashed: bool = False) -> RDD[Counted]:
+def plan_parts(octets: DataFrame, merge: Callable[[int], int], *, hashed: bool = False) -> RDD[Counted]:
     """Return an RDD of COPY blocks, with a partition for each part of the load.
 
-    One RDD both counts the parts and copies them: two DataFrame actions could be planned differently.
+    One RDD both counts the parts and copies them: two DataFrame actions could be planned differently. For the same
+    reason its partitions are merged here, and not the DataFrame's.
 
     Args:
         octets: Finished COPY lines, in one binary column.
+        merge: Returns how many parts to make of a number of partitions.
         hashed: Whether each line is preceded by the hash of its row.
     """
-    return _blocks(octets, HashedDeserializer() if hashed else BlockDeserializer())
+    context = octets.sparkSession.sparkContext
+    # PySpark has no public way to a Dataset's values as they are.
+    jvm: Any = context._jvm  # noqa: SLF001 - see above
+    dataset = getattr(octets._jdf, "as")(jvm.org.apache.spark.sql.Encoders.BINARY())  # noqa: SLF001 - see above
+    rows = dataset.toJavaRDD()
+    partitions = rows.getNumPartitions()
+    parts = merge(partitions)
+    merged = rows.coalesce(parts) if parts < partitions else rows
+    return RDD(merged, context, HashedDeserializer() if hashed else BlockDeserializer())
 
 
 def deliveries(blocks: RDD[Counted], delivery: Delivery) -> RDD[Receipt]:
@@ -156,15 +166,6 @@ def as_octets(lines: DataFrame) -> DataFrame:
     It would replace bytes that are not UTF-8 with U+FFFD, whereas the server rejects them.
     """
     return lines.select(lines[LINE].cast("binary").alias(LINE))
-
-
-def _blocks(octets: DataFrame, deserializer: Serializer) -> RDD[Counted]:
-    """Return the lines as an RDD of blocks, in the same way as PySpark's own DataFrame.toJSON."""
-    context = octets.sparkSession.sparkContext
-    # PySpark has no public way to a Dataset's values as they are.
-    jvm: Any = context._jvm  # noqa: SLF001 - see above
-    dataset = getattr(octets._jdf, "as")(jvm.org.apache.spark.sql.Encoders.BINARY())  # noqa: SLF001 - see above
-    return RDD(dataset.toJavaRDD(), context, deserializer)
 
 
 class BlockDeserializer(Serializer):

@@ -23,6 +23,7 @@ from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch
 from jobs.spark import load_tasks, nul
 from jobs.spark.load_tasks import Delivery
+from jobs.spark.plans.part_sizes import parts_of
 from jobs.spark.plans.recomputed import was_recomputed
 from jobs.spark.row_hash import row_hash
 from jobs.spark.scheduling import Gate, job_group, run_partitions
@@ -80,7 +81,8 @@ def encode(df: DataFrame, target: Target, how: Copying, group: str) -> Encoded:
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
         lines = encode_spark.encode(df, target.matches, how.strip_nul, _hashing(target, how))
         octets = load_tasks.as_octets(lines)
-        blocks = load_tasks.plan_parts(octets, hashed=target.row is not None)
+        merge = partial(parts_of, df, parallelism=how.parallelism)
+        blocks = load_tasks.plan_parts(octets, merge, hashed=target.row is not None)
         return Encoded(octets, blocks, blocks.getNumPartitions())
 
 
