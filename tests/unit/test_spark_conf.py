@@ -17,6 +17,7 @@ FIRST = ("spark.dynamicAllocation.initialExecutors", "spark.executor.instances")
         ("16", {}, 4),
         ("17", {}, 5),
         ("12", {}, 3),
+        ("12", {"spark.dynamicAllocation.enabled": "true"}, 3),
         ("16", {"spark.executor.cores": "2"}, 8),
         ("16", {"spark.executor.cores": "8", "spark.task.cpus": "4"}, 8),
         ("3", {"spark.executor.cores": "1", "spark.task.cpus": "2"}, 3),

@@ -38,7 +38,6 @@ EXTRACT = "extract_table"
 MOST_EXECUTORS = "spark.dynamicAllocation.maxExecutors"
 _COUNTS = (
     MOST_EXECUTORS,
-    "spark.dynamicAllocation.enabled",
     "spark.dynamicAllocation.initialExecutors",
     "spark.dynamicAllocation.minExecutors",
     "spark.executor.instances",
@@ -89,7 +88,8 @@ def _enough_executors(parallelism: str, stated: Mapping[str, str]) -> Mapping[st
     Nothing is returned if the user states a number of executors, or something that is no number.
     """
     cores, of_a_task = (stated.get(key, str(default)) for key, default in _OF_EXECUTORS.items())
-    if any(key in stated for key in _COUNTS) or not all(map(_is_count, (parallelism, cores, of_a_task))):
+    fixed = stated.get("spark.dynamicAllocation.enabled", "true").lower() == "false"
+    if fixed or any(key in stated for key in _COUNTS) or not all(map(_is_count, (parallelism, cores, of_a_task))):
         return {}
     at_once = max(int(cores) // int(of_a_task), 1)
     most = -(-int(parallelism) // at_once)
