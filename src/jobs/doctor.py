@@ -204,8 +204,8 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str], findings: li
 
 def line(finding: Finding) -> str:
     """Return a finding as a line of a table; advice is a second line."""
-    advice = f"{'':23}-> {finding.advice}\n" if finding.advice else ""
-    return f"{finding.state:8} {finding.check:13} {finding.found}\n{advice}"
+    advice = f"{'':27}-> {finding.advice}\n" if finding.advice else ""
+    return f"{finding.state:8} {finding.check:17} {finding.found}\n{advice}"
 
 
 if __name__ == "__main__":

@@ -257,7 +257,7 @@ def test_the_command_prints_a_table_or_json_and_fails_for_a_fault(
 ) -> None:
     environ = {**environment(database), "PGSSLMODE": "disable"}
     assert main(["--table", "nowhere.t"], environ) == 1
-    assert "FAULT    table         there is no schema for nowhere.t\n" in capsys.readouterr().out
+    assert "FAULT    table             there is no schema for nowhere.t\n" in capsys.readouterr().out
     assert main(["--table", "t", "--json"], environ) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["healthy"] is True

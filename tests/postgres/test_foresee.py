@@ -157,3 +157,10 @@ def test_a_plan_is_text_and_json(session: Session, database: Settings) -> None:
     assert {step["phase"] for step in document["steps"]} == {"prepare", "copy", "publish", "analyze"}
     [insert] = [step for step in document["steps"] if step["condition"].startswith("unless")]
     assert [(lock["on"], lock["mode"]) for lock in insert["locks"]] == [("public.t", "ROW EXCLUSIVE")]
+
+
+def test_a_name_with_control_characters_moves_no_cursor(session: Session, database: Settings) -> None:
+    session.run('CREATE TABLE "t\x1b[2J" (a int, b text)')
+    shown = plan(job(database, "t\x1b[2J")).summary()
+    assert "\x1b" not in shown
+    assert 'INSERT INTO "public"."t [2J"' in shown

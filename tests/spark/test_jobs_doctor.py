@@ -23,8 +23,8 @@ def test_the_data_is_compared_with_the_table_and_the_plan_is_shown(
     environ = environment(database)
     assert main(arguments, environ) == 0
     out = capsys.readouterr().out
-    assert "ok       fit           1 column of the data fit public.t; the server fills at\n" in out
-    assert "ok       plan          1 column for public.t" in out
+    assert "ok       fit               1 column of the data fit public.t; the server fills at\n" in out
+    assert "ok       plan              1 column for public.t" in out
     assert "\nplan: upsert by id into public.t, load id" in out
     assert (
         main([*arguments[:-1], "nokey", "--json", "--select", "SELECT 1.5 AS id, 2 AS more FROM source"], environ) == 1
@@ -36,6 +36,6 @@ def test_the_data_is_compared_with_the_table_and_the_plan_is_shown(
     assert told["plan"] is None
     assert main(["--source", str(tmp_path / "not-there"), "--table", "t"], environ) == 1
     out = capsys.readouterr().out
-    assert "FAULT    fit           [PATH_NOT_FOUND]" in out
+    assert "FAULT    fit               [PATH_NOT_FOUND]" in out
     assert "-> Check --source, --format, --option and --select." in out
     assert session.run("SELECT count(*) FROM t") == [[0]]

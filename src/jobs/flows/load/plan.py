@@ -78,7 +78,7 @@ class LoadPlan:
 
     def summary(self) -> str:
         """Return the plan as a text of several lines."""
-        return "\n".join(self._lines())
+        return "\n".join(map(_printable, self._lines()))
 
     def _lines(self) -> Iterator[str]:
         keys = f" by {', '.join(self.keys)}" if self.keys else ""
@@ -120,6 +120,11 @@ class LoadPlan:
         """Return the locks, each of them once: what is locked, the mode, until when, and who waits."""
         taken = [(lock.on, lock.mode, step.phase, lock.waits) for step in self.steps for lock in step.locks]
         return list(dict.fromkeys(taken))
+
+
+def _printable(line: str) -> str:
+    """Return a line without control characters, which names may contain, and which could move a terminal's cursor."""
+    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _statement(step: Step) -> Iterator[str]:
