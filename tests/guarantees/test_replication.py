@@ -11,9 +11,11 @@ from server_folder import server_folder
 from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
+from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.publish import check_target
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.query import result, script
 from jobs.dbaccess.query.result import Result
@@ -96,6 +98,17 @@ def test_a_subscriber_sees_a_load_and_nothing_of_its_staging(sessions: tuple[Ses
     load(here, move, [(1, "x"), (2, "y")])
     assert_replicated(here, there)
     assert there.run("SELECT count(*) FROM table_updates") == here.run("SELECT count(*) FROM table_updates")
+
+
+def test_partitions_of_a_published_table_are_not_replaced(sessions: tuple[Session, Session]) -> None:
+    """Attaching a table is not replicated: subscribers would keep the old rows."""
+    here, _ = sessions
+    here.run("CREATE TABLE days (a int, b text) PARTITION BY LIST (a); CREATE TABLE day PARTITION OF days DEFAULT")
+    try:
+        with pytest.raises(LoadError, match=r"cannot replace partitions of public\.days, which p publishes"):
+            check_target(here, TableName("days", "public"), Move("replace-partitions", AB))
+    finally:
+        here.run("DROP TABLE days")
 
 
 @pytest.mark.parametrize("move", [APPEND, Move("upsert", AB, ("a",))])
