@@ -95,6 +95,12 @@ def test_a_key_that_cannot_be_a_header_is_not_shown(server: LineageServer, caplo
     assert KEY not in caplog.text
 
 
+def test_a_key_that_is_to_be_sent_without_tls_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    for url in ("http://lineage.example.com", "https://lineage.example.com", "http://localhost"):
+        Sender(endpoint(url), KEY)
+    assert caplog.messages == ["OPENLINEAGE_API_KEY is sent without TLS to http://lineage.example.com/api/v1/lineage."]
+
+
 @pytest.mark.parametrize("is_trusted", [True, False])
 def test_a_certificate_is_checked(
     is_trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -68,6 +68,9 @@ class Sender:
         self._thread = threading.Thread(target=self._post_all, name="lineage", daemon=True)
         self._current = ""
         self._deadline: float | None = None
+        place = urlsplit(url)
+        if self._key and place.scheme == "http" and place.hostname not in _LOCAL:
+            logger.warning("%s is sent without TLS to %s.", KEY, self._shown)
 
     def send(self, event: Mapping[str, Any]) -> None:
         """Have an event sent."""
@@ -120,6 +123,8 @@ class Sender:
             return cause.strerror
         return type(cause).__name__
 
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 _SOME = 65536
 """Bytes of an answer, which is empty, to read at most."""
