@@ -73,6 +73,7 @@ GOALS = (
     Goal("parts: time, x JDBC", 0.5, TIME, plan.LOAD_PARTS, plan.JDBC),
     Goal("three indexes: time, x JDBC", 0.6, TIME, plan.INDEXED, plan.JDBC_INDEXED, ONE_PROCESS),
     Goal("parts, three indexes: time, x JDBC", 0.6, TIME, plan.PARTS_INDEXED, plan.JDBC_INDEXED),
+    Goal("parts, 16 throttled connections: time, x JDBC", 0.5, TIME, plan.MANY_PARTS, plan.MANY_JDBC),
     Goal("upsert, 10 % changed: time, x writing all", 0.6, TIME, plan.TENTH, plan.TENTH_WRITES_ALL),
     Goal("replace-partitions: time, x overwrite", 0.5, TIME, plan.YEARS_REPLACED, plan.YEARS_OVERWRITTEN),
     Goal("200 columns: time, x JDBC", 0.65, TIME, plan.WIDE_LOAD, plan.WIDE_JDBC),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import CAPTURE, COPY_ROWS, LOADS, ONE_PART, OVERLAP, QUERY, ROWS, Trial
+from chaos.plan import CAPTURE, COPY_ROWS, LOADS, ONE_PART, OVERLAP, PARTS, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
@@ -79,7 +79,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
     """
     identity = identity or load_id(trial)
     commands = {
-        **dict.fromkeys((*LOADS, ONE_PART), ("load_table", _load_arguments)),
+        **dict.fromkeys((*LOADS, ONE_PART, PARTS), ("load_table", _load_arguments)),
         "extract": ("extract_table", _extract_arguments),
         "incremental": ("extract_table", _extract_arguments),
         QUERY: ("run_query", _query_arguments),
@@ -127,6 +127,8 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
     arguments += ["--select", _select(trial)]
     if keys(trial):
         arguments += ["--keys", keys(trial)]
+    if trial.flow == PARTS:
+        arguments += ["--publish", "parts"]
     if trial.verify:
         arguments.append("--verify")
     if trial.governed:

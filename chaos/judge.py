@@ -137,7 +137,10 @@ def _left_now(database: Database) -> list[str]:
         "SELECT 'advisory lock of ' || application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
         "WHERE locktype = 'advisory' AND datname = current_database() AND application_name NOT LIKE '%snapshot%'"
     )
-    return [line for query in (tables, sessions, locks) for line in database.run(query).split("\n") if line]
+    claims = "SELECT 'claims: ' || count(*) FROM pgjobs_claims HAVING count(*) > 0"
+    with_claims = database.run("SELECT 1 WHERE to_regclass('pgjobs_claims') IS NOT NULL").strip()
+    queries = (tables, sessions, locks, *([claims] if with_claims else []))
+    return [line for query in queries for line in database.run(query).split("\n") if line]
 
 
 def _until_none(look: Callable[[], list[str]]) -> list[str]:

@@ -61,6 +61,7 @@ FLOWS = {
     "copy rows": 2,
     "load one part": 3,
     "partitions": 4,
+    "load parts": 4,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
@@ -76,10 +77,13 @@ PARTITIONS = "partitions"
 REPLACE_PARTITIONS = "replace-partitions"
 """Its mode."""
 
+PARTS = "load parts"
+"""A load whose tasks copy straight into the table, each with its claim. It goes on where a failed run has stopped."""
+
 LOADS = ("load", PARTITIONS)
-WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS)
-BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS)
-APPENDS = (COPY_ROWS, ONE_PART)
+WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS)
+APPENDS = (COPY_ROWS, ONE_PART, PARTS)
 """Those that have no other mode, and need a table."""
 
 READS = ("extract", "pgcopy read")
@@ -113,6 +117,7 @@ STATEMENTS = {
     "copy rows": 25,
     "load one part": 60,
     "partitions": 170,
+    "load parts": 130,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -156,6 +161,11 @@ FAULTS = {
         *("same id", *NEIGHBOURS_OF_WRITES),
     ),
     "partitions": (*_COMMON, *WRITE_FAULTS, "same id", "truncate", "rewrite", "detach and attach"),
+    # A table that is truncated or swapped loses parts that are claimed: whoever does this ends the load.
+    "load parts": (
+        *_COMMON,
+        *("lose answer to COMMIT", "lock target", "same table", "same id", "rewrite", "detach and attach"),
+    ),
 }
 """The faults that are meaningful for each job."""
 
@@ -275,7 +285,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE, *APPENDS, PARTITIONS)
+    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
@@ -296,7 +306,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         case = _any(choose)
     target = _target(choose, case)
     source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
-    if case.flow == ONE_PART:
+    if case.flow in (ONE_PART, PARTS):
         source = "files"
     if case.fault == "lose shuffle":
         source = "shuffled"
@@ -333,6 +343,8 @@ def _any(choose: random.Random) -> Case:
 def _target(choose: random.Random, case: Case) -> str:
     if case.fault in _PARTITIONS_CHANGE or case.flow == "incremental":
         return "partitioned"
+    if case.flow in APPENDS and case.fault == "same table":
+        return "plain"  # the rival appends the same rows
     if not case.mode:
         return choose.choice(("plain", "partitioned"))
     if case.target == "new" and (case.fault in NEIGHBOURS_OF_WRITES or case.fault == "lock target"):
@@ -350,7 +362,8 @@ def _point(choose: random.Random, case: Case, scripts: bool) -> Point:
     if unit == "step":
         step = choose.choice((*STEPS[case.flow], *(SCRIPT_STEPS if scripts else ())))
         often = (
-            step in OF_PARTS and case.flow not in (QUERY, CAPTURE, ONE_PART)
+            step in (*OF_PARTS, *(("copy rows", "record part") if case.flow == PARTS else ()))
+            and case.flow not in (QUERY, CAPTURE, ONE_PART)
         ) or case.flow == "pgcopy stream write"  # its result is one part
         times = SOME_TIMES if often else TWICE.get(step, 1)
         return Point(step, choose.randint(1, times), answered)

@@ -39,6 +39,10 @@ STEPS = {
         *("drop staging", "analyze"),
     ),
     "partitions": (*_WRITE[:9], "build", "drop staging", "swap", "detach", "attach", "commit publish", "analyze"),
+    "load parts": (
+        *("take load id", "make parts", "claim part", "copy rows", "record part", "count part", "commit part"),
+        *("drop staging", "record load", "commit publish", "analyze"),
+    ),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
@@ -64,6 +68,7 @@ COMMITS = {
     "copy rows": "commit publish",
     "load one part": "commit publish",
     "partitions": "commit publish",
+    "load parts": "commit publish",
 }
 """The step that commits the result of a job."""
 
@@ -77,6 +82,7 @@ _BY_STATEMENT = (
     ("move position", r'(INSERT INTO|UPDATE) \S*"pgjobs_captures"'),
     ("copy rows", r'COPY "shop"\."target" '),
     ("copy part", r"COPY \S*pgjobs_rows_"),
+    ("record part", r"INSERT INTO \S*pgjobs_claims"),
     ("count part", r"UPDATE \S*pgjobs_parts_"),
     ("record load", r'INSERT INTO \S*"table_updates"'),
     ("lock", r"LOCK TABLE"),

@@ -27,6 +27,7 @@ from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.definitions import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions import check as check_definitions
 from jobs.dbaccess.load.definitions import parse as parse_definitions
+from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
 from jobs.dbaccess.sql import TableName
@@ -103,6 +104,7 @@ def check_options(options: argparse.Namespace) -> None:
         TableName.parse(options.table)
     scripts.parse(options.before_sql, options.after_sql)
     _move(options).check_arguments()
+    _check_publish(options)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -205,6 +207,14 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
         type=at_least_one,
         metavar="SECONDS",
         help="how long to wait for each lock of the table or its rows; default: the user's setting, or without limit",
+    )
+    target.add_argument(
+        "--publish",
+        choices=PUBLISHING,
+        default=AUTO,
+        help="how rows come into the table: staged, by one transaction; parts, by one for each part, so that readers "
+        "see parts arrive, and a rerun of the load id copies only what is missing; default: auto, one small part "
+        "straight into the table, all else staged",
     )
     target.add_argument(
         "--parallelism",
@@ -319,6 +329,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
     from jobs.flows.load.job import LoadJob, new_load_id
     from jobs.flows.load.stage import Copying
 
+    _check_publish(options)
     return LoadJob(
         table=TableName.parse(options.table),
         settings=settings,
@@ -331,6 +342,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
         ledger=Ledger.parse(options.marker_table),
         lock_timeout=options.lock_timeout,
+        publish=options.publish,
         defined=Defined(*_definitions(options)),
         null_values=tuple(options.null_value),
         limits=Limits(options.max_replica_lag, options.max_wal_rate),
@@ -348,6 +360,12 @@ def _move(options: argparse.Namespace) -> Move:
         strategy=options.overwrite_strategy,
         max_delete_share=options.max_delete_share,
     )
+
+
+def _check_publish(options: argparse.Namespace) -> None:
+    if options.publish == PARTS:
+        sql = [getattr(options, f"{name}_sql") or getattr(options, f"{name}_sql_file") for name in ("before", "after")]
+        check_parts(_move(options), any(sql), verify=options.verify, has_id=options.load_id is not None)
 
 
 def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:

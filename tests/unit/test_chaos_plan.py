@@ -14,7 +14,7 @@ from chaos.states import State, final, possible
 from chaos.steps import COMMITS, STEPS, step_of
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 301
+SEEDS = 326
 """So many meet each job with each of its faults."""
 
 TRIALS = [draw(seed) for seed in range(1, SEEDS + 1)]
@@ -84,6 +84,7 @@ def test_each_fault_is_described() -> None:
         ("COMMIT", ("claim part", "count part"), "commit part"),
         ("COMMIT", ("lock", "record load", "move rows"), "commit publish"),
         ("COMMIT", ("copy rows", "record load", "count part"), "commit publish"),
+        ("COMMIT", ("copy rows", "record part", "count part"), "commit part"),
         ("COMMIT", ("move watermark",), "commit watermark"),
         ("COMMIT", ("record load", "keep result"), "commit query"),
         ('DROP TABLE IF EXISTS "shop"."pgjobs_result_1"', (), "drop result"),

@@ -47,6 +47,7 @@ class LoadReport:
         publish: How the rows came into the table: "staged", by one transaction of the driver; "one part", by the
             transaction of the only task; "parts", by a transaction for each part.
         columns: The columns that were loaded.
+        parts_kept: Parts that an earlier run of this load id had copied. `bytes_copied` does not include them.
     """
 
     load_id: str
@@ -72,6 +73,7 @@ class LoadReport:
     over_connect: bool = False
     publish: str = "staged"
     columns: tuple[LoadedColumn, ...] = ()
+    parts_kept: int = 0
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
@@ -100,6 +102,7 @@ class LoadReport:
             f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
+            + (f"; {plural(self.parts_kept, 'part')} of an earlier run" if self.parts_kept else "")
             + (f"\n  replaced: {_some(self.partitions_replaced)}" if self.partitions_replaced else "")
             + (f"\n  before: {statements(self.before_sql)}" if self.before_sql else "")
             + (f"\n  {_verified(self.verified)}" if self.verified else "")

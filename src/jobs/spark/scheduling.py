@@ -6,7 +6,7 @@ no task occupies an executor's core while it waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from time import sleep
@@ -52,8 +52,10 @@ _GROUP_PROPERTIES = ("spark.jobGroup.id", "spark.job.description", "spark.job.in
 """The properties that setJobGroup sets. The caller may have a job group of its own."""
 
 
-def run_partitions(rdd: RDD[T], partitions: int, at_once: int, group: str, gate: Gate | None = None) -> list[T]:
-    """Compute every partition of an RDD, at most so many at a time, each when the gate is open.
+def run_partitions(
+    rdd: RDD[T], partitions: Sequence[int], at_once: int, group: str, gate: Gate | None = None
+) -> list[T]:
+    """Compute some partitions of an RDD, at most so many at a time, each when the gate is open.
 
     Returns:
         The results of the attempts that Spark accepted, one for each partition.
@@ -61,19 +63,19 @@ def run_partitions(rdd: RDD[T], partitions: int, at_once: int, group: str, gate:
     Raises:
         Exception: Spark's error for the first partition that fails. The others are cancelled.
     """
-    if partitions <= at_once and gate is None:
-        return rdd.collect()
     context = rdd.context
+    if len(partitions) <= at_once and gate is None:
+        return context.runJob(rdd, _drained, partitions)
 
     def run_one(partition: int) -> list[T]:
-        with job_group(context, group, f"part {partition} of {partitions}"):
+        with job_group(context, group, f"part {partition}, one of {len(partitions)}"):
             return context.runJob(rdd, _drained, [partition])
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="pgjobs-part") as pool:
         jobs: list[Future[list[T]]] = []
         running: set[Future[list[T]]] = set()
         try:
-            for partition in range(partitions):
+            for partition in partitions:
                 if gate is not None:
                     _wait_for(gate, running, at_once)
                 jobs.append(pool.submit(run_one, partition))

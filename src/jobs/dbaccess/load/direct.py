@@ -21,9 +21,10 @@ from typing import Protocol
 from jobs.dbaccess import backends
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED, Table
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import Ledger
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import COPY_SETTINGS, Counted, Meter
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -31,6 +32,40 @@ from jobs.dbaccess.sql import TableName, quote_names
 
 _DISPLACED_WITHIN = 10_000
 """Milliseconds to wait for the end of an earlier attempt that was terminated."""
+
+
+STAGED, ONE_PART, PARTS = WAYS = ("staged", "one part", "parts")
+"""How rows come into the table, as reports say it."""
+
+AUTO = "auto"
+PUBLISHING = (AUTO, STAGED, PARTS)
+"""What a user may want. "auto" copies one small part straight into the table, and stages all else."""
+
+
+def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = True) -> None:
+    """Check, without a server, that a load's parts can be copied straight into the table.
+
+    Args:
+        move: The mode.
+        has_scripts: Whether there is SQL of the user's own in the publishing transaction.
+        verify: Whether the load is to be verified.
+        has_id: Whether the user gives a load id.
+
+    Raises:
+        UsageError: They cannot. The message says why.
+    """
+    staged = "Leave out --publish parts: rows are staged, and published in one transaction."
+    if move.mode != "append":
+        raise UsageError(f"--publish parts only appends rows, and the mode is {move.mode}.", staged)
+    if verify:
+        raise UsageError("--publish parts has no moment at which the whole load could be verified.", staged)
+    if has_scripts:
+        raise UsageError("--publish parts has no transaction of the whole load for scripts to be part of.", staged)
+    if not has_id:
+        raise UsageError(
+            "--publish parts needs a load id: without one, a rerun would copy again what a failed run has copied.",
+            "Give --load-id, the same one in each run.",
+        )
 
 
 class Record(Protocol):

@@ -84,6 +84,7 @@ class Published:
 
     Attributes:
         replaced: The partitions that were replaced.
+        parts_kept: Direct parts that an earlier run of the load had copied. `staged` has the bytes of the others.
     """
 
     staged: Tally
@@ -94,6 +95,7 @@ class Published:
     verified: Verified | None = None
     ran: Ran = field(default_factory=Ran)
     replaced: tuple[TableName, ...] = ()
+    parts_kept: int = 0
 
     @property
     def ignored(self) -> int:

@@ -8,7 +8,9 @@ from pyspark.sql import DataFrame
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
@@ -44,6 +46,7 @@ def load_dataframe(
     before_sql: str | None = None,
     after_sql: str | None = None,
     verify: bool = False,
+    publish: str = AUTO,
     parallelism: int | None = None,
     lock_timeout: int | None = None,
     max_replica_lag: float | None = None,
@@ -84,6 +87,9 @@ def load_dataframe(
         before_sql: Statements to run in the publishing transaction before the rows are moved.
         after_sql: Likewise, after they were moved, and verified.
         verify: Whether to compare the table's rows with what Spark encoded, by sums of hashes, before the commit.
+        publish: How the rows come into the table: "staged", by one transaction; "parts", by one for each part, so that
+            readers see parts arrive, and a rerun of the load id copies only what is missing; or "auto", which copies
+            one small part straight into the table, and stages all else.
         parallelism: The most connections at once; by default half of the server's free connections.
         lock_timeout: The longest time to wait for each lock of the table and its rows, in seconds. Without it, the
             setting `lock_timeout` of the user applies, which by default has no limit.
@@ -95,25 +101,32 @@ def load_dataframe(
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
         JobError: The load failed. Nothing of it is in the table.
     """
+    if publish not in PUBLISHING:
+        raise UsageError(f"{publish!r} is not one of {', '.join(PUBLISHING)}.")
+    move = Move(
+        mode,
+        (),
+        tuple(keys),
+        parse_order(dedupe_order) if dedupe_order else (),
+        skip_unchanged,
+        where=overwrite_where,
+        strategy=overwrite_strategy,
+        max_delete_share=max_delete_share,
+    )
+    sql = scripts.parse(before_sql, after_sql)
+    if publish == PARTS:
+        check_parts(move, bool(sql), verify=verify, has_id=load_id is not None)
     job = LoadJob(
         table=TableName.parse(table),
         settings=settings,
         load_id=new_load_id() if load_id is None else load_id,
-        move=Move(
-            mode,
-            (),
-            tuple(keys),
-            parse_order(dedupe_order) if dedupe_order else (),
-            skip_unchanged,
-            where=overwrite_where,
-            strategy=overwrite_strategy,
-            max_delete_share=max_delete_share,
-        ),
+        move=move,
         create=create,
         copying=Copying(parallelism, strip_nul=strip_nul),
         wait_for_load=wait_for_load,
         verify=verify,
-        scripts=scripts.parse(before_sql, after_sql),
+        scripts=sql,
+        publish=publish,
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
         defined=Defined.of(column_types, metadata_columns),

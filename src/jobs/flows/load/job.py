@@ -14,29 +14,28 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging, verify
-from jobs.dbaccess.load.direct import Direct
+from jobs.dbaccess.load.direct import AUTO, ONE_PART, PARTS, STAGED, check_parts
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
-from jobs.dbaccess.load.move import overwrite
 from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.publish import Published, PublishPlan
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sql import TableName
+from jobs.flows.load import ways
 from jobs.flows.load.defined import NONE_DEFINED, Defined
-from jobs.flows.load.direct import load_one_part, why_staged
-from jobs.flows.load.governor import NO_LIMITS, Governor, Limits, governors
-from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
-from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode, failures_explained
+from jobs.flows.load.direct_parts import check_table, create_target, parts_stream
+from jobs.flows.load.governor import NO_LIMITS, Limits, governors
+from jobs.flows.load.one_part import why_staged
+from jobs.flows.load.publish import Driver, analyze
+from jobs.flows.load.stage import Copying, Encoded, encode
 from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.flows.load.ways import Prepared
 from jobs.flows.report import LoadedColumn, LoadReport, Stopwatch
-from jobs.spark.load_tasks import Delivery
 from jobs.spark.null_values import with_nulls
 from jobs.spark.row_forms import form_of
-
-FRESH_STARTS = 2
-"""How often a load starts over because Spark computed a shuffle again while parts were copied from it."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +58,7 @@ class LoadJob:
         defined: The columns that the user defines.
         null_values: Strings of the data that stand for NULL.
         limits: What the load may cause.
+        publish: One of PUBLISHING: how the rows come into the table.
     """
 
     table: TableName
@@ -75,6 +75,7 @@ class LoadJob:
     defined: Defined = NONE_DEFINED
     null_values: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
+    publish: str = AUTO
 
     @property
     def connector(self) -> Connector:
@@ -99,6 +100,8 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     check_id(job.load_id)
     job.defined.check()
     job.limits.check()
+    if job.publish == PARTS:
+        check_parts(job.move, bool(job.scripts), verify=job.verify)
     driver = Driver(job.connector)
     with driver.connect() as session:
         with watch.phase("prepare"):
@@ -110,34 +113,30 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             table = find_table(session, job.table, job.create)
             df = with_nulls(read(), job.null_values)
             target = settle_target(session, job.table, table, df.schema, job.move, defined=job.defined)
+            if job.publish == PARTS:
+                table, target = _made(session, job, df, table, target)
             if job.verify:
                 target = replace(target, row=_row_text(session, table, target))
             plan, encoded = _planned(job, df, target)
-            reason = "its pace is limited" if job.limits else why_staged(session, plan, table, encoded)
-        if reason:
-            logger.debug("The load is staged: %s.", reason)
-            with governors(job.limits, job.connector) as next_governor:
-                published = _stage_and_publish(
-                    driver,
-                    session,
-                    job,
-                    df,
-                    target,
-                    plan=plan,
-                    encoded=encoded,
-                    watch=watch,
-                    next_governor=next_governor,
-                )
-        else:
-            logger.info(
-                "The load is one small part, so it is copied straight into %s, in one transaction.", target.name
+            way = _way(session, job, table, plan, encoded)
+        with governors(job.limits, job.connector) as next_governor:
+            load = Prepared(
+                driver=driver,
+                session=session,
+                df=df,
+                target=target,
+                plan=plan,
+                encoded=encoded,
+                copying=job.copying,
+                watch=watch,
+                next_governor=next_governor,
             )
-            published = _load_directly(driver, session, job, df, target, plan=plan, encoded=encoded, watch=watch)
+            published = _load(load, way, lambda: _planned(job, df, target))
         if published is None:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
             analyze(driver, session, target.name, job.move, published)
-    return replace(_report(job, target, published, watch), publish="staged" if reason else "one part")
+    return replace(_report(job, target, published, watch), publish=way)
 
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:
@@ -166,71 +165,45 @@ def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
     return row
 
 
+def _made(session: Session, job: LoadJob, df: DataFrame, table: Table | None, target: Target) -> tuple[Table, Target]:
+    """Return the table, which is created if it is missing: parts are copied straight into it.
+
+    Raises:
+        UsageError: Parts cannot be copied straight into it.
+    """
+    create_target(session, target)
+    if table is None or target.metadata:
+        table = tables.find_table(session, target.name)
+        if table is None:
+            raise LoadError(f"There is no {target.name} any more.", "Run the load again.")
+        target = settle_target(session, target.name, table, df.schema, job.move)
+    check_table(session, table)
+    return table, target
+
+
 def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
-    names = staging.plan_staging(target.name, target.columns)
+    stream = parts_stream(job.load_id) if job.publish == PARTS else ""
+    names = staging.plan_staging(target.name, target.columns, stream)
     plan = target.plan(job.load_id, names, (), job.ledger)
     plan = replace(plan, scripts=job.scripts, lock_timeout=job.lock_timeout)
     return plan, encode(df, target, job.copying, names.rows.name)
 
 
-def _load_directly(
-    driver: Driver,
-    session: Session,
-    job: LoadJob,
-    df: DataFrame,
-    target: Target,
-    *,
-    plan: PublishPlan,
-    encoded: Encoded,
-    watch: Stopwatch,
-) -> Published | None:
-    """Load one part by a transaction of its task."""
-
-    def copy_to(direct: Direct) -> None:
-        delivery = Delivery(job.connector, plan.staging, direct)
-        copy(session, encoded, target, delivery=delivery, how=job.copying, watch=watch)
-
-    with failures_explained(df, target):
-        return load_one_part(driver, session, plan, copy_to, watch)
+def _way(session: Session, job: LoadJob, table: Table | None, plan: PublishPlan, encoded: Encoded) -> str:
+    """Return the way in which the rows come into the table, one of WAYS."""
+    if job.publish == PARTS:
+        return PARTS
+    reason = "the user wants it" if job.publish == STAGED else "its pace is limited" if job.limits else ""
+    reason = reason or why_staged(session, plan, table, encoded)
+    logger.debug("The rows are staged: %s.", reason)
+    return STAGED if reason else ONE_PART
 
 
-def _stage_and_publish(
-    driver: Driver,
-    session: Session,
-    job: LoadJob,
-    df: DataFrame,
-    target: Target,
-    *,
-    plan: PublishPlan,
-    encoded: Encoded,
-    watch: Stopwatch,
-    next_governor: Callable[[], Governor | None],
-) -> Published | None:
-    """Copy into staging and publish. Start over in a new staging if parts need not fit together.
-
-    Returns:
-        What was published, or None if another run has published this load id.
-    """
-    for starts_left in reversed(range(FRESH_STARTS + 1)):
-        names = plan.staging
-        try:
-            with staging_tables(driver, session, names, target):
-                if target.is_new and target.move.where is not None:
-                    columns = f"{names.rows.quoted} AS {quote_name(target.name.name)}"
-                    overwrite.check_condition(session, columns, target.move.where, target.name)
-                delivery = Delivery(job.connector, names)
-                gate = next_governor()
-                receipts = copy(session, encoded, target, delivery=delivery, how=job.copying, watch=watch, gate=gate)
-                with watch.phase("publish"), failures_explained(df, target):
-                    received = replace(plan.received(receipts), pace=next_governor())
-                    return publish_once(driver, session, received)
-        except RowsMayDiffer as error:
-            if not starts_left:
-                raise
-            logger.warning("%s Starting over.", error.message)
-            plan, encoded = _planned(job, df, target)
-    raise AssertionError("the last start returns or raises")
+def _load(load: Prepared, way: str, plan_again: Callable[[], tuple[PublishPlan, Encoded]]) -> Published | None:
+    if way == PARTS:
+        return ways.parts(load)
+    return ways.one_part(load) if way == ONE_PART else ways.staged(load, plan_again)
 
 
 def _already_loaded(job: LoadJob, watch: Stopwatch) -> LoadReport:
@@ -251,6 +224,7 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         rows_ignored=published.ignored,
         rows_deleted=published.deleted,
         bytes_copied=staged.bytes,
+        parts_kept=published.parts_kept,
         parts=staged.parts,
         attempts_discarded=staged.discarded,
         seconds=watch.seconds(),

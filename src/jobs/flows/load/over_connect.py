@@ -10,6 +10,7 @@ from pyspark.sql import functions as f
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move
 from jobs.dbaccess.sql import TableName
@@ -83,6 +84,7 @@ def check_supported(job: LoadJob) -> None:
         "parallelism": copying.parallelism is not None,
         "lock_timeout": job.lock_timeout is not None,
     }
+    asked["publish='parts'"] = job.publish == PARTS
     refused = [name for name, is_asked in asked.items() if is_asked]
     if refused:
         raise UsageError(

@@ -95,20 +95,32 @@ def copy(
     how: Copying,
     watch: Stopwatch,
     gate: Gate | None = None,
+    only: Sequence[int] | None = None,
 ) -> tuple[Receipt, ...]:
     """Copy all rows, and return the receipts of the attempts that Spark accepted, one for each part.
+
+    Args:
+        session: The driver's session.
+        encoded: The rows.
+        target: Where they go.
+        delivery: What the tasks need.
+        how: How to copy.
+        watch: Takes the time.
+        gate: Decides when parts may start; None for no limit.
+        only: The parts to copy; None for all.
 
     Raises:
         RowsMayDiffer: The load must start over in a new staging.
     """
-    names, parts = delivery.staging, encoded.parts
+    names, chosen = delivery.staging, range(encoded.parts) if only is None else only
+    parts = len(chosen)
     group = names.rows.name
     copies = load_tasks.deliveries(encoded.blocks, delivery)
     with job_group(copies.context, group, f"pgjobs: {target.name}"):
         with watch.phase("prepare"):
             at_once = how.parallelism or choose_connections(session, parts)
         with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_translated():
-            receipts = tuple(run_partitions(copies, parts, at_once, group, gate))
+            receipts = tuple(run_partitions(copies, chosen, at_once, group, gate))
     if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
         raise RowsMayDiffer
     return receipts

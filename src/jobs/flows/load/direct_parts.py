@@ -1,0 +1,213 @@
+"""Direct parts: each part of a load is copied straight into the table, with its claim in the same transaction.
+
+All connections work until the end, and nothing is written twice. Each row is there exactly once when the load has
+finished, but readers see parts arrive. A failed load leaves the parts that it has copied, and their claims. A rerun of
+the load id with the same input copies only the others. The marker is written when all parts are claimed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.errors import ConnectionFailed, JobError, LoadError, UsageError
+from jobs.dbaccess.load import definitions, direct, staging
+from jobs.dbaccess.load.claims import Claims, Size, open_claims
+from jobs.dbaccess.load.direct import Direct
+from jobs.dbaccess.load.parts import Tally, tally
+from jobs.dbaccess.load.publish import Published, PublishPlan
+from jobs.dbaccess.load.receipts import PartFailed
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import quote_name
+from jobs.flows.load.one_part import commits_allowed
+from jobs.flows.load.publish import RECONNECTIONS, Driver
+from jobs.flows.load.stage import Encoded
+from jobs.flows.load.target import Target
+from jobs.flows.report import Stopwatch, plural
+from jobs.spark.plans.fingerprint import fingerprint
+
+logger = logging.getLogger(__name__)
+
+
+def create_target(session: Session, target: Target) -> None:
+    """Create the table, empty, or add the columns that it lacks: rows are to be copied straight into it."""
+    if target.is_new and not target.definitions:
+        columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(target.columns, target.new_types))
+        with session.transaction():
+            session.run(f"CREATE TABLE {target.name.quoted} ({columns})")
+    elif target.is_new:
+        with session.transaction():
+            definitions.create(session, target.name, target.definitions)
+    elif target.metadata:
+        with session.transaction():
+            definitions.add_missing(session, target.name, target.metadata)
+    if target.is_new:
+        tables.tell_subscribers(session, target.name)
+
+
+def check_table(session: Session, table: Table) -> None:
+    """Check that rows can be copied straight into a table.
+
+    Raises:
+        UsageError: They cannot. The message says why.
+    """
+    reason = direct.why_not(session, table)
+    if reason:
+        raise UsageError(
+            f"Parts cannot be copied straight into the table: {reason}.", "Leave out --publish parts: rows are staged."
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a load, and which are there.
+
+    Attributes:
+        count: How many there are.
+        before: Those that an earlier run has copied, with their sizes.
+    """
+
+    claims: Claims
+    count: int
+    before: Mapping[int, Size]
+
+    @property
+    def missing(self) -> list[int]:
+        """The numbers of the parts that are to be copied."""
+        return [part for part in range(self.count) if part not in self.before]
+
+
+def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts:
+    """Return the parts of a load, after ending what may be left of its earlier runs.
+
+    Raises:
+        UsageError: Another run may compute other parts; or an earlier one has copied parts of another input.
+        TransientError: A transaction of an earlier run did not end in time.
+    """
+    inputs = fingerprint(encoded.lines, encoded.blocks, encoded.parts, plan.staging.columns)
+    claims = open_claims(session, plan.ledger.located(session), plan.load_id, plan.target, inputs)
+    for earlier in staging.left_by_stream(session, plan.target, parts_stream(plan.load_id)):
+        direct.close(session, earlier)
+    parts = Parts(claims, encoded.parts, claims.parts(session))
+    if parts.before:
+        logger.info(
+            "%s of %d are in %s by an earlier run: %d are missing.",
+            *(plural(len(parts.before), "part"), parts.count, plan.target, len(parts.missing)),
+        )
+    return parts
+
+
+def parts_stream(load_id: str) -> str:
+    """Return what determines the common prefix of the names of a load's runs: a rerun ends those before it."""
+    return f"pgjobs parts of {load_id}"
+
+
+def load_parts(
+    driver: Driver,
+    session: Session,
+    plan: PublishPlan,
+    parts: Parts,
+    copy: Callable[[Direct, Sequence[int]], object],
+    *,
+    watch: Stopwatch,
+) -> Published:
+    """Copy the parts that are missing, and write the marker.
+
+    Args:
+        driver: How to connect again.
+        session: The driver's session.
+        plan: What to load. Its receipts are not used.
+        parts: The parts.
+        copy: Copies some parts to a destination, and returns when Spark has accepted an attempt at each.
+        watch: Takes the time.
+
+    Raises:
+        PartFailed: A task recorded why it could not copy.
+        LoadError: Parts are missing.
+    """
+    try:
+        with commits_allowed(driver, session, plan.staging):
+            if parts.missing:
+                copy(Direct(plan.target, plan.staging, parts.claims, plan.lock_timeout), parts.missing)
+            with watch.phase("publish"):
+                return _finish(driver, session, plan, parts)
+    except Exception as error:
+        kept = _kept(driver, session, parts.claims)
+        if not kept.parts:
+            raise
+        there = (
+            f"{kept.parts} of {plural(parts.count, 'part')}, with {plural(kept.rows, 'row')}, are in {plan.target}. "
+            f"Run it again with the same input and the load id {plan.load_id!r} to copy the rest."
+        )
+        if isinstance(error, PartFailed):
+            raise PartFailed(error.message, there) from None
+        logger.warning("%s", there)
+        raise
+
+
+def _kept(driver: Driver, session: Session, claims: Claims) -> Size:
+    """Return what is in the table of a load that failed; nothing if that cannot be found out."""
+    try:
+        with driver.usable(session) as usable:
+            return _sum(claims.parts(usable).values())
+    except JobError:
+        return Size()
+
+
+def _sum(sizes: Iterable[Size]) -> Size:
+    every = list(sizes)
+    return Size(len(every), sum(size.rows for size in every), sum(size.bytes for size in every))
+
+
+def _finish(driver: Driver, session: Session, plan: PublishPlan, parts: Parts) -> Published:
+    """Write the marker, over another connection if this one has broken or breaks."""
+    published = None
+    for reconnections_left in reversed(range(RECONNECTIONS + 1)):
+        try:
+            with driver.usable(session) as usable:
+                if published is not None and plan.ledger.is_recorded(usable, plan.load_id, plan.target):
+                    return published
+                published = _counted(usable, plan, parts)
+                _record(usable, plan, parts.claims)
+                return published
+        except ConnectionFailed as error:
+            if not reconnections_left:
+                raise
+            logger.warning("The connection broke: %s Finishing over another one.", error.message)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _counted(session: Session, plan: PublishPlan, parts: Parts) -> Published:
+    """Return what is in the table.
+
+    Raises:
+        PartFailed: A task recorded why it could not copy.
+        LoadError: A part is missing.
+    """
+    claimed = parts.claims.parts(session)
+    attempts = tally(session, plan.staging)
+    if sorted(claimed) != list(range(parts.count)):
+        if attempts.failure is not None:
+            raise PartFailed(attempts.failure, "Nothing was loaded.")
+        raise LoadError(f"Spark reported all parts as copied, and {len(claimed)} of {parts.count} are claimed.")
+    there, kept = _sum(claimed.values()), _sum(parts.before.values())
+    staged = Tally(there.parts, there.rows, there.bytes - kept.bytes, attempts.discarded, None)
+    return Published(staged, there.rows, parts_kept=kept.parts)
+
+
+def _record(session: Session, plan: PublishPlan, claims: Claims) -> None:
+    """Write the marker in place of the claims. No attempt of this run can commit after that.
+
+    Raises:
+        UsageError: The load id is taken by another table.
+        LoadError: The marker table takes no marker.
+    """
+    with session.transaction(lock_timeout=staging.CLEANUP_LOCK_TIMEOUT):
+        staging.end_writers(session, plan.staging)
+        staging.drop(session, plan.staging)
+        if not plan.ledger.record(session, plan.load_id, str(plan.target)):
+            plan.ledger.check_recorded(session, plan.load_id, plan.target)
+        claims.delete(session)

@@ -1,0 +1,117 @@
+"""The ways in which a load's rows come into its table, when all is prepared.
+
+- staged: tasks copy into staging, and one transaction of the driver publishes the rows. Every load can do this.
+- one part: the only task copies its rows into the table, in one transaction with the marker (`one_part`).
+- parts: each task copies its part into the table, in one transaction with its claim (`direct_parts`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+
+from jobs.dbaccess.load.direct import Direct
+from jobs.dbaccess.load.move import overwrite
+from jobs.dbaccess.load.publish import Published, PublishPlan
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import quote_name
+from jobs.flows.load.direct_parts import find_parts, load_parts
+from jobs.flows.load.governor import Governor
+from jobs.flows.load.one_part import load_one_part
+from jobs.flows.load.publish import Driver, publish_once, staging_tables
+from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, failures_explained
+from jobs.flows.load.target import Target
+from jobs.flows.report import Stopwatch
+from jobs.spark.load_tasks import Delivery
+
+FRESH_STARTS = 2
+"""How often a load starts over because Spark computed a shuffle again while parts were copied from it."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A load whose rows are encoded, and whose target is known.
+
+    Attributes:
+        plan: What to publish, with the names of staging tables that do not exist yet.
+        next_governor: Returns what keeps the pace of the next step, if it is limited.
+    """
+
+    driver: Driver
+    session: Session
+    df: DataFrame
+    target: Target
+    plan: PublishPlan
+    encoded: Encoded
+    copying: Copying
+    watch: Stopwatch
+    next_governor: Callable[[], Governor | None]
+
+    def copy(self, direct: Direct | None = None, only: Sequence[int] | None = None) -> tuple[Receipt, ...]:
+        """Copy the rows, or only some parts, into staging or straight into the table. Raises as `stage.copy`."""
+        delivery = Delivery(self.driver.connector, self.plan.staging, direct)
+        return copy(
+            self.session,
+            self.encoded,
+            self.target,
+            delivery=delivery,
+            how=self.copying,
+            watch=self.watch,
+            only=only,
+            gate=self.next_governor(),
+        )
+
+
+def one_part(load: Prepared) -> Published | None:
+    """Load one part by a transaction of its task. Return None if another run has recorded this load id."""
+    logger.info("The load is one small part: it is copied straight into %s, in one transaction.", load.target.name)
+    with failures_explained(load.df, load.target):
+        return load_one_part(load.driver, load.session, load.plan, load.copy, load.watch)
+
+
+def parts(load: Prepared) -> Published:
+    """Load each part by a transaction of its task."""
+    with load.watch.phase("prepare"):
+        found = find_parts(load.session, load.plan, load.encoded)
+    with failures_explained(load.df, load.target):
+        return load_parts(load.driver, load.session, load.plan, found, load.copy, watch=load.watch)
+
+
+def staged(load: Prepared, plan_again: Callable[[], tuple[PublishPlan, Encoded]]) -> Published | None:
+    """Copy into staging and publish. Start over in a new staging if parts need not fit together.
+
+    Args:
+        load: The load.
+        plan_again: Returns a plan with other names, and the rows, encoded anew.
+
+    Returns:
+        What was published, or None if another run has published this load id.
+    """
+    for starts_left in reversed(range(FRESH_STARTS + 1)):
+        try:
+            return _staged_once(load)
+        except RowsMayDiffer as error:
+            if not starts_left:
+                raise
+            logger.warning("%s Starting over.", error.message)
+            plan, encoded = plan_again()
+            load = replace(load, plan=plan, encoded=encoded)
+    raise AssertionError("the last start returns or raises")
+
+
+def _staged_once(load: Prepared) -> Published | None:
+    names, target = load.plan.staging, load.target
+    with staging_tables(load.driver, load.session, names, target):
+        if target.is_new and target.move.where is not None:
+            columns = f"{names.rows.quoted} AS {quote_name(target.name.name)}"
+            overwrite.check_condition(load.session, columns, target.move.where, target.name)
+        receipts = load.copy()
+        with load.watch.phase("publish"), failures_explained(load.df, target):
+            plan = replace(load.plan.received(receipts), pace=load.next_governor())
+            return publish_once(load.driver, load.session, plan)

@@ -1,0 +1,148 @@
+"""What decides which rows each part of a load holds, so that a later run can tell whether its parts are the same.
+
+Only plans are accepted whose parts any run computes alike: files or ranges, and then nothing but projections, filters
+and generators that depend on nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pyspark import RDD
+from pyspark.sql import DataFrame
+
+from jobs.dbaccess.errors import UsageError
+from jobs.spark.plans.repeatable import class_of, end_may_lie, is_file_scan, optimized_plan
+
+_NARROW = frozenset({"Project", "Filter", "Generate", "SubqueryAlias", "LogicalRelation", "Range"})
+"""Nodes of a plan that compute each of their partitions from one below, alike in each run."""
+
+_SAME_IN_EACH_RUN = frozenset({"InputFileName", "InputFileBlockStart", "InputFileBlockLength"})
+"""Expressions that Spark takes for nondeterministic, although they depend on the input only."""
+
+_ALL_FIELDS = ("spark.sql.debug.maxToStringFields", "1000000")
+
+_VOLATILE = re.compile(r"access_time=\d+;? ?")
+"""What changes in a file's status when the file is read."""
+
+_LAMBDA = re.compile(r"\b[a-z]_\d+#\d+L?")
+"""A variable of a lambda function, as plans show it. Its numbers are those of the JVM's own counters."""
+
+
+_SETTINGS = ("session.timeZone", "ansi.enabled", "caseSensitive", "legacy.timeParserPolicy")
+"""Settings of Spark SQL on which the meaning of files and expressions depends, and that plans do not show."""
+
+
+def fingerprint(lines: DataFrame, rdd: RDD[Any], parts: int, columns: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return what decides which rows each part holds, by name, each as a short hash.
+
+    Args:
+        lines: The query.
+        rdd: The RDD that computes it.
+        parts: The number of its partitions.
+        columns: The columns of the table, in the order of a line.
+
+    Raises:
+        UsageError: Another run may compute other parts. The message says why.
+    """
+    plan = optimized_plan(lines)
+    reason = end_may_lie(lines, rdd) or next(_reasons(plan), "")
+    if reason:
+        raise UsageError(
+            f"Parts cannot be copied straight into the table: {reason}, so that another run may not compute the same "
+            "parts.",
+            "Write the rows to Parquet first, and load those; or leave out --publish parts.",
+        )
+    texts = {
+        "the number of parts": str(parts),
+        "the version of Spark": lines.sparkSession.version,
+        "the files (paths, sizes, times)": "\n".join(_files(plan)),
+        "how files are split into parts": "\n".join(_splits(lines, rdd)),
+        "the query, its columns or their types": "\n".join([*columns, *_schemas(plan), _text(lines, plan)]),
+        "the options of Spark's reader": "\n".join(_options(plan)),
+        "settings of Spark SQL": "\n".join(str(lines.sparkSession.conf.get(f"spark.sql.{one}")) for one in _SETTINGS),
+    }
+    return tuple((name, _hash(text)) for name, text in texts.items())
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _children(node: Any) -> Iterator[Any]:  # noqa: ANN401 - the JVM's objects
+    children = node.children()
+    return (children.apply(index) for index in range(children.size()))
+
+
+def _reasons(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
+    """Yield why a plan's parts may differ in another run."""
+    if class_of(plan) not in _NARROW:
+        yield f"its plan has the step {class_of(plan)}"
+    for child in _children(plan):
+        yield from _reasons(child)
+    if not plan.deterministic():
+        expressions = plan.expressions()
+        for index in range(expressions.size()):
+            yield from _chances(expressions.apply(index))
+
+
+def _chances(expression: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
+    """Yield the parts of an expression that are not the same in each run."""
+    if expression.deterministic():
+        return
+    below = [child for child in _children(expression) if not child.deterministic()]
+    for child in below:
+        yield from _chances(child)
+    if not below and class_of(expression) not in _SAME_IN_EACH_RUN:
+        yield f"it uses {expression.prettyName()}"
+
+
+def _leaves(plan: Any) -> Iterator[Any]:  # noqa: ANN401 - the JVM's objects
+    leaves = plan.collectLeaves()
+    return (leaves.apply(index) for index in range(leaves.size()))
+
+
+def _schemas(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
+    """Yield the names and types of the columns that a plan reads: its own text has neither."""
+    return (str(leaf.schema().json()) for leaf in _leaves(plan))
+
+
+def _options(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
+    """Yield the options with which files are read."""
+    for leaf in filter(is_file_scan, _leaves(plan)):
+        yield from sorted(str(leaf.relation().options().mkString("\n")).split("\n"))
+
+
+def _files(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
+    """Yield the files of a plan with their sizes, times of modification and, on S3, ETags."""
+    for leaf in filter(is_file_scan, _leaves(plan)):
+        statuses = str(leaf.relation().location().allFiles().mkString("\n"))
+        yield from sorted(_VOLATILE.sub("", statuses).split("\n"))
+
+
+def _splits(lines: DataFrame, rdd: RDD[Any]) -> Iterator[str]:
+    """Yield the pieces of files in each part."""
+    # PySpark has no public access to the partitions of an RDD.
+    jvm: Any = lines.sparkSession.sparkContext._jvm  # noqa: SLF001 - see above
+    for partition in rdd._jrdd.rdd().partitions():  # noqa: SLF001 - see above
+        if class_of(partition) == "FilePartition":
+            yield str(jvm.scala.runtime.ScalaRunTime.stringOf(partition.files()))
+
+
+def _text(lines: DataFrame, plan: Any) -> str:  # noqa: ANN401 - the JVM's object
+    """Return a plan as text that is the same in each run."""
+    name, value = _ALL_FIELDS
+    before = lines.sparkSession.conf.get(name, None)
+    lines.sparkSession.conf.set(name, value)
+    try:
+        text = str(plan.canonicalized().toString())
+    finally:
+        if before is None:
+            lines.sparkSession.conf.unset(name)
+        else:
+            lines.sparkSession.conf.set(name, before)
+    places: dict[str, str] = {}
+    return _LAMBDA.sub(lambda found: places.setdefault(found.group(), f"lambda {len(places)}"), text)

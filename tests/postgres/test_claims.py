@@ -1,0 +1,93 @@
+"""Claims of direct parts: they outlive a run, and belong to one input of one load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from publishing import T
+
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load import direct, staging
+from jobs.dbaccess.load.claims import Claims, Size, key, open_claims
+from jobs.dbaccess.load.direct import Direct, Superseded
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
+from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+INPUT = (("the files", "1"), ("the query", "2"))
+
+
+@pytest.fixture
+def claims(session: Session) -> Claims:
+    session.run("CREATE TABLE t (a int)")
+    return open_claims(session, LUIGIS.located(session), "x", T, INPUT)
+
+
+def a_run(session: Session, claims: Claims) -> Direct:
+    names = staging.plan_staging(T, ("a",), "x")
+    staging.create_parts(session, names)
+    return Direct(T, names, claims)
+
+
+def copy(session: Session, into: Direct, part: int, attempt: int) -> None:
+    assert direct.begin_attempt(session, into, part, attempt)
+    direct.copy_part(session, into, part, attempt, [Counted(f"{part}\n".encode(), 1)])
+
+
+def test_a_claim_is_committed_with_its_rows(session: Session, claims: Claims) -> None:
+    copy(session, a_run(session, claims), 1, 7)
+    assert claims.parts(session) == {1: Size(1, 1, 2)}
+    assert session.run(f"SELECT count(*) FROM t, {claims.table.quoted} AS c WHERE t.xmin = c.xmin") == [[1]]
+
+
+def test_a_part_of_an_earlier_run_is_not_copied_again(session: Session, claims: Claims) -> None:
+    """Whatever a later run has found missing: the attempt of an earlier one may commit after it looked."""
+    copy(session, a_run(session, claims), 0, 1)
+    later = a_run(session, claims)
+    with pytest.raises(Superseded):
+        copy(session, later, 0, 1)
+    assert session.run("SELECT count(*) FROM t") == [[1]]
+
+
+def test_a_rerun_ends_the_attempts_of_earlier_runs(session: Session, claims: Claims) -> None:
+    earlier = a_run(session, claims)
+    assert direct.begin_attempt(session, earlier, 0, 1)
+    [left] = staging.left_by_stream(session, T, "x")
+    assert left.parts == earlier.names.parts
+    direct.close(session, left)
+    with pytest.raises(Exception, match="does not exist"):
+        direct.copy_part(session, earlier, 0, 1, [Counted(b"0\n", 1)])
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (lambda ours: replace(ours, fingerprint=(("the files", "1"), ("the query", "3"))), "is the query"),
+        (lambda ours: replace(ours, fingerprint=(("the files", "0"), ("the query", "3"))), "is the files, the query"),
+        (lambda ours: replace(ours, target=TableName("u", "public")), r"is the table \(public\.t\)"),
+    ],
+)
+def test_claims_of_another_input_or_table_are_refused(
+    session: Session, claims: Claims, other: Callable[[Claims], Claims], named: str
+) -> None:
+    copy(session, a_run(session, claims), 0, 1)
+    with pytest.raises(UsageError, match=named):
+        other(claims).parts(session)
+
+
+def test_claims_belong_to_one_load_of_one_ledger(session: Session, claims: Claims) -> None:
+    copy(session, a_run(session, claims), 0, 1)
+    ledger = LUIGIS.located(session)
+    others = [key(ledger, "y"), key(Ledger(TableName("markers", "public")), "x")]
+    assert [replace(claims, load=other).parts(session) for other in others] == [{}, {}]
+    assert key(ledger, "x") == claims.load
+
+
+def test_a_table_that_cannot_hold_claims_is_refused(session: Session) -> None:
+    session.run("CREATE TABLE pgjobs_claims (load text, part int)")
+    with pytest.raises(UsageError, match=r"public\.pgjobs_claims cannot hold claims"):
+        open_claims(session, LUIGIS.located(session), "x", T, INPUT)

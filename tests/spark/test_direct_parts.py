@@ -1,0 +1,130 @@
+"""Direct parts: each is in the table once, and a rerun copies what is missing, of the same input only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.session import Session
+from jobs.flows.load.dataframe import load_dataframe
+from jobs.flows.report import LoadReport
+
+FILES, EACH = 10, 200
+
+
+@pytest.fixture
+def source(spark: SparkSession, tmp_path: Path) -> str:
+    """Ten files, each of which is a part."""
+    path = str(tmp_path / "source")
+    spark.range(0, FILES * EACH, 1, FILES).selectExpr("CAST(id AS int) AS a").write.parquet(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def a_part_for_each_file(spark: SparkSession) -> Iterator[None]:
+    name = "spark.sql.files.openCostInBytes"
+    before = str(spark.conf.get(name))
+    spark.conf.set(name, str(128 * 1024 * 1024))
+    yield
+    spark.conf.set(name, before)
+
+
+def load(rows: DataFrame, database: Settings, load_id: str = "x", **more: object) -> LoadReport:
+    return load_dataframe(rows, table="t", settings=database, load_id=load_id, publish="parts", **more)  # type: ignore[arg-type]
+
+
+def test_a_rerun_copies_only_the_parts_that_are_missing(
+    spark: SparkSession, session: Session, database: Settings, source: str
+) -> None:
+    """One row is refused until its constraint is dropped: the other parts are there, and are copied once."""
+    session.run(f"CREATE TABLE t (a int, CONSTRAINT c CHECK (a <> {FILES * EACH - 1}))")
+    with pytest.raises(LoadError, match="The server refused a row") as failed:
+        load(spark.read.parquet(source), database, parallelism=1)
+    [[there]] = session.run("SELECT count(*) FROM t")
+    assert failed.value.hint.startswith(f"{there // EACH} of 10 parts, with {there:,} rows, are in public.t. Run it ag")
+    assert session.run("SELECT count(*), sum(rows)::int FROM pgjobs_claims") == [[there // EACH, there]]
+    session.run("ALTER TABLE t DROP CONSTRAINT c")
+    report = load(spark.read.parquet(source), database)
+    assert session.run("SELECT count(*), count(DISTINCT a) FROM t") == [[FILES * EACH, FILES * EACH]]
+    assert (report.publish, report.rows_inserted, report.parts) == ("parts", FILES * EACH, 10)
+    assert report.parts_kept == there // EACH
+    assert report.bytes_copied < 5 * EACH * (10 - report.parts_kept)
+    assert session.run("SELECT (SELECT count(*) FROM pgjobs_claims), (SELECT count(*) FROM table_updates)") == [[0, 1]]
+    assert load(spark.read.parquet(source), database).already_loaded
+    tables = session.run("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    assert tables == [["pgjobs_claims"], ["t"], ["table_updates"]]
+
+
+def test_another_input_is_not_mixed_with_what_is_there(
+    spark: SparkSession, session: Session, database: Settings, source: str
+) -> None:
+    session.run(f"CREATE TABLE t (a int, CONSTRAINT c CHECK (a <> {FILES * EACH - 1}))")
+    with pytest.raises(LoadError):
+        load(spark.read.parquet(source), database, parallelism=1)
+    rows = spark.read.parquet(source)
+    with pytest.raises(UsageError, match="what differs is the query, its columns or their types"):
+        load(rows.where("a > 10"), database)
+    with pytest.raises(UsageError, match=r"what differs is .*how files are split"):
+        spark.conf.set("spark.sql.files.openCostInBytes", "1")
+        load(spark.read.parquet(source), database)
+    spark.conf.set("spark.sql.files.openCostInBytes", str(128 * 1024 * 1024))
+    with pytest.raises(UsageError, match=r"what differs is .*options of Spark's reader"):
+        load(spark.read.option("mergeSchema", "true").parquet(source), database)
+    changed = next(Path(source).glob("*.parquet"))
+    changed.touch()
+    with pytest.raises(UsageError, match="what differs is the files"):
+        load(spark.read.parquet(source), database)
+    session.run("ALTER TABLE t DROP CONSTRAINT c")
+
+
+def test_the_table_is_made_first_and_a_rerun_takes_it_for_the_same(
+    spark: SparkSession, session: Session, database: Settings, source: str
+) -> None:
+    rows = spark.read.parquet(source)
+    report = load(rows, database, column_types={"a": "int CHECK (a < 1000000)"}, metadata_columns={"at": "date"})
+    assert (report.parts, report.parts_kept, report.rows_inserted) == (10, 0, FILES * EACH)
+    assert session.run("SELECT count(*), count(at) FROM t") == [[FILES * EACH, 0]]
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("SELECT a FROM v DISTRIBUTE BY a", "its rows come from a shuffle"),
+        ("SELECT a FROM v WHERE rand() < 0.5", "it uses rand"),
+        ("SELECT CAST(monotonically_increasing_id() AS int) AS a FROM v", "it uses monotonically_increasing_id"),
+        ("SELECT /*+ COALESCE(2) */ a FROM v", "its plan has the step Repartition"),
+    ],
+)
+def test_input_whose_parts_may_be_others_in_another_run_is_refused(
+    spark: SparkSession, session: Session, database: Settings, source: str, query: str, reason: str
+) -> None:
+    session.run("CREATE TABLE t (a int)")
+    spark.read.parquet(source).createOrReplaceTempView("v")
+    with pytest.raises(UsageError, match=reason):
+        load(spark.sql(query), database)
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+
+
+def test_a_table_into_which_rows_cannot_be_copied_as_they_are_is_refused(
+    spark: SparkSession, session: Session, database: Settings, source: str
+) -> None:
+    session.run("CREATE TABLE b (a int); CREATE VIEW t AS SELECT * FROM b")
+    with pytest.raises(UsageError, match=r"public\.t is no plain or partitioned table"):
+        load(spark.read.parquet(source), database)
+
+
+def test_what_needs_one_transaction_of_the_whole_load_is_refused(spark: SparkSession, database: Settings) -> None:
+    rows = spark.range(1)
+    with pytest.raises(UsageError, match="the mode is overwrite"):
+        load(rows, database, mode="overwrite")
+    with pytest.raises(UsageError, match="could be verified"):
+        load(rows, database, verify=True)
+    with pytest.raises(UsageError, match="for scripts to be part of"):
+        load(rows, database, after_sql="SELECT 1")
+    with pytest.raises(UsageError, match="needs a load id"):
+        load_dataframe(rows, table="t", settings=database, publish="parts")
