@@ -24,7 +24,7 @@ from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import scripts
-from jobs.dbaccess.load.definitions import COLUMN_TYPE, METADATA, Definition
+from jobs.dbaccess.load.definitions import COLUMN_TYPE, INDEX, METADATA, Definition, check_indexes
 from jobs.dbaccess.load.definitions import check as check_definitions
 from jobs.dbaccess.load.definitions import parse as parse_definitions
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
@@ -100,6 +100,7 @@ def check_options(options: argparse.Namespace) -> None:
     mode_of(parse_options(options.option, options.format))
     Ledger.parse(options.marker_table)
     _definitions(options)
+    check_indexes(options.index)
     if options.table is not None:
         TableName.parse(options.table)
     scripts.parse(options.before_sql, options.after_sql)
@@ -265,6 +266,14 @@ def _add_column_options(parser: argparse.ArgumentParser) -> None:
         help="columns to add to the table if it lacks them, new or not; their defaults or --after-sql fill them",
     )
     group.add_argument(
+        INDEX,
+        action="append",
+        default=[],
+        metavar="EXPR",
+        help="an index of a table that the load creates, built when its rows are in it: 'day, name', 'lower(name)', "
+        "'UNIQUE (email)', 'USING gin (tags)'; repeat for more",
+    )
+    group.add_argument(
         "--null-value",
         action="append",
         default=[],
@@ -343,7 +352,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         ledger=Ledger.parse(options.marker_table),
         lock_timeout=options.lock_timeout,
         publish=options.publish,
-        defined=Defined(*_definitions(options)),
+        defined=Defined(*_definitions(options), tuple(options.index)),
         null_values=tuple(options.null_value),
         limits=Limits(options.max_replica_lag, options.max_wal_rate),
     )
@@ -365,7 +374,13 @@ def _move(options: argparse.Namespace) -> Move:
 def _check_publish(options: argparse.Namespace) -> None:
     if options.publish == PARTS:
         sql = [getattr(options, f"{name}_sql") or getattr(options, f"{name}_sql_file") for name in ("before", "after")]
-        check_parts(_move(options), any(sql), verify=options.verify, has_id=options.load_id is not None)
+        check_parts(
+            _move(options),
+            any(sql),
+            verify=options.verify,
+            has_id=options.load_id is not None,
+            has_indexes=bool(options.index),
+        )
 
 
 def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:

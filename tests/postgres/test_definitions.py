@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
+from publishing import load
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
+from jobs.dbaccess.load import definitions
 from jobs.dbaccess.load.definitions import (
     COLUMN_TYPE,
     Definition,
@@ -18,6 +23,8 @@ from jobs.dbaccess.load.definitions import (
     missing_from,
     parse,
 )
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.publish import Published, PublishPlan, publish
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -143,3 +150,36 @@ def test_types_and_defaults_are_those_of_the_users_own_path(session: Session, da
         create(other, T, parse(["a=price", "n=int DEFAULT nextval('numbers')"], COLUMN_TYPE))
         other.run("INSERT INTO public.t (a) VALUES (1.005)")
         assert other.run("SELECT a::text, n FROM public.t") == [["1.01", 1]]
+
+
+APPEND_AB = Move("append", ("a", "b"))
+
+
+def test_a_new_table_gets_its_indexes_with_its_rows_or_not_at_all(session: Session) -> None:
+    def publish_with(*indexes: str) -> Callable[[Session, PublishPlan], Published]:
+        return lambda session, plan: publish(session, replace(plan, indexes=indexes))
+
+    rows = [[1, "x"], [2, "x"]]
+    with pytest.raises(ConstraintViolated, match="could not create unique index"):
+        load(session, APPEND_AB, rows, ("int", "text"), publish=publish_with("a", "UNIQUE (b)"))
+    assert session.run("SELECT to_regclass('t')") == [[None]]
+    for keyed in (APPEND_AB, replace(APPEND_AB, mode="ignore", keys=("a",))):
+        load(session, keyed, rows, ("int", "text"), publish=publish_with("a", "USING hash (b)"))
+        indexes = session.run("SELECT indexdef FROM pg_indexes WHERE tablename = 't' AND indexname NOT LIKE '%pkey'")
+        assert sorted(index for [index] in indexes) == [
+            "CREATE INDEX t_a_idx ON public.t USING btree (a)",
+            "CREATE INDEX t_b_idx ON public.t USING hash (b)",
+        ]
+        assert session.run("SELECT count(*) FROM t") == [[2]]
+        session.run("DROP TABLE t")
+
+
+def test_what_is_no_index_is_a_usage_error(session: Session) -> None:
+    columns = [Definition("a", "int")]
+    for text in ("b", "USING gin (a)", "a) (b"):
+        with pytest.raises(UsageError, match=r"public\.t cannot have the indexes that --index gives"):
+            definitions.foresee_indexes(session, T, columns, [text])
+    definitions.foresee_indexes(session, T, columns, ["a", "(a) WHERE a > 0"])
+    assert session.run(
+        "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'table_updates'"
+    ) == [[0]]

@@ -51,6 +51,8 @@ def test_no_wrong_plan_is_told_of_a_mode_that_depends_on_the_rows(session: Sessi
     session.run("CREATE TABLE t (a int, b text) PARTITION BY LIST (a)")
     with pytest.raises(UsageError, match="cannot tell the steps of the mode replace-partitions"):
         plan(job(database, move=Move("replace-partitions", ())))
+    with pytest.raises(UsageError, match="cannot tell the steps of --publish parts"):
+        plan(replace(job(database), publish="parts"))
 
 
 FINGERPRINT = (

@@ -21,7 +21,7 @@ from jobs.dbaccess.query.execute import PARSED_AS_SPLIT
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
-COLUMN_TYPE, METADATA = "--column-type", "--metadata-columns"
+COLUMN_TYPE, METADATA, INDEX = "--column-type", "--metadata-columns", "--index"
 """The flags, as messages name them."""
 
 _NAMED = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>[^="]+?))\s*=(?P<sql>.*)', re.DOTALL)
@@ -140,8 +140,61 @@ class _Undone(Exception):
     """Ends a transaction that was only a trial."""
 
 
+def check_indexes(indexes: Iterable[str]) -> None:
+    """Check without a server that each text can be what follows the table in CREATE INDEX.
+
+    Raises:
+        UsageError: One is empty, or would end the statement.
+    """
+    for text in indexes:
+        if not text.strip() or not script.is_one_item(f"({text}\n)"):
+            raise UsageError(f"{INDEX} {text!r} is no index.", 'Write its columns: "day, name"; or "USING gin (tags)".')
+
+
+def foresee_indexes(
+    session: Session, name: TableName, definitions: Sequence[Definition], indexes: Sequence[str]
+) -> None:
+    """Check that the server accepts the indexes of a new table. It is created by another name, and rolled back.
+
+    Raises:
+        UsageError: It does not.
+    """
+    trial = _trial(name)
+    with _rolled_back(session, trial, name, f"the indexes that {INDEX} gives", f"Check {INDEX}."):
+        create(session, trial, definitions)
+        create_indexes(session, trial, indexes)
+
+
+def create_indexes(session: Session, name: TableName, indexes: Iterable[str]) -> None:
+    """Create indexes in the open transaction. For B-trees, the server uses several processes where it has them free."""
+    _run(session, [creating_index(name, text) for text in indexes])
+
+
+def creating_index(name: TableName, text: str) -> str:
+    """Return the statement that creates an index.
+
+    Args:
+        name: The table.
+        text: Columns or expressions; or what follows the table in CREATE INDEX, from USING or a parenthesis on. UNIQUE
+            may come before.
+    """
+    unique, rest = ("UNIQUE ", text.split(None, 1)[1]) if _UNIQUE.match(text) else ("", text)
+    given = rest if _FROM_METHOD_ON.match(rest) else f"({rest}\n)"
+    return f"CREATE {unique}INDEX ON {name.quoted} {given}"
+
+
+_UNIQUE = re.compile(r"\s*unique\s+\S", re.IGNORECASE)
+_FROM_METHOD_ON = re.compile(r"\s*(\(|using\s)", re.IGNORECASE)
+
+
 @contextmanager
-def _rolled_back(session: Session, trial: TableName, name: TableName) -> Iterator[None]:
+def _rolled_back(
+    session: Session,
+    trial: TableName,
+    name: TableName,
+    what: str = "the columns that are defined",
+    hint: str = f"Check {COLUMN_TYPE} and {METADATA}.",
+) -> Iterator[None]:
     """Roll the block's transaction back.
 
     Raises:
@@ -155,9 +208,7 @@ def _rolled_back(session: Session, trial: TableName, name: TableName) -> Iterato
         if error.sqlstate[:2] not in _DEFINITIONS_FAULT or error.sqlstate == _INSUFFICIENT_PRIVILEGE:
             raise
         message = error.message.replace(trial.name, name.name)
-        raise UsageError(
-            f"{name} cannot have the columns that are defined: {message}", f"Check {COLUMN_TYPE} and {METADATA}."
-        ) from None
+        raise UsageError(f"{name} cannot have {what}: {message}", hint) from None
 
 
 _DEFINITIONS_FAULT = frozenset({"0A", "22", "42"})

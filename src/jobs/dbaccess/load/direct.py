@@ -42,7 +42,7 @@ PUBLISHING = (AUTO, STAGED, PARTS)
 """What a user may want. "auto" copies one small part straight into the table, and stages all else."""
 
 
-def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = True) -> None:
+def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = True, has_indexes: bool = False) -> None:
     """Check, without a server, that a load's parts can be copied straight into the table.
 
     Args:
@@ -50,6 +50,7 @@ def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = T
         has_scripts: Whether there is SQL of the user's own in the publishing transaction.
         verify: Whether the load is to be verified.
         has_id: Whether the user gives a load id.
+        has_indexes: Whether indexes are to be built after the rows are in.
 
     Raises:
         UsageError: They cannot. The message says why.
@@ -61,6 +62,8 @@ def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = T
         raise UsageError("--publish parts has no moment at which the whole load could be verified.", staged)
     if has_scripts:
         raise UsageError("--publish parts has no transaction of the whole load for scripts to be part of.", staged)
+    if has_indexes:
+        raise UsageError("--publish parts builds no --index.", "Create the table first, or the indexes afterwards.")
     if not has_id:
         raise UsageError(
             "--publish parts needs a load id: without one, a rerun would copy again what a failed run has copied.",

@@ -137,6 +137,8 @@ def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
             yield _locking(plan, known)
     yield from _script(plan.scripts.before)
     yield from _renaming(plan) if plan.is_new and known.is_logged else _moving(plan, known)
+    for text in plan.indexes:
+        yield Step(PUBLISH, definitions.creating_index(plan.target, text))
     yield Step(PUBLISH, staging.dropping(plan.staging))
     yield from _script(plan.scripts.after)
 

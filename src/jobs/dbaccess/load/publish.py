@@ -45,6 +45,7 @@ class PublishPlan:
         definitions: Of the columns of a new table, if they are not those of staging.
         metadata: Columns that the table is to have: they are added if it exists and lacks them.
         pace: Decides when the next slice of rows is moved, in the mode append; None moves all in one statement.
+        indexes: Indexes of a new table, beside its primary key: they are built when the rows are in it.
     """
 
     load_id: str
@@ -60,6 +61,7 @@ class PublishPlan:
     definitions: tuple[Definition, ...] = ()
     metadata: tuple[Definition, ...] = ()
     pace: Pace | None = None
+    indexes: tuple[str, ...] = ()
 
     @property
     def takes_turns(self) -> bool:
@@ -190,6 +192,8 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
             # The mode or a trigger left rows out, or a crash emptied staging.
             receipts.check_all_there(session, plan.staging, staged.rows)
             _check_counts(session, plan, published)
+    if missing:
+        definitions.create_indexes(session, plan.target, plan.indexes)
     if plan.verification is not None:
         moved = _moved(plan, published, missing=missing, renamed=renamed, blocks=blocks)
         published = replace(published, verified=verify.verify(session, plan.verification, moved))

@@ -41,6 +41,7 @@ def load_dataframe(
     create: bool = True,
     column_types: Mapping[str, str] | None = None,
     metadata_columns: Mapping[str, str] | None = None,
+    indexes: Sequence[str] = (),
     null_values: Collection[str] = (),
     strip_nul: bool = False,
     before_sql: str | None = None,
@@ -82,6 +83,8 @@ def load_dataframe(
         column_types: Types by column, for a table that the load creates, with what may follow a type in CREATE TABLE.
             Columns that the data does not have are added.
         metadata_columns: Likewise, columns to add to the table if it lacks them, whether it is new or not.
+        indexes: Indexes of a table that the load creates, built when its rows are in it: columns or expressions, or
+            what follows the table in CREATE INDEX, from USING or a parenthesis on. UNIQUE may come before.
         null_values: Strings that stand for NULL, in the data's columns of strings.
         strip_nul: Whether to remove NUL characters from text instead of refusing them.
         before_sql: Statements to run in the publishing transaction before the rows are moved.
@@ -115,7 +118,7 @@ def load_dataframe(
     )
     sql = scripts.parse(before_sql, after_sql)
     if publish == PARTS:
-        check_parts(move, bool(sql), verify=verify, has_id=load_id is not None)
+        check_parts(move, bool(sql), verify=verify, has_id=load_id is not None, has_indexes=bool(indexes))
     job = LoadJob(
         table=TableName.parse(table),
         settings=settings,
@@ -129,7 +132,7 @@ def load_dataframe(
         publish=publish,
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
-        defined=Defined.of(column_types, metadata_columns),
+        defined=Defined.of(column_types, metadata_columns, indexes),
         null_values=tuple(null_values),
         limits=Limits(max_replica_lag, max_wal_rate),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql.types import StructType
@@ -19,19 +19,24 @@ class Defined:
     Attributes:
         types: For a table that the load creates: in place of our types, and for columns that the data does not have.
         metadata: Columns that the table is to have beside the data's, new or not, as in Luigi.
+        indexes: For a table that the load creates: what follows it in CREATE INDEX.
     """
 
     types: tuple[Definition, ...] = ()
     metadata: tuple[Definition, ...] = ()
+    indexes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Return whether there are any."""
+        """Return whether there are any columns."""
         return bool(self.types or self.metadata)
 
     @classmethod
-    def of(cls, types: Mapping[str, str] | None, metadata: Mapping[str, str] | None) -> Defined:
+    def of(
+        cls, types: Mapping[str, str] | None, metadata: Mapping[str, str] | None, indexes: Iterable[str] = ()
+    ) -> Defined:
         """Return definitions that are given by the columns' names."""
-        return cls(*(tuple(Definition(*item) for item in (given or {}).items()) for given in (types, metadata)))
+        columns = [tuple(Definition(*item) for item in (given or {}).items()) for given in (types, metadata)]
+        return cls(columns[0], columns[1], tuple(indexes))
 
     def check(self) -> None:
         """Check what can be checked without a server.
@@ -40,6 +45,7 @@ class Defined:
             UsageError: A definition is not one column's, or a column is defined twice.
         """
         definitions.check(self.types, definitions.COLUMN_TYPE)
+        definitions.check_indexes(self.indexes)
         definitions.check([*self.types, *self.metadata], f"{definitions.COLUMN_TYPE} or {definitions.METADATA}")
 
 

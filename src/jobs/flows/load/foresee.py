@@ -20,6 +20,7 @@ from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging, verify
+from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move import overwrite
 from jobs.dbaccess.load.move.slices import can_slice
@@ -104,6 +105,11 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     if job.move.replaces_partitions:
         raise NotForeseen(
             f"--dry-run cannot tell the steps of the mode {job.move.mode}: they depend on which partitions get rows.",
+            "docs/load.md describes them.",
+        )
+    if job.publish == PARTS:
+        raise UsageError(
+            "--dry-run cannot tell the steps of --publish parts: they depend on which parts are in the table.",
             "docs/load.md describes them.",
         )
     check_id(job.load_id)

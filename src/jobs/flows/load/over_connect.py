@@ -85,6 +85,7 @@ def check_supported(job: LoadJob) -> None:
         "lock_timeout": job.lock_timeout is not None,
     }
     asked["publish='parts'"] = job.publish == PARTS
+    asked["indexes"] = bool(job.defined.indexes)
     refused = [name for name, is_asked in asked.items() if is_asked]
     if refused:
         raise UsageError(

@@ -38,6 +38,7 @@ class Target:
         definitions: Definitions of the columns, of a new table whose user defines some.
         has_types_only: Whether the columns of a new table have types, and nothing else that staging would lack.
         metadata: Columns that the table lacked when it was looked up, and is to have.
+        indexes: Indexes of a new table.
     """
 
     name: TableName
@@ -48,6 +49,7 @@ class Target:
     definitions: tuple[Definition, ...] = ()
     has_types_only: bool = True
     metadata: tuple[Definition, ...] = ()
+    indexes: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ class Target:
             ledger=ledger,
             definitions=self.definitions,
             metadata=self.metadata,
+            indexes=self.indexes,
         )
 
 
@@ -148,15 +151,17 @@ def settle_target(
     if table is None and move.replaces_partitions:
         raise UsageError(f"There is no table {name}, and no partition to replace.", "Create it, partitioned, first.")
     if table is None and defined:
-        return _defined_target(session, tables.name_for_new_table(session, name), schema, move, defined)
+        new = _defined_target(session, tables.name_for_new_table(session, name), schema, move, defined)
+        return _indexed(session, new, defined)
     matches = match_existing(schema, table) if table else match_new(schema)
     move = _settled(move, matches)
     if table is None:
         full_name = tables.name_for_new_table(session, name)
-        return Target(full_name, matches, move, is_new=True)
+        return _indexed(session, Target(full_name, matches, move, is_new=True), defined)
     check_target(session, table.name, move)
-    if defined.types:
-        logger.info("%s exists, so --column-type has no effect.", table.name)
+    if defined.types or defined.indexes:
+        flag = definitions.COLUMN_TYPE if defined.types else definitions.INDEX
+        logger.info("%s exists, so %s has no effect.", table.name, flag)
     missing = definitions.missing_from(table, defined.metadata)
     if missing and move.replaces_partitions:
         names = ", ".join(column.name for column in missing)
@@ -167,6 +172,19 @@ def settle_target(
     if missing:
         _check_addable(session, table, missing)
     return Target(table.name, matches, move, is_new=False, metadata=missing)
+
+
+def _indexed(session: Session, target: Target, defined: Defined) -> Target:
+    """Return a new table with the indexes that the user defines, which the server has accepted.
+
+    Raises:
+        UsageError: It does not accept one.
+    """
+    if not defined.indexes:
+        return target
+    columns = target.definitions or [Definition(name, type_) for name, type_ in zip(target.columns, target.new_types)]
+    definitions.foresee_indexes(session, target.name, columns, defined.indexes)
+    return replace(target, indexes=defined.indexes)
 
 
 def _settled(move: Move, matches: Sequence[Match]) -> Move:
