@@ -28,9 +28,9 @@ from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
 from jobs.dbaccess.load.publish import PublishPlan
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
+from jobs.flows.load.direct.one_part import why_staged
 from jobs.flows.load.files import Files, check, malformed_translated, read
 from jobs.flows.load.job import LoadJob
-from jobs.flows.load.one_part import why_staged
 from jobs.flows.load.plan import ONE_PART, STAGED, Connections, LoadPlan, PlannedColumn
 from jobs.flows.load.stage import encode
 from jobs.flows.load.target import Target, find_table, settle_target

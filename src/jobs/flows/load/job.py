@@ -26,9 +26,9 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import ways
 from jobs.flows.load.defined import NONE_DEFINED, Defined
-from jobs.flows.load.direct_parts import check_table, create_target, parts_stream
+from jobs.flows.load.direct.direct_parts import check_table, create_target, parts_stream
+from jobs.flows.load.direct.one_part import why_staged
 from jobs.flows.load.governor import NO_LIMITS, Limits, governors
-from jobs.flows.load.one_part import why_staged
 from jobs.flows.load.publish import Driver, analyze
 from jobs.flows.load.stage import Copying, Encoded, encode
 from jobs.flows.load.target import Target, find_table, settle_target
@@ -187,7 +187,7 @@ def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, 
     names = staging.plan_staging(target.name, target.columns, stream)
     plan = target.plan(job.load_id, names, (), job.ledger)
     plan = replace(plan, scripts=job.scripts, lock_timeout=job.lock_timeout)
-    return plan, encode(df, target, job.copying, names.rows.name)
+    return plan, encode(df, target, job.copying, names.rows.name, merges=job.publish != PARTS)
 
 
 def _way(session: Session, job: LoadJob, table: Table | None, plan: PublishPlan, encoded: Encoded) -> str:

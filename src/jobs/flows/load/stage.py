@@ -69,7 +69,7 @@ class Encoded:
     parts: int
 
 
-def encode(df: DataFrame, target: Target, how: Copying, group: str) -> Encoded:
+def encode(df: DataFrame, target: Target, how: Copying, group: str, *, merges: bool = True) -> Encoded:
     """Encode the rows. Spark may run shuffles below them to find out how many parts there are.
 
     Args:
@@ -77,13 +77,18 @@ def encode(df: DataFrame, target: Target, how: Copying, group: str) -> Encoded:
         target: What they are encoded for.
         how: How to copy.
         group: The job group of these shuffles.
+        merges: Whether tiny partitions may be merged. Which ones are, may differ in another run.
     """
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
         lines = encode_spark.encode(df, target.matches, how.strip_nul, _hashing(target, how))
         octets = load_tasks.as_octets(lines)
-        merge = partial(parts_of, df, parallelism=how.parallelism)
+        merge = partial(parts_of, df, parallelism=how.parallelism) if merges else _as_they_are
         blocks = load_tasks.plan_parts(octets, merge, hashed=target.row is not None)
         return Encoded(octets, blocks, blocks.getNumPartitions())
+
+
+def _as_they_are(partitions: int) -> int:
+    return partitions
 
 
 def copy(

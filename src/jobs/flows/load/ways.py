@@ -19,9 +19,9 @@ from jobs.dbaccess.load.publish import Published, PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
-from jobs.flows.load.direct_parts import find_parts, load_parts
+from jobs.flows.load.direct.direct_parts import find_parts, load_parts
+from jobs.flows.load.direct.one_part import load_one_part
 from jobs.flows.load.governor import Governor
-from jobs.flows.load.one_part import load_one_part
 from jobs.flows.load.publish import Driver, publish_once, staging_tables
 from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, failures_explained
 from jobs.flows.load.target import Target
@@ -75,10 +75,12 @@ def one_part(load: Prepared) -> Published | None:
         return load_one_part(load.driver, load.session, load.plan, load.copy, load.watch)
 
 
-def parts(load: Prepared) -> Published:
-    """Load each part by a transaction of its task."""
+def parts(load: Prepared) -> Published | None:
+    """Load each part by a transaction of its task. Return None if another run has recorded this load id."""
     with load.watch.phase("prepare"):
         found = find_parts(load.session, load.plan, load.encoded)
+    if found is None:
+        return None
     with failures_explained(load.df, load.target):
         return load_parts(load.driver, load.session, load.plan, found, load.copy, watch=load.watch)
 

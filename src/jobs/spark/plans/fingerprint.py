@@ -124,12 +124,23 @@ def _files(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
 
 
 def _splits(lines: DataFrame, rdd: RDD[Any]) -> Iterator[str]:
-    """Yield the pieces of files in each part."""
+    """Yield the pieces of files in each part.
+
+    Raises:
+        UsageError: A part is not one of Spark's own partitions of files.
+    """
+    if not any(map(is_file_scan, _leaves(optimized_plan(lines)))):
+        return
     # PySpark has no public access to the partitions of an RDD.
     jvm: Any = lines.sparkSession.sparkContext._jvm  # noqa: SLF001 - see above
     for partition in rdd._jrdd.rdd().partitions():  # noqa: SLF001 - see above
-        if class_of(partition) == "FilePartition":
-            yield str(jvm.scala.runtime.ScalaRunTime.stringOf(partition.files()))
+        if class_of(partition) != "FilePartition":
+            raise UsageError(
+                f"Parts cannot be copied straight into the table: each is a {class_of(partition)}, which another run "
+                "may make of others.",
+                "Leave out --publish parts.",
+            )
+        yield str(jvm.scala.runtime.ScalaRunTime.stringOf(partition.files()))
 
 
 def _text(lines: DataFrame, plan: Any) -> str:  # noqa: ANN401 - the JVM's object

@@ -22,7 +22,7 @@ from jobs.dbaccess.load.publish import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
-from jobs.flows.load.one_part import commits_allowed
+from jobs.flows.load.direct.one_part import commits_allowed
 from jobs.flows.load.publish import RECONNECTIONS, Driver
 from jobs.flows.load.stage import Encoded
 from jobs.flows.load.target import Target
@@ -80,8 +80,12 @@ class Parts:
         return [part for part in range(self.count) if part not in self.before]
 
 
-def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts:
+def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts | None:
     """Return the parts of a load, after ending what may be left of its earlier runs.
+
+    Returns:
+        The parts, or None if an earlier run has finished the load meanwhile. It deletes the claims in the transaction
+        of its marker, so the marker is looked for after they were read.
 
     Raises:
         UsageError: Another run may compute other parts; or an earlier one has copied parts of another input.
@@ -92,6 +96,8 @@ def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts:
     for earlier in staging.left_by_stream(session, plan.target, parts_stream(plan.load_id)):
         direct.close(session, earlier)
     parts = Parts(claims, encoded.parts, claims.parts(session))
+    if plan.ledger.is_recorded(session, plan.load_id, plan.target):
+        return None
     if parts.before:
         logger.info(
             "%s of %d are in %s by an earlier run: %d are missing.",
