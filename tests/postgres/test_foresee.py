@@ -166,3 +166,13 @@ def test_a_name_with_control_characters_moves_no_cursor(session: Session, databa
     shown = plan(job(database, "t\x1b[2J")).summary()
     assert "\x1b" not in shown
     assert 'INSERT INTO "public"."t [2J"' in shown
+
+
+def test_a_part_is_staged_if_the_user_wants_it(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    with connect_pinned(database, "plan") as planning:
+        ways = [
+            foresee(planning, replace(job(database), publish=way), lambda: Columns(AB, 1, "")).publish
+            for way in ("auto", "staged")
+        ]
+    assert ways == ["one part", "staged"]

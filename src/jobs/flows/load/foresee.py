@@ -108,7 +108,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
             "docs/load.md describes them.",
         )
     if job.publish == PARTS:
-        raise UsageError(
+        raise NotForeseen(
             "--dry-run cannot tell the steps of --publish parts: they depend on which parts are in the table.",
             "docs/load.md describes them.",
         )
@@ -133,7 +133,8 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     publishing = fitted.target.plan(job.load_id, names, (), job.ledger)
     publishing = replace(publishing, scripts=job.scripts, lock_timeout=job.lock_timeout)
     parts, reason = data.parts(session, job, fitted, publishing)
-    reason = reason or ("the rows are verified, or their pace is limited" if job.verify or job.limits else "")
+    if job.publish == STAGED or job.verify or job.limits:
+        reason = reason or "the user wants it, or verified rows, or a limited pace"
     return replace(
         planned,
         is_new=fitted.target.is_new,
