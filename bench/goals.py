@@ -59,6 +59,10 @@ ENCODING = (
     "Two thirds of the CPU are the client's: reading Parquet, encoding text in the JVM, handing it to Python. Tried "
     "without gain: other ways to encode, Arrow batches for the JVM's strings, CSV for text."
 )
+TEXT = (
+    "The goal counts on binary COPY, which spares the server a third of parsing. A prototype cost the JVM more than it "
+    "spared: docs/performance.md."
+)
 DECODING = (
     "The client's own work: of each row, 0.4 µs to read it from COPY's messages, and as much to parse it. Tried: "
     "from_csv, which is slower; whole columns as one value, which costs the server 46 % more."
@@ -69,7 +73,7 @@ GOALS = (
     Goal("table exists: time, x JDBC", 0.65, TIME, plan.LOAD, plan.JDBC, TWICE),
     Goal("table exists: server CPU, x JDBC", 0.5, SERVER_CPU, plan.LOAD, plan.JDBC, TWICE),
     Goal("makes the table: time, x JDBC", 0.45, TIME, plan.LOAD_MAKES, plan.JDBC, ENCODING),
-    Goal("makes the table: server CPU, x JDBC", 0.45, SERVER_CPU, plan.LOAD_MAKES, plan.JDBC),
+    Goal("makes the table: server CPU, x JDBC", 0.3, SERVER_CPU, plan.LOAD_MAKES, plan.JDBC, TEXT),
     Goal("parts: time, x JDBC", 0.5, TIME, plan.LOAD_PARTS, plan.JDBC),
     Goal("three indexes: time, x JDBC", 0.6, TIME, plan.INDEXED, plan.JDBC_INDEXED, ONE_PROCESS),
     Goal("parts, three indexes: time, x JDBC", 0.6, TIME, plan.PARTS_INDEXED, plan.JDBC_INDEXED),
