@@ -57,7 +57,6 @@ PARTS = ("--publish", "parts")
 VERIFY = ("--verify",)
 UPSERT = ("--mode", "upsert", "--keys", ",".join(KEYS))
 OVERWRITE = ("--mode", "overwrite")
-PARTS = ("--publish", "parts")
 DIFF = (*OVERWRITE, "--overwrite-strategy", "diff", "--keys", ",".join(KEYS))
 
 LOAD = Way("pgjobs, table exists", "pgjobs")
@@ -121,9 +120,6 @@ MANY_MAKES = Way(
     throttled=True,
     connections=MANY,
     makes_table=True,
-)
-MANY_PARTS = Way(
-    f"pgjobs --publish parts, {MANY} throttled connections", "pgjobs", PARTS, throttled=True, connections=MANY
 )
 MANY_JDBC = Way(f"Spark JDBC, {MANY} throttled connections", "jdbc", throttled=True, connections=MANY)
 THROTTLED = (MANY_LOAD, MANY_PARTS, MANY_MAKES, MANY_JDBC)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,6 @@ def run(task: Task) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         flags = ["--source", task.parquet, "--table", task.table, "--parallelism", str(task.connections)]
-        flags += ["--load-id", f"bench/{uuid.uuid4()}"]
         flags += ["--host", server.host, "--port", str(server.port), "--user", server.user, "--dbname", server.dbname]
         status = load_table.main([*flags, "--load-id", new_load_id(), "--report", str(report), *task.flags], os.environ)
         if status:
