@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jobs.cli.failure import FAILED, first_line
 from jobs.cli.flags import add_common_options, add_connection_options, connection_of
+from jobs.cli.load_flags import add_load_options, check_options, files_of, job_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.errors import JobError
@@ -21,7 +22,6 @@ from jobs.flows.doctor.examine import examine
 from jobs.flows.doctor.finding import Finding, as_json, healthy
 from jobs.flows.doctor.target import Wanted
 from jobs.flows.doctor.way import store_of
-from jobs.load_table import add_load_options, check_options, files_of, job_of
 
 if TYPE_CHECKING:
     from jobs.flows.load.foresee import Data

@@ -28,9 +28,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.cli": {
         "jobs.lineage",
         "jobs.flows",
+        "jobs.flows.load",
+        "jobs.dbaccess",
         "jobs.dbaccess.conninfo",
         "jobs.dbaccess.errors",
         "jobs.dbaccess.load",
+        "jobs.dbaccess.sql",
         "jobs.spark",
         "pyspark",
     },

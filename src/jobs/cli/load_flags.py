@@ -1,0 +1,288 @@
+"""The flags that describe a load, and the load that they describe. load_table and doctor share them.
+
+What needs Spark is imported by the functions that use it: flags are also checked where there is no Spark.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from jobs.cli.flags import FORMATS, add_marker_table, at_least_one
+from jobs.cli.quantities import byte_rate, duration
+from jobs.dbaccess import locks
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.definitions import COLUMN_TYPE, INDEX, METADATA, Definition, check_indexes
+from jobs.dbaccess.load.definitions import check as check_definitions
+from jobs.dbaccess.load.definitions import parse as parse_definitions
+from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
+from jobs.dbaccess.load.ledger import Ledger
+from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
+from jobs.dbaccess.sql import TableName
+from jobs.flows.file_options import mode_of, parse_options
+from jobs.flows.sql_file import read_sql
+
+if TYPE_CHECKING:
+    from jobs.flows.load.files import Files
+    from jobs.flows.load.job import LoadJob
+
+
+def add_load_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that describe a load."""
+    _add_source_options(parser)
+    _add_target_options(parser)
+    _add_pace_options(parser)
+    _add_column_options(parser)
+    _add_script_options(parser)
+
+
+def _add_source_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("source")
+    group.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
+    group.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
+    group.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="an option of Spark's reader, such as header=true",
+    )
+    group.add_argument(
+        "--schema", metavar="DDL", default="", help="columns and types of csv and json: 'id INT, name STRING'"
+    )
+    group.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
+
+
+def _add_target_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("target")
+    group.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
+    group.add_argument("--mode", choices=MODES, default="append", help="default: append")
+    group.add_argument("--keys", metavar="A,B", help="the columns that identify a row, for upsert and ignore")
+    group.add_argument(
+        "--dedupe-order", metavar="ORDER", help="keep the first of the rows with the same keys: 'updated_at desc'"
+    )
+    group.add_argument(
+        "--skip-unchanged",
+        choices=SKIPPING,
+        default="auto",
+        help="whether an upsert leaves alone the table's rows that are equal already; auto decides by a sample",
+    )
+    group.add_argument(
+        "--overwrite-strategy",
+        choices=STRATEGIES,
+        default="delete",
+        help="with --mode overwrite: replace all rows (default), or, by --keys, write only those that differ (diff)",
+    )
+    group.add_argument(
+        "--max-delete-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="with --overwrite-strategy diff: the load fails if it would delete more than this share of the table's "
+        "rows, such as 0.2",
+    )
+    group.add_argument(
+        "--overwrite-where",
+        metavar="SQL",
+        help="with --mode overwrite: replace only the rows for which this expression is true, as it must be for all "
+        "new rows; it becomes part of statements",
+    )
+    group.add_argument(
+        "--create",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="create the table if it does not exist",
+    )
+    group.add_argument("--load-id", metavar="ID", help="names this load; a second run with the same id does nothing")
+    add_marker_table(group)
+    group.add_argument(
+        "--wait-for-load",
+        type=at_least_one,
+        default=locks.LONGEST_WAIT,
+        metavar="SECONDS",
+        help="how long to wait for another run with the same load id; default: %(default)s",
+    )
+    group.add_argument(
+        "--lock-timeout",
+        type=at_least_one,
+        metavar="SECONDS",
+        help="how long to wait for each lock of the table or its rows; default: the user's setting, or without limit",
+    )
+    group.add_argument(
+        "--publish",
+        choices=PUBLISHING,
+        default=AUTO,
+        help="how rows come into the table: staged, by one transaction; parts, by one for each part, so that readers "
+        "see parts arrive, and a rerun of the load id copies only what is missing; default: auto, one small part "
+        "straight into the table, all else staged",
+    )
+    group.add_argument(
+        "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
+    )
+    group.add_argument(
+        "--verify",
+        action="store_true",
+        help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
+    )
+
+
+def _add_pace_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("pace", "How much of the server the load may use.")
+    group.add_argument(
+        "--parallelism",
+        type=at_least_one,
+        metavar="N",
+        help="the maximum number of connections at once; default: half of the free ones",
+    )
+    group.add_argument(
+        "--max-replica-lag",
+        type=duration,
+        metavar="TIME",
+        help="how far standbys may be behind, such as 10s: parts and slices of rows wait until they have caught up",
+    )
+    group.add_argument(
+        "--max-wal-rate",
+        type=byte_rate,
+        metavar="RATE",
+        help="likewise, how much WAL the server may write, with that of others, such as 50MB/s",
+    )
+
+
+def _add_column_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("columns")
+    group.add_argument(
+        COLUMN_TYPE,
+        action="append",
+        default=[],
+        metavar="NAME=TYPE",
+        help="the type of a column of a table that the load creates, with what may follow it in CREATE TABLE: "
+        "id=bigserial, 'name=varchar(20) NOT NULL'; a column that the data does not have is added; repeat for more",
+    )
+    group.add_argument(
+        METADATA,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=TYPE",
+        help="columns to add to the table if it lacks them, new or not; their defaults or --after-sql fill them",
+    )
+    group.add_argument(
+        INDEX,
+        action="append",
+        default=[],
+        metavar="EXPR",
+        help="an index of a table that the load creates, built when its rows are in it: 'day, name', 'lower(name)', "
+        "'UNIQUE (email)', 'USING gin (tags)'; repeat for more",
+    )
+    group.add_argument(
+        "--null-value",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a string that stands for NULL, in the data's columns of strings; repeat for more",
+    )
+
+
+def _add_script_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "SQL of your own", "Statements of the transaction that publishes the load: if one fails, nothing is loaded."
+    )
+    for name, when in (("before", "before the rows are moved"), ("after", "after the rows were moved, and verified")):
+        script = group.add_mutually_exclusive_group()
+        script.add_argument(f"--{name}-sql", metavar="SQL", help=f"statements to run {when}")
+        script.add_argument(f"--{name}-sql-file", metavar="PATH", help="a file with them, also on s3://")
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Check the options without Spark and without a database.
+
+    Raises:
+        UsageError: An option has a value that cannot be right.
+    """
+    mode_of(parse_options(options.option, options.format))
+    Ledger.parse(options.marker_table)
+    _definitions(options)
+    check_indexes(options.index)
+    if options.table is not None:
+        TableName.parse(options.table)
+    scripts.parse(options.before_sql, options.after_sql)
+    _move(options).check_arguments()
+    _check_publish(options)
+
+
+def files_of(options: argparse.Namespace) -> Files:
+    """Return the files to read."""
+    from jobs.flows.load.files import Files
+
+    return Files(options.source, options.format, options.option, options.schema, options.select or "")
+
+
+def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Settings) -> LoadJob:
+    """Return the load that the options describe.
+
+    Raises:
+        UsageError: They do not fit together, or a file of SQL cannot be read.
+    """
+    from jobs.flows.load.defined import Defined
+    from jobs.flows.load.governor import Limits
+    from jobs.flows.load.job import LoadJob, new_load_id
+    from jobs.flows.load.stage import Copying
+
+    _check_publish(options)
+    return LoadJob(
+        table=TableName.parse(options.table),
+        settings=settings,
+        load_id=new_load_id() if options.load_id is None else options.load_id,
+        move=_move(options),
+        create=options.create,
+        copying=Copying(options.parallelism, strip_nul=options.nul == "strip"),
+        wait_for_load=options.wait_for_load,
+        verify=options.verify,
+        scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
+        ledger=Ledger.parse(options.marker_table),
+        lock_timeout=options.lock_timeout,
+        publish=options.publish,
+        defined=Defined(*_definitions(options), tuple(options.index)),
+        null_values=tuple(options.null_value),
+        limits=Limits(options.max_replica_lag, options.max_wal_rate),
+    )
+
+
+def _move(options: argparse.Namespace) -> Move:
+    return Move(
+        options.mode,
+        (),
+        tuple(options.keys.split(",")) if options.keys else (),
+        parse_order(options.dedupe_order) if options.dedupe_order is not None else (),
+        options.skip_unchanged,
+        where=options.overwrite_where,
+        strategy=options.overwrite_strategy,
+        max_delete_share=options.max_delete_share,
+    )
+
+
+def _check_publish(options: argparse.Namespace) -> None:
+    if options.publish == PARTS:
+        sql = [getattr(options, f"{name}_sql") or getattr(options, f"{name}_sql_file") for name in ("before", "after")]
+        check_parts(
+            _move(options),
+            any(sql),
+            verify=options.verify,
+            has_id=options.load_id is not None,
+            has_indexes=bool(options.index),
+        )
+
+
+def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:
+    path: str | None = getattr(options, f"{name}_sql_file")
+    text: str | None = getattr(options, f"{name}_sql")
+    return text if path is None else read_sql(path, environ, f"--{name}-sql-file")
+
+
+def _definitions(options: argparse.Namespace) -> tuple[tuple[Definition, ...], tuple[Definition, ...]]:
+    types = parse_definitions(options.column_type, COLUMN_TYPE)
+    metadata = parse_definitions(options.metadata_columns, METADATA)
+    check_definitions([*types, *metadata], f"{COLUMN_TYPE} or {METADATA}")
+    return types, metadata
