@@ -44,7 +44,7 @@ examples:
       --watermark-id orders-lake --ordinal-column updated_at --service shop
 
   The same without an ordinal column, and also which rows were deleted:
-    spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/ --write-mode append \
+    spark-submit extract_table.py --table sales.orders --target s3://bucket/orders/ --write-mode append \\
       --watermark-id orders-lake --deletes --service shop
 
 exit status: 0 extracted; 2 wrong usage; 1 anything else

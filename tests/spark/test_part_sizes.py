@@ -18,7 +18,7 @@ def test_tiny_partitions_are_merged_and_all_rows_arrive_once(
     rows = spark.range(0, 1_000, 1, 100).selectExpr("id", "string(id) AS s")
     job = LoadJob(TableName("t"), database, "tiny", copying=Copying(parallelism=1), verify=True)
     report = run(job, lambda: rows)
-    assert (report.parts, report.rows_inserted) == (4, 1_000)
+    assert (report.parts, report.rows_inserted) == (16, 1_000)
     assert session.run("SELECT count(*), count(DISTINCT id), sum(s::int) FROM t") == [[1_000, 1_000, 499_500]]
 
 

@@ -47,6 +47,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "over_connect",
         "publish",
         "columns",
+        "parts_kept",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 

@@ -24,6 +24,9 @@ MOST_CONNECTIONS = 16
 PARTS_PER_CONNECTION = 4
 """So many parts remain at least, that all connections end at about the same time if some parts are large after all."""
 
+FEWEST = 16
+"""So few parts are not worth merging: together they cost a second."""
+
 
 def parts_of(df: DataFrame, partitions: int, parallelism: int | None) -> int:
     """Return how many parts to make of so many partitions. The arguments are those of `merged_parts`.
@@ -49,7 +52,7 @@ def merged_parts(partitions: int, size: int, parallelism: int | None) -> int:
 
 
 def _fewest(parallelism: int | None) -> int:
-    return PARTS_PER_CONNECTION * (parallelism or MOST_CONNECTIONS)
+    return max(FEWEST, PARTS_PER_CONNECTION * (parallelism or MOST_CONNECTIONS))
 
 
 def estimated_size(df: DataFrame) -> int:
