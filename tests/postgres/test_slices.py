@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from publishing import AB, T, load, rows_of
 
 from jobs.dbaccess.load.move import slices
@@ -33,6 +35,15 @@ def test_all_rows_are_inserted_once_in_several_slices(session: Session) -> None:
     assert load(session, APPEND, ROWS, pace=pauses).inserted == len(ROWS)
     assert rows_of(session) == [list(row) for row in ROWS]
     assert (pauses.begun, pauses.done) == (3, 3)
+
+
+def test_a_pause_is_no_idleness_for_which_the_server_ends_a_session(session: Session) -> None:
+    class Slow(Pauses):
+        def wait(self) -> None:
+            time.sleep(0.2)
+
+    session.run("CREATE TABLE t (a int, b text); SET idle_in_transaction_session_timeout = 100")
+    assert load(session, APPEND, ROWS[:1], pace=Slow()).inserted == 1
 
 
 def test_a_slice_reads_its_own_pages_only(session: Session) -> None:

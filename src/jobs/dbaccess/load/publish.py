@@ -68,6 +68,11 @@ class PublishPlan:
         """Whether it waits until other publishes into the table have ended."""
         return self.move.mode != "append" or bool(self.scripts) or bool(self.metadata)
 
+    @property
+    def pauses(self) -> bool:
+        """Whether the transaction waits between statements: for standbys, or until readers let go."""
+        return self.pace is not None or self.move.replaces_partitions
+
     def received(self, receipts: Sequence[Receipt]) -> PublishPlan:
         """Return the plan when all parts are staged.
 
@@ -134,6 +139,8 @@ def publish(session: Session, plan: PublishPlan) -> Published:
     """
     published = None
     settings = {} if plan.lock_timeout is None else {"lock_timeout": f"{plan.lock_timeout}s"}
+    if plan.pauses:
+        settings["idle_in_transaction_session_timeout"] = "0"
     try:
         with session.transaction(**settings):
             published = _publish(session, plan)
