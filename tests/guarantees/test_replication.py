@@ -103,12 +103,17 @@ def test_a_subscriber_sees_a_load_and_nothing_of_its_staging(sessions: tuple[Ses
 def test_partitions_of_a_published_table_are_not_replaced(sessions: tuple[Session, Session]) -> None:
     """Attaching a table is not replicated: subscribers would keep the old rows."""
     here, _ = sessions
-    here.run("CREATE TABLE days (a int, b text) PARTITION BY LIST (a); CREATE TABLE day PARTITION OF days DEFAULT")
+    here.run(
+        "CREATE TABLE years (a int, b text) PARTITION BY LIST (a);"
+        "CREATE TABLE days PARTITION OF years DEFAULT PARTITION BY LIST (a); CREATE TABLE day PARTITION OF days DEFAULT"
+    )
     try:
-        with pytest.raises(LoadError, match=r"cannot replace partitions of public\.days, which p publishes"):
-            check_target(here, TableName("days", "public"), Move("replace-partitions", AB))
+        for as_root in ("false", "true"):  # its partitions are listed as published, or only the table at the top
+            here.run(f"ALTER PUBLICATION p SET (publish_via_partition_root = {as_root})")
+            with pytest.raises(LoadError, match=r"cannot replace partitions of public\.days, which p publishes"):
+                check_target(here, TableName("days", "public"), Move("replace-partitions", AB))
     finally:
-        here.run("DROP TABLE days")
+        here.run("DROP TABLE years")
 
 
 @pytest.mark.parametrize("move", [APPEND, Move("upsert", AB, ("a",))])

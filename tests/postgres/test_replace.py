@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -126,6 +127,10 @@ CREATE INDEX "own index" ON elsewhere."we ""ird" USING brin (c);
 CREATE TABLE other PARTITION OF t DEFAULT;
 CREATE TRIGGER touched BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch();
 ALTER TABLE elsewhere."we ""ird" ADD EXCLUDE USING gist (int4range(a, a, '[]') WITH &&);
+CREATE STATISTICS elsewhere."stat ""s" (ndistinct, mcv) ON a, c FROM elsewhere."we ""ird";
+CREATE STATISTICS of_expression ON (lower(b)) FROM elsewhere."we ""ird";
+ALTER STATISTICS elsewhere."stat ""s" SET STATISTICS 5;
+COMMENT ON STATISTICS of_expression IS 'of statistics';
 ALTER TABLE elsewhere."we ""ird" ALTER c SET STATISTICS 17;
 ALTER TABLE elsewhere."we ""ird" ALTER c SET (n_distinct = 5);
 ALTER TABLE elsewhere."we ""ird" CLUSTER ON "we ""ird_pkey";
@@ -141,6 +146,7 @@ GRANT INSERT, UPDATE (c) ON elsewhere."we ""ird" TO {role} WITH GRANT OPTION;
 GRANT {role} TO CURRENT_USER;
 GRANT ALL ON SCHEMA elsewhere TO {role};
 ALTER DEFAULT PRIVILEGES IN SCHEMA elsewhere GRANT DELETE ON TABLES TO PUBLIC;
+ALTER STATISTICS elsewhere."stat ""s" OWNER TO {role};
 ALTER TABLE elsewhere."we ""ird" OWNER TO {role};
 INSERT INTO t (a, b) SELECT a, 'old' FROM generate_series(0, 19) AS a
 """
@@ -163,6 +169,7 @@ def test_all_else_that_a_partition_is_remains(session: Session, database: Settin
         before, described = definitions(session), session.run(DESCRIBED)
         [other] = [one for one in before.values() if one.partition.name.name == 'we "ird']
         assert (len(other.indexes), len(other.checks), len(other.sequences), len(other.tuned)) == (5, 2, 1, 1)
+        assert [one.name.name for one in other.statistics] == ['stat "s', "of_expression"]
         session.run("SET DateStyle = 'SQL, DMY'")
         published = load(session, REPLACE, [(a, f"new {a}") for a in range(5)])
         assert [str(table) for table in published.replaced] == ['elsewhere."we ""ird"']
@@ -226,6 +233,13 @@ IN_THE_WAY: dict[str, tuple[str, str]] = {
         "CREATE TRIGGER g AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE high DISABLE TRIGGER g",
         "trigger g of its own",
     ),
+    "a trigger of a table above": (
+        (
+            "CREATE TABLE g (LIKE t) PARTITION BY LIST (b); CREATE TRIGGER g AFTER INSERT ON g FOR EACH ROW "
+            "EXECUTE FUNCTION f(); ALTER TABLE g ATTACH PARTITION t DEFAULT"
+        ),
+        "trigger g, which",
+    ),
     "a rule": ("CREATE RULE g AS ON INSERT TO t DO ALSO NOTHING", "rule g"),
     "a rule of the partition": ("CREATE RULE g AS ON DELETE TO high DO ALSO NOTHING", "rule g"),
     "a view": ("CREATE VIEW v AS SELECT * FROM high", "view v"),
@@ -257,6 +271,33 @@ def test_what_would_be_lost_is_named_and_nothing_is_loaded(session: Session, wha
     assert left(session) == []
 
 
+def test_an_identity_of_the_partition_is_named(session: Session) -> None:
+    if session.value("SELECT current_setting('server_version_num')::int") >= 170000:
+        pytest.skip("since PostgreSQL 17, partitions have the identity of their table")
+    session.run(
+        "CREATE TABLE t (a int NOT NULL, b text) PARTITION BY RANGE (a);"
+        "CREATE TABLE high (a int GENERATED ALWAYS AS IDENTITY, b text);"
+        "ALTER TABLE t ATTACH PARTITION high FOR VALUES FROM (10) TO (20)"
+    )
+    with pytest.raises(LoadError, match="identity of its column a"):
+        load(session, REPLACE, [(12, "new")])
+
+
+def test_a_partition_that_a_subscription_writes_is_named(session: Session) -> None:
+    """Its successor would get no more changes: a subscription knows tables by their oids."""
+    session.run(TENS)
+    session.run(
+        "CREATE SUBSCRIPTION g CONNECTION 'dbname=none' PUBLICATION g "
+        "WITH (connect = false, enabled = false, slot_name = NONE, create_slot = false)"
+    )
+    try:
+        session.run("INSERT INTO pg_subscription_rel SELECT oid, 'high'::regclass, 'r' FROM pg_subscription")
+        with pytest.raises(LoadError, match="subscription g"):
+            load(session, REPLACE, [(12, "new")])
+    finally:
+        session.run("DROP SUBSCRIPTION g")
+
+
 @pytest.mark.parametrize("sql", ["CREATE TABLE t (a int, b text)", "CREATE VIEW t AS SELECT 1 AS a, '' AS b"])
 def test_a_table_without_partitions_is_refused(session: Session, sql: str) -> None:
     session.run(sql)
@@ -285,6 +326,11 @@ MEANWHILE = {
         "were detached or dropped",
     ),
     "altered": ("ALTER TABLE t ADD c int", LoadError, "columns of public.high were changed"),
+    "stored otherwise": (
+        "ALTER TABLE high SET UNLOGGED; ALTER TABLE high SET (fillfactor = 50), ALTER b SET STORAGE MAIN",
+        LoadError,
+        "high was changed while rows were copied: column b, option fillfactor, storage",
+    ),
     "constrained": ("ALTER TABLE t ADD CHECK (b = 'old')", JobError, "check constraint"),
 }
 
@@ -447,7 +493,7 @@ def polling(database: Settings, table: str, *, prepared: bool = False) -> Iterat
 def test_while_a_reader_keeps_the_table_others_can_read_it_and_then_it_is_replaced(
     session: Session, database: Settings
 ) -> None:
-    session.run(TENS)
+    session.run(f"{TENS} SET idle_in_transaction_session_timeout = 100")
     with (
         connect(database, "reader") as reader,
         connect(database, "other") as other,
@@ -461,6 +507,26 @@ def test_while_a_reader_keeps_the_table_others_can_read_it_and_then_it_is_replac
         assert time.monotonic() - started < LOCK_WAIT + 2
         assert not loaded
     assert rows_of(session) == [*OLD[:10], [12, "new"]]
+
+
+def test_a_sequence_that_the_partition_gets_while_the_swap_is_tried_is_not_dropped(
+    session: Session, database: Settings
+) -> None:
+    session.run(TENS)
+    with (
+        connect(database, "reader") as reader,
+        connect(database, "other") as other,
+        ThreadPoolExecutor(1) as pool,
+        reader.transaction(),
+    ):
+        reader.run("SELECT FROM t")
+        loading = pool.submit(load, session, REPLACE, [(12, "new")])
+        await_lock(other, "t")
+        other.run("CREATE SEQUENCE numbers OWNED BY high.a")
+        reader.run("COMMIT")
+        with pytest.raises(TransientError, match="A partition was changed"):
+            loading.result()
+    assert session.run("SELECT to_regclass('numbers')::text") == [["numbers"]]
 
 
 def test_a_reader_of_a_partition_who_goes_on_to_the_table_is_not_ended(session: Session, database: Settings) -> None:

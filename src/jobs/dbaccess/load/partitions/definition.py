@@ -11,6 +11,7 @@ from typing import Any
 
 from jobs.dbaccess.load.partitions.catalog import Partition
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,24 @@ class Tuned:
 
 
 @dataclass(frozen=True)
+class Statistics:
+    """Extended statistics.
+
+    Attributes:
+        kinds: As in CREATE STATISTICS; empty for those of a single expression.
+        columns: Likewise, with expressions.
+        target: Their target, or -1 for the default.
+    """
+
+    name: TableName
+    kinds: str
+    columns: str
+    owner: str
+    target: int
+    comment: str
+
+
+@dataclass(frozen=True)
 class Check:
     """A CHECK constraint."""
 
@@ -51,6 +70,7 @@ class Index:
         prefix: What precedes USING in its definition, with its name and its table's.
         kind: The contype of its constraint in pg_constraint ("p", "u" or "x"), or "".
         by_constraint: Whether only the constraint's definition can create it.
+        options: Storage options that are not in that definition.
         statistics: The numbers of columns with a target of statistics, and the targets.
     """
 
@@ -62,6 +82,7 @@ class Index:
     kind: str
     constraint: str
     by_constraint: bool
+    options: str
     deferrable: bool
     deferred: bool
     clustered: bool
@@ -89,6 +110,8 @@ class Definition:
         constraint: What the partition's bound, and the bounds above it, demand of a row.
         autovacuum: The storage option autovacuum_enabled, or "" if it is not set.
         identity: The relreplident in pg_class.
+        copied: What the table beside it got when it was made. Each text names one thing and, after a colon,
+            says what it is.
         sequences: The sequences that its columns own: the quoted name, and the column.
     """
 
@@ -102,6 +125,8 @@ class Definition:
     comment: str
     columns: tuple[Column, ...]
     tuned: tuple[Tuned, ...]
+    copied: tuple[str, ...]
+    statistics: tuple[Statistics, ...]
     checks: tuple[Check, ...]
     indexes: tuple[Index, ...]
     grants: tuple[Grant, ...]
@@ -132,6 +157,29 @@ WHERE attrelid = %s::oid AND attnum > 0 AND NOT attisdropped
 AND (coalesce(attstattarget, -1) >= 0 OR attoptions IS NOT NULL) ORDER BY attname
 """
 
+# The other options are those with which the table was made.
+_COPIED = """
+SELECT concat_ws(' ', 'storage:', c.relpersistence, m.amname, s.spcname)
+FROM pg_class c JOIN pg_am m ON m.oid = c.relam
+LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = %s::oid
+UNION ALL SELECT 'option ' || replace(option, '=', ': ') FROM pg_class c, unnest(c.reloptions) AS option
+WHERE c.oid = %s::oid AND option NOT LIKE 'autovacuum_enabled=%%'
+UNION ALL SELECT 'option toast.' || replace(option, '=', ': ')
+FROM pg_class c JOIN pg_class t ON t.oid = c.reltoastrelid,
+    unnest(t.reloptions) AS option WHERE c.oid = %s::oid
+UNION ALL SELECT concat_ws(' ', 'column', attname || ':', attstorage, attcompression, col_description(attrelid, attnum))
+FROM pg_attribute WHERE attrelid = %s::oid AND attnum > 0 AND NOT attisdropped
+ORDER BY 1
+"""
+
+_STATISTICS = """
+SELECT s.stxname, n.nspname, array_to_string(ARRAY(SELECT CASE kind WHEN 'd' THEN 'ndistinct' WHEN 'f' THEN
+    'dependencies' ELSE 'mcv' END FROM unnest(s.stxkind) AS kind WHERE kind IN ('d', 'f', 'm')), ', '),
+    pg_get_statisticsobjdef_columns(s.oid), pg_get_userbyid(s.stxowner), coalesce(s.stxstattarget, -1)::int,
+    coalesce(obj_description(s.oid, 'pg_statistic_ext'), '')
+FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid = %s::oid ORDER BY s.oid
+"""
+
 _CHECKS = """
 SELECT conname, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', ''),
     coalesce(obj_description(oid, 'pg_constraint'), '')
@@ -145,6 +193,8 @@ SELECT c.relname, i.indisunique,
         || quote_ident(n.nspname) || '.' || quote_ident(t.relname) || ' ',
     pg_get_indexdef(c.oid), coalesce(s.spcname, ''), coalesce(k.contype::text, ''),
     coalesce(pg_get_constraintdef(k.oid), ''), coalesce(k.contype = 'x' OR a.amname <> 'btree', false),
+    CASE WHEN k.contype <> 'x' AND a.amname <> 'btree'
+        THEN coalesce(array_to_string(c.reloptions, ', '), '') ELSE '' END,
     coalesce(k.condeferrable, false), coalesce(k.condeferred, false), i.indisclustered, i.indisreplident,
     coalesce(obj_description(c.oid, 'pg_class'), ''), coalesce(obj_description(k.oid, 'pg_constraint'), ''),
     ARRAY(SELECT ARRAY[attnum, attstattarget]::int[] FROM pg_attribute
@@ -190,6 +240,10 @@ def read(session: Session, partition: Partition) -> Definition:
         comment=comment,
         columns=columns_of(session, oid),
         tuned=tuple(Tuned(name, target, tuple(texts)) for name, target, texts in session.run(_TUNED, oid)),
+        copied=copied(session, oid),
+        statistics=tuple(
+            Statistics(TableName(name, schema), *others) for name, schema, *others in session.run(_STATISTICS, oid)
+        ),
         checks=tuple(Check(*row) for row in session.run(_CHECKS, oid)),
         indexes=tuple(_index(row) for row in session.run(_INDEXES, oid)),
         grants=grants_of(session, oid),
@@ -209,6 +263,11 @@ _INDEX = [field.name for field in fields(Index)]
 def columns_of(session: Session, oid: int) -> tuple[Column, ...]:
     """Return the columns of a table, by their names: their order may differ."""
     return tuple(Column(*row) for row in session.run(_COLUMNS, oid))
+
+
+def copied(session: Session, oid: int) -> tuple[str, ...]:
+    """Return what the table beside a partition got when it was made, and what cannot be altered in it cheaply."""
+    return tuple(text for [text] in session.run(_COPIED, oid, oid, oid, oid))
 
 
 def grants_of(session: Session, oid: int) -> tuple[Grant, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.partitions.definition import Definition, Grant, Index
+from jobs.dbaccess.load.partitions.definition import Definition, Grant, Index, Statistics
 from jobs.dbaccess.sql import TableName, quote_name
 
 BOUND = "pgjobs_bound"
@@ -46,6 +46,8 @@ def index(definition: Index, table: TableName, name: TableName) -> Iterator[str]
         yield f"SET LOCAL default_tablespace = {literal(definition.tablespace)}"
     if definition.kind and definition.by_constraint:
         yield f"{added} {definition.constraint}"
+        if definition.options:
+            yield f"ALTER INDEX {name.quoted} SET ({definition.options})"
     else:
         if not definition.definition.startswith(definition.prefix):
             raise LoadError(f"The index {definition.name} has a definition that this job cannot repeat.")
@@ -74,6 +76,21 @@ def _marks(definition: Index, table: TableName, name: TableName) -> Iterator[str
     if definition.constraint_comment:
         on = f"{quote_name(name.name)} ON {table.quoted}"
         yield f"COMMENT ON CONSTRAINT {on} IS {literal(definition.constraint_comment)}"
+
+
+def statistics_name(definition: Statistics, table: TableName, number: int) -> TableName:
+    """Return the name of a new table's extended statistics, until they get that of those which they replace."""
+    return definition.name.sibling(f"{table.name}_s{number}")
+
+
+def statistics(definition: Statistics, table: TableName, name: TableName) -> Iterator[str]:
+    """Yield the statements that create extended statistics."""
+    kinds = f" ({definition.kinds})" if definition.kinds else ""
+    yield f"CREATE STATISTICS {name.quoted}{kinds} ON {definition.columns} FROM {table.quoted}"
+    if definition.target >= 0:
+        yield f"ALTER STATISTICS {name.quoted} SET STATISTICS {definition.target}"
+    if definition.comment:
+        yield f"COMMENT ON STATISTICS {name.quoted} IS {literal(definition.comment)}"
 
 
 def settings(definition: Definition, table: TableName) -> Iterator[str]:
@@ -123,7 +140,9 @@ def _grantee(name: str) -> str:
 
 
 def renames(definition: Definition, table: TableName) -> Iterator[str]:
-    """Yield the statements that give a table and its indexes the names of those that are gone."""
+    """Yield the statements that give a table, its indexes and its statistics the names of those that are gone."""
     for number, old in enumerate(definition.indexes):
         yield f"ALTER INDEX {index_name(table, number).quoted} RENAME TO {quote_name(old.name)}"
+    for number, lost in enumerate(definition.statistics):
+        yield f"ALTER STATISTICS {statistics_name(lost, table, number).quoted} RENAME TO {quote_name(lost.name.name)}"
     yield f"ALTER TABLE {table.quoted} RENAME TO {quote_name(definition.partition.name.name)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jobs.dbaccess.errors import ConstraintViolated, LoadError
 from jobs.dbaccess.load.partitions import rebuild, staged, suitability
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
-from jobs.dbaccess.load.partitions.definition import Definition, columns_of, grants_of, read
+from jobs.dbaccess.load.partitions.definition import Definition, columns_of, copied, grants_of, read
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
@@ -87,6 +87,13 @@ def _build_one(session: Session, staging: Staging, partition: Partition, new: Pa
             f"The columns of {partition.name} were changed while rows were copied.",
             "Nothing was loaded. Run the load again.",
         )
+    differences = set(copied(session, new.oid)) ^ set(definition.copied)
+    if differences:
+        changed = sorted({text.partition(":")[0] for text in differences})
+        raise LoadError(
+            f"{partition.name} was changed while rows were copied: {', '.join(changed)}.",
+            "Nothing was loaded. Run the load again.",
+        )
     for statement in rebuild.checks(definition, table):
         session.run(statement)
     for number, index in enumerate(definition.indexes):
@@ -99,6 +106,9 @@ def _build_one(session: Session, staging: Staging, partition: Partition, new: Pa
                 "Nothing was loaded.",
                 error.sqlstate,
             ) from None
+    for number, statistics in enumerate(definition.statistics):
+        for statement in rebuild.statistics(statistics, table, rebuild.statistics_name(statistics, table, number)):
+            session.run(statement)
     for statement in rebuild.settings(definition, table):
         session.run(statement)
     session.run(f"ANALYZE {table.quoted}")
@@ -111,5 +121,10 @@ def _give(session: Session, definition: Definition, table: TableName, oid: int) 
     """Give the table to the partition's owner, with the partition's privileges."""
     if session.value("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = %s::oid", oid) != definition.owner:
         session.run(f"ALTER TABLE {table.quoted} OWNER TO {quote_name(definition.owner)}")
+    user = session.value("SELECT current_user::text")
+    for number, statistics in enumerate(definition.statistics):
+        if statistics.owner != user:
+            name = rebuild.statistics_name(statistics, table, number)
+            session.run(f"ALTER STATISTICS {name.quoted} OWNER TO {quote_name(statistics.owner)}")
     for statement in rebuild.grants(definition.grants, grants_of(session, oid), table):
         session.run(statement)

@@ -86,10 +86,7 @@ def _create_root(session: Session, staged: Staging, target: TableName) -> None:
         )
 
 
-_LIKE = (
-    "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING STATISTICS "
-    "INCLUDING COMMENTS"
-)
+_LIKE = "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS"
 
 
 def _create_leaf(session: Session, staged: Staging, partition: Partition, name: str) -> str:

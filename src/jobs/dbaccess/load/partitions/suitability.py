@@ -23,7 +23,7 @@ _TABLE = """
 SELECT 'foreign key ' || conname || ' of ' || conrelid::regclass FROM pg_constraint
 WHERE contype = 'f' AND t.oid IN (conrelid, confrelid)
 UNION ALL SELECT 'trigger ' || tgname || ', which would not fire' FROM pg_trigger
-WHERE tgrelid = t.oid AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & (4 | 8 | 32) <> 0
+WHERE tgrelid = t.oid AND (NOT tgisinternal OR tgparentid <> 0) AND tgenabled <> 'D' AND tgtype & (4 | 8 | 32) <> 0
 UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = t.oid
 UNION ALL SELECT 'partition ' || inhrelid::regclass || ', whose DETACH is pending (ALTER TABLE .. DETACH PARTITION .. '
     'FINALIZE ends it)' FROM pg_inherits WHERE inhparent = t.oid AND inhdetachpending
@@ -42,6 +42,11 @@ UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = p.oid
 UNION ALL SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = p.oid
 UNION ALL SELECT 'publication ' || pubname FROM pg_publication_rel r JOIN pg_publication b ON b.oid = r.prpubid
 WHERE prrelid = p.oid
+UNION ALL SELECT 'subscription ' || subname FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+WHERE srrelid = p.oid
+UNION ALL SELECT 'identity of its column ' || attname FROM pg_depend d
+JOIN pg_attribute ON (attrelid, attnum) = (refobjid, refobjsubid)
+WHERE d.refobjid = p.oid AND d.deptype = 'i' AND (classid, refclassid) = ('pg_class'::regclass, 'pg_class'::regclass)
 UNION ALL SELECT 'security label' FROM pg_seclabel WHERE (classoid, objoid) = ('pg_class'::regclass, p.oid)
 UNION ALL SELECT 'owner ' || pg_get_userbyid(p.relowner) || ', of whom this user is no member'
 WHERE NOT pg_has_role(p.relowner, 'USAGE')
@@ -121,12 +126,14 @@ def _refusal(what: str, reasons: Sequence[str]) -> LoadError:
 
 
 def _publications(session: Session, target: TableName) -> list[str]:
-    """Return the publications of logical replication that include the table or a partition of it."""
+    """Return the publications of logical replication that include the table, a partition of it, or one above it."""
     rows = session.run(
-        "SELECT DISTINCT p.pubname FROM pg_partition_tree(to_regclass(%s)) AS tree "
+        "SELECT DISTINCT p.pubname FROM (SELECT relid FROM pg_partition_tree(to_regclass(%s)) "
+        "UNION SELECT relid FROM pg_partition_ancestors(to_regclass(%s)) AS a (relid)) AS tree "
         "JOIN pg_class c ON c.oid = tree.relid JOIN pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_publication_tables p ON (p.schemaname, p.tablename) = (n.nspname, c.relname) "
         "WHERE current_setting('wal_level') = 'logical' ORDER BY 1",
+        target.quoted,
         target.quoted,
     )
     return [name for [name] in rows]

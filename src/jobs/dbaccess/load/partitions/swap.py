@@ -58,12 +58,12 @@ def swap(session: Session, target: TableName, replacements: Sequence[Replacement
     timeout = session.value("SELECT current_setting('lock_timeout')")
     locked = [target, *(replacement.partition.name for replacement in replacements), *_default(session, target)]
     _keep_changes_out(session, locked, patience)
-    granted = _privileges(session, replacements)
+    before = _unguarded(session, replacements)
     with exact_forms(session):
         _check_same(session, target, replacements)
         exchange = [_exchange(target, replacement) for replacement in replacements]
         pause = PAUSE
-        while not _attempt(session, locked, exchange, replacements, granted, is_last=time.monotonic() >= deadline):
+        while not _attempt(session, locked, exchange, replacements, before, is_last=time.monotonic() >= deadline):
             logger.info("%s is in use: its partitions are replaced when its readers let go. Trying again.", target)
             time.sleep(max(min(pause, deadline - time.monotonic()), 0))
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -97,13 +97,20 @@ def _keep_changes_out(session: Session, locked: Sequence[TableName], patience: f
     session.run(f"LOCK TABLE {names} IN {table_locks.SHARE_UPDATE_EXCLUSIVE} MODE")
 
 
-def _privileges(session: Session, replacements: Sequence[Replacement]) -> list[list[object]]:
-    """Return the privileges on the partitions and their columns: no lock keeps out who grants others."""
-    return session.run(
-        "SELECT c.oid::bigint, c.relacl::text, (SELECT string_agg(attacl::text, ' ' ORDER BY attnum) FROM pg_attribute "
-        "WHERE attrelid = c.oid) FROM pg_class c WHERE c.oid = ANY (%s::oid[]) ORDER BY 1",
-        [replacement.partition.oid for replacement in replacements],
-    )
+def _unguarded(session: Session, replacements: Sequence[Replacement]) -> list[list[object]]:
+    """Return what others can change while `_keep_changes_out` has its locks: privileges, indexes and what depends."""
+    return session.run(_UNGUARDED, [replacement.partition.oid for replacement in replacements])
+
+
+_UNGUARDED = """
+SELECT c.oid::bigint, c.relacl::text,
+    (SELECT string_agg(attacl::text, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid),
+    (SELECT string_agg(concat_ws(' ', i.oid, i.relname, i.reloptions), ';' ORDER BY i.oid)
+        FROM pg_index JOIN pg_class i ON i.oid = indexrelid WHERE indrelid = c.oid),
+    (SELECT string_agg(concat_ws(' ', classid, objid, refobjsubid), ';' ORDER BY classid, objid, refobjsubid)
+        FROM pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = c.oid)
+FROM pg_class c WHERE c.oid = ANY (%s::oid[]) ORDER BY 1
+"""
 
 
 def _check_same(session: Session, target: TableName, replacements: Sequence[Replacement]) -> None:
@@ -130,7 +137,7 @@ def _attempt(
     locked: Sequence[TableName],
     exchange: Sequence[str],
     replacements: Sequence[Replacement],
-    granted: list[list[object]],
+    before: list[list[object]],
     *,
     is_last: bool,
 ) -> bool:
@@ -138,8 +145,8 @@ def _attempt(
     session.run("SAVEPOINT pgjobs_swap")
     try:
         _lock(session, locked)
-        if _privileges(session, replacements) != granted:
-            raise _changed("A partition's privileges were")
+        if _unguarded(session, replacements) != before:
+            raise _changed("A partition was")
         for statements in exchange:
             session.run(statements)
     except TransientError as error:
