@@ -8,14 +8,15 @@ from dataclasses import replace
 import pytest
 from publishing import T
 
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import direct, staging
-from jobs.dbaccess.load.claims import Claims, Size, key, open_claims
+from jobs.dbaccess.load.claims import Claims, Size, check_none, end_earlier_runs, key, open_claims, stream
 from jobs.dbaccess.load.direct import Direct, Superseded
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.pgcopy.sidecar_holds import HeldStaging
 
 INPUT = (("the files", "1"), ("the query", "2"))
 
@@ -27,7 +28,7 @@ def claims(session: Session) -> Claims:
 
 
 def a_run(session: Session, claims: Claims) -> Direct:
-    names = staging.plan_staging(T, ("a",), "x")
+    names = staging.plan_staging(T, ("a",), stream(LUIGIS.located(session), "x"))
     staging.create_parts(session, names)
     return Direct(T, names, claims)
 
@@ -55,9 +56,9 @@ def test_a_part_of_an_earlier_run_is_not_copied_again(session: Session, claims: 
 def test_a_rerun_ends_the_attempts_of_earlier_runs(session: Session, claims: Claims) -> None:
     earlier = a_run(session, claims)
     assert direct.begin_attempt(session, earlier, 0, 1)
-    [left] = staging.left_by_stream(session, T, "x")
-    assert left.parts == earlier.names.parts
-    direct.close(session, left)
+    end_earlier_runs(session, LUIGIS.located(session), "y", T)
+    assert staging.exists(session, earlier.names)
+    end_earlier_runs(session, LUIGIS.located(session), "x", T)
     with pytest.raises(Exception, match="does not exist"):
         direct.copy_part(session, earlier, 0, 1, [Counted(b"0\n", 1)])
     assert session.run("SELECT count(*) FROM t") == [[0]]
@@ -91,3 +92,46 @@ def test_a_table_that_cannot_hold_claims_is_refused(session: Session) -> None:
     session.run("CREATE TABLE pgjobs_claims (load text, part int)")
     with pytest.raises(UsageError, match=r"public\.pgjobs_claims cannot hold claims"):
         open_claims(session, LUIGIS.located(session), "x", T, INPUT)
+
+
+def test_a_load_of_which_parts_are_there_is_done_in_no_other_way(session: Session, claims: Claims) -> None:
+    """Nor can an attempt of the earlier run add any after that was checked."""
+    ledger = LUIGIS.located(session)
+    earlier = a_run(session, claims)
+    check_none(session, ledger, "x", T)
+    with pytest.raises(Exception, match="does not exist"):
+        direct.copy_part(session, earlier, 0, 1, [Counted(b"0\n", 1)])
+    copy(session, a_run(session, claims), 0, 1)
+    check_none(session, ledger, "y", T)
+    refused = "1 parts of the load 'x' are in the table by --publish parts"
+    with pytest.raises(UsageError, match=refused):
+        check_none(session, ledger, "x", T)
+    with pytest.raises(UsageError, match=refused):  # as pgcopy does
+        HeldStaging(staging.plan_staging(T, ("a",)), T, load_id="x").take(session)
+
+
+def test_claims_are_found_whatever_the_search_path(session: Session, claims: Claims) -> None:
+    """They are beside the marker table: with others, a rerun would copy all parts again."""
+    copy(session, a_run(session, claims), 0, 1)
+    session.run("CREATE SCHEMA elsewhere; SET search_path = elsewhere")
+    again = open_claims(session, Ledger(TableName("table_updates", "public")), "x", T, INPUT)
+    assert list(again.parts(session)) == [0]
+
+
+def test_claims_of_a_table_that_was_replaced_or_emptied_are_refused(session: Session, claims: Claims) -> None:
+    copy(session, a_run(session, claims), 0, 1)
+    claims.check_kept(session, claims.parts(session))
+    session.run("TRUNCATE t")
+    with pytest.raises(UsageError, match=r"were in public\.t, and the table is empty now"):
+        claims.check_kept(session, claims.parts(session))
+    session.run("ALTER TABLE t RENAME TO old; CREATE TABLE t (a int)")
+    with pytest.raises(UsageError, match="another one has its name now"):
+        open_claims(session, LUIGIS.located(session), "x", T, INPUT).parts(session)
+
+
+def test_no_part_is_claimed_in_a_table_that_took_the_name(session: Session, claims: Claims) -> None:
+    run = a_run(session, claims)
+    session.run("ALTER TABLE t RENAME TO old; CREATE TABLE t (a int)")
+    with pytest.raises(LoadError, match="was replaced by another table while parts were copied"):
+        copy(session, run, 0, 1)
+    assert session.run("SELECT count(*) FROM t") == [[0]]

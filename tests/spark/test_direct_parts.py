@@ -106,6 +106,7 @@ def test_the_table_is_made_first_and_a_rerun_takes_it_for_the_same(
         ("SELECT a FROM v WHERE rand() < 0.5", "it uses rand"),
         ("SELECT CAST(monotonically_increasing_id() AS int) AS a FROM v", "it uses monotonically_increasing_id"),
         ("SELECT /*+ COALESCE(2) */ a FROM v", "its plan has the step Repartition"),
+        ("SELECT a FROM v WHERE a < (SELECT max(a) FROM v)", "it has a subquery"),
     ],
 )
 def test_input_whose_parts_may_be_others_in_another_run_is_refused(
@@ -118,12 +119,40 @@ def test_input_whose_parts_may_be_others_in_another_run_is_refused(
     assert session.run("SELECT count(*) FROM t") == [[0]]
 
 
-def test_a_table_into_which_rows_cannot_be_copied_as_they_are_is_refused(
+@pytest.mark.parametrize(
+    ("ddl", "reason"),
+    [
+        ("CREATE TABLE b (a int); CREATE VIEW t AS SELECT * FROM b", "is no plain or partitioned table"),
+        ("CREATE UNLOGGED TABLE t (a int)", "is unlogged, or has such partitions"),
+        (
+            "CREATE TABLE t (a int) PARTITION BY RANGE (a); CREATE UNLOGGED TABLE p PARTITION OF t DEFAULT",
+            "is unlogged, or has such partitions",
+        ),
+    ],
+)
+def test_a_table_that_does_not_keep_rows_as_they_are_copied_is_refused(
+    spark: SparkSession, session: Session, database: Settings, source: str, ddl: str, reason: str
+) -> None:
+    session.run(ddl)
+    with pytest.raises(UsageError, match=rf"public\.t {reason}"):
+        load(spark.read.parquet(source), database)
+
+
+def test_a_load_of_which_parts_are_there_is_refused_in_any_other_way(
     spark: SparkSession, session: Session, database: Settings, source: str
 ) -> None:
-    session.run("CREATE TABLE b (a int); CREATE VIEW t AS SELECT * FROM b")
-    with pytest.raises(UsageError, match=r"public\.t is no plain or partitioned table"):
-        load(spark.read.parquet(source), database)
+    """It would copy those parts again."""
+    make_table(spark, session, source)
+    rows = spark.read.parquet(source)
+    with pytest.raises(LoadError):
+        load(rows, database, parallelism=1)
+    session.run("ALTER TABLE t DROP CONSTRAINT c")
+    there = session.run("SELECT count(*) FROM t")
+    refused = "parts of the load 'x' are in the table by --publish parts"
+    for way in ("auto", "staged"):
+        with pytest.raises(UsageError, match=refused):
+            load_dataframe(rows, table="t", settings=database, load_id="x", publish=way)
+    assert session.run("SELECT count(*) FROM t") == there
 
 
 def test_what_needs_one_transaction_of_the_whole_load_is_refused(spark: SparkSession, database: Settings) -> None:

@@ -17,6 +17,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.conninfo.settings import Login, Settings
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.claims import end_earlier_runs
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
@@ -511,6 +512,23 @@ def test_one_small_part_is_copied_straight_into_its_table_with_the_marker(
         load_dataframe(rows, table="t", settings=database, load_id="y")
     assert public_tables(session) == {"t", "table_updates"}
     assert session.run("SELECT update_id FROM table_updates") == [["x"]]
+
+
+def test_a_rerun_ends_what_is_left_of_a_load_of_one_part(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
+) -> None:
+    """Its attempt could commit all rows after a rerun with --publish parts has begun: it is found by its name."""
+    session.run("CREATE TABLE t (a int, b text); CREATE TABLE seen (name text)")
+    session.run(
+        "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen "
+        "SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_parts_.{32}$'; RETURN NULL; END $$; "
+        "CREATE TRIGGER looks AFTER INSERT ON t EXECUTE FUNCTION look()"
+    )
+    assert load_dataframe(one_file(spark, tmp_path), table="t", settings=database, load_id="x").publish == "one part"
+    [[name]] = session.run("SELECT name FROM seen")
+    session.run(f'CREATE TABLE "{name}" ()')
+    end_earlier_runs(session, LUIGIS.located(session), "x", TableName("t", "public"))
+    assert public_tables(session) == {"t", "seen", "table_updates"}
 
 
 @pytest.mark.parametrize("other", ["parts", "mode", "verify", "script", "new", "shuffle", "ignoring"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.load import staging
+from jobs.dbaccess.load import claims, staging
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.staging import Staging
@@ -38,12 +38,13 @@ class HeldStaging:
         """Wait for another run of the load id, and create the tables. Return False if a load of this id has finished.
 
         Raises:
-            UsageError: The load id is taken by another table.
+            UsageError: The load id is taken by another table, or some parts of the load are in the table.
         """
         if self.load_id:
             locks.wait(session, self.ledger.lock(session, self.load_id))
             if self.ledger.is_recorded(session, self.load_id, self.target):
                 return False
+            claims.check_none(session, self.ledger.located(session), self.load_id, self.target)
         if self.by_partition:
             staged.create(session, self.names, self.target)
         else:

@@ -152,6 +152,17 @@ def is_logged(session: Session, table: TableName) -> bool:
     return session.run(query, table.quoted) == [["p"]]
 
 
+def survives_crash(session: Session, table: TableName) -> bool:
+    """Return whether all rows of a table survive a crash: neither it nor a partition of it is unlogged or temporary."""
+    rows = session.run(
+        "SELECT bool_and(relpersistence = 'p') FROM pg_class WHERE oid = to_regclass(%s)::oid "
+        "OR oid IN (SELECT relid FROM pg_partition_tree(to_regclass(%s)))",
+        table.quoted,
+        table.quoted,
+    )
+    return rows == [[True]]
+
+
 def may_alter(session: Session, table: TableName) -> bool:
     """Return whether this user may add columns: to a table, by its owner, a member of the owner, or a superuser."""
     return bool(

@@ -2,7 +2,9 @@
 
 An attempt writes its claim in the transaction of its rows. The primary key lets one attempt at a part commit. A rerun
 of the load id reads the claims, and copies what is missing, if its input is the same: they contain its fingerprint. The
-transaction that writes the marker deletes them.
+transaction that writes the marker deletes them. As long as there are any, the load is done in no other way.
+
+They are in the schema of the marker table: a rerun that looks for them elsewhere would copy all parts again.
 """
 
 from __future__ import annotations
@@ -10,19 +12,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load import direct, staging
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 CLAIMS = OwnTable(
     "pgjobs_claims",
-    "load text, part integer, load_id text NOT NULL, target text NOT NULL, input text NOT NULL, rows bigint NOT NULL, "
-    "bytes bigint NOT NULL, claimed timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (load, part)",
+    "load text, part integer, load_id text NOT NULL, target text NOT NULL, relation oid NOT NULL, input text NOT NULL, "
+    "rows bigint NOT NULL, bytes bigint NOT NULL, claimed timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (load, part)",
 )
 """`load` is a hash of the load id and its ledger: an index takes no text of any length. `input` is a fingerprint."""
 
@@ -43,6 +47,7 @@ class Claims:
     Attributes:
         table: The full name of the table of claims.
         load: The load's key in it.
+        relation: The table's oid: another table may get its name.
         fingerprint: What the input is made of, by name, each as a short hash.
     """
 
@@ -50,18 +55,25 @@ class Claims:
     load: str
     load_id: str
     target: TableName
+    relation: int
     fingerprint: tuple[tuple[str, str], ...]
 
     def write(self, session: Session, part: int, rows: int, size: int) -> bool:
         """Write the claim of a part in the open transaction. Return False if the part has one.
 
         If another transaction has written it, this waits until that transaction ends.
+
+        Raises:
+            LoadError: The rows are in another table, which got the name since the load began.
         """
+        if _oid(session, self.target) != self.relation:  # it has the lock of COPY, and cannot be renamed any more
+            raise LoadError(f"{self.target} was replaced by another table while parts were copied.")
         return bool(
             session.change(
-                f"INSERT INTO {self.table.quoted} (load, part, load_id, target, input, rows, bytes) "
-                "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (load, part) DO NOTHING",
-                *(self.load, part, self.load_id, str(self.target), json.dumps(dict(self.fingerprint)), rows, size),
+                f"INSERT INTO {self.table.quoted} (load, part, load_id, target, relation, input, rows, bytes) "
+                "VALUES (%s, %s, %s, %s, %s::bigint::oid, %s, %s, %s) ON CONFLICT (load, part) DO NOTHING",
+                *(self.load, part, self.load_id, str(self.target), self.relation),
+                *(json.dumps(dict(self.fingerprint)), rows, size),
             )
         )
 
@@ -72,23 +84,43 @@ class Claims:
             UsageError: They are those of another input, or of another table.
         """
         found = session.run(
-            f"SELECT part, rows, bytes, target, input FROM {self.table.quoted} WHERE load = %s ORDER BY part", self.load
+            "SELECT part, rows, bytes, target, relation::bigint, input "
+            f"FROM {self.table.quoted} WHERE load = %s ORDER BY part",
+            self.load,
         )
-        for _, _, _, target, given in found:
-            self._check_same(target, json.loads(given), len(found))
-        return {part: Size(1, rows, size) for part, rows, size, _, _ in found}
+        for _, _, _, target, relation, given in found:
+            self._check_same(target, relation, json.loads(given), len(found))
+        return {part: Size(1, rows, size) for part, rows, size, *_ in found}
 
-    def _check_same(self, target: str, fingerprint: Mapping[str, str], count: int) -> None:
+    def check_kept(self, session: Session, before: Mapping[int, Size]) -> None:
+        """Check that the rows of an earlier run's parts can still be in the table.
+
+        Raises:
+            UsageError: The table has been emptied since, for example by TRUNCATE.
+        """
+        if any(size.rows for size in before.values()) and not session.value(_BYTES, self.relation, self.relation):
+            raise UsageError(
+                f"{len(before)} parts of the load {self.load_id!r} were in {self.target}, and the table is empty now.",
+                f"To load all of it, delete its claims first: {self._deletion}. Or give another load id.",
+            )
+
+    @property
+    def _deletion(self) -> str:
+        return f"DELETE FROM {self.table.quoted} WHERE load_id = '...'"
+
+    def _check_same(self, target: str, relation: int, fingerprint: Mapping[str, str], count: int) -> None:
         ours = dict(self.fingerprint)
         differing = [name for name in ours if fingerprint.get(name) != ours[name]]
         if target != str(self.target):
             differing.insert(0, f"the table ({target})")
+        elif relation != self.relation:
+            differing.insert(0, "the table (another one has its name now)")
         if differing:
             raise UsageError(
                 f"{count} parts of the load {self.load_id!r} are in {target}, and this run would not copy the same "
                 f"parts: what differs is {', '.join(differing)}.",
                 "Run it as before, with the same files. Or delete its rows from the table and its claims from "
-                f"{self.table}: DELETE FROM {self.table.quoted} WHERE load_id = '...'. Or give another load id.",
+                f"{self.table}: {self._deletion}. Or give another load id.",
             )
 
     def delete(self, session: Session) -> None:
@@ -105,8 +137,9 @@ def open_claims(
         UsageError: The table's owner is not trusted, or it lacks something.
         LoadError: The table disappeared.
     """
-    CLAIMS.ensure(session)
-    table = CLAIMS.find(session)
+    own = _beside(ledger)
+    own.ensure(session)
+    table, relation = own.find(session), _oid(session, target)
     if table is None:
         raise LoadError(f"There is no table {CLAIMS.name} any more.", "Run the load again.")
     if not tables.is_logged(session, table) or not tables.has_unique_index(session, table, ["load", "part"]):
@@ -114,7 +147,59 @@ def open_claims(
             f"{table} cannot hold claims: it is unlogged, or has no primary key (load, part).",
             "Rename it, and the load makes another one.",
         )
-    return Claims(table, key(ledger, load_id), load_id, target, tuple(fingerprint))
+    if relation is None:
+        raise LoadError(f"There is no table {target} any more.", "Run the load again.")
+    return Claims(
+        table=table,
+        load=key(ledger, load_id),
+        load_id=load_id,
+        target=target,
+        relation=relation,
+        fingerprint=tuple(fingerprint),
+    )
+
+
+def end_earlier_runs(session: Session, ledger: Ledger, load_id: str, target: TableName) -> None:
+    """Drop what runs of a load have left, so that none of their attempts can commit any more.
+
+    Raises:
+        TransientError: A transaction of one did not end in time.
+    """
+    for earlier in staging.left_by_stream(session, target, stream(ledger, load_id)):
+        direct.close(session, earlier)
+
+
+def check_none(session: Session, ledger: Ledger, load_id: str, target: TableName) -> None:
+    """Check, before a load is done as a whole, that no run of it has copied some of its parts, or still can.
+
+    Args:
+        session: A session that holds the load id.
+        ledger: The ledger, whose table has its full name.
+        load_id: The id.
+        target: The table under its full name.
+
+    Raises:
+        UsageError: There are such parts.
+        TransientError: A transaction of an earlier run did not end in time.
+    """
+    table = None
+    with suppress(UsageError):  # one whose owner is not trusted has no claims of ours
+        table = _beside(ledger).find(session)
+    if table is None or not session.value("SELECT has_table_privilege(%s, 'SELECT')", table.quoted):
+        return
+    end_earlier_runs(session, ledger, load_id, target)
+    count = session.value(f"SELECT count(*) FROM {table.quoted} WHERE load = %s", key(ledger, load_id))
+    if count:
+        raise UsageError(
+            f"{count} parts of the load {load_id!r} are in the table by --publish parts, and would be there twice.",
+            "Run it with --publish parts again, and the same input: it copies the rest. Or delete its rows from the "
+            f"table and its claims: DELETE FROM {table.quoted} WHERE load_id = '...'. Or give another load id.",
+        )
+
+
+def stream(ledger: Ledger, load_id: str) -> str:
+    """Return what determines the common prefix of the names of a load's runs: a rerun ends those before it."""
+    return f"pgjobs load {key(ledger, load_id)}"
 
 
 def key(ledger: Ledger, load_id: str) -> str:
@@ -125,3 +210,20 @@ def key(ledger: Ledger, load_id: str) -> str:
         load_id: The id.
     """
     return hashlib.sha256(f"{ledger.table}\n{load_id}".encode()).hexdigest()
+
+
+def _beside(ledger: Ledger) -> OwnTable:
+    return replace(CLAIMS, schema=ledger.table.schema)
+
+
+def _oid(session: Session, table: TableName) -> int | None:
+    oid = session.value("SELECT to_regclass(%s)::oid::bigint", table.quoted)
+    return None if oid is None else int(oid)
+
+
+_BYTES = """
+SELECT coalesce(sum(pg_relation_size(relid)), 0)::bigint FROM (
+    SELECT %s::bigint::oid AS relid UNION SELECT relid FROM pg_partition_tree(%s::bigint::oid::regclass)
+) AS tables
+"""
+"""The size of a table with its partitions. Whoever may only insert may ask for it, too."""

@@ -15,7 +15,7 @@ from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import staging, verify
+from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import AUTO, ONE_PART, PARTS, STAGED, check_parts
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.load.move.modes import APPEND, Move
@@ -26,7 +26,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import ways
 from jobs.flows.load.defined import NONE_DEFINED, Defined
-from jobs.flows.load.direct.direct_parts import check_table, create_target, parts_stream
+from jobs.flows.load.direct.direct_parts import check_table, create_target
 from jobs.flows.load.direct.one_part import why_staged
 from jobs.flows.load.governor import NO_LIMITS, Limits, governors
 from jobs.flows.load.publish import Driver, analyze
@@ -106,9 +106,11 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     with driver.connect() as session:
         with watch.phase("prepare"):
             job.ledger.ensure(session)
-            job = replace(job, table=tables.full_name(session, job.table))
+            job = replace(job, table=tables.full_name(session, job.table), ledger=job.ledger.located(session))
             if _take_load_id(session, job):
                 return _already_loaded(job, watch)
+            if job.publish != PARTS:
+                claims.check_none(session, job.ledger, job.load_id, job.table)
             staging.sweep(session)
             table = find_table(session, job.table, job.create)
             df = with_nulls(read(), job.null_values)
@@ -183,8 +185,7 @@ def _made(session: Session, job: LoadJob, df: DataFrame, table: Table | None, ta
 
 def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
-    stream = parts_stream(job.load_id) if job.publish == PARTS else ""
-    names = staging.plan_staging(target.name, target.columns, stream)
+    names = staging.plan_staging(target.name, target.columns, claims.stream(job.ledger, job.load_id))
     plan = target.plan(job.load_id, names, (), job.ledger)
     plan = replace(plan, scripts=job.scripts, lock_timeout=job.lock_timeout)
     return plan, encode(df, target, job.copying, names.rows.name, merges=job.publish != PARTS)

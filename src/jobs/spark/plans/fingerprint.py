@@ -78,7 +78,9 @@ def _children(node: Any) -> Iterator[Any]:  # noqa: ANN401 - the JVM's objects
 
 
 def _reasons(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
-    """Yield why a plan's parts may differ in another run."""
+    """Yield why a plan's parts may differ in another run. The files of a subquery would not be in the fingerprint."""
+    if not plan.subqueries().isEmpty():
+        yield "it has a subquery"
     if class_of(plan) not in _NARROW:
         yield f"its plan has the step {class_of(plan)}"
     for child in _children(plan):

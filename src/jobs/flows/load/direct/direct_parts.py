@@ -15,7 +15,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import ConnectionFailed, JobError, LoadError, UsageError
 from jobs.dbaccess.load import definitions, direct, staging
-from jobs.dbaccess.load.claims import Claims, Size, open_claims
+from jobs.dbaccess.load.claims import Claims, Size, end_earlier_runs, open_claims
 from jobs.dbaccess.load.direct import Direct
 from jobs.dbaccess.load.parts import Tally, tally
 from jobs.dbaccess.load.publish import Published, PublishPlan
@@ -55,6 +55,8 @@ def check_table(session: Session, table: Table) -> None:
         UsageError: They cannot. The message says why.
     """
     reason = direct.why_not(session, table)
+    if not reason and not tables.survives_crash(session, table.name):
+        reason = f"{table.name} is unlogged, or has such partitions, and a crash would empty them, but not the claims"
     if reason:
         raise UsageError(
             f"Parts cannot be copied straight into the table: {reason}.", "Leave out --publish parts: rows are staged."
@@ -88,27 +90,23 @@ def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts |
         of its marker, so the marker is looked for after they were read.
 
     Raises:
-        UsageError: Another run may compute other parts; or an earlier one has copied parts of another input.
+        UsageError: Another run may compute other parts; an earlier one has copied parts of another input, or into
+            another table; or its rows are gone.
         TransientError: A transaction of an earlier run did not end in time.
     """
     inputs = fingerprint(encoded.lines, encoded.blocks, encoded.parts, plan.staging.columns)
-    claims = open_claims(session, plan.ledger.located(session), plan.load_id, plan.target, inputs)
-    for earlier in staging.left_by_stream(session, plan.target, parts_stream(plan.load_id)):
-        direct.close(session, earlier)
+    claims = open_claims(session, plan.ledger, plan.load_id, plan.target, inputs)
+    end_earlier_runs(session, plan.ledger, plan.load_id, plan.target)
     parts = Parts(claims, encoded.parts, claims.parts(session))
     if plan.ledger.is_recorded(session, plan.load_id, plan.target):
         return None
+    claims.check_kept(session, parts.before)
     if parts.before:
         logger.info(
             "%s of %d are in %s by an earlier run: %d are missing.",
             *(plural(len(parts.before), "part"), parts.count, plan.target, len(parts.missing)),
         )
     return parts
-
-
-def parts_stream(load_id: str) -> str:
-    """Return what determines the common prefix of the names of a load's runs: a rerun ends those before it."""
-    return f"pgjobs parts of {load_id}"
 
 
 def load_parts(
