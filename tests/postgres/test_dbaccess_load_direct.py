@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from publishing import T
+from publishing import T, load
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
@@ -15,8 +15,9 @@ from jobs.dbaccess.errors import DatabaseError, JobError, TransientError
 from jobs.dbaccess.load import direct, parts, staging
 from jobs.dbaccess.load.direct import Direct, Marker, Superseded
 from jobs.dbaccess.load.ledger import LUIGIS
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.spark.load_tasks import Delivery, deliver
 
@@ -173,3 +174,20 @@ def test_a_table_whose_policies_bind_this_user_is_not_copied_into(session: Sessi
         assert "row-level security" in direct.why_not(session, table)
     finally:
         session.run("RESET ROLE; DROP OWNED BY mallory_of_direct; DROP ROLE mallory_of_direct")
+
+
+DEFERRED = """
+CREATE TABLE audit (a int);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO audit VALUES (NEW.a); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER g AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION f()
+"""
+
+
+def test_deferred_triggers_find_what_the_users_path_finds(session: Session, database: Settings, into: Direct) -> None:
+    session.run(DEFERRED)
+    deliver(Delivery(Connector(database, "load", "x"), into.names, into), 0, 1, lines(1, 2))
+    assert parts.tally(session, into.names).failure is None
+    with connect_pinned(database, "driver") as driver:
+        load(driver, Move("append", ("a",)), [[3]])
+    assert session.run("SELECT count(*) FROM audit") == [[3]]

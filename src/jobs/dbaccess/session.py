@@ -230,6 +230,11 @@ class Session:
                 self.run(_PIN)
             self._pinned = True
 
+    def end_deferral(self) -> None:
+        """Check deferred constraints and run deferred triggers now, on the user's path. COMMIT would, but on ours."""
+        with self.users_path():
+            self.run("SET CONSTRAINTS ALL IMMEDIATE")
+
     def query(self, statement: str) -> list[list[Any]]:
         """Run a query that is partly the user's, on the user's path. No values are bound."""
         with self.users_path():

@@ -173,6 +173,7 @@ def copy_part(session: Session, direct: Direct, part: int, attempt: int, blocks:
         session.run(f"LOCK TABLE {direct.names.parts.quoted} IN ROW EXCLUSIVE MODE")
         with session.users_path():
             copied = session.copy_in(direct.copy_statement, meter)
+        session.end_deferral()
         if copied != meter.rows:
             raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
         if not direct.record.write(session, part, meter.rows, meter.bytes):

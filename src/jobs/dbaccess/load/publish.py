@@ -143,7 +143,9 @@ def publish(session: Session, plan: PublishPlan) -> Published:
         settings["idle_in_transaction_session_timeout"] = "0"
     try:
         with session.transaction(**settings):
-            published = _publish(session, plan)
+            done = _publish(session, plan)
+            session.end_deferral()
+            published = done
     except _MayRepeatKeys as failure:
         if plan.move.keys:
             upsert.check_no_repeated_keys(session, plan.move, plan.staging.rows)

@@ -126,8 +126,7 @@ def verify(session: Session, verification: Verification, moved: Moved) -> Verifi
     Raises:
         VerificationFailed: It does not.
     """
-    with session.users_path():  # the effects of deferred triggers and constraints are verified, too
-        session.run("SET CONSTRAINTS ALL IMMEDIATE")
+    session.end_deferral()  # the effects of deferred triggers and constraints are verified, too
     if moved.leaves_out and moved.staged is not None:
         rows = _verify_some(session, verification, moved, moved.staged)
     else:
