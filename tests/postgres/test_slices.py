@@ -62,6 +62,16 @@ def test_a_table_whose_rows_refer_to_each_other_takes_them_in_one_statement(sess
     assert pauses.begun == 0
 
 
+def test_a_partition_whose_rows_refer_to_the_table_takes_them_in_one_statement(session: Session) -> None:
+    session.run(
+        "CREATE TABLE t (a int PRIMARY KEY, b text) PARTITION BY RANGE (a); CREATE TABLE other PARTITION OF t DEFAULT"
+    )
+    assert slices.can_slice(session, APPEND, T)
+    session.run("ALTER TABLE other ADD FOREIGN KEY (a) REFERENCES t")
+    assert not slices.can_slice(session, APPEND, T)
+    assert not slices.can_slice(session, APPEND, TableName("other", "public"))
+
+
 def test_other_modes_are_published_by_one_statement(session: Session) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
     assert not slices.can_slice(session, Move("upsert", AB, ("a",)), T)

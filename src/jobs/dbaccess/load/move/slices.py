@@ -29,14 +29,17 @@ class Pace(Protocol):
 def can_slice(session: Session, move: Move, target: TableName) -> bool:
     """Return whether several statements have the same effect as one.
 
-    With a foreign key of the table to itself, a row may need one of a later slice.
+    With a foreign key of the table, or of a partition, to itself, a row may need one of a later slice.
     """
-    return move.mode == "append" and not session.value(_REFERS_TO_ITSELF, target.quoted)
+    return move.mode == "append" and not session.value(_REFERS_TO_ITSELF, *[target.quoted] * 3)
 
 
-_REFERS_TO_ITSELF = (
-    "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conrelid = %s::regclass AND confrelid = conrelid)"
-)
+_REFERS_TO_ITSELF = """
+WITH family (relid) AS (SELECT %s::regclass UNION SELECT relid FROM pg_partition_tree(%s::regclass)
+    UNION SELECT relid FROM pg_partition_ancestors(%s::regclass) AS a (relid))
+SELECT EXISTS (SELECT FROM pg_constraint JOIN family AS one ON one.relid = conrelid
+    JOIN family AS other ON other.relid = confrelid WHERE contype = 'f')
+"""
 
 
 def insert(session: Session, move: Move, target: TableName, staged: TableName, pace: Pace) -> int:
