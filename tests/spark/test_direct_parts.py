@@ -13,6 +13,7 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.report import LoadReport
+from jobs.spark.plans.fingerprint import fingerprint
 
 FILES, EACH = 10, 200
 
@@ -165,3 +166,15 @@ def test_what_needs_one_transaction_of_the_whole_load_is_refused(spark: SparkSes
         load(rows, database, after_sql="SELECT 1")
     with pytest.raises(UsageError, match="needs a load id"):
         load_dataframe(rows, table="t", settings=database, publish="parts")
+
+
+def test_the_last_of_many_columns_counts_in_any_session(spark: SparkSession) -> None:
+    """Plans leave out columns of a long list by the settings of the active session, which need not be the query's."""
+
+    def query(last: int) -> str:
+        columns = [f"id AS c{number}" for number in range(40)]
+        rows = spark.newSession().range(3).selectExpr(*columns, f"id + {last} AS z")
+        return dict(fingerprint(rows, rows.rdd, 1, ()))["the query, its columns or their types"]
+
+    assert query(1) != query(2)
+    assert query(1) == query(1)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pyspark import RDD
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.errors import UsageError
 from jobs.spark.plans.repeatable import class_of, end_may_lie, is_file_scan, optimized_plan
@@ -61,7 +61,7 @@ def fingerprint(lines: DataFrame, rdd: RDD[Any], parts: int, columns: Sequence[s
         "the version of Spark": lines.sparkSession.version,
         "the files (paths, sizes, times)": "\n".join(_files(plan)),
         "how files are split into parts": "\n".join(_splits(lines, rdd)),
-        "the query, its columns or their types": "\n".join([*columns, *_schemas(plan), _text(lines, plan)]),
+        "the query, its columns or their types": "\n".join([*columns, *_schemas(plan), _text(plan)]),
         "the options of Spark's reader": "\n".join(_options(plan)),
         "settings of Spark SQL": "\n".join(str(lines.sparkSession.conf.get(f"spark.sql.{one}")) for one in _SETTINGS),
     }
@@ -145,17 +145,18 @@ def _splits(lines: DataFrame, rdd: RDD[Any]) -> Iterator[str]:
         yield str(jvm.scala.runtime.ScalaRunTime.stringOf(partition.files()))
 
 
-def _text(lines: DataFrame, plan: Any) -> str:  # noqa: ANN401 - the JVM's object
+def _text(plan: Any) -> str:  # noqa: ANN401 - the JVM's object
     """Return a plan as text that is the same in each run."""
     name, value = _ALL_FIELDS
-    before = lines.sparkSession.conf.get(name, None)
-    lines.sparkSession.conf.set(name, value)
+    conf = SparkSession.active().conf  # text is made by its settings, also that of another session's plan
+    before = conf.get(name, None)
+    conf.set(name, value)
     try:
         text = str(plan.canonicalized().toString())
     finally:
         if before is None:
-            lines.sparkSession.conf.unset(name)
+            conf.unset(name)
         else:
-            lines.sparkSession.conf.set(name, before)
+            conf.set(name, before)
     places: dict[str, str] = {}
     return _LAMBDA.sub(lambda found: places.setdefault(found.group(), f"lambda {len(places)}"), text)
