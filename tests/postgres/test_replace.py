@@ -13,6 +13,7 @@ import pytest
 from publishing import AB, T, counts, load, rows_of
 from stages import attempt
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, TransientError, UsageError
 from jobs.dbaccess.load import staging
@@ -357,6 +358,20 @@ def test_of_two_loads_at_once_of_the_same_partition_the_later_one_replaces_the_r
     load(session, REPLACE, [(12, "later")], meanwhile=meanwhile)
     assert rows_of(session) == [*OLD[:10], [12, "later"]]
     assert left(session) == []
+
+
+def test_a_load_that_waits_for_its_turn_keeps_no_lock_for_which_the_other_one_waits(
+    session: Session, database: Settings
+) -> None:
+    session.run(TENS)
+    with connect(database, "other") as other, ThreadPoolExecutor(1) as pool:
+        with other.transaction(lock_timeout="5s"):
+            locks.wait_in_transaction(other, locks.publish(T))
+            loading = pool.submit(load, session, REPLACE, [(12, "new")])
+            while other.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == 0:
+                time.sleep(0.01)
+            other.run("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        assert loading.result().inserted == 1
 
 
 def test_an_index_and_a_grant_that_are_made_while_rows_are_copied_are_there(session: Session) -> None:

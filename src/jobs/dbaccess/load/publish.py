@@ -212,15 +212,19 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
 
 
 def _replace_partitions(session: Session, plan: PublishPlan, staged: Tally) -> Published:
-    """Complete the tables that replace partitions and verify their rows, before the target is locked."""
+    """Complete the tables that replace partitions and verify their rows, before the target is locked.
+
+    The turn comes first: to read what a partition is locks the table, and the load whose turn it is would wait for
+    that lock until it gave up.
+    """
     verified = None
     if plan.verification is not None:
         rows = plan.staging.rows
         moved = Moved(plan.target, rows, is_whole=True, leaves_out=False, changed=staged.rows, becomes=rows)
         verified = verify.verify(session, plan.verification, moved)
+    _take_turn(session, plan)
     built = build(session, plan.staging, plan.target, staged.rows)
     staging.drop(session, plan.staging)
-    _take_turn(session, plan)
     before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
     swap(session, plan.target, built, plan.lock_timeout)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
