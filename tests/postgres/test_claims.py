@@ -98,6 +98,8 @@ def test_a_load_of_which_parts_are_there_is_done_in_no_other_way(session: Sessio
     """Nor can an attempt of the earlier run add any after that was checked."""
     ledger = LUIGIS.located(session)
     earlier = a_run(session, claims)
+    check_none(session, ledger, "x", T, ends_earlier_runs=False)  # as --dry-run does
+    assert staging.exists(session, earlier.names)
     check_none(session, ledger, "x", T)
     with pytest.raises(Exception, match="does not exist"):
         direct.copy_part(session, earlier, 0, 1, [Counted(b"0\n", 1)])

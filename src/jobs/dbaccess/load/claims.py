@@ -169,7 +169,9 @@ def end_earlier_runs(session: Session, ledger: Ledger, load_id: str, target: Tab
         direct.close(session, earlier)
 
 
-def check_none(session: Session, ledger: Ledger, load_id: str, target: TableName) -> None:
+def check_none(
+    session: Session, ledger: Ledger, load_id: str, target: TableName, *, ends_earlier_runs: bool = True
+) -> None:
     """Check, before a load is done as a whole, that no run of it has copied some of its parts, or still can.
 
     Args:
@@ -177,6 +179,7 @@ def check_none(session: Session, ledger: Ledger, load_id: str, target: TableName
         ledger: The ledger, whose table has its full name.
         load_id: The id.
         target: The table under its full name.
+        ends_earlier_runs: Whether to make sure that there will be none. A plan only looks.
 
     Raises:
         UsageError: There are such parts.
@@ -187,7 +190,8 @@ def check_none(session: Session, ledger: Ledger, load_id: str, target: TableName
         table = _beside(ledger).find(session)
     if table is None or not session.value("SELECT has_table_privilege(%s, 'SELECT')", table.quoted):
         return
-    end_earlier_runs(session, ledger, load_id, target)
+    if ends_earlier_runs:
+        end_earlier_runs(session, ledger, load_id, target)
     count = session.value(f"SELECT count(*) FROM {table.quoted} WHERE load = %s", key(ledger, load_id))
     if count:
         raise UsageError(

@@ -19,9 +19,9 @@ from jobs.dbaccess.catalog.health import Right, rights, rights_on_sequences
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load import staging, verify
+from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import PARTS
-from jobs.dbaccess.load.ledger import check_id
+from jobs.dbaccess.load.ledger import Ledger, check_id
 from jobs.dbaccess.load.move import overwrite
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
@@ -123,6 +123,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     planned = LoadPlan(str(job.table), job.move.mode, job.move.keys, job.load_id, connections)
     if not creates_markers and job.ledger.is_recorded(session, job.load_id, job.table):
         return replace(planned, already_loaded=True)
+    claims.check_none(session, Ledger(markers), job.load_id, job.table, ends_earlier_runs=False)
     data = look()
     fitted = fit(session, job, data)
     if fitted.table is not None:
