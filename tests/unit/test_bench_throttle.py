@@ -122,6 +122,7 @@ def test_a_stopped_process_continues_when_its_share_has_grown() -> None:
 
 
 def test_what_throttles_leaves_no_process(parent: subprocess.Popen[bytes]) -> None:
+    before = children(os.getpid())
     with contextlib.suppress(KeyError), throttled(parent.pid):
         raise KeyError
-    assert children(os.getpid()) == {parent.pid}
+    assert children(os.getpid()) <= before

@@ -39,7 +39,7 @@ REPORT = ExtractReport("s.t", "x/run=2", 1234, 5_600_000, 2, "5:9:7", "17", "42"
 
 
 def test_the_report_is_json_with_these_fields() -> None:
-    fields = "source target rows bytes parts snapshot watermark_from watermark_to deletes seconds"
+    fields = "source target rows bytes parts snapshot watermark_from watermark_to deletes seconds relation columns"
     assert list(json.loads(REPORT.to_json())) == fields.split()
 
 

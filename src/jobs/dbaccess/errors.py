@@ -2,10 +2,13 @@
 
     JobError                        a message (what happened), a hint (what to do), and `transient`
     +-- UsageError                  flags, settings or data are wrong   (exit status 2)
+    |   +-- NotForeseen             what a load would do depends on the rows, so there is no plan of it
+    |   +-- TransactionPooling      a pooler gives each transaction another session
     +-- LoadError                   the load itself: parts do not add up, an id belongs to another table
     |   +-- AlreadyRecorded         another run has published the load meanwhile
     |   +-- PartFailed              a part cannot be copied, so retrying it is no use
     |   +-- VerificationFailed      the table would not hold what Spark wrote
+    |   +-- Unsettled               it is unknown whether a run that failed has loaded rows
     |   +-- RowsMayDiffer           Spark recomputed data under copied parts, so the parts may not fit together
     +-- ExtractError                the extract itself: a value that Spark cannot hold, a watermark of another server
     +-- AwsError                    AWS refused a request, or could not be reached

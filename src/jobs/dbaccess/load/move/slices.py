@@ -35,10 +35,11 @@ def can_slice(session: Session, move: Move, target: TableName) -> bool:
 
 
 _REFERS_TO_ITSELF = """
-WITH family (relid) AS (SELECT %s::regclass UNION SELECT relid FROM pg_partition_tree(%s::regclass)
-    UNION SELECT relid FROM pg_partition_ancestors(%s::regclass) AS a (relid))
-SELECT EXISTS (SELECT FROM pg_constraint JOIN family AS one ON one.relid = conrelid
-    JOIN family AS other ON other.relid = confrelid WHERE contype = 'f')
+SELECT EXISTS (
+    WITH family (relid) AS (SELECT %s::regclass UNION SELECT relid FROM pg_partition_tree(%s::regclass)
+        UNION SELECT relid FROM pg_partition_ancestors(%s::regclass) AS a (relid))
+    SELECT FROM pg_constraint JOIN family AS one ON one.relid = conrelid
+        JOIN family AS other ON other.relid = confrelid WHERE contype = 'f')
 """
 
 
