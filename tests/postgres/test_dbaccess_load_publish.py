@@ -10,7 +10,8 @@ from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.publish import AlreadyRecorded, PublishPlan, publish
+from jobs.dbaccess.load.publish import AlreadyRecorded, publish
+from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect

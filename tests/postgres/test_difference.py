@@ -9,7 +9,7 @@ from publishing import AB, load, rows_of
 
 from jobs.dbaccess.errors import ConstraintViolated, LoadError
 from jobs.dbaccess.load.move.modes import Move, parse_order
-from jobs.dbaccess.load.publish import Published
+from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.session import Session
 
 DIFF = Move("overwrite", AB, ("a",), strategy="diff")

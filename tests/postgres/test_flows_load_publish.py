@@ -11,7 +11,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import TransientError
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.publish import Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.load.publish import Driver, publish_once

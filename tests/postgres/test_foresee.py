@@ -12,7 +12,7 @@ from pyspark.sql import types as t
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.postgres_connectivity import connect_pinned

@@ -14,7 +14,8 @@ from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.publish import PublishPlan, publish
+from jobs.dbaccess.load.publish import publish
+from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

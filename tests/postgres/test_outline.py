@@ -15,7 +15,7 @@ from stages import attempt, lines
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import direct, scripts, staging
-from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move, OrderBy

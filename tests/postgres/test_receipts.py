@@ -13,7 +13,8 @@ from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted, Tally
-from jobs.dbaccess.load.publish import Published, PublishPlan, publish
+from jobs.dbaccess.load.publish import publish
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect

@@ -24,7 +24,8 @@ from jobs.dbaccess.load.partitions.definition import Definition, read
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.suitability import check_target
 from jobs.dbaccess.load.partitions.swap import LOCK_WAIT, swap
-from jobs.dbaccess.load.publish import Published, PublishPlan, publish
+from jobs.dbaccess.load.publish import publish
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.staging import sweep
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

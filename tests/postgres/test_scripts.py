@@ -16,7 +16,7 @@ from jobs.dbaccess.load import parts, scripts, staging, verify
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.publish import PublishPlan
+from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import PLAIN, TEXT, Form, Sum
 from jobs.dbaccess.load.verify import Verification

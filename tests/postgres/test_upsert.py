@@ -11,7 +11,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.load.move.upsert import Upsert, obstacle
-from jobs.dbaccess.load.publish import Published
+from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 

@@ -14,7 +14,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import verify
 from jobs.dbaccess.load.move.modes import Move, parse_order
-from jobs.dbaccess.load.publish import Published
+from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.load.row_text import PLAIN, TEXT, Form, Sum, measure
 from jobs.dbaccess.load.verify import Verification, VerificationFailed, Verified
 from jobs.dbaccess.postgres_connectivity import connect

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyspark.sql.types import StructType
 
-from jobs.dbaccess.load.publish import PublishPlan
+from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.session import Session
 from jobs.flows.load.foresee import Fit
 from jobs.flows.load.job import LoadJob

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import types as t
 
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.flows.load.defined import Defined, complete
 
 DATA = t.StructType(

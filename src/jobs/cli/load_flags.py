@@ -14,9 +14,9 @@ from jobs.cli.quantities import byte_rate, duration
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import scripts
-from jobs.dbaccess.load.definitions import COLUMN_TYPE, INDEX, METADATA, Definition, check_indexes
-from jobs.dbaccess.load.definitions import check as check_definitions
-from jobs.dbaccess.load.definitions import parse as parse_definitions
+from jobs.dbaccess.load.definitions import columns, indexes
+from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition
+from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
@@ -204,7 +204,7 @@ def check_options(options: argparse.Namespace) -> None:
     mode_of(parse_options(options.option, options.format))
     Ledger.parse(options.marker_table)
     _definitions(options)
-    check_indexes(options.index)
+    indexes.check(options.index)
     if options.table is not None:
         TableName.parse(options.table)
     scripts.parse(options.before_sql, options.after_sql)
@@ -282,7 +282,7 @@ def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) 
 
 
 def _definitions(options: argparse.Namespace) -> tuple[tuple[Definition, ...], tuple[Definition, ...]]:
-    types = parse_definitions(options.column_type, COLUMN_TYPE)
-    metadata = parse_definitions(options.metadata_columns, METADATA)
-    check_definitions([*types, *metadata], f"{COLUMN_TYPE} or {METADATA}")
+    types = columns.parse(options.column_type, COLUMN_TYPE)
+    metadata = columns.parse(options.metadata_columns, METADATA)
+    columns.check([*types, *metadata], f"{COLUMN_TYPE} or {METADATA}")
     return types, metadata

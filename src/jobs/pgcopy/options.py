@@ -12,8 +12,8 @@ from jobs.dbaccess.conninfo.keywords import whole_number
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import definitions
-from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.definitions import columns
+from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move, parse_order
 from jobs.dbaccess.sql import TableName
@@ -243,7 +243,7 @@ class Options:
         """Return definitions: one as `name=type`, or several as a JSON object."""
         text = self.text(name)
         if not text.startswith("{"):
-            return definitions.parse([text], f"The option {name}") if text else ()
+            return columns.parse([text], f"The option {name}") if text else ()
         return tuple(Definition(column, sql) for column, sql in self._json(name, *_OBJECT).items())
 
     def null_values(self) -> tuple[str, ...]:

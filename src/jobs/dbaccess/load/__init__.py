@@ -1,8 +1,15 @@
 """A load in the database: staging tables and the parts in them, and the transaction that publishes them.
 
-`staging` creates the tables, and `parts` copies rows into them. `receipts` determines which attempts at parts count.
-`publish` makes their rows part of the target in one transaction with the marker in the `ledger`; how, a module of
-`move` describes. `direct` parts need no staging: each is copied straight into the target, in a transaction that also
-records it. `verify` compares the table's rows with what Spark encoded, using `row_text`. `statistics` refreshes
-the planner's statistics afterwards.
+`definitions` are what the user says about the columns and indexes of a table. `staging` creates the tables of a load,
+and `parts` copies rows into them. `receipts` determines which attempts at parts count.
+
+`publish` takes a `publish_plan`. In one transaction, it records the load in the `ledger`, makes the staged rows part of
+the target, and runs the user's `scripts`. How the rows get there is described by `move`, and by `partitions` for tables
+that replace partitions. `verify` compares the table's rows with what Spark encoded, using `row_text`. `statistics`
+refreshes the planner's statistics afterwards.
+
+`direct` parts need no staging. Each is copied straight into the target, in a transaction that also records it: by the
+marker if it is the only part, else by one of its `claims`.
+
+`outline` lists the statements and locks of a load that is only planned.
 """

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog.relatives import Relatives
-from jobs.dbaccess.load import definitions, ledger, staging, statistics
+from jobs.dbaccess.load import ledger, staging, statistics
+from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert
-from jobs.dbaccess.load.publish import PublishPlan
+from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.sql import TableName
 
@@ -131,14 +132,14 @@ def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
         turn = Lock(f"publishing into {plan.target}", "advisory", "other loads of the table, except appends")
         yield Step(PUBLISH, locks.WAIT_IN_TRANSACTION, (lock.name,), (turn,))
     if not plan.is_new:
-        for statement in definitions.addition(plan.target, plan.metadata):
+        for statement in columns.addition(plan.target, plan.metadata):
             yield Step(PUBLISH, statement, locks=(_lock(plan, known, table_locks.ACCESS_EXCLUSIVE),))
         if plan.move.mode == "overwrite" and plan.scripts.before:
             yield _locking(plan, known)
     yield from _script(plan.scripts.before)
     yield from _renaming(plan) if plan.is_new and known.is_logged else _moving(plan, known)
     for text in plan.indexes:
-        yield Step(PUBLISH, definitions.creating_index(plan.target, text))
+        yield Step(PUBLISH, indexes.creating(plan.target, text))
     yield Step(PUBLISH, staging.dropping(plan.staging))
     yield from _script(plan.scripts.after)
 
@@ -152,7 +153,7 @@ def _renaming(plan: PublishPlan) -> Iterator[Step]:
     for statement in staging.renaming(plan.staging, plan.target):
         yield Step(PUBLISH, statement)
     if plan.move.keys:
-        yield Step(PUBLISH, definitions.adding_key(plan.target, plan.move.keys))
+        yield Step(PUBLISH, columns.adding_key(plan.target, plan.move.keys))
 
 
 def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
@@ -185,10 +186,10 @@ def _creating(plan: PublishPlan) -> Iterator[Step]:
     if not plan.definitions:
         yield Step(PUBLISH, staging.creating_target(plan.staging, plan.target, plan.move.keys))
         return
-    yield Step(PUBLISH, definitions.creation(plan.target, plan.definitions))
+    yield Step(PUBLISH, columns.creation(plan.target, plan.definitions))
     if plan.move.keys:
         condition = "unless the columns' definitions make the keys unique"
-        yield Step(PUBLISH, definitions.adding_key(plan.target, plan.move.keys), condition=condition)
+        yield Step(PUBLISH, columns.adding_key(plan.target, plan.move.keys), condition=condition)
 
 
 def _upserting(plan: PublishPlan, known: Known, written: tuple[Lock, ...]) -> Iterator[Step]:

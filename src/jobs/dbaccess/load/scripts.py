@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import ConnectionFailed, TransientError, UsageError
+from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query import script
 from jobs.dbaccess.query.execute import PARSED_AS_SPLIT, Done, check, run_statements
 from jobs.dbaccess.query.script import Statement
@@ -83,19 +84,12 @@ def run(session: Session, statements: Sequence[Statement], name: str) -> tuple[D
         return ()
     done: list[Done] = []
     session.run(f"SAVEPOINT {_SAVEPOINT}")
-    earlier = {setting: session.run("SELECT current_setting(%s)", setting)[0][0] for setting in PARSED_AS_SPLIT}
-    _set(session, PARSED_AS_SPLIT)
     try:
-        run_statements(session, statements, {}, done, name)
+        with local_settings(session, PARSED_AS_SPLIT):
+            run_statements(session, statements, {}, done, name)
     except ConnectionFailed:
         raise
     except TransientError as error:
         raise ScriptInterrupted(error.message, error.hint, error.sqlstate, error.column) from None
-    _set(session, earlier)
     session.run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
     return tuple(done)
-
-
-def _set(session: Session, settings: dict[str, str]) -> None:
-    for setting, value in settings.items():
-        session.run("SELECT set_config(%s, %s, true)", setting, value)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pyspark.sql.types import StructType
 
 from jobs.copyformat.match_columns import match_new
-from jobs.dbaccess.load import definitions
-from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load.definitions import columns, indexes
+from jobs.dbaccess.load.definitions.columns import Definition
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Defined:
         cls, types: Mapping[str, str] | None, metadata: Mapping[str, str] | None, indexes: Iterable[str] = ()
     ) -> Defined:
         """Return definitions that are given by the columns' names."""
-        columns = [tuple(Definition(*item) for item in (given or {}).items()) for given in (types, metadata)]
-        return cls(columns[0], columns[1], tuple(indexes))
+        defined = [tuple(Definition(*item) for item in (given or {}).items()) for given in (types, metadata)]
+        return cls(defined[0], defined[1], tuple(indexes))
 
     def check(self) -> None:
         """Check what can be checked without a server.
@@ -44,9 +44,9 @@ class Defined:
         Raises:
             UsageError: A definition is not one column's, or a column is defined twice.
         """
-        definitions.check(self.types, definitions.COLUMN_TYPE)
-        definitions.check_indexes(self.indexes)
-        definitions.check([*self.types, *self.metadata], f"{definitions.COLUMN_TYPE} or {definitions.METADATA}")
+        columns.check(self.types, columns.COLUMN_TYPE)
+        indexes.check(self.indexes)
+        columns.check([*self.types, *self.metadata], f"{columns.COLUMN_TYPE} or {columns.METADATA}")
 
 
 NONE_DEFINED = Defined()
@@ -67,9 +67,9 @@ def complete(schema: StructType, defined: Sequence[Definition]) -> tuple[Definit
             by_column.setdefault(name, definition)
     ours = StructType([field for field in schema if field.name not in by_column])
     types = {match.source: match.target.definition for match in match_new(ours)} if ours.fields else {}
-    columns = [
+    of_data = [
         Definition(name, by_column[name].sql if name in by_column else types[name])
         for name in dict.fromkeys(schema.names)
     ]
     used = {definition.name for definition in by_column.values()}
-    return (*columns, *(definition for definition in defined if definition.name not in used))
+    return (*of_data, *(definition for definition in defined if definition.name not in used))

@@ -25,7 +25,7 @@ from jobs.dbaccess.load.ledger import Ledger, check_id
 from jobs.dbaccess.load.move import overwrite
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
-from jobs.dbaccess.load.publish import PublishPlan
+from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.direct.one_part import why_staged

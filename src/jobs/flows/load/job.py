@@ -19,7 +19,7 @@ from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import AUTO, ONE_PART, PARTS, STAGED, check_parts
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.load.move.modes import APPEND, Move
-from jobs.dbaccess.load.publish import Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.session import Session

@@ -21,7 +21,8 @@ from jobs.dbaccess.errors import ConnectionFailed, JobError, TransientError
 from jobs.dbaccess.load import staging, statistics
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
-from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, Published, PublishPlan, publish
+from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, publish
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName

@@ -12,11 +12,14 @@ from jobs.copyformat.match_columns import Match, match_existing, match_new
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import definitions, verify
-from jobs.dbaccess.load.definitions import Definition
+from jobs.dbaccess.load import verify
+from jobs.dbaccess.load.definitions import trial
+from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition, missing_from
+from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
+from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.publish import PublishPlan, check_target
+from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.staging import Staging
@@ -160,14 +163,14 @@ def settle_target(
         return _indexed(session, Target(full_name, matches, move, is_new=True), defined)
     check_target(session, table.name, move)
     if defined.types or defined.indexes:
-        flag = definitions.COLUMN_TYPE if defined.types else definitions.INDEX
+        flag = COLUMN_TYPE if defined.types else INDEX
         logger.info("%s exists, so %s has no effect.", table.name, flag)
-    missing = definitions.missing_from(table, defined.metadata)
+    missing = missing_from(table, defined.metadata)
     if missing and move.replaces_partitions:
         names = ", ".join(column.name for column in missing)
         raise UsageError(
             f"{table.name} has no {names}, and the mode {move.mode} adds no columns.",
-            f"Add them first, or leave {definitions.METADATA} out.",
+            f"Add them first, or leave {METADATA} out.",
         )
     if missing:
         _check_addable(session, table, missing)
@@ -183,7 +186,7 @@ def _indexed(session: Session, target: Target, defined: Defined) -> Target:
     if not defined.indexes:
         return target
     columns = target.definitions or [Definition(name, type_) for name, type_ in zip(target.columns, target.new_types)]
-    definitions.foresee_indexes(session, target.name, columns, defined.indexes)
+    trial.foresee_indexes(session, target.name, columns, defined.indexes)
     return replace(target, indexes=defined.indexes)
 
 
@@ -201,7 +204,7 @@ def _defined_target(session: Session, name: TableName, schema: StructType, move:
     """
     columns = complete(schema, [*defined.types, *defined.metadata])
     keys = move.keys if set(move.keys) <= set(schema.names) else ()  # others are refused below
-    new = definitions.foresee(session, name, columns, keys)
+    new = trial.foresee(session, name, columns, keys)
     matches = match_existing(schema, new.table)
     move = _settled(move, matches)
     has_types_only = new.has_types_only and len(columns) == len(matches)
@@ -222,10 +225,10 @@ def _check_addable(session: Session, table: Table, missing: Sequence[Definition]
             f"{table.name} has no {', '.join(names)}, and only the owner of a table can add columns to it.",
             "Have the owner add the column, or load as the owner.",
         )
-    new = definitions.foresee_addition(session, table, missing)
+    new = trial.foresee_addition(session, table, missing)
     required = [column.name for column in new.columns if column.required and column.name in names]
     if required:
         raise UsageError(
             f"{', '.join(required)} cannot be added to {table.name}: it is NOT NULL with no default.",
-            f"Give {definitions.METADATA} a default.",
+            f"Give {METADATA} a default.",
         )

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 
 from jobs.dbaccess.load.direct import Direct
 from jobs.dbaccess.load.move import overwrite
-from jobs.dbaccess.load.publish import Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name

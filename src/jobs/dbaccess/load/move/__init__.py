@@ -1,1 +1,6 @@
-"""How staged rows become rows of the table: one module for each way, and the modes that choose among them."""
+"""How staged rows become rows of the table.
+
+`modes` has the modes of a load as SQL. `fill` renames the staged table to a table that does not exist, or else moves
+the rows by the statements of the mode: `overwrite`, `difference` (an overwrite that changes only what differs),
+`upsert`, or a plain INSERT, in `slices` if their pace is limited.
+"""

@@ -14,6 +14,7 @@ from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog.tables import FOREIGN, VIEW
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -255,12 +256,9 @@ def _plans(session: Session, move: Move, target: TableName) -> list[dict[str, An
     Raises:
         LoadError: Row-level security may hide rows.
     """
-    [row_security, may_delete] = session.row(
-        2, "SELECT current_setting('row_security'), has_table_privilege(%s, 'DELETE')", target.quoted
-    )
-    session.run("SET LOCAL row_security = off")
+    may_delete = session.value("SELECT has_table_privilege(%s, 'DELETE')", target.quoted)
     try:
-        with session.users_path():
+        with local_settings(session, {"row_security": "off"}), session.users_path():
             [[plans]] = session.ask(f"EXPLAIN (VERBOSE, FORMAT JSON) {move.delete(target)}").rows
             if move.where is not None:
                 judged = f"RETURNING {condition.enclosed(move.where)}"
@@ -272,7 +270,6 @@ def _plans(session: Session, move: Move, target: TableName) -> list[dict[str, An
                 "Load as a user that no policy binds (BYPASSRLS), or use another mode.",
             ) from None
         raise
-    session.run(f"SET LOCAL row_security = {row_security}")
     return list(plans)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -47,11 +48,7 @@ def partitions_of(session: Session, target: TableName) -> tuple[Partition, ...]:
 def exact_forms(session: Session) -> Iterator[None]:
     """Within the block, which is part of a transaction, write constants so that they are read back as they are.
 
-    Statements that are not our own do not belong there: the role's settings are restored afterwards. If the block
-    raises, rolling back restores them.
+    Statements of the user's own do not belong in it.
     """
-    names = list(_FORMS)
-    before = session.row(len(names), "SELECT " + ", ".join(f"current_setting('{name}')" for name in names))
-    session.run("; ".join(f"SET LOCAL {name} = '{value}'" for name, value in _FORMS.items()))
-    yield
-    session.row(len(names), "SELECT " + ", ".join(f"set_config('{name}', %s, true)" for name in names), *before)
+    with local_settings(session, _FORMS):
+        yield

@@ -16,6 +16,7 @@ from jobs.dbaccess.load.partitions import rebuild, suitability
 from jobs.dbaccess.load.partitions.catalog import exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import read
 from jobs.dbaccess.load.partitions.replace import Replacement
+from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 
@@ -55,11 +56,10 @@ def swap(session: Session, target: TableName, replacements: Sequence[Replacement
         return
     patience = PATIENCE if patience is None else patience
     deadline = time.monotonic() + patience
-    timeout = session.value("SELECT current_setting('lock_timeout')")
     locked = [target, *(replacement.partition.name for replacement in replacements), *_default(session, target)]
-    _keep_changes_out(session, locked, patience)
-    before = _unguarded(session, replacements)
-    with exact_forms(session):
+    with local_settings(session, {"lock_timeout": f"{int(patience * 1000)}"}), exact_forms(session):
+        _keep_changes_out(session, locked)
+        before = _unguarded(session, replacements)
         _check_same(session, target, replacements)
         exchange = [_exchange(target, replacement) for replacement in replacements]
         pause = PAUSE
@@ -67,7 +67,6 @@ def swap(session: Session, target: TableName, replacements: Sequence[Replacement
             logger.info("%s is in use: its partitions are replaced when its readers let go. Trying again.", target)
             time.sleep(max(min(pause, deadline - time.monotonic()), 0))
             pause = min(2 * pause, LONGEST_PAUSE)
-    session.value("SELECT set_config('lock_timeout', %s, true)", timeout)
 
 
 def _default(session: Session, target: TableName) -> list[TableName]:
@@ -90,10 +89,9 @@ def _default(session: Session, target: TableName) -> list[TableName]:
     return [TableName(name, schema) for schema, name, _ in found]
 
 
-def _keep_changes_out(session: Session, locked: Sequence[TableName], patience: float) -> None:
+def _keep_changes_out(session: Session, locked: Sequence[TableName]) -> None:
     """Wait for VACUUM, ANALYZE and changes of the tables, and keep them out. The server ends an autovacuum for this."""
     names = ", ".join(f"ONLY {table.quoted}" for table in locked)
-    session.run(f"SET LOCAL lock_timeout = {int(patience * 1000)}")
     session.run(f"LOCK TABLE {names} IN {table_locks.SHARE_UPDATE_EXCLUSIVE} MODE")
 
 

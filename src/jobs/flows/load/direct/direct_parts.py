@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import ConnectionFailed, JobError, LoadError, UsageError
-from jobs.dbaccess.load import definitions, direct, staging
+from jobs.dbaccess.load import direct, staging
 from jobs.dbaccess.load.claims import Claims, Size, end_earlier_runs, open_claims
+from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.direct import Direct
 from jobs.dbaccess.load.parts import Tally, tally
-from jobs.dbaccess.load.publish import Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
@@ -35,15 +36,15 @@ logger = logging.getLogger(__name__)
 def create_target(session: Session, target: Target) -> None:
     """Create the table, empty, or add the columns that it lacks: rows are to be copied straight into it."""
     if target.is_new and not target.definitions:
-        columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(target.columns, target.new_types))
+        of_data = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(target.columns, target.new_types))
         with session.transaction():
-            session.run(f"CREATE TABLE {target.name.quoted} ({columns})")
+            session.run(f"CREATE TABLE {target.name.quoted} ({of_data})")
     elif target.is_new:
         with session.transaction():
-            definitions.create(session, target.name, target.definitions)
+            columns.create(session, target.name, target.definitions)
     elif target.metadata:
         with session.transaction():
-            definitions.add_missing(session, target.name, target.metadata)
+            columns.add_missing(session, target.name, target.metadata)
     if target.is_new:
         tables.tell_subscribers(session, target.name)
 

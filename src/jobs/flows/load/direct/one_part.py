@@ -15,7 +15,7 @@ from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import JobError, LoadError
 from jobs.dbaccess.load import direct, parts, staging
 from jobs.dbaccess.load.direct import Direct, Marker
-from jobs.dbaccess.load.publish import Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session

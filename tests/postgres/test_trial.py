@@ -11,20 +11,11 @@ from publishing import load
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
-from jobs.dbaccess.load import definitions
-from jobs.dbaccess.load.definitions import (
-    COLUMN_TYPE,
-    Definition,
-    NewTable,
-    add_missing,
-    create,
-    foresee,
-    foresee_addition,
-    missing_from,
-    parse,
-)
+from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, Definition, add_missing, create, missing_from, parse
+from jobs.dbaccess.load.definitions.trial import NewTable, foresee, foresee_addition, foresee_indexes
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.publish import Published, PublishPlan, publish
+from jobs.dbaccess.load.publish import publish
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -178,8 +169,8 @@ def test_what_is_no_index_is_a_usage_error(session: Session) -> None:
     columns = [Definition("a", "int")]
     for text in ("b", "USING gin (a)", "a) (b"):
         with pytest.raises(UsageError, match=r"public\.t cannot have the indexes that --index gives"):
-            definitions.foresee_indexes(session, T, columns, [text])
-    definitions.foresee_indexes(session, T, columns, ["a", "(a) WHERE a > 0"])
+            foresee_indexes(session, T, columns, [text])
+    foresee_indexes(session, T, columns, ["a", "(a) WHERE a > 0"])
     assert session.run(
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'table_updates'"
     ) == [[0]]

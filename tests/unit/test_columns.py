@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import definitions
-from jobs.dbaccess.load.definitions import COLUMN_TYPE, Definition, parse
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, Definition, parse
 
 
 @pytest.mark.parametrize(
@@ -58,26 +56,3 @@ def test_a_quote_that_is_not_closed_is_refused() -> None:
 def test_a_column_is_defined_once() -> None:
     with pytest.raises(UsageError, match="--column-type defines a more than once"):
         parse(["a=int", "b=int", "a=text"], COLUMN_TYPE)
-
-
-@pytest.mark.parametrize(
-    ("text", "statement"),
-    [
-        ("day, name", 'CREATE INDEX ON "t" (day, name\n)'),
-        ("lower(name) DESC -- it", 'CREATE INDEX ON "t" (lower(name) DESC -- it\n)'),
-        ("(day) WHERE amount > 0", 'CREATE INDEX ON "t" (day) WHERE amount > 0'),
-        ("using gin (tags)", 'CREATE INDEX ON "t" using gin (tags)'),
-        ("UNIQUE (email)", 'CREATE UNIQUE INDEX ON "t" (email)'),
-        ("unique email", 'CREATE UNIQUE INDEX ON "t" (email\n)'),
-        ("unique", 'CREATE INDEX ON "t" (unique\n)'),
-    ],
-)
-def test_an_index_is_columns_or_what_follows_the_table(text: str, statement: str) -> None:
-    definitions.check_indexes([text])
-    assert definitions.creating_index(TableName("t"), text) == statement
-
-
-@pytest.mark.parametrize("text", ["", " ", "a) ; DROP TABLE t; --", "a; b", "a)", "(a"])
-def test_what_would_end_the_statement_is_no_index(text: str) -> None:
-    with pytest.raises(UsageError, match="--index"):
-        definitions.check_indexes([text])

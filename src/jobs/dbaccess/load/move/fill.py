@@ -1,0 +1,185 @@
+"""Fill the table with the staged rows: the staged table becomes it, or the statements of the mode move its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
+from jobs.dbaccess.load import receipts, staging, verify
+from jobs.dbaccess.load.definitions import columns, indexes
+from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.upsert import Written
+from jobs.dbaccess.load.partitions import suitability
+from jobs.dbaccess.load.parts import Tally
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.verify import Moved
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+
+
+class MayRepeatKeys(Exception):
+    """The table rejected the rows, and the reason may be that keys are staged more than once. `publish` finds out."""
+
+    def __init__(self, error: DatabaseError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Filling:
+    """How the table gets the staged rows.
+
+    Attributes:
+        creates: Whether the table does not exist yet.
+        renames: Whether the staged table becomes the table.
+        blocks_before: The blocks that the table has before; 0 for a new table, or if the load is not verified.
+    """
+
+    creates: bool
+    renames: bool
+    blocks_before: int
+
+    def moved(self, plan: PublishPlan, published: Published) -> Moved:
+        """Return what is to be verified."""
+        move = plan.move
+        is_whole = self.creates or move.replaces_all
+        return Moved(
+            plan.target,
+            None if self.renames else plan.staging.rows,
+            is_whole=is_whole,
+            leaves_out=move.may_leave_out or (published.unchanged > 0 and not is_whole),
+            changed=published.inserted + published.updated + (published.unchanged if is_whole else 0),
+            blocks_before=self.blocks_before if move.mode == "append" or move.where is not None else 0,
+        )
+
+
+def choose(session: Session, plan: PublishPlan) -> Filling:
+    """Return how the table gets the rows. Others may have created it since the load was planned."""
+    creates = plan.is_new and tables.find_table(session, plan.target) is None
+    renames = creates and staging.is_logged(session, plan.staging)
+    blocks = verify.blocks(session, plan.target) if plan.verification and not creates else 0
+    return Filling(creates, renames, blocks)
+
+
+def fill(session: Session, plan: PublishPlan, filling: Filling, staged: Tally) -> Published:
+    """Make the staged rows rows of the table, which is created if it is missing, with its keys and indexes.
+
+    Raises:
+        MayRepeatKeys: The table rejects the rows, maybe because of repeated keys.
+        LoadError: Rows are missing, or the mode cannot be applied.
+        DatabaseError: The table rejects the rows.
+    """
+    if filling.creates and plan.move.keys:
+        upsert.check_keys_not_null(session, plan.move, plan.staging.rows, plan.staging.rows)
+    if filling.renames:
+        published = _rename(session, plan, staged)
+    else:
+        if filling.creates:
+            _create(session, plan)
+        published = _move(session, plan, staged)
+    if filling.creates:
+        indexes.create(session, plan.target, plan.indexes)
+    return published
+
+
+def _rename(session: Session, plan: PublishPlan, staged: Tally) -> Published:
+    """Rename the staged table to the target, so that the server need not write every row a second time.
+
+    Its primary key is built from the sorted rows, which is cheaper than to insert each one.
+    """
+    for statement in staging.renaming(plan.staging, plan.target):
+        session.run(statement)
+    if plan.move.keys:
+        with _repeated_keys_reported(plan):
+            session.run(columns.adding_key(plan.target, plan.move.keys))
+    if plan.move.where is not None:
+        overwrite.check_slice(session, plan.move, plan.target)
+    return Published(staged, staged.rows)
+
+
+def _create(session: Session, plan: PublishPlan) -> None:
+    """Create the table, with its keys, if any, as primary key."""
+    if plan.definitions:
+        columns.create(session, plan.target, plan.definitions, plan.move.keys)
+    else:
+        session.run(staging.creating_target(plan.staging, plan.target, plan.move.keys))
+    tables.tell_subscribers(session, plan.target)
+
+
+def _move(session: Session, plan: PublishPlan, staged: Tally) -> Published:
+    """Move the staged rows, and check that none is missing without a reason."""
+    with _repeated_keys_reported(plan):
+        written = _write(session, plan, staged.rows)
+    published = Published(staged, written.inserted, written.updated, written.unchanged, written.deleted)
+    if published.ignored:
+        # The mode or a trigger left rows out, or a crash emptied staging.
+        receipts.check_all_there(session, plan.staging, staged.rows)
+        _check_counts(session, plan, published)
+    return published
+
+
+def _write(session: Session, plan: PublishPlan, rows: int) -> Written:
+    """Execute the statements of the mode."""
+    target, staged, move = plan.target, plan.staging.rows, plan.move
+    if move.strategy == "diff":
+        return difference.replace_rows(session, move, target, staged, rows)
+    if move.mode == "overwrite":
+        replaced = overwrite.replace_rows(session, move, target, staged)
+        return Written(replaced.inserted, deleted=replaced.deleted)
+    if move.mode == "upsert":
+        return upsert.upsert(session, move, target, staged, rows)
+    if plan.pace is not None and slices.can_slice(session, move, target):
+        return Written(slices.insert(session, move, target, staged, plan.pace))
+    with session.users_path():
+        return Written(session.change(move.insert(target, staged)))
+
+
+@contextmanager
+def _repeated_keys_reported(plan: PublishPlan) -> Iterator[None]:
+    """Raise MayRepeatKeys if the block fails as it does if keys are staged more than once."""
+    try:
+        yield
+    except DatabaseError as error:
+        if error.sqlstate == _SAME_ROW_TWICE or (plan.is_new and isinstance(error, ConstraintViolated)):
+            raise MayRepeatKeys(error) from None
+        raise
+
+
+_SAME_ROW_TWICE = "21000"
+"""ON CONFLICT DO UPDATE command cannot affect row a second time"""
+
+
+def _check_counts(session: Session, plan: PublishPlan, published: Published) -> None:
+    """Check that the mode, or a trigger or rule of the table, can have skipped rows.
+
+    Raises:
+        LoadError: Nothing can have, so the server's count is wrong.
+    """
+    may_leave_out = plan.move.may_leave_out or plan.move.mode == "upsert"
+    if not may_leave_out and tables.takes_every_row(session, plan.target):
+        raise LoadError(
+            f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
+            f"inserted, though nothing in {plan.target} leaves rows out.",
+            "Nothing was loaded. Check any proxy between this job and the server, and run the load again.",
+        )
+
+
+def check_target(session: Session, target: TableName, move: Move) -> None:
+    """Check that an existing table suits the mode, before anything is copied.
+
+    Raises:
+        LoadError: A unique index on the keys is missing; or overwrite would leave rows, or change other tables' rows.
+    """
+    if move.keys:
+        upsert.check_unique_index(session, move, target)
+    if move.strategy == "diff":
+        difference.check(session, target)
+    if move.replaces_partitions:
+        suitability.check_target(session, target)
+    if move.mode == "overwrite":
+        with session.transaction():
+            overwrite.check(session, move, target)

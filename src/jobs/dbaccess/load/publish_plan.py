@@ -1,0 +1,97 @@
+"""What is to be published, and what was: the values that publish takes and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from jobs.dbaccess.load import verify
+from jobs.dbaccess.load.definitions.columns import Definition
+from jobs.dbaccess.load.ledger import LUIGIS, Ledger
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.slices import Pace
+from jobs.dbaccess.load.parts import Tally
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.scripts import Ran, Scripts
+from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.load.verify import Verification, Verified
+from jobs.dbaccess.sql import TableName
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """What to publish.
+
+    Attributes:
+        receipts: The receipts of the attempts that count, as reported by Spark: one for each part.
+        is_new: Whether the load creates the table.
+        verification: What the table's rows are compared with before the commit, or None to compare nothing.
+        scripts: SQL of the user's own, which is run before and after the rows are moved.
+        ledger: What records the load.
+        lock_timeout: The longest time to wait for each lock, in seconds; None for what the user's settings say.
+        definitions: Of the columns of a new table, if they are not those of staging.
+        metadata: Columns that the table is to have: they are added if it exists and lacks them.
+        pace: Decides when the next slice of rows is moved, in the mode append; None moves all in one statement.
+        indexes: Indexes of a new table, beside its primary key: they are built when the rows are in it.
+    """
+
+    load_id: str
+    target: TableName
+    staging: Staging
+    receipts: tuple[Receipt, ...]
+    move: Move
+    is_new: bool
+    verification: Verification | None = None
+    scripts: Scripts = field(default_factory=Scripts)
+    ledger: Ledger = LUIGIS
+    lock_timeout: int | None = None
+    definitions: tuple[Definition, ...] = ()
+    metadata: tuple[Definition, ...] = ()
+    pace: Pace | None = None
+    indexes: tuple[str, ...] = ()
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it waits until other publishes into the table have ended."""
+        return self.move.mode != "append" or bool(self.scripts) or bool(self.metadata)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the transaction waits between statements: for standbys, or until readers let go."""
+        return self.pace is not None or self.move.replaces_partitions
+
+    def received(self, receipts: Sequence[Receipt]) -> PublishPlan:
+        """Return the plan when all parts are staged.
+
+        Args:
+            receipts: The receipts of the attempts that Spark accepted.
+        """
+        verification = self.verification
+        if verification is not None:
+            verification = replace(verification, expected=verify.expected_sum(receipts))
+        return replace(self, receipts=tuple(receipts), verification=verification)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was staged, what the target gained, what of that was compared with Spark's rows, and what scripts did.
+
+    Attributes:
+        replaced: The partitions that were replaced.
+        parts_kept: Direct parts that an earlier run of the load had copied. `staged` has the bytes of the others.
+    """
+
+    staged: Tally
+    inserted: int
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    verified: Verified | None = None
+    ran: Ran = field(default_factory=Ran)
+    replaced: tuple[TableName, ...] = ()
+    parts_kept: int = 0
+
+    @property
+    def ignored(self) -> int:
+        """How many staged rows the mode or a trigger left out."""
+        return self.staged.rows - self.inserted - self.updated - self.unchanged
