@@ -25,7 +25,7 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import COPY_SETTINGS, Counted, Meter
+from jobs.dbaccess.load.parts import COPY_SETTINGS, Counted, Meter, Tally, tally
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_names
@@ -207,12 +207,20 @@ def was_committed(session: Session, direct: Direct, part: int, broken: Session) 
     return is_there(session, direct, part)
 
 
-def close(session: Session, names: Staging) -> None:
+def close(session: Session, names: Staging) -> Tally | None:
     """Drop the parts table of the run, so that no attempt can commit any more.
+
+    Returns:
+        What the run has committed, or None if the table was dropped before.
 
     Raises:
         JobError: It could not be dropped. Attempts may still commit.
     """
     with session.transaction(lock_timeout=staging.CLEANUP_LOCK_TIMEOUT):
         staging.end_writers(session, names)
+        if not staging.exists(session, names):
+            return None
+        session.run(f"LOCK TABLE {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
+        committed = tally(session, names)
         staging.drop(session, names)
+        return committed

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import JobError, LoadError
-from jobs.dbaccess.load import direct, parts, staging
+from jobs.dbaccess.load import direct, staging
 from jobs.dbaccess.load.direct import Direct, Marker
+from jobs.dbaccess.load.parts import Tally, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.load.staging import Staging
@@ -65,8 +67,8 @@ def load_one_part(
         watch: Takes the time.
 
     Returns:
-        What was committed, or None if the marker is there and the rows cannot be counted: another run has written it,
-        or Spark reported an error after the commit.
+        What was committed, also if Spark reported an error after that; or None if the marker is there, and this run has
+        not written it.
 
     Raises:
         PartFailed: The task recorded why it could not copy. Nothing was loaded.
@@ -74,10 +76,11 @@ def load_one_part(
     """
     marker = Marker(plan.ledger.located(session), plan.load_id, plan.target)
     try:
-        with commits_allowed(driver, session, plan.staging):
+        with commits_allowed(driver, session, plan.staging) as run:
             copy(Direct(plan.target, plan.staging, marker))
             with watch.phase("publish"):
-                return _settle(driver, session, plan)
+                _settle(driver, session, plan, run)
+        return _published(run.committed)
     except Unsettled:
         raise
     except Exception as error:
@@ -85,25 +88,37 @@ def load_one_part(
             if not plan.ledger.is_recorded(usable, plan.load_id, plan.target):
                 raise
         logger.warning("The rows had been committed when this happened: %s", _first_line(error))
-        return None
+        return _published(run.committed)
 
 
 class Unsettled(LoadError):
     """A run failed, and whether its attempts have committed, or still can, is unknown."""
 
 
+@dataclass
+class Run:
+    """A run whose attempts may commit.
+
+    Attributes:
+        committed: What they have committed, known when the run has ended; None if that is not known.
+    """
+
+    committed: Tally | None = None
+
+
 @contextmanager
-def commits_allowed(driver: Driver, session: Session, names: Staging) -> Iterator[None]:
+def commits_allowed(driver: Driver, session: Session, names: Staging) -> Iterator[Run]:
     """Allow attempts to commit during the block. If it raises, they cannot any more, whatever becomes of their tasks.
 
     Raises:
         Unsettled: The block raised, and the server could not be told.
     """
+    run = Run()
     staging.create_parts(session, names)
     try:
-        yield
+        yield run
     except BaseException as error:
-        if _closed(driver, session, names) or not isinstance(error, Exception):
+        if _closed(driver, session, names, run) or not isinstance(error, Exception):
             raise
         raise Unsettled(
             f"{_first_line(error)} The server could not be asked then whether rows were committed.",
@@ -111,11 +126,11 @@ def commits_allowed(driver: Driver, session: Session, names: Staging) -> Iterato
         ) from None
 
 
-def _closed(driver: Driver, session: Session, names: Staging) -> bool:
+def _closed(driver: Driver, session: Session, names: Staging, run: Run) -> bool:
     """End the run for all its attempts. Return whether that was possible."""
     try:
         with driver.usable(session) as usable:
-            direct.close(usable, names)
+            run.committed = direct.close(usable, names) or run.committed
     except JobError:
         return False
     return True
@@ -125,12 +140,15 @@ def _first_line(error: Exception) -> str:
     return error.message if isinstance(error, JobError) else str(error).strip().partition("\n")[0]
 
 
-def _settle(driver: Driver, session: Session, plan: PublishPlan) -> Published | None:
-    """End the load after Spark has accepted an attempt."""
+def _settle(driver: Driver, session: Session, plan: PublishPlan, run: Run) -> None:
+    """End the run after Spark has accepted an attempt."""
     with driver.usable(session) as usable:
-        tally = parts.tally(usable, plan.staging)
-        if tally.failure is not None and not tally.parts:
-            raise PartFailed(tally.failure, "Nothing was loaded.")
+        run.committed = committed = tally(usable, plan.staging)
+        if committed.failure is not None and not committed.parts:
+            raise PartFailed(committed.failure, "Nothing was loaded.")
         direct.close(usable, plan.staging)
         plan.ledger.check_recorded(usable, plan.load_id, plan.target)
-    return Published(tally, tally.rows) if tally.parts else None
+
+
+def _published(committed: Tally | None) -> Published | None:
+    return Published(committed, committed.rows) if committed is not None and committed.parts else None
