@@ -105,6 +105,19 @@ def test_what_others_write_counts() -> None:
     assert load(world, Limits(wal_rate=50 * MB), 400, 5 * MB) > 2000 / 10 * 0.8
 
 
+def test_others_that_write_all_that_is_allowed_end_the_load() -> None:
+    world = World(speed=30 * MB, replays=math.inf, others=51 * MB)
+    with pytest.raises(LoadError, match=r"Others have written at least 50\.0 MB of WAL per second for 600 s"):
+        load(world, Limits(wal_rate=50 * MB), 400, 5 * MB)
+    assert 600 < world.now - 1000 < 900
+
+
+def test_a_step_that_wrote_far_too_much_is_waited_for() -> None:
+    """It takes 2,000 seconds until the rate is kept again: the load itself has written that, and goes on."""
+    world = World(speed=30 * MB, replays=math.inf, others=0.9 * MB)
+    assert load(world, Limits(wal_rate=1 * MB), 2, 200 * MB) > 1_900
+
+
 def test_a_standby_that_stops_ends_the_load_with_its_name() -> None:
     world = World(speed=20 * MB, replays=0)
     with pytest.raises(LoadError, match="walreceiver has replayed nothing for 600 s"):

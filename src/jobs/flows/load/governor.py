@@ -93,7 +93,7 @@ class Governor:
         """Look at the server, and return whether another step may start beside those that run.
 
         Raises:
-            LoadError: A standby makes no progress.
+            LoadError: A standby makes no progress, or others write as much WAL as is allowed.
         """
         with self._lock:
             seen, now = self._look(), self._clock()
@@ -120,7 +120,7 @@ class Governor:
         """Wait until a step may start while no other one runs.
 
         Raises:
-            LoadError: A standby makes no progress.
+            LoadError: A standby makes no progress, or others write as much WAL as is allowed.
         """
         while not self.may_start(0):
             self._sleep(PERIOD)

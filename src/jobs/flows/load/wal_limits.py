@@ -25,7 +25,7 @@ SHORTEST = 0.5
 """Seconds for which a standby has to be behind before its speed is known."""
 
 STUCK = 600.0
-"""Seconds without any progress of a standby after which the load fails instead of waiting for it."""
+"""Seconds without any progress of a standby, or towards the allowed rate, after which the load fails."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class WalRate:
         self._allowed = allowed
         self._budget = allowed * BURST
         self._seen: tuple[float, int] | None = None
+        self._most: tuple[float, float] | None = None  # when the budget was at its highest since a step ended, and that
 
     def see(self, now: float, wal: Wal) -> None:
         """Take note of a look at the server."""
@@ -51,10 +52,27 @@ class WalRate:
         Args:
             to_come: What running steps will still write, in bytes.
             step: What the next one will write.
+
+        Raises:
+            LoadError: No step runs, and others have written as much as is allowed for so long that waiting is in vain.
         """
         if self._budget > to_come:
+            self._most = None
             return ""
+        if to_come == 0:
+            self._check_recovers()
         return f"the server may write {megabytes(self._allowed)} of WAL per second, and has written more"
+
+    def _check_recovers(self) -> None:
+        now = self._seen[0] if self._seen else 0.0
+        if self._most is None or self._budget > self._most[1]:
+            self._most = now, self._budget
+        elif now - self._most[0] > STUCK:
+            raise LoadError(
+                f"Others have written at least {megabytes(self._allowed)} of WAL per second for {STUCK:.0f} s, while "
+                "the load waited.",
+                "Give --max-wal-rate a rate above what the server writes without the load, or load at another time.",
+            )
 
 
 class ReplicaLag:
