@@ -199,7 +199,7 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
         seconds=0 if options.once else options.run_for,
         interval=options.interval if options.interval is not None else LINGER if options.into else LINGER_OF_FILES,
     )
-    outcome.begin(lambda: tells_of(job), table=str(job.table), target=job.goal)
+    outcome.begin(lambda: datasets_of(job), table=str(job.table), target=job.goal)
     if job.files is None:
         with stopped_by_signals() as stop:
             report = run(job, stop)
@@ -209,10 +209,10 @@ def follow(options: argparse.Namespace, settings: Settings, environ: Mapping[str
         spark = start_spark(f"pgjobs capture_changes {job.table}", options.verbose)
         with stopped_by_signals() as stop:
             report = files.run(job, stop, lambda: spark)
-    outcome.succeed(report, lambda: tells_of(job, report))
+    outcome.succeed(report, lambda: datasets_of(job, report))
 
 
-def tells_of(job: CaptureJob, report: CaptureReport | None = None) -> Datasets:
+def datasets_of(job: CaptureJob, report: CaptureReport | None = None) -> Datasets:
     """Return what is read and written. A report knows the full names, and how many rows were written."""
     sources = datasets.table(job.settings, job.table if report is None else report.table)
     if job.files is not None:

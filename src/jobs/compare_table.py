@@ -129,7 +129,7 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str], outcome: Ou
         parallelism=options.parallelism,
     )
     job.check()
-    outcome.begin(lambda: tells_of(options, job.settings), table=str(job.table))
+    outcome.begin(lambda: datasets_of(options, job.settings), table=str(job.table))
     if options.source is not None:
         check(_files(options))
     watch = Stopwatch()
@@ -140,11 +140,13 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str], outcome: Ou
         comparison = stack.enter_context(compared(source, session, job))
         lines = _show(comparison, options)
         finished = report(comparison, job, watch)
-    outcome.succeed(finished, lambda: tells_of(options, job.settings), "\n".join([finished.summary(), *lines]) + "\n")
+    outcome.succeed(
+        finished, lambda: datasets_of(options, job.settings), "\n".join([finished.summary(), *lines]) + "\n"
+    )
     return [finished]
 
 
-def tells_of(options: argparse.Namespace, settings: Settings) -> Datasets:
+def datasets_of(options: argparse.Namespace, settings: Settings) -> Datasets:
     """Return what is read and written. Another server's table is not named: its address is known when it is read."""
     sources = datasets.files(options.source) if options.source is not None else ()
     differences = datasets.files([options.differences]) if options.differences is not None else ()

@@ -134,7 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     newer.add_argument(
         "--deletes",
         action="store_true",
-        help="tell by a column _op which rows are new (U) and which are gone (D); reads the keys of all rows",
+        help="also find deletes: a column _op has U for new rows and D for deleted ones; reads the keys of all rows",
     )
     newer.add_argument(
         "--restart-watermark",
@@ -191,12 +191,12 @@ def extract(options: argparse.Namespace, environ: Mapping[str, str], outcome: Ou
         restart_watermark=options.restart_watermark,
         deletes=options.deletes,
     )
-    outcome.begin(lambda: tells_of(options, job.settings), source=str(wanted), target=options.target)
+    outcome.begin(lambda: datasets_of(options, job.settings), source=str(wanted), target=options.target)
     report = run(job, lambda: start_spark(f"pgjobs extract_table {wanted}", options.verbose))
-    outcome.succeed(report, lambda: tells_of(options, job.settings, report))
+    outcome.succeed(report, lambda: datasets_of(options, job.settings, report))
 
 
-def tells_of(options: argparse.Namespace, settings: Settings, report: ExtractReport | None = None) -> Datasets:
+def datasets_of(options: argparse.Namespace, settings: Settings, report: ExtractReport | None = None) -> Datasets:
     """Return what is read and written. A report knows how much, and the schema. Tables in a query are not known."""
     table = options.table if report is None else report.relation
     sources = datasets.table(settings, table) if table else ()

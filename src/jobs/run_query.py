@@ -145,7 +145,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outc
     if options.show_connection:
         sys.stdout.write(connection.table())
         return
-    outcome.begin(lambda: tells_of(options, connection.settings), load_id=options.load_id)
+    outcome.begin(lambda: datasets_of(options, connection.settings), load_id=options.load_id)
     report = run(
         QueryJob(
             settings=connection.settings,
@@ -159,10 +159,10 @@ def query(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outc
         ),
         lambda: start_spark(f"pgjobs run_query {options.load_id}", options.verbose),
     )
-    outcome.succeed(report, lambda: tells_of(options, connection.settings, report), told(report))
+    outcome.succeed(report, lambda: datasets_of(options, connection.settings, report), answer(report))
 
 
-def tells_of(options: argparse.Namespace, settings: Settings, report: QueryReport | None = None) -> Datasets:
+def datasets_of(options: argparse.Namespace, settings: Settings, report: QueryReport | None = None) -> Datasets:
     """Return what is written: the table that the marker names, and files. What the SQL reads is not known."""
     named = "" if options.table is None else options.table if report is None else report.table
     files = datasets.files([options.target]) if options.target is not None else ()
@@ -171,7 +171,7 @@ def tells_of(options: argparse.Namespace, settings: Settings, report: QueryRepor
     return Datasets((), (*tables, *(replace(each, rows=written) for each in files)))
 
 
-def told(report: QueryReport) -> str:
+def answer(report: QueryReport) -> str:
     """Return what is printed: the result, if there is one, and the summary."""
     result = report.result
     table = "" if result is None else text_table(result.columns, result.rows, MOST_ROWS) + "\n\n"

@@ -120,7 +120,7 @@ def trial_rows(states: list[State]) -> int:
     return len(target)
 
 
-ONLY_TELL_TIMES = ("cli/outcome.py", "flows/doctor/way.py", "lineage/telling.py")
+ONLY_TELL_TIMES = ("cli/outcome.py", "flows/doctor/way.py", "lineage/run_events.py")
 """Modules that say when a job started and ended, or how long a certificate is valid. They decide nothing by it."""
 
 

@@ -14,7 +14,10 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 # Room -> what its modules may import beside the standard library and the room itself.
 # A room is the longest of these that a module's name begins with.
-BASE = {"jobs.dbaccess.errors", "jobs.dbaccess.sql", "jobs.dbaccess.conninfo", "jobs.dbaccess.session"}
+BASE = {
+    *{"jobs.dbaccess.errors", "jobs.dbaccess.sqlstates", "jobs.dbaccess.sql", "jobs.dbaccess.conninfo"},
+    "jobs.dbaccess.session",
+}
 CONNECTING = {"jobs.dbaccess.postgres_connectivity", "jobs.dbaccess.connector", "jobs.dbaccess"}
 WINGS = {"jobs.dbaccess.catalog", "jobs.dbaccess.load", "jobs.dbaccess.extract"}
 DATABASE = BASE | CONNECTING | WINGS
@@ -101,7 +104,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess.network": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pg8000"},
     "jobs.dbaccess.conninfo": {"jobs.dbaccess.sql", "jobs.dbaccess.errors"},
     "jobs.dbaccess.sql": {"jobs.dbaccess.errors"},
-    "jobs.dbaccess.errors": {"jobs.errors", "jobs.dbaccess.pep249", "scramp"},
+    "jobs.dbaccess.errors": {"jobs.errors", "jobs.dbaccess.sqlstates", "jobs.dbaccess.pep249", "scramp"},
+    "jobs.dbaccess.sqlstates": set(),
     "jobs.dbaccess.pep249": {"pg8000"},
     "jobs.errors": set(),
     # The laptop's side: what is packed knows of no run, a run knows of no submission.

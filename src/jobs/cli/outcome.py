@@ -1,4 +1,4 @@
-"""What a run tells programs: a report and events of lineage, whether it succeeds or fails."""
+"""The outcome of a run, for programs: a report and events of lineage, whether it succeeds or fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jobs.cli.failure import Failure
 from jobs.cli.report_file import ReportFile
 from jobs.dbaccess.errors import JobError
 from jobs.lineage.events import ABORT, COMPLETE, FAIL
-from jobs.lineage.telling import Known, Telling
+from jobs.lineage.run_events import Known, RunEvents
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +36,12 @@ class Report(Protocol):
 def outcome_of(
     job: str, options: argparse.Namespace, environ: Mapping[str, str], subject: str, *, endless: bool = False
 ) -> Outcome:
-    """Return what tells of a run.
+    """Return the outcome of a run that is about to begin.
 
     Args:
         job: The job, such as load_table.
         options: The flags of `add_common_options` and of `add_lineage_options`.
-        environ: The environment, for whom lineage is told.
+        environ: The environment, for events of lineage.
         subject: What the job works on in each of its runs, such as a table: with it, the job is named.
         endless: Whether the job runs until it is stopped.
     """
@@ -50,7 +50,9 @@ def outcome_of(
         return Outcome(job, options, run_id)
     name = options.lineage_job or f"{job}.{subject}"
     kind = job.partition("_")[0].upper()
-    return Outcome(job, options, run_id, Telling.of(options.lineage_url, run_id, name, kind, environ, endless=endless))
+    return Outcome(
+        job, options, run_id, RunEvents.of(options.lineage_url, run_id, name, kind, environ, endless=endless)
+    )
 
 
 def subject_of(table: str | None, sql: str | None) -> str:
@@ -59,16 +61,16 @@ def subject_of(table: str | None, sql: str | None) -> str:
 
 
 class Outcome:
-    """A run, as it is told to programs. The report of each run has its id, whether it succeeded, and when it ran.
+    """The outcome of a run. Each report has the id of the run, whether it succeeded, and when it ran.
 
     Args:
         job: The job, such as load_table.
-        options: The flags of `add_common_options`, and --show-connection, which tells nothing.
+        options: The flags of `add_common_options`. With --show-connection, nothing is reported.
         run_id: A UUID.
-        lineage: Tells a server of lineage; None to tell none.
+        lineage: The events to send; None for none.
     """
 
-    def __init__(self, job: str, options: argparse.Namespace, run_id: str, lineage: Telling | None = None) -> None:
+    def __init__(self, job: str, options: argparse.Namespace, run_id: str, lineage: RunEvents | None = None) -> None:
         self._job = job
         self._file: ReportFile | None = None if options.show_connection else options.report
         self._run_id = run_id
@@ -79,7 +81,7 @@ class Outcome:
         self._is_over = False
 
     def begin(self, datasets: Known, **known: str) -> None:
-        """Check where the report is to go, before anything is done, and tell that the run starts.
+        """Check where the report is to go, before anything is done, and send that the run starts.
 
         Args:
             datasets: Returns what the run will read and write, as far as that is known.
@@ -96,17 +98,17 @@ class Outcome:
         if self._lineage is not None:
             self._lineage.start(datasets)
 
-    def succeed(self, report: Report, datasets: Known, told: str = "") -> None:
+    def succeed(self, report: Report, datasets: Known, output: str = "") -> None:
         """Print what was done, and write the report. What was done stays done if the report cannot be written.
 
         Args:
             report: The report.
             datasets: Returns what the run has read and written.
-            told: What to print in place of its summary.
+            output: What to print in place of its summary.
         """
         self._is_over = True
         try:
-            sys.stdout.write(told or f"{report.summary()}\n")
+            sys.stdout.write(output or f"{report.summary()}\n")
             sys.stdout.flush()
         finally:
             if self._lineage is not None:
@@ -115,7 +117,7 @@ class Outcome:
             self._finish()
 
     def fail(self, failure: Failure) -> None:
-        """Write the report of a failure, and tell of it, unless the job had succeeded before."""
+        """Write the report of a failure, and send an event, unless the job had succeeded before."""
         if self._is_over:
             return
         self._is_over = True

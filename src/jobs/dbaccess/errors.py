@@ -50,12 +50,10 @@ from typing import Any
 
 from scramp import ScramException
 
-from jobs.dbaccess import pep249
+from jobs.dbaccess import pep249, sqlstates
 from jobs.errors import JobError, UsageError
 
 __all__ = [  # JobError and UsageError are defined elsewhere, and exported by name
-    "NOT_UTF8",
-    "UNTRANSLATABLE",
     "AuthenticationFailed",
     "ConnectionFailed",
     "ConstraintViolated",
@@ -146,7 +144,7 @@ class DuplicateTable(DatabaseError, pep249.ProgrammingError):
     """There is a table, view, index or other relation of this name already."""
 
 
-# By SQLSTATE; the longest prefix counts. https://www.postgresql.org/docs/current/errcodes-appendix.html
+# By SQLSTATE; the longest prefix counts.
 _KINDS: Mapping[str, type[DatabaseError]] = {
     "08": ConnectionFailed,
     "08P01": DatabaseError,  # the server's answer to a statement with $1 and no bound value
@@ -154,30 +152,12 @@ _KINDS: Mapping[str, type[DatabaseError]] = {
     "23": ConstraintViolated,
     "28": AuthenticationFailed,
     "40": TransientError,  # serialization failure, deadlock
-    "42P01": UndefinedTable,
+    sqlstates.UNDEFINED_TABLE: UndefinedTable,
     "42P07": DuplicateTable,
     "53": TransientError,  # out of connections, memory, disk
-    "55P03": TransientError,  # lock_timeout
+    sqlstates.LOCK_TIMEOUT: TransientError,
     "57P": TransientError,  # shutting down, crashed, starting up
     "57P04": DatabaseError,  # the database was dropped: retrying is no use
-}
-
-NOT_UTF8 = "22021"
-"""The SQLSTATE of text with NUL, or bytes that are not UTF-8. The server does not name the column."""
-
-UNTRANSLATABLE = "22P05"
-"""The SQLSTATE of a character that the database's encoding lacks, and of NUL in JSON."""
-
-_HINTS: Mapping[str, str] = {
-    "22P05": "Remove the character; unless it is NUL, a database with the encoding UTF8 accepts it.",
-    "22021": "PostgreSQL's text cannot contain NUL, or bytes that are not UTF-8: clean the column first.",
-    "28000": "Check that the role exists, and that the server's pg_hba.conf admits it from here.",
-    "28P01": "Check the user and the password (PGPASSWORD).",
-    "3D000": "Check the database's name.",
-    "42501": "Grant the user the privilege in the message, or use another user.",
-    "53100": "Free or add disk space on the server.",
-    "57014": "If statement_timeout ended it, set a longer one for this user: ALTER ROLE .. SET statement_timeout.",
-    "53300": "Lower --parallelism, or raise max_connections.",
 }
 
 
@@ -214,7 +194,7 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
     if column is not None and f'"{column}"' not in message:
         message = f'column "{column}": {message}'
     code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
-    return kind_of(sqlstate)(f"{_one_line(message)}{code}.", _HINTS.get(sqlstate, ""), sqlstate, column)
+    return kind_of(sqlstate)(f"{_one_line(message)}{code}.", sqlstates.HINTS.get(sqlstate, ""), sqlstate, column)
 
 
 def _copy_column(context: str) -> str | None:

@@ -29,12 +29,11 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.errors import TransientError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sql import TableName, quote_literal
+from jobs.dbaccess.sqlstates import LOCK_TIMEOUT
 
 LONGEST_WAIT = 600
 """Seconds to wait for a lock. The server takes up to two minutes (`Timeouts`) to notice that a machine vanished."""
-
-_LOCK_TIMEOUT = "55P03"
 
 _KEY = "hashtextextended(%s, 0)"
 
@@ -100,13 +99,18 @@ def capture_reader(reader: str) -> Lock:
     return Lock(f"pgjobs reader {reader}", f"The reader {reader}")
 
 
-def capture_asleep(name: str) -> Lock:
+def capture_asleep(function: TableName) -> Lock:
     """Return the lock by which writers see that a reader waits for a notification.
 
     Args:
-        name: As in the trigger function.
+        function: The capture's trigger function.
     """
-    return Lock(name, "The wait for a notification")
+    return Lock(f"pgjobs capture asleep {function}", "The wait for a notification")
+
+
+def trying_to_share(lock: Lock) -> str:
+    """Return an expression that tries to share a lock until the transaction ends: for the text of a function."""
+    return f"pg_try_advisory_xact_lock_shared({_KEY % quote_literal(lock.name)})"
 
 
 def take(session: Session, lock: Lock) -> bool:
@@ -143,12 +147,12 @@ def wait(session: Session, lock: Lock, seconds: int = LONGEST_WAIT) -> None:
         with session.transaction(lock_timeout=f"{max(seconds * 1000, 1)}ms", statement_timeout="0"):
             session.run(f"SELECT pg_advisory_lock({_KEY})", lock.name)
     except TransientError as error:
-        if error.sqlstate != _LOCK_TIMEOUT:
+        if error.sqlstate != LOCK_TIMEOUT:
             raise
         raise TransientError(
             f"{lock.subject} is held by {holder(session, lock)}, which did not end within {seconds} s.",
             "Wait for its end, or end it: SELECT pg_terminate_backend(process).",
-            _LOCK_TIMEOUT,
+            LOCK_TIMEOUT,
         ) from None
 
 

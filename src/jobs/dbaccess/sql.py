@@ -1,4 +1,4 @@
-"""Quoting of names and checks of text. Every name is quoted here; every value is bound elsewhere."""
+"""Quoting of names and checks of text. Values are bound, except in statements that take no parameters."""
 
 from __future__ import annotations
 
@@ -55,6 +55,12 @@ def quote_name(name: str) -> str:
 def quote_names(names: Iterable[str]) -> str:
     """Return a list of identifiers, quoted and separated by commas."""
     return ", ".join(map(quote_name, names))
+
+
+def quote_literal(text: str) -> str:
+    """Return a string constant, for statements that take no parameters. It means the same with any setting."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in quoted else quoted
 
 
 @dataclass(frozen=True)

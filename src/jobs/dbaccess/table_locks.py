@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from jobs.dbaccess.errors import DatabaseError, TransientError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sqlstates import LOCK_TIMEOUT
 
 ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, ACCESS_EXCLUSIVE = (
     *("ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE ROW EXCLUSIVE", "ACCESS EXCLUSIVE"),
@@ -26,9 +27,6 @@ KEEPS_OUT = {
     ACCESS_EXCLUSIVE: "readers and writers",
 }
 """A mode -> who waits for the holder."""
-
-LOCK_TIMEOUT = "55P03"
-"""The SQLSTATE of a lock that was not granted in time."""
 
 # Relations that hold or show rows. The system's own have lower oids, and are never swapped.
 _LOCKED = (

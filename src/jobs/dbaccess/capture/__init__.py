@@ -1,8 +1,9 @@
 """The database's side of capturing changes: triggers that record changed keys, and readers that follow them.
 
-`objects` names what a capture creates in the source's database and has its SQL, `install` creates and drops it.
-`position` is how far a reader is, `changes` what is new for it, `readers` who reads, and `target` the table that is
-kept equal to the source.
+`objects` has the names and the SQL of what a capture creates in the source's database. `install` creates and drops it,
+with `patience` for the locks that this needs. `readers` are registered there. `position` says how far a reader is, and
+`positions` stores that in the target's database. `changes` finds what is new since a position. `target` writes it into
+a table, and `file_keys` determines what files need besides.
 
 A trigger records only the keys that a statement changed, in the writer's own transaction. A reader takes one snapshot,
 and reads the keys that were recorded by transactions that this snapshot sees and the snapshot before did not, and the

@@ -14,7 +14,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sql import TableName, quote_literal, quote_name
 
 _WIDEST = {
     **dict.fromkeys(("int2", "int4", "int8"), "bigint"),
@@ -84,8 +84,8 @@ class Relation:
 def relations_query(capture: Capture) -> str:
     """Return a query for the table and its partitions, and for the triggers that they have."""
     return RELATIONS.format(
-        function=objects.quote_literal(f"{capture.function.quoted}()"),
-        table=objects.quote_literal(capture.table.quoted),
+        function=quote_literal(f"{capture.function.quoted}()"),
+        table=quote_literal(capture.table.quoted),
     )
 
 
@@ -254,9 +254,9 @@ def _check_owners(session: Session, capture: Capture) -> None:
     """
     untrusted = session.run(
         _OWNERS.format(
-            changes=objects.quote_literal(capture.changes.quoted),
-            readers=objects.quote_literal(capture.readers.quoted),
-            function=objects.quote_literal(f"{capture.function.quoted}()"),
+            changes=quote_literal(capture.changes.quoted),
+            readers=quote_literal(capture.readers.quoted),
+            function=quote_literal(f"{capture.function.quoted}()"),
         )
     )
     for name, owner in untrusted:

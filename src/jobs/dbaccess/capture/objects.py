@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.sql import MAX_NAME_BYTES, TableName, is_text, quote_name
+from jobs.dbaccess.sql import MAX_NAME_BYTES, TableName, is_text, quote_literal, quote_name
 
 LONGEST_CHANNEL = MAX_NAME_BYTES - 3
 """Bytes; the longest suffix of a name has three."""
@@ -78,8 +79,8 @@ class Capture:
         return self.table.sibling(f"{self.channel}_r")
 
     @property
-    def told(self) -> TableName:
-        """The table of the keys that files have told of."""
+    def file_keys(self) -> TableName:
+        """The table of the keys of the rows that files contain."""
         return self.table.sibling(f"{self.channel}_k")
 
     @property
@@ -96,11 +97,6 @@ class Capture:
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that hold the keys in the table of changes."""
         return tuple(f"k{place}" for place, _ in enumerate(self.keys, start=1))
-
-    @property
-    def sleeping(self) -> str:
-        """The name of the advisory lock that a reader holds while it waits for a notification."""
-        return f"pgjobs capture asleep {self.function}"
 
 
 def default_channel(table: TableName) -> str:
@@ -171,7 +167,7 @@ def function_body(capture: Capture) -> str:
     """
     changes = capture.changes.quoted
     columns = ", ".join(capture.columns)
-    lock = f"hashtextextended({quote_literal(capture.sleeping)}, 0)"
+    shares_lock = locks.trying_to_share(locks.capture_asleep(capture.function))
     variables = "".join(f"    v{place} {key.type_name}[];\n" for place, key in enumerate(capture.keys, start=1))
     values = ", ".join(f"v{place}" for place, _ in enumerate(capture.keys, start=1))
     branches = "".join(
@@ -202,7 +198,7 @@ DECLARE
         INSERT INTO {changes} (xid, op, at, {columns})
         VALUES (pg_current_xact_id(), mark, clock_timestamp(), {values});
     END IF;
-    IF NOT pg_try_advisory_xact_lock_shared({lock}) AND pg_notification_queue_usage() < 0.5
+    IF NOT {shares_lock} AND pg_notification_queue_usage() < 0.5
         AND current_setting('max_prepared_transactions') = '0' THEN
         PERFORM pg_notify({quote_literal(capture.channel)}, '');
     END IF;
@@ -257,14 +253,8 @@ def drop(capture: Capture) -> list[str]:
 
     With the function go its triggers, on all partitions: to drop a trigger by its name, one must own the table.
     """
-    tables = (capture.changes, capture.readers, capture.told)
+    tables = (capture.changes, capture.readers, capture.file_keys)
     return [
         f"DROP FUNCTION IF EXISTS {capture.function.quoted}() CASCADE",
         *(f"DROP TABLE IF EXISTS {table.quoted}" for table in tables),
     ]
-
-
-def quote_literal(text: str) -> str:
-    """Quote a text for a function's body, whatever standard_conforming_strings is when the function is called."""
-    quoted = "'" + text.replace("'", "''") + "'"
-    return "E" + quoted.replace("\\", "\\\\") if "\\" in quoted else quoted

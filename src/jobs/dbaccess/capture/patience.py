@@ -13,7 +13,7 @@ from collections.abc import Callable
 from jobs.dbaccess.errors import TransientError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.table_locks import LOCK_TIMEOUT
+from jobs.dbaccess.sqlstates import LOCK_TIMEOUT
 
 LONGEST_WAIT = 600.0
 """Seconds to wait for a lock in all: a reload of the table may have to finish first."""

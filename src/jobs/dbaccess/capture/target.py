@@ -10,6 +10,7 @@ from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
+from jobs.dbaccess.sqlstates import UNIQUE_VIOLATION
 
 _BATCH = "pg_temp.pgjobs_capture_batch"
 
@@ -245,4 +246,4 @@ def apply_all(session: Session, target: Target, *, replace: bool) -> Applied:
 
 def is_exchange(error: DatabaseError) -> bool:
     """Return whether a unique constraint other than the key's failed, perhaps only because of the order of updates."""
-    return isinstance(error, ConstraintViolated) and error.sqlstate == "23505"
+    return isinstance(error, ConstraintViolated) and error.sqlstate == UNIQUE_VIOLATION

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import UNTRANSLATABLE, DatabaseError, TransientError, UsageError
+from jobs.dbaccess.errors import DatabaseError, TransientError, UsageError
 from jobs.dbaccess.extract.partitioning import Range
 from jobs.dbaccess.query.condition import check
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sqlstates import UNTRANSLATABLE
 
 
 @dataclass(frozen=True)

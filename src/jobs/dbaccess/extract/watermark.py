@@ -51,7 +51,7 @@ class Definition:
         source: The table as the user names it.
         oid: The oid of the table.
         columns: The columns that were requested; None for all.
-        deletes: Whether runs also tell which rows are gone, and so keep the keys of those that were there.
+        deletes: Whether runs also find deletes, and so keep the keys of all rows.
     """
 
     source: str
@@ -98,7 +98,7 @@ class Watermark:
         if (was is not None and was.deletes) != definition.deletes:
             how = "without" if definition.deletes else "with"
             raise UsageError(
-                f"The watermark is of runs {how} --deletes: what was deleted between them would never be told.",
+                f"The watermark is of runs {how} --deletes: deletes between them would never be found.",
                 _ANOTHER,
             )
         if was is None or replace(was, source=definition.source) == definition:

@@ -19,6 +19,7 @@ from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
 from jobs.dbaccess.load.verify import Moved
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sqlstates import LOCK_TIMEOUT
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def publish(session: Session, plan: PublishPlan) -> Published:
             raise CommitUncertain(error, published) from None
         raise
     except TransientError as error:
-        if error.sqlstate == table_locks.LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
+        if error.sqlstate == LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
             to_readers = plan.move.replaces_partitions
             raise table_locks.not_granted(session, plan.target, to_readers=to_readers) from None
         raise

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, UsageError
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.session import Answer, Session
+from jobs.dbaccess.sqlstates import SYNTAX_ERROR
 
 PARSED_AS_SPLIT = {"standard_conforming_strings": "on"}
 """With it off, a backslash in a plain string would escape the quote after it."""
@@ -132,12 +133,9 @@ def _ask(
 
 
 def _hint(statement: Statement, error: DatabaseError) -> str:
-    if error.sqlstate == _SYNTAX_ERROR and statement.without_value:
+    if error.sqlstate == SYNTAX_ERROR and statement.without_value:
         return f"No value was given for :{', :'.join(statement.without_value)}. (--param NAME=VALUE)"
     return _HINTS.get(error.sqlstate, "")
-
-
-_SYNTAX_ERROR = "42601"
 
 
 _HINTS = {

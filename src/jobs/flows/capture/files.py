@@ -1,13 +1,12 @@
-"""Tells of changes in files, by Spark: each batch is a folder of its own, at least once.
+"""Carries changes into files, by Spark: each batch is a folder of its own, and each change is in at least one of them.
 
-A batch is complete when its folder has _SUCCESS. If the job dies before the position is stored, what is in that folder
-is told again in the next one, whose number is higher.
+A batch is complete when its folder has _SUCCESS. If the job dies before the position is stored, the next batch, whose
+number is higher, contains the same changes.
 """
 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -15,22 +14,29 @@ from dataclasses import dataclass, replace
 from pyspark.sql import SparkSession
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.capture import changes, install, positions, readers, target, told
+from jobs.dbaccess.capture import changes, file_keys, install, positions, readers, target
 from jobs.dbaccess.capture.changes import Look, Source
+from jobs.dbaccess.capture.file_keys import OWN_COLUMNS, FileBatch
 from jobs.dbaccess.capture.position import Position, Seen
 from jobs.dbaccess.capture.positions import Mark
 from jobs.dbaccess.capture.target import Applied
-from jobs.dbaccess.capture.told import OWN_COLUMNS, Told
 from jobs.dbaccess.errors import DatabaseError, ExtractError, JobError, TransientError, UsageError
 from jobs.dbaccess.extract import snapshot
-from jobs.dbaccess.extract.selection import Selection, filtered
 from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.session import Session
 from jobs.flows.capture.batch import Batch, Unarmed, armed, decide
-from jobs.flows.capture.connections import Former, held_for, origin, set_timeouts, succeed
 from jobs.flows.capture.follow import End, follow
 from jobs.flows.capture.job import CaptureJob, Files, Stop
 from jobs.flows.capture.report import CaptureReport
+from jobs.flows.capture.source_end import (
+    Former,
+    lock_reader,
+    lock_target,
+    open_source,
+    origin,
+    source_of,
+    succeed,
+)
 from jobs.flows.extract.dataframe import reading
 from jobs.flows.extract.incremental import check_ordinal
 from jobs.flows.extract.job import FilesJob, write
@@ -79,7 +85,7 @@ class FileConnections:
 
 
 def run(job: CaptureJob, stop: Stop, start_spark: Callable[[], SparkSession]) -> CaptureReport:
-    """Tell of changes in files.
+    """Carry changes into files.
 
     Args:
         job: What to do, and for how long.
@@ -99,35 +105,25 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former, *, sp
     """Open the sessions, create what is missing, and tidy up after a job that died."""
     if job.files is None:
         raise UsageError("There is no folder to write to.", "Give --target.")
-    at_source = stack.enter_context(job.source.open())
-    succeed(at_source, "source", former)
-    set_timeouts(at_source)
-    capture, table = install.find(at_source, job.table, job.channel)
+    at_source, capture, table = open_source(job, stack, former)
     positions.ensure(at_source)
-    locks.wait(at_source, locks.capture_target(job.goal), held_for(job))
-    keys = [key.name for key in capture.keys]
-    wanted = (*job.columns, job.files.ordinal) if job.columns and job.files.ordinal else job.columns
-    columns = changes.check_columns([column.name for column in table.columns], wanted, keys)
-    taken = [name for name in columns if name in OWN_COLUMNS]
+    lock_target(at_source, job, locks.capture_target(job.goal))
+    source = source_of(at_source, job, capture, table, job.files.ordinal)
+    taken = [name for name in source.columns if name in OWN_COLUMNS]
     if taken:
         raise UsageError(f"{capture.table} has a column {taken[0]}, as the files do.", "Leave it out (--columns).")
     if job.files.ordinal:
         check_ordinal(at_source, job.files.ordinal, table)
-    if job.filter:
-        filtered(at_source, Selection.of_table(capture.table), job.filter)
     mark = Mark(job.goal, 0, origin(at_source, capture))
-    position = positions.find(at_source, mark.name, 0, mark.source)
+    position = positions.find(at_source, mark.name, mark.oid, mark.source)
     install.ensure(at_source, capture, stop.pause)
-    told.ensure(at_source, capture)
+    file_keys.ensure(at_source, capture)
     if position is not None and not readers.is_known(at_source, capture, position.reader):
         raise UsageError(
             f"The capture does not know the reader of {job.goal} any more: it was forgotten, or the capture dropped.",
-            "Give another --target: deleted rows could not be told here.",
+            "Give another --target: the files here would lack deletes.",
         )
-    reader = str(uuid.uuid4()) if position is None else position.reader
-    if position is None:
-        readers.register(at_source, capture, reader, job.goal)
-    locks.take(at_source, locks.capture_reader(reader))
+    reader = lock_reader(at_source, capture, position, job.goal)
     server = job.source.at(at_source.server)
     types = target.base_types(at_source, table.name)
     use = FileConnections(
@@ -137,8 +133,8 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former, *, sp
         at_source=at_source,
         holder=stack.enter_context(server.open("snapshot")),
         worker=stack.enter_context(server.open("batch")),
-        source=Source(capture, columns, job.filter),
-        types=tuple(types[name][0] for name in keys),
+        source=source,
+        types=tuple(types[key.name][0] for key in capture.keys),
         mark=mark,
         reader=reader,
         position=position,
@@ -154,9 +150,9 @@ def _tidy(use: FileConnections) -> None:
     """Take back the keys of batches whose files are not complete, and remove what there is of these files."""
     last = 0 if use.position is None else use.position.number
     capture = use.source.capture
-    numbers = told.unfinished(use.at_source, capture, use.reader, last)
+    numbers = file_keys.unfinished(use.at_source, capture, use.reader, last)
     incomplete = [number for number in numbers if not _is_complete(use, number)]
-    told.take_back(use.at_source, capture, use.reader, incomplete)
+    file_keys.take_back(use.at_source, capture, use.reader, incomplete)
     for number in incomplete:
         hadoop_files.remove_folder(use.spark, use.folder(number))
 
@@ -166,7 +162,7 @@ def _is_complete(use: FileConnections, number: int) -> bool:
 
 
 def carry(use: FileConnections, stop: Stop) -> Batch | None:
-    """Tell what is new. Return None if nothing is."""
+    """Carry over what is new. Return None if nothing is."""
     try:
         return armed(use.at_source, use.source.capture, stop, lambda: _carry(use, stop))
     except SnapshotLost as error:
@@ -183,14 +179,14 @@ def _carry(use: FileConnections, stop: Stop) -> Batch | None:
     stop.check()
     exported = snapshot.export(use.holder, use.source.rows)
     try:
-        return _tell(use, exported)
+        return _carry_snapshot(use, exported)
     finally:
         if not use.holder.closed:
             with suppress(DatabaseError):
                 snapshot.release(use.holder)
 
 
-def _tell(use: FileConnections, exported: Snapshot) -> Batch | None:
+def _carry_snapshot(use: FileConnections, exported: Snapshot) -> Batch | None:
     capture = use.source.capture
     with snapshot.adopted(use.worker, exported):
         look = changes.look(use.worker, capture, use.reader, use.seen, has_wal=use.has_wal)
@@ -200,10 +196,10 @@ def _tell(use: FileConnections, exported: Snapshot) -> Batch | None:
     if not (reason or look.operations):
         return None
     if reason:
-        logger.info("Telling all rows of %s: %s.", capture.table, reason)
+        logger.info("Writing all rows of %s: %s.", capture.table, reason)
     to = replace(to, number=_free_number(use, to.number))
     readers.make_durable(use.at_source, capture, use.reader, look.written)
-    batch = _told(use, look, reason)
+    batch = _file_batch(use, look, reason)
     rows = 0
     with snapshot.adopted(use.worker, exported):
         is_empty = not use.worker.query(f"SELECT 1 FROM ({batch.select()}) AS batch LIMIT 1")
@@ -218,8 +214,8 @@ def _tell(use: FileConnections, exported: Snapshot) -> Batch | None:
     return Batch(to, Applied(rows), reason, look.delay)
 
 
-def _told(use: FileConnections, look: Look, reason: str) -> Told:
-    return Told(
+def _file_batch(use: FileConnections, look: Look, reason: str) -> FileBatch:
+    return FileBatch(
         reader=use.reader,
         source=use.source,
         types=use.types,
@@ -235,7 +231,7 @@ def _free_number(use: FileConnections, number: int) -> int:
     return number
 
 
-def _write(use: FileConnections, exported: Snapshot, batch: Told, number: int) -> int:
+def _write(use: FileConnections, exported: Snapshot, batch: FileBatch, number: int) -> int:
     """Write the batch's folder. Return the number of its rows."""
     connector = use.job.source.at(use.holder.server)
     wanted = Wanted(query=batch.select(), parallelism=1)

@@ -24,11 +24,13 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sqlstates import UNDEFINED_TABLE
 from jobs.flows.capture import batch
 from jobs.flows.capture.batch import Batch
-from jobs.flows.capture.connections import Former, connect
+from jobs.flows.capture.connections import connect
 from jobs.flows.capture.job import CaptureJob, Stop, Stopped
 from jobs.flows.capture.report import CaptureReport
+from jobs.flows.capture.source_end import Former
 
 POLL = 0.5
 """Seconds after which a waiting reader looks by itself."""
@@ -160,9 +162,6 @@ def follow(job: CaptureJob, stop: Stop, end: End[U]) -> CaptureReport:
     return _Follower(job, stop, end).run()
 
 
-_NO_SUCH_TABLE = "42P01"
-
-
 def _dropped(job: CaptureJob, error: DatabaseError) -> UsageError:
     return UsageError(
         f"{job.table}, its capture or its copy was dropped while this ran: {error.message}",
@@ -193,7 +192,7 @@ class _Follower(Generic[U]):
             except Stopped:
                 break
             except DatabaseError as error:
-                if error.sqlstate == _NO_SUCH_TABLE:
+                if error.sqlstate == UNDEFINED_TABLE:
                     raise _dropped(self._job, error) from None
                 self._pause(error)
         seconds = round(time.monotonic() - self._start, 3)
@@ -301,7 +300,7 @@ class _Follower(Generic[U]):
         seen = use.seen
         if seen is None:
             return
-        lock = locks.capture_asleep(use.source.capture.sleeping)
+        lock = locks.capture_asleep(use.source.capture.function)
         session = use.at_source
         session.run(f"LISTEN {quote_name(use.source.capture.channel)}")
         asleep = False

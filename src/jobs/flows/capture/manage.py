@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.dbaccess.capture import install, readers, told
+from jobs.dbaccess.capture import file_keys, install, readers
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.readers import Reader
 from jobs.dbaccess.connector import Connector
@@ -81,7 +81,7 @@ def forget(settings: Settings, table: TableName, reader: str, channel: str = "",
         if found.session and not force:
             raise UsageError(f"{_who(found)} is running.", "Stop it first, or give --force: it then fails.")
         readers.forget(session, capture, reader)
-        told.forget(session, capture, reader)
+        file_keys.forget(session, capture, reader)
         readers.prune(session, capture)
 
 

@@ -1,10 +1,11 @@
-"""Which rows are gone since the last run of a watermark, where no trigger records it: keys are compared.
+"""Deletes since the last run of a watermark, which no trigger has recorded: the keys of all rows are compared.
 
 Each run writes the keys that its snapshot sees, as Parquet, into a folder inside of the run's own, which readers do not
-see. A key that the last run saw and this one does not is gone: deleted, changed, or no longer of the filter. Every row
-that a run has told was visible in its snapshot, so no delete is missed, however transactions overlap. The comparison
-is Spark's, whose memory is bounded. The keys become the last run's when the watermark moves, and are removed with the
-run's rows if it does not.
+see. A key that the last run saw and this one does not see is reported as deleted: its row was deleted, has another key,
+or no longer meets the filter. Every row that a run has extracted was visible in its snapshot, so no delete is missed,
+however transactions overlap. Spark compares the keys, in bounded memory.
+
+The keys become those of the last run when the watermark moves. If it does not, they are removed with the run's rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from jobs.dbaccess.session import Session
 from jobs.flows.extract.dataframe import reading
 from jobs.flows.extract.plan import ExtractPlan, Wanted, plan_extract
 from jobs.flows.extract.watermark_runs import Turn
-from jobs.spark import gone_keys, hadoop_files
+from jobs.spark import deleted_keys, hadoop_files
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def plan_keys(session: Session, wanted: Wanted, table: Table) -> KeysPlan:
     return KeysPlan(names, plan_extract(session, keys, table))
 
 
-def gone(spark: SparkSession, connector: Connector, keys: KeysPlan, exported: Snapshot, turn: Turn) -> DataFrame | None:
-    """Write the keys of this run, and return those of the last run that are gone; None in the first run.
+def find(spark: SparkSession, connector: Connector, keys: KeysPlan, exported: Snapshot, turn: Turn) -> DataFrame | None:
+    """Write the keys of this run, and return the keys that were deleted since the last one; None in the first run.
 
     Raises:
         UsageError: The last run's keys are missing, or the key has other columns or types since.
@@ -56,7 +57,7 @@ def gone(spark: SparkSession, connector: Connector, keys: KeysPlan, exported: Sn
         extraction.df.write.mode("error").parquet(turn.keys(turn.number))
     if not turn.mark.xmin:
         return None
-    return gone_keys.gone(_last_keys(spark, turn, extraction.df), spark.read.parquet(turn.keys(turn.number)))
+    return deleted_keys.deleted(_last_keys(spark, turn, extraction.df), spark.read.parquet(turn.keys(turn.number)))
 
 
 def _last_keys(spark: SparkSession, turn: Turn, now: DataFrame) -> DataFrame:

@@ -18,15 +18,15 @@ from jobs.dbaccess.extract.watermark import Watermark
 from jobs.dbaccess.session import Session
 from jobs.flows.extract import watermark_runs
 from jobs.flows.extract.dataframe import reading
-from jobs.flows.extract.deletes import gone, plan_keys
+from jobs.flows.extract.deletes import find, plan_keys
 from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import Wanted, find_source, hold_source, plan_extract
 from jobs.flows.extract.watermark_runs import Turn
 from jobs.flows.file_options import PARSED, to_write, value_of
 from jobs.flows.report import Stopwatch, megabytes, plural
 from jobs.spark import hadoop_files
+from jobs.spark.deleted_keys import Deletes, with_operations
 from jobs.spark.file_text import for_text_files, refusal
-from jobs.spark.gone_keys import Deletes, told
 from jobs.spark.ordinal import Greatest
 
 
@@ -40,7 +40,7 @@ class FilesJob:
         ordinal_column: The integer or timestamp that orders a row's versions. The report has the greatest one.
         watermark_id: Names the watermark. Each run writes its rows into a folder of its own below the target.
         restart_watermark: Extract all rows again, and continue the watermark from there.
-        deletes: Also tell which rows are gone since the last run.
+        deletes: Also return the keys of rows that were deleted since the last run.
     """
 
     wanted: Wanted
@@ -65,7 +65,7 @@ class FilesJob:
         if self.restart_watermark and not self.watermark_id:
             raise UsageError("There is no watermark to restart.", "Give --watermark-id.")
         if self.deletes and not self.watermark_id:
-            raise UsageError("Deletes are told since the last run of a watermark.", "Give --watermark-id.")
+            raise UsageError("Deletes are found since the last run of a watermark.", "Give --watermark-id.")
         if self.deletes and self.wanted.unbounded == "fit":
             raise UsageError("With --deletes, the type of a key must not depend on its values.", _DECIMAL)
         if self.watermark_id and self.wanted.table is None:
@@ -116,9 +116,9 @@ class ExtractReport:
         phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
         moved = f"; watermark {self.watermark_from} -> {self.watermark_to}" if self.watermark_to is not None else ""
         size = f"{megabytes(self.bytes)} in {plural(self.parts, 'part')}"
-        gone = f" and {plural(self.deletes, 'delete')}" if self.deletes is not None else ""
+        deletes = f" and {plural(self.deletes, 'delete')}" if self.deletes is not None else ""
         return (
-            f"extracted {self.rows:,} rows{gone} of {self.source} to {self.target} in {total:.1f} s: "
+            f"extracted {self.rows:,} rows{deletes} of {self.source} to {self.target} in {total:.1f} s: "
             f"{self.rows / total:,.0f} rows/s, {size}\n  {phases}{moved}"
         )
 
@@ -163,7 +163,8 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         with watch.phase("read"), reading(spark, at_server, plan, exported) as extraction:
             rows = greatest.observed(extraction.df)
             if turn is not None and keys is not None:
-                rows = deletes.observed(told(rows, keys.names, gone(spark, at_server, keys, exported, turn)))
+                found = find(spark, at_server, keys, exported, turn)
+                rows = deletes.observed(with_operations(rows, keys.names, found))
             write(rows, replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read in the snapshot before it was lost
             snapshot.release(session)

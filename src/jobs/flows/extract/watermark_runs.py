@@ -23,7 +23,7 @@ from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import Wanted
 from jobs.spark import hadoop_files
-from jobs.spark.gone_keys import OPERATION
+from jobs.spark.deleted_keys import OPERATION
 
 # Characters that Spark escapes in the values of folder names, and unescapes when it reads them.
 _UNSAFE = re.compile(r"[\x00-\x1f\"#%'*/:=?\\\x7f{\[\]^]")
@@ -90,13 +90,13 @@ def check(session: Session, table: Table | None, ordinal: str, deletes: bool) ->
     """Check that the new rows of a table are known, and that the ordinal column orders their versions.
 
     Raises:
-        UsageError: They are not, or it does not; or the table has no key by which deletes can be told.
+        UsageError: They are not, or it does not; or the table has no key by which deletes can be found.
     """
     check_tells_new(session, table)
     if table is not None and ordinal:
         check_ordinal(session, ordinal, table)
     if table is not None and deletes and not tables.primary_key(session, table.name):
-        raise UsageError(f"{table.name} has no primary key, by which a deleted row is told.", "Omit --deletes.")
+        raise UsageError(f"{table.name} has no primary key, by which deletes are found.", "Omit --deletes.")
 
 
 def plan(
@@ -110,7 +110,7 @@ def plan(
         table: The table in the catalog.
         mark: The watermark.
         seen: The snapshot, as PostgreSQL's pg_snapshot.
-        deletes: Whether the run also tells which rows are gone.
+        deletes: Whether the run also finds deletes.
 
     Raises:
         UsageError: The watermark belongs to another table, other columns or another filter; or a column has the same

@@ -13,7 +13,7 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sql import TableName, quote_literal
 from jobs.flows.load.job import LoadJob
 from jobs.flows.report import LoadReport, Stopwatch
 from jobs.flows.spark_connect import FORMAT, check_version, connection_options, remote_errors_translated
@@ -100,8 +100,7 @@ def _is_recorded(df: DataFrame, job: LoadJob, connection: Mapping[str, str]) -> 
     Raises:
         JobError: The server cannot read the ledger.
     """
-    load_id = "'" + job.load_id.replace("'", "''") + "'"
-    query = f"SELECT target_table FROM {job.ledger.table.quoted} WHERE update_id = {load_id}"
+    query = f"SELECT target_table FROM {job.ledger.table.quoted} WHERE update_id = {quote_literal(job.load_id)}"
     reader = df.sparkSession.read.format(FORMAT).options(**connection, query=query)
     try:
         markers = reader.load().collect()

@@ -26,6 +26,7 @@ from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sqlstates import DEADLOCK, SERIALIZATION_FAILURE
 from jobs.flows.load.target import Target
 
 RECONNECTIONS = 2
@@ -134,15 +135,10 @@ def _publish_despite_conflicts(session: Session, plan: PublishPlan) -> Published
         try:
             return publish(session, plan)
         except TransientError as error:
-            if error.sqlstate not in _CONFLICT or not attempts_left:
+            if error.sqlstate not in (SERIALIZATION_FAILURE, DEADLOCK) or not attempts_left:
                 raise
             logger.warning("Another transaction was in the way: %s Publishing again.", error.message)
     raise AssertionError("the last attempt returns or raises")
-
-
-_CONFLICT = ("40001", "40P01")
-"""The SQLSTATEs of a serialization failure and of a deadlock.
-https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
 
 def analyze(driver: Driver, session: Session, target: TableName, move: Move, published: Published) -> None:

@@ -14,10 +14,11 @@ from pyspark.sql.types import ArrayType, MapType, StructType
 
 from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog.capacity import capacity
-from jobs.dbaccess.errors import NOT_UTF8, LoadError
+from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import PartFailed, Receipt
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sqlstates import NOT_UTF8
 from jobs.flows.load.progress import Progress
 from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch

@@ -14,6 +14,7 @@ from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sqlstates import INSUFFICIENT_PRIVILEGE
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _rolled_back(
             yield
             raise _Undone
     except DatabaseError as error:
-        if error.sqlstate[:2] not in _DEFINITIONS_FAULT or error.sqlstate == _INSUFFICIENT_PRIVILEGE:
+        if error.sqlstate[:2] not in _DEFINITIONS_FAULT or error.sqlstate == INSUFFICIENT_PRIVILEGE:
             raise
         message = error.message.replace(trial.name, name.name)
         raise UsageError(f"{name} cannot have {what}: {message}", hint) from None
@@ -110,8 +111,6 @@ def _rolled_back(
 
 _DEFINITIONS_FAULT = frozenset({"0A", "22", "42"})
 """Classes of SQLSTATE: not supported, a default that its type rejects, syntax and names."""
-
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def _made(

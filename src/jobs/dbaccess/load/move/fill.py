@@ -19,6 +19,7 @@ from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.verify import Moved
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sqlstates import CARDINALITY_VIOLATION
 
 
 class MayRepeatKeys(Exception):
@@ -144,13 +145,9 @@ def _repeated_keys_reported(plan: PublishPlan) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        if error.sqlstate == _SAME_ROW_TWICE or (plan.is_new and isinstance(error, ConstraintViolated)):
+        if error.sqlstate == CARDINALITY_VIOLATION or (plan.is_new and isinstance(error, ConstraintViolated)):
             raise MayRepeatKeys(error) from None
         raise
-
-
-_SAME_ROW_TWICE = "21000"
-"""ON CONFLICT DO UPDATE command cannot affect row a second time"""
 
 
 def _check_counts(session: Session, plan: PublishPlan, published: Published) -> None:

@@ -18,12 +18,12 @@ from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sqlstates import INSUFFICIENT_PRIVILEGE
 
 _CHANGES_ROWS = frozenset({"c", "n", "d"})
 """pg_constraint's confdeltype of ON DELETE CASCADE, SET NULL and SET DEFAULT."""
 
 _NO_ACTION = "a"
-_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _plans(session: Session, move: Move, target: TableName) -> list[dict[str, An
                 judged = f"RETURNING {condition.enclosed(move.where)}"
                 session.ask(f"EXPLAIN INSERT INTO {target.quoted} DEFAULT VALUES {judged}")
     except DatabaseError as error:
-        if may_delete and error.sqlstate == _INSUFFICIENT_PRIVILEGE:
+        if may_delete and error.sqlstate == INSUFFICIENT_PRIVILEGE:
             raise LoadError(
                 f"Row-level security may hide rows of {target} from this user, and overwrite would leave them.",
                 "Load as a user that no policy binds (BYPASSRLS), or use another mode.",

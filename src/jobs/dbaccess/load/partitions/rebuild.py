@@ -6,15 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.partitions.definition import Definition, Grant, Index, Statistics
-from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sql import TableName, quote_literal, quote_name
 
 BOUND = "pgjobs_bound"
 """The name of the CHECK by which the server knows, without reading the rows, that they are within the bound."""
-
-
-def literal(text: str) -> str:
-    """Return a string constant, whatever standard_conforming_strings is."""
-    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def checks(definition: Definition, table: TableName) -> Iterator[str]:
@@ -27,7 +22,7 @@ def checks(definition: Definition, table: TableName) -> Iterator[str]:
     for check in definition.checks:
         if check.comment:
             where = f"CONSTRAINT {quote_name(check.name)} ON {table.quoted}"
-            yield f"COMMENT ON {where} IS {literal(check.comment)}"
+            yield f"COMMENT ON {where} IS {quote_literal(check.comment)}"
 
 
 def index_name(table: TableName, number: int) -> TableName:
@@ -43,7 +38,7 @@ def index(definition: Index, table: TableName, name: TableName) -> Iterator[str]
     """
     added = f"ALTER TABLE {table.quoted} ADD CONSTRAINT {quote_name(name.name)}"
     if definition.tablespace:
-        yield f"SET LOCAL default_tablespace = {literal(definition.tablespace)}"
+        yield f"SET LOCAL default_tablespace = {quote_literal(definition.tablespace)}"
     if definition.kind and definition.by_constraint:
         yield f"{added} {definition.constraint}"
         if definition.options:
@@ -72,10 +67,10 @@ def _marks(definition: Index, table: TableName, name: TableName) -> Iterator[str
     if definition.identifies:
         yield f"ALTER TABLE {table.quoted} REPLICA IDENTITY USING INDEX {quote_name(name.name)}"
     if definition.comment:
-        yield f"COMMENT ON INDEX {name.quoted} IS {literal(definition.comment)}"
+        yield f"COMMENT ON INDEX {name.quoted} IS {quote_literal(definition.comment)}"
     if definition.constraint_comment:
         on = f"{quote_name(name.name)} ON {table.quoted}"
-        yield f"COMMENT ON CONSTRAINT {on} IS {literal(definition.constraint_comment)}"
+        yield f"COMMENT ON CONSTRAINT {on} IS {quote_literal(definition.constraint_comment)}"
 
 
 def statistics_name(definition: Statistics, table: TableName, number: int) -> TableName:
@@ -90,21 +85,21 @@ def statistics(definition: Statistics, table: TableName, name: TableName) -> Ite
     if definition.target >= 0:
         yield f"ALTER STATISTICS {name.quoted} SET STATISTICS {definition.target}"
     if definition.comment:
-        yield f"COMMENT ON STATISTICS {name.quoted} IS {literal(definition.comment)}"
+        yield f"COMMENT ON STATISTICS {name.quoted} IS {quote_literal(definition.comment)}"
 
 
 def settings(definition: Definition, table: TableName) -> Iterator[str]:
     """Yield the statements for settings of the table and its columns, and for its owner."""
     altered = f"ALTER TABLE {table.quoted}"
     if definition.autovacuum:
-        yield f"{altered} SET (autovacuum_enabled = {literal(definition.autovacuum)})"
+        yield f"{altered} SET (autovacuum_enabled = {quote_literal(definition.autovacuum)})"
     else:
         yield f"{altered} RESET (autovacuum_enabled)"
     for tuned in definition.tuned:
         if tuned.statistics >= 0:
             yield f"{altered} ALTER COLUMN {quote_name(tuned.column)} SET STATISTICS {tuned.statistics}"
         if tuned.options:
-            options = ", ".join(f"{name} = {literal(value)}" for name, _, value in _pairs(tuned.options))
+            options = ", ".join(f"{name} = {quote_literal(value)}" for name, _, value in _pairs(tuned.options))
             yield f"{altered} ALTER COLUMN {quote_name(tuned.column)} SET ({options})"
     if definition.identity in _IDENTITIES:
         yield f"{altered} REPLICA IDENTITY {_IDENTITIES[definition.identity]}"
@@ -113,7 +108,7 @@ def settings(definition: Definition, table: TableName) -> Iterator[str]:
     if definition.force_row_security:
         yield f"{altered} FORCE ROW LEVEL SECURITY"
     if definition.comment:
-        yield f"COMMENT ON TABLE {table.quoted} IS {literal(definition.comment)}"
+        yield f"COMMENT ON TABLE {table.quoted} IS {quote_literal(definition.comment)}"
 
 
 _IDENTITIES = {"n": "NOTHING", "f": "FULL"}

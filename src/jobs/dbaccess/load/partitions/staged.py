@@ -15,7 +15,7 @@ from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sql import TableName, quote_literal, quote_name
 
 _BATCH = 100
 """How many tables one transaction creates: each of them takes several of the server's locks."""
@@ -70,10 +70,9 @@ def _create_root(session: Session, staged: Staging, target: TableName) -> None:
         target.quoted,
     )
     for column, sequence in identities:
-        quoted = str(sequence).replace("'", "''")
         session.run(
             f"ALTER TABLE {root} ALTER COLUMN {quote_name(column)} "
-            f"SET DEFAULT pg_catalog.nextval('{quoted}'::pg_catalog.regclass)"
+            f"SET DEFAULT pg_catalog.nextval({quote_literal(sequence)}::pg_catalog.regclass)"
         )
     if has_default:
         session.run(f"CREATE TABLE {stray(staged).quoted} PARTITION OF {root} DEFAULT")
@@ -101,7 +100,7 @@ def _create_leaf(session: Session, staged: Staging, partition: Partition, name: 
         partition.oid,
     )
     settings = {**options_of(options), **options_of(toast_options, "toast."), "autovacuum_enabled": "false"}
-    written = ", ".join(f"{option} = {_literal(value)}" for option, value in settings.items())
+    written = ", ".join(f"{option} = {quote_literal(value)}" for option, value in settings.items())
     kind = "UNLOGGED TABLE" if persistence == "u" else "TABLE"
     where = f" TABLESPACE {quote_name(space)}" if space else ""
     return (
@@ -114,10 +113,6 @@ def options_of(texts: list[str] | None, prefix: str = "") -> dict[str, str]:
     """Return the storage options in pg_class's reloptions, by name."""
     pairs = [text.partition("=") for text in texts or ()]
     return {prefix + name: value for name, _, value in pairs}
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def filled(session: Session, staged: Staging) -> list[tuple[Partition, int]]:

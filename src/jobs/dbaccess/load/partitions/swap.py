@@ -19,6 +19,7 @@ from jobs.dbaccess.load.partitions.replace import Replacement
 from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sqlstates import DEADLOCK, LOCK_TIMEOUT, SERIALIZATION_FAILURE
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def _changed(what: str) -> TransientError:
     return TransientError(
         f"{what} changed while the table that replaces it was completed.",
         "Nothing was loaded. Run the load again.",
-        _SERIALIZATION_FAILURE,
+        SERIALIZATION_FAILURE,
     )
 
 
@@ -156,8 +157,7 @@ def _attempt(
     return True
 
 
-_SERIALIZATION_FAILURE = "40001"
-_IN_THE_WAY = (table_locks.LOCK_TIMEOUT, "40P01")
+_IN_THE_WAY = (LOCK_TIMEOUT, DEADLOCK)
 """The SQLSTATEs of a lock that was not granted in time, and of a deadlock."""
 
 

@@ -1,4 +1,4 @@
-"""Rows of an incremental extract, told as upserts, and keys that are gone since the last run, told as deletes."""
+"""The operations of an incremental extract: its rows are upserts, and keys deleted since the last run are deletes."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from pyspark.sql import functions as f
 from jobs.copyformat.encode_spark import backquoted
 
 OPERATION = "_op"
-"""The column that tells what a row is."""
+"""The column with the operation of a row."""
 UPSERT, DELETE = "U", "D"
 
 
-def gone(before: DataFrame, now: DataFrame) -> DataFrame:
+def deleted(before: DataFrame, now: DataFrame) -> DataFrame:
     """Return the keys of `before` that are not in `now`. Both have the same columns, of which none is NULL."""
     by_place = [f"key{place}" for place in range(len(now.columns))]  # a name may contain what Spark interprets
     return before.toDF(*by_place).join(now.toDF(*by_place), by_place, "left_anti").toDF(*now.columns)
 
 
-def told(rows: DataFrame, keys: Sequence[str], gone: DataFrame | None) -> DataFrame:
-    """Return rows and keys that are gone, with the operation in the first column.
+def with_operations(rows: DataFrame, keys: Sequence[str], deleted: DataFrame | None) -> DataFrame:
+    """Return rows and deleted keys, with the operation in the first column.
 
     Args:
         rows: The rows that are new.
         keys: The names of the key columns.
-        gone: The keys; None for none. The other columns of their rows are NULL.
+        deleted: The deleted keys; None for none. The other columns of their rows are NULL.
     """
     upserts = rows.select(f.lit(UPSERT).alias(OPERATION), *(rows[backquoted(name)] for name in rows.columns))
-    if gone is None:
+    if deleted is None:
         return upserts
     values = [
-        (gone[backquoted(column.name)] if column.name in keys else f.lit(None).cast(column.dataType)).alias(column.name)
-        for column in rows.schema
+        (deleted[backquoted(field.name)] if field.name in keys else f.lit(None).cast(field.dataType)).alias(field.name)
+        for field in rows.schema
     ]
-    return upserts.union(gone.select(f.lit(DELETE).alias(OPERATION), *values))
+    return upserts.union(deleted.select(f.lit(DELETE).alias(OPERATION), *values))
 
 
 class Deletes:
-    """Counts the rows that tell a delete while they are processed."""
+    """Counts the deletes among rows while these are processed."""
 
     def __init__(self) -> None:
         self._observation = Observation()

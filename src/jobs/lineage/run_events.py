@@ -1,4 +1,4 @@
-"""Tells a server of lineage about one run: when it starts, and how it ends."""
+"""The events of one run: its start, and how it ended."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from jobs.lineage.sender import KEY, Sender
 logger = logging.getLogger(__name__)
 
 Known = Callable[[], Datasets]
-"""Returns what a run reads and writes, as far as it is known. It is only called for a run that is told of."""
+"""Returns what a run reads and writes, as far as it is known. It is called only if events are sent."""
 
 
-class Telling:
-    """What is told of a run.
+class RunEvents:
+    """Sends the events of a run.
 
     Args:
         run: The run.
@@ -29,12 +29,12 @@ class Telling:
         self._run = run
         self._sender = sender
         self._started = datetime.now(timezone.utc)
-        self._is_told = False
+        self._has_started = False
         self._datasets = Datasets()
 
     @classmethod
-    def of(cls, url: str, run_id: str, job: str, kind: str, environ: Mapping[str, str], *, endless: bool) -> Telling:
-        """Return what tells of a run: as whose, and with which key, the environment states."""
+    def of(cls, url: str, run_id: str, job: str, kind: str, environ: Mapping[str, str], *, endless: bool) -> RunEvents:
+        """Return the events of a run. The environment has its namespace, its ancestors and the key of the server."""
         run = Run(
             id=run_id,
             namespace=origin.namespace(environ),
@@ -46,20 +46,20 @@ class Telling:
         return cls(run, Sender(url, environ.get(KEY, "")))
 
     def start(self, known: Known) -> None:
-        """Tell that the run starts."""
-        self._is_told = True
+        """Send START."""
+        self._has_started = True
         self._datasets = self._looked_up(known)
         self._sender.send(event(START, self._run, self._started, self._datasets))
 
     def end(self, kind: str, known: Known | None = None, error: str = "") -> None:
-        """Tell how the run ended, also that it had started, if that was not told.
+        """Send how the run ended, after START if that was not sent.
 
         Args:
             kind: COMPLETE, FAIL or ABORT.
-            known: What it has read and written; None for what was known at the start.
+            known: Returns what it has read and written; None for what was known at the start.
             error: Why it failed.
         """
-        if not self._is_told:
+        if not self._has_started:
             self.start(Datasets)
         datasets = self._datasets if known is None else self._looked_up(known)
         self._sender.send(event(kind, self._run, datetime.now(timezone.utc), datasets, error))

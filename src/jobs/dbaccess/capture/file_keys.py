@@ -1,8 +1,9 @@
-"""The keys that files have told of: by them, a row is told as inserted, updated or deleted, as it is for the reader.
+"""The keys of the rows that files contain. They determine whether a row of a batch is inserted, updated or deleted.
 
-They are stored beside the table of changes, in two steps. Before a batch's files are written, the keys of its rows are
-added, with the batch's number; after that, those that are gone are deleted, together with the new position. If the job
-dies in between, the files may be there or not: the keys of a batch whose files are not complete are taken back.
+They are stored in a table beside the table of changes, in two steps. Before the files of a batch are written, the keys
+of its rows are added, with the number of the batch. Afterwards, the keys of deleted rows are removed, together with
+storing the new position. If the job dies in between, the files may be complete or not: the keys of batches whose files
+are incomplete are removed by the next run.
 """
 
 from __future__ import annotations
@@ -11,24 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.capture.changes import Source
-from jobs.dbaccess.capture.objects import Capture, quote_literal
+from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.position import Seen
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sql import TableName, quote_literal, quote_name
 
 OWN_COLUMNS = ("_op", "_key", "_ordinal")
 
 
 @dataclass(frozen=True)
-class Told:
-    """What files tell: of which rows, and in which columns.
+class FileBatch:
+    """The SQL of a batch of files: its rows, and how their keys are stored.
 
     Attributes:
         reader: The reader's id.
         source: What is captured.
         types: The types of the key's columns in the source.
         ordinal: The column that orders the versions of a row; empty for none.
-        seen: The last position; None to compare all rows with the keys that were told.
+        seen: The last position; None to compare all rows with the stored keys.
         is_few: Whether to find each row by an index, whatever the server estimates.
     """
 
@@ -42,11 +43,11 @@ class Told:
     @property
     def table(self) -> TableName:
         """The table of the keys."""
-        return self.source.capture.told
+        return self.source.capture.file_keys
 
     @property
-    def _told(self) -> str:
-        """The keys that were told."""
+    def _stored(self) -> str:
+        """The keys of the rows that earlier files contain."""
         keys = ", ".join(self.source.capture.columns)
         return (
             f"(SELECT {keys} FROM {self.table.quoted} "
@@ -76,7 +77,7 @@ class Told:
         if self.seen is not None:
             return self.source.changed_keys(self.seen)
         own = ", ".join(f"t.{quote_name(key.name)} AS {name}" for key, name in zip(capture.keys, capture.columns))
-        return f"SELECT {own} FROM ({self.source.rows}) AS t UNION SELECT * FROM {self._told} AS f"
+        return f"SELECT {own} FROM ({self.source.rows}) AS t UNION SELECT * FROM {self._stored} AS f"
 
     def select(self) -> str:
         """Return a SELECT of the batch's rows: inserted and updated ones, and the keys of those that are gone."""
@@ -97,7 +98,7 @@ class Told:
             f"SELECT {operation} AS _op, pg_catalog.jsonb_build_object({key})::pg_catalog.text AS _key, "
             f"{ordinal} AS _ordinal, {columns} FROM ({self._keys}) AS k "
             f"{self._joined(f'({self.source.rows})', 't', self._present)} "
-            f"{self._joined(self._told, 'f', self._same('f', 'k'))} "
+            f"{self._joined(self._stored, 'f', self._same('f', 'k'))} "
             f"WHERE t.{first} IS NOT NULL OR f.{capture.columns[0]} IS NOT NULL"
         )
 
@@ -121,19 +122,19 @@ class Told:
 
 
 def ensure(session: Session, capture: Capture) -> None:
-    """Create the table of told keys if it is missing."""
+    """Create the table of keys if it is missing."""
     columns = ", ".join(f"{name} {key.type_name} NOT NULL" for name, key in zip(capture.columns, capture.keys))
     with session.transaction():
         session.run(
-            f"CREATE TABLE IF NOT EXISTS {capture.told.quoted} (reader text NOT NULL, batch bigint NOT NULL, "
+            f"CREATE TABLE IF NOT EXISTS {capture.file_keys.quoted} (reader text NOT NULL, batch bigint NOT NULL, "
             f"{columns}, PRIMARY KEY (reader, {', '.join(capture.columns)}))"
         )
 
 
 def take_back(session: Session, capture: Capture, reader: str, batches: Sequence[int]) -> None:
-    """Delete the keys that were first told in batches whose files are not complete."""
+    """Delete the keys that were added for batches whose files are incomplete."""
     session.change(
-        f"DELETE FROM {capture.told.quoted} WHERE reader = %s AND batch = ANY (%s::bigint[])",
+        f"DELETE FROM {capture.file_keys.quoted} WHERE reader = %s AND batch = ANY (%s::bigint[])",
         reader,
         list(batches),
     )
@@ -142,7 +143,7 @@ def take_back(session: Session, capture: Capture, reader: str, batches: Sequence
 def unfinished(session: Session, capture: Capture, reader: str, number: int) -> list[int]:
     """Return the numbers of batches after the last one, whose keys were added before the job died."""
     rows = session.run(
-        f"SELECT DISTINCT batch FROM {capture.told.quoted} WHERE reader = %s AND batch > %s ORDER BY 1",
+        f"SELECT DISTINCT batch FROM {capture.file_keys.quoted} WHERE reader = %s AND batch > %s ORDER BY 1",
         reader,
         number,
     )
@@ -151,6 +152,6 @@ def unfinished(session: Session, capture: Capture, reader: str, number: int) -> 
 
 def forget(session: Session, capture: Capture, reader: str) -> None:
     """Delete all keys of a reader."""
-    exists = session.value("SELECT to_regclass(%s) IS NOT NULL", capture.told.quoted)
+    exists = session.value("SELECT to_regclass(%s) IS NOT NULL", capture.file_keys.quoted)
     if exists:
-        session.change(f"DELETE FROM {capture.told.quoted} WHERE reader = %s", reader)
+        session.change(f"DELETE FROM {capture.file_keys.quoted} WHERE reader = %s", reader)
