@@ -21,7 +21,7 @@ from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import ConnectionFailed, LoadError
 from servermgr.postgres import Manager
 
-INTERRUPTED = "error: interrupted. A job is done whole or not at all: run it again to be sure."
+INTERRUPTED = "error: interrupted. Run it again to have it done, or to be sure that it is done."
 
 ENDLESS = 10**12
 """Rows, of a load that is interrupted."""

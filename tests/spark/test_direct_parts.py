@@ -120,6 +120,22 @@ def test_input_whose_parts_may_be_others_in_another_run_is_refused(
     assert session.run("SELECT count(*) FROM t") == [[0]]
 
 
+def test_what_is_refused_makes_neither_a_table_nor_a_column(
+    spark: SparkSession, session: Session, database: Settings, source: str
+) -> None:
+    repeatable = spark.read.parquet(source)
+    with pytest.raises(UsageError, match="it uses rand"):
+        load(repeatable.where("rand() < 0.5"), database)
+    assert session.value("SELECT to_regclass('t') IS NULL")
+    session.run("CREATE TABLE t (a int)")
+    with pytest.raises(UsageError, match="it uses rand"):
+        load(repeatable.where("rand() < 0.5"), database, metadata_columns={"at": "date"})
+    session.run("ALTER TABLE t SET UNLOGGED")
+    with pytest.raises(UsageError, match="is unlogged"):
+        load(repeatable, database, metadata_columns={"at": "date"})
+    assert session.run("SELECT attname FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0") == [["a"]]
+
+
 @pytest.mark.parametrize(
     ("ddl", "reason"),
     [

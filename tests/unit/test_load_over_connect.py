@@ -13,6 +13,7 @@ from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.defined import Defined
+from jobs.flows.load.governor import Limits
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.over_connect import check_supported, options_of
 from jobs.flows.load.stage import Copying
@@ -51,6 +52,10 @@ def test_a_null_value_may_be_empty() -> None:
         (replace(JOB, verify=True), "verify"),
         (replace(JOB, lock_timeout=3), "lock_timeout"),
         (replace(JOB, wait_for_load=3), "wait_for_load"),
+        (replace(JOB, publish="parts"), "publish='parts'"),
+        (replace(JOB, defined=Defined((), (), ("id",))), "indexes"),
+        (replace(JOB, limits=Limits(replica_lag=10)), "max_replica_lag"),
+        (replace(JOB, limits=Limits(wal_rate=1e6)), "max_wal_rate"),
         (replace(JOB, copying=Copying(2)), "parallelism"),
         (replace(JOB, copying=Copying(strip_nul=True)), "strip_nul"),
         (replace(JOB, scripts=scripts.parse("SELECT 1", None)), "before_sql"),

@@ -88,7 +88,7 @@ def test_the_report_of_a_success_has_what_the_job_tells_and_when_it_ran(
             KeyboardInterrupt(),
             {
                 "type": "Interrupted",
-                "message": "interrupted. A job is done whole or not at all: run it again to be sure.",
+                "message": "interrupted. Run it again to have it done, or to be sure that it is done.",
                 "hint": "",
                 "sqlstate": "",
                 "column": None,

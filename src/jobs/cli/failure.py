@@ -12,7 +12,7 @@ from jobs.dbaccess.errors import DatabaseError, JobError, UsageError
 OK, FAILED, WRONG_USAGE = 0, 1, 2
 """Exit statuses."""
 
-INTERRUPTED = "interrupted. A job is done whole or not at all: run it again to be sure."
+INTERRUPTED = "interrupted. Run it again to have it done, or to be sure that it is done."
 
 _INTERRUPTED = "Interrupted"
 

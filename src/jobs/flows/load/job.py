@@ -35,6 +35,7 @@ from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.flows.load.ways import Prepared
 from jobs.flows.report import LoadedColumn, LoadReport, Stopwatch
 from jobs.spark.null_values import with_nulls
+from jobs.spark.plans.fingerprint import fingerprint
 from jobs.spark.row_forms import form_of
 
 logger = logging.getLogger(__name__)
@@ -171,9 +172,14 @@ def _made(session: Session, job: LoadJob, df: DataFrame, table: Table | None, ta
     """Return the table, which is created if it is missing: parts are copied straight into it.
 
     Raises:
-        UsageError: Parts cannot be copied straight into it.
+        UsageError: Parts cannot be copied straight into it, or another run may compute other parts.
     """
-    create_target(session, target)
+    if target.is_new or target.metadata:  # what is refused leaves neither a table nor a column
+        if table is not None:
+            check_table(session, table)
+        encoded = encode(df, target, job.copying, f"pgjobs {job.load_id}", merges=False)
+        fingerprint(encoded.lines, encoded.blocks, encoded.parts, target.columns)
+        create_target(session, target)
     if table is None or target.metadata:
         table = tables.find_table(session, target.name)
         if table is None:

@@ -83,9 +83,11 @@ def check_supported(job: LoadJob) -> None:
         "strip_nul": copying.strip_nul,
         "parallelism": copying.parallelism is not None,
         "lock_timeout": job.lock_timeout is not None,
+        "publish='parts'": job.publish == PARTS,
+        "indexes": bool(job.defined.indexes),
+        "max_replica_lag": job.limits.replica_lag is not None,
+        "max_wal_rate": job.limits.wal_rate is not None,
     }
-    asked["publish='parts'"] = job.publish == PARTS
-    asked["indexes"] = bool(job.defined.indexes)
     refused = [name for name, is_asked in asked.items() if is_asked]
     if refused:
         raise UsageError(
