@@ -81,7 +81,7 @@ def test_the_result_of_a_query_is_not_published(sessions: tuple[Session, Session
         pending = into.keep(here, "x", "/lake")
     assert here.run("SELECT a, b FROM pgjobs_result_of_a_test") == [[1, "one"]]
     assert_replicated(here, there)
-    result.drop(here, pending)
+    result.drop(here, pending, lambda: None)
 
 
 def assert_replicated(here: Session, there: Session) -> None:

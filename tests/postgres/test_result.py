@@ -63,7 +63,7 @@ def test_the_rows_of_the_last_query_are_kept(table: Session, sql: str, rows: lis
     if rows is not None:
         assert found == rows
     assert result.find(table, NAME) == pending
-    result.drop(table, pending)
+    result.drop(table, pending, lambda: None)
     assert result.find(table, NAME) is None
 
 

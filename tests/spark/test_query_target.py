@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from faults import Cut, cuts_on_the_way_to
 from libpq import environment
 from pyspark.sql import SparkSession
+from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
+from jobs.dbaccess.query.result import Pending
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import Output
 from jobs.flows.query.call import run_query
 from jobs.flows.query.job import QueryJob, run
 from jobs.flows.query.report import QueryReport
+from jobs.flows.query.target import keep_one_write
 from jobs.run_query import main
 
 TAKE = "DELETE FROM outbox RETURNING id, body"
@@ -111,6 +117,44 @@ def test_a_connection_that_breaks_while_files_are_written_costs_nothing(
     assert report.rows_written == 100
     assert ids(spark, tmp_path / "out") == list(range(1, 101))
     assert results(outbox) == []
+
+
+def test_a_run_that_lost_its_lock_while_it_wrote_and_the_one_that_got_it_write_each_row_once(
+    spark: SparkSession, outbox: Session, database: Settings, tmp_path: Path
+) -> None:
+    """The first one waits, about to write, until the second one has written; this one then waits for the first."""
+    job = QueryJob(database, TAKE, "x", output=Output(str(tmp_path / "out")))
+    others: list[Future[QueryReport]] = []
+
+    def start() -> SparkSession:
+        if not others and outbox.run("SELECT count(*) FROM outbox") == [[0]]:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgjobs query%'"
+            outbox.run(query)
+            others.append(pool.submit(run, job, lambda: spark))
+            until((tmp_path / "out" / "_SUCCESS").exists, "the second one to write")
+        return spark
+
+    with ThreadPoolExecutor() as pool:
+        first = run(job, start)
+    assert (first.rows_written, others[0].result().rows_written) == (100, 100)
+    assert ids(spark, tmp_path / "out") == list(range(1, 101))
+    assert results(outbox) == []
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_of_several_writes_one_that_is_complete_is_kept(spark: SparkSession, tmp_path: Path, file_format: str) -> None:
+    target = tmp_path / "out"
+    output = Output(str(target), file_format, options={"header": "true"} if file_format == "csv" else {})
+    for rows in (60, 100, 100, 40):
+        df = spark.range(1, rows + 1).selectExpr("id", r"'two\nlines' AS body").repartition(2)
+        df.write.format(file_format).options(**output.options).mode("append").save(str(target))
+    pending = Pending(TableName("t"), str(target), 100)
+    keep_one_write(pending, output)
+    kept = spark.read.format(file_format).options(multiLine=True, **output.options).load(str(target))
+    assert sorted(int(row.id) for row in kept.collect()) == list(range(1, 101))
+    with pytest.raises(ExtractError, match="none of them all of its 99 rows"):
+        spark.range(1).write.format(file_format).mode("append").save(str(target))
+        keep_one_write(replace(pending, rows=99), output)
 
 
 def test_nothing_is_run_if_the_target_exists_or_a_statement_fails(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
@@ -31,6 +32,23 @@ def below(spark: SparkSession, path: str) -> list[str]:
         if not file.getName().startswith("_"):
             paths.append(file.toString())
     return paths
+
+
+def by_write(spark: SparkSession, path: str) -> dict[str, list[str]]:
+    """Return the data files that Spark has written to a path and committed, by the write that wrote them."""
+    writes: dict[str, list[str]] = {}
+    for file in below(spark, path):
+        folder, _, name = file.rpartition("/")
+        named = _WRITTEN.match(name)
+        if named and f"/{_UNCOMMITTED}/" not in f"{folder}/":
+            writes.setdefault(named["write"], []).append(file)
+    return writes
+
+
+_WRITTEN = re.compile(r"part-\d+-(?P<write>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+"""The name that Spark gives to a file: the number of its task, and an id of the write."""
+
+_UNCOMMITTED = "_temporary"
 
 
 def remove(spark: SparkSession, paths: Sequence[str]) -> None:

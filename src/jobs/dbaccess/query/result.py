@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
-from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.errors import ExtractError, TransientError, UsageError
 from jobs.dbaccess.query import script
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.session import Answer, ResultColumn, Session
@@ -154,9 +155,39 @@ class Result:
         return Pending(self.table, target, self.rows)
 
 
-def drop(session: Session, pending: Pending) -> None:
-    """Drop the table of a result that was written."""
-    session.run(f"DROP TABLE IF EXISTS {pending.table.quoted}")
+def drop(session: Session, pending: Pending, tidy: Callable[[], None]) -> None:
+    """Drop the table of a result that was written, if it is still there.
+
+    Args:
+        session: Without an open transaction.
+        pending: The result.
+        tidy: Called when nobody else writes the result any more: a run that does has locked the table until its files
+            are complete, also if it has lost the lock of its load id.
+    """
+    while not _is_dropped(session, pending, tidy):
+        time.sleep(_PAUSE)
+
+
+_ATTEMPT, _PAUSE = "100ms", 1.0
+"""The time for an attempt to lock the table, and the seconds between two: readers wait behind each."""
+
+
+_NOT_GRANTED = "55P03"
+
+
+def _is_dropped(session: Session, pending: Pending, tidy: Callable[[], None]) -> bool:
+    """Drop the table. Return False if another session uses it."""
+    try:
+        with session.transaction(lock_timeout=_ATTEMPT):
+            if session.value("SELECT to_regclass(%s) IS NOT NULL", pending.table.quoted):
+                session.run(f"LOCK TABLE {pending.table.quoted} IN ACCESS EXCLUSIVE MODE")
+            tidy()
+            session.run(f"DROP TABLE IF EXISTS {pending.table.quoted}")
+    except TransientError as error:
+        if error.sqlstate != _NOT_GRANTED:
+            raise
+        return False
+    return True
 
 
 def _inserted(query: str, table: TableName) -> str:

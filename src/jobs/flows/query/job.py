@@ -15,7 +15,7 @@ from jobs.dbaccess import backends, locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, ExtractError, TransientError, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.query import result, script
@@ -160,7 +160,7 @@ def _run_to_files(
                 return report  # another run has written it
         try:
             query_target.write(pending, files, job.connector.at(session.server).settings, start)
-            _drop(session, job, lock, pending)
+            _drop(session, job, lock, pending, lambda: query_target.keep_one_write(pending, files))
         except BaseException:
             logger.warning(
                 "The statements are committed, and %s has their result. Run it again, with this load id and target, to "
@@ -171,28 +171,19 @@ def _run_to_files(
     return replace(report, target=files.path, rows_written=pending.rows)
 
 
-def _drop(session: Session, job: QueryJob, lock: Lock, pending: Pending) -> None:
+def _drop(session: Session, job: QueryJob, lock: Lock, pending: Pending, tidy: Callable[[], None]) -> None:
     """Drop the table of a result that was written; over another connection if this one broke while Spark wrote.
 
-    Raises:
-        ExtractError: Another run had the lock meanwhile, and has written the result, too.
+    Another run may have had the lock meanwhile, and have written the result, too.
     """
-    is_held = False
     try:
         session.run("SELECT 1")
-        is_held = True
-        result.drop(session, pending)
+        result.drop(session, pending, tidy)
     except ConnectionFailed:
         with job.connector.open() as replacement:
             backends.end(replacement, session.backend)
             locks.wait(replacement, lock)
-            if not is_held and result.find(replacement, pending.table.name) is None:
-                raise ExtractError(
-                    f"The connection broke while files were written to {pending.target}, and another run with this "
-                    "load id wrote them, too.",
-                    "Check that no row is there twice.",
-                ) from None
-            result.drop(replacement, pending)
+            result.drop(replacement, pending, tidy)
 
 
 def _run_in_transaction(session: Session, job: QueryJob, statements: list[Statement], target: TableName) -> _Ran | None:

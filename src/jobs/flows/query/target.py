@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import SparkSession
 
@@ -11,7 +11,7 @@ from jobs.dbaccess.errors import ExtractError, UsageError
 from jobs.dbaccess.query.result import Pending
 from jobs.flows.extract.job import FilesJob, run
 from jobs.flows.extract.plan import Wanted
-from jobs.flows.file_options import Output
+from jobs.flows.file_options import PARSED, Output
 from jobs.spark import hadoop_files
 
 
@@ -51,3 +51,31 @@ def write(pending: Pending, output: Output, settings: Settings, start_spark: Cal
         raise ExtractError(
             f"{report.rows} of {pending.rows} rows were written to {output.path}.", "Run it again with this load id."
         )
+
+
+def keep_one_write(pending: Pending, output: Output) -> None:
+    """Remove files that another run wrote at the same time, so that each row is there once.
+
+    Raises:
+        ExtractError: No run has written all rows.
+    """
+    spark = some_spark()
+    writes = hadoop_files.by_write(spark, output.path)
+    if len(writes) <= 1:
+        return
+    complete = next((write for write, files in writes.items() if _rows(spark, files, output) == pending.rows), None)
+    if complete is None:
+        raise ExtractError(
+            f"Several runs wrote to {output.path}, and none of them all of its {pending.rows} rows.",
+            "Run it again with this load id.",
+        )
+    for write, files in writes.items():
+        if write != complete:
+            hadoop_files.remove(spark, files)
+
+
+def _rows(spark: SparkSession, files: Sequence[str], output: Output) -> int:
+    reader = spark.read.options(**output.options)
+    if output.file_format in PARSED:
+        reader = reader.options(multiLine=output.file_format == "csv")
+    return reader.format(output.file_format).load(list(files)).count()
