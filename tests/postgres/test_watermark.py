@@ -12,7 +12,8 @@ from jobs.dbaccess.errors import ExtractError
 from jobs.dbaccess.extract import snapshot, watermark
 from jobs.dbaccess.extract.attachments import attached, table_oid
 from jobs.dbaccess.extract.selection import Selection
-from jobs.dbaccess.extract.watermark import Definition, Watermark, Window
+from jobs.dbaccess.extract.watermark import Definition, Watermark
+from jobs.dbaccess.extract.window import Window, reached, window_since
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -33,7 +34,7 @@ class Reader:
             watermark.ensure(session)
             last = watermark.read(session, "w") or Watermark(SOURCE)
             definition = Definition(SOURCE, table_oid(session, T))
-            taken = watermark.window(snapshot.export(session, "SELECT 1 FROM t").seen, last.xmin)
+            taken = window_since(snapshot.export(session, "SELECT 1 FROM t").seen, last.xmin)
             taken = attached(session, T, taken)
             rows = session.run(f"SELECT ordinal FROM t WHERE {taken.condition} ORDER BY ordinal")
             snapshot.release(session)
@@ -247,7 +248,7 @@ def test_a_batch_ends_before_a_partition_that_was_attached_later(session: Sessio
     session.run("CREATE TABLE p2 (ordinal int); INSERT INTO p2 VALUES (11), (12)")
     session.run("CREATE TABLE p1 PARTITION OF t FOR VALUES FROM (0) TO (10)")
     with connect(database, "reader") as reader:
-        start = watermark.window(snapshot.export(reader, "SELECT 1 FROM t").seen, 0).xmin
+        start = window_since(snapshot.export(reader, "SELECT 1 FROM t").seen, 0).xmin
         snapshot.release(reader)
         session.run("INSERT INTO t VALUES (1), (2)")
         session.run(ATTACH)
@@ -256,8 +257,8 @@ def test_a_batch_ends_before_a_partition_that_was_attached_later(session: Sessio
         seen = snapshot.export(reader, "SELECT 1 FROM t").seen
         table = Selection.of_table(T)
         for _ in range(4):
-            rest = attached(reader, T, watermark.window(seen, start))
-            xmin = watermark.reached(reader, table.where(rest.condition), rest, most=1)
+            rest = attached(reader, T, window_since(seen, start))
+            xmin = reached(reader, table.where(rest.condition), rest, most=1)
             if xmin is None:
                 break
             batch = attached(reader, T, Window(start, xmin, rest.xmax))
@@ -275,10 +276,10 @@ def test_windows_end_between_transactions_and_cover_each_row_once(session: Sessi
     last = 0
     for _ in range(2):
         with connect(database, "reader") as reader:
-            window = watermark.window(snapshot.export(reader, "SELECT 1").seen, last)
-            xmin = watermark.reached(reader, table.where(window.condition), window, most=5)
+            window = window_since(snapshot.export(reader, "SELECT 1").seen, last)
+            xmin = reached(reader, table.where(window.condition), window, most=5)
             assert xmin is not None
-            part = watermark.Window(window.start, xmin, window.xmax)
+            part = Window(window.start, xmin, window.xmax)
             taken.append([number for [number] in reader.run(table.where(part.condition).select(["id"]))])
             last = xmin
     assert taken == [list(range(8)), list(range(8, 12))]

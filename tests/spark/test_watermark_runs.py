@@ -16,7 +16,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, ExtractError, UsageError
 from jobs.dbaccess.extract import watermark
-from jobs.dbaccess.extract.watermark import Window
+from jobs.dbaccess.extract.window import Window
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.dbaccess.extract.attachments import sorted_by_window
-from jobs.dbaccess.extract.watermark import Window
+from jobs.dbaccess.extract.window import Window
 
 
 def test_a_partition_is_new_known_or_later_by_the_last_that_attached_it_or_what_it_is_below_of() -> None:

@@ -14,9 +14,9 @@ from pyspark.sql.datasource import DataSourceStreamReader, InputPartition
 
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import ExtractError, UsageError
-from jobs.dbaccess.extract import snapshot, watermark
+from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.attachments import attached, table_oid
-from jobs.dbaccess.extract.watermark import Window
+from jobs.dbaccess.extract.window import Window, reached, window_since
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import find_source, hold_source, plan_columns, plan_extract
@@ -64,7 +64,7 @@ class StreamReader(DataSourceStreamReader):
                 return self._taken
             window = attached(session, table.name, window)
             selection, _ = plan_columns(session, reach.wanted, table, window.condition)
-            xmin = watermark.reached(session, selection, window, self.most)
+            xmin = reached(session, selection, window, self.most)
         return self._taken if xmin is None else {"below": xmin, "table": oid}
 
     def partitions(self, start: Offset, end: Offset) -> Sequence[Part]:
@@ -130,4 +130,4 @@ class StreamReader(DataSourceStreamReader):
         """Return the window from the last offset to the transactions that a snapshot sees completed."""
         if not seen:
             raise UsageError("A standby does not know which transactions have ended.", "Connect to the primary.")
-        return watermark.window(seen, self._taken["below"])
+        return window_since(seen, self._taken["below"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from jobs.dbaccess.capture.install import relations_query
+from jobs.dbaccess.capture.captured import relations_query
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.patience import short_timeout, until_locked
 from jobs.dbaccess.capture.position import Seen

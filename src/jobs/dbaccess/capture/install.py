@@ -4,157 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.capture import objects
-from jobs.dbaccess.capture.objects import EVENTS, Capture, Key
+from jobs.dbaccess.capture.captured import Relation, relations
+from jobs.dbaccess.capture.objects import EVENTS, Capture
 from jobs.dbaccess.capture.patience import short_timeout, until_locked
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_literal, quote_name
-
-_WIDEST = {
-    **dict.fromkeys(("int2", "int4", "int8"), "bigint"),
-    **dict.fromkeys(("varchar", "text"), "text"),
-}
-"""By pg_type's name: a column may be altered to a wider type of its kind without another trigger function."""
-
-_KIND = """
-SELECT c.relpersistence::text, EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r'),
-    EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid),
-    EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class f ON f.oid = p.relid WHERE f.relkind = 'f'),
-    pg_is_in_recovery()
-FROM pg_class c WHERE c.oid = %s::regclass
-"""
-
-_KEYS = """
-SELECT a.attname, format_type(base.oid, -1), base.typname, base.typcategory, n.nspname, o.oprname
-FROM pg_index i
-CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (attnum, opclass, place)
-JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-JOIN pg_opclass c ON c.oid = k.opclass
-JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
-    AND m.amopstrategy = 3
-JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
-CROSS JOIN LATERAL (
-    WITH RECURSIVE below AS (
-        SELECT t.oid, t.typname, t.typcategory, t.typtype, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
-        UNION ALL
-        SELECT t.oid, t.typname, t.typcategory, t.typtype, t.typbasetype
-        FROM below JOIN pg_type t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
-    )
-    SELECT oid, typname, typcategory FROM below WHERE typtype <> 'd'
-) base
-WHERE i.indrelid = %s::regclass AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place
-"""
-# A range or a boolean compares by its own operator; integers and strings also across the types of their kind, whose
-# operators have one name, so the name suffices.
-
-RELATIONS = """
-SELECT p.relid::bigint AS oid, n.nspname, c.relname, ARRAY(
-    SELECT t.tgname::text FROM pg_trigger t
-    WHERE t.tgrelid = p.relid AND t.tgenabled IN ('O', 'A') AND t.tgfoid = to_regprocedure({function})
-) AS triggers, ARRAY(
-    SELECT t.tgname::text FROM pg_trigger t WHERE t.tgrelid = p.relid AND NOT t.tgisinternal
-) AS all_triggers
-FROM (SELECT to_regclass({table})::oid AS relid UNION SELECT relid FROM pg_partition_tree(to_regclass({table}))) p
-JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-"""
-
-
-@dataclass(frozen=True)
-class Relation:
-    """A captured table, or one of its partitions.
-
-    Attributes:
-        oid: Of pg_class.
-        triggers: The names of its triggers that record changes.
-        others: The names of all of its triggers.
-    """
-
-    oid: int
-    name: TableName
-    triggers: frozenset[str]
-    others: frozenset[str]
-
-
-def relations_query(capture: Capture) -> str:
-    """Return a query for the table and its partitions, and for the triggers that they have."""
-    return RELATIONS.format(
-        function=quote_literal(f"{capture.function.quoted}()"),
-        table=quote_literal(capture.table.quoted),
-    )
-
-
-def relations(session: Session, capture: Capture) -> list[Relation]:
-    """Return the captured table and its partitions; a partitioned one comes with all of its levels."""
-    rows = session.run(f"{relations_query(capture)} ORDER BY 1")
-    return [
-        Relation(oid, TableName(name, schema), frozenset(triggers), frozenset(others))
-        for oid, schema, name, triggers, others in rows
-    ]
-
-
-def find(session: Session, name: TableName, channel: str) -> tuple[Capture, Table]:
-    """Return the capture of a table, and the table.
-
-    Args:
-        session: At the source.
-        name: The table.
-        channel: The name of the capture; empty for the default.
-
-    Raises:
-        UsageError: There is no such table, or its changes cannot be captured.
-    """
-    table = tables.find_table(session, name)
-    if table is None:
-        raise UsageError(f"There is no table {name}.", "Check its name and schema; names are taken as written.")
-    _check_kind(session, table)
-    channel = channel or objects.default_channel(table.name)
-    objects.check_channel(channel)
-    return Capture(channel, table.name, _keys(session, table.name)), table
-
-
-def _check_kind(session: Session, table: Table) -> None:
-    if table.kind not in ("r", "p"):
-        raise UsageError(f"{table.name} is not a table: its changes cannot be captured.", "Name a table.")
-    [persistence, has_children, subscribed, has_foreign, standby] = session.row(5, _KIND, table.name.quoted)
-    wrong = {
-        "is on a standby, which has no triggers of its own. Connect to the primary": standby,
-        "is not a permanent table: after a crash its rows are gone without a change": persistence != "p",
-        "has child tables, among which a key is not unique. Capture these": has_children,
-        "is filled by a subscription, which fires no trigger for its statements. Capture it at the publisher": (
-            subscribed
-        ),
-        "has a partition that is a foreign table, whose changes cannot be captured": has_foreign,
-    }
-    for reason, applies in wrong.items():
-        if applies:
-            raise UsageError(f"{table.name} {reason}.")
-
-
-def _keys(session: Session, table: TableName) -> tuple[Key, ...]:
-    """Return the columns of the primary key.
-
-    Raises:
-        UsageError: There is none, or it has an array.
-    """
-    rows = session.run(_KEYS, table.quoted)
-    if not rows:
-        raise UsageError(
-            f"{table} has no primary key: its rows cannot be told apart.",
-            f"Add one: ALTER TABLE {table.quoted} ADD PRIMARY KEY (...).",
-        )
-    for name, type_name, _, category, *_ in rows:
-        if category == "A":
-            raise UsageError(f"The key column {name} is an array ({type_name}).", "Capture needs another primary key.")
-    return tuple(
-        Key(name, _WIDEST.get(base, type_name), f"OPERATOR({quote_name(schema)}.{operator})")
-        for name, type_name, base, _, schema, operator in rows
-    )
+from jobs.dbaccess.sql import quote_literal
 
 
 def ensure(session: Session, capture: Capture, sleep: Callable[[float], None] = time.sleep) -> bool:

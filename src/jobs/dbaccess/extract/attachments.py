@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from jobs.dbaccess.extract.watermark import XIDS, Window
+from jobs.dbaccess.extract.window import XIDS, Window
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.dbaccess.capture import file_keys, install, readers
+from jobs.dbaccess.capture import captured, file_keys, install, readers
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.readers import Reader
 from jobs.dbaccess.connector import Connector
@@ -43,7 +43,7 @@ def status(settings: Settings, table: TableName, channel: str = "") -> CaptureSt
         return CaptureStatus(
             table=str(capture.table),
             channel=capture.channel,
-            unarmed=tuple(str(r.name) for r in install.relations(session, capture) if not wanted <= r.triggers),
+            unarmed=tuple(str(r.name) for r in captured.relations(session, capture) if not wanted <= r.triggers),
             size=install.size(session, capture),
             readers=tuple(readers.status(session, capture)),
         )
@@ -90,7 +90,7 @@ def _session(settings: Settings, table: TableName) -> Session:
 
 
 def _existing(session: Session, table: TableName, channel: str) -> Capture:
-    capture, _ = install.find(session, table, channel)
+    capture, _ = captured.find(session, table, channel)
     if not install.exists(session, capture):
         raise UsageError(
             f"{capture.table} is not captured under the channel {capture.channel}.",

@@ -6,7 +6,7 @@ import uuid
 from contextlib import ExitStack
 
 from jobs.dbaccess import backends, locks
-from jobs.dbaccess.capture import changes, install, readers
+from jobs.dbaccess.capture import captured, changes, readers
 from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.position import Position
@@ -37,7 +37,7 @@ def open_source(job: CaptureJob, stack: ExitStack, former: Former) -> tuple[Sess
     session = stack.enter_context(job.source.open())
     succeed(session, "source", former)
     set_timeouts(session)
-    return session, *install.find(session, job.table, job.channel)
+    return session, *captured.find(session, job.table, job.channel)
 
 
 def succeed(session: Session, use: str, former: Former) -> None:

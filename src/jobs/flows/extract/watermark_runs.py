@@ -18,7 +18,8 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
 from jobs.dbaccess.extract import watermark
 from jobs.dbaccess.extract.attachments import attached, table_oid
-from jobs.dbaccess.extract.watermark import Definition, Watermark, Window
+from jobs.dbaccess.extract.watermark import Definition, Watermark
+from jobs.dbaccess.extract.window import Window, window_since
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import Wanted
@@ -131,7 +132,7 @@ def plan(
             if mark.folder == "run="
             else "Leave it out (--columns), or rename it.",
         )
-    return definition, attached(session, table.name, watermark.window(seen, mark.xmin))
+    return definition, attached(session, table.name, window_since(seen, mark.xmin))
 
 
 def begin(session: Session, spark: SparkSession, turn: Turn) -> Turn:

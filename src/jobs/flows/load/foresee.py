@@ -21,7 +21,7 @@ from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import PARTS
-from jobs.dbaccess.load.ledger import Ledger, check_id
+from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move import overwrite
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
@@ -101,19 +101,8 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         UsageError: The data does not fit the table, or an argument is wrong: the load would fail likewise.
         LoadError: The table does not suit the mode, or the user lacks rights.
     """
-    job.move.check_arguments()
-    if job.move.replaces_partitions:
-        raise NotForeseen(
-            f"--dry-run cannot tell the steps of the mode {job.move.mode}: they depend on which partitions get rows.",
-            "docs/load.md describes them.",
-        )
-    if job.publish == PARTS:
-        raise NotForeseen(
-            "--dry-run cannot tell the steps of --publish parts: they depend on which parts are in the table.",
-            "docs/load.md describes them.",
-        )
-    check_id(job.load_id)
-    job.defined.check()
+    job.check()
+    _check_foreseeable(job)
     markers, creates_markers = job.ledger.place(session)
     job = replace(job, table=tables.full_name(session, job.table))
     find_table(session, job.table, job.create)
@@ -130,22 +119,32 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         check_rights(rights_on_sequences(session, job.table, fitted.target.columns))
         if job.verify:
             verify.check_target(session, fitted.table)
-    names = staging.foreseen(job.table, fitted.target.columns)
-    publishing = fitted.target.plan(job.load_id, names, (), job.ledger)
-    publishing = replace(publishing, scripts=job.scripts, lock_timeout=job.lock_timeout)
+    publishing = job.plan(fitted.target, staging.foreseen(job.table, fitted.target.columns))
     parts, reason = data.parts(session, job, fitted, publishing)
-    if job.publish == STAGED or job.verify or job.limits:
-        reason = reason or "the user wants it, or verified rows, or a limited pace"
+    is_staged = bool(job.reason_to_stage or reason)
     return replace(
         planned,
         is_new=fitted.target.is_new,
         columns=fitted.columns,
         unfilled=fitted.unfilled,
         parts=parts,
-        publish=STAGED if reason else ONE_PART,
+        publish=STAGED if is_staged else ONE_PART,
         connections=replace(connections, at_once=min(parts, connections.at_once)),
-        steps=tuple(_steps(session, job, fitted, publishing, (markers, creates_markers), is_staged=bool(reason))),
+        steps=tuple(_steps(session, job, fitted, publishing, (markers, creates_markers), is_staged=is_staged)),
     )
+
+
+def _check_foreseeable(job: LoadJob) -> None:
+    if job.move.replaces_partitions:
+        raise NotForeseen(
+            f"--dry-run cannot tell the steps of the mode {job.move.mode}: they depend on which partitions get rows.",
+            "docs/load.md describes them.",
+        )
+    if job.publish == PARTS:
+        raise NotForeseen(
+            "--dry-run cannot tell the steps of --publish parts: they depend on which parts are in the table.",
+            "docs/load.md describes them.",
+        )
 
 
 def _steps(

@@ -22,6 +22,7 @@ from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
+from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import ways
@@ -83,6 +84,33 @@ class LoadJob:
         """Opens the sessions of the load."""
         return Connector(self.settings, "load", self.load_id)
 
+    @property
+    def reason_to_stage(self) -> str:
+        """Why its rows are staged, whatever they are; empty if that depends on them."""
+        if self.publish == STAGED:
+            return "the user wants it"
+        if self.limits:
+            return "its pace is limited"
+        return "they are verified" if self.verify else ""
+
+    def check(self) -> None:
+        """Check what can be checked without a server.
+
+        Raises:
+            UsageError: An argument is wrong, or does not fit the others.
+        """
+        self.move.check_arguments()
+        check_id(self.load_id)
+        self.defined.check()
+        self.limits.check()
+        if self.publish == PARTS:
+            check_parts(self.move, bool(self.scripts), verify=self.verify)
+
+    def plan(self, target: Target, names: Staging) -> PublishPlan:
+        """Return what is to be published from staging tables of these names."""
+        plan = target.plan(self.load_id, names, (), self.ledger)
+        return replace(plan, scripts=self.scripts, lock_timeout=self.lock_timeout)
+
 
 def new_load_id() -> str:
     """Return an id for a load that was given none."""
@@ -97,12 +125,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
         read: A function that returns the rows.
     """
     watch = Stopwatch()
-    job.move.check_arguments()
-    check_id(job.load_id)
-    job.defined.check()
-    job.limits.check()
-    if job.publish == PARTS:
-        check_parts(job.move, bool(job.scripts), verify=job.verify)
+    job.check()
     driver = Driver(job.connector)
     with driver.connect() as session:
         with watch.phase("prepare"):
@@ -192,17 +215,14 @@ def _made(session: Session, job: LoadJob, df: DataFrame, table: Table | None, ta
 def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
     names = staging.plan_staging(target.name, target.columns, claims.stream(job.ledger, job.load_id))
-    plan = target.plan(job.load_id, names, (), job.ledger)
-    plan = replace(plan, scripts=job.scripts, lock_timeout=job.lock_timeout)
-    return plan, encode(df, target, job.copying, names.rows.name, merges=job.publish != PARTS)
+    return job.plan(target, names), encode(df, target, job.copying, names.rows.name, merges=job.publish != PARTS)
 
 
 def _way(session: Session, job: LoadJob, table: Table | None, plan: PublishPlan, encoded: Encoded) -> str:
     """Return the way in which the rows come into the table, one of WAYS."""
     if job.publish == PARTS:
         return PARTS
-    reason = "the user wants it" if job.publish == STAGED else "its pace is limited" if job.limits else ""
-    reason = reason or why_staged(session, plan, table, encoded)
+    reason = job.reason_to_stage or why_staged(session, plan, table, encoded)
     logger.debug("The rows are staged: %s.", reason)
     return STAGED if reason else ONE_PART
 

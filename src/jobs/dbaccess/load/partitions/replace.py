@@ -9,6 +9,7 @@ from jobs.dbaccess.load.partitions import rebuild, staged, suitability
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import Definition, columns_of, copied, grants_of, read
 from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.load.statistics import analyzing
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -111,7 +112,7 @@ def _build_one(session: Session, staging: Staging, partition: Partition, new: Pa
             session.run(statement)
     for statement in rebuild.settings(definition, table):
         session.run(statement)
-    session.run(f"ANALYZE {table.quoted}")
+    session.run(analyzing(table))
     _give(session, definition, table, new.oid)
     session.run(f"ALTER TABLE {staging.rows.quoted} DETACH PARTITION {table.quoted}")
     return Replacement(definition, table)
