@@ -20,9 +20,13 @@ def checks(definition: Definition, table: TableName) -> Iterator[str]:
     if added:
         yield f"ALTER TABLE {table.quoted} " + ", ".join(added)
     for check in definition.checks:
-        if check.comment:
-            where = f"CONSTRAINT {quote_name(check.name)} ON {table.quoted}"
-            yield f"COMMENT ON {where} IS {quote_literal(check.comment)}"
+        yield from _comment(f"CONSTRAINT {quote_name(check.name)} ON {table.quoted}", check.comment)
+
+
+def _comment(on: str, text: str) -> Iterator[str]:
+    """Yield the statement for a comment, if there is one."""
+    if text:
+        yield f"COMMENT ON {on} IS {quote_literal(text)}"
 
 
 def index_name(table: TableName, number: int) -> TableName:
@@ -66,11 +70,8 @@ def _marks(definition: Index, table: TableName, name: TableName) -> Iterator[str
         yield f"ALTER TABLE {table.quoted} CLUSTER ON {quote_name(name.name)}"
     if definition.identifies:
         yield f"ALTER TABLE {table.quoted} REPLICA IDENTITY USING INDEX {quote_name(name.name)}"
-    if definition.comment:
-        yield f"COMMENT ON INDEX {name.quoted} IS {quote_literal(definition.comment)}"
-    if definition.constraint_comment:
-        on = f"{quote_name(name.name)} ON {table.quoted}"
-        yield f"COMMENT ON CONSTRAINT {on} IS {quote_literal(definition.constraint_comment)}"
+    yield from _comment(f"INDEX {name.quoted}", definition.comment)
+    yield from _comment(f"CONSTRAINT {quote_name(name.name)} ON {table.quoted}", definition.constraint_comment)
 
 
 def statistics_name(definition: Statistics, table: TableName, number: int) -> TableName:
@@ -84,8 +85,7 @@ def statistics(definition: Statistics, table: TableName, name: TableName) -> Ite
     yield f"CREATE STATISTICS {name.quoted}{kinds} ON {definition.columns} FROM {table.quoted}"
     if definition.target >= 0:
         yield f"ALTER STATISTICS {name.quoted} SET STATISTICS {definition.target}"
-    if definition.comment:
-        yield f"COMMENT ON STATISTICS {name.quoted} IS {quote_literal(definition.comment)}"
+    yield from _comment(f"STATISTICS {name.quoted}", definition.comment)
 
 
 def settings(definition: Definition, table: TableName) -> Iterator[str]:
@@ -107,8 +107,7 @@ def settings(definition: Definition, table: TableName) -> Iterator[str]:
         yield f"{altered} ENABLE ROW LEVEL SECURITY"
     if definition.force_row_security:
         yield f"{altered} FORCE ROW LEVEL SECURITY"
-    if definition.comment:
-        yield f"COMMENT ON TABLE {table.quoted} IS {quote_literal(definition.comment)}"
+    yield from _comment(f"TABLE {table.quoted}", definition.comment)
 
 
 _IDENTITIES = {"n": "NOTHING", "f": "FULL"}
