@@ -33,7 +33,9 @@ CREATE TABLE by_name_rest PARTITION OF by_name DEFAULT;
 CREATE TABLE child (a int REFERENCES t DEFERRABLE INITIALLY DEFERRED);
 CREATE TABLE read AS SELECT n AS a, n::varchar AS b, n::numeric AS c, now() AS d, '{}'::jsonb AS e, '{1}'::int[] AS f
     FROM generate_series(1, 1000) AS n;
-CREATE TABLE copy (LIKE t INCLUDING ALL)
+CREATE TABLE copy (LIKE t INCLUDING ALL);
+CREATE TABLE unkeyed (a int, b varchar, gone timestamptz);
+INSERT INTO unkeyed VALUES (1, 'missing', NULL), (1, '1', NULL)
 """
 
 
@@ -89,11 +91,20 @@ def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: S
         ("t", "ignore", ("a",)),
         ("t", "ignore", ()),
         ("by_name", "upsert", ("b",)),
+        ("unkeyed", "upsert", ("b",)),
         ("new", "append", ()),
         ("new_with_key", "upsert", ("a",)),
     ):
         report = load_dataframe(
-            rows, table=table, settings=database, mode=mode, keys=keys, load_id=f"{table} {mode} {keys}", verify=True
+            rows,
+            table=table,
+            settings=database,
+            mode=mode,
+            keys=keys,
+            load_id=f"{table} {mode} {keys}",
+            verify=True,
+            delete_missing=table == "unkeyed",
+            max_delete_share=0.5 if table == "unkeyed" else 1,
         )
         assert report.rows_staged == 100
         assert load_dataframe(

@@ -14,6 +14,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
+from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
@@ -113,7 +114,14 @@ def test_what_the_load_would_refuse_is_refused(session: Session, database: Setti
         plan(job(database))
     session.run("ALTER TABLE t DROP COLUMN c")
     with pytest.raises(LoadError, match="no unique index on exactly"):
-        plan(job(database, move=UPSERT))
+        plan(job(database, move=replace(UPSERT, mode="ignore")))
+    with pytest.raises(UsageError, match="--delete-when is not one boolean expression"):
+        plan(job(database, move=replace(UPSERT, changes=Changes(delete_when="c = 'D'"))))
+    with pytest.raises(UsageError, match="whether b is to be a column of it cannot be known"):
+        plan(job(database, "new", replace(UPSERT, changes=Changes(delete_when="b = 'D'"))))
+    marking = Changes(delete_missing=True, soft_delete="gone")
+    with pytest.raises(UsageError, match=r"The new table public\.new would have no column 'gone'"):
+        plan(job(database, "new", replace(UPSERT, keys=("A",), changes=marking)))
     with pytest.raises(UsageError, match=r"There is no table public\.new"):
         plan(replace(job(database, "new"), create=False))
     with pytest.raises(UsageError, match="--overwrite-where is not one boolean expression"):

@@ -67,10 +67,12 @@ def test_upsert_into_a_partitioned_table_counts_both(session: Session) -> None:
         "CREATE TABLE t (a int UNIQUE DEFERRABLE, b text)",
     ],
 )
-def test_upsert_wants_a_unique_index_on_exactly_the_keys_and_says_how_to_make_it(session: Session, ddl: str) -> None:
+def test_ignore_wants_a_unique_index_on_exactly_the_keys_and_says_how_to_make_it(session: Session, ddl: str) -> None:
     session.run(ddl)
     with pytest.raises(LoadError, match=r'CREATE UNIQUE INDEX ON "public"."t" \("a"\);'):
-        load(session, UPSERT, [(1, "x")])
+        load(session, Move("ignore", AB, ("a",)), [(1, "x")])
+    assert counts(load(session, UPSERT, [(1, "x")])) == (1, 0, 0)
+    assert counts(load(session, UPSERT, [(1, "y"), (2, "y")])) == (1, 1, 0)
 
 
 def test_an_index_that_carries_other_columns_along_serves(session: Session) -> None:

@@ -18,6 +18,7 @@ from jobs.dbaccess.load import direct, scripts, staging
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.ledger import LUIGIS
+from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import Move, OrderBy
 from jobs.dbaccess.load.outline import ANALYZE, COPY, Step
 from jobs.dbaccess.load.publish import publish
@@ -119,6 +120,20 @@ CASES = {
     "upsert by a sample": Case(KEYED),
     "upsert the first of each key": Case(replace(KEYED, order=(OrderBy("b", descending=True),))),
     "upsert partitions": Case(KEYED, PARTITIONED),
+    "upsert with deletes": Case(replace(KEYED, changes=Changes(delete_when="b = 'gone'", delete_missing=True))),
+    "upsert with conditions": Case(
+        replace(KEYED, changes=Changes(update_when="source.b > target.b", update_columns=("b",))), PARTITIONED
+    ),
+    "upsert that marks": Case(
+        replace(KEYED, changes=Changes(delete_missing=True, soft_delete="gone")),
+        "CREATE TABLE t (a int PRIMARY KEY, b text, gone date); CREATE TABLE child (a int REFERENCES t)",
+    ),
+    "upsert of what is referenced": Case(replace(KEYED, changes=Changes(delete_missing=True)), REFERENCING),
+    "upsert without an index": Case(KEYED, "CREATE TABLE t (a int, b text)"),
+    "upsert with scripts": Case(
+        replace(KEYED, changes=Changes(delete_missing=True)), scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)
+    ),
+    "new with deletes": Case(replace(KEYED, changes=Changes(delete_missing=True)), ""),
     "ignore": Case(Move("ignore", (), ("a",))),
 }
 
@@ -151,9 +166,9 @@ def load(session: Session, case: Case, database: Settings) -> Told:
 def does(statement: str) -> bool:
     """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
     matters = re.match(
-        r"(COPY|INSERT|DELETE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)", statement
+        r"(COPY|INSERT|UPDATE|DELETE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)", statement
     )
-    return bool(matters) and not statement.startswith('DELETE FROM "public"."pgjobs_')
+    return bool(matters) and not statement.startswith(('DELETE FROM "public"."pgjobs_', 'UPDATE "public"."pgjobs_'))
 
 
 def plan_of(session: Session, case: Case, database: Settings, staged: str = "it is") -> LoadPlan:

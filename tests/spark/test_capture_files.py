@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.capture import files
 from jobs.flows.capture.job import CaptureJob, Files, Stop
 from jobs.flows.capture.report import CaptureReport
+from jobs.flows.load.dataframe import load_dataframe
 
 T = "CREATE TABLE t (id int PRIMARY KEY, a text, n int); INSERT INTO t SELECT g, 'a', g FROM generate_series(1, 5) g"
 
@@ -99,3 +101,36 @@ def test_a_reader_that_was_forgotten_cannot_tell_what_is_gone(lake: Lake, sessio
     session.run("DELETE FROM public__t__pgjobs_r")
     with pytest.raises(UsageError, match="does not know the reader"):
         lake.run()
+
+
+def some_changes(chance: random.Random) -> str:
+    """Inserts, updates, deletes and changes of keys."""
+    one, other = chance.randrange(12), chance.randrange(12)
+    value = chance.choice(["'x'", "'y'", "NULL", "''"])
+    return chance.choice(
+        [
+            f"INSERT INTO t VALUES ({one}, {value}, {other}) ON CONFLICT DO NOTHING",
+            f"UPDATE t SET a = {value}, n = {other} WHERE id = {one}",
+            f"DELETE FROM t WHERE id = {one}",
+            f"UPDATE t SET id = {one} WHERE id = {other} AND NOT EXISTS (SELECT FROM t WHERE id = {one})",
+        ]
+    )
+
+
+def test_a_table_that_files_are_loaded_into_stays_equal(lake: Lake, session: Session, database: Settings) -> None:
+    """The last file alone is enough, and so are all of them, in any state of the copy. A rerun changes nothing."""
+    chance = random.Random(17)  # noqa: S311 - no secret
+    session.run(T)
+    rows = "SELECT array_agg(r::text ORDER BY id) FROM {} AS r"
+    for which in ("all", "last", "all"):
+        for _ in range(25):
+            session.run(some_changes(chance))
+        lake.run()
+        folder = lake.path if which == "all" else max(lake.path.iterdir())
+        report = load_dataframe(
+            lake.spark.read.parquet(str(folder)), table="copied", settings=database, mode="upsert", keys=["id"]
+        )
+        assert session.run(rows.format("copied")) == session.run(rows.format("t"))
+    assert report.rows_updated
+    assert report.rows_deleted
+    assert session.run("SELECT count(*) FROM information_schema.columns WHERE table_name = 'copied'") == [[3]]

@@ -552,3 +552,30 @@ def test_what_is_not_as_atomic_in_one_transaction_is_staged(
         after_sql="SELECT 1" if other == "script" else None,
     )
     assert report.publish == "staged"
+
+
+def test_an_upsert_deletes_what_a_column_that_the_table_lacks_says(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text, n int); INSERT INTO t VALUES (1, 'x', 1), (2, 'x', 5)")
+    rows = [("U", 1, 1, "late", 9), ("D", 2, 1, None, None), ("U", 1, 2, "old", 3), ("I", 1, 3, "new", 3)]
+    df = spark.createDataFrame(rows, "OP string, seq int, a int, b string, n int")
+    report = load_dataframe(
+        df,
+        table="t",
+        settings=database,
+        mode="upsert",
+        keys=["a"],
+        delete_when="op = 'D'",
+        update_when="source.n > target.n",
+        order_by=["seq"],
+        verify=True,
+    )
+    assert session.run("SELECT * FROM t ORDER BY a") == [[2, "x", 5], [3, "new", 3]]
+    assert (report.rows_inserted, report.rows_updated, report.rows_deleted, report.rows_ignored) == (1, 0, 1, 2)
+    assert (report.publish, report.verified and report.verified.rows) == ("staged", 1)
+    assert [column.name for column in report.columns] == ["a", "b", "n"]
+    with pytest.raises(UsageError, match="--verify compares whole rows"):
+        load_dataframe(df, table="t", settings=database, mode="upsert", keys=["a"], update_columns=["b"], verify=True)
+    with pytest.raises(UsageError, match=r"'OP' is not a column of the table; 'seq' is not a column of the table"):
+        load_dataframe(df, table="t", settings=database, mode="upsert", keys=["a"], delete_when="a = 1")

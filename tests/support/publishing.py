@@ -42,7 +42,7 @@ def load(
     pace: Pace | None = None,
 ) -> Published:
     """Stage rows and publish them; with types, into a table that is to be made; with what happens before publish."""
-    names = staging.plan_staging(T, move.columns)
+    names = staging.plan_staging(T, move.staged, extras=move.staged_only)
     if types:
         staging.create_for_new(session, names, types, logged=move.fills_new_table)
     else:

@@ -62,7 +62,6 @@ def test_a_null_value_may_be_empty() -> None:
         (replace(JOB, scripts=scripts.parse(None, "SELECT 1")), "after_sql"),
         (replace(JOB, move=Move("overwrite", (), where="a > 1")), "overwrite_where"),
         (replace(JOB, move=Move("overwrite", (), ("id",), strategy="diff")), "overwrite_strategy"),
-        (replace(JOB, move=Move("overwrite", (), ("id",), max_delete_share=0.5)), "max_delete_share"),
     ],
 )
 def test_what_pgcopy_lacks_is_refused(job: LoadJob, name: str) -> None:

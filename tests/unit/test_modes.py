@@ -44,7 +44,7 @@ def test_what_is_no_order_is_refused(text: str) -> None:
         (Move("append", (), ("a",), strategy="diff"), "does not go with the mode append"),
         (Move("overwrite", (), ("a",), strategy="diff", where="a > 1"), "Leave one of them out"),
         (Move("overwrite", (), ("a",), strategy="diff", max_delete_share=20), "Give a share from 0 to 1"),
-        (Move("overwrite", (), max_delete_share=0.2), "limits what an overwrite by difference deletes"),
+        (Move("overwrite", (), max_delete_share=0.2), "limits what an overwrite by difference, or an upsert"),
         (Move("overwrite", (), strategy="truncate"), "not one of delete, diff"),
         (Move("ignore", (), (), (OrderBy("a"),)), "--dedupe-order needs keys"),
     ],

@@ -19,7 +19,8 @@ from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Defini
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, parse_order
+from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, order_of
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql
@@ -33,6 +34,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that describe a load."""
     _add_source_options(parser)
     _add_target_options(parser)
+    _add_change_options(parser)
     _add_pace_options(parser)
     _add_column_options(parser)
     _add_script_options(parser)
@@ -76,14 +78,6 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         help="with --mode overwrite: replace all rows (default), or, by --keys, write only those that differ (diff)",
     )
     group.add_argument(
-        "--max-delete-share",
-        type=float,
-        default=1.0,
-        metavar="SHARE",
-        help="with --overwrite-strategy diff: the load fails if it would delete more than this share of the table's "
-        "rows, such as 0.2",
-    )
-    group.add_argument(
         "--overwrite-where",
         metavar="SQL",
         help="with --mode overwrite: replace only the rows for which this expression is true, as it must be for all "
@@ -125,6 +119,46 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         "--verify",
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
+    )
+
+
+def _add_change_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "changes", "What --mode upsert does beside inserting and updating. Conditions become part of statements."
+    )
+    group.add_argument(
+        "--delete-when",
+        metavar="SQL",
+        help="delete the table's row if this expression over the data's row is true, as \"op = 'D'\"; the table need "
+        "not have the column",
+    )
+    group.add_argument("--delete-missing", action="store_true", help="delete rows whose keys the data lacks")
+    group.add_argument(
+        "--max-delete-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="the load fails if it would delete more than this share of the table's rows, such as 0.2; also with "
+        "--overwrite-strategy diff",
+    )
+    group.add_argument(
+        "--soft-delete",
+        metavar="COLUMN",
+        help="keep rows that would be deleted, and mark them in this column of the table: true, or the time",
+    )
+    group.add_argument(
+        "--update-columns", metavar="A,B", help="update these columns only; default: all that are no keys"
+    )
+    group.add_argument(
+        "--update-when",
+        metavar="SQL",
+        help="update a row only if this expression is true, as 'source.updated_at > target.updated_at'",
+    )
+    group.add_argument(
+        "--order-by",
+        metavar="A,B",
+        help="of the rows with the same keys, load the last one in the order of these columns; the load fails if there "
+        "are several",
     )
 
 
@@ -209,6 +243,8 @@ def check_options(options: argparse.Namespace) -> None:
         TableName.parse(options.table)
     scripts.parse(options.before_sql, options.after_sql)
     _move(options).check_arguments()
+    if options.verify:
+        _move(options).changes.check_verify()
     _check_publish(options)
 
 
@@ -251,16 +287,29 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
 
 
 def _move(options: argparse.Namespace) -> Move:
+    order_by = _names(options.order_by)
     return Move(
         options.mode,
         (),
-        tuple(options.keys.split(",")) if options.keys else (),
-        parse_order(options.dedupe_order) if options.dedupe_order is not None else (),
+        _names(options.keys),
+        order_of(options.dedupe_order, order_by),
         options.skip_unchanged,
         where=options.overwrite_where,
         strategy=options.overwrite_strategy,
         max_delete_share=options.max_delete_share,
+        changes=Changes(
+            delete_when=options.delete_when,
+            delete_missing=options.delete_missing,
+            soft_delete=options.soft_delete,
+            update_columns=_names(options.update_columns),
+            update_when=options.update_when,
+            order_by=order_by,
+        ),
     )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
 
 
 def _check_publish(options: argparse.Namespace) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, StructField, StructType
 
 from jobs.copyformat.write_types import fits, new_column, unfit_for_json
 from jobs.dbaccess.catalog.tables import Column, Table
@@ -77,6 +77,28 @@ def match_new(schema: StructType) -> tuple[Match, ...]:
             "Rename or cast with --select, or create the table first.",
         )
     return tuple(Match(field.name, field.dataType, column) for field, column in zip(schema, columns) if column)
+
+
+def match_staged_only(schema: StructType, names: Mapping[str, str]) -> tuple[Match, ...]:
+    """Return columns of the data that the table does not have, with names and types for staging.
+
+    Args:
+        schema: The schema of the data.
+        names: By some of its columns' names, their names in staging.
+
+    Raises:
+        UsageError: The type of one has no PostgreSQL type.
+    """
+    if not names:
+        return ()
+    chosen = match_new(StructType([field for field in schema if field.name in names]))
+    return tuple(replace(match, target=replace(match.target, name=names[match.source])) for match in chosen)
+
+
+def without(schema: StructType, names: Mapping[str, str]) -> StructType:
+    """Return the schema without some columns."""
+    fields: list[StructField] = [field for field in schema if field.name not in names]
+    return StructType(fields)
 
 
 def columns_named(name: str, columns: Sequence[Column]) -> list[Column]:

@@ -15,7 +15,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
-from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move, parse_order
+from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move, order_of
 from jobs.dbaccess.sql import TableName
 from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal
@@ -46,6 +47,7 @@ _OVERWRITING = ("overwrite", REPLACE_PARTITIONS)
 _WRITE = (
     *("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId", "markerTable"),
     *("columnType", "metadataColumns", "nullValue"),
+    *("deleteWhen", "deleteMissing", "maxDeleteShare", "softDelete", "updateColumns", "updateWhen", "orderBy"),
 )
 _PUSH_FILTERS = "pushfilters"
 """A former option. Spark does not apply a filter as its interface promises: tests/guarantees/test_spark_pushdown.py."""
@@ -148,6 +150,13 @@ class Options:
         if not value >= 0:  # nan is not
             raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds; inf for no end.")
         return value
+
+    def _share(self, name: str) -> float:
+        """Return a share of 1; 1 if it was not given. Its range is checked with the mode."""
+        try:
+            return float(self.text(name) or 1)
+        except ValueError:
+            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a share from 0 to 1.") from None
 
     def snapshots(self) -> tuple[bool, float]:
         """Return whether each action takes a snapshot of its own, and for how many seconds idle ones are held.
@@ -287,7 +296,28 @@ class Options:
                 f"The option mode is {mode!r}, and Spark's own mode another one.",
                 "Give append, upsert or ignore with .mode('append'), and replace-partitions with .mode('overwrite').",
             )
-        order = parse_order(self.text("dedupeOrder")) if self.text("dedupeOrder") else ()
-        move = Move(mode, (), self.names("keys"), order, self.text("skipUnchanged") or "auto")
+        order_by = self.names("orderBy")
+        changes = Changes(
+            delete_when=self.text("deleteWhen") or None,
+            delete_missing=self.flag("deleteMissing"),
+            soft_delete=self.text("softDelete") or None,
+            update_columns=self.names("updateColumns"),
+            update_when=self.text("updateWhen") or None,
+            order_by=order_by,
+        )
+        if changes.delete_missing and self.text("streamId"):
+            raise UsageError(
+                "The option deleteMissing would delete, for each batch of a stream, the rows of all others.",
+                "Give deleteWhen, or leave it out.",
+            )
+        move = Move(
+            mode,
+            (),
+            self.names("keys"),
+            order_of(self.text("dedupeOrder") or None, order_by),
+            self.text("skipUnchanged") or "auto",
+            max_delete_share=self._share("maxDeleteShare"),
+            changes=changes,
+        )
         move.check_arguments()
         return move

@@ -76,7 +76,7 @@ class Destination:
         Raises:
             UsageError: The load id is taken by another table.
         """
-        names = staging.plan_staging(target.name, target.columns, stream)
+        names = staging.plan_staging(target.name, target.columns, stream, target.move.staged_only)
         held = HeldStaging(
             names,
             target.name,

@@ -15,6 +15,7 @@ from jobs.dbaccess.load import ledger, staging, statistics
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
+from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.load.publish_plan import PublishPlan
@@ -68,6 +69,8 @@ class Known:
         is_partitioned: Whether the table is partitioned.
         at_once: Whether overwrite is one statement.
         in_slices: Whether rows are appended by several statements.
+        merges: Whether an upsert is done by several statements.
+        marks_by_time: Whether the column of --soft-delete stores a time.
         equalities: For each key column, the operator by which the table's unique index compares it.
     """
 
@@ -77,6 +80,8 @@ class Known:
     is_logged: bool = False
     is_partitioned: bool = False
     at_once: bool = False
+    merges: bool = False
+    marks_by_time: bool = False
     equalities: Mapping[str, str] = field(default_factory=dict)
     in_slices: bool = False
     relatives: Relatives = field(default_factory=Relatives)
@@ -134,7 +139,7 @@ def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
     if not plan.is_new:
         for statement in columns.addition(plan.target, plan.metadata):
             yield Step(PUBLISH, statement, locks=(_lock(plan, known, table_locks.ACCESS_EXCLUSIVE),))
-        if plan.move.mode == "overwrite" and plan.scripts.before:
+        if _locks(plan, known) and plan.scripts.before:
             yield _locking(plan, known)
     yield from _script(plan.scripts.before)
     yield from _renaming(plan) if plan.is_new and known.is_logged else _moving(plan, known)
@@ -161,7 +166,7 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
     target, staged, move = plan.target, plan.staging.rows, plan.move
     if plan.is_new:
         yield from _creating(plan)
-    if move.mode == "overwrite":
+    if _locks(plan, known):
         yield _locking(plan, known)
     written = _written(plan, known)
     if move.strategy == "diff":
@@ -172,6 +177,11 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
     elif move.mode == "overwrite":
         for statement in overwrite.replacing(move, target, staged, at_once=known.at_once):
             yield Step(PUBLISH, statement, locks=written)
+    elif known.merges:
+        skips = move.skip_unchanged != "no"
+        merge = Merge(move, target, staged, known.equalities, skips=skips, marks_by_time=known.marks_by_time)
+        for statement in merge.statements():
+            yield Step(PUBLISH, statement, locks=written)
     elif move.mode == "upsert":
         yield from _upserting(plan, known, written)
     elif known.in_slices:
@@ -180,6 +190,11 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
         yield Step(PUBLISH, move.insert_from(target, slice_), locks=written, condition=condition)
     else:
         yield Step(PUBLISH, move.insert(target, staged), locks=written)
+
+
+def _locks(plan: PublishPlan, known: Known) -> bool:
+    """Return whether the table is locked against other writers."""
+    return plan.move.mode == "overwrite" or known.merges
 
 
 def _creating(plan: PublishPlan) -> Iterator[Step]:
@@ -220,7 +235,8 @@ def _written(plan: PublishPlan, known: Known) -> tuple[Lock, ...]:
     """
     if plan.is_new:
         return ()
-    others = [*known.relatives.referenced, *(known.relatives.referencing if plan.move.mode == "overwrite" else ())]
+    deletes = plan.move.mode == "overwrite" or plan.move.changes.removes
+    others = [*known.relatives.referenced, *(known.relatives.referencing if deletes else ())]
     return (
         _lock(plan, known, table_locks.ROW_EXCLUSIVE),
         *(_on(str(table), table_locks.ROW_SHARE) for table in dict.fromkeys(others)),

@@ -11,7 +11,7 @@ from jobs.dbaccess.errors import ConnectionFailed, LoadError, TransientError
 from jobs.dbaccess.load import receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.move import overwrite, upsert
-from jobs.dbaccess.load.move.fill import MayRepeatKeys, choose, fill
+from jobs.dbaccess.load.move.fill import MayRepeatKeys, choose, fill, is_locked
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.parts import Tally
@@ -144,13 +144,12 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
 def _take_turn(session: Session, plan: PublishPlan) -> None:
     """Wait for other loads into the table: two that update the same rows in different orders would deadlock.
 
-    A script may delete what it is to replace, so it must see the rows of the load before. An overwrite locks the table
+    A script may delete what it is to replace, so it must see the rows of the load before. What locks the table does so
     before a script changes it: to lock it more strongly afterwards could deadlock with a writer who waits for the
     script.
     """
-    move = plan.move
     if plan.takes_turns:
         locks.wait_in_transaction(session, locks.publish(plan.target))
     columns.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
-    if move.mode == "overwrite" and plan.scripts.before and tables.find_table(session, plan.target) is not None:
+    if plan.scripts.before and tables.find_table(session, plan.target) is not None and is_locked(session, plan):
         overwrite.lock(session, plan.target)

@@ -78,6 +78,7 @@ class Published:
 
     Attributes:
         replaced: The partitions that were replaced.
+        deleting: How many staged rows said that a row is to be deleted, which then was deleted.
         parts_kept: Direct parts that an earlier run of the load had copied. `staged` has the bytes of the others.
     """
 
@@ -86,6 +87,7 @@ class Published:
     updated: int = 0
     unchanged: int = 0
     deleted: int = 0
+    deleting: int = 0
     verified: Verified | None = None
     ran: Ran = field(default_factory=Ran)
     replaced: tuple[TableName, ...] = ()
@@ -94,4 +96,4 @@ class Published:
     @property
     def ignored(self) -> int:
         """How many staged rows the mode or a trigger left out."""
-        return self.staged.rows - self.inserted - self.updated - self.unchanged
+        return self.staged.rows - self.inserted - self.updated - self.unchanged - self.deleting

@@ -24,16 +24,23 @@ logger = logging.getLogger(__name__)
 CLEANUP_LOCK_TIMEOUT = "10s"
 """How long a failed load waits for the sessions that use its tables, before it gives up dropping them."""
 
+Extras = Iterable[tuple[str, str]]
+
 _ROWS, _PARTS = "pgjobs_rows_", "pgjobs_parts_"
 
 
 @dataclass(frozen=True)
 class Staging:
-    """The names of a load's two tables, and the columns of a COPY line, in their order."""
+    """The names of a load's two tables, and the columns of a COPY line, in their order.
+
+    Attributes:
+        extras: The last of the columns, those that the target does not have, each with its type.
+    """
 
     rows: TableName
     parts: TableName
     columns: tuple[str, ...]
+    extras: tuple[tuple[str, str], ...] = ()
 
     @property
     def copy_statement(self) -> str:
@@ -41,19 +48,19 @@ class Staging:
         return f"COPY {self.rows.quoted} ({quote_names(self.columns)}) FROM STDIN"
 
 
-def plan_staging(target: TableName, columns: Iterable[str], stream: str = "") -> Staging:
+def plan_staging(target: TableName, columns: Iterable[str], stream: str = "", extras: Extras = ()) -> Staging:
     """Choose unique names in the target's schema. The names of one stream's tables have a common prefix."""
     token = (_stream_token(stream) + uuid.uuid4().hex)[:32]
-    return _named(target, token, columns)
+    return _named(target, token, columns, extras)
 
 
-def foreseen(target: TableName, columns: Iterable[str]) -> Staging:
+def foreseen(target: TableName, columns: Iterable[str], extras: Extras = ()) -> Staging:
     """Return names for a load that is only planned."""
-    return _named(target, "TOKEN", columns)
+    return _named(target, "TOKEN", columns, extras)
 
 
-def _named(target: TableName, token: str, columns: Iterable[str] = ()) -> Staging:
-    return Staging(target.sibling(_ROWS + token), target.sibling(_PARTS + token), tuple(columns))
+def _named(target: TableName, token: str, columns: Iterable[str] = (), extras: Extras = ()) -> Staging:
+    return Staging(target.sibling(_ROWS + token), target.sibling(_PARTS + token), tuple(columns), tuple(extras))
 
 
 def _stream_token(stream: str) -> str:
@@ -117,8 +124,14 @@ def creating(
         columns = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(staging.columns, types))
         rows = f"({columns}) {settings}"
     else:
-        rows = f"{settings} AS SELECT {quote_names(staging.columns)} FROM {target.quoted} WITH NO DATA"
+        rows = f"{settings} AS SELECT {selected(staging)} FROM {target.quoted} WITH NO DATA"
     return [f"CREATE {kind} {staging.rows.quoted} {rows}", creating_parts(staging, logged=logged)]
+
+
+def selected(staging: Staging) -> str:
+    """Return the columns of staging, as a SELECT of the target has them: those that it lacks are NULL."""
+    extras = [f"NULL::{type_} AS {quote_name(name)}" for name, type_ in staging.extras]
+    return ", ".join([quote_names(staging.columns[: len(staging.columns) - len(extras)]), *extras])
 
 
 def creating_parts(staging: Staging, *, logged: bool) -> str:

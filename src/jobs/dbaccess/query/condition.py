@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.dbaccess.query import script
 from jobs.dbaccess.session import Session
 
 
@@ -26,3 +27,12 @@ def check(session: Session, relation: str, condition: str) -> None:
     """
     session.describe(f"SELECT ARRAY[\n{condition}\n] FROM {relation}")
     session.describe(f"SELECT 1 FROM {relation} WHERE {enclosed(condition)}")
+
+
+def names(condition: str) -> set[str]:
+    """Return the words of a condition, among them all names: as the server takes them, unquoted ones in lower case.
+
+    Raises:
+        UsageError: A quote or comment is not closed.
+    """
+    return script.names(condition)

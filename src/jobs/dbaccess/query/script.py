@@ -111,6 +111,19 @@ def is_one_item(sql: str) -> bool:
     return not depth
 
 
+def names(sql: str) -> set[str]:
+    """Return the words of SQL outside of strings and comments, among them all names. Unquoted ones are in lower case.
+
+    Raises:
+        UsageError: A quote or comment is not closed.
+    """
+    return {
+        text[1:-1].replace('""', '"') if kind == "quoted" else text.lower()
+        for kind, text, _ in _tokens(sql)
+        if kind in ("quoted", "word")
+    }
+
+
 _HEAD_WORDS = 4
 """CREATE OR REPLACE FUNCTION is the longest."""
 

@@ -12,7 +12,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
-from jobs.dbaccess.load.move.modes import Move, parse_order
+from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.modes import Move, order_of
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import over_connect
 from jobs.flows.load.defined import Defined
@@ -35,6 +36,12 @@ def load_dataframe(
     overwrite_where: str | None = None,
     overwrite_strategy: str = "delete",
     max_delete_share: float = 1.0,
+    delete_when: str | None = None,
+    delete_missing: bool = False,
+    soft_delete: str | None = None,
+    update_columns: Sequence[str] = (),
+    update_when: str | None = None,
+    order_by: Sequence[str] = (),
     load_id: str | None = None,
     wait_for_load: int = locks.LONGEST_WAIT,
     marker_table: str = MARKER_TABLE,
@@ -73,8 +80,15 @@ def load_dataframe(
             rows must meet. It becomes part of statements: take it only from people you trust.
         overwrite_strategy: For the mode "overwrite": "delete" replaces all rows, and "diff" writes only what differs
             from the table's rows, by `keys`.
-        max_delete_share: For the strategy "diff": the load fails if it would delete more than this share of the table's
-            rows.
+        max_delete_share: For the strategy "diff" and for upserts that delete: the load fails if it would delete more
+            than this share of the table's rows.
+        delete_when: For the mode "upsert": delete the table's row if this SQL condition over `source`, the row of the
+            data, is true. The table need not have its columns. Take conditions only from people you trust.
+        delete_missing: Likewise, delete the rows whose keys the data lacks.
+        soft_delete: A boolean or timestamp column of the table that marks rows instead of deleting them.
+        update_columns: For the mode "upsert": the columns to update, by default all that are no keys.
+        update_when: Likewise, a condition over `source` and `target`, the table's row: others are not updated.
+        order_by: Of rows with the same keys, the last in the order of these columns is loaded. Several are an error.
         load_id: The name of this load: after a load of this id was published, another one does nothing.
             Without it, each call is a load of its own.
         wait_for_load: The longest time to wait for another run of this load id, in seconds.
@@ -110,11 +124,19 @@ def load_dataframe(
         mode,
         (),
         tuple(keys),
-        parse_order(dedupe_order) if dedupe_order else (),
+        order_of(dedupe_order or None, order_by),
         skip_unchanged,
         where=overwrite_where,
         strategy=overwrite_strategy,
         max_delete_share=max_delete_share,
+        changes=Changes(
+            delete_when=delete_when,
+            delete_missing=delete_missing,
+            soft_delete=soft_delete,
+            update_columns=tuple(update_columns),
+            update_when=update_when,
+            order_by=tuple(order_by),
+        ),
     )
     sql = scripts.parse(before_sql, after_sql)
     if publish == PARTS:

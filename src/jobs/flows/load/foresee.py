@@ -22,7 +22,7 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move import overwrite
+from jobs.dbaccess.load.move import merge, overwrite
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
 from jobs.dbaccess.load.publish_plan import PublishPlan
@@ -37,7 +37,7 @@ from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.flows.report import plural
 from jobs.spark.null_values import with_nulls
 
-_EQUALS = "OPERATOR(pg_catalog.=)"
+_EQUALS = 'OPERATOR("pg_catalog".=)'
 
 
 class NotForeseen(UsageError):
@@ -116,10 +116,11 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     data = look()
     fitted = fit(session, job, data)
     if fitted.table is not None:
-        check_rights(rights_on_sequences(session, job.table, fitted.target.columns))
+        check_rights(rights_on_sequences(session, job.table, fitted.target.move.columns))
         if job.verify:
             verify.check_target(session, fitted.table)
-    publishing = job.plan(fitted.target, staging.foreseen(job.table, fitted.target.columns))
+    names = staging.foreseen(job.table, fitted.target.columns, fitted.target.move.staged_only)
+    publishing = job.plan(fitted.target, names)
     parts, reason = data.parts(session, job, fitted, publishing)
     is_staged = bool(job.reason_to_stage or reason)
     return replace(
@@ -188,7 +189,7 @@ class Fit:
         """The columns of the data, and those of the table for them."""
         return tuple(
             PlannedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
-            for match in self.target.matches
+            for match in self.target.loaded
         )
 
     @property
@@ -199,7 +200,7 @@ class Fit:
         else:
             added = [definition.name for definition in self.target.metadata]
             names = [*(column.name for column in self.table.columns), *added]
-        return tuple(name for name in names if name not in set(self.target.columns))
+        return tuple(name for name in names if name not in set(self.target.move.columns))
 
     def line(self) -> str:
         """Return a line about it."""
@@ -228,6 +229,7 @@ def _known(session: Session, fitted: Fit, markers: TableName, creates_markers: s
     known = Known(markers, creates_markers, equalities=dict.fromkeys(target.move.keys, _EQUALS))
     if table is None:
         _check_condition_of_new(session, target)
+        known = replace(known, merges=target.move.changes.by_statements)
         published = tables.publications_of_new(session, target.name)
         return replace(known, types=target.new_types, is_logged=target.is_staging and not published)
     at_once = False
@@ -238,9 +240,16 @@ def _known(session: Session, fitted: Fit, markers: TableName, creates_markers: s
         known,
         is_partitioned=table.kind == tables.PARTITIONED,
         at_once=at_once,
+        merges=target.move.mode == "upsert" and merge.is_needed(session, target.move, target.name),
+        marks_by_time=_marks_by_time(session, target),
         equalities={**known.equalities, **tables.equalities(session, target.name, target.move.keys)},
         relatives=relatives(session, target.name),
     )
+
+
+def _marks_by_time(session: Session, target: Target) -> bool:
+    added = {definition.name for definition in target.metadata}
+    return target.move.changes.soft_delete not in added and merge.marks_by_time(session, target.move, target.name)
 
 
 def _check_condition_of_new(session: Session, target: Target) -> None:

@@ -103,6 +103,8 @@ class LoadJob:
         check_id(self.load_id)
         self.defined.check()
         self.limits.check()
+        if self.verify:
+            self.move.changes.check_verify()
         if self.publish == PARTS:
             check_parts(self.move, bool(self.scripts), verify=self.verify)
 
@@ -185,7 +187,7 @@ def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
     """
     if table is not None:
         verify.check_target(session, table)
-    row = verify.row_text(session, target.columns, [form_of(match) for match in target.matches])
+    row = verify.row_text(session, target.move.columns, [form_of(match) for match in target.loaded])
     if row.not_compared:
         logger.warning("Only the NULLs of these columns are verified: %s.", ", ".join(row.not_compared))
     return row
@@ -214,7 +216,8 @@ def _made(session: Session, job: LoadJob, df: DataFrame, table: Table | None, ta
 
 def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
-    names = staging.plan_staging(target.name, target.columns, claims.stream(job.ledger, job.load_id))
+    stream = claims.stream(job.ledger, job.load_id)
+    names = staging.plan_staging(target.name, target.columns, stream, target.move.staged_only)
     return job.plan(target, names), encode(df, target, job.copying, names.rows.name, merges=job.publish != PARTS)
 
 
@@ -261,6 +264,6 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         after_sql=published.ran.after,
         columns=tuple(
             LoadedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
-            for match in target.matches
+            for match in target.loaded
         ),
     )

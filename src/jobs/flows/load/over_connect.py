@@ -48,7 +48,7 @@ def load(df: DataFrame, job: LoadJob) -> LoadReport:
 
 def options_of(job: LoadJob) -> dict[str, str]:
     """Return the options of `pgcopy` for a load."""
-    move = job.move
+    move, changes = job.move, job.move.changes
     options = {
         "table": str(job.table),
         "loadId": job.load_id,
@@ -56,10 +56,17 @@ def options_of(job: LoadJob) -> dict[str, str]:
         "create": str(job.create).lower(),
         "mode": move.mode,
         "keys": ",".join(move.keys),
-        "dedupeOrder": ", ".join(order.quoted for order in move.order),
+        "dedupeOrder": "" if changes.order_by else ", ".join(order.quoted for order in move.order),
         "skipUnchanged": move.skip_unchanged,
         "columnType": _as_json({one.name: one.sql for one in job.defined.types}),
         "metadataColumns": _as_json({one.name: one.sql for one in job.defined.metadata}),
+        "deleteWhen": changes.delete_when or "",
+        "deleteMissing": str(changes.delete_missing).lower() if changes.delete_missing else "",
+        "maxDeleteShare": f"{move.max_delete_share!r}" if move.max_delete_share != 1 else "",
+        "softDelete": changes.soft_delete or "",
+        "updateColumns": ",".join(changes.update_columns),
+        "updateWhen": changes.update_when or "",
+        "orderBy": ",".join(changes.order_by),
         "nullValue": json.dumps(job.null_values) if job.null_values else "",
     }
     return {name: text for name, text in options.items() if text}
@@ -75,7 +82,6 @@ def check_supported(job: LoadJob) -> None:
     asked = {
         "overwrite_where": move.where is not None,
         "overwrite_strategy": move.strategy != Move("append", ()).strategy,
-        "max_delete_share": move.max_delete_share != Move("append", ()).max_delete_share,
         "wait_for_load": job.wait_for_load != locks.LONGEST_WAIT,
         "before_sql": bool(job.scripts.before),
         "after_sql": bool(job.scripts.after),

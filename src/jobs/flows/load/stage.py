@@ -136,7 +136,12 @@ def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Colum
     """Return a function from a row's values to its hash, or None if the load is not verified."""
     if target.row is None:
         return None
-    return partial(row_hash, matches=target.matches, forms=target.row.forms, strip_nul=how.strip_nul)
+    matches, forms = target.loaded, target.row.forms
+
+    def hashed(values: Sequence[Column]) -> Column:
+        return row_hash(values[: len(matches)], matches, forms, how.strip_nul)
+
+    return hashed
 
 
 @contextmanager

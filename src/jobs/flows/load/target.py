@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql.types import StructType
 
-from jobs.copyformat.match_columns import Match, match_existing, match_new
+from jobs.copyformat.match_columns import Match, match_existing, match_new, match_staged_only, without
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
@@ -17,15 +17,17 @@ from jobs.dbaccess.load.definitions import trial
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition, missing_from
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
+from jobs.dbaccess.load.move import merge
+from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
 from jobs.dbaccess.load.move.fill import check_target
-from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.modes import Move, order_of
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.defined import NONE_DEFINED, Defined, complete
 
 logger = logging.getLogger(__name__)
@@ -56,8 +58,13 @@ class Target:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The table's columns that the data has, in the order of a COPY line."""
+        """The columns of staging, in the order of a COPY line: the table's, then those that are only staged."""
         return tuple(match.target.name for match in self.matches)
+
+    @property
+    def loaded(self) -> tuple[Match, ...]:
+        """The columns that the table has."""
+        return self.matches[: len(self.move.columns)]
 
     @property
     def is_staging(self) -> bool:
@@ -153,15 +160,15 @@ def settle_target(
     """
     if table is None and move.replaces_partitions:
         raise UsageError(f"There is no table {name}, and no partition to replace.", "Create it, partitioned, first.")
-    if table is None and defined:
-        new = _defined_target(session, tables.name_for_new_table(session, name), schema, move, defined)
-        return _indexed(session, new, defined)
-    matches = match_existing(schema, table) if table else match_new(schema)
-    move = _settled(move, matches)
     if table is None:
-        full_name = tables.name_for_new_table(session, name)
-        return _indexed(session, Target(full_name, matches, move, is_new=True), defined)
+        new = _new_target(session, tables.name_for_new_table(session, name), schema, move, defined)
+        return _indexed(session, new, defined)
+    move, extras = _staged_only(schema, [column.name for column in table.columns], move)
+    matches = match_existing(without(schema, extras), table)
+    move, matches = _settled(move, matches, match_staged_only(schema, extras))
     check_target(session, table.name, move)
+    if move.changes.soft_delete not in {definition.name for definition in defined.metadata}:
+        merge.marks_by_time(session, move, table.name)
     if defined.types or defined.indexes:
         flag = COLUMN_TYPE if defined.types else INDEX
         logger.info("%s exists, so %s has no effect.", table.name, flag)
@@ -190,23 +197,79 @@ def _indexed(session: Session, target: Target, defined: Defined) -> Target:
     return replace(target, indexes=defined.indexes)
 
 
-def _settled(move: Move, matches: Sequence[Match]) -> Move:
-    move = replace(move, columns=tuple(match.target.name for match in matches))
+def _staged_only(schema: StructType, of_table: Collection[str], move: Move) -> tuple[Move, dict[str, str]]:
+    """Return the columns of the data that are only staged. If the data tells deletes as our own files do, so is told.
+
+    Args:
+        schema: The schema of the data.
+        of_table: The columns of the table.
+        move: The mode, and what the user wants.
+    """
+    if move.mode != "upsert":
+        return move, {}
+    changes = with_own(move.changes, schema.names, of_table, ordered=bool(move.order))
+    if changes != move.changes:
+        logger.info("The data says by its column _op which rows are deleted.")
+        move = replace(move, changes=changes, order=move.order or order_of(None, changes.order_by))
+    return move, changes.staged_only(schema.names, of_table)
+
+
+def _settled(move: Move, matches: Sequence[Match], extras: Sequence[Match] = ()) -> tuple[Move, tuple[Match, ...]]:
+    columns = tuple(match.target.name for match in matches)
+    staged_only = tuple((match.target.name, match.target.definition) for match in extras)
+    move = replace(move, columns=columns, staged_only=staged_only)
     move.check_columns()
-    return move
+    return move, (*matches, *extras)
 
 
-def _defined_target(session: Session, name: TableName, schema: StructType, move: Move, defined: Defined) -> Target:
+def _new_target(session: Session, name: TableName, schema: StructType, move: Move, defined: Defined) -> Target:
+    """Return the table that the load creates.
+
+    Raises:
+        UsageError: The data does not fit it; or which columns it is to have cannot be known.
+    """
+    own = {column for column in OWN_COLUMNS if column in schema.names}
+    move, extras = _staged_only(schema, [column for column in schema.names if column not in own], move)
+    doubtful = sorted(move.changes.staged_only(set(schema.names) - own - set(move.keys), ()))
+    if move.changes.delete_when is not None and doubtful:
+        raise UsageError(
+            f"There is no table {name}, and whether {', '.join(doubtful)} is to be a column of it cannot be known: "
+            "--delete-when may be all that uses it.",
+            "Create the table first.",
+        )
+    if defined:
+        target = _defined_target(session, name, schema, move, defined, extras=extras)
+    else:
+        matches = match_new(without(schema, extras))
+        types = tuple(Definition(match.target.name, match.target.definition) for match in matches)
+        move, matches = _settled(move, matches, match_staged_only(schema, extras))
+        target = Target(name, matches, move, is_new=True, definitions=types if extras else ())
+    columns = [f"NULL::{match.target.definition} AS {quote_name(match.target.name)}" for match in target.matches]
+    row = f"(SELECT {', '.join(columns)})"
+    merge.check_conditions(session, target.move, row, row)
+    mark = target.move.changes.soft_delete
+    if mark is not None and mark not in {definition.name for definition in target.definitions}:
+        raise UsageError(
+            f"The new table {name} would have no column {mark!r}, which --soft-delete needs.",
+            f"Have the load make it: --metadata-columns '{mark}=timestamptz'.",
+        )
+    return target
+
+
+def _defined_target(
+    session: Session, name: TableName, schema: StructType, move: Move, defined: Defined, *, extras: dict[str, str]
+) -> Target:
     """Return the new table that the definitions make. The values are encoded by the types that it will have.
 
     Raises:
         UsageError: The data does not fit it, or a definition is wrong.
     """
-    columns = complete(schema, [*defined.types, *defined.metadata])
+    of_table = without(schema, extras)
+    columns = complete(of_table, [*defined.types, *defined.metadata])
     keys = move.keys if set(move.keys) <= set(schema.names) else ()  # others are refused below
     new = trial.foresee(session, name, columns, keys)
-    matches = match_existing(schema, new.table)
-    move = _settled(move, matches)
+    matches = match_existing(of_table, new.table)
+    move, matches = _settled(move, matches, match_staged_only(schema, extras))
     has_types_only = new.has_types_only and len(columns) == len(matches)
     return Target(
         name, matches, move, is_new=True, definitions=columns, has_types_only=has_types_only, metadata=defined.metadata

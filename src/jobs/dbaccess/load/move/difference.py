@@ -25,7 +25,7 @@ def check(session: Session, target: TableName) -> None:
     if tables.has_children(session, target):
         raise LoadError(
             f"{target} has inheritance children, to whose rows its unique index does not apply.",
-            "Leave --overwrite-strategy diff out, or overwrite the children one by one.",
+            "Load into the children one by one, or choose another mode or strategy.",
         )
 
 
@@ -56,7 +56,8 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     with session.users_path():
         deleted = session.change(statements.delete_missing())
     if move.max_delete_share < 1:
-        _check_share(session, move, target, deleted)
+        left = session.value(f"SELECT count(*) FROM {target.quoted}")
+        upsert.check_share(move, target, deleted, left + deleted)
     written = upsert.upsert(session, written_by, target, staged, rows)
     if not move.values:  # each row that remains has a staged key, and that is all there is to compare
         present = session.value(f"SELECT count(*) FROM {target.quoted}")
@@ -69,13 +70,3 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
 def upserting(move: Move) -> Move:
     """Return the upsert that writes what differs, after the rows that the data lacks were deleted."""
     return replace(move, mode="upsert", skip_unchanged="yes")
-
-
-def _check_share(session: Session, move: Move, target: TableName, deleted: int) -> None:
-    left = session.value(f"SELECT count(*) FROM {target.quoted}")
-    if deleted > move.max_delete_share * (left + deleted):
-        raise LoadError(
-            f"The data lacks {deleted:,} of the {left + deleted:,} rows of {target}. At most "
-            f"{move.max_delete_share:.4g} of them may be deleted.",
-            "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share.",
-        )

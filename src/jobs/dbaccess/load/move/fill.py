@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load import receipts, staging, verify
 from jobs.dbaccess.load.definitions import columns, indexes
-from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
+from jobs.dbaccess.load.move import difference, merge, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.partitions import suitability
@@ -115,7 +115,7 @@ def _move(session: Session, plan: PublishPlan, staged: Tally) -> Published:
     """Move the staged rows, and check that none is missing without a reason."""
     with _repeated_keys_reported(plan):
         written = _write(session, plan, staged.rows)
-    published = Published(staged, written.inserted, written.updated, written.unchanged, written.deleted)
+    published = Published(staged, **asdict(written))
     if published.ignored:
         # The mode or a trigger left rows out, or a crash emptied staging.
         receipts.check_all_there(session, plan.staging, staged.rows)
@@ -131,6 +131,8 @@ def _write(session: Session, plan: PublishPlan, rows: int) -> Written:
     if move.mode == "overwrite":
         replaced = overwrite.replace_rows(session, move, target, staged)
         return Written(replaced.inserted, deleted=replaced.deleted)
+    if move.mode == "upsert" and merge.is_needed(session, move, target):
+        return merge.merge(session, move, target, staged, rows)
     if move.mode == "upsert":
         return upsert.upsert(session, move, target, staged, rows)
     if plan.pace is not None and slices.can_slice(session, move, target):
@@ -165,13 +167,23 @@ def _check_counts(session: Session, plan: PublishPlan, published: Published) -> 
         )
 
 
+def is_locked(session: Session, plan: PublishPlan) -> bool:
+    """Return whether an existing table is going to be locked against other writers."""
+    move = plan.move
+    return move.mode == "overwrite" or (move.mode == "upsert" and merge.is_needed(session, move, plan.target))
+
+
 def check_target(session: Session, target: TableName, move: Move) -> None:
     """Check that an existing table suits the mode, before anything is copied.
 
     Raises:
-        LoadError: A unique index on the keys is missing; or overwrite would leave rows, or change other tables' rows.
+        UsageError: A condition is none.
+        LoadError: A unique index on the keys is missing; or rows would be left, or other tables' rows would be changed.
     """
-    if move.keys:
+    if move.mode == "upsert" and merge.is_needed(session, move, target):
+        with session.transaction():
+            merge.check(session, move, target)
+    elif move.keys:
         upsert.check_unique_index(session, move, target)
     if move.strategy == "diff":
         difference.check(session, target)

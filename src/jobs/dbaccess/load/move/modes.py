@@ -2,7 +2,8 @@
 
 - append: INSERT. A row that the table rejects fails the load.
 - overwrite: DELETE, then INSERT. Readers see the old rows until the commit.
-- upsert: INSERT .. ON CONFLICT (keys) DO UPDATE. It may leave out rows that are equal to the table's.
+- upsert: INSERT .. ON CONFLICT (keys) DO UPDATE. It may leave out rows that are equal to the table's. With deletes or
+  conditions, or without a unique index, it is several statements (`merge`).
 - ignore: INSERT .. ON CONFLICT [(keys)] DO NOTHING.
 - replace-partitions: no statement about rows. They are copied into tables that replace partitions.
 """
@@ -10,9 +11,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.move.changes import NO_CHANGES, Changes
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -71,6 +74,24 @@ def parse_order(text: str) -> tuple[OrderBy, ...]:
     return tuple(order)
 
 
+def order_of(dedupe_order: str | None, order_by: Iterable[str]) -> tuple[OrderBy, ...]:
+    """Return the order of rows with the same keys, of which the first is moved.
+
+    Args:
+        dedupe_order: As `parse_order` reads it; None or empty for none.
+        order_by: Columns, of which the last values count. NULL comes before all.
+
+    Raises:
+        UsageError: Both are given.
+    """
+    last_by = tuple(OrderBy(column, descending=True, nulls_first=False) for column in order_by)
+    if dedupe_order is None or (not dedupe_order and last_by):
+        return last_by
+    if last_by:
+        raise UsageError("--dedupe-order and --order-by both choose one row of each key.", "Leave one of them out.")
+    return parse_order(dedupe_order)
+
+
 @dataclass(frozen=True)
 class Move:
     """How staged rows are to become rows of the target.
@@ -82,8 +103,11 @@ class Move:
         order: Of staged rows with the same keys, only the first in this order is moved. Without it, they are an error.
         skip_unchanged: One of SKIPPING; for upsert.
         strategy: One of STRATEGIES; for overwrite.
-        max_delete_share: For the strategy "diff": the largest share of the table's rows that may be deleted, 0 to 1.
+        max_delete_share: For whatever deletes rows that the data lacks: the largest share of the table's rows that may
+            be deleted, 0 to 1.
         where: For overwrite: an SQL condition. Only rows that meet it are replaced, and all new rows must meet it.
+        changes: For upsert: what it does beside inserting and updating.
+        staged_only: Columns of the data that the table does not have, each with its type.
     """
 
     mode: str
@@ -94,6 +118,8 @@ class Move:
     where: str | None = None
     strategy: str = "delete"
     max_delete_share: float = 1.0
+    changes: Changes = NO_CHANGES
+    staged_only: tuple[tuple[str, str], ...] = ()
 
     @property
     def replaces_all(self) -> bool:
@@ -109,13 +135,17 @@ class Move:
     def may_leave_out(self) -> bool:
         """Whether staged rows may be left out because of a conflict, or of another row with the same key."""
         return (
-            self.mode == "ignore" or bool(self.order) or (self.mode == "upsert" and set(self.columns) <= set(self.keys))
+            self.mode == "ignore"
+            or bool(self.order)
+            or self.changes.by_statements
+            or (self.mode == "upsert" and set(self.columns) <= set(self.keys))
         )
 
     @property
     def fills_new_table(self) -> bool:
         """Whether a new table contains exactly the staged rows, so that the staged table can become it."""
-        return not self.keys or (self.mode != "ignore" and not self.order)
+        is_as_staged = not self.order and not self.changes.deletes and not self.staged_only
+        return not self.keys or (self.mode != "ignore" and is_as_staged)
 
     def check_arguments(self) -> None:
         """Check that the mode, the keys and the order fit together.
@@ -134,17 +164,28 @@ class Move:
         if self.mode == "upsert" and not self.keys:
             raise UsageError("The mode 'upsert' needs keys.", "Give --keys, the columns that identify a row.")
         if self.order and not self.keys:
-            raise UsageError("--dedupe-order needs keys.", "Give --keys, the columns that identify a row.")
+            flag = "--order-by" if self.changes.order_by else "--dedupe-order"
+            raise UsageError(f"{flag} needs keys.", "Give --keys, the columns that identify a row.")
         if self.skip_unchanged not in SKIPPING:
             raise UsageError(f"{self.skip_unchanged!r} is not one of {', '.join(SKIPPING)}.")
         if self.skip_unchanged == "yes" and self.mode != "upsert":
             raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
-        if self.max_delete_share != 1.0 and self.strategy != "diff":
-            raise UsageError(
-                "--max-delete-share limits what an overwrite by difference deletes.",
-                "Give --mode overwrite --overwrite-strategy diff, or leave it out.",
-            )
+        self._check_changes()
         self._check_where()
+
+    def _check_changes(self) -> None:
+        if not 0 <= self.max_delete_share <= 1:
+            raise UsageError(f"--max-delete-share is {self.max_delete_share:g}.", "Give a share from 0 to 1.")
+        if self.max_delete_share != 1.0 and self.strategy != "diff" and self.mode != "upsert":
+            raise UsageError(
+                "--max-delete-share limits what an overwrite by difference, or an upsert, deletes.",
+                "Give --overwrite-strategy diff, or --mode upsert with --delete-missing, or leave it out.",
+            )
+        if self.changes.flags and self.mode != "upsert":
+            raise UsageError(
+                f"{' and '.join(self.changes.flags)}: the mode {self.mode} does not have it.", "Give --mode upsert."
+            )
+        self.changes.check()
 
     def _check_where(self) -> None:
         if self.where is not None and self.mode != "overwrite":
@@ -156,8 +197,6 @@ class Move:
             )
 
     def _check_diff(self) -> None:
-        if not 0 <= self.max_delete_share <= 1:
-            raise UsageError(f"--max-delete-share is {self.max_delete_share:g}.", "Give a share from 0 to 1.")
         if self.mode != "overwrite":
             raise UsageError(f"--overwrite-strategy does not go with the mode {self.mode}.", "Give --mode overwrite.")
         if not self.keys:
@@ -178,18 +217,30 @@ class Move:
             UsageError: It lacks some. The message names them.
         """
         ordered = tuple(order.column for order in self.order)
-        for role, names in (("key", self.keys), ("column of --dedupe-order", ordered)):
-            unknown = [name for name in names if name not in self.columns]
+        flag = "--order-by" if self.changes.order_by else "--dedupe-order"
+        for role, names in (("key", self.keys), (f"column of {flag}", ordered)):
+            known = self.columns if role == "key" else self.staged
+            unknown = [name for name in names if name not in known]
             if unknown:
                 raise UsageError(
-                    f"The data has no {role} {', '.join(map(repr, unknown))}.",
-                    f"It has {', '.join(self.columns)}.",
+                    f"The data has no {role} {', '.join(map(repr, unknown))}.", f"It has {', '.join(known)}."
                 )
+        self.changes.check_columns(self.columns, self.keys)
+        if self.max_delete_share != 1.0 and self.mode == "upsert" and not self.changes.deletes:
+            raise UsageError(
+                "--max-delete-share limits deletes, and this upsert has none.",
+                "Give --delete-missing or --delete-when, or leave it out.",
+            )
+
+    @property
+    def staged(self) -> tuple[str, ...]:
+        """The columns of staging, and of a COPY line."""
+        return (*self.columns, *(name for name, _ in self.staged_only))
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The columns that are no keys: those that an upsert updates."""
-        return tuple(name for name in self.columns if name not in self.keys)
+        """The columns that an upsert updates: all that are no keys, or some of them."""
+        return self.changes.update_columns or tuple(name for name in self.columns if name not in self.keys)
 
     def source(self, staged: TableName, *system_columns: str) -> str:
         """Return a query for the rows to move: all staged rows, or one for each key."""

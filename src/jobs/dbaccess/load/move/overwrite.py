@@ -97,6 +97,22 @@ def check(session: Session, move: Move, target: TableName) -> Deletion:
     return deletion
 
 
+def check_deletes(session: Session, target: TableName) -> None:
+    """Check that deleting some rows of a table would change no other rows. A transaction must be open.
+
+    Raises:
+        LoadError: Other rows would be changed. The message names the tables.
+        DatabaseError: The user may not delete.
+    """
+    deletion = _foresee(session, Move("overwrite", (), where="true"), target)
+    if deletion.changed_tables:
+        raise LoadError(
+            f"Deleting rows of {target} would change or delete rows of {', '.join(deletion.changed_tables)}: because "
+            "of their foreign keys (ON DELETE).",
+            "Mark rows with --soft-delete, or change these foreign keys.",
+        )
+
+
 def check_condition(session: Session, relation: str, where: str, target: TableName) -> None:
     """Check the condition of a slice.
 

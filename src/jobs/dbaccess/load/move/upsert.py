@@ -30,12 +30,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Written:
-    """How many rows a load inserted, updated and deleted, and how many it left alone as they were equal already."""
+    """How many rows a load inserted, updated and deleted, and how many it left alone as they were equal already.
+
+    Attributes:
+        deleting: How many staged rows say that a row is to be deleted, which then was deleted.
+    """
 
     inserted: int
     updated: int = 0
     unchanged: int = 0
     deleted: int = 0
+    deleting: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,12 +112,20 @@ class Upsert:
 
     @property
     def _same_keys(self) -> str:
+        return self.same_keys("t", "s")
+
+    def same_keys(self, target: str, source: str) -> str:
+        """Return a condition over rows of two aliases: that they have the same keys."""
         names = [(quote_name(key), self.equalities[key]) for key in self.move.keys]
-        return " AND ".join(f"t.{name} {equals} s.{name}" for name, equals in names)
+        return " AND ".join(f"{target}.{name} {equals} {source}.{name}" for name, equals in names)
 
     @property
     def _same_values(self) -> str:
-        return f"pg_catalog.record_image_eq(ROW({self._values('t')}), ROW({self._values('s')}))"
+        return self.same_values("t", "s")
+
+    def same_values(self, target: str, source: str) -> str:
+        """Return a condition over rows of two aliases: that the values that an upsert updates are equal."""
+        return f"pg_catalog.record_image_eq(ROW({self._values(target)}), ROW({self._values(source)}))"
 
     def _values(self, table: str) -> str:
         return ", ".join(f"{table}.{quote_name(name)}" for name in self.move.values)
@@ -145,6 +158,8 @@ def upsert(session: Session, move: Move, target: TableName, staged: TableName, r
     check_keys_not_null(session, move, target, staged)
     statements = Upsert(move, target, staged, tables.equalities(session, target, move.keys))
     skips = _skips_unchanged(session, statements, rows)
+    if move.changes.order_by:
+        check_last_is_known(session, move, staged)
     if skips and not move.order:
         check_no_repeated_keys(session, move, staged)  # ON CONFLICT no longer finds a key if one of its rows is skipped
     table = tables.find_table(session, target)
@@ -170,13 +185,7 @@ def _skips_unchanged(session: Session, statements: Upsert, rows: int) -> bool:
     move = statements.move
     if move.skip_unchanged == "no" or not move.values or not rows:
         return False
-    reason = obstacle(session, statements)
-    if reason is not None:
-        if move.skip_unchanged == "yes":
-            raise LoadError(
-                f"Unchanged rows of {statements.target} cannot be found: it {reason}.",
-                "Change that, or leave --skip-unchanged yes (or --overwrite-strategy diff) out.",
-            )
+    if not is_comparable(session, statements):
         return False
     if move.skip_unchanged == "yes":
         return True
@@ -186,6 +195,21 @@ def _skips_unchanged(session: Session, statements: Upsert, rows: int) -> bool:
         what = "are skipped" if skips else "are written, too: few are expected"
         logger.info("Of %d sampled rows, %d are in the table already. Unchanged rows %s.", sampled, unchanged, what)
     return skips
+
+
+def is_comparable(session: Session, statements: Upsert) -> bool:
+    """Return whether the target's rows can be compared with the staged ones.
+
+    Raises:
+        LoadError: They cannot, and that is demanded.
+    """
+    reason = obstacle(session, statements)
+    if reason is not None and statements.move.skip_unchanged == "yes":
+        raise LoadError(
+            f"Unchanged rows of {statements.target} cannot be found: it {reason}.",
+            "Change that, or leave --skip-unchanged yes (or --overwrite-strategy diff) out.",
+        )
+    return reason is None
 
 
 def obstacle(session: Session, statements: Upsert) -> str | None:
@@ -235,6 +259,26 @@ def check_keys_not_null(session: Session, move: Move, target: TableName, staged:
             )
 
 
+def check_share(move: Move, target: TableName, deleted: int, rows: int) -> None:
+    """Check that a load deletes no larger share of a table than it may.
+
+    Args:
+        move: It has the limit.
+        target: The table.
+        deleted: How many rows were deleted.
+        rows: How many there were.
+
+    Raises:
+        LoadError: It does.
+    """
+    if deleted > move.max_delete_share * rows:
+        raise LoadError(
+            f"The load would delete {deleted:,} of the {rows:,} rows of {target}. At most "
+            f"{move.max_delete_share:.4g} of them may be deleted.",
+            "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share.",
+        )
+
+
 def _missing_keys(staged: TableName, keys: Iterable[str]) -> str:
     """Return a query for how many staged rows have NULL in one of these keys."""
     return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(f"{quote_name(key)} IS NULL" for key in keys)
@@ -251,6 +295,29 @@ def check_no_repeated_keys(session: Session, move: Move, staged: TableName) -> N
         raise LoadError(
             f"{keys} keys ({', '.join(move.keys)}) occur more than once in the data, in {rows} rows.",
             "Give --dedupe-order 'column desc' to keep the first of each.",
+        )
+
+
+def check_last_is_known(session: Session, move: Move, staged: TableName) -> None:
+    """Check that of the rows of each key, only one is the last in the order of --order-by, or that these are equal.
+
+    Raises:
+        LoadError: For some keys, nobody can tell. The message contains their number.
+    """
+    keys, order = quote_names(move.keys), ", ".join(item.quoted for item in move.order)
+    last = (
+        f"SELECT {keys}, ROW({quote_names(move.staged)})::text AS image, "
+        f"rank() OVER (PARTITION BY {keys} ORDER BY {order}) AS place FROM {staged.quoted}"
+    )
+    unclear = session.value(
+        f"SELECT count(*) FROM (SELECT FROM ({last}) AS last WHERE place = 1 GROUP BY {keys} "
+        "HAVING count(DISTINCT image) > 1) AS unclear"
+    )
+    if unclear:
+        raise LoadError(
+            f"For {unclear} keys ({', '.join(move.keys)}), the data has several last rows that differ, in the order of "
+            f"{', '.join(move.changes.order_by)}.",
+            "Give --order-by more columns, in the order of their weight.",
         )
 
 
