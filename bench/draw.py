@@ -1,4 +1,4 @@
-"""Draw the figures in docs/: `make bench-pictures`, after `make bench`.
+"""Draw the figures in docs/ and in the README: `make bench-pictures`, after `make bench`.
 
 What was measured last, at each scale, is copied to docs/assets/performance.json; tables and pictures are made from that
 file alone. So the command can be run without having measured, for example after a change of how they look.
@@ -18,12 +18,12 @@ from bench.store import RESULTS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-ASSETS = DOCS / "assets"
+ROOT = Path(__file__).resolve().parent.parent
+ASSETS = ROOT / "docs" / "assets"
 FIGURES = ASSETS / "performance.json"
 CAPTURE = ASSETS / "performance-capture.json"
 LEAST_SCALE = 0.1
-PAGES = ("performance.md", "scaling.md")
+PAGES = ("docs/performance.md", "docs/scaling.md", "README.md")
 
 
 def main() -> int:
@@ -43,13 +43,13 @@ def main() -> int:
     for name, picture in pictures.items():
         (ASSETS / f"{name}.svg").write_text(picture)
     for file in PAGES:
-        before = after = (DOCS / file).read_text()
+        before = after = (ROOT / file).read_text()
         for name, text in texts.items():
             if f"<!-- figures: {name} -->" in after:
                 after = page.insert(after, name, text)
         if after != before:
-            (DOCS / file).write_text(after)
-            print(f"bench: drawn in docs/{file}")
+            (ROOT / file).write_text(after)
+            print(f"bench: drawn in {file}")
     return 0
 
 
@@ -66,6 +66,9 @@ def drawn(stored: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
             title = f"Seconds: {name}, scale {scale:g}"
             pictures[file] = page.bars_of(title, runs)
             texts[name] = f"![{title}](assets/{file}.svg)\n\n{page.table(runs, jdbc, abouts[scale])}"
+    summary = page.summary(scales, abouts)
+    if summary is not None:
+        texts["summary"] = summary
     growth = page.growth(scales)
     if growth is not None:
         pictures["performance-growth"] = growth

@@ -21,6 +21,15 @@ TEN_BILLION = 10_000_000_000
 COSTS = (plan.LOAD_MAKES, plan.LOAD, plan.INDEXED, plan.ALL, plan.TENTH, plan.SAME)
 """The ways whose costs for each row are in docs/scaling.md."""
 
+SUMMARY = (
+    (plan.LOAD_MAKES, plan.JDBC),
+    (plan.LOAD_PARTS, plan.JDBC),
+    (plan.LOAD, plan.JDBC),
+    (plan.INDEXED, plan.JDBC_INDEXED),
+    (plan.READ_ARROW, plan.READ_JDBC),
+)
+"""The ways in the README, each with JDBC's."""
+
 Runs = dict["Way", list[Figures]]
 
 
@@ -54,6 +63,22 @@ def table(runs: Runs, jdbc: Way | None, about: Mapping[str, Any]) -> str:
         cells = (way.label, *seconds, publish, *server, megabytes(one.wal), megabytes(one.worker_memory))
         lines.append(_row(cells))
     return "\n".join([*lines, "", _measured_on(runs.values(), about)])
+
+
+def summary(scales: Mapping[float, Runs], abouts: Mapping[float, Mapping[str, Any]]) -> str | None:
+    """Return a short table beside JDBC for the README: of the largest scale at which all of its ways were measured."""
+    ways = [way for pair in SUMMARY for way in pair]
+    found = best(scales, ways)
+    if found is None or set(found[1]) != set(ways):
+        return None
+    scale, runs = found
+    medians = {way: median(of_way) for way, of_way in runs.items()}
+    lines = [_row(("way", "seconds", "Spark JDBC, seconds", "time", "server CPU")), "|---|---|---|---|---|"]
+    for way, jdbc in SUMMARY:
+        own, other = medians[way], medians[jdbc]
+        times = (f"{own.seconds:.1f}", f"{other.seconds:.1f}", f"{own.seconds / other.seconds:.2f} x")
+        lines.append(_row((way.label, *times, f"{own.server_cpu / other.server_cpu:.2f} x")))
+    return "\n".join([*lines, "", _measured_on(runs.values(), abouts[scale])])
 
 
 def _measured_on(runs: Iterable[Sequence[Figures]], about: Mapping[str, Any]) -> str:

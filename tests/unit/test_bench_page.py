@@ -32,6 +32,14 @@ def test_the_costs_are_those_of_a_row_and_of_ten_billion() -> None:
     ]
 
 
+def test_the_readme_gets_each_way_beside_jdbcs_if_all_were_measured() -> None:
+    assert page.summary({0.5: RUNS}, {0.5: ABOUT}) is None
+    runs: page.Runs = {way: [LOAD] for pair in page.SUMMARY for way in pair} | {plan.JDBC: [JDBC]}
+    lines = page.summary({0.5: RUNS, 0.3: runs}, {0.3: ABOUT})
+    assert lines is not None
+    assert lines.splitlines()[2] == "| pgjobs, makes the table | 10.0 | 20.0 | 0.50 x | 1.00 x |"
+
+
 def test_a_missed_goal_is_told_with_its_reason() -> None:
     missed = goals.Judged(goals.Goal("time", 0.5, "seconds", plan.LOAD, plan.JDBC, "tried"), 0.55)
     reached = goals.Judged(goals.Goal("other", 0.6, "seconds", plan.LOAD, plan.JDBC, "not told"), 0.55)
@@ -94,7 +102,7 @@ def test_results_that_were_put_aside_or_only_tried_are_not_drawn(tmp_path: Path)
 @pytest.mark.parametrize("name", draw.PAGES)
 def test_the_pages_show_the_figures_of_the_committed_file(name: str) -> None:
     """Beside the goals, which may have changed since they were last measured."""
-    text = (draw.DOCS / name).read_text()
+    text = (draw.ROOT / name).read_text()
     texts, pictures = draw.drawn(json.loads(draw.FIGURES.read_text()))
     for place, drawn in texts.items():
         if place != "goals" and f"<!-- figures: {place} -->" in text:
