@@ -19,11 +19,12 @@ from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, Transi
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
+from jobs.dbaccess.load.partitions.attempts import LOCK_WAIT
 from jobs.dbaccess.load.partitions.catalog import exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import Definition, read
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.suitability import check_target
-from jobs.dbaccess.load.partitions.swap import LOCK_WAIT, swap
+from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.staging import sweep
@@ -255,8 +256,14 @@ IN_THE_WAY: dict[str, tuple[str, str]] = {
         "DROP TABLE high; CREATE TABLE high PARTITION OF t FOR VALUES FROM (10) TO (20) PARTITION BY LIST (a)",
         "is partitioned itself",
     ),
-    "no partition": ("DROP TABLE high", r"2 rows, with 2 different values of \(a\), belong to no partition"),
-    "the DEFAULT partition": ("DROP TABLE high; CREATE TABLE other PARTITION OF t DEFAULT", "or to its DEFAULT"),
+    "rows of the DEFAULT partition": (
+        "DROP TABLE high; CREATE TABLE other PARTITION OF t DEFAULT; INSERT INTO t VALUES (15, 'stray')",
+        r"other, the DEFAULT partition of public\.t, has 1 rows that belong to new partitions: public\.t_10",
+    ),
+    "a partition that is not regular": (
+        "DROP TABLE high; CREATE TABLE high PARTITION OF t FOR VALUES FROM (13) TO (14)",
+        "the bounds of its partitions are not regular",
+    ),
 }
 
 
@@ -270,6 +277,15 @@ def test_what_would_be_lost_is_named_and_nothing_is_loaded(session: Session, wha
     with pytest.raises(LoadError, match=message):
         load(session, REPLACE, [(12, "new"), (11, "new")])
     assert rows_of(session) == before
+    assert left(session) == []
+
+
+@pytest.mark.parametrize("sql", ["SELECT", "CREATE TABLE other PARTITION OF t DEFAULT"])
+def test_rows_without_a_partition_are_refused_if_none_is_to_be_created(session: Session, sql: str) -> None:
+    session.run(f"{TENS} DROP TABLE high; {sql}")
+    with pytest.raises(LoadError, match=r"2 rows, with 2 different values of \(a\), belong to no partition"):
+        load(session, replace(REPLACE, new_partitions="no"), [(12, "new"), (11, "new")])
+    assert rows_of(session) == OLD[:10]
     assert left(session) == []
 
 

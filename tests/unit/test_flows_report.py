@@ -41,6 +41,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "seconds",
         "records_malformed",
         "partitions_replaced",
+        "partitions_created",
         "verified",
         "before_sql",
         "after_sql",

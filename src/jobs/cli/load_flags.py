@@ -21,6 +21,7 @@ from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, order_of
+from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql
@@ -82,6 +83,16 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         metavar="SQL",
         help="with --mode overwrite: replace only the rows for which this expression is true, as it must be for all "
         "new rows; it becomes part of statements",
+    )
+    group.add_argument(
+        NEW_PARTITIONS,
+        nargs="?",
+        const="auto",
+        default="",
+        metavar="RULE",
+        help="create the partitions that rows lack: day, '1 week', month, '6 hours', 'day in Europe/Berlin', 1000 (of "
+        "integers), value (of a list), or auto, as the others are, which is the default of --mode replace-partitions; "
+        "no refuses such rows",
     )
     group.add_argument(
         "--create",
@@ -305,6 +316,7 @@ def _move(options: argparse.Namespace) -> Move:
             update_when=options.update_when,
             order_by=order_by,
         ),
+        new_partitions=options.new_partitions,
     )
 
 

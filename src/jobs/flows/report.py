@@ -37,8 +37,10 @@ class LoadReport:
         records_malformed: Records that Spark could not read completely, and that --option mode allowed.
         rows_unchanged: Staged rows of an upsert that were equal to the table's, so that nothing was written.
         rows_ignored: Staged rows that the mode, or a trigger of the table, left out.
-        rows_deleted: Rows of the table that overwrite replaced.
+        rows_deleted: Rows of the table that overwrite replaced; None if partitions were replaced: to count their rows
+            would mean to read them.
         partitions_replaced: The partitions that were replaced, by the mode replace-partitions.
+        partitions_created: The partitions that were created, because rows had none.
         verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
         seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
         before_sql, after_sql: The statements of both scripts, and what they did.
@@ -59,7 +61,7 @@ class LoadReport:
     rows_updated: int = 0
     rows_unchanged: int = 0
     rows_ignored: int = 0
-    rows_deleted: int = 0
+    rows_deleted: int | None = 0
     bytes_copied: int = 0
     parts: int = 0
     attempts_discarded: int = 0
@@ -67,6 +69,7 @@ class LoadReport:
     seconds: dict[str, float] = field(default_factory=dict)
     records_malformed: int = 0
     partitions_replaced: tuple[str, ...] = ()
+    partitions_created: tuple[str, ...] = ()
     verified: Verified | None = None
     before_sql: tuple[Done, ...] = ()
     after_sql: tuple[Done, ...] = ()
@@ -104,6 +107,7 @@ class LoadReport:
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
             + (f"; {plural(self.parts_kept, 'part')} of an earlier run" if self.parts_kept else "")
             + (f"\n  replaced: {_some(self.partitions_replaced)}" if self.partitions_replaced else "")
+            + (f"\n  created: {_some(self.partitions_created)}" if self.partitions_created else "")
             + (f"\n  before: {statements(self.before_sql)}" if self.before_sql else "")
             + (f"\n  {_verified(self.verified)}" if self.verified else "")
             + (f"\n  after: {statements(self.after_sql)}" if self.after_sql else "")

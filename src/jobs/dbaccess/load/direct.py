@@ -25,6 +25,7 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.partitions.missing.rules import FLAG
 from jobs.dbaccess.load.parts import COPY_SETTINGS, Counted, Meter, Tally, tally
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -58,6 +59,8 @@ def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = T
     staged = "Leave out --publish parts: rows are staged, and published in one transaction."
     if move.mode != "append":
         raise UsageError(f"--publish parts only appends rows, and the mode is {move.mode}.", staged)
+    if move.supplies_partitions:
+        raise UsageError(f"--publish parts creates no partitions: {FLAG} does not go with it.", staged)
     if verify:
         raise UsageError("--publish parts has no moment at which the whole load could be verified.", staged)
     if has_scripts:

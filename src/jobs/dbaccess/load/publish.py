@@ -11,7 +11,8 @@ from jobs.dbaccess.errors import ConnectionFailed, LoadError, TransientError
 from jobs.dbaccess.load import receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.move import overwrite, upsert
-from jobs.dbaccess.load.move.fill import MayRepeatKeys, choose, fill, is_locked
+from jobs.dbaccess.load.move.fill import MayRepeatKeys, choose, fill, is_locked, supply_before
+from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.parts import Tally
@@ -56,8 +57,10 @@ def publish(session: Session, plan: PublishPlan) -> Published:
     if plan.pauses:
         settings["idle_in_transaction_session_timeout"] = "0"
     try:
+        supplied = supply_before(session, plan, settings)
         with session.transaction(**settings):
             done = _publish(session, plan)
+            done = replace(done, created=(*supplied, *done.created))
             session.end_deferral()
             published = done
     except MayRepeatKeys as failure:
@@ -105,13 +108,20 @@ def _replace_partitions(session: Session, plan: PublishPlan, staged: Tally) -> P
         moved = Moved(plan.target, rows, is_whole=True, leaves_out=False, changed=staged.rows, becomes=rows)
         verified = verify.verify(session, plan.verification, moved)
     _take_turn(session, plan)
-    built = build(session, plan.staging, plan.target, staged.rows)
+    made_as = plan.move.new_partitions or AUTO
+    built = build(session, plan.staging, plan.target, staged.rows, new_partitions=made_as, patience=plan.lock_timeout)
     staging.drop(session, plan.staging)
     before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
     swap(session, plan.target, built, plan.lock_timeout)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
-    replaced = tuple(replacement.partition.name for replacement in built)
-    return Published(staged, staged.rows, verified=verified, ran=Ran(before, after), replaced=replaced)
+    return Published(
+        staged,
+        staged.rows,
+        verified=verified,
+        ran=Ran(before, after),
+        replaced=tuple(one.partition.name for one in built if not one.is_new),
+        created=tuple(one.partition.name for one in built if one.is_new),
+    )
 
 
 def _record(session: Session, plan: PublishPlan) -> None:

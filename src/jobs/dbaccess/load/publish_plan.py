@@ -77,8 +77,9 @@ class Published:
     """What was staged, what the target gained, what of that was compared with Spark's rows, and what scripts did.
 
     Attributes:
-        replaced: The partitions that were replaced.
         deleting: How many staged rows said that a row is to be deleted, which then was deleted.
+        replaced: The partitions that were replaced. How many rows they had is not known.
+        created: The partitions that were created.
         parts_kept: Direct parts that an earlier run of the load had copied. `staged` has the bytes of the others.
     """
 
@@ -91,6 +92,7 @@ class Published:
     verified: Verified | None = None
     ran: Ran = field(default_factory=Ran)
     replaced: tuple[TableName, ...] = ()
+    created: tuple[TableName, ...] = ()
     parts_kept: int = 0
 
     @property

@@ -42,6 +42,7 @@ def load_dataframe(
     update_columns: Sequence[str] = (),
     update_when: str | None = None,
     order_by: Sequence[str] = (),
+    new_partitions: str = "",
     load_id: str | None = None,
     wait_for_load: int = locks.LONGEST_WAIT,
     marker_table: str = MARKER_TABLE,
@@ -89,6 +90,9 @@ def load_dataframe(
         update_columns: For the mode "upsert": the columns to update, by default all that are no keys.
         update_when: Likewise, a condition over `source` and `target`, the table's row: others are not updated.
         order_by: Of rows with the same keys, the last in the order of these columns is loaded. Several are an error.
+        new_partitions: The rule by which partitions are created that rows lack: "day", "1 week", "month", "6 hours",
+            "day in Europe/Berlin", "1000" (of integers), "value" (of a list), or "auto", as the others are. "no"
+            creates none. The default is "auto" for the mode "replace-partitions", and "no" for the others.
         load_id: The name of this load: after a load of this id was published, another one does nothing.
             Without it, each call is a load of its own.
         wait_for_load: The longest time to wait for another run of this load id, in seconds.
@@ -137,6 +141,7 @@ def load_dataframe(
             update_when=update_when,
             order_by=tuple(order_by),
         ),
+        new_partitions=new_partitions,
     )
     sql = scripts.parse(before_sql, after_sql)
     if publish == PARTS:

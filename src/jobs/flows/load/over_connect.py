@@ -82,6 +82,7 @@ def check_supported(job: LoadJob) -> None:
     asked = {
         "overwrite_where": move.where is not None,
         "overwrite_strategy": move.strategy != Move("append", ()).strategy,
+        "new_partitions": move.new_partitions not in ("", "no" if not move.replaces_partitions else "auto"),
         "wait_for_load": job.wait_for_load != locks.LONGEST_WAIT,
         "before_sql": bool(job.scripts.before),
         "after_sql": bool(job.scripts.after),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -14,6 +14,8 @@ from jobs.dbaccess.load.move import difference, merge, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.partitions import suitability
+from jobs.dbaccess.load.partitions.new import default_of
+from jobs.dbaccess.load.partitions.supply import supply
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.verify import Moved
@@ -112,15 +114,32 @@ def _create(session: Session, plan: PublishPlan) -> None:
 
 
 def _move(session: Session, plan: PublishPlan, staged: Tally) -> Published:
-    """Move the staged rows, and check that none is missing without a reason."""
+    """Move the staged rows, and check that none is missing without a reason. Partitions that they lack come first."""
+    made: tuple[TableName, ...] = ()
+    if plan.move.supplies_partitions and not plan.is_new:
+        made = supply(session, plan.target, plan.staging.rows, plan.move.new_partitions, plan.lock_timeout)
     with _repeated_keys_reported(plan):
         written = _write(session, plan, staged.rows)
-    published = Published(staged, **asdict(written))
+    published = Published(staged, **asdict(written), created=made)
     if published.ignored:
         # The mode or a trigger left rows out, or a crash emptied staging.
         receipts.check_all_there(session, plan.staging, staged.rows)
         _check_counts(session, plan, published)
     return published
+
+
+def supply_before(session: Session, plan: PublishPlan, settings: Mapping[str, str]) -> tuple[TableName, ...]:
+    """Create partitions in a transaction of its own, if the table has a DEFAULT partition: only then, readers wait.
+
+    Args:
+        session: A session without an open transaction.
+        plan: What is to be published.
+        settings: Server settings of the publishing transaction.
+    """
+    if not plan.move.supplies_partitions or plan.is_new or default_of(session, plan.target) is None:
+        return ()
+    with session.transaction(**settings):
+        return supply(session, plan.target, plan.staging.rows, plan.move.new_partitions, plan.lock_timeout)
 
 
 def _write(session: Session, plan: PublishPlan, rows: int) -> Written:
@@ -189,6 +208,8 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
         difference.check(session, target)
     if move.replaces_partitions:
         suitability.check_target(session, target)
+    if move.supplies_partitions:
+        suitability.check_suppliable(session, target, move.columns)
     if move.mode == "overwrite":
         with session.transaction():
             overwrite.check(session, move, target)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.move.changes import NO_CHANGES, Changes
+from jobs.dbaccess.load.partitions.missing import rules
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -108,6 +109,8 @@ class Move:
         where: For overwrite: an SQL condition. Only rows that meet it are replaced, and all new rows must meet it.
         changes: For upsert: what it does beside inserting and updating.
         staged_only: Columns of the data that the table does not have, each with its type.
+        new_partitions: The rule of partitions that do not exist yet (partitions/rules.py), or "auto" or "no"; empty for
+            the mode's default: "auto" to replace partitions, else "no".
     """
 
     mode: str
@@ -120,6 +123,7 @@ class Move:
     max_delete_share: float = 1.0
     changes: Changes = NO_CHANGES
     staged_only: tuple[tuple[str, str], ...] = ()
+    new_partitions: str = ""
 
     @property
     def replaces_all(self) -> bool:
@@ -130,6 +134,11 @@ class Move:
     def replaces_partitions(self) -> bool:
         """Whether each partition for which there are rows is replaced."""
         return self.mode == REPLACE_PARTITIONS
+
+    @property
+    def supplies_partitions(self) -> bool:
+        """Whether partitions are created before rows are moved into the table."""
+        return not self.replaces_partitions and self.new_partitions not in ("", "no")
 
     @property
     def may_leave_out(self) -> bool:
@@ -172,6 +181,7 @@ class Move:
             raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
         self._check_changes()
         self._check_where()
+        rules.parse(self.new_partitions or rules.NO)
 
     def _check_changes(self) -> None:
         if not 0 <= self.max_delete_share <= 1:

@@ -17,6 +17,7 @@ _FORMS: Mapping[str, str] = {
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
     "default_tablespace": "",
 }
 """What the text of constants in a definition depends on, so that it means the same when it is executed; and where a

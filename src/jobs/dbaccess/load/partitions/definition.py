@@ -186,6 +186,7 @@ SELECT conname, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', ''),
 FROM pg_constraint WHERE conrelid = %s::oid AND contype = 'c' ORDER BY conname
 """
 
+# Invalid indexes are left out, but for one that is attached: ATTACH PARTITION would build it while the table is locked.
 # The text of an index begins with its own name and that of its table; what follows is the same for another table.
 _INDEXES = """
 SELECT c.relname, i.indisunique,
@@ -203,7 +204,8 @@ FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = 
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.conrelid = t.oid AND k.contype IN ('p', 'u', 'x')
-WHERE i.indrelid = %s::oid AND i.indisvalid ORDER BY c.relname
+WHERE i.indrelid = %s::oid AND (i.indisvalid OR EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid))
+ORDER BY c.relname
 """
 
 _GRANTS = """

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.dbaccess.errors import ConstraintViolated, LoadError
 from jobs.dbaccess.load.partitions import rebuild, staged, suitability
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import Definition, columns_of, copied, grants_of, read
+from jobs.dbaccess.load.partitions.missing.rules import NO
+from jobs.dbaccess.load.partitions.place import place
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.statistics import analyzing
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name, quote_names
+from jobs.dbaccess.sql import TableName, quote_name
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """A partition and the complete table that is to replace it."""
+    """A partition and the complete table that is to replace it.
+
+    Attributes:
+        is_new: Whether the partition is not attached: this transaction created it, as the pattern of a new one.
+    """
 
     definition: Definition
     table: TableName
+    is_new: bool = False
 
     @property
     def partition(self) -> Partition:
@@ -27,7 +34,15 @@ class Replacement:
         return self.definition.partition
 
 
-def build(session: Session, staging: Staging, target: TableName, rows: int) -> tuple[Replacement, ...]:
+def build(
+    session: Session,
+    staging: Staging,
+    target: TableName,
+    rows: int,
+    *,
+    new_partitions: str = NO,
+    patience: float | None = None,
+) -> tuple[Replacement, ...]:
     """Complete the table beside each partition that got rows: checks, indexes, settings, privileges and statistics.
 
     Args:
@@ -35,6 +50,8 @@ def build(session: Session, staging: Staging, target: TableName, rows: int) -> t
         staging: The staging tables, without rows of attempts that do not count.
         target: The partitioned table.
         rows: How many rows are staged.
+        new_partitions: The rule of partitions that do not exist yet, or AUTO or NO.
+        patience: How long to wait for a lock, in seconds, or None for the default.
 
     Raises:
         LoadError: A partition cannot be replaced, or rows belong to none.
@@ -49,40 +66,40 @@ def build(session: Session, staging: Staging, target: TableName, rows: int) -> t
                 f"{rows} rows were staged, but {present} are left: the server crashed meanwhile.",
                 "Nothing was loaded. Run the load again.",
             )
-        _check_none_stray(session, staging, target, sum(count for table, count in filled if table.bound == DEFAULT))
-        by_bound = {partition.bound: partition for partition in partitions_of(session, target)}
-        if not {table.bound for table, _ in filled} <= by_bound.keys():
+        stray = sum(count for table, count in filled if table.bound == DEFAULT)
+        made = place(session, staging, target, stray, given=new_partitions, patience=patience) if stray else {}
+        filled = staged.filled(session, staging) if stray else filled
+        attached = {partition.bound: partition for partition in partitions_of(session, target)}
+        if any(table.name.name not in made and table.bound not in attached for table, _ in filled):
             raise LoadError(
                 f"Partitions of {target} were detached or dropped while rows were copied.",
                 "Nothing was loaded. Run the load again.",
             )
-        pairs = [(by_bound[table.bound], table) for table, _ in filled]
-        suitability.check_partitions(session, target, [partition for partition, _ in pairs])
-        return tuple(_build_one(session, staging, partition, table) for partition, table in pairs)
+        replaced = [(attached[table.bound], table) for table, _ in filled if table.name.name not in made]
+        suitability.check_partitions(session, target, [partition for partition, _ in replaced])
+        above = session.value("SELECT coalesce(pg_get_partition_constraintdef(to_regclass(%s)), '')", target.quoted)
+        return (
+            *(_build_one(session, staging, read(session, partition), table) for partition, table in replaced),
+            *(
+                replace(
+                    _build_one(session, staging, _pattern(session, made[table.name.name], table, above), table),
+                    is_new=True,
+                )
+                for table, _ in filled
+                if table.name.name in made
+            ),
+        )
 
 
-def _check_none_stray(session: Session, staging: Staging, target: TableName, rows: int) -> None:
-    if not rows:
-        return
-    names = session.run(
-        "SELECT attname FROM pg_partitioned_table CROSS JOIN unnest(partattrs::int2[]) AS number "
-        "LEFT JOIN pg_attribute ON (attrelid, attnum) = (partrelid, number) WHERE partrelid = to_regclass(%s)",
-        target.quoted,
-    )
-    columns = [name for [name] in names if name is not None]
-    keys = ""
-    if len(columns) == len(names):  # no expression
-        name = staged.stray(staging).quoted
-        distinct = session.value(f"SELECT count(*) FROM (SELECT DISTINCT {quote_names(columns)} FROM {name}) AS keys")
-        keys = f", with {distinct:,} different values of ({', '.join(columns)}),"
-    raise LoadError(
-        f"{rows:,} rows{keys} belong to no partition of {target}, or to its DEFAULT partition, which is not replaced.",
-        f"Nothing was loaded. First, CREATE TABLE .. PARTITION OF {target} for them, or leave them out with --select.",
-    )
+def _pattern(session: Session, made: Partition, table: Partition, above: str) -> Definition:
+    """Return what a new partition is to be: as the table that was made for it, with the bound of its rows."""
+    bound = session.value("SELECT pg_get_partition_constraintdef(%s::oid)", table.oid)
+    constraint = f"({bound}) AND ({above})" if above else bound
+    return replace(read(session, replace(made, bound=table.bound)), constraint=constraint)
 
 
-def _build_one(session: Session, staging: Staging, partition: Partition, new: Partition) -> Replacement:
-    definition, table = read(session, partition), new.name
+def _build_one(session: Session, staging: Staging, definition: Definition, new: Partition) -> Replacement:
+    partition, table = definition.partition, new.name
     if columns_of(session, new.oid) != definition.columns:
         raise LoadError(
             f"The columns of {partition.name} were changed while rows were copied.",

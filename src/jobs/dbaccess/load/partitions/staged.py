@@ -7,11 +7,13 @@ partition, go to a DEFAULT partition of staging.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.partitions import new
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -40,18 +42,42 @@ def create(session: Session, staged: Staging, target: TableName) -> None:
         session.run(staging.creating_parts(staged, logged=True))
         partitions = [partition for partition in partitions_of(session, target) if partition.bound != DEFAULT]
     try:
-        _create_leaves(session, staged, partitions)
+        _create_leaves(session, staged, target, partitions)
     except BaseException:
         staging.discard(session, staged)
         raise
 
 
-def _create_leaves(session: Session, staged: Staging, partitions: Sequence[Partition]) -> None:
+def _create_leaves(session: Session, staged: Staging, target: TableName, partitions: Sequence[Partition]) -> None:
+    """Create the tables beside the partitions, some in each transaction. One that is dropped meanwhile has none.
+
+    While such a transaction holds the table in ACCESS SHARE mode, nobody can drop or detach a partition of it.
+    """
     for start in range(0, len(partitions), _BATCH):
         with session.transaction(), exact_forms(session):
-            for number, partition in enumerate(partitions[start : start + _BATCH], start + 1):
-                table = partition.name.sibling(f"{staged.rows.name}_{number}")
-                session.run(_create_leaf(session, staged, partition, table.quoted))
+            session.run(f"LOCK TABLE ONLY {target.quoted} IN ACCESS SHARE MODE")
+            some = enumerate(partitions[start : start + _BATCH], start + 1)
+            create_leaves(session, staged, {f"{staged.rows.name}_{number}": partition for number, partition in some})
+
+
+def create_leaves(session: Session, staged: Staging, beside: Mapping[str, Partition]) -> None:
+    """Create tables beside the partitions that still exist, by their names, in two round trips."""
+    rows = session.run(_STORED, [partition.oid for partition in beside.values()])
+    stored = {oid: others for oid, *others in rows}
+    statements = [
+        _create_leaf(staged, partition, partition.name.sibling(name).quoted, stored[partition.oid])
+        for name, partition in beside.items()
+        if partition.oid in stored
+    ]
+    if statements:
+        session.run("; ".join(statements))
+
+
+_STORED = """
+SELECT c.oid::bigint, c.relpersistence::text, m.amname, s.spcname, c.reloptions, t.reloptions FROM pg_class c
+LEFT JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ANY (%s::oid[])
+"""
 
 
 def _create_root(session: Session, staged: Staging, target: TableName) -> None:
@@ -75,7 +101,7 @@ def _create_root(session: Session, staged: Staging, target: TableName) -> None:
             f"SET DEFAULT pg_catalog.nextval({quote_literal(sequence)}::pg_catalog.regclass)"
         )
     if has_default:
-        session.run(f"CREATE TABLE {stray(staged).quoted} PARTITION OF {root} DEFAULT")
+        _create_stray(session, staged, target)
     publications = tables.publications_of(session, staged.rows) or tables.publications_of(session, stray(staged))
     if publications:
         raise LoadError(
@@ -88,17 +114,11 @@ def _create_root(session: Session, staged: Staging, target: TableName) -> None:
 _LIKE = "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS"
 
 
-def _create_leaf(session: Session, staged: Staging, partition: Partition, name: str) -> str:
+def _create_leaf(staged: Staging, partition: Partition, name: str, stored: Sequence[Any]) -> str:
     """Return the statements that create the table beside a partition."""
     if partition.kind != "r":  # foreign or partitioned: a row that goes there is refused
         return f"CREATE TABLE {name} PARTITION OF {staged.rows.quoted} {partition.bound}"
-    [persistence, method, space, options, toast_options] = session.row(
-        5,
-        "SELECT c.relpersistence::text, m.amname, s.spcname, c.reloptions, t.reloptions FROM pg_class c "
-        "JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_class t ON t.oid = c.reltoastrelid "
-        "LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = %s::oid",
-        partition.oid,
-    )
+    persistence, method, space, options, toast_options = stored
     settings = {**options_of(options), **options_of(toast_options, "toast."), "autovacuum_enabled": "false"}
     written = ", ".join(f"{option} = {quote_literal(value)}" for option, value in settings.items())
     kind = "UNLOGGED TABLE" if persistence == "u" else "TABLE"
@@ -106,6 +126,16 @@ def _create_leaf(session: Session, staged: Staging, partition: Partition, name: 
     return (
         f"CREATE {kind} {name} (LIKE {partition.name.quoted} {_LIKE}) USING {quote_name(method)} "
         f"WITH ({written}){where}; ALTER TABLE {staged.rows.quoted} ATTACH PARTITION {name} {partition.bound}"
+    )
+
+
+def _create_stray(session: Session, staged: Staging, target: TableName) -> None:
+    """Create the table for rows without a partition, such that it can become a new partition."""
+    name = stray(staged).quoted
+    where = new.storage_of(session, target)
+    session.run(
+        f"CREATE TABLE {name} (LIKE {target.quoted} {_LIKE}){where.method} WITH (autovacuum_enabled = 'false')"
+        f"{where.space}; ALTER TABLE {staged.rows.quoted} ATTACH PARTITION {name} DEFAULT"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.partitions.catalog import Partition
+from jobs.dbaccess.load.partitions.missing.rules import FLAG
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -92,6 +93,35 @@ def check_target(session: Session, target: TableName) -> None:
             f"{MODE} cannot replace partitions of {target}, which {', '.join(publications)} publishes: attaching a "
             "table is not replicated.",
             _INSTEAD,
+        )
+
+
+def check_suppliable(session: Session, target: TableName, columns: Sequence[str]) -> None:
+    """Check that partitions for the rows of a load can be created, before anything is copied.
+
+    Raises:
+        UsageError: The table is not partitioned, or the data lacks its partition key, or only others may do so.
+    """
+    found = session.run(
+        "SELECT relkind::text, pg_has_role(relowner, 'USAGE'), pg_get_userbyid(relowner), "
+        "ARRAY(SELECT attname::text FROM pg_partitioned_table CROSS JOIN unnest(partattrs::int2[]) AS number "
+        "JOIN pg_attribute ON (attrelid, attnum) = (partrelid, number) WHERE partrelid = c.oid) "
+        "FROM pg_class c WHERE oid = to_regclass(%s)",
+        target.quoted,
+    )
+    kind, may, owner, keys = found[0] if found else ("", False, "", [])
+    if kind != tables.PARTITIONED:
+        raise UsageError(f"{FLAG} needs a partitioned table, and {target} is none.", f"Leave {FLAG} out.")
+    if not may:
+        raise UsageError(
+            f"Partitions of {target} can be created by its owner {owner} alone, of whom this user is no member.",
+            f"Load as the owner, or leave {FLAG} out and have the partitions created first.",
+        )
+    lacking = [name for name in keys if name not in columns]
+    if lacking:
+        raise UsageError(
+            f"The data has no {', '.join(lacking)}, by which {target} is partitioned.",
+            f"Add the column by --select, or leave {FLAG} out.",
         )
 
 

@@ -7,32 +7,19 @@ wait. What the partitions are is compared then. The locks that readers wait for 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 
-from jobs.dbaccess import table_locks
 from jobs.dbaccess.errors import TransientError
-from jobs.dbaccess.load.partitions import rebuild, suitability
+from jobs.dbaccess.load.partitions import attempts, rebuild, suitability
 from jobs.dbaccess.load.partitions.catalog import exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import read
+from jobs.dbaccess.load.partitions.new import default_of
 from jobs.dbaccess.load.partitions.replace import Replacement
-from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
-from jobs.dbaccess.sqlstates import DEADLOCK, LOCK_TIMEOUT, SERIALIZATION_FAILURE
+from jobs.dbaccess.sqlstates import SERIALIZATION_FAILURE
 
 logger = logging.getLogger(__name__)
-
-LOCK_WAIT = 0.5
-"""How long an attempt waits for all of its locks, in seconds. Readers queue behind it for as long. It is less than the
-server's deadlock_timeout, so that a reader who has locked a partition and now wants the table is not the one that the
-server ends."""
-
-PAUSE, LONGEST_PAUSE = 0.25, 8.0
-"""Seconds between the first two attempts, in which readers go on; the double between the next ones; at most."""
-
-PATIENCE = 600
-"""How long to try without --lock-timeout, in seconds."""
 
 _MUCH = 100_000_000
 """A DEFAULT partition of so many bytes takes a noticeable time to read."""
@@ -55,45 +42,54 @@ def swap(session: Session, target: TableName, replacements: Sequence[Replacement
     """
     if not replacements:
         return
-    patience = PATIENCE if patience is None else patience
-    deadline = time.monotonic() + patience
-    locked = [target, *(replacement.partition.name for replacement in replacements), *_default(session, target)]
-    with local_settings(session, {"lock_timeout": f"{int(patience * 1000)}"}), exact_forms(session):
-        _keep_changes_out(session, locked)
-        before = _unguarded(session, replacements)
-        _check_same(session, target, replacements)
-        exchange = [_exchange(target, replacement) for replacement in replacements]
-        pause = PAUSE
-        while not _attempt(session, locked, exchange, replacements, before, is_last=time.monotonic() >= deadline):
-            logger.info("%s is in use: its partitions are replaced when its readers let go. Trying again.", target)
-            time.sleep(max(min(pause, deadline - time.monotonic()), 0))
-            pause = min(2 * pause, LONGEST_PAUSE)
+    old = [replacement for replacement in replacements if not replacement.is_new]
+    tables = [*(replacement.partition.name for replacement in old), *_default(session, target)]
+    with attempts.changes_kept_out(session, [target, *tables], patience) as until:
+        _await_toast(session, old)
+        before = _unguarded(session, old)
+        with exact_forms(session):
+            _check_same(session, target, old)
+            exchange = [_exchange(target, replacement) for replacement in replacements]
+
+            def act() -> None:
+                if _unguarded(session, old) != before:
+                    raise _changed("A partition was")
+                for statements in exchange:
+                    session.run(statements)
+
+            attempts.repeat(session, target, [target, *tables] if old else tables, act, until)
 
 
 def _default(session: Session, target: TableName) -> list[TableName]:
     """Return the DEFAULT partition, if there is one. Warn if it is big: it is read when others are attached."""
-    found = session.run(
-        "SELECT n.nspname, c.relname, pg_relation_size(c.oid) FROM pg_partitioned_table p "
-        "JOIN pg_class c ON c.oid = p.partdefid JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE p.partrelid = to_regclass(%s)",
-        target.quoted,
-    )
-    for _, name, size in found:
-        if size >= _MUCH:
-            logger.warning(
-                "%s, the DEFAULT partition of %s, has %d MB. The server reads it while readers wait, unless a CHECK "
-                "says that it holds no row of a partition that is replaced.",
-                name,
-                target,
-                size / 1e6,
-            )
-    return [TableName(name, schema) for schema, name, _ in found]
+    found = default_of(session, target)
+    if found is None:
+        return []
+    name, size = found
+    if size >= _MUCH:
+        logger.warning(
+            "%s, the DEFAULT partition of %s, has %d MB. The server reads it while readers wait, unless a CHECK "
+            "says that it holds no row of the partitions that are attached.",
+            name,
+            target,
+            size / 1e6,
+        )
+    return [name]
 
 
-def _keep_changes_out(session: Session, locked: Sequence[TableName]) -> None:
-    """Wait for VACUUM, ANALYZE and changes of the tables, and keep them out. The server ends an autovacuum for this."""
-    names = ", ".join(f"ONLY {table.quoted}" for table in locked)
-    session.run(f"LOCK TABLE {names} IN {table_locks.SHARE_UPDATE_EXCLUSIVE} MODE")
+def _await_toast(session: Session, old: Sequence[Replacement]) -> None:
+    """Wait for VACUUM of the TOAST tables of partitions that are dropped, and keep it out.
+
+    They cannot be locked by name. To reset an option of theirs that is not set changes nothing, and locks them, too.
+    """
+    for replacement in old:
+        present = {text.partition(":")[0] for text in replacement.definition.copied}
+        free = next((option for option in _OPTIONS if f"option toast.{option}" not in present), _OPTIONS[0])
+        session.run(f"ALTER TABLE {replacement.partition.name.quoted} RESET (toast.{free})")
+
+
+_OPTIONS = ("log_autovacuum_min_duration", "autovacuum_vacuum_cost_delay", "autovacuum_freeze_max_age")
+"""Storage options of TOAST tables. To reset one takes SHARE UPDATE EXCLUSIVE."""
 
 
 def _unguarded(session: Session, replacements: Sequence[Replacement]) -> list[list[object]]:
@@ -131,51 +127,11 @@ def _changed(what: str) -> TransientError:
     )
 
 
-def _attempt(
-    session: Session,
-    locked: Sequence[TableName],
-    exchange: Sequence[str],
-    replacements: Sequence[Replacement],
-    before: list[list[object]],
-    *,
-    is_last: bool,
-) -> bool:
-    """Lock the tables, and exchange the partitions. Return False, with nothing locked, if a lock was not granted."""
-    session.run("SAVEPOINT pgjobs_swap")
-    try:
-        _lock(session, locked)
-        if _unguarded(session, replacements) != before:
-            raise _changed("A partition was")
-        for statements in exchange:
-            session.run(statements)
-    except TransientError as error:
-        if error.sqlstate not in _IN_THE_WAY or session.closed or is_last:
-            raise
-        session.run("ROLLBACK TO SAVEPOINT pgjobs_swap; RELEASE SAVEPOINT pgjobs_swap")
-        return False
-    session.run("RELEASE SAVEPOINT pgjobs_swap")
-    return True
-
-
-_IN_THE_WAY = (LOCK_TIMEOUT, DEADLOCK)
-"""The SQLSTATEs of a lock that was not granted in time, and of a deadlock."""
-
-
-def _lock(session: Session, locked: Sequence[TableName]) -> None:
-    """Lock the table, then what is below it: in the order of its readers."""
-    deadline = time.monotonic() + LOCK_WAIT
-    for table in locked:
-        left = max(int((deadline - time.monotonic()) * 1000), 1)
-        session.run(
-            f"SET LOCAL lock_timeout = {left}; LOCK TABLE ONLY {table.quoted} IN {table_locks.ACCESS_EXCLUSIVE} MODE"
-        )
-
-
 def _exchange(target: TableName, replacement: Replacement) -> str:
     """Return the statements that exchange a partition, to be sent at once."""
     definition, new, old = replacement.definition, replacement.table, replacement.partition.name
     statements = [
-        f"ALTER TABLE {target.quoted} DETACH PARTITION {old.quoted}",
+        *([] if replacement.is_new else [f"ALTER TABLE {target.quoted} DETACH PARTITION {old.quoted}"]),
         *(f"ALTER SEQUENCE {name} OWNED BY {new.quoted}.{quote_name(column)}" for name, column in definition.sequences),
         f"DROP TABLE {old.quoted}",
         *rebuild.renames(definition, new),

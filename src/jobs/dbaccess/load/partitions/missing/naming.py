@@ -1,0 +1,73 @@
+"""The names of new partitions: as those of the others, if these follow a pattern. Values in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from jobs.dbaccess.load.partitions.missing.rules import DAY, MONTH, Point, Rule
+from jobs.dbaccess.sql import MAX_NAME_BYTES
+
+_FORMATS = ("%Y_%m_%d_%H%M", "%Y_%m_%d_%H", "%Y_%m_%d", "%Y%m%d%H", "%Y%m%d", "%Y-%m-%d", "%Yw%V", "%Y_w%V")
+_OF_MONTHS = ("%Y_%m", "%Y%m", "%Y-%m", "y%Ym%m", "%Ym%m")
+_OF_YEARS = ("%Y",)
+
+
+def name(
+    table: str, low: Point | str | None, rule: Rule, others: Sequence[tuple[str, Point]], taken: Collection[str]
+) -> str:
+    """Return the name of a new partition.
+
+    Args:
+        table: The table's name.
+        low: The lower bound of the partition, or its value in a list.
+        rule: The rule of the partitions.
+        others: The names of partitions, and their lower bounds.
+        taken: Names that other relations have.
+    """
+    for written in _formats(rule):
+        pattern = _pattern(written, others)
+        if pattern is not None and isinstance(low, (int, datetime)):
+            return _free(pattern[0], _write(low, written) + pattern[1], taken)
+    suffix = "null" if low is None else low if isinstance(low, str) else _write(low, _formats(rule)[0])
+    return _free(f"{table}_", suffix, taken)
+
+
+def _formats(rule: Rule) -> Sequence[str]:
+    """Return the formats of lower bounds by which the bins of a rule have different names, the usual one first."""
+    if rule.unit == MONTH:
+        return (*(_OF_YEARS if rule.step % 12 == 0 else ()), *_OF_MONTHS, "%Y_%m_%d", "%Y%m%d", "%Y-%m-%d")
+    days = _FORMATS[2:3] + _FORMATS[4:]
+    return days[: None if rule.step % 7 == 0 else 3] if rule.unit == DAY else _FORMATS[:4]
+
+
+def _write(low: Point, written: str) -> str:
+    if isinstance(low, datetime):
+        return low.strftime(written.replace("%Y", f"{low.year:04}"))  # strftime does not pad years on each platform
+    return str(low) if low >= 0 else f"m{-low}"
+
+
+def _pattern(written: str, others: Sequence[tuple[str, Point]]) -> tuple[str, str] | None:
+    """Return what all names have before and after their lower bounds; None if they do not have them so."""
+    found = set()
+    for other, low in others:
+        before, bound, after = other.rpartition(_write(low, written))
+        if not bound:
+            return None
+        found.add((before, after))
+    return found.pop() if len(found) == 1 else None
+
+
+def _free(before: str, after: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken, cut to the length that the server allows."""
+    count = 1
+    while True:
+        more = "" if count == 1 else f"_{count}"
+        found = _cut(before, MAX_NAME_BYTES - len(_cut(after, 40).encode()) - len(more)) + _cut(after, 40) + more
+        if found not in taken:
+            return found
+        count += 1
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")
