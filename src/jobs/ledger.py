@@ -1,5 +1,7 @@
 """Show and change the ledger of finished loads: list, show, exists, wait, touch, forget.
 
+Also what failed loads keep in staging (--keep-staging): kept, drop-kept.
+
 An orchestrator asks it whether a load has finished, and waits for it; a person has a load run again.
 """
 
@@ -11,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
 
 from jobs.cli.flags import add_connection_options, add_marker_table, at_least_one, connection_of, seconds
 from jobs.cli.run import run_job
@@ -18,6 +21,7 @@ from jobs.cli.text_table import text_table
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.kept.listing import Listed, drop_kept, listed
 from jobs.dbaccess.load.ledger import Ledger, Marker, check_id
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -34,8 +38,10 @@ examples:
   python -m jobs.ledger exists orders/2026-11-20 --service shop && echo "it is loaded"
   python -m jobs.ledger wait orders/2026-11-20 --timeout 3600 --service shop
   python -m jobs.ledger forget orders/2026-11-20 --service shop      # the next run loads it again
+  python -m jobs.ledger kept --service shop                          # what failed loads keep, and how large it is
+  python -m jobs.ledger drop-kept orders/2026-11-20 --service shop   # the next run copies all of it
 
-exit status: 0 yes, or done; 3 no such marker, or not in time; 2 wrong usage; 1 anything else
+exit status: 0 yes, or done; 3 no such marker or nothing kept, or not in time; 2 wrong usage; 1 anything else
 """
 
 Command = Callable[[Session, Ledger, argparse.Namespace], int]
@@ -65,11 +71,11 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--limit", type=at_least_one, default=50, metavar="N", help="the latest N; default: 50"
             )
-        else:
+        elif name != "kept":
             command.add_argument("load_id", metavar="ID", help="the load id")
-        if name in ("list", "touch"):
-            command.add_argument("--table", metavar="[SCHEMA.]TABLE", help="the table that markers name")
-        if name in ("list", "show"):
+        if name in ("list", "touch", "kept"):
+            command.add_argument("--table", metavar="[SCHEMA.]TABLE", help="the table of the loads")
+        if name in ("list", "show", "kept"):
             command.add_argument("--json", action="store_true", help="print JSON")
         if name == "wait":
             command.add_argument("--timeout", type=seconds, default=3600.0, metavar="SECONDS", help="default: 3600")
@@ -155,6 +161,48 @@ def _forget(session: Session, ledger: Ledger, options: argparse.Namespace) -> in
     return 0
 
 
+def _kept(session: Session, _: Ledger, options: argparse.Namespace) -> int:
+    """List what failed loads keep in staging, whichever ledger they use."""
+    table = None if options.table is None else str(tables.full_name(session, TableName.parse(options.table)))
+    found = [one for one in listed(session) if table in (None, one.note.target)]
+    if options.json:
+        sys.stdout.write(json.dumps([_kept_as_json(one) for one in found], indent=2) + "\n")
+        return 0
+    rows = [
+        (
+            *(one.note.load_id, one.note.target, f"{'?' if one.claimed is None else one.claimed} of {one.note.parts}"),
+            *(f"{one.size / 1e6:,.1f} MB", "in use" if one.in_use else one.note.date, one.owner),
+        )
+        for one in found
+    ]
+    sys.stdout.write(text_table(("load id", "table", "parts", "size", "until", "owner"), rows, len(rows)) + "\n")
+    return 0
+
+
+def _kept_as_json(one: Listed) -> dict[str, object]:
+    until = datetime.fromtimestamp(one.note.until, timezone.utc).isoformat()
+    return {
+        "load_id": one.note.load_id,
+        "table": one.note.target,
+        "parts": one.note.parts,
+        "parts_kept": one.claimed,
+        "bytes": one.size,
+        "until": until,
+        "in_use": one.in_use,
+        "owner": one.owner,
+    }
+
+
+def _drop_kept(session: Session, _: Ledger, options: argparse.Namespace) -> int:
+    found = listed(session, options.load_id)
+    for one in found:
+        drop_kept(session, one)
+        sys.stdout.write(f"dropped: {one.size / 1e6:,.1f} MB of {options.load_id} for {one.note.target}\n")
+    if not found:
+        sys.stderr.write(f"Nothing is kept of the load id {options.load_id!r}.\n")
+    return 0 if found else NO
+
+
 def _no_marker(load_id: str) -> int:
     sys.stderr.write(f"There is no marker of the load id {load_id!r}.\n")
     return NO
@@ -167,6 +215,8 @@ COMMANDS: Mapping[str, tuple[str, Command]] = {
     "wait": ("wait until a load id is recorded", _wait),
     "touch": ("record a load id without loading anything", _touch),
     "forget": ("delete the marker of a load id, so that it can be loaded again", _forget),
+    "kept": ("list what failed loads keep in staging, by --keep-staging", _kept),
+    "drop-kept": ("drop what a failed load keeps in staging, so that its next run copies all parts", _drop_kept),
 }
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from libpq import environment
+from publishing import AB, T
+from stages import attempt, tables
 
 from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.kept.notes import DAY, Note, until
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
@@ -55,6 +60,31 @@ def test_what_was_recorded_is_shown_and_listed_with_its_time(
     assert capsys.readouterr().out.splitlines()[2].startswith("third   | public.t | 20")
     assert ledger("show", "second") == 0
     assert capsys.readouterr().out.startswith("second: s.t, recorded 20")
+
+
+def test_what_failed_loads_keep_is_listed_with_its_size_and_dropped(
+    ledger: Ledger, session: Session, database: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    note = Note("orders/1", str(T), 3, until(session, DAY), {})
+    names = replace(staging.plan_staging(T, AB), note=note.text)
+    with connect(database, "a load") as driver:
+        staging.create(driver, names, T)
+        attempt(driver, names, 0, 1, 1)
+        assert ledger("kept") == 0
+        assert " | 1 of 3 | 0.1 MB | in use |" in capsys.readouterr().out
+        assert ledger("drop-kept", "orders/1") == 1
+        assert "is in use by process" in capsys.readouterr().err
+    assert ledger("kept", "--table", "t", "--json") == 0
+    [kept] = json.loads(capsys.readouterr().out)
+    assert (kept["load_id"], kept["table"], kept["parts_kept"], kept["parts"]) == ("orders/1", "public.t", 1, 3)
+    assert kept["bytes"] == session.value(
+        "SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class c WHERE relname ~ '^pgjobs_.*[0-9a-f]{32}$'"
+    )
+    assert ledger("drop-kept", "orders/2") == NO
+    assert ledger("drop-kept", "orders/1") == 0
+    assert tables(session) == ["t", "table_updates"]
+    assert ledger("drop-kept", "orders/1") == NO
 
 
 def test_exists_answers_by_its_status_alone(

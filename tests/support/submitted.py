@@ -113,6 +113,11 @@ class Submitted:
         self._process.kill()
         self._process.wait()
 
+    def kill_group(self) -> None:
+        """Kill all processes of the job at once."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def kill_driver(self) -> None:
         """Kill the driver's JVM and its Python, and nothing of the executors."""
         driver = int((self.folder / "driver").read_text())

@@ -18,6 +18,7 @@ from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
+from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, order_of
@@ -122,6 +123,15 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         help="how rows come into the table: staged, by one transaction; parts, by one for each part, so that readers "
         "see parts arrive, and a rerun of the load id copies only what is missing; default: auto, one small part "
         "straight into the table, all else staged",
+    )
+    group.add_argument(
+        "--keep-staging",
+        nargs="?",
+        type=duration,
+        const=KEPT_FOR,
+        metavar="TIME",
+        help="if the load fails, keep what was staged for a rerun of the load id, which copies only what is missing; "
+        "for such a time as 2d, or without one for 7 days",
     )
     group.add_argument(
         "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
@@ -291,6 +301,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         ledger=Ledger.parse(options.marker_table),
         lock_timeout=options.lock_timeout,
         publish=options.publish,
+        keep_staging=options.keep_staging,
         defined=Defined(*_definitions(options), tuple(options.index)),
         null_values=tuple(options.null_value),
         limits=Limits(options.max_replica_lag, options.max_wal_rate),
@@ -325,6 +336,7 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 def _check_publish(options: argparse.Namespace) -> None:
+    check_keep(options.keep_staging, _move(options), options.publish, has_id=options.load_id is not None)
     if options.publish == PARTS:
         sql = [getattr(options, f"{name}_sql") or getattr(options, f"{name}_sql_file") for name in ("before", "after")]
         check_parts(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "min": 60.0, "h": 3600.0}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB)(?:/s)?")
 _BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 

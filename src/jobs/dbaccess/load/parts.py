@@ -78,26 +78,25 @@ def copy_part(session: Session, staging: Staging, part: int, attempt: int, block
         if copied != meter.rows:
             raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
         session.run(
-            f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s WHERE part = %s AND attempt = %s",
-            meter.rows,
-            meter.bytes,
-            part,
-            attempt,
+            f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s, hashes = %s WHERE part = %s AND attempt = %s",
+            *(meter.rows, meter.bytes, meter.hashes, part, attempt),
         )
 
 
 class Meter:
-    """Counts the rows and bytes of a part's blocks as they pass."""
+    """Counts the rows and bytes of a part's blocks as they pass, and sums the hashes of its rows."""
 
     def __init__(self, blocks: Iterable[Counted]) -> None:
         self._blocks = blocks
         self.rows = 0
         self.bytes = 0
+        self.hashes = 0
 
     def __iter__(self) -> Iterator[Block]:
         for counted in self._blocks:
             self.rows += counted.rows
             self.bytes += len(counted.block)
+            self.hashes += counted.hashes
             yield counted.block
 
 

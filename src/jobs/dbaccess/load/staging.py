@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
@@ -28,6 +28,14 @@ Extras = Iterable[tuple[str, str]]
 
 _ROWS, _PARTS = "pgjobs_rows_", "pgjobs_parts_"
 
+KEPT = "kept by pgjobs until "
+"""The comment on kept tables begins with this, and with the second since 1970 until which `sweep` leaves them alone."""
+
+_IS_KEPT = (
+    "coalesce(substring(obj_description(c.oid, 'pg_class') "
+    f"from '^{KEPT}([0-9]{{1,12}}) ')::bigint > extract(epoch FROM now()), false)"
+)
+
 
 @dataclass(frozen=True)
 class Staging:
@@ -35,12 +43,14 @@ class Staging:
 
     Attributes:
         extras: The last of the columns, those that the target does not have, each with its type.
+        note: The comment on both tables if they are kept when the load fails (see kept/); empty if they are dropped.
     """
 
     rows: TableName
     parts: TableName
     columns: tuple[str, ...]
     extras: tuple[tuple[str, str], ...] = ()
+    note: str = ""
 
     @property
     def copy_statement(self) -> str:
@@ -61,6 +71,15 @@ def foreseen(target: TableName, columns: Iterable[str], extras: Extras = ()) -> 
 
 def _named(target: TableName, token: str, columns: Iterable[str] = (), extras: Extras = ()) -> Staging:
     return Staging(target.sibling(_ROWS + token), target.sibling(_PARTS + token), tuple(columns), tuple(extras))
+
+
+OF_PARTS = f"^{_PARTS}[0-9a-f]{{32}}$"
+"""A regular expression for the names of tables of parts."""
+
+
+def named_like(table: TableName) -> Staging:
+    """Return the names of both tables, of which one is given."""
+    return _named(table, table.name.rpartition("_")[2])
 
 
 def _stream_token(stream: str) -> str:
@@ -139,7 +158,7 @@ def creating_parts(staging: Staging, *, logged: bool) -> str:
     kind = "TABLE" if logged else "UNLOGGED TABLE"
     return (
         f"CREATE {kind} {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
-        "failure text, pid integer, PRIMARY KEY (part, attempt))"
+        "hashes numeric, failure text, pid integer, PRIMARY KEY (part, attempt))"
     )
 
 
@@ -154,6 +173,15 @@ def _create(session: Session, staging: Staging, statements: Iterable[str], *, lo
         if logged and tables.publications_of(session, staging.rows):
             for table in (staging.rows, staging.parts):
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
+        if staging.note:
+            annotate(session, staging)
+
+
+def annotate(session: Session, staging: Staging) -> None:
+    """Set the comments on both tables, in the open transaction."""
+    for table in (staging.rows, staging.parts):
+        statement = "SELECT concat('COMMENT ON TABLE ', %s::text, ' IS ', quote_literal(%s::text))"
+        session.ask(session.value(statement, table.quoted, staging.note))
 
 
 def create_parts(session: Session, staging: Staging) -> None:
@@ -194,6 +222,7 @@ def end_writers(session: Session, staging: Staging) -> list[int]:
 def renaming(staging: Staging, target: TableName) -> list[str]:
     """Return the statements that make the table of rows the target."""
     return [
+        *([f"COMMENT ON TABLE {staging.rows.quoted} IS NULL"] if staging.note else []),
         f"ALTER TABLE {staging.rows.quoted} RESET (autovacuum_enabled)",
         f"ALTER TABLE {staging.rows.quoted} RENAME TO {quote_name(target.name)}",
     ]
@@ -229,25 +258,28 @@ def discard(session: Session, staging: Staging) -> None:
 
 
 def left_by_stream(session: Session, target: TableName, stream: str) -> list[Staging]:
-    """Return the tables of a stream's batches that ended without being published or discarded."""
-    names = session.run(
-        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    """Return the tables of a stream's batches that ended without being published or discarded, with their notes."""
+    found = session.run(
+        "SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), '') "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind = 'r' AND n.nspname = %s AND c.relname ~ %s ORDER BY 1",
         target.schema,
         f"^{_PARTS}{_stream_token(stream)}[0-9a-f]{{16}}$",
     )
-    return [_named(target, name[len(_PARTS) :]) for [name] in names]
+    return [replace(_named(target, name[len(_PARTS) :]), note=note) for name, note in found]
 
 
 def sweep(session: Session) -> list[str]:
     """Drop the tables of loads whose driver died, and return the names of the dropped tables.
 
-    The tables of a running load are locked. Tables of other users, and those that a task still copies into, are left
-    to a later sweep. A table that cannot be dropped, for example because a view depends on it, is reported and remains.
+    The tables of a running load are locked, and those that are kept stay until their time. Tables of other users, and
+    those that a task still copies into, are left to a later sweep. A table that cannot be dropped, for example because
+    a view depends on it, is reported and remains.
     """
     leftovers = session.run(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind IN ('r', 'p') AND c.relname ~ %s AND pg_has_role(c.relowner, 'USAGE') ORDER BY 2, 1",
+        "WHERE c.relkind IN ('r', 'p') AND c.relname ~ %s AND pg_has_role(c.relowner, 'USAGE') "
+        f"AND NOT {_IS_KEPT} ORDER BY 2, 1",
         f"^({_ROWS}|{_PARTS})[0-9a-f]{{32}}$",
     )
     dropped = []
@@ -269,5 +301,4 @@ def sweep(session: Session) -> list[str]:
 
 def _is_free(session: Session, table: TableName) -> bool:
     """Return whether no load holds a staging table. If so, this transaction holds its lock."""
-    rows = table.sibling(_ROWS + table.name.rpartition("_")[2])
-    return locks.take_in_transaction(session, locks.staging(rows))
+    return locks.take_in_transaction(session, locks.staging(named_like(table).rows))

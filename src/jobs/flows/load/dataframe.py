@@ -11,6 +11,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
+from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import Move, order_of
@@ -56,6 +57,7 @@ def load_dataframe(
     after_sql: str | None = None,
     verify: bool = False,
     publish: str = AUTO,
+    keep_staging: bool | float = False,
     parallelism: int | None = None,
     lock_timeout: int | None = None,
     max_replica_lag: float | None = None,
@@ -111,6 +113,9 @@ def load_dataframe(
         publish: How the rows come into the table: "staged", by one transaction; "parts", by one for each part, so that
             readers see parts arrive, and a rerun of the load id copies only what is missing; or "auto", which copies
             one small part straight into the table, and stages all else.
+        keep_staging: Whether staging stays if the load fails, so that a rerun of the load id, with the same rows,
+            copies only what is missing: True for 7 days, or a number of seconds. The rows have to come from files or
+            ranges, by projections and filters.
         parallelism: The most connections at once; by default half of the server's free connections.
         lock_timeout: The longest time to wait for each lock of the table and its rows, in seconds. Without it, the
             setting `lock_timeout` of the user applies, which by default has no limit.
@@ -146,6 +151,8 @@ def load_dataframe(
     sql = scripts.parse(before_sql, after_sql)
     if publish == PARTS:
         check_parts(move, bool(sql), verify=verify, has_id=load_id is not None, has_indexes=bool(indexes))
+    keep = None if keep_staging is False else KEPT_FOR if keep_staging is True else keep_staging
+    check_keep(keep, move, publish, has_id=load_id is not None)
     job = LoadJob(
         table=TableName.parse(table),
         settings=settings,
@@ -157,6 +164,7 @@ def load_dataframe(
         verify=verify,
         scripts=sql,
         publish=publish,
+        keep_staging=keep,
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
         defined=Defined.of(column_types, metadata_columns, indexes),

@@ -68,7 +68,7 @@ class Rows:
 
     def parts(self, session: Session, job: LoadJob, fitted: Fit, plan: PublishPlan) -> tuple[int, str]:
         """Have Spark plan them, as the load does. Where it shuffles, this runs it as far as its last shuffle."""
-        encoded = encode(self.df, fitted.target, job.copying, plan.staging.rows.name)
+        encoded = encode(self.df, fitted.target, job.copying, plan.staging.rows.name, merges=not job.can_be_resumed)
         return encoded.parts, why_staged(session, plan, fitted.table, encoded)
 
 

@@ -17,6 +17,8 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import AUTO, ONE_PART, PARTS, STAGED, check_parts
+from jobs.dbaccess.load.kept.listing import give_up
+from jobs.dbaccess.load.kept.notes import check_keep
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
@@ -61,6 +63,7 @@ class LoadJob:
         null_values: Strings of the data that stand for NULL.
         limits: What the load may cause.
         publish: One of PUBLISHING: how the rows come into the table.
+        keep_staging: For how many seconds staging stays if the load fails, so that a rerun can go on; None to drop it.
     """
 
     table: TableName
@@ -78,6 +81,12 @@ class LoadJob:
     null_values: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
     publish: str = AUTO
+    keep_staging: float | None = None
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether a rerun copies only what a failed run has not. The parts of both have to be the same then."""
+        return self.publish == PARTS or self.keep_staging is not None
 
     @property
     def connector(self) -> Connector:
@@ -87,7 +96,7 @@ class LoadJob:
     @property
     def reason_to_stage(self) -> str:
         """Why its rows are staged, whatever they are; empty if that depends on them."""
-        if self.publish == STAGED:
+        if self.publish == STAGED or self.keep_staging is not None:
             return "the user wants it"
         if self.limits:
             return "its pace is limited"
@@ -107,6 +116,7 @@ class LoadJob:
             self.move.changes.check_verify()
         if self.publish == PARTS:
             check_parts(self.move, bool(self.scripts), verify=self.verify)
+        check_keep(self.keep_staging, self.move, self.publish)
 
     def plan(self, target: Target, names: Staging) -> PublishPlan:
         """Return what is to be published from staging tables of these names."""
@@ -133,10 +143,14 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
         with watch.phase("prepare"):
             job.ledger.ensure(session)
             job = replace(job, table=tables.full_name(session, job.table), ledger=job.ledger.located(session))
+            stream = claims.stream(job.ledger, job.load_id)
             if _take_load_id(session, job):
+                give_up(session, job.table, stream, "the load is recorded")
                 return _already_loaded(job, watch)
             if job.publish != PARTS:
                 claims.check_none(session, job.ledger, job.load_id, job.table)
+            if job.keep_staging is None:
+                give_up(session, job.table, stream, "this run has no --keep-staging")
             staging.sweep(session)
             table = find_table(session, job.table, job.create)
             df = with_nulls(read(), job.null_values)
@@ -159,7 +173,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
                 watch=watch,
                 next_governor=next_governor,
             )
-            published = _load(load, way, lambda: _planned(job, df, target))
+            published = _load(load, way, job.keep_staging, lambda: _planned(job, df, target))
         if published is None:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
@@ -218,7 +232,7 @@ def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, 
     """Return what is to be published, with names for new staging tables, and the rows for it."""
     stream = claims.stream(job.ledger, job.load_id)
     names = staging.plan_staging(target.name, target.columns, stream, target.move.staged_only)
-    return job.plan(target, names), encode(df, target, job.copying, names.rows.name, merges=job.publish != PARTS)
+    return job.plan(target, names), encode(df, target, job.copying, names.rows.name, merges=not job.can_be_resumed)
 
 
 def _way(session: Session, job: LoadJob, table: Table | None, plan: PublishPlan, encoded: Encoded) -> str:
@@ -230,9 +244,13 @@ def _way(session: Session, job: LoadJob, table: Table | None, plan: PublishPlan,
     return STAGED if reason else ONE_PART
 
 
-def _load(load: Prepared, way: str, plan_again: Callable[[], tuple[PublishPlan, Encoded]]) -> Published | None:
+def _load(
+    load: Prepared, way: str, keep: float | None, plan_again: Callable[[], tuple[PublishPlan, Encoded]]
+) -> Published | None:
     if way == PARTS:
         return ways.parts(load)
+    if keep is not None:
+        return ways.resumed(load, keep)
     return ways.one_part(load) if way == ONE_PART else ways.staged(load, plan_again)
 
 

@@ -91,6 +91,7 @@ def check_supported(job: LoadJob) -> None:
         "parallelism": copying.parallelism is not None,
         "lock_timeout": job.lock_timeout is not None,
         "publish='parts'": job.publish == PARTS,
+        "keep_staging": job.keep_staging is not None,
         "indexes": bool(job.defined.indexes),
         "max_replica_lag": job.limits.replica_lag is not None,
         "max_wal_rate": job.limits.wal_rate is not None,

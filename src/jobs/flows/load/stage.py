@@ -120,12 +120,13 @@ def copy(
     """
     names, chosen = delivery.staging, range(encoded.parts) if only is None else only
     parts = len(chosen)
+    shown = encoded.parts if delivery.direct is None else parts  # staging also has what an earlier run has staged
     group = names.rows.name
     copies = load_tasks.deliveries(encoded.blocks, delivery)
     with job_group(copies.context, group, f"pgjobs: {target.name}"):
         with watch.phase("prepare"):
             at_once = how.parallelism or choose_connections(session, parts)
-        with watch.phase("copy"), Progress(session, names, parts), _indeterminacy_translated():
+        with watch.phase("copy"), Progress(session, names, shown), _indeterminacy_translated():
             receipts = tuple(run_partitions(copies, chosen, at_once, group, gate))
     if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
         raise RowsMayDiffer

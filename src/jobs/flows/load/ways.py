@@ -1,6 +1,7 @@
 """The ways in which a load's rows come into its table, when all is prepared.
 
 - staged: tasks copy into staging, and one transaction of the driver publishes the rows. Every load can do this.
+- resumed: the same, but staging stays when the load fails, and a rerun completes it (`resume`).
 - one part: the only task copies its rows into the table, in one transaction with the marker (`one_part`).
 - parts: each task copies its part into the table, in one transaction with its claim (`direct_parts`).
 """
@@ -23,7 +24,8 @@ from jobs.flows.load.direct.direct_parts import find_parts, load_parts
 from jobs.flows.load.direct.one_part import load_one_part
 from jobs.flows.load.governor import Governor
 from jobs.flows.load.publish import Driver, publish_once, staging_tables
-from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, failures_explained
+from jobs.flows.load.resume import open_staging, staging_stays
+from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode, failures_explained
 from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch
 from jobs.spark.load_tasks import Delivery
@@ -85,6 +87,22 @@ def parts(load: Prepared) -> Published | None:
         return load_parts(load.driver, load.session, load.plan, found, load.copy, watch=load.watch)
 
 
+def resumed(load: Prepared, seconds: float) -> Published | None:
+    """Copy into staging what an earlier run has not, and publish. If that fails, staging is kept for so many seconds.
+
+    Returns:
+        What was published, or None if another run has published this load id.
+    """
+    with load.watch.phase("prepare"):
+        found = open_staging(load.session, load.plan, _without_hashes(load), load.target, seconds)
+    load = replace(load, plan=found.plan)
+    with failures_explained(load.df, load.target), staging_stays(load.driver, load.session, found):
+        _check_condition(load)
+        copied = load.copy(only=found.missing) if found.missing else ()
+        published = _published(load, (*found.before.receipts, *copied))
+    return None if published is None else found.counted(published)
+
+
 def staged(load: Prepared, plan_again: Callable[[], tuple[PublishPlan, Encoded]]) -> Published | None:
     """Copy into staging and publish. Start over in a new staging if parts need not fit together.
 
@@ -108,12 +126,30 @@ def staged(load: Prepared, plan_again: Callable[[], tuple[PublishPlan, Encoded]]
 
 
 def _staged_once(load: Prepared) -> Published | None:
-    names, target = load.plan.staging, load.target
-    with staging_tables(load.driver, load.session, names, target):
-        if target.is_new and target.move.where is not None:
-            columns = f"{names.rows.quoted} AS {quote_name(target.name.name)}"
-            overwrite.check_condition(load.session, columns, target.move.where, target.name)
+    with staging_tables(load.driver, load.session, load.plan.staging, load.target):
+        _check_condition(load)
         receipts = load.copy()
-        with load.watch.phase("publish"), failures_explained(load.df, target):
-            plan = replace(load.plan.received(receipts), pace=load.next_governor())
-            return publish_once(load.driver, load.session, plan)
+        with failures_explained(load.df, load.target):
+            return _published(load, receipts)
+
+
+def _without_hashes(load: Prepared) -> Encoded:
+    """Return the rows without the hashes by which they are verified: these say nothing about which rows they are."""
+    if load.target.row is None:
+        return load.encoded
+    plain = replace(load.target, row=None)
+    return encode(load.df, plain, load.copying, load.plan.staging.rows.name, merges=False)
+
+
+def _check_condition(load: Prepared) -> None:
+    """Check the condition of a slice of a new table: staging has its columns."""
+    target, rows = load.target, load.plan.staging.rows
+    if target.is_new and target.move.where is not None:
+        columns = f"{rows.quoted} AS {quote_name(target.name.name)}"
+        overwrite.check_condition(load.session, columns, target.move.where, target.name)
+
+
+def _published(load: Prepared, receipts: Sequence[Receipt]) -> Published | None:
+    with load.watch.phase("publish"):
+        plan = replace(load.plan.received(receipts), pace=load.next_governor())
+        return publish_once(load.driver, load.session, plan)

@@ -36,7 +36,9 @@ _SETTINGS = ("session.timeZone", "ansi.enabled", "caseSensitive", "legacy.timePa
 """Settings of Spark SQL on which the meaning of files and expressions depends, and that plans do not show."""
 
 
-def fingerprint(lines: DataFrame, rdd: RDD[Any], parts: int, columns: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def fingerprint(
+    lines: DataFrame, rdd: RDD[Any], parts: int, columns: Sequence[str], flag: str = "--publish parts"
+) -> tuple[tuple[str, str], ...]:
     """Return what decides which rows each part holds, by name, each as a short hash.
 
     Args:
@@ -44,6 +46,7 @@ def fingerprint(lines: DataFrame, rdd: RDD[Any], parts: int, columns: Sequence[s
         rdd: The RDD that computes it.
         parts: The number of its partitions.
         columns: The columns of the table, in the order of a line.
+        flag: What asks for a load that can be resumed.
 
     Raises:
         UsageError: Another run may compute other parts. The message says why.
@@ -52,23 +55,23 @@ def fingerprint(lines: DataFrame, rdd: RDD[Any], parts: int, columns: Sequence[s
     reason = end_may_lie(lines, rdd) or next(_reasons(plan), "")
     if reason:
         raise UsageError(
-            f"Parts cannot be copied straight into the table: {reason}, so that another run may not compute the same "
-            "parts.",
-            "Write the rows to Parquet first, and load those; or leave out --publish parts.",
+            f"A load with {flag} could not be resumed: {reason}, so that another run may not compute the same parts.",
+            f"Write the rows to Parquet first, and load those; or leave out {flag}.",
         )
     texts = {
         "the number of parts": str(parts),
         "the version of Spark": lines.sparkSession.version,
         "the files (paths, sizes, times)": "\n".join(_files(plan)),
-        "how files are split into parts": "\n".join(_splits(lines, rdd)),
+        "how files are split into parts": "\n".join(_splits(lines, rdd, flag)),
         "the query, its columns or their types": "\n".join([*columns, *_schemas(plan), _text(plan)]),
         "the options of Spark's reader": "\n".join(_options(plan)),
         "settings of Spark SQL": "\n".join(str(lines.sparkSession.conf.get(f"spark.sql.{one}")) for one in _SETTINGS),
     }
-    return tuple((name, _hash(text)) for name, text in texts.items())
+    return tuple((name, short_hash(text)) for name, text in texts.items())
 
 
-def _hash(text: str) -> str:
+def short_hash(text: str) -> str:
+    """Return a hash that tells a text from others."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -125,7 +128,7 @@ def _files(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
         yield from sorted(_VOLATILE.sub("", statuses).split("\n"))
 
 
-def _splits(lines: DataFrame, rdd: RDD[Any]) -> Iterator[str]:
+def _splits(lines: DataFrame, rdd: RDD[Any], flag: str) -> Iterator[str]:
     """Yield the pieces of files in each part.
 
     Raises:
@@ -138,9 +141,9 @@ def _splits(lines: DataFrame, rdd: RDD[Any]) -> Iterator[str]:
     for partition in rdd._jrdd.rdd().partitions():  # noqa: SLF001 - see above
         if class_of(partition) != "FilePartition":
             raise UsageError(
-                f"Parts cannot be copied straight into the table: each is a {class_of(partition)}, which another run "
-                "may make of others.",
-                "Leave out --publish parts.",
+                f"A load with {flag} could not be resumed: each part is a {class_of(partition)}, which another run may "
+                "make of others.",
+                f"Leave out {flag}.",
             )
         yield str(jvm.scala.runtime.ScalaRunTime.stringOf(partition.files()))
 
