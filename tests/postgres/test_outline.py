@@ -49,9 +49,9 @@ class Told(Session):
         self.said.append(statement)
         return super()._execute(statement, values)
 
-    def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
+    def copy_in(self, statement: str, blocks: Iterable[Block], before: Sequence[str] = ()) -> int:
         self.said.append(statement)
-        return super().copy_in(statement, blocks)
+        return super().copy_in(statement, blocks, before)
 
     def ask(self, statement: str, values: Sequence[object] = ()) -> Answer:
         self.said.append(statement)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.rejects.policy import Policy
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows import file_options
@@ -201,3 +204,79 @@ def test_every_option_that_spark_tells_of_is_known(spark: SparkSession) -> None:
         while names.hasNext():
             name = names.next()
             assert file_options.parse_options([f"{name}=x"], file_format) == {name: "x"}
+
+
+def test_a_refused_row_is_told_with_its_file_its_place_and_its_column_and_its_value_if_that_is_wanted(
+    spark: SparkSession, database: Settings, session: Session, tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE t (id int, day date)")
+    folder = tmp_path / "days of 100%"
+    rows_of = spark.range(0, 3000, 1, 3).selectExpr("id", "if(id = 2500, '31/31/31', '2026-11-20') AS day")
+    rows_of.write.parquet(str(folder))
+    job = LoadJob(TableName("t"), database, new_load_id(), publish="staged")
+
+    def told(job: LoadJob, file_format: str, path: Path, select: str = "") -> str:
+        with pytest.raises(LoadError) as caught:
+            load_files(
+                job,
+                Files([str(path)], file_format, ["header=true"] * (file_format == "csv"), "", select),
+                lambda: spark,
+            )
+        return str(caught.value)
+
+    first = told(job, "parquet", folder)
+    assert re.search(
+        r'The server refused a row: column "day": date/time field value out of range.* \(SQLSTATE 22008\)\. '
+        r"The row: file:/\S*/days%20of%20100%25/part-00002-\S+\.parquet, row 501\.",
+        first,
+    )
+    assert "31/31" not in first
+    assert "Its value: day = '31/31/31'." in told(replace(job, show_values=True), "parquet", folder)
+    (tmp_path / "rows.csv").write_text("id,day\n1,2026-11-20\n2,never\n")
+    one_part = replace(job, publish="auto", show_values=True)
+    assert re.search(
+        r"/rows.csv, row 2 of part 0\. Its value: day = 'never'\.", told(one_part, "csv", tmp_path / "rows.csv")
+    )
+    shuffled = told(
+        replace(job, show_values=True), "parquet", folder, "SELECT max(id) AS id, day FROM source GROUP BY day"
+    )
+    assert re.search(r"The row: row \d+ of part \d+\. Its value: day = '31/31/31'\.", shuffled)
+    assert session.run("SELECT count(*) FROM t") == [[0]]
+
+
+def test_bad_rows_are_put_aside_with_their_files_and_the_others_are_loaded_once(
+    spark: SparkSession, database: Settings, session: Session, tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE t (id int, day date)")
+    folder = tmp_path / "days of 100%"
+    bad = "CASE WHEN id = 2500 THEN '31/31/31' WHEN id = 7 THEN 'never' ELSE '2026-11-20' END AS day"
+    spark.range(0, 3000, 1, 3).selectExpr("id", bad).write.parquet(str(folder))
+    policy = Policy("quarantine", max_errors=2)
+    job = LoadJob(TableName("t"), database, "days'", policy=policy, verify=True)
+
+    def put(job: LoadJob) -> LoadReport:
+        return load_files(job, Files([str(folder)], "parquet", []), lambda: spark)
+
+    with pytest.raises(
+        LoadError,
+        match=r"2 of 3,000 rows were rejected, and --max-error-rate allows 0.0005: "
+        "1 datetime_out_of_range in day, 1 invalid_datetime in day",
+    ):
+        put(replace(job, policy=replace(policy, max_error_rate=0.0005)))
+    assert session.run("SELECT to_regclass('t_rejects'), (SELECT count(*) FROM t)") == [[None, 0]]
+    report = put(job)
+    assert (report.rows_read, report.rows_inserted, report.rows_rejected) == (3000, 2998, 2)
+    assert report.verified is not None
+    assert report.verified.rows == 2998
+    assert put(job).already_loaded
+    told = report.summary().splitlines()[-1].strip()
+    assert told.startswith("2 of 3,000 rows were rejected, and not loaded: SELECT * FROM public.t_rejects WHERE")
+    stored = session.run(
+        told.partition(": ")[2].replace("*", "file, file_row, column_name, reason, row", 1) + " ORDER BY file"
+    )
+    assert [row[1:] for row in stored] == [
+        [8, "day", "invalid_datetime", {"id": "7", "day": "never"}],
+        [501, "day", "datetime_out_of_range", {"id": "2500", "day": "31/31/31"}],
+    ]
+    assert re.fullmatch(r"file:/\S*/days%20of%20100%25/part-00000-\S+\.parquet", stored[0][0])
+    assert session.run("SELECT count(*) FROM pg_class WHERE relname ~ '^pgjobs_(rows|parts|rejects)_'") == [[0]]

@@ -202,3 +202,18 @@ def test_all_that_the_module_defines_is_exported() -> None:
         if not name.startswith("_") and (getattr(value, "__module__", "") == errors.__name__ or isinstance(value, str))
     }
     assert set(errors.__all__) == defined | {"JobError", "UsageError"}
+
+
+@pytest.mark.parametrize(
+    ("message", "context", "shown"),
+    [
+        ("ungültige Eingabesyntax für Typ integer: »secret«", "COPY t, Zeile 3, Spalte c: »secret«", "Typ integer"),
+        ("syntaxe en entrée invalide : « secret »", "COPY t, ligne 3, colonne c : « secret »", "invalide"),
+        ("la sintaxis no es válida: «secret»", "COPY t, línea 3, columna c: «secret»", "válida"),
+    ],
+)
+def test_a_value_is_cut_and_its_place_is_known_in_the_servers_language(message: str, context: str, shown: str) -> None:
+    error = from_server({"C": "22P02", "M": message, "W": context})
+    assert shown in str(error)
+    assert "secret" not in str(error)
+    assert (error.line, error.column) == (3, "c")

@@ -49,6 +49,8 @@ def test_the_json_report_has_every_promised_field() -> None:
         "publish",
         "columns",
         "parts_kept",
+        "rows_rejected",
+        "rejects_table",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 

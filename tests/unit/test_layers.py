@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *BASE,
         *CONNECTING,
         *{"jobs.dbaccess.catalog", "jobs.dbaccess.load", "jobs.flows", "jobs.spark", "jobs.copyformat", "pyspark"},
+        "jobs.dbaccess.copy_text",
     },
     "jobs.flows.extract": {
         *BASE,
@@ -76,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.flows.capture": DATABASE | {"jobs.dbaccess.capture", "jobs.flows"},
     "jobs.flows": {
         *{"jobs.aws", "jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.load", "jobs.dbaccess.query"},
+        "jobs.dbaccess.sql",
         "pyspark",
     },
     # What executors run.
@@ -88,7 +90,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.aws": {"jobs.errors", "boto3", "botocore"},  # the only room with boto3
     # The database: load and extract do not know each other.
     "jobs.dbaccess.load": BASE
-    | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.network", "jobs.dbaccess.query"},
+    | {
+        "jobs.dbaccess.copy_text",
+        "jobs.dbaccess",
+        "jobs.dbaccess.catalog",
+        "jobs.dbaccess.network",
+        "jobs.dbaccess.query",
+    },
     "jobs.dbaccess.extract": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog", "jobs.dbaccess.query"},
     "jobs.dbaccess.query": BASE | {"jobs.dbaccess.catalog"},
     "jobs.dbaccess.capture": BASE | {"jobs.dbaccess", "jobs.dbaccess.catalog"},

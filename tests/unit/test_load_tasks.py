@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trickle import Trickle
 
-from jobs.spark.load_tasks import BlockDeserializer, HashedDeserializer
+from jobs.spark.load_tasks import BlockDeserializer, HashedDeserializer, Line, OriginDeserializer, line_of
 
 END = struct.pack("!ii", -1, -4)  # END_OF_DATA_SECTION, END_OF_STREAM
 
@@ -54,6 +54,40 @@ def test_a_hash_before_each_line_is_summed_and_taken_off(rows: list[tuple[int, b
     assert sum(counted.rows for counted in blocks) == len(rows)
     assert sum(counted.hashes for counted in blocks) == sum(number for number, _ in rows)
     assert stream.read() == struct.pack("!i", -4)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(-(2**63), 2**63 - 1),
+            st.none() | st.integers(0, 2**40),
+            st.binary(max_size=300).map(lambda body: body.replace(b"\n", b"n") + b"\n"),
+        ),
+        max_size=40,
+    ),
+    hashed=st.booleans(),
+    size=st.integers(1, 5000),
+    buffer=st.sampled_from([16, 100, 65536]),
+)
+def test_origins_before_lines_are_taken_off_and_belong_to_their_lines(
+    rows: list[tuple[int, int, int | None, bytes]], hashed: bool, size: int, buffer: int
+) -> None:
+    origins = [f"{file}\t{'' if row is None else row}\t".encode() for _, file, row, _ in rows]
+    frames = [
+        (struct.pack("!q", number) if hashed else b"") + origin + line
+        for (number, _, _, line), origin in zip(rows, origins)
+    ]
+    blocks = list(OriginDeserializer(hashed).load_stream(io.BufferedReader(Trickle(framed(frames), size), buffer)))
+    assert b"".join(bytes(counted.block) for counted in blocks) == b"".join(line for *_, line in rows)
+    assert [origin for counted in blocks for origin in counted.origins] == origins
+    assert sum(counted.hashes for counted in blocks) == (sum(row[0] for row in rows) if hashed else 0)
+    assert b"".join(counted.row_hashes for counted in blocks) == (
+        b"".join(struct.pack("!q", row[0]) for row in rows) if hashed else b""
+    )
+    for place, (origin, row) in enumerate(zip(origins, rows), 1):
+        assert line_of(place)(blocks) == [Line(row[-1], origin)]
+    assert line_of(len(rows) + 1)(blocks) == []
 
 
 @pytest.mark.parametrize("length", [10, 266, 2560, 0x0A0A])

@@ -23,6 +23,7 @@ from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, order_of
 from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
+from jobs.dbaccess.load.rejects.policy import FAIL, ON_ERROR, Policy, check_policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql
@@ -135,6 +136,30 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
+    )
+    group.add_argument(
+        "--on-error",
+        choices=ON_ERROR,
+        default=FAIL,
+        help="rows that the server refuses: fail the load (default), or quarantine them in <table>_rejects and load "
+        "the others",
+    )
+    group.add_argument(
+        "--max-errors",
+        type=int,
+        metavar="N",
+        help="with --on-error quarantine: the load fails if more rows are rejected; default: no limit",
+    )
+    group.add_argument(
+        "--max-error-rate",
+        type=float,
+        metavar="SHARE",
+        help="likewise, if more than this share of all rows is rejected, such as 0.01",
+    )
+    group.add_argument(
+        "--show-values",
+        action="store_true",
+        help="show the value of a row that the server refuses in the error, and so in logs",
     )
     group.add_argument(
         "--verify",
@@ -302,6 +327,8 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         lock_timeout=options.lock_timeout,
         publish=options.publish,
         keep_staging=options.keep_staging,
+        show_values=options.show_values,
+        policy=_policy(options),
         defined=Defined(*_definitions(options), tuple(options.index)),
         null_values=tuple(options.null_value),
         limits=Limits(options.max_replica_lag, options.max_wal_rate),
@@ -335,8 +362,13 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
+def _policy(options: argparse.Namespace) -> Policy:
+    return Policy(options.on_error, options.max_errors, options.max_error_rate)
+
+
 def _check_publish(options: argparse.Namespace) -> None:
     check_keep(options.keep_staging, _move(options), options.publish, has_id=options.load_id is not None)
+    check_policy(_policy(options), _move(options), options.publish, keeps=options.keep_staging is not None)
     if options.publish == PARTS:
         sql = [getattr(options, f"{name}_sql") or getattr(options, f"{name}_sql_file") for name in ("before", "after")]
         check_parts(

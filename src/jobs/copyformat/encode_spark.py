@@ -64,6 +64,7 @@ def encode(
     matches: Sequence[Match],
     strip_nul: bool = False,
     row_hash: Callable[[Sequence[Column]], Column] | None = None,
+    origin: Callable[[Column], Sequence[Column]] | None = None,
 ) -> DataFrame:
     """Return a DataFrame of one string column: each row as its finished COPY line, in the column order of `matches`.
 
@@ -72,9 +73,13 @@ def encode(
         matches: Which columns, and the table's columns for them.
         strip_nul: Whether to remove NUL characters from text. PostgreSQL refuses them.
         row_hash: A hash of a row's values, 8 bytes that precede its line; the column is then binary.
+        origin: Text that precedes the line and follows the hash, made from the last column of the rows.
     """
-    places = {name: f"c{place}" for place, name in enumerate(df.columns)}
-    df = df.toDF(*places.values())  # by position: to Spark, `a` and `A` are the same name
+    names = df.columns if origin is None else df.columns[:-1]
+    places = {name: f"c{place}" for place, name in enumerate(names)}
+    df = df.toDF(
+        *[f"c{place}" for place in range(len(df.columns))]
+    )  # by position: to Spark, `a` and `A` are the same name
     pieces: list[Piece] = []
     for match in matches:
         pieces += [_field(df, places[match.source], match, strip_nul), sql_literal("\t")]
@@ -82,7 +87,7 @@ def encode(
     end: Piece = sql_literal("\n")
     if is_wide(spark_types if row_hash is None else spark_types * 2, ENCODING):
         end = outside_whole_stage(f.lit("\n"), t.StringType(), witness=_joined(pieces[:1]))
-    line = _joined([*pieces[:-1], end])
+    line = _joined([*(origin(df[df.columns[-1]]) if origin is not None else ()), *pieces[:-1], end])
     if row_hash is not None:
         line = f.concat(row_hash([df[places[match.source]] for match in matches]), line.cast("binary"))
     return df.select(line.alias(LINE))

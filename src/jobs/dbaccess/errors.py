@@ -7,6 +7,7 @@
     +-- LoadError                   the load itself: parts do not add up, an id belongs to another table
     |   +-- AlreadyRecorded         another run has published the load meanwhile
     |   +-- PartFailed              a part cannot be copied, so retrying it is no use
+    |   +-- TooManyRejects          more rows are refused than the user allows
     |   +-- VerificationFailed      the table would not hold what Spark wrote
     |   +-- Unsettled               it is unknown whether a run that failed has loaded rows
     |   +-- RowsMayDiffer           Spark recomputed data under copied parts, so the parts may not fit together
@@ -89,13 +90,17 @@ class DatabaseError(JobError, pep249.DatabaseError):
     Attributes:
         sqlstate: the server's five-character code; empty when the server did not speak.
         column: the column that the server named, or None.
+        line: the line of COPY's input in which the server found the error, from 1; None if it named none.
     """
 
-    def __init__(self, message: str, hint: str = "", sqlstate: str = "", column: str | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str = "", sqlstate: str = "", column: str | None = None, line: int | None = None
+    ) -> None:
         super().__init__(message, hint)
-        self.args = (message, hint, sqlstate, column)
+        self.args = (message, hint, sqlstate, column, line)
         self.sqlstate = sqlstate
         self.column = column
+        self.line = line
 
 
 class TransientError(DatabaseError, pep249.OperationalError):
@@ -189,18 +194,22 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
             https://www.postgresql.org/docs/current/protocol-error-fields.html
     """
     sqlstate = _one_line(fields.get("C", ""))[:_SQLSTATE_LENGTH]
-    column = fields.get("c") or _copy_column(fields.get("W", ""))
+    line, copied_column = _copy_place(fields.get("W", ""))
+    column = fields.get("c") or copied_column
     message = _without_values(fields.get("M", "the server gave no reason"), sqlstate)
     if column is not None and f'"{column}"' not in message:
         message = f'column "{column}": {message}'
     code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
-    return kind_of(sqlstate)(f"{_one_line(message)}{code}.", sqlstates.HINTS.get(sqlstate, ""), sqlstate, column)
+    return kind_of(sqlstate)(f"{_one_line(message)}{code}.", sqlstates.HINTS.get(sqlstate, ""), sqlstate, column, line)
 
 
-def _copy_column(context: str) -> str | None:
-    """Return the column in COPY's context line, `COPY t, line 3, column c: "<the value>"`."""
-    match = re.search(r"^COPY .*?, line \d+, column (.+?)(?:: |$)", context, re.MULTILINE)
-    return match.group(1) if match else None
+_COPY_PLACE = re.compile(r"^COPY .*?, \w+ (\d+)(?:, \w+ (.+?))?(?:\s?: |$)", re.MULTILINE)
+
+
+def _copy_place(context: str) -> tuple[int | None, str | None]:
+    """Return line and column in COPY's context line, `COPY t, line 3, column c: "<the value>"`, in most languages."""
+    match = _COPY_PLACE.search(context)
+    return (int(match.group(1)), match.group(2)) if match else (None, None)
 
 
 def _without_values(message: str, sqlstate: str) -> str:
@@ -210,13 +219,16 @@ def _without_values(message: str, sqlstate: str) -> str:
     lacking = re.search(r'in encoding "\w+" has no equivalent in encoding "(\w+)"', message)
     if lacking:
         return f"it has a character that the database's encoding {lacking.group(1)} lacks"
-    before, quote, rest = message.partition('"')
-    if quote:  # a truncated message may lack the second quote
-        before = before.rstrip()
-        message = before[: -len(":")].rstrip() if before.endswith(":") else before
-        message += rest.rpartition('"')[2] if '"' in rest else ""
+    quotes = [quote.start() for quote in _QUOTES.finditer(message)]
+    if quotes:  # a truncated message may lack the second quote
+        before = message[: quotes[0]].rstrip()
+        rest = message[quotes[-1] + 1 :] if len(quotes) > 1 else ""
+        message = (before[: -len(":")].rstrip() if before.endswith(":") else before) + rest
     return message.partition(": 0x")[0]
 
+
+_QUOTES = re.compile('["\u00ab\u00bb\u201c\u201d\u201e]')
+"""How the server quotes a value, depending on its language (lc_messages)."""
 
 _SQLSTATE_LENGTH = 5
 _LONGEST_MESSAGE = 1000

@@ -264,10 +264,15 @@ class Session:
             self._connection.close_prepared_statement(name)
         return [ResultColumn(c["name"], c["type_oid"], c["type_modifier"]) for c in columns or ()]
 
-    def copy_in(self, statement: str, blocks: Iterable[Block]) -> int:
+    def copy_in(self, statement: str, blocks: Iterable[Block], before: Sequence[str] = ()) -> int:
         """Send blocks to `COPY ... FROM STDIN`, and return the number of rows that the server reports.
 
         If the source of the blocks raises, the server rolls the COPY back, and the session remains usable.
+
+        Args:
+            statement: The COPY.
+            blocks: The rows.
+            before: Statements of our own, without rows as a result, that are run before it, in the same message.
 
         Raises:
             DatabaseError: As soon as the server has rejected a row. The remaining blocks are not read.
@@ -275,7 +280,7 @@ class Session:
         check_texts([statement])
         copying = CopyIn(self._sock)
         try:
-            return copying.run(statement, blocks)
+            return copying.run("; ".join([*before, statement]), blocks, len(before))
         except ProtocolBroken:
             self.close()
             raise

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from jobs.dbaccess.load.verify import Verified
 from jobs.dbaccess.query.execute import Done
+from jobs.dbaccess.sql import quote_literal
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class LoadReport:
             transaction of the only task; "parts", by a transaction for each part.
         columns: The columns that were loaded.
         parts_kept: Parts that an earlier run of this load id had copied. `bytes_copied` does not include them.
+        rows_rejected: Rows that the server refused, and that were put aside in `rejects_table`, by --on-error
+            quarantine. They are part of `rows_read`.
+        rejects_table: That table; empty if no row was rejected.
     """
 
     load_id: str
@@ -77,6 +81,8 @@ class LoadReport:
     publish: str = "staged"
     columns: tuple[LoadedColumn, ...] = ()
     parts_kept: int = 0
+    rows_rejected: int = 0
+    rejects_table: str = ""
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
@@ -111,7 +117,13 @@ class LoadReport:
             + (f"\n  before: {statements(self.before_sql)}" if self.before_sql else "")
             + (f"\n  {_verified(self.verified)}" if self.verified else "")
             + (f"\n  after: {statements(self.after_sql)}" if self.after_sql else "")
+            + (f"\n  {self._rejected()}" if self.rows_rejected else "")
         )
+
+    def _rejected(self) -> str:
+        rows = "row was" if self.rows_rejected == 1 else "rows were"
+        query = f"SELECT * FROM {self.rejects_table} WHERE load_id = {quote_literal(self.load_id)}"
+        return f"{self.rows_rejected:,} of {self.rows_read:,} {rows} rejected, and not loaded: {query}"
 
 
 def _verified(verified: Verified) -> str:

@@ -22,6 +22,9 @@ from jobs.dbaccess.load import direct, parts
 from jobs.dbaccess.load.direct import Direct, Superseded
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.rejects.policy import FAILS, Policy
+from jobs.dbaccess.load.rejects.quarantine import Outcome
+from jobs.dbaccess.load.rejects.quarantine import copy_part as copy_good
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 
@@ -35,14 +38,18 @@ class Delivery:
 
     Attributes:
         direct: Where to copy it instead, if it is to go straight into the target.
+        policy: What to do about rows that the server refuses.
     """
 
     connector: Connector
     staging: Staging
     direct: Direct | None = None
+    policy: Policy = FAILS
 
 
-def plan_parts(octets: DataFrame, merge: Callable[[int], int], *, hashed: bool = False) -> RDD[Counted]:
+def plan_parts(
+    octets: DataFrame, merge: Callable[[int], int], *, hashed: bool = False, origins: bool = False
+) -> RDD[Counted]:
     """Return an RDD of COPY blocks, with a partition for each part of the load.
 
     One RDD both counts the parts and copies them: two DataFrame actions could be planned differently. For the same
@@ -52,6 +59,7 @@ def plan_parts(octets: DataFrame, merge: Callable[[int], int], *, hashed: bool =
         octets: Finished COPY lines, in one binary column.
         merge: Returns how many parts to make of a number of partitions.
         hashed: Whether each line is preceded by the hash of its row.
+        origins: Whether each line is preceded, after the hash, by its row's origin.
     """
     context = octets.sparkSession.sparkContext
     # PySpark has no public way to a Dataset's values as they are.
@@ -61,6 +69,8 @@ def plan_parts(octets: DataFrame, merge: Callable[[int], int], *, hashed: bool =
     partitions = rows.getNumPartitions()
     parts = merge(partitions)
     merged = rows.coalesce(parts) if parts < partitions else rows
+    if origins:
+        return RDD(merged, context, OriginDeserializer(hashed))
     return RDD(merged, context, HashedDeserializer() if hashed else BlockDeserializer())
 
 
@@ -69,26 +79,32 @@ def deliveries(blocks: RDD[Counted], delivery: Delivery) -> RDD[Receipt]:
     return blocks.mapPartitions(lambda part: _deliver_blocks(delivery, part))
 
 
-def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
+def deliver(delivery: Delivery, part: int, attempt: int, blocks: Iterable[Counted]) -> Outcome | None:
     """Copy one part into staging, whatever other attempts at it do or have done.
 
     A failure that would recur in another attempt is recorded for the driver, and not raised: Spark would only retry.
+
+    Returns:
+        What became of its rows, if bad ones are put aside.
 
     Raises:
         JobError: The failure is transient. Spark runs the task again.
     """
     if delivery.direct is not None:
         _deliver_directly(delivery, delivery.direct, part, attempt, blocks)
-        return
+        return None
     with _connect(delivery, part) as session:
         if not parts.begin_attempt(session, delivery.staging, part, attempt):
-            return
+            return None
         try:
+            if delivery.policy.quarantines:
+                return copy_good(session, delivery.staging, part, attempt, blocks, policy=delivery.policy)
             parts.copy_part(session, delivery.staging, part, attempt, blocks)
         except JobError as error:
             if error.transient:
                 raise
-            _record_failure(session, delivery, part, attempt, parts.reason(error))
+            _record_failure(session, delivery, part, attempt, error)
+    return None
 
 
 def _deliver_directly(delivery: Delivery, into: Direct, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
@@ -113,16 +129,17 @@ def _deliver_directly(delivery: Delivery, into: Direct, part: int, attempt: int,
                 return  # the error is that of a row that is in the table already
             if error.transient:
                 raise
-            _record_failure(session, delivery, part, attempt, parts.reason(error))
+            _record_failure(session, delivery, part, attempt, error)
 
 
-def _record_failure(session: Session, delivery: Delivery, part: int, attempt: int, reason: str) -> None:
+def _record_failure(session: Session, delivery: Delivery, part: int, attempt: int, error: JobError) -> None:
     """Record a failure, over another connection if this one was closed in the middle of its COPY."""
+    names, reason, row = delivery.staging, parts.reason(error), parts.row_of(error)
     if not session.closed:
-        parts.record_failure(session, delivery.staging, part, attempt, reason)
+        parts.record_failure(session, names, part, attempt, reason, row=row)
         return
     with _connect(delivery, part) as replacement:
-        parts.record_failure(replacement, delivery.staging, part, attempt, reason)
+        parts.record_failure(replacement, names, part, attempt, reason, row=row)
 
 
 def _connect(delivery: Delivery, part: int) -> Session:
@@ -139,7 +156,9 @@ def deliver_task(delivery: Delivery, blocks: Iterable[Counted]) -> Receipt:
     if task is None:
         raise RuntimeError("this runs inside a Spark task only")
     part, attempt, passed = task.partitionId(), task.taskAttemptId(), _Passed()
-    deliver(delivery, part, attempt, passed.counting(blocks))
+    outcome = deliver(delivery, part, attempt, passed.counting(blocks))
+    if outcome is not None:
+        return Receipt(part, attempt, outcome.rows, outcome.hashes, outcome.rejected)
     return Receipt(part, attempt, passed.rows, passed.hashes)
 
 
@@ -166,6 +185,29 @@ def as_octets(lines: DataFrame) -> DataFrame:
     It would replace bytes that are not UTF-8 with U+FFFD, whereas the server rejects them.
     """
     return lines.select(lines[LINE].cast("binary").alias(LINE))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a part, and where its row comes from, as Spark wrote it."""
+
+    text: bytes
+    origin: bytes
+
+
+def line_of(row: int) -> Callable[[Iterable[Counted]], list[Line]]:
+    """Return a function that finds a row of a part, from 1, in its blocks, which have origins."""
+
+    def find(blocks: Iterable[Counted]) -> list[Line]:
+        before = 0
+        for counted in blocks:
+            if before + counted.rows >= row:
+                place = row - before - 1
+                return [Line(bytes(counted.block).split(b"\n")[place] + b"\n", counted.origins[place])]
+            before += counted.rows
+        return []
+
+    return find
 
 
 class BlockDeserializer(Serializer):
@@ -227,3 +269,34 @@ class HashedDeserializer(BlockDeserializer):
 
     def _sum(self, hashes: bytes) -> int:
         return sum(struct.unpack(f"!{len(hashes) // self._HASH}q", hashes))
+
+
+class OriginDeserializer(HashedDeserializer):
+    """Reads the same where two fields precede each line, after the hash, if any: its row's origin.
+
+    Args:
+        hashed: Whether there are hashes.
+    """
+
+    def __init__(self, hashed: bool) -> None:
+        self._size = self._HASH if hashed else 0
+        self._frame = re.compile(rb"[\x00-\x7f](?s:...)((?s:.{%d}))([^\t]*\t[^\t]*\t)([^\n]*\n)|(?s:.)+" % self._size)
+
+    def load_stream(self, stream: BufferedReader[Any]) -> Iterator[Counted]:
+        """Yield blocks until the section ends. Never read beyond it, because the next message begins there."""
+        while True:
+            frames = self._frame.findall(stream.peek())
+            if frames and not frames[-1][2]:
+                frames.pop()
+            if frames:
+                hashes, origins, lines = zip(*frames)
+                block, hashed = b"".join(lines), b"".join(hashes)
+                stream.read(len(block) + len(hashed) + sum(map(len, origins)) + self._HEADER.size * len(lines))
+                yield Counted(block, len(lines), self._sum(hashed), hashed, origins)
+                continue
+            line = self._read_one(stream)
+            if line is None:
+                return
+            hashed, line = line[: self._size], line[self._size :]
+            start = line.index(b"\t", line.index(b"\t") + 1) + 1
+            yield Counted(line[start:], 1, self._sum(hashed), hashed, (line[:start],))

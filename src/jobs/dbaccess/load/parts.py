@@ -6,10 +6,10 @@ counts is not decided here, but by Spark's driver (see receipts.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import ConstraintViolated, DataRejected, JobError, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, DataRejected, JobError, LoadError
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.network.copy_in import Block
 from jobs.dbaccess.session import Session
@@ -25,11 +25,19 @@ data brings for a column of another type (01/02/2026 for a date), and which limi
 
 @dataclass(frozen=True)
 class Counted:
-    """A block of a COPY stream, the number of lines that end in it, and the sum of their rows' hashes, if any."""
+    """A block of a COPY stream, and the number of lines that end in it.
+
+    Attributes:
+        hashes: The sum of their rows' hashes, if any.
+        row_hashes: Each hash, 8 bytes; only with origins.
+        origins: Where each row comes from, as Spark wrote it, if that is asked for.
+    """
 
     block: Block
     rows: int
     hashes: int = 0
+    row_hashes: bytes = b""
+    origins: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -100,20 +108,53 @@ class Meter:
             yield counted.block
 
 
+def row_of(error: JobError) -> int | None:
+    """Return the row of its part that an error is about, from 1, if the server named it."""
+    return error.line if isinstance(error, DatabaseError) else None
+
+
 def reason(error: JobError) -> str:
     """Return why a part could not be copied, for `record_failure`. Not every error concerns a row."""
     is_row = isinstance(error, (DataRejected, ConstraintViolated))
     return f"{'The server refused a row' if is_row else 'A part could not be copied'}: {error}"
 
 
-def record_failure(session: Session, staging: Staging, part: int, attempt: int, failure: str) -> None:
-    """Record why the load cannot succeed: later attempts end at once, and the driver reports the reason."""
+def record_failure(
+    session: Session, staging: Staging, part: int, attempt: int, failure: str, *, row: int | None = None
+) -> None:
+    """Record why the load cannot succeed: later attempts end at once, and the driver reports the reason.
+
+    Args:
+        session: A session of the table's database.
+        staging: The tables of the load.
+        part: The number of the part.
+        attempt: The attempt that failed.
+        failure: The reason.
+        row: The row of the part that is the reason, from 1, if it is one row.
+    """
     session.change(
-        f"UPDATE {staging.parts.quoted} SET failure = %s WHERE part = %s AND attempt = %s",
+        f"UPDATE {staging.parts.quoted} SET failure = %s, failed_row = %s::bigint WHERE part = %s AND attempt = %s",
         failure,
+        row,
         part,
         attempt,
     )
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The row that is the reason why a load cannot succeed: the number of its part, and its own in it, from 1."""
+
+    part: int
+    row: int
+
+
+def refused_row(session: Session, staging: Staging) -> Refused | None:
+    """Return the row that is the reason that `tally` reports, if it is one row."""
+    found = session.run(
+        f"SELECT part, failed_row FROM {staging.parts.quoted} WHERE failure IS NOT NULL ORDER BY failure, part LIMIT 1"
+    )
+    return Refused(*found[0]) if found and found[0][1] is not None else None
 
 
 def tally(session: Session, staging: Staging) -> Tally:

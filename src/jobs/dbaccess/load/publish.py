@@ -17,6 +17,7 @@ from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
 from jobs.dbaccess.load.verify import Moved
 from jobs.dbaccess.session import Session
@@ -85,15 +86,35 @@ def _publish(session: Session, plan: PublishPlan) -> Published:
     if plan.move.replaces_partitions:
         return _replace_partitions(session, plan, staged)
     _take_turn(session, plan)
+    _check_rejects(session, plan)
     before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
     filling = choose(session, plan)
     published = fill(session, plan, filling, staged)
     if plan.verification is not None:
-        verified = verify.verify(session, plan.verification, filling.moved(plan, published))
-        published = replace(published, verified=verified)
+        expected = plan.verification.without(published.lost)
+        published = replace(published, verified=verify.verify(session, expected, filling.moved(plan, published)))
+    published = replace(published, rejected=_publish_rejects(session, plan, published.staged.rows))
     staging.drop(session, plan.staging)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
     return replace(published, ran=Ran(before, after))
+
+
+def _check_rejects(session: Session, plan: PublishPlan) -> None:
+    """Check that as many rejects are staged as the attempts that count have put aside."""
+    if plan.staging.rejects is not None:
+        expected = sum(receipt.rejected for receipt in plan.receipts)
+        rejects.check_count(session, plan.staging.rejects, expected)
+
+
+def _publish_rejects(session: Session, plan: PublishPlan, good: int) -> int:
+    """Publish the rows that were put aside, if there are any, and return their number.
+
+    Raises:
+        TooManyRejects: There are more than the user allows.
+    """
+    if plan.staging.rejects is None:
+        return 0
+    return rejects.publish(session, plan.staging.rejects, plan.target, plan.load_id, plan.rejecting, good=good)
 
 
 def _replace_partitions(session: Session, plan: PublishPlan, staged: Tally) -> Published:

@@ -12,6 +12,8 @@ from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.slices import Pace
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.rejects.table import Rejecting
+from jobs.dbaccess.load.row_text import NOTHING, Sum
 from jobs.dbaccess.load.scripts import Ran, Scripts
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.verify import Verification, Verified
@@ -33,6 +35,7 @@ class PublishPlan:
         metadata: Columns that the table is to have: they are added if it exists and lacks them.
         pace: Decides when the next slice of rows is moved, in the mode append; None moves all in one statement.
         indexes: Indexes of a new table, beside its primary key: they are built when the rows are in it.
+        rejecting: What is done about rows that were put aside; staging has a table for them if any may be.
     """
 
     load_id: str
@@ -49,6 +52,7 @@ class PublishPlan:
     metadata: tuple[Definition, ...] = ()
     pace: Pace | None = None
     indexes: tuple[str, ...] = ()
+    rejecting: Rejecting = field(default_factory=Rejecting)
 
     @property
     def takes_turns(self) -> bool:
@@ -81,6 +85,9 @@ class Published:
         replaced: The partitions that were replaced. How many rows they had is not known.
         created: The partitions that were created.
         parts_kept: Direct parts that an earlier run of the load had copied. `staged` has the bytes of the others.
+        rejected: Rows that were put aside. `staged` does not include them.
+        lost: Those of them that had been staged before, and the sum of their hashes if the load is verified.
+        inserter: The id of the subtransaction that moved the rows; empty for that of the transaction.
     """
 
     staged: Tally
@@ -94,6 +101,9 @@ class Published:
     replaced: tuple[TableName, ...] = ()
     created: tuple[TableName, ...] = ()
     parts_kept: int = 0
+    rejected: int = 0
+    lost: Sum = NOTHING
+    inserter: str = ""
 
     @property
     def ignored(self) -> int:

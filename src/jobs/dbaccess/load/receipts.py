@@ -13,13 +13,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.parts import Tally
+from jobs.dbaccess.load.parts import Refused, Tally, refused_row
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 
 
 class PartFailed(LoadError):
-    """An attempt recorded why its part, and therefore the load, cannot succeed."""
+    """An attempt recorded why its part, and therefore the load, cannot succeed.
+
+    Attributes:
+        refused: The row that is the reason, if it is one row.
+    """
+
+    def __init__(self, message: str, hint: str = "", refused: Refused | None = None) -> None:
+        super().__init__(message, hint)
+        self.args = (message, hint, refused)
+        self.refused = refused
 
 
 @dataclass(frozen=True, order=True)
@@ -27,13 +36,16 @@ class Receipt:
     """What a successful task returns to Spark's driver: the part that it copied, and which attempt it was.
 
     Attributes:
-        rows, hashes: The rows that Spark encoded, and the sum of their hashes (0 unless the load is verified).
+        rows, hashes: The rows that Spark encoded, and the sum of their hashes (0 unless the load is verified); without
+            those that were rejected.
+        rejected: The rows that the server refused, and that were put aside.
     """
 
     part: int
     attempt: int
     rows: int = field(default=0, compare=False)
     hashes: int = field(default=0, compare=False)
+    rejected: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -54,9 +66,9 @@ def accept(session: Session, staging: Staging, receipts: Sequence[Receipt]) -> T
         LoadError: A part is missing or occurs twice, a receipt has no claim, or rows are missing.
     """
     attempts = session.run(f"SELECT part, attempt, rows, bytes, failure FROM {staging.parts.quoted}")
-    failure = next((failure for *_, failure in attempts if failure is not None), None)
+    failure = min((failure for *_, failure in attempts if failure is not None), default=None)
     if failure is not None:
-        raise PartFailed(failure, "Nothing was loaded.")
+        raise PartFailed(failure, "Nothing was loaded.", refused_row(session, staging))
     claims = {
         Receipt(part, attempt): Claim(rows, size) for part, attempt, rows, size, _ in attempts if rows is not None
     }
@@ -89,14 +101,28 @@ def check(claims: Mapping[Receipt, Claim], receipts: Sequence[Receipt]) -> None:
 
 
 def _delete(session: Session, staging: Staging, others: Sequence[Receipt], rows: int) -> None:
-    """Delete the rows that these attempts copied."""
-    deleted = session.change(
-        f"DELETE FROM {staging.rows.quoted} WHERE xmin = ANY (ARRAY("
-        f"SELECT claim.xmin FROM {staging.parts.quoted} AS claim "
-        "WHERE (claim.part, claim.attempt) IN (SELECT * FROM unnest(%s::integer[], %s::bigint[]))))",
-        [other.part for other in others],
-        [other.attempt for other in others],
+    """Delete the rows that these attempts copied.
+
+    Where bad rows are put aside, the blocks of an attempt were copied in savepoints, whose rows have other transaction
+    ids. Each has left a mark among the rejects.
+    """
+    marks = [staging.parts] if staging.rejects is None else [staging.parts, staging.rejects]
+    of_others = " UNION ALL ".join(
+        f"SELECT claim.xmin FROM {table.quoted} AS claim WHERE (claim.part, claim.attempt) IN (SELECT * FROM others)"
+        for table in marks
     )
+    numbers = [other.part for other in others], [other.attempt for other in others]
+    deleted = session.change(
+        "WITH others AS (SELECT * FROM unnest(%s::integer[], %s::bigint[])) "
+        f"DELETE FROM {staging.rows.quoted} WHERE xmin = ANY (ARRAY({of_others}))",
+        *numbers,
+    )
+    if staging.rejects is not None:
+        session.change(
+            f"DELETE FROM {staging.rejects.quoted} "
+            "WHERE (part, attempt) IN (SELECT * FROM unnest(%s::integer[], %s::bigint[]))",
+            *numbers,
+        )
     if deleted != rows:
         raise LoadError(
             f"{rows} rows were to be deleted from staging, of attempts that Spark did not accept, but {deleted} were: "

@@ -87,6 +87,10 @@ class Sum:
     hashes: int
 
 
+NOTHING = Sum(0, 0)
+"""The sum of no rows."""
+
+
 @dataclass(frozen=True)
 class RowText:
     """The columns of a row's text.

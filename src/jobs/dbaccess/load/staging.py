@@ -1,6 +1,7 @@
 """Staging: the tables that store a load's rows until one transaction publishes them.
 
 A load has two tables in its target's schema: one stores the rows, the other (`parts`) a row for each attempt at a part.
+A load that puts bad rows aside has a third one for them (`rejects`).
 The session that creates them holds their lock, so that other loads can distinguish them from leftovers.
 """
 
@@ -26,7 +27,7 @@ CLEANUP_LOCK_TIMEOUT = "10s"
 
 Extras = Iterable[tuple[str, str]]
 
-_ROWS, _PARTS = "pgjobs_rows_", "pgjobs_parts_"
+_ROWS, _PARTS, _REJECTS = "pgjobs_rows_", "pgjobs_parts_", "pgjobs_rejects_"
 
 KEPT = "kept by pgjobs until "
 """The comment on kept tables begins with this, and with the second since 1970 until which `sweep` leaves them alone."""
@@ -39,11 +40,12 @@ _IS_KEPT = (
 
 @dataclass(frozen=True)
 class Staging:
-    """The names of a load's two tables, and the columns of a COPY line, in their order.
+    """The names of a load's tables, and the columns of a COPY line, in their order.
 
     Attributes:
         extras: The last of the columns, those that the target does not have, each with its type.
         note: The comment on both tables if they are kept when the load fails (see kept/); empty if they are dropped.
+        rejects: The table for rows that the server refuses, if they are put aside.
     """
 
     rows: TableName
@@ -51,6 +53,17 @@ class Staging:
     columns: tuple[str, ...]
     extras: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    rejects: TableName | None = None
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        """All of them."""
+        return (self.rows, self.parts, *([self.rejects] if self.rejects is not None else []))
+
+    def with_rejects(self) -> Staging:
+        """Return the same with a table for rows that the server refuses."""
+        token = self.rows.name[len(_ROWS) :]
+        return replace(self, rejects=self.rows.sibling(_REJECTS + token))
 
     @property
     def copy_statement(self) -> str:
@@ -144,7 +157,17 @@ def creating(
         rows = f"({columns}) {settings}"
     else:
         rows = f"{settings} AS SELECT {selected(staging)} FROM {target.quoted} WITH NO DATA"
-    return [f"CREATE {kind} {staging.rows.quoted} {rows}", creating_parts(staging, logged=logged)]
+    rejects = [creating_rejects(staging.rejects, logged=logged)] if staging.rejects is not None else []
+    return [f"CREATE {kind} {staging.rows.quoted} {rows}", creating_parts(staging, logged=logged), *rejects]
+
+
+def creating_rejects(rejects: TableName, *, logged: bool) -> str:
+    """Return the statement that creates the table of rows that the server refuses (see rejects.quarantine)."""
+    kind = "TABLE" if logged else "UNLOGGED TABLE"
+    return (
+        f"CREATE {kind} {rejects.quoted} (part integer, attempt bigint, part_row bigint, file bigint, file_row bigint, "
+        "column_name text, sqlstate text, reason text, message text, row jsonb) WITH (autovacuum_enabled = false)"
+    )
 
 
 def selected(staging: Staging) -> str:
@@ -158,7 +181,7 @@ def creating_parts(staging: Staging, *, logged: bool) -> str:
     kind = "TABLE" if logged else "UNLOGGED TABLE"
     return (
         f"CREATE {kind} {staging.parts.quoted} (part integer, attempt bigint, rows bigint, bytes bigint, "
-        "hashes numeric, failure text, pid integer, PRIMARY KEY (part, attempt))"
+        "hashes numeric, failure text, pid integer, failed_row bigint, PRIMARY KEY (part, attempt))"
     )
 
 
@@ -171,7 +194,7 @@ def _create(session: Session, staging: Staging, statements: Iterable[str], *, lo
         for statement in statements:
             session.run(statement)
         if logged and tables.publications_of(session, staging.rows):
-            for table in (staging.rows, staging.parts):
+            for table in staging.tables:
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
         if staging.note:
             annotate(session, staging)
@@ -236,12 +259,16 @@ def creating_target(staging: Staging, target: TableName, keys: Sequence[str]) ->
 
 def locking(staging: Staging) -> str:
     """Return the statement that excludes late attempts from both tables."""
-    return f"LOCK TABLE {staging.rows.quoted}, {staging.parts.quoted} IN ACCESS EXCLUSIVE MODE"
+    return f"LOCK TABLE {_listed(staging)} IN ACCESS EXCLUSIVE MODE"
 
 
 def dropping(staging: Staging) -> str:
-    """Return the statement that drops both tables."""
-    return f"DROP TABLE IF EXISTS {staging.rows.quoted}, {staging.parts.quoted}"
+    """Return the statement that drops the tables."""
+    return f"DROP TABLE IF EXISTS {_listed(staging)}"
+
+
+def _listed(staging: Staging) -> str:
+    return ", ".join(table.quoted for table in staging.tables)
 
 
 def drop(session: Session, staging: Staging) -> None:
@@ -280,7 +307,7 @@ def sweep(session: Session) -> list[str]:
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE c.relkind IN ('r', 'p') AND c.relname ~ %s AND pg_has_role(c.relowner, 'USAGE') "
         f"AND NOT {_IS_KEPT} ORDER BY 2, 1",
-        f"^({_ROWS}|{_PARTS})[0-9a-f]{{32}}$",
+        f"^({_ROWS}|{_PARTS}|{_REJECTS})[0-9a-f]{{32}}$",
     )
     dropped = []
     for schema, name in leftovers:

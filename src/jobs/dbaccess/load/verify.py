@@ -32,6 +32,10 @@ class Verification:
     row: RowText
     expected: Sum
 
+    def without(self, rows: Sum) -> Verification:
+        """Return the same for a load from which rows were taken away."""
+        return Verification(self.row, Sum(self.expected.rows - rows.rows, self.expected.hashes - rows.hashes))
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -58,6 +62,7 @@ class Moved:
         changed: The number of rows that were inserted or updated.
         blocks_before: The size of a plain table before rows were appended to it.
         becomes: The table that holds the rows and becomes part of the target; None if they are in the target.
+        inserter: The id of the subtransaction that moved the rows; empty for that of the transaction.
     """
 
     target: TableName
@@ -67,6 +72,7 @@ class Moved:
     changed: int
     blocks_before: int = 0
     becomes: TableName | None = None
+    inserter: str = ""
 
 
 def check_target(session: Session, table: Table) -> None:
@@ -172,7 +178,7 @@ def _locations(session: Session, moved: Moved) -> list[str]:
         return [moved.becomes.quoted]
     if moved.is_whole:
         return [moved.target.quoted]
-    transaction = session.value("SELECT pg_current_xact_id()::xid::text")
+    transaction = moved.inserter or session.value("SELECT pg_current_xact_id()::xid::text")
     sure = f"{moved.target.quoted} WHERE xmin = '{transaction}'::xid"
     added = blocks(session, moved.target) - moved.blocks_before if moved.blocks_before else 0
     if added * _MUCH_BIGGER < moved.blocks_before:

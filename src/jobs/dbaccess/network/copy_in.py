@@ -64,14 +64,20 @@ class CopyIn:
         self._reader = Reader(sock.file)
         self._events = select.poll()
         self._events.register(sock, 0)
+        self._before = 0
         self._takes_rows = False
         self._failure: DatabaseError | None = None
         self._errors = 0
         self._sent_all = False
         self._rows: int | None = None
 
-    def run(self, statement: str, blocks: Iterable[Block]) -> int:
+    def run(self, statement: str, blocks: Iterable[Block], before: int = 0) -> int:
         """Send all blocks, and return the number of rows that the server reports.
+
+        Args:
+            statement: The COPY, possibly after other statements that return no rows.
+            blocks: The rows.
+            before: The number of these other statements.
 
         After the server has rejected a row, no more blocks are read. If their source raises, the server rolls the COPY
         back, and the connection remains usable.
@@ -82,6 +88,7 @@ class CopyIn:
             ProtocolBroken: The server ended the COPY before it had all rows.
             Exception: An exception of the source.
         """
+        self._before = before
         self._sock.setblocking(False)
         try:
             self._send(message(QUERY, statement.encode() + b"\0"))
@@ -142,11 +149,13 @@ class CopyIn:
         """Read all messages that have arrived."""
         while (received := self._reader.next()) is not None:
             kind, body = received
-            if kind == COPY_IN and not self._takes_rows:
+            if kind == COPY_IN and not (self._takes_rows or self._before):
                 self._takes_rows = True
             elif kind == ERROR and self._errors < MOST_ERRORS:
                 self._errors += 1
                 self._failure = from_server(error_fields(body))
+            elif kind == COMPLETE and self._before and not self._takes_rows:
+                self._before -= 1
             elif kind == COMPLETE and self._sent_all:
                 self._rows = rows_copied(body)
             elif kind == READY:

@@ -15,6 +15,7 @@ from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import Move, order_of
+from jobs.dbaccess.load.rejects.policy import FAIL, Policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import over_connect
 from jobs.flows.load.defined import Defined
@@ -62,6 +63,10 @@ def load_dataframe(
     lock_timeout: int | None = None,
     max_replica_lag: float | None = None,
     max_wal_rate: float | None = None,
+    show_values: bool = False,
+    on_error: str = FAIL,
+    max_errors: int | None = None,
+    max_error_rate: float | None = None,
 ) -> LoadReport:
     """Load a DataFrame into a table, all of its rows or none.
 
@@ -122,6 +127,11 @@ def load_dataframe(
         max_replica_lag: How far the server's standbys may be behind, in seconds: until they have caught up, no further
             part is copied and no further slice of rows is published.
         max_wal_rate: Likewise, how much WAL the server may write, with that of others, in bytes per second.
+        show_values: Whether an error shows the value of a row that the server refuses.
+        on_error: What to do about rows that the server refuses: "fail", so that nothing is loaded, or "quarantine",
+            which puts them aside in the table `<table>_rejects` and loads the others.
+        max_errors: With "quarantine", the load fails if more rows than that are rejected.
+        max_error_rate: Likewise, if more than this share of all rows is rejected.
 
     Raises:
         UsageError: The data does not fit the table, or the arguments are invalid. Nothing was copied.
@@ -165,6 +175,8 @@ def load_dataframe(
         scripts=sql,
         publish=publish,
         keep_staging=keep,
+        show_values=show_values,
+        policy=Policy(on_error, max_errors, max_error_rate),
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
         defined=Defined.of(column_types, metadata_columns, indexes),

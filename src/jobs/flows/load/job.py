@@ -22,6 +22,9 @@ from jobs.dbaccess.load.kept.notes import check_keep
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.rejects import table as rejects
+from jobs.dbaccess.load.rejects.policy import FAILS, Policy, check_policy
+from jobs.dbaccess.load.rejects.table import Rejecting, rejects_table
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.load.staging import Staging
@@ -64,6 +67,8 @@ class LoadJob:
         limits: What the load may cause.
         publish: One of PUBLISHING: how the rows come into the table.
         keep_staging: For how many seconds staging stays if the load fails, so that a rerun can go on; None to drop it.
+        show_values: Whether errors may show values of rows.
+        policy: What to do about rows that the server refuses.
     """
 
     table: TableName
@@ -82,6 +87,8 @@ class LoadJob:
     limits: Limits = NO_LIMITS
     publish: str = AUTO
     keep_staging: float | None = None
+    show_values: bool = False
+    policy: Policy = FAILS
 
     @property
     def can_be_resumed(self) -> bool:
@@ -100,6 +107,8 @@ class LoadJob:
             return "the user wants it"
         if self.limits:
             return "its pace is limited"
+        if self.policy.quarantines:
+            return "bad rows are put aside"
         return "they are verified" if self.verify else ""
 
     def check(self) -> None:
@@ -114,14 +123,15 @@ class LoadJob:
         self.limits.check()
         if self.verify:
             self.move.changes.check_verify()
+        check_policy(self.policy, self.move, self.publish, keeps=self.keep_staging is not None)
         if self.publish == PARTS:
             check_parts(self.move, bool(self.scripts), verify=self.verify)
         check_keep(self.keep_staging, self.move, self.publish)
 
     def plan(self, target: Target, names: Staging) -> PublishPlan:
         """Return what is to be published from staging tables of these names."""
-        plan = target.plan(self.load_id, names, (), self.ledger)
-        return replace(plan, scripts=self.scripts, lock_timeout=self.lock_timeout)
+        plan = target.plan(self.load_id, names.with_rejects() if self.policy.quarantines else names, (), self.ledger)
+        return replace(plan, scripts=self.scripts, lock_timeout=self.lock_timeout, rejecting=Rejecting(self.policy))
 
 
 def new_load_id() -> str:
@@ -155,6 +165,9 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             table = find_table(session, job.table, job.create)
             df = with_nulls(read(), job.null_values)
             target = settle_target(session, job.table, table, df.schema, job.move, defined=job.defined)
+            check_policy(job.policy, target.move, job.publish)
+            if job.policy.quarantines:
+                rejects.check(session, target.name)
             if job.publish == PARTS:
                 table, target = _made(session, job, df, table, target)
             if job.verify:
@@ -172,6 +185,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
                 copying=job.copying,
                 watch=watch,
                 next_governor=next_governor,
+                show_values=job.show_values,
             )
             published = _load(load, way, job.keep_staging, lambda: _planned(job, df, target))
         if published is None:
@@ -232,7 +246,9 @@ def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, 
     """Return what is to be published, with names for new staging tables, and the rows for it."""
     stream = claims.stream(job.ledger, job.load_id)
     names = staging.plan_staging(target.name, target.columns, stream, target.move.staged_only)
-    return job.plan(target, names), encode(df, target, job.copying, names.rows.name, merges=not job.can_be_resumed)
+    merges, origins = not job.can_be_resumed, job.policy.quarantines
+    encoded = encode(df, target, job.copying, names.rows.name, merges=merges, with_origins=origins)
+    return job.plan(target, names), encoded
 
 
 def _way(session: Session, job: LoadJob, table: Table | None, plan: PublishPlan, encoded: Encoded) -> str:
@@ -264,13 +280,15 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
         job.load_id,
         str(target.name),
         job.move.mode,
-        rows_read=staged.rows,
+        rows_read=staged.rows + published.rejected,
         rows_staged=staged.rows,
         rows_inserted=published.inserted,
         rows_updated=published.updated,
         rows_unchanged=published.unchanged,
         rows_ignored=published.ignored,
         rows_deleted=None if published.replaced else published.deleted,
+        rows_rejected=published.rejected,
+        rejects_table=str(rejects_table(target.name)) if published.rejected else "",
         bytes_copied=staged.bytes,
         parts_kept=published.parts_kept,
         parts=staged.parts,

@@ -95,6 +95,7 @@ def check_supported(job: LoadJob) -> None:
         "indexes": bool(job.defined.indexes),
         "max_replica_lag": job.limits.replica_lag is not None,
         "max_wal_rate": job.limits.wal_rate is not None,
+        "on_error='quarantine'": job.policy.quarantines,
     }
     refused = [name for name, is_asked in asked.items() if is_asked]
     if refused:

@@ -10,19 +10,17 @@ from functools import partial
 
 from pyspark import RDD
 from pyspark.sql import Column, DataFrame
-from pyspark.sql.types import ArrayType, MapType, StructType
 
 from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.receipts import PartFailed, Receipt
+from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sqlstates import NOT_UTF8
 from jobs.flows.load.progress import Progress
 from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch
-from jobs.spark import load_tasks, nul
+from jobs.spark import load_tasks, origins
 from jobs.spark.load_tasks import Delivery
 from jobs.spark.plans.part_sizes import parts_of
 from jobs.spark.plans.recomputed import was_recomputed
@@ -63,14 +61,18 @@ class Encoded:
     Attributes:
         lines: The query.
         blocks: The same as an RDD, one partition for each part.
+        merges: Whether tiny partitions may have been merged.
     """
 
     lines: DataFrame
     blocks: RDD[Counted]
     parts: int
+    merges: bool = True
 
 
-def encode(df: DataFrame, target: Target, how: Copying, group: str, *, merges: bool = True) -> Encoded:
+def encode(
+    df: DataFrame, target: Target, how: Copying, group: str, *, merges: bool = True, with_origins: bool = False
+) -> Encoded:
     """Encode the rows. Spark may run shuffles below them to find out how many parts there are.
 
     Args:
@@ -79,13 +81,16 @@ def encode(df: DataFrame, target: Target, how: Copying, group: str, *, merges: b
         how: How to copy.
         group: The job group of these shuffles.
         merges: Whether tiny partitions may be merged. Which ones are, may differ in another run.
+        with_origins: Whether each row is to tell where it comes from.
     """
+    rows = origins.with_place(df) if with_origins else df
+    origin = origins.origin_of if with_origins else None
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
-        lines = encode_spark.encode(df, target.matches, how.strip_nul, _hashing(target, how))
+        lines = encode_spark.encode(rows, target.matches, how.strip_nul, _hashing(target, how), origin)
         octets = load_tasks.as_octets(lines)
         merge = partial(parts_of, df, parallelism=how.parallelism) if merges else _as_they_are
-        blocks = load_tasks.plan_parts(octets, merge, hashed=target.row is not None)
-        return Encoded(octets, blocks, blocks.getNumPartitions())
+        blocks = load_tasks.plan_parts(octets, merge, hashed=target.row is not None, origins=with_origins)
+        return Encoded(octets, blocks, blocks.getNumPartitions(), merges)
 
 
 def _as_they_are(partitions: int) -> int:
@@ -169,36 +174,3 @@ def choose_connections(session: Session, parts: int) -> int:
             server.allowed,
         )
     return chosen
-
-
-@contextmanager
-def failures_explained(df: DataFrame, target: Target) -> Iterator[None]:
-    """If a part fails because text is not UTF-8, name the columns in the error: the server does not.
-
-    Raises:
-        LoadError: A part failed.
-    """
-    try:
-        yield
-    except PartFailed as failure:
-        if NOT_UTF8 in failure.message:
-            _raise_not_utf8(df, target)
-        raise
-
-
-def _raise_not_utf8(df: DataFrame, target: Target) -> None:
-    """Raise an error that names the columns whose text contains NUL or is not UTF-8, if there are any."""
-    strings = [match.source for match in target.matches if nul.may_hold(match.spark_type)]
-    columns = nul.columns_with_nul(df, strings)
-    if columns:
-        raise LoadError(
-            f"PostgreSQL's text cannot contain NUL, and there are some in {', '.join(columns)}.",
-            "Nothing was loaded. Clean the column, or give --nul strip to remove them.",
-        ) from None
-    nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
-    columns = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))
-    if columns:
-        raise LoadError(
-            f"Text in {', '.join(columns)} holds bytes that are not UTF-8.",
-            "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
-        ) from None

@@ -20,12 +20,14 @@ from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
+from jobs.flows.load.bad_rows.explained import Source, failures_explained
+from jobs.flows.load.bad_rows.rejected import with_files
 from jobs.flows.load.direct.direct_parts import find_parts, load_parts
 from jobs.flows.load.direct.one_part import load_one_part
 from jobs.flows.load.governor import Governor
 from jobs.flows.load.publish import Driver, publish_once, staging_tables
 from jobs.flows.load.resume import open_staging, staging_stays
-from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode, failures_explained
+from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode
 from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch
 from jobs.spark.load_tasks import Delivery
@@ -43,6 +45,7 @@ class Prepared:
     Attributes:
         plan: What to publish, with the names of staging tables that do not exist yet.
         next_governor: Returns what keeps the pace of the next step, if it is limited.
+        show_values: Whether errors may show values of rows.
     """
 
     driver: Driver
@@ -54,10 +57,16 @@ class Prepared:
     copying: Copying
     watch: Stopwatch
     next_governor: Callable[[], Governor | None]
+    show_values: bool = False
+
+    @property
+    def source(self) -> Source:
+        """Where its rows come from."""
+        return Source(self.df, self.target, self.copying, self.encoded, self.show_values)
 
     def copy(self, direct: Direct | None = None, only: Sequence[int] | None = None) -> tuple[Receipt, ...]:
         """Copy the rows, or only some parts, into staging or straight into the table. Raises as `stage.copy`."""
-        delivery = Delivery(self.driver.connector, self.plan.staging, direct)
+        delivery = Delivery(self.driver.connector, self.plan.staging, direct, self.plan.rejecting.policy)
         return copy(
             self.session,
             self.encoded,
@@ -73,7 +82,7 @@ class Prepared:
 def one_part(load: Prepared) -> Published | None:
     """Load one part by a transaction of its task. Return None if another run has recorded this load id."""
     logger.info("The load is one small part: it is copied straight into %s, in one transaction.", load.target.name)
-    with failures_explained(load.df, load.target):
+    with failures_explained(load.source):
         return load_one_part(load.driver, load.session, load.plan, load.copy, load.watch)
 
 
@@ -83,7 +92,7 @@ def parts(load: Prepared) -> Published | None:
         found = find_parts(load.session, load.plan, load.encoded)
     if found is None:
         return None
-    with failures_explained(load.df, load.target):
+    with failures_explained(load.source):
         return load_parts(load.driver, load.session, load.plan, found, load.copy, watch=load.watch)
 
 
@@ -96,7 +105,7 @@ def resumed(load: Prepared, seconds: float) -> Published | None:
     with load.watch.phase("prepare"):
         found = open_staging(load.session, load.plan, _without_hashes(load), load.target, seconds)
     load = replace(load, plan=found.plan)
-    with failures_explained(load.df, load.target), staging_stays(load.driver, load.session, found):
+    with failures_explained(load.source), staging_stays(load.driver, load.session, found):
         _check_condition(load)
         copied = load.copy(only=found.missing) if found.missing else ()
         published = _published(load, (*found.before.receipts, *copied))
@@ -129,7 +138,7 @@ def _staged_once(load: Prepared) -> Published | None:
     with staging_tables(load.driver, load.session, load.plan.staging, load.target):
         _check_condition(load)
         receipts = load.copy()
-        with failures_explained(load.df, load.target):
+        with failures_explained(load.source):
             return _published(load, receipts)
 
 
@@ -152,4 +161,8 @@ def _check_condition(load: Prepared) -> None:
 def _published(load: Prepared, receipts: Sequence[Receipt]) -> Published | None:
     with load.watch.phase("publish"):
         plan = replace(load.plan.received(receipts), pace=load.next_governor())
+        rejects = plan.staging.rejects
+        if rejects is not None and any(receipt.rejected for receipt in receipts):
+            with load.driver.usable(load.session) as usable:
+                plan = with_files(usable, plan, rejects, load.df)
         return publish_once(load.driver, load.session, plan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
@@ -18,6 +18,8 @@ from jobs.dbaccess.load.partitions.new import default_of
 from jobs.dbaccess.load.partitions.supply import supply
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.rejects.accepted import Accepted, move_accepted
+from jobs.dbaccess.load.rejects.constraints import Checked
 from jobs.dbaccess.load.verify import Moved
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -57,6 +59,7 @@ class Filling:
             leaves_out=move.may_leave_out or (published.unchanged > 0 and not is_whole),
             changed=published.inserted + published.updated + (published.unchanged if is_whole else 0),
             blocks_before=self.blocks_before if move.mode == "append" or move.where is not None else 0,
+            inserter=published.inserter,
         )
 
 
@@ -119,8 +122,10 @@ def _move(session: Session, plan: PublishPlan, staged: Tally) -> Published:
     if plan.move.supplies_partitions and not plan.is_new:
         made = supply(session, plan.target, plan.staging.rows, plan.move.new_partitions, plan.lock_timeout)
     with _repeated_keys_reported(plan):
-        written = _write(session, plan, staged.rows)
-    published = Published(staged, **asdict(written), created=made)
+        accepted = _write_accepted(session, plan, staged)
+    staged = replace(staged, rows=accepted.rows)
+    published = Published(staged, **asdict(accepted.written), created=made)
+    published = replace(published, lost=accepted.lost, inserter=accepted.inserter)
     if published.ignored:
         # The mode or a trigger left rows out, or a crash emptied staging.
         receipts.check_all_there(session, plan.staging, staged.rows)
@@ -140,6 +145,19 @@ def supply_before(session: Session, plan: PublishPlan, settings: Mapping[str, st
         return ()
     with session.transaction(**settings):
         return supply(session, plan.target, plan.staging.rows, plan.move.new_partitions, plan.lock_timeout)
+
+
+def _write_accepted(session: Session, plan: PublishPlan, staged: Tally) -> Accepted:
+    """Execute the statements of the mode. If bad rows are put aside, put aside those that violate a constraint."""
+
+    def write(rows: int) -> Written:
+        return _write(session, plan, rows)
+
+    if plan.staging.rejects is None:
+        return Accepted(write(staged.rows), staged.rows)
+    checked = Checked(plan.staging, plan.staging.rejects, plan.target, plan.move)
+    row = None if plan.verification is None else plan.verification.row
+    return move_accepted(session, checked, write, staged.rows, row)
 
 
 def _write(session: Session, plan: PublishPlan, rows: int) -> Written:

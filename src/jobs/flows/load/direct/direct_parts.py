@@ -18,7 +18,7 @@ from jobs.dbaccess.load import direct, staging
 from jobs.dbaccess.load.claims import Claims, Size, end_earlier_runs, open_claims
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.direct import Direct
-from jobs.dbaccess.load.parts import Tally, tally
+from jobs.dbaccess.load.parts import Tally, refused_row, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.session import Session
@@ -148,7 +148,7 @@ def load_parts(
             f"Run it again with the same input and the load id {plan.load_id!r} to copy the rest."
         )
         if isinstance(error, PartFailed):
-            raise PartFailed(error.message, there) from None
+            raise PartFailed(error.message, there, error.refused) from None
         logger.warning("%s", there)
         raise
 
@@ -196,7 +196,7 @@ def _counted(session: Session, plan: PublishPlan, parts: Parts) -> Published:
     attempts = tally(session, plan.staging)
     if sorted(claimed) != list(range(parts.count)):
         if attempts.failure is not None:
-            raise PartFailed(attempts.failure, "Nothing was loaded.")
+            raise PartFailed(attempts.failure, "Nothing was loaded.", refused_row(session, plan.staging))
         raise LoadError(f"Spark reported all parts as copied, and {len(claimed)} of {parts.count} are claimed.")
     there, kept = _sum(claimed.values()), _sum(parts.before.values())
     staged = Tally(there.parts, there.rows, there.bytes - kept.bytes, attempts.discarded, None)

@@ -16,7 +16,7 @@ from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import JobError, LoadError
 from jobs.dbaccess.load import direct, staging
 from jobs.dbaccess.load.direct import Direct, Marker
-from jobs.dbaccess.load.parts import Tally, tally
+from jobs.dbaccess.load.parts import Tally, refused_row, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.load.staging import Staging
@@ -145,7 +145,7 @@ def _settle(driver: Driver, session: Session, plan: PublishPlan, run: Run) -> No
     with driver.usable(session) as usable:
         run.committed = committed = tally(usable, plan.staging)
         if committed.failure is not None and not committed.parts:
-            raise PartFailed(committed.failure, "Nothing was loaded.")
+            raise PartFailed(committed.failure, "Nothing was loaded.", refused_row(usable, plan.staging))
         direct.close(usable, plan.staging)
         plan.ledger.check_recorded(usable, plan.load_id, plan.target)
 

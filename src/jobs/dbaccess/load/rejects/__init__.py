@@ -1,0 +1,10 @@
+"""Rows that the server refuses are put aside, in the table `<table>_rejects`, and the others are loaded.
+
+- policy: what a load does about such rows, and how many it bears.
+- reasons: a stable code for each SQLSTATE.
+- quarantine: a task copies its part in blocks, and puts aside the lines that the server names.
+- table: the rejects of a load in staging, and the table that they are published to.
+- table_rules: those of a table, from the catalog.
+- constraints: staged rows that violate them, found by queries of sets.
+- accepted: the other rows are moved.
+"""

@@ -1,0 +1,255 @@
+"""Staged rows that violate a constraint of the table: found by queries over all rows at once, and put aside.
+
+Publish inserts all rows first, within a savepoint. Only if the server refuses that, the violating rows are looked for,
+so that a load without any does not pay for it. Which rows are put aside follows from inserting the rows one by one in
+the order in which they are staged:
+
+1. NOT NULL, CHECK, and the bounds of partitions, which depend on the row alone.
+2. Unique and exclusion constraints: rows that conflict with a row of the table, then those that conflict with an
+   earlier staged row that stays. A row that conflicts only with rows that are put aside, stays.
+3. Foreign keys. A row may reference another row of the same load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.rejects.reasons import reason_of
+from jobs.dbaccess.load.rejects.table_rules import (
+    Column,
+    Exclusion,
+    ForeignKey,
+    Rule,
+    Rules,
+    Unique,
+    rules_of,
+)
+from jobs.dbaccess.load.staging import Staging
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_literal, quote_name
+
+_PLACE = "pgjobs_place"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is checked: staged rows that are to be moved into a table.
+
+    Attributes:
+        rejects: The table of rejects in staging.
+    """
+
+    staging: Staging
+    rejects: TableName
+    target: TableName
+    move: Move
+
+
+def put_aside(session: Session, checked: Checked) -> int:
+    """Put aside the staged rows that violate a constraint of the table, and return their number.
+
+    The transaction has locked staging. Call this within `exact_forms`, on a pinned session.
+
+    Raises:
+        DatabaseError: The rows cannot be checked: this user may not read a table, or a check raises an error.
+    """
+    rules = rules_of(session, checked.target, checked.move.columns)
+    source = _source(checked, rules.columns)
+    removed = _remove(session, checked, _local(source, rules.local), rules.local)
+    source = _inserted(checked, source, rules)
+    for query, queried in _against_target(checked, source, rules):
+        removed += _remove(session, checked, query, queried)
+    for query, queried in _among_staged(checked, source, rules):
+        while some := _remove(session, checked, query, queried):
+            removed += some
+    return removed
+
+
+def _source(checked: Checked, columns: Sequence[Column]) -> str:
+    """Return a query for the staged rows as rows of the table: with defaults, and generated columns."""
+    given = set(checked.move.columns)
+    plain = [
+        quote_name(column.name)
+        if column.name in given
+        else f"({column.default or 'NULL'})::{column.type_name} AS {quote_name(column.name)}"
+        for column in columns
+        if not column.generated
+    ]
+    rows = checked.move.source(checked.staging.rows, f"ctid AS {_PLACE}")
+    query = f"SELECT {_PLACE}, {', '.join(plain)} FROM ({rows}) AS staged"
+    generated = [f"({column.default}) AS {quote_name(column.name)}" for column in columns if column.generated]
+    return f"SELECT *, {', '.join(generated)} FROM ({query}) AS whole" if generated else query
+
+
+def _inserted(checked: Checked, source: str, rules: Rules) -> str:
+    """Return a query for those of the rows that the mode inserts or updates: it may leave out keys that are there."""
+    move = checked.move
+    arbiter = next((rule for rule in rules.unique if _is_resolved(move, rule)), None)
+    if move.mode != "ignore" or not move.keys or arbiter is None:
+        return source
+    keys = ", ".join(arbiter.keys)
+    same = " AND ".join(f"t.{key} {operator} s.{key}" for key, operator in zip(arbiter.keys, arbiter.operators))
+    there = f"EXISTS (SELECT FROM {checked.target.quoted} AS t WHERE {same})"
+    return f"SELECT DISTINCT ON ({keys}) * FROM ({source}) AS s WHERE NOT {there} ORDER BY {keys}, {_PLACE}"
+
+
+def _local(source: str, rules: Sequence[Rule]) -> str:
+    """Return a query for rows that violate a rule by themselves: their places, and the number of the rule."""
+    cases = " ".join(f"WHEN {rule.violated} THEN {number}" for number, rule in enumerate(rules))
+    if not cases:
+        return ""
+    return (
+        f"SELECT * FROM (SELECT {_PLACE} AS place, CASE {cases} END AS rule FROM ({source}) AS s) AS f WHERE rule >= 0"
+    )
+
+
+def _keyed(relation: str, rule: Unique | Exclusion, *others: str) -> str:
+    """Return a query for the keys of rows, k0 and so on; without rows to which the constraint does not apply."""
+    keys = ", ".join([*(f"({key}) AS k{number}" for number, key in enumerate(rule.keys)), *others])
+    conditions = [rule.predicate or "true"]
+    if not rule.nulls_are_equal:
+        conditions += [f"({key}) IS NOT NULL" for key in rule.keys]
+    return f"SELECT {keys} FROM {relation} WHERE {' AND '.join(f'({one})' for one in conditions)}"
+
+
+def _conflict(rule: Unique | Exclusion) -> str:
+    """Return the condition that rows t and s have keys that may not both be there."""
+    same = [f"t.k{number} {operator} s.k{number}" for number, operator in enumerate(rule.operators)]
+    if rule.nulls_are_equal:
+        same = [f"({one} OR (t.k{n} IS NULL AND s.k{n} IS NULL))" for n, one in enumerate(same)]
+    return " AND ".join(same)
+
+
+def _against_target(checked: Checked, source: str, rules: Rules) -> Iterator[tuple[str, list[Rule]]]:
+    """Yield queries for rows that conflict with rows that are in the table and stay there."""
+    move = checked.move
+    if move.replaces_all:
+        return
+    for rule in (*rules.unique, *rules.exclusion):
+        if _is_resolved(move, rule):
+            continue
+        keys = move.keys if move.mode == "upsert" else ()
+        others = [f"{quote_name(key)} AS o{number}" for number, key in enumerate(keys)]
+        staged = _keyed(f"({source}) AS s", rule, f"{_PLACE} AS place", *others)
+        relation = checked.target.quoted
+        there = _keyed(relation, rule, *others, *([f"({move.where}) AS goes"] if move.where is not None else []))
+        conditions = [_conflict(rule)]
+        if keys:  # the row with the same keys is updated
+            conditions.append(" OR ".join(f"t.o{n} IS DISTINCT FROM s.o{n}" for n in range(len(keys))))
+        if move.where is not None:
+            conditions.append("t.goes IS NOT TRUE")
+        condition = " AND ".join(f"({one})" for one in conditions)
+        yield (
+            f"SELECT place, 0 AS rule FROM ({staged}) AS s WHERE EXISTS (SELECT FROM ({there}) AS t WHERE {condition})",
+            [rule],
+        )
+
+
+def _is_resolved(move: Move, rule: Unique | Exclusion) -> bool:
+    """Return whether the mode itself does something about rows that conflict."""
+    if move.mode == "ignore" and not move.keys:
+        return True
+    names = [key[1:-1].replace('""', '"') if key.startswith('"') else key for key in rule.keys]
+    return bool(move.keys) and sorted(names) == sorted(move.keys)
+
+
+def _among_staged(checked: Checked, source: str, rules: Rules) -> Iterator[tuple[str, list[Rule]]]:
+    """Yield queries to be repeated until they find nothing: for rows that conflict with staged rows, and references."""
+    unique = [rule for rule in rules.unique if not _is_resolved(checked.move, rule)]
+    if unique:
+        yield _repeated(source, unique), list(unique)
+    for rule in rules.exclusion:
+        if not _is_resolved(checked.move, rule):
+            yield _excluded(source, rule), [rule]
+    for reference in rules.foreign:
+        yield _unreferenced(checked, source, reference), [reference]
+
+
+def _repeated(source: str, rules: Sequence[Unique]) -> str:
+    """Return a query for rows whose key an earlier row has that conflicts with no row before it: that one stays."""
+    firsts: list[str] = []
+    for rule in rules:
+        applies = [f"({rule.predicate or 'true'})"]
+        if not rule.nulls_are_equal:
+            applies += [f"({key}) IS NOT NULL" for key in rule.keys]
+        condition = " AND ".join(applies)
+        keys = ", ".join([f"({condition})", *(f"({key})" for key in rule.keys)])
+        first = f"first_value({_PLACE}) OVER (PARTITION BY {keys} ORDER BY {_PLACE})"
+        firsts.append(f"CASE WHEN {condition} THEN {first} ELSE {_PLACE} END AS f{len(firsts)}")
+    stays = " AND ".join(f"f{number} = place" for number in range(len(rules)))
+    found = " UNION ALL ".join(
+        f"SELECT s.place, {number} AS rule FROM w AS s JOIN w AS t ON t.place = s.f{number} AND t.stays "
+        f"WHERE s.f{number} <> s.place"
+        for number in range(len(rules))
+    )
+    return (
+        f"WITH ranked AS (SELECT {_PLACE} AS place, {', '.join(firsts)} FROM ({source}) AS s), "
+        f"w AS MATERIALIZED (SELECT *, {stays} AS stays FROM ranked) "
+        f"SELECT place, min(rule) AS rule FROM ({found}) AS f GROUP BY place"
+    )
+
+
+def _excluded(source: str, rule: Exclusion) -> str:
+    """Return a query for rows that conflict with an earlier row that conflicts with no row before it."""
+    keyed = _keyed(f"({source}) AS s", rule, f"{_PLACE} AS place")
+    return (
+        f"WITH keyed AS MATERIALIZED ({keyed}), pairs AS MATERIALIZED (SELECT t.place AS earlier, s.place AS later "
+        f"FROM keyed AS t JOIN keyed AS s ON t.place < s.place AND {_conflict(rule)}) "
+        "SELECT later AS place, 0 AS rule FROM pairs AS p "
+        "WHERE NOT EXISTS (SELECT FROM pairs AS q WHERE q.later = p.earlier) GROUP BY later"
+    )
+
+
+def _unreferenced(checked: Checked, source: str, rule: ForeignKey) -> str:
+    """Return a query for rows that reference no row."""
+    columns = [f"s.{quote_name(name)}" for name in rule.columns]
+    nulls = f"num_nulls({', '.join(columns)})"
+    is_self = rule.table == checked.target
+    relations = [] if rule.table is None or (is_self and checked.move.replaces_all) else [rule.table.quoted]
+    if is_self:
+        relations.append(f"({source})")
+    same = " AND ".join(
+        f"t.{quote_name(key)} {operator} {column}" for key, operator, column in zip(rule.keys, rule.operators, columns)
+    )
+    missing = " AND ".join(f"NOT EXISTS (SELECT FROM {relation} AS t WHERE {same})" for relation in relations)
+    violated = f"({nulls} = 0 AND {missing})"
+    if rule.is_full:
+        violated = f"({violated} OR {nulls} BETWEEN 1 AND {len(columns) - 1})"
+    return f"SELECT {_PLACE} AS place, 0 AS rule FROM ({source}) AS s WHERE {violated}"
+
+
+def _remove(session: Session, checked: Checked, query: str, rules: Sequence[Rule]) -> int:
+    """Move the rows that a query finds from staging to the rejects, and return their number.
+
+    Args:
+        session: The session that publishes.
+        checked: The staging tables.
+        query: Returns the places of rows, and the number of the rule that each violates.
+        rules: The rules.
+    """
+    if not query:
+        return 0
+    names = ", ".join(quote_literal(name) for name in checked.staging.columns)
+    values = ", ".join(f"r.{quote_name(name)}::text" for name in checked.staging.columns)
+    rejects = checked.rejects.quoted
+    answer = session.ask(
+        f"WITH bad AS MATERIALIZED ({query}), gone AS (DELETE FROM {checked.staging.rows.quoted} AS r USING bad "
+        f"WHERE r.ctid = bad.place RETURNING r.xmin AS inserter, bad.rule, "
+        f"jsonb_object(ARRAY[{names}]::text[], ARRAY[{values}]::text[]) AS content), "
+        f"marks AS MATERIALIZED (SELECT DISTINCT ON (xmin::text) xmin AS inserter, part, attempt FROM {rejects} "
+        "WHERE reason IS NULL) "
+        f"INSERT INTO {rejects} (part, attempt, column_name, sqlstate, reason, message, row) "
+        "SELECT m.part, m.attempt, told.column_name, told.sqlstate, told.reason, told.message, gone.content "
+        "FROM gone JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY "
+        "AS told (column_name, sqlstate, reason, message, number) ON told.number = gone.rule + 1 "
+        "LEFT JOIN marks AS m ON m.inserter = gone.inserter",
+        [
+            [rule.column for rule in rules],
+            [rule.sqlstate for rule in rules],
+            [reason_of(rule.sqlstate) for rule in rules],
+            [f"{rule.message} (SQLSTATE {rule.sqlstate})." for rule in rules],
+        ],
+    )
+    return answer.count or 0

@@ -1,0 +1,46 @@
+"""A stable code for why the server refused a row: messages differ between versions and languages, codes do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jobs.dbaccess.errors import DatabaseError
+from jobs.dbaccess.sqlstates import NOT_UTF8, UNTRANSLATABLE
+
+NUL, ENCODING, UNPARSABLE = "nul", "encoding", "unparsable"
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+REASONS: Mapping[str, str] = {
+    "22001": "too_long",
+    "22003": "numeric_out_of_range",
+    "22007": "invalid_datetime",
+    "22008": "datetime_out_of_range",
+    "22015": "datetime_out_of_range",  # of an interval
+    "22P02": "invalid_text",
+    "22P03": "invalid_text",
+    "23502": "not_null",
+    "23503": "foreign_key",
+    "23505": "unique",
+    "23514": "check",
+    "23P01": "exclusion",
+    "54000": "too_big",  # a value that no table can hold
+    "22": "invalid_value",
+    "23": "constraint",
+}
+
+
+def concerns_row(error: DatabaseError) -> bool:
+    """Return whether an error of a COPY is about the data of a row, so that other rows may be accepted."""
+    return error.sqlstate[:2] in ("22", "23") or error.sqlstate == "54000"
+
+
+def reason_of(sqlstate: str, row: bytes = b"") -> str:
+    """Return the code for a SQLSTATE.
+
+    Args:
+        sqlstate: The SQLSTATE.
+        row: What was sent: text with NUL and text in another encoding have the same SQLSTATE.
+    """
+    if sqlstate in (NOT_UTF8, UNTRANSLATABLE):
+        return NUL if b"\0" in row or b"\\u0000" in row else ENCODING
+    return REASONS.get(sqlstate) or REASONS.get(sqlstate[:2], "other")

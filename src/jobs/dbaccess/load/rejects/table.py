@@ -1,0 +1,154 @@
+"""The rejects of a load: in staging, until publish writes them to the table `<table>_rejects`, with the marker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.rejects.policy import FAILS, Policy
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import MAX_NAME_BYTES, TableName
+
+_SUFFIX = "_rejects"
+_MOST_REASONS = 5
+
+_COLUMNS: Mapping[str, str] = {
+    "id": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "load_id": "text NOT NULL",
+    "file": "text",
+    "file_row": "bigint",
+    "part": "integer",
+    "part_row": "bigint",
+    "column_name": "text",
+    "sqlstate": "text",
+    "reason": "text NOT NULL",
+    "message": "text",
+    "row": "jsonb NOT NULL",
+    "rejected_at": "timestamptz NOT NULL DEFAULT now()",
+}
+
+
+@dataclass(frozen=True)
+class Rejecting:
+    """What a publish does about rejects.
+
+    Attributes:
+        files: The names of files by their hashes.
+    """
+
+    policy: Policy = FAILS
+    files: Mapping[int, str] = field(default_factory=dict)
+
+
+def rejects_table(target: TableName) -> TableName:
+    """Return the table that a table's rejects are published to.
+
+    Raises:
+        UsageError: Its name would be too long.
+    """
+    name = f"{target.name}{_SUFFIX}"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise UsageError(
+            f"The name {name!r} of the table for rejected rows is longer than {MAX_NAME_BYTES} bytes.",
+            "Use a shorter name for the table, or --on-error fail.",
+        )
+    return target.sibling(name)
+
+
+def creating(target: TableName) -> str:
+    """Return the statement that creates the table for a table's rejects, if it is missing."""
+    columns = ", ".join(f'"{name}" {definition}' for name, definition in _COLUMNS.items())
+    return f"CREATE TABLE IF NOT EXISTS {rejects_table(target).quoted} ({columns})"
+
+
+def check(session: Session, target: TableName) -> None:
+    """Check, before anything is copied, that a table's rejects can be published.
+
+    Raises:
+        UsageError: There is another table of this name, or this user may not insert into it.
+    """
+    name = rejects_table(target)
+    found = tables.find_table(session, name)
+    if found is None:
+        return
+    missing = [column for column in _COLUMNS if column not in {there.name for there in found.columns}]
+    if found.kind not in ("r", tables.PARTITIONED) or missing:
+        lacks = f", and has no {', '.join(missing)}" if missing else ""
+        raise UsageError(
+            f"{name} is no table of rejected rows{lacks}.", "Rename it: --on-error quarantine writes to this name."
+        )
+    if not session.value("SELECT has_table_privilege(%s, 'INSERT')", name.quoted):
+        raise UsageError(f"This user may not insert into {name}.", f"GRANT INSERT ON {name} TO the user.")
+
+
+def files_of(session: Session, staged: TableName) -> list[int]:
+    """Return the hashes of the files that staged rejects are of."""
+    return [file for [file] in session.run(f"SELECT DISTINCT file FROM {staged.quoted} WHERE file IS NOT NULL")]
+
+
+def count(session: Session, staged: TableName) -> int:
+    """Return the number of staged rejects."""
+    return int(session.value(f"SELECT count(*) FROM {staged.quoted} WHERE reason IS NOT NULL"))
+
+
+def check_count(session: Session, staged: TableName, expected: int) -> None:
+    """Check that staging holds as many rejects as the accepted attempts have put aside: good and rejected are all.
+
+    Raises:
+        LoadError: It holds another number.
+    """
+    present = count(session, staged)
+    if present != expected:
+        raise LoadError(
+            f"{expected} rows were rejected, but {present} of them are left: the server crashed meanwhile.",
+            "Nothing was loaded. Run the load again.",
+        )
+
+
+def publish(
+    session: Session, staged: TableName, target: TableName, load_id: str, rejecting: Rejecting, *, good: int
+) -> int:
+    """Write the staged rejects to the table for them, in the current transaction, and return how many there are.
+
+    Args:
+        session: The session that publishes.
+        staged: The table of rejects in staging.
+        target: The table of the load.
+        load_id: The id of the load.
+        rejecting: The limits, and the names of files.
+        good: The number of rows that were not rejected.
+
+    Raises:
+        TooManyRejects: There are more than the policy allows.
+    """
+    rejected = count(session, staged)
+    rejecting.policy.check_rate(rejected, good + rejected, summary(session, staged) if rejected else "")
+    if not rejected:
+        return 0
+    session.run(creating(target))
+    names = ", ".join(f'"{name}"' for name in _COLUMNS if name not in ("id", "load_id", "file", "rejected_at"))
+    written = session.change(
+        f"INSERT INTO {rejects_table(target).quoted} (load_id, file, {names}) SELECT %s::text, f.name, {names} "
+        f"FROM {staged.quoted} AS s LEFT JOIN unnest(%s::bigint[], %s::text[]) AS f (hash, name) ON f.hash = s.file "
+        "WHERE s.reason IS NOT NULL ORDER BY part, part_row",
+        *(load_id, list(rejecting.files), list(rejecting.files.values())),
+    )
+    if written != rejected:
+        raise LoadError(
+            f"{rejected} rows were rejected, and {written} of them stored in {rejects_table(target)}: a trigger or "
+            "rule of it leaves rows out.",
+            "Nothing was loaded. Remove it.",
+        )
+    return rejected
+
+
+def summary(session: Session, staged: TableName) -> str:
+    """Return the commonest reasons as text: ": 12 invalid_text in day, 3 not_null in id"."""
+    found = session.run(
+        f"SELECT count(*), reason, column_name FROM {staged.quoted} WHERE reason IS NOT NULL "
+        f"GROUP BY 2, 3 ORDER BY 1 DESC, 2, 3 LIMIT {_MOST_REASONS}"
+    )
+    texts = [f"{number:,} {reason}" + (f" in {column}" if column else "") for number, reason, column in found]
+    return f": {', '.join(texts)}"

@@ -1,0 +1,258 @@
+"""The rules that a table has for its rows, as SQL over its columns: from the catalog, as the server writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog.tables import PARTITIONED
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name
+
+NOT_NULL, FOREIGN_KEY, UNIQUE, CHECK, EXCLUSION = "23502", "23503", "23505", "23514", "23P01"
+"""SQLSTATEs."""
+
+_EQUALS = "OPERATOR(pg_catalog.=)"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        default: The expression of its default, or of a generated column; empty for none.
+        is_known: Whether its value in a new row can be told before the row is inserted.
+    """
+
+    name: str
+    type_name: str
+    required: bool
+    generated: bool
+    default: str
+    is_known: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule for rows.
+
+    Attributes:
+        message: What the server says of a row that violates it.
+        column: The column, if it is about one.
+        violated: A condition that is true for such rows, if it depends on the row alone.
+    """
+
+    sqlstate: str
+    message: str
+    column: str | None = None
+    violated: str = ""
+
+
+@dataclass(frozen=True)
+class Unique(Rule):
+    """A unique index.
+
+    Attributes:
+        keys: Its columns and expressions.
+        operators: Those by which they are compared.
+        predicate: The condition of a partial index.
+        nulls_are_equal: NULLS NOT DISTINCT.
+    """
+
+    keys: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    predicate: str = ""
+    nulls_are_equal: bool = False
+
+
+@dataclass(frozen=True)
+class Exclusion(Unique):
+    """An exclusion constraint: no two rows may have keys for which all operators are true."""
+
+
+@dataclass(frozen=True)
+class ForeignKey(Rule):
+    """A foreign key: its columns, the table and its columns that they reference, and how they are compared.
+
+    Attributes:
+        is_full: MATCH FULL.
+    """
+
+    columns: tuple[str, ...] = ()
+    table: TableName | None = None
+    keys: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    is_full: bool = False
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of a table, without those about columns whose values cannot be told."""
+
+    columns: tuple[Column, ...]
+    local: tuple[Rule, ...]
+    unique: tuple[Unique, ...]
+    exclusion: tuple[Exclusion, ...]
+    foreign: tuple[ForeignKey, ...]
+
+
+def rules_of(session: Session, target: TableName, given: Collection[str]) -> Rules:
+    """Return the rules of a table.
+
+    Args:
+        session: A session that is pinned: the server then qualifies all names that are not its own.
+        target: The table.
+        given: The columns that the data has.
+    """
+    columns = tuple(
+        Column(
+            name,
+            type_name,
+            required,
+            generated,
+            default,
+            is_known=name in given or generated or not (has_identity or "nextval(" in default),
+        )
+        for name, type_name, required, generated, default, has_identity in session.run(_COLUMNS, target.quoted)
+    )
+    known = {column.name for column in columns if column.is_known}
+    where = target.quoted
+    not_null = [
+        Rule(
+            NOT_NULL,
+            f'null value in column "{column.name}" violates not-null constraint',
+            column.name,
+            f"{quote_name(column.name)} IS NULL",
+        )
+        for column in columns
+        if column.required and column.is_known
+    ]
+    checks = [
+        Rule(CHECK, f'new row violates check constraint "{name}"', _only(names or ()), f"({sql}) IS FALSE")
+        for name, sql, names in session.run(_CHECKS, where)
+        if set(names or ()) <= known
+    ]
+    keys = _keys(session, target, known)
+    return Rules(
+        columns,
+        (*not_null, *checks, *_partitions(session, target)),
+        tuple(key for key in keys if not isinstance(key, Exclusion)),
+        tuple(key for key in keys if isinstance(key, Exclusion)),
+        tuple(_foreign(session, target, known)),
+    )
+
+
+def _only(names: Sequence[str]) -> str | None:
+    return names[0] if len(names) == 1 else None
+
+
+_COLUMNS = (
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '', "
+    "coalesce(pg_get_expr(d.adbin, d.adrelid), ''), a.attidentity <> '' "
+    "FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+    "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+)
+
+_CHECKS = (
+    "SELECT c.conname, pg_get_expr(c.conbin, c.conrelid), (SELECT array_agg(a.attname::text) FROM pg_attribute a "
+    "WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) FROM pg_constraint c "
+    "WHERE c.conrelid = to_regclass(%s) AND c.contype = 'c' "
+    "AND to_jsonb(c)->>'conenforced' IS DISTINCT FROM 'false' ORDER BY 1"
+)
+
+_INDEXES = (
+    "SELECT r.relname, i.indisprimary, coalesce(c.conexclop IS NOT NULL, false), "
+    "ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) AS n ORDER BY n), "
+    "ARRAY(SELECT a.attname::text FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid "
+    "AND a.attnum = d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid "
+    "AND d.refobjid = i.indrelid UNION SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indrelid "
+    "AND a.attnum = ANY (i.indkey::int2[])), "
+    "coalesce(pg_get_expr(i.indpred, i.indrelid), ''), "
+    "coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false), "
+    "ARRAY(SELECT format('OPERATOR(%I.%s)', s.nspname, o.oprname) FROM unnest(coalesce(c.conexclop, "
+    "ARRAY(SELECT m.amopopr FROM unnest(i.indclass::oid[]) WITH ORDINALITY AS k (opclass, n) "
+    "JOIN pg_opclass oc ON oc.oid = k.opclass JOIN pg_amop m ON m.amopfamily = oc.opcfamily "
+    "AND m.amoplefttype = oc.opcintype AND m.amoprighttype = oc.opcintype AND m.amopstrategy = 3 "
+    "WHERE k.n <= i.indnkeyatts ORDER BY k.n))) WITH ORDINALITY AS p (oid, n) "
+    "JOIN pg_operator o ON o.oid = p.oid JOIN pg_namespace s ON s.oid = o.oprnamespace ORDER BY p.n) "
+    "FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid "
+    "LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x') "
+    "AND c.conrelid = i.indrelid WHERE i.indrelid = to_regclass(%s) AND (i.indisunique OR c.conexclop IS NOT NULL) "
+    "AND i.indislive ORDER BY 1"
+)
+
+
+def _keys(session: Session, target: TableName, known: Collection[str]) -> list[Unique]:
+    found: list[Unique] = []
+    for name, _, excludes, keys, names, predicate, nulls_are_equal, operators in session.run(_INDEXES, target.quoted):
+        if not set(names) <= set(known):
+            continue
+        kind, sqlstate = (Exclusion, EXCLUSION) if excludes else (Unique, UNIQUE)
+        what = "conflicting key value violates exclusion" if excludes else "duplicate key value violates unique"
+        found.append(
+            kind(
+                sqlstate=sqlstate,
+                message=f'{what} constraint "{name}"',
+                column=_only(names),
+                keys=tuple(keys),
+                operators=tuple(operators) if len(operators) == len(keys) else (_EQUALS,) * len(keys),
+                predicate=predicate,
+                nulls_are_equal=nulls_are_equal,
+            )
+        )
+    return found
+
+
+_FOREIGN = (
+    "SELECT c.conname, n.nspname, t.relname, c.confmatchtype = 'f', "
+    "ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k (num, n) JOIN pg_attribute a "
+    "ON a.attrelid = c.conrelid AND a.attnum = k.num ORDER BY k.n), "
+    "ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY AS k (num, n) JOIN pg_attribute a "
+    "ON a.attrelid = c.confrelid AND a.attnum = k.num ORDER BY k.n), "
+    "ARRAY(SELECT format('OPERATOR(%I.%s)', s.nspname, o.oprname) FROM unnest(c.conpfeqop) WITH ORDINALITY "
+    "AS p (oid, n) JOIN pg_operator o ON o.oid = p.oid JOIN pg_namespace s ON s.oid = o.oprnamespace ORDER BY p.n) "
+    "FROM pg_constraint c JOIN pg_class t ON t.oid = c.confrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
+    "WHERE c.conrelid = to_regclass(%s) AND c.contype = 'f' "
+    "AND to_jsonb(c)->>'conenforced' IS DISTINCT FROM 'false' ORDER BY 1"
+)
+
+
+def _foreign(session: Session, target: TableName, known: Collection[str]) -> list[ForeignKey]:
+    return [
+        ForeignKey(
+            sqlstate=FOREIGN_KEY,
+            message=f'insert violates foreign key constraint "{name}"',
+            column=_only(columns),
+            columns=tuple(columns),
+            table=TableName(table, schema),
+            keys=tuple(keys),
+            operators=tuple(operators),
+            is_full=is_full,
+        )
+        for name, schema, table, is_full, columns, keys, operators in session.run(_FOREIGN, target.quoted)
+        if set(columns) <= set(known)
+    ]
+
+
+def _partitions(session: Session, target: TableName) -> Sequence[Rule]:
+    """Return the rule that each row has a partition, and the rules of the partitions themselves."""
+    found = session.run(
+        "SELECT pg_get_partition_constraintdef(t.relid) FROM pg_class c "
+        "CROSS JOIN LATERAL pg_partition_tree(c.oid) AS t "
+        "WHERE c.oid = to_regclass(%s) AND c.relkind = %s AND t.isleaf",
+        target.quoted,
+        PARTITIONED,
+    )
+    if not found or [None] in found:
+        return []
+    anywhere = " OR ".join(f"(({bounds}) IS TRUE)" for [bounds] in found)
+    return [Rule(CHECK, "no partition of the table is for the row", None, f"NOT ({anywhere})")]
+
+
+def deferred_of(session: Session, target: TableName) -> list[str]:
+    """Return the names of constraints that are checked at the commit, quoted."""
+    query = (
+        "SELECT n.nspname, c.conname FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace "
+        "WHERE c.conrelid = to_regclass(%s) AND c.condeferred ORDER BY 2"
+    )
+    return [TableName(name, schema).quoted for schema, name in session.run(query, target.quoted)]

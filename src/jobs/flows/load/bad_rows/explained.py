@@ -1,0 +1,122 @@
+"""Says of a row that failed the load where it comes from: its file, and its place there, where Spark knows them.
+
+Nothing of this is known while rows are copied, so that a load without bad rows does not pay for it. The part of the row
+is computed once more, and not sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql.types import ArrayType, MapType, StructType
+
+from jobs.dbaccess.copy_text import parse_line
+from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load.parts import Refused
+from jobs.dbaccess.load.receipts import PartFailed
+from jobs.dbaccess.sqlstates import NOT_UTF8
+from jobs.flows.load.stage import Copying, Encoded, encode
+from jobs.flows.load.target import Target
+from jobs.spark import nul
+from jobs.spark.load_tasks import Line, line_of
+from jobs.spark.origins import Origin, file_names
+from jobs.spark.scheduling import job_group
+
+_LONGEST_VALUE = 200
+"""Characters of a value that a message shows."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the rows of a load come from, and how they were encoded."""
+
+    df: DataFrame
+    target: Target
+    copying: Copying
+    encoded: Encoded
+    show_values: bool = False
+
+
+@contextmanager
+def failures_explained(source: Source) -> Iterator[None]:
+    """If a part fails because of a row, name its columns, its file and its place in it.
+
+    Raises:
+        LoadError: A part failed.
+    """
+    try:
+        yield
+    except PartFailed as failure:
+        line = None if failure.refused is None else _found(source, failure.refused)
+        where = "" if line is None else _where(source, line, failure)
+        if NOT_UTF8 in failure.message:
+            _raise_not_utf8(source.df, source.target, where)
+        if not where:
+            raise
+        raise PartFailed(f"{failure.message} {where}", failure.hint, failure.refused) from None
+
+
+def _found(source: Source, refused: Refused) -> Line | None:
+    """Return the line of a row of a part, by computing the part once more; None if that does not succeed."""
+    group = f"{source.target.name}, refused row"
+    again = encode(source.df, source.target, source.copying, group, merges=source.encoded.merges, with_origins=True)
+    if again.parts != source.encoded.parts:
+        return None
+    context = again.blocks.context
+    with job_group(context, group, "pgjobs: the file of a refused row"):
+        try:
+            found = context.runJob(again.blocks, line_of(refused.row), [refused.part])
+        except Exception as error:  # noqa: BLE001 - of whatever kind, what is to be told is the failure of the load
+            logger.debug("The refused row could not be read again: %s", error)
+            return None
+    return found[0] if found else None
+
+
+def _where(source: Source, line: Line, failure: PartFailed) -> str:
+    origin = Origin.parse(line.origin)
+    file = file_names(source.df, [origin.file]).get(origin.file)
+    row = failure.refused.row if failure.refused else 0
+    place = f"row {row:,} of part {failure.refused.part if failure.refused else 0}"
+    if file is not None:
+        place = f"{file}, row {origin.row:,}" if origin.row is not None else f"{file}, {place}"
+    text = f"The row: {place}."
+    return f"{text} {_values(source, line, failure)}" if source.show_values else text
+
+
+def _values(source: Source, line: Line, failure: PartFailed) -> str:
+    """Return the value of the column that the message names, or the row if it names none."""
+    values = dict(zip(source.target.columns, parse_line(line.text)))
+    named = {name: value for name, value in values.items() if f'column "{name}"' in failure.message}
+    shown = ", ".join(f"{name} = {_shown(value)}" for name, value in (named or values).items())
+    return f"Its value: {shown}." if named else f"Its values: {shown}."
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    return repr(value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}...")
+
+
+def _raise_not_utf8(df: DataFrame, target: Target, where: str) -> None:
+    """Raise an error that names the columns whose text contains NUL or is not UTF-8, if there are any."""
+    where = f" {where}" if where else ""
+    strings = [match.source for match in target.matches if nul.may_hold(match.spark_type)]
+    columns = nul.columns_with_nul(df, strings)
+    if columns:
+        raise LoadError(
+            f"PostgreSQL's text cannot contain NUL, and there are some in {', '.join(columns)}.{where}",
+            "Nothing was loaded. Clean the column, or give --nul strip to remove them.",
+        ) from None
+    nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
+    columns = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))
+    if columns:
+        raise LoadError(
+            f"Text in {', '.join(columns)} holds bytes that are not UTF-8.{where}",
+            "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
+        ) from None

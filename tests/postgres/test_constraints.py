@@ -1,0 +1,225 @@
+"""Staged rows that violate a constraint are put aside: the others are those that single INSERTs would have let in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from publishing import T
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import ConstraintViolated
+from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load.ledger import LUIGIS
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.publish import publish
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.rejects import quarantine
+from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy, TooManyRejects
+from jobs.dbaccess.load.rejects.table import Rejecting
+from jobs.dbaccess.load.row_text import PLAIN, Form, RowText, measure
+from jobs.dbaccess.load.verify import Verification
+from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
+
+Row = Sequence[object]
+IDS = count()
+POLICY = Policy(QUARANTINE)
+ABC = Move("append", ("a", "b", "c"))
+
+
+def load(
+    session: Session, rows: Sequence[Row], move: Move = ABC, policy: Policy = POLICY, *, verify: bool = False
+) -> Published:
+    """Load rows, and put bad ones aside."""
+    names = staging.plan_staging(T, move.columns).with_rejects()
+    staging.create_beside(session, names, T)
+    lines = "".join("\t".join("\\N" if v is None else str(v) for v in row) + "\n" for row in rows)
+    parts.begin_attempt(session, names, 0, 0)
+    outcome = quarantine.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))], policy=policy)
+    verification = None
+    if verify:
+        row = RowText(move.columns, (Form(PLAIN),) * len(move.columns), recode=False)
+        verification = Verification(row, measure(session, names.rows.quoted, row.row_hash))
+    receipt = Receipt(0, 0, outcome.rows, 0, outcome.rejected)
+    plan = PublishPlan(f"load-{next(IDS)}", T, names, (receipt,), move, is_new=False, verification=verification)
+    try:
+        return publish(session, replace(plan, rejecting=Rejecting(policy)))
+    except BaseException:
+        staging.discard(session, names)
+        raise
+
+
+def rejected(session: Session, columns: str = "reason, column_name, row->>'a'") -> list[list[object]]:
+    return session.run(f"SELECT {columns} FROM t_rejects ORDER BY id")
+
+
+KINDS: dict[str, tuple[str, str, Row]] = {
+    "not_null": ("a int NOT NULL, b int, c int", "a", [None, 1, 1]),
+    "check": ("a int, b int CHECK (b % 2 = 0 AND 'x%' LIKE '%%'), c int", "b", [9, 1, 1]),
+    "unique": ("a int PRIMARY KEY, b int, c int", "a", [1, 5, 5]),
+    "foreign_key": ("a int, b int REFERENCES other, c int", "b", [9, 7, 1]),
+    "exclusion": ("a int, b int, c int, EXCLUDE USING btree (c WITH =)", "c", [9, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_violated_constraint_is_told_with_its_row_and_the_others_are_loaded(session: Session, kind: str) -> None:
+    columns, column, bad = KINDS[kind]
+    session.run("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (2), (4), (6)")
+    session.run(f"CREATE TABLE t ({columns}); INSERT INTO t VALUES (1, 2, 3)")
+    published = load(session, [[2, 4, 4], bad, [3, 6, 6], ["no", 2, 7]], verify=True)
+    assert (published.inserted, published.rejected) == (2, 2)
+    assert published.verified is not None
+    a = None if bad[0] is None else str(bad[0])
+    assert rejected(session, "part, reason, column_name, row->>'a', sqlstate <> '', message <> ''") == [
+        [0, "invalid_text", "a", "no", True, True],
+        [0, kind, column, a, True, True],
+    ]
+    assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2], [3]]
+
+
+def test_a_row_that_conflicts_only_with_a_rejected_one_stays(session: Session) -> None:
+    session.run("CREATE TABLE t (a int UNIQUE, b int UNIQUE, c int)")
+    published = load(session, [[1, 1, 0], [1, 2, 1], [3, 2, 2], [3, 4, 3], [5, 4, 4], [None, None, 5], [None, None, 6]])
+    assert published.rejected == 2
+    assert session.run("SELECT c FROM t ORDER BY c") == [[0], [2], [4], [5], [6]]
+
+
+def test_rows_that_reference_rows_of_the_same_load_stay_unless_those_are_rejected(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b int REFERENCES t, c int CHECK (c > 0))")
+    load(session, [[1, None, 1], [2, 3, 1], [3, 1, 1], [4, None, 0], [5, 4, 1], [6, 5, 1]])
+    assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2], [3]]
+    assert rejected(session, "row->>'a', reason") == [["4", "check"], ["5", "foreign_key"], ["6", "foreign_key"]]
+
+
+def test_rows_without_a_partition_and_values_of_the_server_are_judged(session: Session) -> None:
+    session.run(
+        "CREATE TABLE t (a int, b int DEFAULT 5 CHECK (a < b), c int, g int GENERATED ALWAYS AS (a + 1) STORED, "
+        "id bigserial, CHECK (g <> 3)) PARTITION BY RANGE (a)"
+    )
+    session.run("CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (10)")
+    load(session, [[1, 1], [2, 1], [7, 1], [12, 1]], Move("append", ("a", "c")))
+    assert session.run("SELECT a FROM t") == [[1]]
+    assert rejected(session) == [["check", "g", "2"], ["check", None, "7"], ["check", None, "12"]]
+
+
+def test_constraints_that_are_checked_at_the_commit_are_checked_before(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b int, c int, UNIQUE (a) DEFERRABLE INITIALLY DEFERRED)")
+    assert load(session, [[1, 1, 1], [1, 2, 2]]).rejected == 1
+
+
+IGNORE = Move("ignore", ABC.columns, ("a",))
+MODES = {
+    "overwrite": (Move("overwrite", ABC.columns), [[7, 1, 1], [7, 2, 2]], [[7, 1]]),
+    "a slice": (Move("overwrite", ABC.columns, where="b >= 5"), [[1, 5, 1], [2, 6, 2]], [[1, 1], [2, 6]]),
+    "upsert": (Move("upsert", ABC.columns, ("a",)), [[1, 5, 1], [2, 5, 9]], [[1, 5], [2, 5]]),
+    "ignore": (
+        Move("ignore", ABC.columns, ("a",)),
+        [[1, 9, 1], [3, 9, 1], [4, 9, 9], [4, 9, 9]],
+        [[1, 1], [2, 5], [4, 9]],
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_mode_puts_aside_what_it_would_not_let_in(session: Session, mode: str) -> None:
+    move, rows, left = MODES[mode]
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b int, c int UNIQUE)")
+    session.run("INSERT INTO t VALUES (1, 1, 1), (2, 5, 2)")
+    assert load(session, rows, move).rejected == (0 if mode == "upsert" else 1)
+    assert session.run("SELECT a, b FROM t ORDER BY a") == left
+
+
+def test_above_the_limit_nothing_is_published_and_the_reasons_are_told(session: Session) -> None:
+    session.run("CREATE TABLE t (a int NOT NULL, b int, c int)")
+    with pytest.raises(TooManyRejects, match=r"2 of 3 rows .* allows 0\.5: 1 invalid_text in b, 1 not_null in a\."):
+        load(session, [[1, 1, 1], [None, 1, 1], [1, "x", 1]], policy=replace(POLICY, max_error_rate=0.5))
+    assert session.run("SELECT to_regclass('t_rejects'), (SELECT count(*) FROM t)") == [[None, 0]]
+
+
+def test_what_a_trigger_refuses_fails_the_load(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b int, c int)")
+    session.run("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE check_violation; END $$")
+    session.run("CREATE TRIGGER no BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION no()")
+    with pytest.raises(ConstraintViolated):
+        load(session, [[1, 1, 1]])
+
+
+@pytest.fixture(scope="module")
+def shared(server: Settings) -> Iterator[Session]:
+    """A session on a database for all examples of a property."""
+    name = "pgjobs_constraints"
+    with connect(server, "pgjobs tests") as admin:
+        admin.run(f"CREATE DATABASE {name}")
+        try:
+            with connect(replace(server, dbname=name), "pgjobs tests") as session:
+                session.run("CREATE TABLE other (x int, y int, PRIMARY KEY (x, y))")
+                session.run("INSERT INTO other SELECT x, y FROM generate_series(0, 3) x, generate_series(0, 2) y")
+                LUIGIS.ensure(session)
+                yield session
+        finally:
+            admin.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+CONSTRAINTS = (
+    "CHECK (a < 4)",
+    "CHECK (a + b <> c)",
+    "UNIQUE (a)",
+    "UNIQUE (b, c)",
+    "PRIMARY KEY (a, c)",
+    "FOREIGN KEY (a, b) REFERENCES other",
+    "FOREIGN KEY (b, c) REFERENCES other MATCH FULL",
+    "EXCLUDE USING btree (b WITH =) WHERE (c > 2)",
+)
+INDEXES = ("((a + b))", "(b) WHERE c = 1", "(c) WHERE a IS NULL")
+VALUES = st.none() | st.integers(0, 5)
+
+
+@settings(max_examples=40)
+@given(
+    constraints=st.lists(st.sampled_from(CONSTRAINTS), max_size=4, unique=True),
+    indexes=st.lists(st.sampled_from(INDEXES), max_size=2, unique=True),
+    required=st.sets(st.sampled_from("abc")),
+    there=st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=4),
+    rows=st.lists(st.tuples(VALUES | st.just("x"), VALUES, VALUES), max_size=14),
+)
+def test_the_good_rows_are_those_that_single_inserts_let_in(
+    shared: Session,
+    constraints: list[str],
+    indexes: list[str],
+    required: set[str],
+    there: list[Row],
+    rows: list[Row],
+) -> None:
+    shared.run("DROP TABLE IF EXISTS t, t_rejects, model")
+    for table in ("t", "model"):
+        columns = ", ".join(f"{name} int{' NOT NULL' * (name in required)}" for name in "abc")
+        shared.run(f"CREATE TABLE {table} ({', '.join([columns, *constraints])})")
+        for index in indexes:
+            shared.run(f"CREATE UNIQUE INDEX ON {table} {index}")
+        for row in there:
+            one_by_one(shared, table, row)
+    refused = sum(not one_by_one(shared, "model", row) for row in rows)
+    published = load(shared, rows)
+    assert published.rejected == refused
+    assert published.inserted + published.rejected == len(rows)
+    assert shared.run("SELECT * FROM t ORDER BY 1, 2, 3") == shared.run("SELECT * FROM model ORDER BY 1, 2, 3")
+    if refused:
+        assert shared.run("SELECT count(*) FROM t_rejects") == [[refused]]
+
+
+def one_by_one(session: Session, table: str, row: Row) -> bool:
+    """Insert a row by a statement of its own. Return whether the table let it in."""
+    values = ", ".join("NULL" if value is None else f"'{value}'" for value in row)
+    try:
+        session.run(f"INSERT INTO {table} VALUES ({values})")
+    except Exception:  # noqa: BLE001 - whatever the server says
+        return False
+    return True
