@@ -20,8 +20,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.load.dataframe import load_dataframe
-from jobs.flows.load.governor import Limits
-from jobs.flows.load.wal_limits import Trail
+from jobs.flows.load.pace.governor import Limits
+from jobs.flows.load.pace.wal_limits import Trail
 from servermgr.postgres import Manager
 
 ROWS = 600_000

@@ -27,8 +27,8 @@ from jobs.dbaccess.network.copy_in import Block
 from jobs.dbaccess.session import Answer, Session
 from jobs.flows.load.defined import Defined
 from jobs.flows.load.foresee import foresee
-from jobs.flows.load.governor import NO_LIMITS, Limits
 from jobs.flows.load.job import LoadJob
+from jobs.flows.load.pace.governor import NO_LIMITS, Limits
 from jobs.flows.load.plan import LoadPlan
 from jobs.flows.load.target import find_table, settle_target
 

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.dbaccess.catalog.wal import Standby, Wal
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.flows.load.governor import PERIOD, Governor, Limits
+from jobs.flows.load.pace.governor import PERIOD, Governor, Limits
 
 MB = 1_000_000
 

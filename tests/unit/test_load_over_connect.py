@@ -13,9 +13,9 @@ from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import Move, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.governor import Limits
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.over_connect import check_supported, options_of
+from jobs.flows.load.pace.governor import Limits
 from jobs.flows.load.stage import Copying
 from jobs.pgcopy.options import Options
 

@@ -308,8 +308,8 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         UsageError: They do not fit together, or a file of SQL cannot be read.
     """
     from jobs.flows.load.defined import Defined
-    from jobs.flows.load.governor import Limits
     from jobs.flows.load.job import LoadJob, new_load_id
+    from jobs.flows.load.pace.governor import Limits
     from jobs.flows.load.stage import Copying
 
     _check_publish(options)

@@ -1,1 +1,6 @@
-"""What the server knows: its tables, the columns of a query, and its free connections."""
+"""What the server knows.
+
+`tables` describes a table, `relatives` what a load of it locks, too, and `query_columns` the columns of a query.
+`own_tables` creates the tables of pgjobs. `capacity` counts free connections, `health` examines settings and rights,
+and `wal` says how far standbys have replayed.
+"""

@@ -1,8 +1,8 @@
 """A load in the database: staging tables and the parts in them, and the transaction that publishes them.
 
 `definitions` are what the user says about the columns and indexes of a table. `staging` creates the tables of a load,
-and `parts` copies rows into them. `receipts` determines which attempts at parts count. Staging that
-is `kept` stays for a rerun when a load fails.
+and `parts` copies rows into them. `receipts` determines which attempts at parts count. Staging that is `kept` stays
+when a load fails, for a rerun.
 
 `publish` takes a `publish_plan`. In one transaction, it records the load in the `ledger`, makes the staged rows part of
 the target, and runs the user's `scripts`. How the rows get there is described by `move`, and by `partitions` for tables

@@ -1,1 +1,5 @@
-"""The connection to the server: sockets, TLS, and the messages of PostgreSQL's protocol, including those of COPY."""
+"""The connection to the server.
+
+`sockets` opens it, with `tls`. pg8000 reads from a file that has checked each message (`hearing`, with `messages`,
+`bodies` and the steps of the `login`). `copy_in` and `copy_out` speak COPY without pg8000.
+"""

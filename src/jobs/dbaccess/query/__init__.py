@@ -1,1 +1,5 @@
-"""SQL of the user's own: a script is split into statements, and each is run with its values bound."""
+"""SQL of the user's own.
+
+`script` splits it into statements, and `execute` runs each with its values bound. `condition` checks a single boolean
+expression. `result` keeps the rows of a query as a table, until they are written to files.
+"""

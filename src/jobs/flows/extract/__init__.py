@@ -1,4 +1,5 @@
 """An extract on the driver: `plan` determines columns, rows and parts, `dataframe` reads them, `job` writes files.
 
-`incremental` and `watermark_runs` extract only the rows that are new since the last run.
+`incremental` states what an incremental extract requires, `watermark_runs` extracts only the rows that are new since
+the last run, and `deletes` finds the keys that were deleted. `over_connect` reads through Spark Connect, by `pgcopy`.
 """

@@ -1,8 +1,12 @@
-"""A load on the driver: `job` prepares, copies and publishes, once for a load id.
+"""A load on the driver: prepare, copy, publish, analyze, once for a load id.
 
-`dataframe` takes the arguments of a program, and `files` reads the input. `target` determines the table and its
-columns, some of which the user has `defined`. `stage` copies the rows into staging tables, and shows `progress`.
-`publish` makes them part of the target, also if a connection breaks. `one_part` and `direct_parts`
-load without staging; `ways` chooses.
-`jobs.pgcopy` uses `target` and `publish`, too.
+`dataframe` takes the arguments of a program, and `files` reads the input; both call `job`. `target` determines the
+table and its columns, some of which the user has `defined`. Then `job` chooses among the `ways`:
+
+- staged: `stage` copies the rows into staging tables, and shows `progress`; `publish` makes them part of the table,
+  also if a connection breaks. `resume` continues a staged load that failed.
+- `direct`: tasks copy straight into the table.
+
+`pace` makes parts wait for standbys. `over_connect` loads through Spark Connect, by `pgcopy`. `foresee` does what `job`
+does as far as that changes nothing, and returns a `plan`. `jobs.pgcopy` uses `target` and `publish`, too.
 """

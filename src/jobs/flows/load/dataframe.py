@@ -19,8 +19,8 @@ from jobs.dbaccess.load.rejects.policy import FAIL, Policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import over_connect
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.governor import Limits
 from jobs.flows.load.job import LoadJob, new_load_id, run
+from jobs.flows.load.pace.governor import Limits
 from jobs.flows.load.stage import Copying
 from jobs.flows.report import LoadReport
 from jobs.flows.spark_connect import is_remote

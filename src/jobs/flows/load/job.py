@@ -34,7 +34,7 @@ from jobs.flows.load import ways
 from jobs.flows.load.defined import NONE_DEFINED, Defined
 from jobs.flows.load.direct.direct_parts import check_table, create_target
 from jobs.flows.load.direct.one_part import why_staged
-from jobs.flows.load.governor import NO_LIMITS, Limits, governors
+from jobs.flows.load.pace.governor import NO_LIMITS, Limits, governors
 from jobs.flows.load.publish import Driver, analyze
 from jobs.flows.load.stage import Copying, Encoded, encode
 from jobs.flows.load.target import Target, find_table, settle_target

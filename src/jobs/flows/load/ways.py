@@ -24,7 +24,7 @@ from jobs.flows.load.bad_rows.explained import Source, failures_explained
 from jobs.flows.load.bad_rows.rejected import with_files
 from jobs.flows.load.direct.direct_parts import find_parts, load_parts
 from jobs.flows.load.direct.one_part import load_one_part
-from jobs.flows.load.governor import Governor
+from jobs.flows.load.pace.governor import Governor
 from jobs.flows.load.publish import Driver, publish_once, staging_tables
 from jobs.flows.load.resume import open_staging, staging_stays
 from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode

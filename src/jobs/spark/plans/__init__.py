@@ -1,1 +1,6 @@
-"""What a query's plan and lineage say of its rows: whether parts fit together, and whether attempts repeat."""
+"""What a query's plan and its RDDs say of its rows.
+
+`part_sizes` merges tiny partitions before they are copied. `repeatable` says whether the end of a part can be believed,
+and whether attempts at it read the same rows. `fingerprint` identifies the input of each part, for a later run.
+`recomputed` detects, afterwards, whether parts may have read different results of one shuffle.
+"""

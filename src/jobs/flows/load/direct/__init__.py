@@ -1,1 +1,5 @@
-"""Loads whose tasks copy straight into the table: of one small part, and of parts that a rerun can complete."""
+"""Loads whose tasks copy straight into the table.
+
+`one_part` is for a load of one small part: its task also writes the marker. `direct_parts` is for a load whose parts
+are claimed one by one, so that a rerun can complete them.
+"""

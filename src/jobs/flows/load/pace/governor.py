@@ -18,7 +18,7 @@ from jobs.dbaccess.catalog import wal
 from jobs.dbaccess.catalog.wal import Wal
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, UsageError
-from jobs.flows.load.wal_limits import ReplicaLag, WalRate
+from jobs.flows.load.pace.wal_limits import ReplicaLag, WalRate
 
 PERIOD = 0.2
 """Seconds between two looks at the server."""
