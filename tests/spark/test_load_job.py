@@ -73,6 +73,17 @@ def test_partitions_are_replaced_by_rows_that_arrive_in_any_order(
 ) -> None:
     with pytest.raises(UsageError, match=r"There is no table public\.t, and no partition to replace"):
         load_dataframe(numbers(spark, 1), table="t", settings=database, mode="replace-partitions")
+    created = load_dataframe(
+        numbers(spark, 15),
+        table="t",
+        settings=database,
+        mode="replace-partitions",
+        partition_by="range(a)",
+        new_partitions="10",
+    )
+    assert created.partitions_created == ("public.t_0", "public.t_10")
+    assert (created.rows_inserted, created.rows_deleted) == (15, 0)
+    session.run("DROP TABLE t")
     session.run(PARTITIONED)
     rows = numbers(spark, 15, parts=1).orderBy("b").repartition(3)  # rows of both partitions in each part
     report = load_dataframe(
@@ -87,6 +98,7 @@ def test_partitions_are_replaced_by_rows_that_arrive_in_any_order(
     )
     assert report.partitions_replaced == ("public.low", "public.high")
     assert (report.rows_inserted, report.rows_ignored, report.verified and report.verified.rows) == (15, 0, 15)
+    assert report.rows_deleted is None
     assert "\n  replaced: public.low, public.high" in report.summary()
     assert session.run("SELECT count(*), min(a), max(a), count(*) FILTER (WHERE b = 'after') FROM t") == [
         [24, 0, 28, 1]

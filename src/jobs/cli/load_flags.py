@@ -17,6 +17,7 @@ from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions.indexes import INDEX
+from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY, PartitionBy, parse_partition_by
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import Ledger
@@ -257,6 +258,18 @@ def _add_column_options(parser: argparse.ArgumentParser) -> None:
         "'UNIQUE (email)', 'USING gin (tags)'; repeat for more",
     )
     group.add_argument(
+        PARTITION_BY,
+        metavar="HOW",
+        help="how a table that the load creates is partitioned: 'range(day)' with --new-partitions day, month or 1000; "
+        "'list(country)'; 'hash(id, 8)'",
+    )
+    group.add_argument(
+        NOT_NULL,
+        action="store_true",
+        help="columns of a table that the load creates are NOT NULL if Spark knows that they are: columns of files are "
+        "not, expressions of --select may be",
+    )
+    group.add_argument(
         "--null-value",
         action="append",
         default=[],
@@ -285,6 +298,7 @@ def check_options(options: argparse.Namespace) -> None:
     Ledger.parse(options.marker_table)
     _definitions(options)
     indexes.check(options.index)
+    _partition_by(options)
     if options.table is not None:
         TableName.parse(options.table)
     scripts.parse(options.before_sql, options.after_sql)
@@ -329,7 +343,12 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         keep_staging=options.keep_staging,
         show_values=options.show_values,
         policy=_policy(options),
-        defined=Defined(*_definitions(options), tuple(options.index)),
+        defined=Defined(
+            *_definitions(options),
+            tuple(options.index),
+            partition_by=_partition_by(options),
+            not_null=options.not_null,
+        ),
         null_values=tuple(options.null_value),
         limits=Limits(options.max_replica_lag, options.max_wal_rate),
     )
@@ -377,7 +396,12 @@ def _check_publish(options: argparse.Namespace) -> None:
             verify=options.verify,
             has_id=options.load_id is not None,
             has_indexes=bool(options.index),
+            is_partitioned=options.partition_by is not None,
         )
+
+
+def _partition_by(options: argparse.Namespace) -> PartitionBy | None:
+    return None if options.partition_by is None else parse_partition_by(options.partition_by)
 
 
 def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:

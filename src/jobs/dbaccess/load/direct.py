@@ -43,7 +43,15 @@ PUBLISHING = (AUTO, STAGED, PARTS)
 """What a user may want. "auto" copies one small part straight into the table, and stages all else."""
 
 
-def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = True, has_indexes: bool = False) -> None:
+def check_parts(
+    move: Move,
+    has_scripts: bool,
+    *,
+    verify: bool,
+    has_id: bool = True,
+    has_indexes: bool = False,
+    is_partitioned: bool = False,
+) -> None:
     """Check, without a server, that a load's parts can be copied straight into the table.
 
     Args:
@@ -52,6 +60,7 @@ def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = T
         verify: Whether the load is to be verified.
         has_id: Whether the user gives a load id.
         has_indexes: Whether indexes are to be built after the rows are in.
+        is_partitioned: Whether a new table is to be partitioned.
 
     Raises:
         UsageError: They cannot. The message says why.
@@ -59,8 +68,8 @@ def check_parts(move: Move, has_scripts: bool, *, verify: bool, has_id: bool = T
     staged = "Leave out --publish parts: rows are staged, and published in one transaction."
     if move.mode != "append":
         raise UsageError(f"--publish parts only appends rows, and the mode is {move.mode}.", staged)
-    if move.supplies_partitions:
-        raise UsageError(f"--publish parts creates no partitions: {FLAG} does not go with it.", staged)
+    if move.supplies_partitions or is_partitioned:
+        raise UsageError(f"--publish parts creates no partitions: {FLAG} and --partition-by do not go with it.", staged)
     if verify:
         raise UsageError("--publish parts has no moment at which the whole load could be verified.", staged)
     if has_scripts:

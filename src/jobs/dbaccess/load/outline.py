@@ -18,6 +18,8 @@ from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
 from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert
+from jobs.dbaccess.load.partitions import new
+from jobs.dbaccess.load.partitions.missing.key import Wanted
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.sql import TableName
@@ -157,6 +159,8 @@ def _script(statements: Sequence[Statement]) -> Iterator[Step]:
 def _renaming(plan: PublishPlan) -> Iterator[Step]:
     for statement in staging.renaming(plan.staging, plan.target):
         yield Step(PUBLISH, statement)
+    for statement in plan.shape.altering(plan.target):
+        yield Step(PUBLISH, statement)
     if plan.move.keys:
         yield Step(PUBLISH, columns.adding_key(plan.target, plan.move.keys))
 
@@ -166,6 +170,7 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
     target, staged, move = plan.target, plan.staging.rows, plan.move
     if plan.is_new:
         yield from _creating(plan)
+    yield from _supplying(plan, known)
     if _locks(plan, known):
         yield _locking(plan, known)
     written = _written(plan, known)
@@ -197,11 +202,31 @@ def _locks(plan: PublishPlan, known: Known) -> bool:
     return plan.move.mode == "overwrite" or known.merges
 
 
+def _supplying(plan: PublishPlan, known: Known) -> Iterator[Step]:
+    """Yield the steps that create partitions. Their names and bounds depend on the rows, unless they are by hash."""
+    by = plan.shape.partition_by
+    if by is None and not plan.move.supplies_partitions:
+        return
+    bounds = by.bounds if by else ()
+    wanted = new.numbered(plan.target, bounds) or [Wanted(plan.target.sibling("PARTITION"), "FOR VALUES ...")]
+    condition = "" if bounds else "for each partition that rows lack"
+    attached = () if plan.is_new else (_lock(plan, known, table_locks.SHARE_UPDATE_EXCLUSIVE),)
+    for one, attaching in zip(wanted, new.attaching(plan.target, wanted)):
+        yield Step(PUBLISH, new.creating(plan.target, one), condition=condition)
+        yield Step(PUBLISH, attaching, locks=attached, condition=condition)
+
+
 def _creating(plan: PublishPlan) -> Iterator[Step]:
+    yield from _creating_table(plan)
+    for statement in plan.shape.altering(plan.target):
+        yield Step(PUBLISH, statement)
+
+
+def _creating_table(plan: PublishPlan) -> Iterator[Step]:
     if not plan.definitions:
         yield Step(PUBLISH, staging.creating_target(plan.staging, plan.target, plan.move.keys))
         return
-    yield Step(PUBLISH, columns.creation(plan.target, plan.definitions))
+    yield Step(PUBLISH, columns.creation(plan.target, plan.definitions, plan.shape.clause))
     if plan.move.keys:
         condition = "unless the columns' definitions make the keys unique"
         yield Step(PUBLISH, columns.adding_key(plan.target, plan.move.keys), condition=condition)

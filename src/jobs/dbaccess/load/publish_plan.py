@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from jobs.dbaccess.load import verify
 from jobs.dbaccess.load.definitions.columns import Definition
+from jobs.dbaccess.load.definitions.shape import NO_SHAPE, Shape
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.slices import Pace
@@ -34,6 +35,7 @@ class PublishPlan:
         definitions: Of the columns of a new table, if they are not those of staging.
         metadata: Columns that the table is to have: they are added if it exists and lacks them.
         pace: Decides when the next slice of rows is moved, in the mode append; None moves all in one statement.
+        shape: What a new table is to be beside its columns' types.
         indexes: Indexes of a new table, beside its primary key: they are built when the rows are in it.
         rejecting: What is done about rows that were put aside; staging has a table for them if any may be.
     """
@@ -53,6 +55,7 @@ class PublishPlan:
     pace: Pace | None = None
     indexes: tuple[str, ...] = ()
     rejecting: Rejecting = field(default_factory=Rejecting)
+    shape: Shape = NO_SHAPE
 
     @property
     def takes_turns(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from pyspark.sql import DataFrame
 
@@ -10,6 +11,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.definitions.shape import parse_partition_by
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
@@ -52,6 +54,8 @@ def load_dataframe(
     column_types: Mapping[str, str] | None = None,
     metadata_columns: Mapping[str, str] | None = None,
     indexes: Sequence[str] = (),
+    partition_by: str | None = None,
+    not_null: bool = False,
     null_values: Collection[str] = (),
     strip_nul: bool = False,
     before_sql: str | None = None,
@@ -110,6 +114,9 @@ def load_dataframe(
         metadata_columns: Likewise, columns to add to the table if it lacks them, whether it is new or not.
         indexes: Indexes of a table that the load creates, built when its rows are in it: columns or expressions, or
             what follows the table in CREATE INDEX, from USING or a parenthesis on. UNIQUE may come before.
+        partition_by: How a table that the load creates is partitioned: "range(day)", with `new_partitions`,
+            "list(country)" or "hash(id, 8)".
+        not_null: Whether columns of a table that the load creates are NOT NULL if the DataFrame's schema says so.
         null_values: Strings that stand for NULL, in the data's columns of strings.
         strip_nul: Whether to remove NUL characters from text instead of refusing them.
         before_sql: Statements to run in the publishing transaction before the rows are moved.
@@ -158,9 +165,17 @@ def load_dataframe(
         ),
         new_partitions=new_partitions,
     )
+    partitioning = None if partition_by is None else parse_partition_by(partition_by)
     sql = scripts.parse(before_sql, after_sql)
     if publish == PARTS:
-        check_parts(move, bool(sql), verify=verify, has_id=load_id is not None, has_indexes=bool(indexes))
+        check_parts(
+            move,
+            bool(sql),
+            verify=verify,
+            has_id=load_id is not None,
+            has_indexes=bool(indexes),
+            is_partitioned=partition_by is not None,
+        )
     keep = None if keep_staging is False else KEPT_FOR if keep_staging is True else keep_staging
     check_keep(keep, move, publish, has_id=load_id is not None)
     job = LoadJob(
@@ -179,7 +194,9 @@ def load_dataframe(
         policy=Policy(on_error, max_errors, max_error_rate),
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
-        defined=Defined.of(column_types, metadata_columns, indexes),
+        defined=replace(
+            Defined.of(column_types, metadata_columns, indexes), partition_by=partitioning, not_null=not_null
+        ),
         null_values=tuple(null_values),
         limits=Limits(max_replica_lag, max_wal_rate),
     )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pyspark.sql.types import StructType
 
-from jobs.copyformat.match_columns import match_new
+from jobs.copyformat.match_columns import Match, match_new
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import Definition
+from jobs.dbaccess.load.definitions.shape import PartitionBy, Shape
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,15 @@ class Defined:
         types: For a table that the load creates: in place of our types, and for columns that the data does not have.
         metadata: Columns that the table is to have beside the data's, new or not, as in Luigi.
         indexes: For a table that the load creates: what follows it in CREATE INDEX.
+        partition_by: Likewise, how it is partitioned.
+        not_null: Likewise, whether columns that Spark knows to have no NULL are NOT NULL.
     """
 
     types: tuple[Definition, ...] = ()
     metadata: tuple[Definition, ...] = ()
     indexes: tuple[str, ...] = ()
+    partition_by: PartitionBy | None = None
+    not_null: bool = False
 
     def __bool__(self) -> bool:
         """Return whether there are any columns."""
@@ -50,6 +55,22 @@ class Defined:
 
 
 NONE_DEFINED = Defined()
+
+
+def shape_of(schema: StructType, matches: Sequence[Match], defined: Defined) -> Shape:
+    """Return what a new table is to be beside its columns' types. Comments are those of the data's columns.
+
+    Spark knows that an expression such as `count(*)` or `coalesce(a, 0)` is never NULL. It takes all columns of files
+    for nullable.
+    """
+    fields = {field.name: field for field in schema}
+    known = [(match.target.name, fields[match.source]) for match in matches if match.source in fields]
+    comments = [(name, field.metadata.get("comment")) for name, field in known if field.metadata]
+    return Shape(
+        defined.partition_by,
+        tuple(name for name, field in known if defined.not_null and not field.nullable),
+        tuple((name, str(comment)) for name, comment in comments if comment),
+    )
 
 
 def complete(schema: StructType, defined: Sequence[Definition]) -> tuple[Definition, ...]:

@@ -16,6 +16,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import claims, staging, verify
+from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.direct import AUTO, ONE_PART, PARTS, STAGED, check_parts
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.kept.notes import check_keep
@@ -170,6 +171,8 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
                 rejects.check(session, target.name)
             if job.publish == PARTS:
                 table, target = _made(session, job, df, table, target)
+            if table is None and job.move.replaces_partitions:
+                table, target = _partitioned(session, job, df, target)
             if job.verify:
                 target = replace(target, row=_row_text(session, table, target))
             plan, encoded = _planned(job, df, target)
@@ -240,6 +243,19 @@ def _made(session: Session, job: LoadJob, df: DataFrame, table: Table | None, ta
         target = settle_target(session, target.name, table, df.schema, job.move)
     check_table(session, table)
     return table, target
+
+
+def _partitioned(session: Session, job: LoadJob, df: DataFrame, target: Target) -> tuple[Table, Target]:
+    """Return the new table, empty: then partitions are created beside it, as for any other load of this mode."""
+    with session.transaction():
+        columns.create(session, target.name, target.definitions, (), target.shape.clause)
+        for statement in target.shape.altering(target.name):
+            session.run(statement)
+        indexes.create(session, target.name, target.indexes)
+    table = tables.find_table(session, target.name)
+    if table is None:
+        raise LoadError(f"There is no {target.name} any more.", "Run the load again.")
+    return table, settle_target(session, target.name, table, df.schema, job.move)
 
 
 def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:

@@ -93,6 +93,8 @@ def check_supported(job: LoadJob) -> None:
         "publish='parts'": job.publish == PARTS,
         "keep_staging": job.keep_staging is not None,
         "indexes": bool(job.defined.indexes),
+        "partition_by": job.defined.partition_by is not None,
+        "not_null": job.defined.not_null,
         "max_replica_lag": job.limits.replica_lag is not None,
         "max_wal_rate": job.limits.wal_rate is not None,
         "on_error='quarantine'": job.policy.quarantines,

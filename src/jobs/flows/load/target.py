@@ -16,6 +16,7 @@ from jobs.dbaccess.load import verify
 from jobs.dbaccess.load.definitions import trial
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition, missing_from
 from jobs.dbaccess.load.definitions.indexes import INDEX
+from jobs.dbaccess.load.definitions.shape import NO_SHAPE, PARTITION_BY, Shape
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move import merge
 from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
@@ -28,7 +29,7 @@ from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
-from jobs.flows.load.defined import NONE_DEFINED, Defined, complete
+from jobs.flows.load.defined import NONE_DEFINED, Defined, complete, shape_of
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Target:
         has_types_only: Whether the columns of a new table have types, and nothing else that staging would lack.
         metadata: Columns that the table lacked when it was looked up, and is to have.
         indexes: Indexes of a new table.
+        shape: What else a new table is to be.
     """
 
     name: TableName
@@ -55,6 +57,7 @@ class Target:
     has_types_only: bool = True
     metadata: tuple[Definition, ...] = ()
     indexes: tuple[str, ...] = ()
+    shape: Shape = NO_SHAPE
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -98,6 +101,7 @@ class Target:
             definitions=self.definitions,
             metadata=self.metadata,
             indexes=self.indexes,
+            shape=self.shape,
         )
 
 
@@ -158,20 +162,23 @@ def settle_target(
         UsageError: The data does not fit, or a definition is wrong.
         LoadError: The table does not suit the mode.
     """
-    if table is None and move.replaces_partitions:
-        raise UsageError(f"There is no table {name}, and no partition to replace.", "Create it, partitioned, first.")
+    if table is None and move.replaces_partitions and defined.partition_by is None:
+        raise UsageError(
+            f"There is no table {name}, and no partition to replace.",
+            f"Create it, partitioned, first, or give {PARTITION_BY}.",
+        )
     if table is None:
         new = _new_target(session, tables.name_for_new_table(session, name), schema, move, defined)
-        return _indexed(session, new, defined)
+        return _indexed(session, _shaped(session, new, schema, defined), defined)
     move, extras = _staged_only(schema, [column.name for column in table.columns], move)
     matches = match_existing(without(schema, extras), table)
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
     check_target(session, table.name, move)
     if move.changes.soft_delete not in {definition.name for definition in defined.metadata}:
         merge.marks_by_time(session, move, table.name)
-    if defined.types or defined.indexes:
-        flag = COLUMN_TYPE if defined.types else INDEX
-        logger.info("%s exists, so %s has no effect.", table.name, flag)
+    for flag, given in ((COLUMN_TYPE, defined.types), (INDEX, defined.indexes), (PARTITION_BY, defined.partition_by)):
+        if given:
+            logger.info("%s exists, so %s has no effect.", table.name, flag)
     missing = missing_from(table, defined.metadata)
     if missing and move.replaces_partitions:
         names = ", ".join(column.name for column in missing)
@@ -182,6 +189,23 @@ def settle_target(
     if missing:
         _check_addable(session, table, missing)
     return Target(table.name, matches, move, is_new=False, metadata=missing)
+
+
+def _shaped(session: Session, target: Target, schema: StructType, defined: Defined) -> Target:
+    """Return a new table with its comments, NOT NULLs and partitioning, which the server has accepted.
+
+    Raises:
+        UsageError: It cannot be partitioned so.
+    """
+    shape = shape_of(schema, target.loaded, defined)
+    if shape.partition_by is None:
+        return replace(target, shape=shape)
+    types = [Definition(match.target.name, match.target.definition) for match in target.loaded]
+    definitions = target.definitions or tuple(types)
+    keys = target.move.keys
+    shape.check([definition.name for definition in definitions], keys, target.move.new_partitions)
+    trial.check_partitioned(session, target.name, definitions, keys, shape)
+    return replace(target, shape=shape, definitions=definitions, has_types_only=False)
 
 
 def _indexed(session: Session, target: Target, defined: Defined) -> Target:

@@ -82,16 +82,18 @@ def check(definitions: Sequence[Definition], flag: str) -> None:
             )
 
 
-def create(session: Session, name: TableName, definitions: Sequence[Definition], keys: Sequence[str] = ()) -> None:
+def create(
+    session: Session, name: TableName, definitions: Sequence[Definition], keys: Sequence[str] = (), clause: str = ""
+) -> None:
     """Create the table in the open transaction. Types and defaults are looked up as in the user's own sessions."""
-    run_definitions(session, [creation(name, definitions)])
+    run_definitions(session, [creation(name, definitions, clause)])
     add_key(session, name, keys)
 
 
-def creation(name: TableName, definitions: Iterable[Definition]) -> str:
-    """Return the statement that creates a table with these columns."""
+def creation(name: TableName, definitions: Iterable[Definition], clause: str = "") -> str:
+    """Return the statement that creates a table with these columns, and what follows them."""
     columns = ",\n".join(definition.quoted for definition in definitions)
-    return f"CREATE TABLE {name.quoted} (\n{columns})"
+    return f"CREATE TABLE {name.quoted} (\n{columns}){clause}"
 
 
 def addition(name: TableName, definitions: Iterable[Definition]) -> list[str]:

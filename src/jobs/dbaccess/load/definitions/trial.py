@@ -12,6 +12,7 @@ from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import Definition
+from jobs.dbaccess.load.definitions.shape import PARTITION_BY, Shape
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.sqlstates import INSUFFICIENT_PRIVILEGE
@@ -75,6 +76,19 @@ def foresee_indexes(session: Session, name: TableName, definitions: Sequence[Def
     with _rolled_back(session, trial, name, f"the indexes that {indexes.INDEX} gives", f"Check {indexes.INDEX}."):
         columns.create(session, trial, definitions)
         indexes.create(session, trial, texts)
+
+
+def check_partitioned(
+    session: Session, name: TableName, definitions: Sequence[Definition], keys: Sequence[str], shape: Shape
+) -> None:
+    """Check that the server partitions a new table so.
+
+    Raises:
+        UsageError: It does not.
+    """
+    trial = _trial(name)
+    with _rolled_back(session, trial, name, "these partitions", f"Check {PARTITION_BY}."):
+        columns.create(session, trial, definitions, keys, shape.clause)
 
 
 def _trial(name: TableName) -> TableName:

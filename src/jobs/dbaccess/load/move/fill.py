@@ -13,7 +13,8 @@ from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.move import difference, merge, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
-from jobs.dbaccess.load.partitions import suitability
+from jobs.dbaccess.load.partitions import new, suitability
+from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.new import default_of
 from jobs.dbaccess.load.partitions.supply import supply
 from jobs.dbaccess.load.parts import Tally
@@ -86,7 +87,8 @@ def fill(session: Session, plan: PublishPlan, filling: Filling, staged: Tally) -
     else:
         if filling.creates:
             _create(session, plan)
-        published = _move(session, plan, staged)
+        made = _supply(session, plan, creates=filling.creates)
+        published = replace(_move(session, plan, staged), created=made)
     if filling.creates:
         indexes.create(session, plan.target, plan.indexes)
     return published
@@ -97,7 +99,7 @@ def _rename(session: Session, plan: PublishPlan, staged: Tally) -> Published:
 
     Its primary key is built from the sorted rows, which is cheaper than to insert each one.
     """
-    for statement in staging.renaming(plan.staging, plan.target):
+    for statement in (*staging.renaming(plan.staging, plan.target), *plan.shape.altering(plan.target)):
         session.run(statement)
     if plan.move.keys:
         with _repeated_keys_reported(plan):
@@ -110,21 +112,20 @@ def _rename(session: Session, plan: PublishPlan, staged: Tally) -> Published:
 def _create(session: Session, plan: PublishPlan) -> None:
     """Create the table, with its keys, if any, as primary key."""
     if plan.definitions:
-        columns.create(session, plan.target, plan.definitions, plan.move.keys)
+        columns.create(session, plan.target, plan.definitions, plan.move.keys, plan.shape.clause)
     else:
         session.run(staging.creating_target(plan.staging, plan.target, plan.move.keys))
+    for statement in plan.shape.altering(plan.target):
+        session.run(statement)
     tables.tell_subscribers(session, plan.target)
 
 
 def _move(session: Session, plan: PublishPlan, staged: Tally) -> Published:
-    """Move the staged rows, and check that none is missing without a reason. Partitions that they lack come first."""
-    made: tuple[TableName, ...] = ()
-    if plan.move.supplies_partitions and not plan.is_new:
-        made = supply(session, plan.target, plan.staging.rows, plan.move.new_partitions, plan.lock_timeout)
+    """Move the staged rows, and check that none is missing without a reason."""
     with _repeated_keys_reported(plan):
         accepted = _write_accepted(session, plan, staged)
     staged = replace(staged, rows=accepted.rows)
-    published = Published(staged, **asdict(accepted.written), created=made)
+    published = Published(staged, **asdict(accepted.written))
     published = replace(published, lost=accepted.lost, inserter=accepted.inserter)
     if published.ignored:
         # The mode or a trigger left rows out, or a crash emptied staging.
@@ -158,6 +159,19 @@ def _write_accepted(session: Session, plan: PublishPlan, staged: Tally) -> Accep
     checked = Checked(plan.staging, plan.staging.rejects, plan.target, plan.move)
     row = None if plan.verification is None else plan.verification.row
     return move_accepted(session, checked, write, staged.rows, row)
+
+
+def _supply(session: Session, plan: PublishPlan, *, creates: bool) -> tuple[TableName, ...]:
+    """Create the partitions that the staged rows lack, and return their names."""
+    by = plan.shape.partition_by if creates else None
+    if by is not None and by.bounds:
+        return new.add(session, plan.target, by.bounds)
+    if by is None and (creates or not plan.move.supplies_partitions):
+        return ()
+    if not creates:
+        suitability.check_suppliable(session, plan.target, plan.move.columns)  # others may have created it since
+    rule = plan.move.new_partitions or AUTO
+    return supply(session, plan.target, plan.staging.rows, rule, plan.lock_timeout)
 
 
 def _write(session: Session, plan: PublishPlan, rows: int) -> Written:

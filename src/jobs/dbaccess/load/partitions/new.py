@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.partitions.catalog import Partition
+from jobs.dbaccess.load.partitions.missing import naming
 from jobs.dbaccess.load.partitions.missing.key import Wanted
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
@@ -60,7 +61,7 @@ def create(session: Session, target: TableName, wanted: Sequence[Wanted]) -> tup
     statements = []
     for one in wanted:
         name = one.name.quoted
-        statements.append(f"CREATE TABLE {name} (LIKE {target.quoted} {_LIKE}){where.method}{where.space}")
+        statements.append(f"{creating(target, one)}{where.method}{where.space}")
         if not is_owner:
             statements.append(f"ALTER TABLE {name} OWNER TO {quote_name(owner)}")
     session.run("; ".join(statements))
@@ -69,6 +70,25 @@ def create(session: Session, target: TableName, wanted: Sequence[Wanted]) -> tup
         [one.name.quoted for one in wanted],
     )
     return tuple(Partition(oid, one.name, "r", one.bound) for one, [oid] in zip(wanted, oids))
+
+
+def creating(target: TableName, wanted: Wanted) -> str:
+    """Return the statement that creates a table which can be attached, without where it is stored."""
+    return f"CREATE TABLE {wanted.name.quoted} (LIKE {target.quoted} {_LIKE})"
+
+
+def numbered(target: TableName, bounds: Sequence[str]) -> list[Wanted]:
+    """Return partitions with these bounds, numbered from 0."""
+    names = [naming.numbered(target.name, number) for number in range(len(bounds))]
+    return [Wanted(target.sibling(name), bound) for name, bound in zip(names, bounds)]
+
+
+def add(session: Session, target: TableName, bounds: Sequence[str]) -> tuple[TableName, ...]:
+    """Create and attach partitions with these bounds, numbered from 0. Return their names."""
+    wanted = numbered(target, bounds)
+    create(session, target, wanted)
+    session.run("; ".join(attaching(target, wanted)))
+    return tuple(one.name for one in wanted)
 
 
 def attaching(target: TableName, wanted: Sequence[Wanted]) -> Iterator[str]:

@@ -45,6 +45,9 @@ def create_target(session: Session, target: Target) -> None:
     elif target.metadata:
         with session.transaction():
             columns.add_missing(session, target.name, target.metadata)
+    with session.transaction():
+        for statement in target.shape.altering(target.name):
+            session.run(statement)
     if target.is_new:
         tables.tell_subscribers(session, target.name)
 

@@ -33,6 +33,11 @@ def name(
     return _free(f"{table}_", suffix, taken)
 
 
+def numbered(table: str, number: int) -> str:
+    """Return the name of a partition that has a number alone."""
+    return _free(f"{table}_", f"p{number}", ())
+
+
 def _formats(rule: Rule) -> Sequence[str]:
     """Return the formats of lower bounds by which the bins of a rule have different names, the usual one first."""
     if rule.unit == MONTH:
