@@ -15,6 +15,9 @@ TABLE = "shop.target"
 LEAVES_WINDOW = ROWS + OVERLAP - 1
 """The id that a script deletes before the rows of a load are moved."""
 
+DELETED = 7
+"""Of so many rows of a load, the second says that its key is deleted."""
+
 LEFT_OUT = 0
 """The id that a script deletes afterwards."""
 
@@ -123,7 +126,8 @@ def _pgcopy_mode(trial: Trial) -> dict[str, str]:
 
 
 def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
-    arguments = ["--source", str(place.source), "--table", TABLE, "--mode", trial.mode, "--load-id", identity]
+    mode = "history" if trial.history else trial.mode
+    arguments = ["--source", str(place.source), "--table", TABLE, "--mode", mode, "--load-id", identity]
     arguments += ["--select", _select(trial)]
     if keys(trial):
         arguments += ["--keys", keys(trial)]
@@ -133,12 +137,7 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
         arguments.append("--verify")
     if trial.governed:
         arguments += ["--max-wal-rate", "1GB/s"]
-    if trial.difference:
-        arguments += ["--overwrite-strategy", "diff"]
-    if trial.skip:
-        arguments += ["--skip-unchanged", "yes"]
-    if trial.slice:
-        arguments += ["--overwrite-where", f"id BETWEEN 0 AND {ROWS - 1}"]
+    arguments += _moving_arguments(trial)
     if trial.defined:
         arguments += ["--column-type", "number=bigserial", "--metadata-columns", "loaded=timestamptz DEFAULT now()"]
     if trial.scripts:
@@ -149,6 +148,26 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
             f"DELETE FROM {TABLE} WHERE id = {LEFT_OUT}; INSERT INTO shop.log VALUES ('after')",
         ]
     return [*arguments, *place.flags()]
+
+
+def _moving_arguments(trial: Trial) -> list[str]:
+    """Return what refines the mode."""
+    arguments: list[str] = []
+    if trial.difference:
+        arguments += ["--overwrite-strategy", "diff"]
+    if trial.changes:
+        arguments += [
+            "--delete-when",
+            f"id % {DELETED} = 1",
+            "--delete-missing",
+            "--update-when",
+            "source.id >= target.id",
+        ]
+    if trial.skip and not trial.history:
+        arguments += ["--skip-unchanged", "yes"]
+    if trial.slice:
+        arguments += ["--overwrite-where", f"id BETWEEN 0 AND {ROWS - 1}"]
+    return arguments
 
 
 def _capture_arguments(_: Trial, place: Place, __: str) -> list[str]:

@@ -33,6 +33,12 @@ DIFFERENT = 3
 SKIPPED = 2
 """One in so many upserts looks for unchanged rows."""
 
+CHANGED = (0, 1)
+"""Of each five upserts into a table, these delete rows: by a condition, and because the data lacks them."""
+
+HISTORIC = 2
+"""One in so many upserts that make a table keeps a history instead. They are not verified."""
+
 SCRIPTED = 3
 """One in so many loads runs SQL before and after its rows."""
 
@@ -213,6 +219,8 @@ class Trial:
         difference: Whether a load overwrites only what differs.
         skip: Whether an upsert looks for unchanged rows.
         defined: Whether a load adds columns of its own to the table.
+        changes: Whether an upsert deletes rows, too.
+        history: Whether a load that makes its table keeps a history.
         governed: Whether an append is published in slices, as the rate of WAL allows.
     """
 
@@ -233,6 +241,8 @@ class Trial:
     primed: bool = False
     defined: bool = False
     governed: bool = False
+    changes: bool = False
+    history: bool = False
 
     def __str__(self) -> str:
         added = {
@@ -245,6 +255,8 @@ class Trial:
             "primed": self.primed,
             "with columns": self.defined,
             "governed": self.governed,
+            "with changes": self.changes,
+            "with history": self.history,
         }
         words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
         what = " ".join(filter(None, words))
@@ -330,6 +342,8 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         # Columns cannot be added while another session attaches a partition, or swaps a table that lacks them.
         defined=is_load and seed % DEFINED == 0 and target != "partitioned" and case.fault not in NEIGHBOURS_OF_WRITES,
         governed=is_load and case.mode == "append" and seed % GOVERNED == 0,
+        changes=is_load and case.mode == "upsert" and target != "new" and seed % 5 in CHANGED,
+        history=is_load and case.mode == "upsert" and target == "new" and seed % HISTORIC == 1,
         deletes=case.flow == "incremental" and seed % TOLD == 0,
         primed=case.flow == CAPTURE and seed % PRIMED == 0,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos.jobs import LEAVES_WINDOW, LEFT_OUT
+from chaos.jobs import DELETED, LEAVES_WINDOW, LEFT_OUT
 from chaos.plan import OVERLAP, PARTITIONS, ROWS, UNTOUCHED, Trial
 
 FILES = 4
@@ -134,6 +134,8 @@ def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
 def _moved(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
     if trial.mode == "overwrite" and not trial.slice:
         return rows
+    if trial.changes:
+        return [row for row in rows if row[0] % DELETED != 1]
     if trial.flow == PARTITIONS:
         return rows + [row for row in before if row[0] >= UNTOUCHED]
     if trial.mode in ("upsert", "overwrite"):

@@ -92,6 +92,7 @@ def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: S
         ("t", "ignore", ()),
         ("by_name", "upsert", ("b",)),
         ("unkeyed", "upsert", ("b",)),
+        ("versions", "history", ("a",)),
         ("new", "append", ()),
         ("new_with_key", "upsert", ("a",)),
     ):
@@ -102,7 +103,7 @@ def test_no_mode_of_a_load_runs_what_is_planted(spark: SparkSession, database: S
             mode=mode,
             keys=keys,
             load_id=f"{table} {mode} {keys}",
-            verify=True,
+            verify=mode != "history",
             delete_missing=table == "unkeyed",
             max_delete_share=0.5 if table == "unkeyed" else 1,
         )

@@ -18,7 +18,7 @@ from jobs.dbaccess.load import direct, scripts, staging
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move, OrderBy
 from jobs.dbaccess.load.outline import ANALYZE, COPY, Step
 from jobs.dbaccess.load.publish import publish
@@ -134,6 +134,12 @@ CASES = {
         replace(KEYED, changes=Changes(delete_missing=True)), scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)
     ),
     "new with deletes": Case(replace(KEYED, changes=Changes(delete_missing=True)), ""),
+    "history": Case(
+        Move("history", (), ("a",), changes=Changes(delete_missing=True), history=History(as_of="2026-01-01")),
+        "CREATE TABLE t (a int, b text, valid_from date, valid_to date, is_current boolean); "
+        "CREATE UNIQUE INDEX ON t (a) WHERE is_current",
+    ),
+    "new with history": Case(Move("history", (), ("a",)), ""),
     "ignore": Case(Move("ignore", (), ("a",))),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -591,3 +592,32 @@ def test_an_upsert_deletes_what_a_column_that_the_table_lacks_says(
         load_dataframe(df, table="t", settings=database, mode="upsert", keys=["a"], update_columns=["b"], verify=True)
     with pytest.raises(UsageError, match=r"'OP' is not a column of the table; 'seq' is not a column of the table"):
         load_dataframe(df, table="t", settings=database, mode="upsert", keys=["a"], delete_when="a = 1")
+
+
+def test_a_history_is_made_and_goes_on(spark: SparkSession, session: Session, database: Settings) -> None:
+    def put(rows: list[tuple[object, ...]], columns: str, **more: object) -> LoadReport:
+        df = spark.createDataFrame(rows, columns)
+        return load_dataframe(df, table="t", settings=database, mode="history", keys=["id"], **more)  # type: ignore[arg-type]
+
+    changed = "id int, b string, Changed date"
+    days = [date(2026, 1, day) for day in (1, 3)]
+    report = put([(1, "x", days[0]), (1, "y", days[1]), (2, "x", days[0])], changed, as_of="changed")
+    assert (report.rows_inserted, report.rows_updated, report.publish) == (3, 0, "staged")
+    later = put([(1, "z")], "id int, b string", as_of="2026-01-09", delete_missing=True, max_delete_share=0.5)
+    assert (later.rows_inserted, later.rows_updated) == (1, 2)
+    assert session.run("SELECT id, b, valid_to::date::text, is_current FROM t ORDER BY id, valid_from") == [
+        [1, "x", "2026-01-03", False],
+        [1, "y", "2026-01-09", False],
+        [1, "z", None, True],
+        [2, "x", "2026-01-09", False],
+    ]
+    assert session.run(
+        "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 't'::regclass ORDER BY 1"
+    ) == [
+        ["CREATE UNIQUE INDEX t_id_idx ON public.t USING btree (id) WHERE is_current"],
+        ["CREATE UNIQUE INDEX t_pkey ON public.t USING btree (id, valid_from)"],
+    ]
+    with pytest.raises(UsageError, match="--verify compares rows with the data"):
+        put([(1, "z")], "id int, b string", verify=True)
+    with pytest.raises(UsageError, match="'tomorow' is neither a column of the data nor a time"):
+        put([(1, "z")], "id int, b string", as_of="tomorow")

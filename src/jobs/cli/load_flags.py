@@ -21,7 +21,7 @@ from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY, Partiti
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, order_of
 from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
 from jobs.dbaccess.load.rejects.policy import FAIL, ON_ERROR, Policy, check_policy
@@ -39,6 +39,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     _add_source_options(parser)
     _add_target_options(parser)
     _add_change_options(parser)
+    _add_history_options(parser)
     _add_pace_options(parser)
     _add_column_options(parser)
     _add_script_options(parser)
@@ -209,6 +210,21 @@ def _add_change_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_history_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("history", "What --mode history keeps: the versions of each key.")
+    group.add_argument(
+        "--as-of",
+        metavar="COLUMN|TIME",
+        help="from when on the data is valid: a column of it, or a time for all rows; default: the time of the load",
+    )
+    group.add_argument(
+        "--history-columns",
+        metavar="FROM,TO,CURRENT",
+        help="the table's columns for the times from which and until which a version is valid, and for whether it is "
+        "the current one; default: valid_from,valid_to,is_current",
+    )
+
+
 def _add_pace_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pace", "How much of the server the load may use.")
     group.add_argument(
@@ -304,7 +320,7 @@ def check_options(options: argparse.Namespace) -> None:
     scripts.parse(options.before_sql, options.after_sql)
     _move(options).check_arguments()
     if options.verify:
-        _move(options).changes.check_verify()
+        _move(options).check_verify()
     _check_publish(options)
 
 
@@ -374,6 +390,7 @@ def _move(options: argparse.Namespace) -> Move:
             order_by=order_by,
         ),
         new_partitions=options.new_partitions,
+        history=History.of(_names(options.history_columns), options.as_of),
     )
 
 

@@ -16,7 +16,7 @@ from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.move.changes import Changes
-from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move, order_of
+from jobs.dbaccess.load.move.modes import HISTORY, REPLACE_PARTITIONS, Move, order_of
 from jobs.dbaccess.sql import TableName
 from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal
@@ -296,6 +296,8 @@ class Options:
                 f"The option mode is {mode!r}, and Spark's own mode another one.",
                 "Give append, upsert or ignore with .mode('append'), and replace-partitions with .mode('overwrite').",
             )
+        if mode == HISTORY:
+            raise UsageError("pgcopy has no mode history.", "Load with load_table.py or load_dataframe.")
         order_by = self.names("orderBy")
         changes = Changes(
             delete_when=self.text("deleteWhen") or None,

@@ -123,6 +123,7 @@ _REPLACE_PARTITIONS = "replace-partitions"
 OF_MODE = {
     "append": ("INSERT",),
     "upsert": ("INSERT", "UPDATE", "SELECT"),
+    "history": ("INSERT", "UPDATE", "DELETE", "SELECT"),
     "overwrite": ("INSERT", "DELETE", "SELECT"),
     "ignore": ("INSERT", "SELECT"),
     _REPLACE_PARTITIONS: ("SELECT",),

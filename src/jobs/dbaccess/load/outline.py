@@ -14,7 +14,8 @@ from jobs.dbaccess.catalog.relatives import Relatives
 from jobs.dbaccess.load import ledger, staging, statistics
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.direct import Direct, Marker
-from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
+from jobs.dbaccess.load.move import difference, history, overwrite, slices, upsert
+from jobs.dbaccess.load.move.history import Versions
 from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert
@@ -73,6 +74,7 @@ class Known:
         in_slices: Whether rows are appended by several statements.
         merges: Whether an upsert is done by several statements.
         marks_by_time: Whether the column of --soft-delete stores a time.
+        time_type: In a history, the type of the times from which versions are valid.
         equalities: For each key column, the operator by which the table's unique index compares it.
     """
 
@@ -84,6 +86,7 @@ class Known:
     at_once: bool = False
     merges: bool = False
     marks_by_time: bool = False
+    time_type: str = "pg_catalog.timestamptz"
     equalities: Mapping[str, str] = field(default_factory=dict)
     in_slices: bool = False
     relatives: Relatives = field(default_factory=Relatives)
@@ -182,11 +185,8 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
     elif move.mode == "overwrite":
         for statement in overwrite.replacing(move, target, staged, at_once=known.at_once):
             yield Step(PUBLISH, statement, locks=written)
-    elif known.merges:
-        skips = move.skip_unchanged != "no"
-        merge = Merge(move, target, staged, known.equalities, skips=skips, marks_by_time=known.marks_by_time)
-        for statement in merge.statements():
-            yield Step(PUBLISH, statement, locks=written)
+    elif move.keeps_history or known.merges:
+        yield from _changing(plan, known, written)
     elif move.mode == "upsert":
         yield from _upserting(plan, known, written)
     elif known.in_slices:
@@ -197,9 +197,24 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
         yield Step(PUBLISH, move.insert(target, staged), locks=written)
 
 
+def _changing(plan: PublishPlan, known: Known, written: tuple[Lock, ...]) -> Iterator[Step]:
+    """Yield the steps of an upsert by several statements, or of a history."""
+    target, staged, move = plan.target, plan.staging.rows, plan.move
+    if not move.keeps_history:
+        skips = move.skip_unchanged != "no"
+        merge = Merge(move, target, staged, known.equalities, skips=skips, marks_by_time=known.marks_by_time)
+        for statement in merge.statements():
+            yield Step(PUBLISH, statement, locks=written)
+        return
+    versions = Versions(move, target, staged, known.equalities, time_type=known.time_type)
+    for statement in versions.statements():
+        values = versions.values(move.history.as_of or "the time of the publish") if "$1" in statement else ()
+        yield Step(PUBLISH, statement, values, locks=() if history.VERSIONS in statement[:40] else written)
+
+
 def _locks(plan: PublishPlan, known: Known) -> bool:
     """Return whether the table is locked against other writers."""
-    return plan.move.mode == "overwrite" or known.merges
+    return plan.move.mode == "overwrite" or plan.move.keeps_history or known.merges
 
 
 def _supplying(plan: PublishPlan, known: Known) -> Iterator[Step]:
@@ -229,7 +244,9 @@ def _creating_table(plan: PublishPlan) -> Iterator[Step]:
     yield Step(PUBLISH, columns.creation(plan.target, plan.definitions, plan.shape.clause))
     if plan.move.keys:
         condition = "unless the columns' definitions make the keys unique"
-        yield Step(PUBLISH, columns.adding_key(plan.target, plan.move.keys), condition=condition)
+        yield Step(PUBLISH, columns.adding_key(plan.target, plan.move.primary_key), condition=condition)
+    for text in plan.move.first_indexes:
+        yield Step(PUBLISH, indexes.creating(plan.target, text))
 
 
 def _upserting(plan: PublishPlan, known: Known, written: tuple[Lock, ...]) -> Iterator[Step]:
@@ -260,7 +277,7 @@ def _written(plan: PublishPlan, known: Known) -> tuple[Lock, ...]:
     """
     if plan.is_new:
         return ()
-    deletes = plan.move.mode == "overwrite" or plan.move.changes.removes
+    deletes = plan.move.mode == "overwrite" or plan.move.changes.removes or plan.move.keeps_history
     others = [*known.relatives.referenced, *(known.relatives.referencing if deletes else ())]
     return (
         _lock(plan, known, table_locks.ROW_EXCLUSIVE),

@@ -84,9 +84,9 @@ class Published:
     """What was staged, what the target gained, what of that was compared with Spark's rows, and what scripts did.
 
     Attributes:
-        deleting: How many staged rows said that a row is to be deleted, which then was deleted.
         replaced: The partitions that were replaced. How many rows they had is not known.
         created: The partitions that were created.
+        otherwise: How many staged rows had an effect that is not counted by rows inserted, updated or unchanged.
         parts_kept: Direct parts that an earlier run of the load had copied. `staged` has the bytes of the others.
         rejected: Rows that were put aside. `staged` does not include them.
         lost: Those of them that had been staged before, and the sum of their hashes if the load is verified.
@@ -98,7 +98,7 @@ class Published:
     updated: int = 0
     unchanged: int = 0
     deleted: int = 0
-    deleting: int = 0
+    otherwise: int = 0
     verified: Verified | None = None
     ran: Ran = field(default_factory=Ran)
     replaced: tuple[TableName, ...] = ()
@@ -111,4 +111,4 @@ class Published:
     @property
     def ignored(self) -> int:
         """How many staged rows the mode or a trigger left out."""
-        return self.staged.rows - self.inserted - self.updated - self.unchanged - self.deleting
+        return self.staged.rows - self.inserted - self.updated - self.unchanged - self.otherwise

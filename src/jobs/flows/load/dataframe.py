@@ -15,7 +15,7 @@ from jobs.dbaccess.load.definitions.shape import parse_partition_by
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
-from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move, order_of
 from jobs.dbaccess.load.rejects.policy import FAIL, Policy
 from jobs.dbaccess.sql import TableName
@@ -47,6 +47,8 @@ def load_dataframe(
     update_when: str | None = None,
     order_by: Sequence[str] = (),
     new_partitions: str = "",
+    as_of: str | None = None,
+    history_columns: Sequence[str] = (),
     load_id: str | None = None,
     wait_for_load: int = locks.LONGEST_WAIT,
     marker_table: str = MARKER_TABLE,
@@ -81,8 +83,8 @@ def load_dataframe(
         table: `[schema.]table`.
         settings: The settings of the connection.
         mode: "append", "overwrite" (replace all rows), "upsert" (insert, or update the row with the same keys),
-            "ignore" (insert rows whose keys are not in the table) or "replace-partitions" (each partition of the table
-            for which there are rows holds these alone).
+            "ignore" (insert rows whose keys are not in the table), "history" (each row becomes a version of its key) or
+            "replace-partitions" (each partition of the table for which there are rows holds these alone).
         keys: The columns that identify a row, for upsert, ignore, and overwrite by difference.
         dedupe_order: For example "updated_at desc": of rows with the same keys, only the first is loaded.
             Without it, they are an error.
@@ -104,6 +106,10 @@ def load_dataframe(
         new_partitions: The rule by which partitions are created that rows lack: "day", "1 week", "month", "6 hours",
             "day in Europe/Berlin", "1000" (of integers), "value" (of a list), or "auto", as the others are. "no"
             creates none. The default is "auto" for the mode "replace-partitions", and "no" for the others.
+        as_of: For the mode "history": from when on the data is valid, a column of it or a time; by default that of the
+            load.
+        history_columns: Likewise, the table's columns for the begin and the end of a version, and for whether it is the
+            current one; by default valid_from, valid_to and is_current.
         load_id: The name of this load: after a load of this id was published, another one does nothing.
             Without it, each call is a load of its own.
         wait_for_load: The longest time to wait for another run of this load id, in seconds.
@@ -164,6 +170,7 @@ def load_dataframe(
             order_by=tuple(order_by),
         ),
         new_partitions=new_partitions,
+        history=History.of(history_columns, as_of),
     )
     partitioning = None if partition_by is None else parse_partition_by(partition_by)
     sql = scripts.parse(before_sql, after_sql)

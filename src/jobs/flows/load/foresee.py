@@ -22,7 +22,7 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move import merge, overwrite
+from jobs.dbaccess.load.move import history, merge, overwrite
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
 from jobs.dbaccess.load.publish_plan import PublishPlan
@@ -236,6 +236,9 @@ def _known(session: Session, fitted: Fit, markers: TableName, creates_markers: s
     if target.move.mode == "overwrite" and target.move.strategy != "diff":
         with session.transaction():
             at_once = overwrite.check(session, target.move, target.name).is_one_statement
+    if target.move.keeps_history:
+        with session.transaction():
+            known = replace(known, time_type=history.check(session, target.move, target.name))
     return replace(
         known,
         is_partitioned=table.kind == tables.PARTITIONED,

@@ -123,7 +123,7 @@ class LoadJob:
         self.defined.check()
         self.limits.check()
         if self.verify:
-            self.move.changes.check_verify()
+            self.move.check_verify()
         check_policy(self.policy, self.move, self.publish, keeps=self.keep_staging is not None)
         if self.publish == PARTS:
             check_parts(self.move, bool(self.scripts), verify=self.verify)

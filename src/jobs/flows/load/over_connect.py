@@ -92,6 +92,8 @@ def check_supported(job: LoadJob) -> None:
         "lock_timeout": job.lock_timeout is not None,
         "publish='parts'": job.publish == PARTS,
         "keep_staging": job.keep_staging is not None,
+        "as_of": move.history.as_of is not None,
+        "mode='history'": move.keeps_history,
         "indexes": bool(job.defined.indexes),
         "partition_by": job.defined.partition_by is not None,
         "not_null": job.defined.not_null,

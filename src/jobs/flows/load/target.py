@@ -18,10 +18,10 @@ from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Defini
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.definitions.shape import NO_SHAPE, PARTITION_BY, Shape
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.move import merge
+from jobs.dbaccess.load.move import history, merge
 from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
 from jobs.dbaccess.load.move.fill import check_target
-from jobs.dbaccess.load.move.modes import Move, order_of
+from jobs.dbaccess.load.move.modes import CHANGING, Move, order_of
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import RowText
@@ -171,8 +171,9 @@ def settle_target(
         new = _new_target(session, tables.name_for_new_table(session, name), schema, move, defined)
         return _indexed(session, _shaped(session, new, schema, defined), defined)
     move, extras = _staged_only(schema, [column.name for column in table.columns], move)
-    matches = match_existing(without(schema, extras), table)
+    matches = match_existing(without(schema, extras), _filled(table, move))
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
+    history.check_time(session, move)
     check_target(session, table.name, move)
     if move.changes.soft_delete not in {definition.name for definition in defined.metadata}:
         merge.marks_by_time(session, move, table.name)
@@ -221,6 +222,12 @@ def _indexed(session: Session, target: Target, defined: Defined) -> Target:
     return replace(target, indexes=defined.indexes)
 
 
+def _filled(table: Table, move: Move) -> Table:
+    """Return the table, whose columns that the load fills itself need not be in the data."""
+    ours = {move.changes.soft_delete, *(move.history.columns if move.keeps_history else ())}
+    return replace(table, columns=tuple(replace(c, required=c.required and c.name not in ours) for c in table.columns))
+
+
 def _staged_only(schema: StructType, of_table: Collection[str], move: Move) -> tuple[Move, dict[str, str]]:
     """Return the columns of the data that are only staged. If the data tells deletes as our own files do, so is told.
 
@@ -229,13 +236,28 @@ def _staged_only(schema: StructType, of_table: Collection[str], move: Move) -> t
         of_table: The columns of the table.
         move: The mode, and what the user wants.
     """
-    if move.mode != "upsert":
+    if move.mode not in CHANGING:
         return move, {}
-    changes = with_own(move.changes, schema.names, of_table, ordered=bool(move.order))
+    move = _timed(move, schema.names)
+    as_of = move.history.as_of_column
+    changes = with_own(move.changes, schema.names, of_table, ordered=bool(move.order) or as_of is not None)
     if changes != move.changes:
         logger.info("The data says by its column _op which rows are deleted.")
         move = replace(move, changes=changes, order=move.order or order_of(None, changes.order_by))
-    return move, changes.staged_only(schema.names, of_table)
+    extras = changes.staged_only(schema.names, of_table, as_of or "")
+    if as_of is not None:  # by its name in staging, which may differ in case
+        known = [column for column in of_table if column.casefold() == as_of.casefold()]
+        as_of = as_of if as_of in known else (known or [extras.get(as_of, as_of)])[0]
+        move = replace(move, history=replace(move.history, as_of_column=as_of))
+    return move, extras
+
+
+def _timed(move: Move, names: Collection[str]) -> Move:
+    """Return the move, with the column of the data that --as-of names, if it does."""
+    as_of = move.history.as_of
+    named = [name for name in names if as_of is not None and name.casefold() == as_of.casefold()]
+    column = as_of if as_of in named else next(iter(named), None)
+    return replace(move, history=replace(move.history, as_of_column=column))
 
 
 def _settled(move: Move, matches: Sequence[Match], extras: Sequence[Match] = ()) -> tuple[Move, tuple[Match, ...]]:
@@ -261,6 +283,10 @@ def _new_target(session: Session, name: TableName, schema: StructType, move: Mov
             "--delete-when may be all that uses it.",
             "Create the table first.",
         )
+    if move.keeps_history:
+        history.check_time(session, move)
+        own_columns = tuple(Definition(*column) for column in move.history.definitions)
+        defined = replace(defined, types=(*defined.types, *own_columns))
     if defined:
         target = _defined_target(session, name, schema, move, defined, extras=extras)
     else:
@@ -290,9 +316,9 @@ def _defined_target(
     """
     of_table = without(schema, extras)
     columns = complete(of_table, [*defined.types, *defined.metadata])
-    keys = move.keys if set(move.keys) <= set(schema.names) else ()  # others are refused below
+    keys = move.primary_key if set(move.keys) <= set(schema.names) else ()  # others are refused below
     new = trial.foresee(session, name, columns, keys)
-    matches = match_existing(of_table, new.table)
+    matches = match_existing(of_table, _filled(new.table, move))
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
     has_types_only = new.has_types_only and len(columns) == len(matches)
     return Target(

@@ -124,18 +124,19 @@ class Changes:
                 "Give --delete-when or --delete-missing.",
             )
 
-    def staged_only(self, names: Iterable[str], of_table: Iterable[str]) -> dict[str, str]:
+    def staged_only(self, names: Iterable[str], of_table: Iterable[str], as_of: str = "") -> dict[str, str]:
         """Return the columns of the data that only conditions and the order use, so that the table need not have them.
 
         Args:
             names: The columns of the data.
             of_table: Those of the table.
+            as_of: The column of the time from which a row is valid, for a history; empty for none.
 
         Returns:
             By their names in the data, the names by which conditions refer to them.
         """
         known = {name.casefold() for name in of_table}
-        used = set(self.order_by)
+        used = {*self.order_by, *filter(None, [as_of])}
         for text in (self.delete_when, self.update_when):
             used |= condition.names(text) if text is not None else set()
         if self.delete_when == _OWN_CONDITION:
@@ -165,3 +166,69 @@ def with_own(changes: Changes, names: Iterable[str], of_table: Iterable[str], *,
         return changes
     order = () if ordered else tuple(name for name in _OWN_ORDER if name in given - known)
     return replace(changes, delete_when=_OWN_CONDITION, order_by=changes.order_by or order)
+
+
+@dataclass(frozen=True)
+class History:
+    """How a table keeps the versions of its rows.
+
+    Attributes:
+        valid_from: The column of the time from which a version is valid.
+        valid_to: The column of the time at which it ended; NULL if it did not.
+        is_current: The column that is true for versions that did not end.
+        as_of: The time from which the data is valid: a column of it, or a time for all rows; None for that of the load.
+        as_of_column: The column, if it is one.
+    """
+
+    valid_from: str = "valid_from"
+    valid_to: str = "valid_to"
+    is_current: str = "is_current"
+    as_of: str | None = None
+    as_of_column: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """The columns that the data does not have."""
+        return self.valid_from, self.valid_to, self.is_current
+
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        """Their definitions in a table that the load creates."""
+        return (
+            (self.valid_from, "pg_catalog.timestamptz NOT NULL"),
+            (self.valid_to, "pg_catalog.timestamptz"),
+            (self.is_current, "boolean NOT NULL"),
+        )
+
+    def check(self) -> None:
+        """Check what can be checked without the data.
+
+        Raises:
+            UsageError: A column has two tasks, or --as-of is empty.
+        """
+        if len({name.casefold() for name in self.columns}) < len(self.columns) or not all(self.columns):
+            raise UsageError(
+                f"--history-columns {','.join(self.columns)} does not name three columns.",
+                "Give three: valid_from,valid_to,is_current",
+            )
+        if self.as_of is not None and not self.as_of.strip():
+            raise UsageError("--as-of is empty.", "Give a column of the data or a time, or leave it out.")
+
+    @classmethod
+    def of(cls, columns: Iterable[str], as_of: str | None) -> History:
+        """Return a history by the names of its columns; none for the default.
+
+        Raises:
+            UsageError: They are not three.
+        """
+        names = tuple(columns) or NO_HISTORY.columns
+        if len(names) != len(NO_HISTORY.columns):
+            raise UsageError(
+                f"--history-columns {','.join(names)} does not name three columns.",
+                "Give three: valid_from,valid_to,is_current",
+            )
+        return cls(names[0], names[1], names[2], as_of)
+
+
+NO_HISTORY = History()
+"""What a load has that keeps none."""

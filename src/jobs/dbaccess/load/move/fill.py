@@ -10,7 +10,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load import receipts, staging, verify
 from jobs.dbaccess.load.definitions import columns, indexes
-from jobs.dbaccess.load.move import difference, merge, overwrite, slices, upsert
+from jobs.dbaccess.load.move import difference, history, merge, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.partitions import new, suitability
@@ -112,7 +112,8 @@ def _rename(session: Session, plan: PublishPlan, staged: Tally) -> Published:
 def _create(session: Session, plan: PublishPlan) -> None:
     """Create the table, with its keys, if any, as primary key."""
     if plan.definitions:
-        columns.create(session, plan.target, plan.definitions, plan.move.keys, plan.shape.clause)
+        columns.create(session, plan.target, plan.definitions, plan.move.primary_key, plan.shape.clause)
+        indexes.create(session, plan.target, plan.move.first_indexes)
     else:
         session.run(staging.creating_target(plan.staging, plan.target, plan.move.keys))
     for statement in plan.shape.altering(plan.target):
@@ -127,7 +128,7 @@ def _move(session: Session, plan: PublishPlan, staged: Tally) -> Published:
     staged = replace(staged, rows=accepted.rows)
     published = Published(staged, **asdict(accepted.written))
     published = replace(published, lost=accepted.lost, inserter=accepted.inserter)
-    if published.ignored:
+    if published.ignored or plan.move.keeps_history:
         # The mode or a trigger left rows out, or a crash emptied staging.
         receipts.check_all_there(session, plan.staging, staged.rows)
         _check_counts(session, plan, published)
@@ -182,10 +183,11 @@ def _write(session: Session, plan: PublishPlan, rows: int) -> Written:
     if move.mode == "overwrite":
         replaced = overwrite.replace_rows(session, move, target, staged)
         return Written(replaced.inserted, deleted=replaced.deleted)
-    if move.mode == "upsert" and merge.is_needed(session, move, target):
-        return merge.merge(session, move, target, staged, rows)
+    if move.keeps_history:
+        return history.keep(session, move, target, staged, rows)
     if move.mode == "upsert":
-        return upsert.upsert(session, move, target, staged, rows)
+        upserting = merge.merge if merge.is_needed(session, move, target) else upsert.upsert
+        return upserting(session, move, target, staged, rows)
     if plan.pace is not None and slices.can_slice(session, move, target):
         return Written(slices.insert(session, move, target, staged, plan.pace))
     with session.users_path():
@@ -221,7 +223,9 @@ def _check_counts(session: Session, plan: PublishPlan, published: Published) -> 
 def is_locked(session: Session, plan: PublishPlan) -> bool:
     """Return whether an existing table is going to be locked against other writers."""
     move = plan.move
-    return move.mode == "overwrite" or (move.mode == "upsert" and merge.is_needed(session, move, plan.target))
+    if move.mode == "overwrite" or move.keeps_history:
+        return True
+    return move.mode == "upsert" and merge.is_needed(session, move, plan.target)
 
 
 def check_target(session: Session, target: TableName, move: Move) -> None:
@@ -231,7 +235,10 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
         UsageError: A condition is none.
         LoadError: A unique index on the keys is missing; or rows would be left, or other tables' rows would be changed.
     """
-    if move.mode == "upsert" and merge.is_needed(session, move, target):
+    if move.keeps_history:
+        with session.transaction():
+            history.check(session, move, target)
+    elif move.mode == "upsert" and merge.is_needed(session, move, target):
         with session.transaction():
             merge.check(session, move, target)
     elif move.keys:

@@ -179,7 +179,7 @@ def check(session: Session, move: Move, target: TableName) -> None:
         )
     extras = "".join(f", NULL::{type_} AS {quote_name(name)}" for name, type_ in move.staged_only)
     check_conditions(session, move, f"(SELECT {quote_names(move.columns)}{extras} FROM {target.quoted})", target.quoted)
-    if move.changes.removes:
+    if move.changes.removes or move.keeps_history:
         overwrite.check_deletes(session, target)
 
 
@@ -287,7 +287,7 @@ def _execute(session: Session, statements: Merge) -> Written:
     unchanged = session.ask(statements.count_unchanged()).rows[0][0] if statements.skips or not update else 0
     updated = _change(session, update) if update else 0
     inserted = _change(session, statements.insert_missing())
-    return Written(inserted, updated, unchanged, deleting + missing, deleting)
+    return Written(inserted, updated, unchanged, deleting + missing, otherwise=deleting)
 
 
 def _change(session: Session, statement: str) -> int:

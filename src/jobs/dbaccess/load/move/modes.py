@@ -5,6 +5,7 @@
 - upsert: INSERT .. ON CONFLICT (keys) DO UPDATE. It may leave out rows that are equal to the table's. With deletes or
   conditions, or without a unique index, it is several statements (`merge`).
 - ignore: INSERT .. ON CONFLICT [(keys)] DO NOTHING.
+- history: each row becomes a version of its key, by several statements (`history`).
 - replace-partitions: no statement about rows. They are copied into tables that replace partitions.
 """
 
@@ -15,14 +16,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load.move.changes import NO_CHANGES, Changes
+from jobs.dbaccess.load.move.changes import NO_CHANGES, NO_HISTORY, Changes, History
 from jobs.dbaccess.load.partitions.missing import rules
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
-REPLACE_PARTITIONS = "replace-partitions"
-MODES = ("append", "overwrite", "upsert", "ignore", REPLACE_PARTITIONS)
-KEYED = ("upsert", "ignore")
+REPLACE_PARTITIONS, HISTORY = "replace-partitions", "history"
+MODES = ("append", "overwrite", "upsert", "ignore", REPLACE_PARTITIONS, HISTORY)
+KEYED = ("upsert", "ignore", HISTORY)
+CHANGING = ("upsert", HISTORY)
+"""The modes in which the data may say what is deleted."""
 
 SKIPPING = ("auto", "yes", "no")
 """Whether an upsert leaves out rows that are equal to the table's. "auto" decides by a sample."""
@@ -108,6 +111,7 @@ class Move:
             be deleted, 0 to 1.
         where: For overwrite: an SQL condition. Only rows that meet it are replaced, and all new rows must meet it.
         changes: For upsert: what it does beside inserting and updating.
+        history: For history: where versions are kept, and from when on they are valid.
         staged_only: Columns of the data that the table does not have, each with its type.
         new_partitions: The rule of partitions that do not exist yet (partitions/rules.py), or "auto" or "no"; empty for
             the mode's default: "auto" to replace partitions, else "no".
@@ -124,6 +128,7 @@ class Move:
     changes: Changes = NO_CHANGES
     staged_only: tuple[tuple[str, str], ...] = ()
     new_partitions: str = ""
+    history: History = NO_HISTORY
 
     @property
     def replaces_all(self) -> bool:
@@ -141,10 +146,32 @@ class Move:
         return not self.replaces_partitions and self.new_partitions not in ("", "no")
 
     @property
+    def keeps_history(self) -> bool:
+        """Whether each row becomes a version of its key."""
+        return self.mode == HISTORY
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The primary key of a table that the load creates."""
+        return (*self.keys, self.history.valid_from) if self.keeps_history else self.keys
+
+    @property
+    def first_indexes(self) -> tuple[str, ...]:
+        """What follows the table in CREATE INDEX, for a new table: indexes that keep its rows right."""
+        one_current = f"UNIQUE ({quote_names(self.keys)}) WHERE {quote_name(self.history.is_current)}"
+        return (one_current,) if self.keeps_history else ()
+
+    @property
+    def row_keys(self) -> tuple[str, ...]:
+        """The columns of staging by which a row is the only one."""
+        time = self.history.as_of_column
+        return self.keys if time is None or time in self.keys else (*self.keys, time)
+
+    @property
     def may_leave_out(self) -> bool:
         """Whether staged rows may be left out because of a conflict, or of another row with the same key."""
         return (
-            self.mode == "ignore"
+            self.mode in ("ignore", HISTORY)
             or bool(self.order)
             or self.changes.by_statements
             or (self.mode == "upsert" and set(self.columns) <= set(self.keys))
@@ -154,7 +181,7 @@ class Move:
     def fills_new_table(self) -> bool:
         """Whether a new table contains exactly the staged rows, so that the staged table can become it."""
         is_as_staged = not self.order and not self.changes.deletes and not self.staged_only
-        return not self.keys or (self.mode != "ignore" and is_as_staged)
+        return not self.keys or (self.mode not in ("ignore", HISTORY) and is_as_staged)
 
     def check_arguments(self) -> None:
         """Check that the mode, the keys and the order fit together.
@@ -170,8 +197,8 @@ class Move:
             self._check_diff()
         elif self.keys and self.mode not in KEYED:
             raise UsageError(f"The mode {self.mode!r} takes no keys.", "Leave them out, or choose upsert or ignore.")
-        if self.mode == "upsert" and not self.keys:
-            raise UsageError("The mode 'upsert' needs keys.", "Give --keys, the columns that identify a row.")
+        if self.mode in CHANGING and not self.keys:
+            raise UsageError(f"The mode {self.mode!r} needs keys.", "Give --keys, the columns that identify a row.")
         if self.order and not self.keys:
             flag = "--order-by" if self.changes.order_by else "--dedupe-order"
             raise UsageError(f"{flag} needs keys.", "Give --keys, the columns that identify a row.")
@@ -186,16 +213,44 @@ class Move:
     def _check_changes(self) -> None:
         if not 0 <= self.max_delete_share <= 1:
             raise UsageError(f"--max-delete-share is {self.max_delete_share:g}.", "Give a share from 0 to 1.")
-        if self.max_delete_share != 1.0 and self.strategy != "diff" and self.mode != "upsert":
+        if self.max_delete_share != 1.0 and self.strategy != "diff" and self.mode not in CHANGING:
             raise UsageError(
                 "--max-delete-share limits what an overwrite by difference, or an upsert, deletes.",
                 "Give --overwrite-strategy diff, or --mode upsert with --delete-missing, or leave it out.",
             )
-        if self.changes.flags and self.mode != "upsert":
+        if self.history != NO_HISTORY and not self.keeps_history:
+            raise UsageError(
+                f"--as-of and --history-columns: the mode {self.mode} does not have them.", "Give --mode history."
+            )
+        if self.keeps_history:
+            self._check_history()
+        elif self.changes.flags and self.mode != "upsert":
             raise UsageError(
                 f"{' and '.join(self.changes.flags)}: the mode {self.mode} does not have it.", "Give --mode upsert."
             )
         self.changes.check()
+
+    def _check_history(self) -> None:
+        self.history.check()
+        lacking = [f for f in self.changes.flags if f in ("--soft-delete", "--update-columns", "--update-when")]
+        if lacking:
+            raise UsageError(
+                f"{' and '.join(lacking)}: the mode history does not have it.",
+                "Leave it out: versions are never changed, and a delete ends one.",
+            )
+
+    def check_verify(self) -> None:
+        """Check that --verify can compare what is written with the data.
+
+        Raises:
+            UsageError: It cannot.
+        """
+        if self.keeps_history:
+            raise UsageError(
+                "--verify compares rows with the data, and the mode history also writes their times.",
+                "Leave --verify out.",
+            )
+        self.changes.check_verify()
 
     def _check_where(self) -> None:
         if self.where is not None and self.mode != "overwrite":
@@ -236,10 +291,30 @@ class Move:
                     f"The data has no {role} {', '.join(map(repr, unknown))}.", f"It has {', '.join(known)}."
                 )
         self.changes.check_columns(self.columns, self.keys)
-        if self.max_delete_share != 1.0 and self.mode == "upsert" and not self.changes.deletes:
+        if self.keeps_history:
+            self._check_history_columns()
+        if self.max_delete_share != 1.0 and self.mode in CHANGING and not self.changes.deletes:
             raise UsageError(
-                "--max-delete-share limits deletes, and this upsert has none.",
+                "--max-delete-share limits deletes, and this load has none.",
                 "Give --delete-missing or --delete-when, or leave it out.",
+            )
+
+    def _check_history_columns(self) -> None:
+        taken = [name for name in self.history.columns if name in self.columns]
+        if taken:
+            raise UsageError(
+                f"The data has {', '.join(taken)}, which the mode history sets itself.",
+                "Leave it out with --select, name it by --as-of, or give --history-columns other names.",
+            )
+        if self.history.as_of_column is not None and self.order:
+            raise UsageError(
+                "--as-of orders the rows of a key by a column, and so does --order-by or --dedupe-order.",
+                "Leave one of them out.",
+            )
+        if self.history.as_of_column is not None and self.changes.delete_missing:
+            raise UsageError(
+                "--delete-missing ends versions at the time of the data, which --as-of takes from a column.",
+                "Give --as-of a time for all rows.",
             )
 
     @property

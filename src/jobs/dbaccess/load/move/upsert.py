@@ -33,14 +33,15 @@ class Written:
     """How many rows a load inserted, updated and deleted, and how many it left alone as they were equal already.
 
     Attributes:
-        deleting: How many staged rows say that a row is to be deleted, which then was deleted.
+        otherwise: How many staged rows had an effect that is not counted by rows inserted, updated or unchanged: they
+            deleted a row. In a history, where a row may write several versions, it is the difference.
     """
 
     inserted: int
     updated: int = 0
     unchanged: int = 0
     deleted: int = 0
-    deleting: int = 0
+    otherwise: int = 0
 
 
 @dataclass(frozen=True)
@@ -290,10 +291,10 @@ def check_no_repeated_keys(session: Session, move: Move, staged: TableName) -> N
     Raises:
         LoadError: Some are. The message contains their number.
     """
-    [keys, rows] = session.row(2, _repeated_keys(staged, move.keys))
+    [keys, rows] = session.row(2, _repeated_keys(staged, move.row_keys))
     if keys:
         raise LoadError(
-            f"{keys} keys ({', '.join(move.keys)}) occur more than once in the data, in {rows} rows.",
+            f"{keys} keys ({', '.join(move.row_keys)}) occur more than once in the data, in {rows} rows.",
             "Give --dedupe-order 'column desc' to keep the first of each.",
         )
 
