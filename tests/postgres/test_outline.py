@@ -109,6 +109,8 @@ CASES = {
     "new overwritten with types": Case(OVERWRITE, "", defined=Defined((Definition("b", "varchar(9) NOT NULL"),))),
     "new slice": Case(replace(OVERWRITE, where="a < 100"), ""),
     "overwrite": Case(OVERWRITE),
+    "overwrite by truncating": Case(replace(OVERWRITE, strategy="truncate"), PARTITIONED),
+    "new by truncating": Case(replace(OVERWRITE, strategy="truncate"), ""),
     "overwrite with scripts": Case(OVERWRITE, scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)),
     "overwrite what is referenced": Case(OVERWRITE, REFERENCING),
     "overwrite partitions": Case(OVERWRITE, PARTITIONED),
@@ -172,7 +174,8 @@ def load(session: Session, case: Case, database: Settings) -> Told:
 def does(statement: str) -> bool:
     """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
     matters = re.match(
-        r"(COPY|INSERT|UPDATE|DELETE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)", statement
+        r"(COPY|INSERT|UPDATE|DELETE|TRUNCATE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)",
+        statement,
     )
     return bool(matters) and not statement.startswith(('DELETE FROM "public"."pgjobs_', 'UPDATE "public"."pgjobs_'))
 

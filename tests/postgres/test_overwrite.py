@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from publishing import AB, T, counts, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, TransientError
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
@@ -270,3 +271,45 @@ def test_who_may_not_delete_is_told_before_anything_is_copied(session: Session, 
     session.run(PLAIN + f"REVOKE DELETE ON t FROM {quote_name(loader.user)}")
     with connect(loader, "loader") as user, pytest.raises(DatabaseError, match="permission denied for table t"):
         check_target(user, T, OVERWRITE)
+
+
+@pytest.mark.parametrize(("strategy", "waits"), [("delete", False), ("diff", False), ("truncate", True)])
+def test_a_reader_sees_the_old_rows_or_the_new_ones_and_waits_for_truncate_alone(
+    session: Session, database: Settings, strategy: str, waits: bool
+) -> None:
+    session.run(
+        "CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t SELECT n, 'old' FROM generate_series(1, 9) n"
+    )
+    session.run(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$;"
+        "CREATE TRIGGER slow AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+    )
+    move = Move("overwrite", AB, ("a",) if strategy == "diff" else (), strategy=strategy)
+    thread = threading.Thread(target=lambda: load(session, move, [(a, "new") for a in range(5, 12)]))
+    seen: set[object] = set()
+    waited = False
+    with connect(database, "reader") as reader:
+        reader.run("SET lock_timeout = '50ms'")
+        thread.start()
+        while thread.is_alive():
+            try:
+                seen.update(text for [text] in reader.run("SELECT count(*) || min(b) || max(b) FROM t"))
+            except TransientError:
+                waited = True
+    assert (seen <= {"9oldold", "7newnew"}, waited) == (True, waits)
+    assert session.run("SELECT count(*), min(b) FROM t") == [[7, "new"]]
+
+
+def test_a_table_that_others_refer_to_is_not_truncated(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text); CREATE TABLE child (a int REFERENCES t)")
+    with pytest.raises(LoadError, match=r"cannot be truncated: public\.child may refer to its rows"):
+        check_target(session, T, Move("overwrite", AB, strategy="truncate"))
+
+
+def test_truncate_replaces_all_rows_also_of_partitions_and_counts_them(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b text) PARTITION BY LIST (b); CREATE TABLE rest PARTITION OF t DEFAULT")
+    move = Move("overwrite", AB, strategy="truncate")
+    for inserted, deleted in ((2, 0), (1, 2), (0, 1)):
+        published = load(session, move, [(a, "x") for a in range(inserted)])
+        assert (published.inserted, published.deleted) == (inserted, deleted)
+    assert rows_of(session) == []

@@ -45,7 +45,9 @@ def test_what_is_no_order_is_refused(text: str) -> None:
         (Move("overwrite", (), ("a",), strategy="diff", where="a > 1"), "Leave one of them out"),
         (Move("overwrite", (), ("a",), strategy="diff", max_delete_share=20), "Give a share from 0 to 1"),
         (Move("overwrite", (), max_delete_share=0.2), "limits what an overwrite by difference, or an upsert"),
-        (Move("overwrite", (), strategy="truncate"), "not one of delete, diff"),
+        (Move("overwrite", (), strategy="drop"), "not one of delete, truncate, diff"),
+        (Move("append", (), strategy="truncate"), "truncate replaces all rows of a table"),
+        (Move("overwrite", (), strategy="truncate", where="a > 1"), "truncate replaces all rows of a table"),
         (Move("ignore", (), (), (OrderBy("a"),)), "--dedupe-order needs keys"),
     ],
 )

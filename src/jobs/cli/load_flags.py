@@ -80,7 +80,8 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         "--overwrite-strategy",
         choices=STRATEGIES,
         default="delete",
-        help="with --mode overwrite: replace all rows (default), or, by --keys, write only those that differ (diff)",
+        help="with --mode overwrite: replace all rows (default), for which no reader waits; or empty the table at "
+        "once, for which readers wait (truncate); or, by --keys, write only rows that differ (diff)",
     )
     group.add_argument(
         "--overwrite-where",

@@ -125,10 +125,11 @@ OF_MODE = {
     "upsert": ("INSERT", "UPDATE", "SELECT"),
     "history": ("INSERT", "UPDATE", "DELETE", "SELECT"),
     "overwrite": ("INSERT", "DELETE", "SELECT"),
+    "truncate": ("INSERT", "TRUNCATE", "SELECT"),
     "ignore": ("INSERT", "SELECT"),
     _REPLACE_PARTITIONS: ("SELECT",),
 }
-"""The privileges on an existing target, by the load's mode (docs/load.md)."""
+"""The privileges on an existing target, by the load's mode, or the strategy that replaces it (docs/load.md)."""
 
 
 def rights_on_schema(session: Session, schema: str) -> Iterator[Right]:

@@ -17,7 +17,7 @@ from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.move import difference, history, overwrite, slices, upsert
 from jobs.dbaccess.load.move.history import Versions
 from jobs.dbaccess.load.move.merge import Merge
-from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.modes import TRUNCATE, Move
 from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.load.partitions import new
 from jobs.dbaccess.load.partitions.missing.key import Wanted
@@ -184,7 +184,9 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
         yield Step(PUBLISH, by_keys.writing(skips=skips, is_partitioned=known.is_partitioned), locks=written)
     elif move.mode == "overwrite":
         for statement in overwrite.replacing(move, target, staged, at_once=known.at_once):
-            yield Step(PUBLISH, statement, locks=written)
+            truncates = move.strategy == TRUNCATE and not plan.is_new and statement == move.delete(target)
+            taken = (_lock(plan, known, table_locks.ACCESS_EXCLUSIVE),) if truncates else written
+            yield Step(PUBLISH, statement, locks=taken)
     elif move.keeps_history or known.merges:
         yield from _changing(plan, known, written)
     elif move.mode == "upsert":

@@ -12,6 +12,7 @@ from jobs.dbaccess.load import receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.move import overwrite, upsert
 from jobs.dbaccess.load.move.fill import MayRepeatKeys, choose, fill, is_locked, supply_before
+from jobs.dbaccess.load.move.modes import TRUNCATE
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
@@ -74,7 +75,7 @@ def publish(session: Session, plan: PublishPlan) -> Published:
         raise
     except TransientError as error:
         if error.sqlstate == LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
-            to_readers = plan.move.replaces_partitions
+            to_readers = plan.move.replaces_partitions or plan.move.strategy == TRUNCATE
             raise table_locks.not_granted(session, plan.target, to_readers=to_readers) from None
         raise
     return published

@@ -92,8 +92,8 @@ def load_dataframe(
             decides by a sample.
         overwrite_where: For the mode "overwrite": replace only the rows that meet this SQL condition, which all new
             rows must meet. It becomes part of statements: take it only from people you trust.
-        overwrite_strategy: For the mode "overwrite": "delete" replaces all rows, and "diff" writes only what differs
-            from the table's rows, by `keys`.
+        overwrite_strategy: For the mode "overwrite": "delete" replaces all rows, "truncate" likewise, while readers
+            wait, and "diff" writes only what differs from the table's rows, by `keys`.
         max_delete_share: For the strategy "diff" and for upserts that delete: the load fails if it would delete more
             than this share of the table's rows.
         delete_when: For the mode "upsert": delete the table's row if this SQL condition over `source`, the row of the

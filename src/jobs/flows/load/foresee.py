@@ -106,7 +106,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     markers, creates_markers = job.ledger.place(session)
     job = replace(job, table=tables.full_name(session, job.table))
     find_table(session, job.table, job.create)
-    check_rights(rights(session, job.table, job.move.mode, markers))
+    check_rights(rights(session, job.table, job.move.rights, markers))
     server = capacity(session)
     connections = Connections(job.copying.parallelism or server.share(), server.free, server.allowed)
     planned = LoadPlan(str(job.table), job.move.mode, job.move.keys, job.load_id, connections)

@@ -203,7 +203,7 @@ def _shaped(session: Session, target: Target, schema: StructType, defined: Defin
         return replace(target, shape=shape)
     types = [Definition(match.target.name, match.target.definition) for match in target.loaded]
     definitions = target.definitions or tuple(types)
-    keys = target.move.keys
+    keys = target.move.primary_key
     shape.check([definition.name for definition in definitions], keys, target.move.new_partitions)
     trial.check_partitioned(session, target.name, definitions, keys, shape)
     return replace(target, shape=shape, definitions=definitions, has_types_only=False)

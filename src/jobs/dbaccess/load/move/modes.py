@@ -1,7 +1,7 @@
 """The modes of a load as SQL: how staged rows become rows of the target. Values in, statements out.
 
 - append: INSERT. A row that the table rejects fails the load.
-- overwrite: DELETE, then INSERT. Readers see the old rows until the commit.
+- overwrite: DELETE, then INSERT. Readers see the old rows until the commit. TRUNCATE, if wanted, makes them wait.
 - upsert: INSERT .. ON CONFLICT (keys) DO UPDATE. It may leave out rows that are equal to the table's. With deletes or
   conditions, or without a unique index, it is several statements (`merge`).
 - ignore: INSERT .. ON CONFLICT [(keys)] DO NOTHING.
@@ -34,8 +34,8 @@ _AFTER_DELETE = "WHERE (SELECT pg_catalog.count(*) FROM pgjobs_gone) OPERATOR(pg
 
 _JUDGMENT = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT inside)"
 
-STRATEGIES = ("delete", "diff")
-"""How overwrite replaces rows: all of them, or only those that differ."""
+DELETE, TRUNCATE, DIFF = STRATEGIES = ("delete", "truncate", "diff")
+"""How overwrite replaces rows: all of them, by DELETE or by TRUNCATE; or only those that differ."""
 
 _ORDER = re.compile(
     r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<name>[^\s",]+))'
@@ -131,6 +131,11 @@ class Move:
     history: History = NO_HISTORY
 
     @property
+    def rights(self) -> str:
+        """By what the rights are known that the user needs: the mode, or the strategy."""
+        return self.strategy if self.strategy == TRUNCATE else self.mode
+
+    @property
     def replaces_all(self) -> bool:
         """Whether all rows of the table are replaced."""
         return self.mode == "overwrite" and self.where is None
@@ -195,7 +200,12 @@ class Move:
             raise UsageError(f"{self.strategy!r} is not one of {', '.join(STRATEGIES)}.")
         if self.strategy == "diff":
             self._check_diff()
-        elif self.keys and self.mode not in KEYED:
+        elif self.strategy == TRUNCATE and (self.mode != "overwrite" or self.where is not None):
+            raise UsageError(
+                "--overwrite-strategy truncate replaces all rows of a table.",
+                "Give --mode overwrite, without --overwrite-where.",
+            )
+        if self.strategy != DIFF and self.keys and self.mode not in KEYED:
             raise UsageError(f"The mode {self.mode!r} takes no keys.", "Leave them out, or choose upsert or ignore.")
         if self.mode in CHANGING and not self.keys:
             raise UsageError(f"The mode {self.mode!r} needs keys.", "Give --keys, the columns that identify a row.")
@@ -356,6 +366,8 @@ class Move:
 
     def delete(self, target: TableName) -> str:
         """Return the statement that deletes the rows that overwrite replaces."""
+        if self.strategy == TRUNCATE:
+            return f"TRUNCATE {target.quoted}"
         return f"DELETE FROM {target.quoted}" + (f" WHERE {enclosed(self.where)}" if self.where is not None else "")
 
     def replaced(self, target: TableName, staged: TableName) -> str:

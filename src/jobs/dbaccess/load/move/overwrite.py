@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.dbaccess import table_locks
-from jobs.dbaccess.catalog.tables import FOREIGN, VIEW
+from jobs.dbaccess.catalog.relatives import relatives
+from jobs.dbaccess.catalog.tables import FOREIGN, PARTITIONED, VIEW
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.modes import TRUNCATE, Move
 from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
@@ -85,6 +86,9 @@ def check(session: Session, move: Move, target: TableName) -> Deletion:
         LoadError: Other rows would be changed. The message names the tables.
         DatabaseError: The user may not delete.
     """
+    if move.strategy == TRUNCATE:
+        _check_truncate(session, target)
+        return Deletion((), is_watched=False)
     if move.where is not None:
         check_condition(session, target.quoted, move.where, target)
     deletion = _foresee(session, move, target)
@@ -95,6 +99,28 @@ def check(session: Session, move: Move, target: TableName) -> Deletion:
             "Use the mode upsert, or change these foreign keys.",
         )
     return deletion
+
+
+def _check_truncate(session: Session, target: TableName) -> None:
+    """Check that TRUNCATE can empty a table, and no other one along with it.
+
+    Raises:
+        LoadError: It cannot. The message says why.
+    """
+    [kind, may_truncate] = session.row(
+        2,
+        "SELECT relkind::text, has_table_privilege(oid, 'TRUNCATE') FROM pg_class WHERE oid = to_regclass(%s)",
+        target.quoted,
+    )
+    if kind not in ("r", PARTITIONED) or not may_truncate:
+        reason = "this user lacks the privilege" if not may_truncate else "it is no plain or partitioned table"
+        raise LoadError(f"{target} cannot be truncated: {reason}.", "Leave --overwrite-strategy truncate out.")
+    referencing = relatives(session, target).referencing
+    if referencing:
+        raise LoadError(
+            f"{target} cannot be truncated: {', '.join(map(str, referencing))} may refer to its rows.",
+            "Leave --overwrite-strategy truncate out: a referenced row can be replaced by one with the same key.",
+        )
 
 
 def check_deletes(session: Session, target: TableName) -> None:
@@ -167,6 +193,10 @@ def _replace_all(session: Session, move: Move, target: TableName, staged: TableN
     if at_once:
         deleted = session.value(f"SELECT pg_catalog.count(*) FROM {target.quoted}")
         return Replaced(session.change(*statements), deleted)
+    if move.strategy == TRUNCATE:  # which counts no rows; until here, readers do not wait
+        deleted = session.value(f"SELECT pg_catalog.count(*) FROM {target.quoted}")
+        session.run(statements[0])
+        return Replaced(session.change(statements[1]), deleted)
     deleted, inserted = map(session.change, statements)
     return Replaced(inserted, deleted)
 
