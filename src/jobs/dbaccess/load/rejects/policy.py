@@ -106,9 +106,10 @@ def check_policy(policy: Policy, move: Move, publish: str, *, keeps: bool = Fals
     if keeps:
         raise UsageError("--keep-staging keeps no rows that are put aside.", "Leave it out, or --on-error quarantine.")
     if move.changes.flags or move.keeps_history:
+        what = ", ".join(move.changes.flags) or f"The mode {move.mode}"
         raise UsageError(
-            f"{', '.join(move.changes.flags) or f'The mode {move.mode}'} needs all rows of the data: without one that is put aside, another "
-            "change of its key would count, or its key would be missing.",
+            f"{what} needs all rows of the data: without one that is put aside, another change of its key would count, "
+            "or its key would be missing.",
             "Leave it out, or --on-error quarantine.",
         )
     if move.replaces_partitions:
