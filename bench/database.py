@@ -20,7 +20,7 @@ from jobs.dbaccess.postgres_connectivity import connect
 from servermgr.postgres import Manager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from jobs.dbaccess.session import Session
 
@@ -71,14 +71,21 @@ def columns(data: str = "") -> str:
     return ", ".join(f"{name} {types[number % len(types)]}" for number, name in enumerate(names))
 
 
-def prepare(address: Server, data: str = "", *, make_tables: bool = True, partitioned: bool = False) -> None:
+def prepare(
+    address: Server,
+    data: str = "",
+    *,
+    make_tables: bool = True,
+    partitioned: bool = False,
+    years: Iterable[int] = YEARS,
+) -> None:
     """Remove what the previous load left, and create the tables if they are to exist."""
     with session(address) as opened:
         for table in (TABLE, WARM_UP_TABLE):
             opened.run(f"DROP TABLE IF EXISTS {table}")
             if make_tables:
                 opened.run(f"CREATE TABLE {table} ({columns(data)}) {BY_YEAR if partitioned else ''}")
-            for year in YEARS if partitioned else ():
+            for year in years if partitioned else ():
                 bounds = f"FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
                 opened.run(f"CREATE TABLE {table}_{year} PARTITION OF {table} FOR VALUES {bounds}")
         opened.run("CHECKPOINT")

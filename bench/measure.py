@@ -125,7 +125,9 @@ def before(way: Way, setting: Setting) -> None:
         if not database.is_for_reads(setting.server):
             database.fill_for_reads(setting.server)
         return
-    database.prepare(setting.server, way.data, make_tables=not way.makes_table, partitioned=way.partitioned)
+    years = () if way.lacks_partitions else database.YEARS
+    made = not way.makes_table
+    database.prepare(setting.server, way.data, make_tables=made, partitioned=way.partitioned, years=years)
     if way.changed is not None:
         database.fill(setting.server, way.changed)
     if way.indexed:

@@ -24,6 +24,7 @@ class Way:
         reads: Whether it reads the table, which was filled before.
         indexed: Whether the table has a primary key and two more indexes.
         partitioned: Whether the table is partitioned by years.
+        lacks_partitions: Whether it has no partitions yet, so that the load creates them.
         changed: The share of the table's rows that differ from the data before the load. None for an empty table.
         data: One of the folders of bench.data: "" for lineitem, or WIDE, or TINY.
         loads: How often the data is loaded.
@@ -40,6 +41,7 @@ class Way:
     reads: bool = False
     indexed: bool = False
     partitioned: bool = False
+    lacks_partitions: bool = False
     changed: float | None = None
     data: str = ""
     loads: int = 1
@@ -104,7 +106,23 @@ YEARS_REPLACED = Way(
 YEARS_OVERWRITTEN = Way(
     "pgjobs overwrite, 7 years, three indexes", "pgjobs", OVERWRITE, indexed=True, partitioned=True, changed=0.1
 )
-INTO_PARTITIONS = (YEARS_REPLACED, YEARS_OVERWRITTEN)
+YEARS_CREATED = Way(
+    "pgjobs --new-partitions, 7 years, three indexes",
+    "pgjobs",
+    ("--new-partitions", "year"),
+    indexed=True,
+    partitioned=True,
+    lacks_partitions=True,
+)
+YEARS_ATTACHED = Way(
+    "pgjobs replace-partitions, 7 new years, three indexes",
+    "pgjobs",
+    ("--mode", "replace-partitions", "--new-partitions", "year"),
+    indexed=True,
+    partitioned=True,
+    lacks_partitions=True,
+)
+INTO_PARTITIONS = (YEARS_REPLACED, YEARS_OVERWRITTEN, YEARS_CREATED, YEARS_ATTACHED)
 
 WIDE_LOAD = Way("pgjobs, 200 columns", "pgjobs", data=WIDE)
 WIDE_JDBC = Way("Spark JDBC, 200 columns", "jdbc", data=WIDE)

@@ -128,7 +128,7 @@ def _pgcopy_mode(trial: Trial) -> dict[str, str]:
 def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
     mode = "history" if trial.history else trial.mode
     arguments = ["--source", str(place.source), "--table", TABLE, "--mode", mode, "--load-id", identity]
-    arguments += ["--select", _select(trial)]
+    arguments += ["--select", _select(trial), *(["--new-partitions"] if trial.supplies else [])]
     if keys(trial):
         arguments += ["--keys", keys(trial)]
     if trial.flow == PARTS:

@@ -21,6 +21,9 @@ VERIFIED = 2
 GOVERNED = 2
 """One in so many appends uses --max-wal-rate."""
 
+SUPPLIED = 3
+"""One in so many loads into partitions lacks one, and creates it."""
+
 TOLD = 2
 """One in so many incremental extracts uses --deletes, and has a run before, with whose keys it compares."""
 
@@ -222,6 +225,7 @@ class Trial:
         changes: Whether an upsert deletes rows, too.
         history: Whether a load that makes its table keeps a history.
         governed: Whether an append is published in slices, as the rate of WAL allows.
+        supplies: Whether the table lacks a partition that the load creates.
     """
 
     seed: int
@@ -243,6 +247,7 @@ class Trial:
     governed: bool = False
     changes: bool = False
     history: bool = False
+    supplies: bool = False
 
     def __str__(self) -> str:
         added = {
@@ -257,6 +262,7 @@ class Trial:
             "governed": self.governed,
             "with changes": self.changes,
             "with history": self.history,
+            "with a new partition": self.supplies,
         }
         words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
         what = " ".join(filter(None, words))
@@ -344,6 +350,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         governed=is_load and case.mode == "append" and seed % GOVERNED == 0,
         changes=is_load and case.mode == "upsert" and target != "new" and seed % 5 in CHANGED,
         history=is_load and case.mode == "upsert" and target == "new" and seed % HISTORIC == 1,
+        supplies=is_load and target == "partitioned" and seed % SUPPLIED == 1,
         deletes=case.flow == "incremental" and seed % TOLD == 0,
         primed=case.flow == CAPTURE and seed % PRIMED == 0,
     )

@@ -87,7 +87,7 @@ _BY_STATEMENT = (
     ("record load", r'INSERT INTO \S*"table_updates"'),
     ("lock", r"LOCK TABLE"),
     ("build", r"CREATE (UNIQUE )?INDEX"),
-    ("swap", r"SAVEPOINT pgjobs_swap"),
+    ("swap", r"SAVEPOINT pgjobs_attempt"),
     ("detach", r'ALTER TABLE "shop"\."target" DETACH'),
     ("attach", r'ALTER TABLE "shop"\."target" ATTACH'),
     (

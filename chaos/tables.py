@@ -66,6 +66,8 @@ def _make_target(trial: Trial, database: Database) -> None:
     statements = [f"CREATE TABLE target ({rows.COLUMNS}){' PARTITION BY RANGE (id)' if partitioned else ''}"]
     if partitioned:
         statements += _partitions("target", _CUT * 3)
+    if trial.supplies:
+        statements.append("DROP TABLE target_0")  # none of the rows that are there before is in it
     if trial.target in ("indexed", "partitioned"):
         statements += ["ALTER TABLE target ADD PRIMARY KEY (id)", "CREATE INDEX ON target (day, name)"]
     statements += [rows.insert_old(trial), "CREATE TABLE before AS SELECT * FROM target"]

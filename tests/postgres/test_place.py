@@ -429,3 +429,14 @@ def test_what_vacuums_the_toast_of_a_partition_is_waited_for_before_readers_are(
             assert late.run("SELECT count(*) FROM t") == [[32]]
         vacuuming.result(30)
         loading.result(30)
+
+
+@pytest.mark.parametrize("move", [REPLACE, APPEND], ids=lambda move: move.mode)
+def test_a_table_that_is_swapped_for_one_without_partitions_is_told(session: Session, move: Move) -> None:
+    session.run(DAYS)
+
+    def swap() -> None:
+        session.run("ALTER TABLE t RENAME TO gone; CREATE TABLE t (a date, b text)")
+
+    with pytest.raises((LoadError, UsageError), match=r"not partitioned any more|needs a partitioned table"):
+        load(session, move, [("2026-11-23", "x")], meanwhile=swap)

@@ -36,6 +36,7 @@ def test_some_loads_write_only_what_differs() -> None:
     assert {trial.target for trial in trials if trial.difference} == {"new", "indexed", "partitioned"}
     assert {trial.target for trial in trials if trial.skip} == {"new", "indexed", "partitioned"}
     assert not [trial for trial in trials if trial.difference and trial.slice]
+    assert {trial.flow for trial in trials if trial.supplies} == {"load", "partitions"}
 
 
 def test_faults_strike_at_each_step_at_statements_and_in_copy() -> None:

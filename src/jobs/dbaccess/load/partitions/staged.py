@@ -82,12 +82,14 @@ LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ANY (%s::oid[
 
 def _create_root(session: Session, staged: Staging, target: TableName) -> None:
     root = staged.rows.quoted
-    [key, has_default] = session.row(
-        2,
+    found = session.run(
         "SELECT pg_get_partkeydef(partrelid), partstrat <> 'h' FROM pg_partitioned_table "
         "WHERE partrelid = to_regclass(%s)",
         target.quoted,
     )
+    if not found:
+        raise LoadError(f"{target} is not partitioned any more.", "Nothing was loaded. Run the load again.")
+    key, has_default = found[0]
     session.run(f"CREATE TABLE {root} (LIKE {target.quoted} INCLUDING DEFAULTS INCLUDING GENERATED) PARTITION BY {key}")
     identities = session.run(
         "SELECT attname, pg_get_serial_sequence(%s, attname) FROM pg_attribute "

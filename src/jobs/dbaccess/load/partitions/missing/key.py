@@ -77,15 +77,21 @@ class Partitioned:
 
 
 def key_of(session: Session, target: TableName) -> Key:
-    """Return the partition key of a table."""
-    strategy, columns, column, expression = session.row(
-        4,
+    """Return the partition key of a table.
+
+    Raises:
+        LoadError: Others have put a table without partitions in its place.
+    """
+    found = session.run(
         "SELECT partstrat::text, partnatts::int, coalesce(attname, ''), "
         "coalesce(pg_get_expr(partexprs, partrelid), '') "
         "FROM pg_partitioned_table LEFT JOIN pg_attribute ON (attrelid, attnum) = (partrelid, partattrs[0]) "
         "WHERE partrelid = to_regclass(%s)",
         target.quoted,
     )
+    if not found:
+        raise LoadError(f"{target} is not partitioned any more.", "Nothing was loaded. Run the load again.")
+    strategy, columns, column, expression = found[0]
     if columns > 1:
         return Key(strategy, columns, "")
     sql = quote_name(column) if column else f"({expression})"
