@@ -35,6 +35,15 @@ examples:
     spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \\
       --mode upsert --keys id --dedupe-order "updated_at desc" --load-id changes/2026-11-20 --secret-id shop/loader
 
+  Changes that a capture or a source tells, with deletes, the last one of each key:
+    spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \\
+      --mode upsert --keys id --delete-when "op = 'D'" --order-by changed_at --load-id changes/2026-11-20 --service shop
+
+  Customers as of a day, beside all that they were before:
+    spark-submit load_table.py --source s3://bucket/customers/2026-11-20/ --table dim.customers \\
+      --mode history --keys id --as-of 2026-11-20T00:00:00Z --delete-missing --max-delete-share 0.2 \\
+      --load-id customers/2026-11-20 --service shop
+
   A day that replaces the same day of the table:
     spark-submit load_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders \\
       --mode overwrite --overwrite-where "day = '2026-11-20'" --load-id orders/2026-11-20/2 --service shop

@@ -253,5 +253,8 @@ def test_an_exclusion_constraint_serves_too(session: Session) -> None:
 
 
 def test_what_is_no_time_is_a_usage_error(session: Session) -> None:
-    with pytest.raises(UsageError, match="--as-of 'updated' is neither a column of the data nor a time"):
-        history.check_time(session, replace(at(1), history=History(as_of="updated")))
+    for one in (History(as_of="updated"), History(as_of="a", as_of_column="a")):
+        with pytest.raises(
+            UsageError, match=f"--as-of '{one.as_of}' is neither a time nor a column of the data with t"
+        ):
+            history.check_time(session, replace(at(1), history=one), "(SELECT 1 AS a)")

@@ -619,5 +619,5 @@ def test_a_history_is_made_and_goes_on(spark: SparkSession, session: Session, da
     ]
     with pytest.raises(UsageError, match="--verify compares rows with the data"):
         put([(1, "z")], "id int, b string", verify=True)
-    with pytest.raises(UsageError, match="'tomorow' is neither a column of the data nor a time"):
+    with pytest.raises(UsageError, match="'tomorow' is neither a time nor a column of the data"):
         put([(1, "z")], "id int, b string", as_of="tomorow")

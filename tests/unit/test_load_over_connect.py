@@ -10,7 +10,8 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move.modes import Move, parse_order
+from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.modes import Move, order_of, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.defined import Defined
 from jobs.flows.load.job import LoadJob
@@ -44,6 +45,19 @@ def test_pgcopy_gets_what_the_load_is() -> None:
 
 def test_a_null_value_may_be_empty() -> None:
     assert Options.parse(options_of(replace(JOB, null_values=("",)))).null_values() == ("",)
+
+
+def test_changes_are_the_same_for_pgcopy() -> None:
+    changes = Changes(
+        delete_when="op = 'D'",
+        delete_missing=True,
+        soft_delete="gone",
+        update_columns=("a",),
+        update_when="true",
+        order_by=("b", "c"),
+    )
+    move = Move("upsert", (), ("id",), order_of(None, changes.order_by), max_delete_share=0.25, changes=changes)
+    assert Options.parse(options_of(replace(JOB, move=move))).move(overwrite=False) == move
 
 
 @pytest.mark.parametrize(

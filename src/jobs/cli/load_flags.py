@@ -66,7 +66,7 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("target")
     group.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     group.add_argument("--mode", choices=MODES, default="append", help="default: append")
-    group.add_argument("--keys", metavar="A,B", help="the columns that identify a row, for upsert and ignore")
+    group.add_argument("--keys", metavar="A,B", help="the columns that identify a row, for upsert, ignore and history")
     group.add_argument(
         "--dedupe-order", metavar="ORDER", help="keep the first of the rows with the same keys: 'updated_at desc'"
     )
@@ -173,7 +173,9 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_change_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "changes", "What --mode upsert does beside inserting and updating. Conditions become part of statements."
+        "changes",
+        "What --mode upsert does beside inserting and updating. Deletes and --order-by also go with --mode history. "
+        "Conditions become part of statements.",
     )
     group.add_argument(
         "--delete-when",

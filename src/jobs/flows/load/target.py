@@ -173,7 +173,6 @@ def settle_target(
     move, extras = _staged_only(schema, [column.name for column in table.columns], move)
     matches = match_existing(without(schema, extras), _filled(table, move))
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
-    history.check_time(session, move)
     check_target(session, table.name, move)
     if move.changes.soft_delete not in {definition.name for definition in defined.metadata}:
         merge.marks_by_time(session, move, table.name)
@@ -245,6 +244,8 @@ def _staged_only(schema: StructType, of_table: Collection[str], move: Move) -> t
         logger.info("The data says by its column _op which rows are deleted.")
         move = replace(move, changes=changes, order=move.order or order_of(None, changes.order_by))
     extras = changes.staged_only(schema.names, of_table, as_of or "")
+    if extras:
+        logger.info("Staged only, as the table does not have them: %s.", ", ".join(extras))
     if as_of is not None:  # by its name in staging, which may differ in case
         known = [column for column in of_table if column.casefold() == as_of.casefold()]
         as_of = as_of if as_of in known else (known or [extras.get(as_of, as_of)])[0]
@@ -284,7 +285,6 @@ def _new_target(session: Session, name: TableName, schema: StructType, move: Mov
             "Create the table first.",
         )
     if move.keeps_history:
-        history.check_time(session, move)
         own_columns = tuple(Definition(*column) for column in move.history.definitions)
         defined = replace(defined, types=(*defined.types, *own_columns))
     if defined:
@@ -297,6 +297,8 @@ def _new_target(session: Session, name: TableName, schema: StructType, move: Mov
     columns = [f"NULL::{match.target.definition} AS {quote_name(match.target.name)}" for match in target.matches]
     row = f"(SELECT {', '.join(columns)})"
     merge.check_conditions(session, target.move, row, row)
+    if move.keeps_history:
+        history.check_time(session, target.move, row)
     mark = target.move.changes.soft_delete
     if mark is not None and mark not in {definition.name for definition in target.definitions}:
         raise UsageError(

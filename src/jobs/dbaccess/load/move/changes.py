@@ -80,7 +80,7 @@ class Changes:
             if text is not None and not text.strip():
                 raise UsageError(f"{flag} is empty.", "Give a condition, or check the variable that was to hold it.")
             if text is not None:
-                condition.names(text)
+                _check_closed(flag, text)
         if self.soft_delete is not None and not self.soft_delete.strip():
             raise UsageError("--soft-delete is empty.", "Give the name of a column.")
 
@@ -147,6 +147,13 @@ class Changes:
             for name in names
             if name.casefold() not in known and name.casefold() in by_fold
         }
+
+
+def _check_closed(flag: str, text: str) -> None:
+    try:
+        condition.names(text)
+    except UsageError as error:
+        raise UsageError(f"{flag} {text!r}: {error.message}", error.hint) from None
 
 
 NO_CHANGES = Changes()

@@ -237,6 +237,7 @@ def check(session: Session, move: Move, target: TableName) -> str:
             f"Nothing keeps a key of {target} from having two current versions.",
             f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({keys}) WHERE {current};",
         )
+    check_time(session, move, merge.data_of(move, target), _TIMES[begin.base_type])
     return _TIMES[begin.base_type]
 
 
@@ -314,21 +315,34 @@ def _check_times(session: Session, move: Move, staged: TableName) -> None:
         upsert.check_no_repeated_keys(session, move, staged)
 
 
-def check_time(session: Session, move: Move) -> None:
-    """Check that --as-of is a time, if it is no column of the data.
+def check_time(session: Session, move: Move, source: str, time_type: str = _TIMES["timestamptz"]) -> None:
+    """Check that --as-of is a time, or a column of the data that stores times; and that the user may compute versions.
+
+    Args:
+        session: A session.
+        move: It has the history.
+        source: What has the columns of the data, as written in FROM, without an alias.
+        time_type: The type of the times from which versions are valid.
 
     Raises:
         UsageError: It is none.
+        LoadError: The user may not create temporary tables.
     """
     history = move.history
-    if history.as_of is None or history.as_of_column is not None:
-        return
+    if not session.value("SELECT has_database_privilege(current_database(), 'TEMP')"):
+        raise LoadError(
+            "The user may not create temporary tables, in which the mode history computes versions.",
+            "GRANT TEMPORARY ON DATABASE ... TO the user.",
+        )
     try:
-        session.run("SELECT %s::timestamptz", history.as_of)
+        if history.as_of_column is not None:
+            session.describe(f"SELECT source.{quote_name(history.as_of_column)}::{time_type} FROM {source} AS source")
+        elif history.as_of is not None:
+            session.run("SELECT %s::timestamptz", history.as_of)
     except TransientError:
         raise
     except DatabaseError as error:
         raise UsageError(
-            f"--as-of {history.as_of!r} is neither a column of the data nor a time: {error.message}",
+            f"--as-of {history.as_of!r} is neither a time nor a column of the data with times: {error.message}",
             "Write, for example: 2026-11-20T00:00:00Z",
         ) from None

@@ -177,10 +177,15 @@ def check(session: Session, move: Move, target: TableName) -> None:
             f"Row-level security may hide rows of {target} from this user, and the load would not find them.",
             "Load as a user that no policy binds (BYPASSRLS).",
         )
-    extras = "".join(f", NULL::{type_} AS {quote_name(name)}" for name, type_ in move.staged_only)
-    check_conditions(session, move, f"(SELECT {quote_names(move.columns)}{extras} FROM {target.quoted})", target.quoted)
+    check_conditions(session, move, data_of(move, target), target.quoted)
     if move.changes.removes or move.keeps_history:
         overwrite.check_deletes(session, target)
+
+
+def data_of(move: Move, target: TableName) -> str:
+    """Return what has the columns of the data, as written in FROM, for an existing table."""
+    extras = "".join(f", NULL::{type_} AS {quote_name(name)}" for name, type_ in move.staged_only)
+    return f"(SELECT {quote_names(move.columns)}{extras} FROM {target.quoted})"
 
 
 def check_conditions(session: Session, move: Move, source: str, target: str) -> None:
