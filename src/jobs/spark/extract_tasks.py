@@ -18,6 +18,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.session import Session
+from jobs.spark.plans.function_names import check_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +70,11 @@ def fetch(spark: SparkSession, fetching: Fetching, arrow: bool, tally: Tally) ->
         fetching: What to read.
         arrow: Whether to decode by PyArrow on the workers; otherwise by Spark's expressions.
         tally: Counts what was read.
+
+    Raises:
+        UsageError: A function of the user's own hides one of Spark's.
     """
+    check_names(spark)
     cells = _by_arrow(spark, fetching, tally) if arrow else _by_text(spark, fetching, tally)
     carried = {field.name: field.dataType for field in cells.schema}
     values: list[Column] = []

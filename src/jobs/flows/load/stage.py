@@ -22,6 +22,7 @@ from jobs.flows.load.target import Target
 from jobs.flows.report import Stopwatch
 from jobs.spark import load_tasks, origins
 from jobs.spark.load_tasks import Delivery
+from jobs.spark.plans.function_names import check_names
 from jobs.spark.plans.part_sizes import parts_of
 from jobs.spark.plans.recomputed import was_recomputed
 from jobs.spark.row_hash import row_hash
@@ -82,7 +83,11 @@ def encode(
         group: The job group of these shuffles.
         merges: Whether tiny partitions may be merged. Which ones are, may differ in another run.
         with_origins: Whether each row is to tell where it comes from.
+
+    Raises:
+        UsageError: A function of the user's own hides one of Spark's.
     """
+    check_names(df.sparkSession)
     rows = origins.with_place(df) if with_origins else df
     origin = origins.origin_of if with_origins else None
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):

@@ -1,0 +1,56 @@
+"""Refuses a session in which a name that we use does not mean Spark's function.
+
+Spark looks functions up by name: those of SQL text, and from Spark 4 on most of pyspark.sql.functions and the operators
+of a Column. A temporary function of the user's, or one of an extension, takes the place of Spark's function of its
+name, and values would be changed silently. (Functions of a catalog come after Spark's, and hide none.)
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from jobs.dbaccess.errors import UsageError
+
+_USED = """
+! % & * + - < <= <=> = == > >= abs and array array_compact array_join bit_xor coalesce collect_list concat
+concat_ws contains conv count date_format decode div endswith explode extract first flatten format_string
+from_json get hash hex hour if in input_file_name instr int is_valid_utf8 isnan isnotnull isnull java_method
+left length lower lpad map max md5 minute named_struct negative not octet_length or pmod raise_error
+regexp_extract regexp_replace replace right round rpad rtrim shiftrightunsigned size sort_array split
+startswith string struct substring substring_index sum to_json transform transform_keys transform_values unhex
+unix_date unix_micros unix_seconds xxhash64 year
+"""
+USED = frozenset(_USED.split())
+"""The names that our expressions use. `tests/spark/test_function_names.py` holds that there are no others."""
+
+
+def check_names(spark: SparkSession) -> None:
+    """Check that the functions that we use are Spark's.
+
+    Raises:
+        UsageError: Some are not. The message names them.
+    """
+    # PySpark has no public access to the functions of a session.
+    registry: Any = spark._jsparkSession.sessionState().functionRegistry()  # noqa: SLF001 - see above
+    sparks = _sparks(spark.sparkContext._jvm)  # noqa: SLF001 - see above
+    hidden = [
+        name for name, (identifier, info) in sparks.items() if not info.equals(registry.lookupFunction(identifier))
+    ]
+    if hidden:
+        raise UsageError(
+            f"In this session, {', '.join(hidden)} does not mean Spark's own function, but another one that was "
+            "registered under that name: values would be changed by it.",
+            "Register it under another name, in a session of its own: spark.newSession() has Spark's functions.",
+        )
+
+
+@lru_cache(maxsize=1)
+def _sparks(jvm: Any) -> dict[str, tuple[Any, Any]]:  # noqa: ANN401 - the JVM's objects
+    """Return the identifiers of the names that we use, and what Spark says of its functions, if it has them."""
+    catalyst = jvm.org.apache.spark.sql.catalyst
+    builtin, identifier_of = catalyst.analysis.FunctionRegistry.builtin(), catalyst.FunctionIdentifier
+    identifiers = {name: identifier_of(name) for name in sorted(USED)}
+    return {name: (identifier, builtin.lookupFunction(identifier)) for name, identifier in identifiers.items()}
