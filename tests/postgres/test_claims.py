@@ -123,12 +123,54 @@ def test_claims_are_found_whatever_the_search_path(session: Session, claims: Cla
 def test_claims_of_a_table_that_was_replaced_or_emptied_are_refused(session: Session, claims: Claims) -> None:
     copy(session, a_run(session, claims), 0, 1)
     claims.check_kept(session, claims.parts(session))
-    session.run("TRUNCATE t")
+    session.run("DELETE FROM t")
+    session.run("VACUUM t")
     with pytest.raises(UsageError, match=r"were in public\.t, and the table is empty now"):
         claims.check_kept(session, claims.parts(session))
     session.run("ALTER TABLE t RENAME TO old; CREATE TABLE t (a int)")
     with pytest.raises(UsageError, match="another one has its name now"):
         open_claims(session, LUIGIS.located(session), "x", T, INPUT).parts(session)
+
+
+@pytest.mark.parametrize("is_partitioned", [False, True])
+def test_claims_of_a_table_that_was_emptied_and_filled_again_are_refused(
+    session: Session, claims: Claims, is_partitioned: bool
+) -> None:
+    if is_partitioned:
+        session.run("DROP TABLE t; CREATE TABLE t (a int) PARTITION BY RANGE (a)")
+        session.run("CREATE TABLE p PARTITION OF t FOR VALUES FROM (0) TO (9)")
+        claims = open_claims(session, LUIGIS.located(session), "x", T, INPUT)
+    copy(session, a_run(session, claims), 0, 1)
+    if is_partitioned:
+        session.run("CREATE TABLE q PARTITION OF t FOR VALUES FROM (9) TO (10)")
+    assert list(claims.parts(session)) == [0]
+    session.run("TRUNCATE t; INSERT INTO t VALUES (7), (8)")
+    for looked in (claims, open_claims(session, LUIGIS.located(session), "x", T, INPUT)):
+        with pytest.raises(UsageError, match=r"1 parts of the load 'x' .* emptied by TRUNCATE") as refused:
+            looked.parts(session)
+    session.run(refused.value.hint[refused.value.hint.index("UPDATE") :].partition(" WHERE")[0])
+    assert list(claims.parts(session)) == [0]
+
+
+@pytest.mark.parametrize("unreadable", ["no SELECT", "a policy", "an owner who is not trusted"])
+def test_claims_that_cannot_be_read_are_not_taken_for_none(session: Session, claims: Claims, unreadable: str) -> None:
+    copy(session, a_run(session, claims), 0, 1)
+    role = "reader_of_claims"
+    table = claims.table.quoted
+    session.run(f"CREATE ROLE {role}; GRANT CREATE, USAGE ON SCHEMA public TO {role}; ALTER TABLE t OWNER TO {role}")
+    if unreadable == "a policy":
+        session.run(f"GRANT SELECT ON {table} TO {role}; ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    elif unreadable == "an owner who is not trusted":
+        session.run(f"CREATE ROLE {role}_2; GRANT CREATE ON SCHEMA public TO {role}_2")
+        session.run(f"ALTER TABLE {table} OWNER TO {role}_2; GRANT SELECT ON {table} TO {role}")
+    try:
+        session.run(f"SET ROLE {role}")
+        with pytest.raises(UsageError, match=r"GRANT SELECT ON|belongs to reader_of_claims_2"):
+            check_none(session, LUIGIS.located(session), "x", T)
+    finally:
+        session.run("RESET ROLE")
+        for name in (role, f"{role}_2") if "owner" in unreadable else (role,):
+            session.run(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 def test_no_part_is_claimed_in_a_table_that_took_the_name(session: Session, claims: Claims) -> None:

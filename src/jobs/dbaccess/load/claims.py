@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess.catalog import tables
@@ -27,8 +26,10 @@ CLAIMS = OwnTable(
     "pgjobs_claims",
     "load text, part integer, load_id text NOT NULL, target text NOT NULL, relation oid NOT NULL, input text NOT NULL, "
     "rows bigint NOT NULL, bytes bigint NOT NULL, claimed timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (load, part)",
+    {"storage": "text"},
 )
-"""`load` is a hash of the load id and its ledger: an index takes no text of any length. `input` is a fingerprint."""
+"""`load` is a hash of the load id and its ledger: an index takes no text of any length. `input` is a fingerprint.
+`storage` tells whether the rows can still be there; NULL for not to ask."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Claims:
         load: The load's key in it.
         relation: The table's oid: another table may get its name.
         fingerprint: What the input is made of, by name, each as a short hash.
+        storage: The table's file, or its partitions' files, by oid, when the run began. TRUNCATE makes new ones.
     """
 
     table: TableName
@@ -57,6 +59,7 @@ class Claims:
     target: TableName
     relation: int
     fingerprint: tuple[tuple[str, str], ...]
+    storage: str = "{}"
 
     def write(self, session: Session, part: int, rows: int, size: int) -> bool:
         """Write the claim of a part in the open transaction. Return False if the part has one.
@@ -70,10 +73,10 @@ class Claims:
             raise LoadError(f"{self.target} was replaced by another table while parts were copied.")
         return bool(
             session.change(
-                f"INSERT INTO {self.table.quoted} (load, part, load_id, target, relation, input, rows, bytes) "
-                "VALUES (%s, %s, %s, %s, %s::bigint::oid, %s, %s, %s) ON CONFLICT (load, part) DO NOTHING",
+                f"INSERT INTO {self.table.quoted} (load, part, load_id, target, relation, input, rows, bytes, storage) "
+                "VALUES (%s, %s, %s, %s, %s::bigint::oid, %s, %s, %s, %s) ON CONFLICT (load, part) DO NOTHING",
                 *(self.load, part, self.load_id, str(self.target), self.relation),
-                *(json.dumps(dict(self.fingerprint)), rows, size),
+                *(json.dumps(dict(self.fingerprint)), rows, size, self.storage),
             )
         )
 
@@ -81,16 +84,29 @@ class Claims:
         """Return the parts that are in the table, each with its size.
 
         Raises:
-            UsageError: They are those of another input, or of another table.
+            UsageError: They are those of another input, or of another table, or their rows may be gone.
         """
         found = session.run(
-            "SELECT part, rows, bytes, target, relation::bigint, input "
+            "SELECT part, rows, bytes, target, relation::bigint, input, storage "
             f"FROM {self.table.quoted} WHERE load = %s ORDER BY part",
             self.load,
         )
-        for _, _, _, target, relation, given in found:
+        for target, relation, given in {tuple(row[3:6]) for row in found}:
             self._check_same(target, relation, json.loads(given), len(found))
+        files = json.loads(_storage(session, self.relation))
+        for storage in {row[6] for row in found if row[6] is not None and row[1]}:
+            self._check_stored(json.loads(storage), files, len(found))
         return {part: Size(1, rows, size) for part, rows, size, *_ in found}
+
+    def _check_stored(self, before: Mapping[str, int], files: Mapping[str, int], count: int) -> None:
+        """Check that a table has the files that it had."""
+        if any(files.get(relation) != file for relation, file in before.items()):
+            raise UsageError(
+                f"{count} parts of the load {self.load_id!r} were copied into {self.target}, and since then it, or a "
+                "partition of it, was emptied by TRUNCATE, detached, dropped or rewritten: their rows may be gone.",
+                f"If they are not, have it believed: UPDATE {self.table.quoted} SET storage = NULL WHERE load_id = "
+                f"'...'. Else delete what is left of them, and then their claims: {self._deletion}.",
+            )
 
     def check_kept(self, session: Session, before: Mapping[int, Size]) -> None:
         """Check that the rows of an earlier run's parts can still be in the table.
@@ -110,7 +126,7 @@ class Claims:
 
     def _check_same(self, target: str, relation: int, fingerprint: Mapping[str, str], count: int) -> None:
         ours = dict(self.fingerprint)
-        differing = [name for name in ours if fingerprint.get(name) != ours[name]]
+        differing = [name for name in {**ours, **fingerprint} if fingerprint.get(name) != ours.get(name)]
         if target != str(self.target):
             differing.insert(0, f"the table ({target})")
         elif relation != self.relation:
@@ -156,6 +172,7 @@ def open_claims(
         target=target,
         relation=relation,
         fingerprint=tuple(fingerprint),
+        storage=_storage(session, relation),
     )
 
 
@@ -183,14 +200,19 @@ def check_none(
         ends_earlier_runs: Whether to make sure that there will be none. A plan only looks.
 
     Raises:
-        UsageError: There are such parts.
+        UsageError: There are such parts; or that cannot be found out, because the user may not read the claims, or
+            their table's owner is not trusted.
         TransientError: A transaction of an earlier run did not end in time.
     """
-    table = None
-    with suppress(UsageError):  # one whose owner is not trusted has no claims of ours
-        table = _beside(ledger).find(session)
-    if table is None or not session.value("SELECT has_table_privilege(%s, 'SELECT')", table.quoted):
+    table = _beside(ledger).find(session)
+    if table is None:
         return
+    if not session.value(_MAY_READ, table.quoted, table.quoted):
+        raise UsageError(
+            f"The user may not read all of {table}, so whether parts of the load {load_id!r} are in {target} by "
+            "--publish parts is unknown: they would be there twice.",
+            f"GRANT SELECT ON {table.quoted} TO ..., and let no policy of row-level security apply.",
+        )
     if ends_earlier_runs:
         end_earlier_runs(session, ledger, load_id, target)
     count = session.value(f"SELECT count(*) FROM {table.quoted} WHERE load = %s", key(ledger, load_id))
@@ -225,6 +247,19 @@ def _oid(session: Session, table: TableName) -> int | None:
     oid = session.value("SELECT to_regclass(%s)::oid::bigint", table.quoted)
     return None if oid is None else int(oid)
 
+
+def _storage(session: Session, relation: int) -> str:
+    """Return the files of a table and its partitions, by oid, as JSON."""
+    return str(session.value(_STORAGE, relation, relation))
+
+
+_MAY_READ = "SELECT has_table_privilege(%s, 'SELECT') AND NOT row_security_active(to_regclass(%s)::oid)"
+
+_STORAGE = """
+SELECT coalesce(json_object_agg(relid::oid::bigint, pg_relation_filenode(relid)), '{}')::text FROM (
+    SELECT %s::bigint::oid AS relid UNION SELECT relid FROM pg_partition_tree(%s::bigint::oid::regclass)
+) AS tables WHERE pg_relation_filenode(relid) IS NOT NULL
+"""
 
 _BYTES = """
 SELECT coalesce(sum(pg_relation_size(relid)), 0)::bigint FROM (

@@ -25,15 +25,25 @@ _SAME_IN_EACH_RUN = frozenset({"InputFileName", "InputFileBlockStart", "InputFil
 
 _ALL_FIELDS = ("spark.sql.debug.maxToStringFields", "1000000")
 
-_VOLATILE = re.compile(r"access_time=\d+;? ?")
-"""What changes in a file's status when the file is read."""
+_VOLATILE = re.compile(r"(?:access_time|owner|group|permission|replication)=[^;]*;? ?")
+"""What changes in a file's status when the file is read, or is left out where many files are listed."""
 
 _LAMBDA = re.compile(r"\b[a-z]_\d+#\d+L?")
 """A variable of a lambda function, as plans show it. Its numbers are those of the JVM's own counters."""
 
 
-_SETTINGS = ("session.timeZone", "ansi.enabled", "caseSensitive", "legacy.timeParserPolicy")
-"""Settings of Spark SQL on which the meaning of files and expressions depends, and that plans do not show."""
+_HIVES = re.compile(r"Hive(?:Simple|Generic)UD[A-Z]+#")
+"""A function of Hive's kind, as plans show it."""
+
+_OF_THE_ENVIRONMENT = ("spark.sql.session.timeZone", "spark.sql.ansi.enabled")
+"""Settings on which values depend, and whose defaults are the machine's time zone, and a variable."""
+
+_HARMLESS = re.compile(
+    r"spark\.sql\.(adaptive|autoBroadcastJoinThreshold|broadcast|catalogImplementation|cbo|codegen|debug|event|"
+    r"execution\.(arrow|python|pyspark)|files\.(max|min|openCost)|inMemoryColumnarStorage|queryExecutionListeners|"
+    r"shuffle|sources\.parallelPartitionDiscovery|statistics|streaming|ui|warehouse)"
+)
+"""Settings on which no value depends in the plans that are accepted. How files are split is looked at itself."""
 
 
 def fingerprint(
@@ -52,7 +62,7 @@ def fingerprint(
         UsageError: Another run may compute other parts. The message says why.
     """
     plan = optimized_plan(lines)
-    reason = end_may_lie(lines, rdd) or next(_reasons(plan), "")
+    reason = end_may_lie(lines, rdd) or next(_reasons(plan), "") or _own_functions(lines, plan)
     if reason:
         raise UsageError(
             f"A load with {flag} could not be resumed: {reason}, so that another run may not compute the same parts.",
@@ -61,11 +71,11 @@ def fingerprint(
     texts = {
         "the number of parts": str(parts),
         "the version of Spark": lines.sparkSession.version,
-        "the files (paths, sizes, times)": "\n".join(_files(plan)),
+        "the files (paths, sizes, times)": "\n".join(_files(lines.sparkSession, plan)),
         "how files are split into parts": "\n".join(_splits(lines, rdd, flag)),
         "the query, its columns or their types": "\n".join([*columns, *_schemas(plan), _text(plan)]),
         "the options of Spark's reader": "\n".join(_options(plan)),
-        "settings of Spark SQL": "\n".join(str(lines.sparkSession.conf.get(f"spark.sql.{one}")) for one in _SETTINGS),
+        **_settings(lines.sparkSession),
     }
     return tuple((name, short_hash(text)) for name, text in texts.items())
 
@@ -121,11 +131,70 @@ def _options(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
         yield from sorted(str(leaf.relation().options().mkString("\n")).split("\n"))
 
 
-def _files(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
-    """Yield the files of a plan with their sizes, times of modification and, on S3, ETags."""
+def _settings(spark: SparkSession) -> dict[str, str]:
+    """Return the settings of Spark SQL that are set, by name: plans do not show them, and values may depend on any."""
+    # PySpark 3.5 has no public way to all settings.
+    lines = str(spark._jsparkSession.conf().getAll().mkString("\n")).split("\n")  # noqa: SLF001 - see above
+    stated = dict(line.partition(" -> ")[::2] for line in lines)
+    kept = {name: text for name, text in stated.items() if name.startswith("spark.sql.") and not _HARMLESS.match(name)}
+    return {**kept, **{name: str(spark.conf.get(name)) for name in _OF_THE_ENVIRONMENT}}
+
+
+def _own_functions(lines: DataFrame, plan: Any) -> str:  # noqa: ANN401 - the JVM's object
+    """Return why a plan with functions of the user's own is refused; empty if there are none. Their code is not seen.
+
+    Python's are steps of a plan.
+    """
+    jvm: Any = lines.sparkSession.sparkContext._jvm  # noqa: SLF001 - PySpark shows plans as text only
+    pattern = jvm.org.apache.spark.sql.catalyst.trees.TreePattern.SCALA_UDF()
+    is_found = plan.containsPattern(pattern) or _HIVES.search(_text(plan))
+    return "it uses a function of your own, whose code may change" if is_found else ""
+
+
+def _files(spark: SparkSession, plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
+    """Yield the files of a plan with their sizes, times of modification and, on S3, ETags.
+
+    Raises:
+        UsageError: The files have changed since Spark listed them, when the DataFrame was made: a run would copy parts
+            of what they were, and of what they are.
+    """
     for leaf in filter(is_file_scan, _leaves(plan)):
-        statuses = str(leaf.relation().location().allFiles().mkString("\n"))
-        yield from sorted(_VOLATILE.sub("", statuses).split("\n"))
+        listed = _statuses(leaf)
+        now = _listed_now(spark, leaf) if listed else frozenset()
+        changed = [status for status in listed if status not in now]
+        if changed:
+            raise UsageError(
+                f"{len(changed)} of the {len(listed)} files of the DataFrame have changed since Spark listed them.",
+                "Read them again, by a new DataFrame; of a table, after REFRESH TABLE.",
+            )
+        yield from listed
+
+
+def _statuses(leaf: Any) -> list[str]:  # noqa: ANN401 - the JVM's objects
+    statuses = str(leaf.relation().location().allFiles().mkString("\n"))
+    return sorted(_VOLATILE.sub("", statuses).split("\n")) if statuses else []
+
+
+def _listed_now(spark: SparkSession, leaf: Any) -> frozenset[str]:  # noqa: ANN401 - the JVM's objects
+    """Return the files that are now in the folders that a source of a plan reads."""
+    relation = leaf.relation()
+    paths = str(relation.location().rootPaths().mkString("\n")).split("\n")
+    options = getattr(relation.options(), "$minus")("path")
+    # The paths are those of files, in which no character stands for others. Text has a schema of its own.
+    reader = spark._jsparkSession.read().options(options).option("globPaths", "false").format("text")  # noqa: SLF001 - takes the JVM's options
+    return frozenset(
+        status
+        for found in _leaves(reader.load(_java_strings(spark, paths)).queryExecution().optimizedPlan())
+        for status in _statuses(found)
+    )
+
+
+def _java_strings(spark: SparkSession, texts: Sequence[str]) -> Any:  # noqa: ANN401 - the JVM's array
+    context: Any = spark.sparkContext
+    array = context._gateway.new_array(context._jvm.java.lang.String, len(texts))  # noqa: SLF001 - as above
+    for place, text in enumerate(texts):
+        array[place] = text
+    return array
 
 
 def _splits(lines: DataFrame, rdd: RDD[Any], flag: str) -> Iterator[str]:
