@@ -48,10 +48,34 @@ def loader(session: Session, database: Settings) -> Iterator[Settings]:
     session.run(f"DROP ROLE {quote_name(name)}")
 
 
-def test_no_wrong_plan_is_told_of_a_mode_that_depends_on_the_rows(session: Session, database: Settings) -> None:
-    session.run("CREATE TABLE t (a int, b text) PARTITION BY LIST (a)")
-    with pytest.raises(UsageError, match="cannot tell the steps of the mode replace-partitions"):
-        plan(job(database, move=Move("replace-partitions", ())))
+def test_a_plan_tells_which_partitions_are_replaced_and_created(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text) PARTITION BY RANGE (a); CREATE INDEX ON t (b)")
+    session.run("CREATE TABLE p0 PARTITION OF t FOR VALUES FROM (0) TO (10)")
+    session.run("CREATE TABLE p10 PARTITION OF t FOR VALUES FROM (10) TO (20)")
+    before = session.run(FINGERPRINT)
+    asked = job(database, move=Move("replace-partitions", ()))
+    planned = plan_of_keys(asked, [["12"], ["13"], ["20"]])
+    said = [step.statement for step in planned.steps if step.phase == "publish"]
+    assert [text for text in said if "DETACH" in text] == ['ALTER TABLE "public"."t" DETACH PARTITION "public"."p10"']
+    assert any(text.startswith('CREATE TABLE "public"."p20" (LIKE') for text in said)
+    assert sum("CREATE INDEX" in text for text in said) == 1
+    locked = {(lock.on, lock.mode) for step in planned.steps for lock in step.locks}
+    assert {("public.t", "ACCESS EXCLUSIVE"), ("public.p10", "ACCESS EXCLUSIVE")} <= locked
+    assert session.run(FINGERPRINT) == before
+    with pytest.raises(LoadError, match=r"DEFAULT partition of public\.t, has 1 rows"):
+        session.run("CREATE TABLE other PARTITION OF t DEFAULT; INSERT INTO t VALUES (25, '')")
+        plan_of_keys(asked, [["21"]])
+
+
+def plan_of_keys(asked: LoadJob, values: list[list[str | None]]) -> LoadPlan:
+    with connect_pinned(asked.settings, "plan") as planner:
+        return foresee(planner, asked, lambda: Columns(AB, 8, values=values))
+
+
+def test_no_wrong_plan_is_told_of_a_load_that_depends_on_the_table(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text) PARTITION BY RANGE ((a + 1))")
+    with pytest.raises(UsageError, match="partitioned by an expression"):
+        plan_of_keys(job(database, move=Move("replace-partitions", ())), [])
     with pytest.raises(UsageError, match="cannot tell the steps of --publish parts"):
         plan(replace(job(database), publish="parts"))
 

@@ -20,10 +20,12 @@ from jobs.dbaccess.conninfo.settings import Login, Settings
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.claims import end_earlier_runs
 from jobs.dbaccess.load.ledger import LUIGIS
+from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.dataframe import load_dataframe
+from jobs.flows.load.foresee import Rows, foresee
 from jobs.flows.load.job import LoadJob, run
 from jobs.flows.report import LoadReport
 
@@ -87,6 +89,11 @@ def test_partitions_are_replaced_by_rows_that_arrive_in_any_order(
     session.run("DROP TABLE t")
     session.run(PARTITIONED)
     rows = numbers(spark, 15, parts=1).orderBy("b").repartition(3)  # rows of both partitions in each part
+    wanted = LoadJob(TableName("t"), database, "x", Move("replace-partitions", ()))
+    with wanted.connector.open() as planner:
+        planned = foresee(planner, wanted, lambda: Rows(rows))
+    detached = [step.statement.split('"')[-2] for step in planned.steps if " DETACH " in step.statement]
+    assert detached == ["low", "high"]
     report = load_dataframe(
         rows,
         table="t",

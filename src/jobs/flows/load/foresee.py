@@ -6,18 +6,20 @@ known only when a table with them was made, in a transaction that is rolled back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.catalog.health import Right, rights, rights_on_sequences
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.copy_text import parse_line
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.direct import PARTS
@@ -25,6 +27,7 @@ from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move import history, merge, overwrite
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
+from jobs.dbaccess.load.partitions.foretell import MOST_KEYS, Keys, foretell, key_columns
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
@@ -54,6 +57,9 @@ class Data(Protocol):
     def parts(self, session: Session, job: LoadJob, fitted: Fit, plan: PublishPlan) -> tuple[int, str]:
         """Return the number of parts, and why they are staged; empty if the only one goes straight into the table."""
 
+    def keys(self, fitted: Fit, names: Sequence[str]) -> Keys:
+        """Return the different values of some columns of the table, as COPY writes them: MOST_KEYS and one at most."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -70,6 +76,13 @@ class Rows:
         """Have Spark plan them, as the load does. Where it shuffles, this runs it as far as its last shuffle."""
         encoded = encode(self.df, fitted.target, job.copying, plan.staging.rows.name, merges=not job.can_be_resumed)
         return encoded.parts, why_staged(session, plan, fitted.table, encoded)
+
+    def keys(self, fitted: Fit, names: Sequence[str]) -> Keys:
+        """Read these columns of all rows."""
+        by_name = {match.target.name: match for match in fitted.target.loaded}
+        matches = [by_name[name] for name in names]
+        lines = encode_spark.encode(self.df, matches).distinct().limit(MOST_KEYS + 1).collect()
+        return [parse_line(row[0].encode()) for row in lines]
 
 
 def data_of_files(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) -> Rows:
@@ -131,16 +144,13 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         parts=parts,
         publish=STAGED if is_staged else ONE_PART,
         connections=replace(connections, at_once=min(parts, connections.at_once)),
-        steps=tuple(_steps(session, job, fitted, publishing, (markers, creates_markers), is_staged=is_staged)),
+        steps=tuple(
+            _steps(session, job, fitted, data, publishing, ledger=(markers, creates_markers), is_staged=is_staged)
+        ),
     )
 
 
 def _check_foreseeable(job: LoadJob) -> None:
-    if job.move.replaces_partitions:
-        raise NotForeseen(
-            f"--dry-run cannot tell the steps of the mode {job.move.mode}: they depend on which partitions get rows.",
-            "docs/load.md describes them.",
-        )
     if job.publish == PARTS:
         raise NotForeseen(
             "--dry-run cannot tell the steps of --publish parts: they depend on which parts are in the table.",
@@ -149,13 +159,44 @@ def _check_foreseeable(job: LoadJob) -> None:
 
 
 def _steps(
-    session: Session, job: LoadJob, fitted: Fit, plan: PublishPlan, ledger: tuple[TableName, str], *, is_staged: bool
+    session: Session,
+    job: LoadJob,
+    fitted: Fit,
+    data: Data,
+    plan: PublishPlan,
+    *,
+    ledger: tuple[TableName, str],
+    is_staged: bool,
 ) -> list[Step]:
     known = _known(session, fitted, *ledger)
+    if plan.move.replaces_partitions and fitted.table is not None:
+        return foretell(session, plan, known, _keys(session, fitted, data))
     if not is_staged:
         return outline_of_one_part(plan, known)
     in_slices = bool(job.limits) and (plan.is_new or can_slice(session, plan.move, plan.target))
     return outline(plan, replace(known, in_slices=in_slices))
+
+
+def _keys(session: Session, fitted: Fit, data: Data) -> Keys:
+    """Return the different partition keys of the data.
+
+    Raises:
+        UsageError: The data lacks a column of the key, or has too many keys.
+    """
+    names = [name for name, _ in key_columns(session, fitted.target.name)]
+    if not set(names) <= set(fitted.target.move.columns):
+        raise NotForeseen(
+            f"--dry-run cannot tell which partitions get rows: the data lacks a column of the key {', '.join(names)}.",
+            "docs/load.md describes the steps.",
+        )
+    keys = data.keys(fitted, names)
+    if len(keys) > MOST_KEYS:
+        raise NotForeseen(
+            f"--dry-run cannot tell which partitions get rows: there are more than {MOST_KEYS:,} different values of "
+            f"{', '.join(names)}.",
+            "docs/load.md describes the steps.",
+        )
+    return keys
 
 
 def check_rights(needed: Iterable[Right]) -> None:

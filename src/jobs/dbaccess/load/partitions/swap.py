@@ -49,12 +49,12 @@ def swap(session: Session, target: TableName, replacements: Sequence[Replacement
         before = _unguarded(session, old)
         with exact_forms(session):
             _check_same(session, target, old)
-            exchange = [_exchange(target, replacement) for replacement in replacements]
+            exchanges = ["; ".join(exchange(target, replacement)) for replacement in replacements]
 
             def act() -> None:
                 if _unguarded(session, old) != before:
                     raise _changed("A partition was")
-                for statements in exchange:
+                for statements in exchanges:
                     session.run(statements)
 
             attempts.repeat(session, target, [target, *tables] if old else tables, act, until)
@@ -127,8 +127,8 @@ def _changed(what: str) -> TransientError:
     )
 
 
-def _exchange(target: TableName, replacement: Replacement) -> str:
-    """Return the statements that exchange a partition, to be sent at once."""
+def exchange(target: TableName, replacement: Replacement) -> list[str]:
+    """Return the statements that exchange a partition, or attach a new one."""
     definition, new, old = replacement.definition, replacement.table, replacement.partition.name
     statements = [
         *([] if replacement.is_new else [f"ALTER TABLE {target.quoted} DETACH PARTITION {old.quoted}"]),
@@ -139,4 +139,4 @@ def _exchange(target: TableName, replacement: Replacement) -> str:
     ]
     if definition.constraint:
         statements.append(f"ALTER TABLE {old.quoted} DROP CONSTRAINT {quote_name(rebuild.BOUND)}")
-    return "; ".join(statements)
+    return statements
