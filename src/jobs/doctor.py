@@ -16,6 +16,7 @@ from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.load.ledger import Ledger
+from jobs.dbaccess.load.move.modes import DELETE
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.doctor.examine import examine
@@ -171,7 +172,7 @@ def _wanted(options: argparse.Namespace, planning: Planning) -> Wanted:
     sources = [path for path in options.source or () if path.startswith(("s3:", "s3a:", "s3n:"))]
     return Wanted(
         table=None if options.table is None else TableName.parse(options.table),
-        mode=options.mode,
+        mode=options.mode if options.overwrite_strategy == DELETE else options.overwrite_strategy,
         ledger=Ledger.parse(options.marker_table),
         fit=None if options.source is None else planning.fit,
         plan=None if options.source is None else planning.line,

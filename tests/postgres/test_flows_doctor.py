@@ -248,6 +248,13 @@ def test_places_in_s3_are_examined_also_if_the_database_is_out_of_reach(database
     assert "'/not/s3' is no place in S3" in found[-1].found
 
 
+def test_columns_that_are_granted_singly_are_no_missing_right(session: Session, role: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    session.run(f"GRANT INSERT (a, b) ON t TO {quote_name(role.user)}")
+    rights = {finding.found: finding.state for finding in findings(role, "t") if finding.check == "rights"}
+    assert (rights["INSERT on public.t"], rights["CREATE on schema public"]) == (OK, FAULT)
+
+
 def test_every_mode_has_its_privileges() -> None:
     assert set(OF_MODE) >= set(MODES)
 

@@ -180,6 +180,39 @@ def test_rights_that_are_missing_are_named_with_their_grants(
     assert 'GRANT INSERT ON "public"."t" TO ...' in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("move", "grants", "lacking"),
+    [
+        (APPEND, "INSERT (a, b)", ""),
+        (APPEND, "INSERT (a)", 'lacks INSERT on public.t (b). Have them granted: GRANT INSERT ("b") ON'),
+        (APPEND, "SELECT", "lacks INSERT on public.t. "),
+        (UPSERT, "INSERT (a, b), UPDATE (b), SELECT", ""),
+        (UPSERT, "INSERT (a, b), UPDATE (c), SELECT", "lacks UPDATE on public.t (b). Have them granted: GRANT UPDATE"),
+        (UPSERT, "INSERT (a, b), UPDATE (b), SELECT (a, b)", "lacks SELECT on public.t. "),
+        (Move("ignore", ()), "INSERT (a, b)", ""),
+        (Move("ignore", (), ("a",)), "INSERT (a, b), SELECT (a)", ""),
+        (Move("ignore", (), ("a",)), "INSERT (a, b)", "lacks SELECT on public.t (a). "),
+        (Move("overwrite", (), ("a",), strategy="diff"), "INSERT, DELETE, SELECT", "lacks UPDATE on public.t. "),
+    ],
+)
+def test_columns_may_be_granted_singly(
+    session: Session, database: Settings, loader: Settings, move: Move, grants: str, lacking: str
+) -> None:
+    user = quote_name(loader.user)
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text, c int)")
+    session.run(f"GRANT CREATE ON SCHEMA public TO {user}")
+    session.run(f"GRANT {grants} ON t TO {user}")
+    LUIGIS.ensure(session)
+    session.run(f"GRANT SELECT, INSERT ON table_updates TO {user}")
+    wanted = replace(job(database, move=move), settings=loader)
+    if not lacking:
+        assert plan(wanted).steps
+        return
+    with pytest.raises(LoadError) as caught:
+        plan(wanted)
+    assert lacking in str(caught.value)
+
+
 def test_a_plan_is_text_and_json(session: Session, database: Settings) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
     planned = plan(job(database, move=UPSERT))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,22 @@ OF_MODE = {
     "history": ("INSERT", "UPDATE", "DELETE", "SELECT"),
     "overwrite": ("INSERT", "DELETE", "SELECT"),
     "truncate": ("INSERT", "TRUNCATE", "SELECT"),
-    "ignore": ("INSERT", "SELECT"),
+    "ignore": ("INSERT",),
     _REPLACE_PARTITIONS: ("SELECT",),
+    "diff": ("INSERT", "UPDATE", "DELETE", "SELECT"),
 }
-"""The privileges on an existing target, by the load's mode, or the strategy that replaces it (docs/load.md)."""
+"""The privileges on an existing target, by the load's mode, or the strategy that replaces it (docs/load.md). `ignore`
+with keys also needs SELECT on these."""
+
+BY_COLUMN = {
+    "append": ("INSERT",),
+    "upsert": ("INSERT", "UPDATE"),
+    "overwrite": ("INSERT", "SELECT"),
+    "ignore": ("INSERT", "SELECT"),
+    "truncate": ("INSERT", "SELECT"),
+    "diff": ("INSERT", "UPDATE"),
+}
+"""Those for which a grant of columns suffices, likewise. An upsert also reads a system column of the rows."""
 
 
 def rights_on_schema(session: Session, schema: str) -> Iterator[Right]:
@@ -150,11 +162,42 @@ def oid_of(session: Session, table: TableName) -> int | None:
     return int(found[0][0]) if found else None
 
 
-def rights_on_table(session: Session, oid: int, table: TableName, privileges: tuple[str, ...]) -> Iterator[Right]:
-    """Yield these rights on an existing table."""
+def rights_on_table(
+    session: Session, oid: int, table: TableName, privileges: tuple[str, ...], by_column: tuple[str, ...] = ()
+) -> Iterator[Right]:
+    """Yield these rights on an existing table. Of those by column, any column is enough: see `rights_on_columns`."""
     for privilege in privileges:
-        granted = session.value("SELECT pg_catalog.has_table_privilege(%s::oid, %s)", oid, privilege)
+        test = "has_any_column_privilege" if privilege in by_column else "has_table_privilege"
+        granted = session.value(f"SELECT pg_catalog.{test}(%s::oid, %s)", oid, privilege)
         yield Right(f"{privilege} on {table}", granted, f"GRANT {privilege} ON {table.quoted}")
+
+
+def rights_on_columns(
+    session: Session, table: TableName, mode: str, columns: Sequence[str], keys: Sequence[str]
+) -> Iterator[Right]:
+    """Yield the rights on the columns that a load writes, and on those that it compares, which may be granted singly.
+
+    Args:
+        session: A session of the table's database.
+        table: The table, with its schema.
+        mode: The load's mode, or its strategy where that is another one than `delete`.
+        columns: The columns to which values are given.
+        keys: Those that identify a row.
+    """
+    values = [name for name in columns if name not in keys]
+    needed = {"INSERT": columns, "UPDATE": values, "SELECT": keys}
+    for privilege in BY_COLUMN.get(mode, ()):
+        names = session.run(
+            "SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS column_of (name, place) "
+            "WHERE NOT pg_catalog.has_column_privilege(to_regclass(%s)::oid, name, %s) ORDER BY place",
+            list(needed[privilege]),
+            table.quoted,
+            privilege,
+        )
+        if names:
+            lacking = [name for [name] in names]
+            what = f"{privilege} on {table} ({', '.join(lacking)})"
+            yield Right(what, False, f"GRANT {privilege} ({quote_names(lacking)}) ON {table.quoted}")
 
 
 def _ownership(session: Session, oid: int, table: TableName) -> Right:
@@ -173,13 +216,13 @@ def rights(session: Session, target: TableName, mode: str, markers: TableName) -
     Args:
         session: A session on its database.
         target: The target, with its schema; it may be missing.
-        mode: The load's mode.
+        mode: The load's mode, or its strategy where that is another one than `delete`.
         markers: The marker table, with its schema; it may be missing.
     """
     yield from rights_on_schema(session, str(target.schema))
     existing = oid_of(session, target)
     if existing is not None:
-        yield from rights_on_table(session, existing, target, OF_MODE[mode])
+        yield from rights_on_table(session, existing, target, OF_MODE[mode], BY_COLUMN.get(mode, ()))
         if mode == _REPLACE_PARTITIONS:
             yield _ownership(session, existing, target)
     recorded = oid_of(session, markers)

@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.capacity import capacity
-from jobs.dbaccess.catalog.health import Right, rights, rights_on_sequences
+from jobs.dbaccess.catalog.health import Right, rights, rights_on_columns, rights_on_sequences
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.copy_text import parse_line
@@ -130,6 +130,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     fitted = fit(session, job, data)
     if fitted.table is not None:
         check_rights(rights_on_sequences(session, job.table, fitted.target.move.columns))
+        check_rights(rights_on_columns(session, job.table, job.move.rights, fitted.target.move.columns, job.move.keys))
         if job.verify:
             verify.check_target(session, fitted.table)
     names = staging.foreseen(job.table, fitted.target.columns, fitted.target.move.staged_only)

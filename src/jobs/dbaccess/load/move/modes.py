@@ -133,7 +133,7 @@ class Move:
     @property
     def rights(self) -> str:
         """By what the rights are known that the user needs: the mode, or the strategy."""
-        return self.strategy if self.strategy == TRUNCATE else self.mode
+        return self.mode if self.strategy == DELETE else self.strategy
 
     @property
     def replaces_all(self) -> bool:
