@@ -141,6 +141,9 @@ def test_what_the_load_would_refuse_is_refused(session: Session, database: Setti
         plan(job(database, move=replace(UPSERT, mode="ignore")))
     with pytest.raises(UsageError, match="--delete-when is not one boolean expression"):
         plan(job(database, move=replace(UPSERT, changes=Changes(delete_when="c = 'D'"))))
+    session.run("ALTER TABLE t RENAME b TO day")
+    with pytest.raises(UsageError, match=r"'b' is not a column of the table public\.t, and no condition uses it"):
+        plan(job(database, move=replace(UPSERT, changes=Changes(delete_when="b'1' = b'0'"))))
     with pytest.raises(UsageError, match="whether b is to be a column of it cannot be known"):
         plan(job(database, "new", replace(UPSERT, changes=Changes(delete_when="b = 'D'"))))
     marking = Changes(delete_missing=True, soft_delete="gone")

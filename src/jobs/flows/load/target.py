@@ -18,7 +18,7 @@ from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Defini
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.definitions.shape import NO_SHAPE, PARTITION_BY, Shape
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.move import history, merge
+from jobs.dbaccess.load.move import conditions, history, merge
 from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import CHANGING, Move, order_of
@@ -174,6 +174,7 @@ def settle_target(
     matches = match_existing(without(schema, extras), _filled(table, move))
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
     check_target(session, table.name, move)
+    conditions.check_used(session, move, table.name)
     if move.changes.soft_delete not in {definition.name for definition in defined.metadata}:
         merge.marks_by_time(session, move, table.name)
     for flag, given in ((COLUMN_TYPE, defined.types), (INDEX, defined.indexes), (PARTITION_BY, defined.partition_by)):
@@ -296,7 +297,7 @@ def _new_target(session: Session, name: TableName, schema: StructType, move: Mov
         target = Target(name, matches, move, is_new=True, definitions=types if extras else ())
     columns = [f"NULL::{match.target.definition} AS {quote_name(match.target.name)}" for match in target.matches]
     row = f"(SELECT {', '.join(columns)})"
-    merge.check_conditions(session, target.move, row, row)
+    conditions.check(session, target.move, row, row)
     if move.keeps_history:
         history.check_time(session, target.move, row)
     mark = target.move.changes.soft_delete

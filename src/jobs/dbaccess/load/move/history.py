@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.move import merge, overwrite, upsert
+from jobs.dbaccess.load.move import conditions, merge, overwrite, upsert
 from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
@@ -237,7 +237,7 @@ def check(session: Session, move: Move, target: TableName) -> str:
             f"Nothing keeps a key of {target} from having two current versions.",
             f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({keys}) WHERE {current};",
         )
-    check_time(session, move, merge.data_of(move, target), _TIMES[begin.base_type])
+    check_time(session, move, conditions.data_of(move, target), _TIMES[begin.base_type])
     return _TIMES[begin.base_type]
 
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED
-from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.move import overwrite, upsert
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.move import conditions, overwrite, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert, Written
-from jobs.dbaccess.query import condition
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name, quote_names
+from jobs.dbaccess.sql import TableName, quote_name
 
 _DELETES = "pgjobs_deletes"
 """The column of the chosen rows that says whether a row deletes."""
@@ -177,48 +176,9 @@ def check(session: Session, move: Move, target: TableName) -> None:
             f"Row-level security may hide rows of {target} from this user, and the load would not find them.",
             "Load as a user that no policy binds (BYPASSRLS).",
         )
-    check_conditions(session, move, data_of(move, target), target.quoted)
+    conditions.check(session, move, conditions.data_of(move, target), target.quoted)
     if move.changes.removes or move.keeps_history:
         overwrite.check_deletes(session, target)
-
-
-def data_of(move: Move, target: TableName) -> str:
-    """Return what has the columns of the data, as written in FROM, for an existing table."""
-    extras = "".join(f", NULL::{type_} AS {quote_name(name)}" for name, type_ in move.staged_only)
-    return f"(SELECT {quote_names(move.columns)}{extras} FROM {target.quoted})"
-
-
-def check_conditions(session: Session, move: Move, source: str, target: str) -> None:
-    """Have the server parse the conditions.
-
-    Args:
-        session: A session.
-        move: It has the conditions.
-        source: What has the columns of the data, as written in FROM, without an alias.
-        target: What has the columns of the table, likewise.
-
-    Raises:
-        UsageError: One is not a boolean expression over them. The message contains the server's reason.
-    """
-    relations = {
-        "--delete-when": (move.changes.delete_when, f"{source} AS source", "`source`, the data"),
-        "--update-when": (
-            move.changes.update_when,
-            f"{source} AS source, {target} AS target",
-            "`source`, the data, and `target`, the table",
-        ),
-    }
-    for flag, (text, relation, over) in relations.items():
-        try:
-            if text is not None:
-                condition.check(session, relation, text)
-        except TransientError:
-            raise
-        except DatabaseError as error:
-            raise UsageError(
-                f"{flag} is not one boolean expression over the columns of {over}: {error.message}",
-                "Nothing was loaded. Correct the condition.",
-            ) from None
 
 
 def marks_by_time(session: Session, move: Move, target: TableName) -> bool:
