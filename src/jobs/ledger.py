@@ -128,7 +128,7 @@ def _exists(session: Session, ledger: Ledger, options: argparse.Namespace) -> in
 
 
 def _wait(session: Session, ledger: Ledger, options: argparse.Namespace) -> int:
-    """Look once a second: the marker appears when its transaction is committed, and no lock or signal tells that."""
+    """Look once a second: the marker appears when its transaction is committed, which no lock or signal shows."""
     deadline = time.monotonic() + options.timeout
     while _exists(session, ledger, options):
         if time.monotonic() >= deadline:

@@ -421,14 +421,16 @@ LINE, COPY_DONE = message(b"d", b"a\n"), message(b"c")
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        pytest.param(COPY_OUT + LINE + COPY_DONE + complete("COPY 5") + READY, "1 rows, and told of 5", id="more"),
-        pytest.param(COPY_OUT + LINE * 9 + COPY_DONE + complete("COPY 5") + READY, "9 rows, and told of 5", id="fewer"),
+        pytest.param(COPY_OUT + LINE + COPY_DONE + complete("COPY 5") + READY, "1 rows, and reported 5", id="more"),
+        pytest.param(
+            COPY_OUT + LINE * 9 + COPY_DONE + complete("COPY 5") + READY, "9 rows, and reported 5", id="fewer"
+        ),
         pytest.param(COPY_OUT + LINE + complete("COPY 1") + READY, "kind b'C'", id="no CopyDone"),
-        pytest.param(COPY_OUT + LINE + COPY_DONE + READY, "did not tell how many", id="no count"),
+        pytest.param(COPY_OUT + LINE + COPY_DONE + READY, "did not report how many", id="no count"),
         pytest.param(COPY_OUT + LINE + COPY_DONE + complete("SELECT 1") + READY, "another statement", id="a SELECT"),
-        pytest.param(COPY_OUT + LINE + READY, "did not tell how many", id="no end"),
+        pytest.param(COPY_OUT + LINE + READY, "did not report how many", id="no end"),
         pytest.param(LINE + COPY_DONE + complete("COPY 1") + READY, "kind b'd'", id="no beginning"),
-        pytest.param(READY, "did not tell how many", id="nothing"),
+        pytest.param(READY, "did not report how many", id="nothing"),
         pytest.param(COPY_OUT + COPY_OUT, "kind b'H'", id="two beginnings"),
         pytest.param(COPY_OUT + COPY_DONE + LINE, "kind b'd'", id="a row after the end"),
         pytest.param(message(b"H", b"\1\0\1\0\1"), "kind b'H'", id="binary"),

@@ -122,8 +122,8 @@ def test_a_commit_that_is_told_otherwise_is_looked_up_in_the_marker(
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        pytest.param(telling(b"COPY 3", b"COPY 4"), "3 rows, and told of 4", id="another count"),
-        pytest.param(without(b"d"), "0 rows, and told of 3", id="no rows"),
+        pytest.param(telling(b"COPY 3", b"COPY 4"), "3 rows, and reported 4", id="another count"),
+        pytest.param(without(b"d"), "0 rows, and reported 3", id="no rows"),
         pytest.param(without(b"c"), "kind b'C' came while rows were read", id="no CopyDone"),
         pytest.param(without(b"H"), "kind b'd' came while rows were read", id="no beginning"),
     ],

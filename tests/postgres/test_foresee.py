@@ -76,7 +76,7 @@ def test_no_wrong_plan_is_told_of_a_load_that_depends_on_the_table(session: Sess
     session.run("CREATE TABLE t (a int, b text) PARTITION BY RANGE ((a + 1))")
     with pytest.raises(UsageError, match="partitioned by an expression"):
         plan_of_keys(job(database, move=Move("replace-partitions", ())), [])
-    with pytest.raises(UsageError, match="cannot tell the steps of --publish parts"):
+    with pytest.raises(UsageError, match="cannot list the steps of --publish parts"):
         plan(replace(job(database), publish="parts"))
 
 

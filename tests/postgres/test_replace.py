@@ -426,7 +426,7 @@ def test_a_table_whose_policies_bind_the_user_is_refused(session: Session, datab
         with pytest.raises(LoadError, match="row-level security, whose policies bind this user"):
             check_target(session, T)
         session.run(f"RESET ROLE; ALTER TABLE t OWNER TO CURRENT_USER; SET ROLE {role}")
-        with pytest.raises(LoadError, match=r"In the way: owner .*, of whom this user is no member"):
+        with pytest.raises(LoadError, match=r"In the way: owner .*, a role of which this user is not a member"):
             check_target(session, T)
     finally:
         session.run(f"RESET ROLE; DROP ROLE {role}")

@@ -212,7 +212,7 @@ def test_each_action_sees_a_snapshot_of_its_own_if_requested(
     session.run("DELETE FROM t WHERE id > 1")
     assert df.count() == 1
     assert sidecars(session) == 1
-    with pytest.raises(Exception, match="Spark does not tell which action a task of an RDD belongs to"):
+    with pytest.raises(Exception, match="Spark does not report to which action a task of an RDD belongs"):
         df.rdd.count()
 
 

@@ -120,7 +120,7 @@ def test_a_certificate_is_checked(
     "url", ["", "lineage", "ftp://host", "file:///etc/passwd", "https://", "http://host:x", "http://host:99999"]
 )
 def test_what_is_no_url_of_http_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="is no URL of HTTP"):
+    with pytest.raises(UsageError, match="is not an HTTP URL"):
         endpoint(url)
 
 

@@ -260,7 +260,7 @@ _IDENTIFY = (
 
 
 def _watching(timeouts: Timeouts) -> list[str]:
-    """Return statements by which the server detects that we are gone: until then it keeps the session's locks.
+    """Return statements by which the server detects that this process has ended. Until then it keeps its locks.
 
     They are not sent with the login, because poolers would refuse it. On a Unix socket they have no effect.
     """

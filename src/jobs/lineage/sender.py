@@ -35,7 +35,7 @@ def endpoint(url: str) -> str:
     """Return the URL that takes events.
 
     Raises:
-        UsageError: It is no URL of HTTP, or holds a password.
+        UsageError: It is not an HTTP URL, or holds a password.
     """
     try:
         parts = urlsplit(url)
@@ -43,7 +43,7 @@ def endpoint(url: str) -> str:
     except ValueError:
         is_http = False
     if not is_http:
-        raise UsageError("--lineage-url is no URL of HTTP.", "Write https://host:port.")
+        raise UsageError("--lineage-url is not an HTTP URL.", "Write https://host:port.")
     if "@" in parts.netloc:
         raise UsageError("--lineage-url holds a user or a password.", f"Set {KEY} instead.")
     path = PATH if parts.path in ("", "/") else parts.path

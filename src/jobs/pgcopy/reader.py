@@ -51,7 +51,7 @@ class SnapshotRequest:
         """Ask the desk for the snapshot.
 
         Raises:
-            ExtractError: Spark does not tell which action reads.
+            ExtractError: It is unknown which action reads.
             SnapshotLost: The snapshot is no longer held.
         """
         number = _action() if self.number is None else self.number
@@ -65,7 +65,7 @@ def _action() -> int:
     execution = (task.getLocalProperty(name) or task.getLocalProperty("spark.sql.execution.id")) if task else None
     if not execution:
         raise ExtractError(
-            "Spark does not tell which action a task of an RDD belongs to, so its tasks might read several snapshots.",
+            "Spark does not report to which action a task of an RDD belongs, so tasks might read several snapshots.",
             "With the option snapshot = action, use the DataFrame's own actions, and not rdd or foreachPartition.",
         )
     return snapshot_desk.number_of_action(execution)

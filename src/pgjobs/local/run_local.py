@@ -62,7 +62,7 @@ def run_local(
         KeyboardInterrupt: Ctrl-C. Spark has ended.
     """
     refuse_windows(sys.platform)
-    spark_home()  # its absence is told first
+    spark_home()  # if it is missing, that is the first error
     spark = request["jobDriver"]["sparkSubmit"]
     stated = {**configured(request), **read_parameters(spark["sparkSubmitParameters"])}
     conf = sized_for_here(localized(stated, files))

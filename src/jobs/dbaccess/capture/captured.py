@@ -120,7 +120,7 @@ def _check_kind(session: Session, table: Table) -> None:
     [persistence, has_children, subscribed, has_foreign, standby] = session.row(5, _KIND, table.name.quoted)
     wrong = {
         "is on a standby, which has no triggers of its own. Connect to the primary": standby,
-        "is not a permanent table: after a crash its rows are gone without a change": persistence != "p",
+        "is not a permanent table: a crash empties it, and no change is recorded": persistence != "p",
         "has child tables, among which a key is not unique. Capture these": has_children,
         "is filled by a subscription, which fires no trigger for its statements. Capture it at the publisher": (
             subscribed
@@ -141,7 +141,7 @@ def _keys(session: Session, table: TableName) -> tuple[Key, ...]:
     rows = session.run(_KEYS, table.quoted)
     if not rows:
         raise UsageError(
-            f"{table} has no primary key: its rows cannot be told apart.",
+            f"{table} has no primary key: its rows cannot be identified.",
             f"Add one: ALTER TABLE {table.quoted} ADD PRIMARY KEY (...).",
         )
     for name, type_name, _, category, *_ in rows:

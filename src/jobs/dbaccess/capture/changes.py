@@ -54,8 +54,8 @@ class Source:
     def changed(self, seen: Seen) -> str:
         """Return a SELECT of the keys that changed since a snapshot, with their current rows.
 
-        The first column tells whether there is no such row, or none that the filter accepts; then of the columns only
-        the key's are not NULL.
+        The first column is true if there is no such row, or the filter does not accept it. Then only the columns of the
+        key are not NULL.
         """
         names = {key.name: column for key, column in zip(self.capture.keys, self.capture.columns)}
         columns = ", ".join(

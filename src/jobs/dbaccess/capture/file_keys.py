@@ -80,7 +80,7 @@ class FileBatch:
         return f"SELECT {own} FROM ({self.source.rows}) AS t UNION SELECT * FROM {self._stored} AS f"
 
     def select(self) -> str:
-        """Return a SELECT of the batch's rows: inserted and updated ones, and the keys of those that are gone."""
+        """Return a SELECT of the batch's rows: inserted and updated ones, and the keys of deleted ones."""
         capture = self.source.capture
         first = quote_name(capture.keys[0].name)
         of_key = {key.name: f"k.{column}" for key, column in zip(capture.keys, capture.columns)}
@@ -113,7 +113,7 @@ class FileBatch:
         )
 
     def remove(self) -> str:
-        """Return the statement that deletes the keys that are gone."""
+        """Return the statement that removes the keys of deleted rows."""
         return (
             f"DELETE FROM {self.table.quoted} AS f USING ({self._keys}) AS k "
             f"WHERE f.reader OPERATOR(pg_catalog.=) {quote_literal(self.reader)}::pg_catalog.text "

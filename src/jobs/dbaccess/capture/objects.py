@@ -27,7 +27,7 @@ FEW = 1_000
 """The keys of a statement that changes fewer rows are recorded without a subtransaction that writes."""
 
 TRUNCATED, UNKNOWN = "T", "?"
-"""Marks in the table of changes: all rows are gone; or it is not known which rows changed."""
+"""Marks in the table of changes: all rows were deleted; or it is unknown which rows changed."""
 
 EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 _TABLES_OF = {

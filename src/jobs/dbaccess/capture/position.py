@@ -118,5 +118,5 @@ def reason_to_compare(position: Position | None, *, reader: str, history: str, d
 
 def marks(operations: Sequence[str]) -> str:
     """Return why the whole table is compared, by the marks among the changes; empty if there are none."""
-    reasons = {"T": "the table was truncated", "?": "triggers were created, or could not tell what had changed"}
+    reasons = {"T": "the table was truncated", "?": "triggers were created, or did not know what had changed"}
     return ", and ".join(reason for mark, reason in reasons.items() if mark in operations)

@@ -30,7 +30,7 @@ class Target:
         types: Their types as the batch stores them: without domains, whose checks the table itself makes.
         keys: The columns that identify a row.
         equalities: The operators by which a unique index compares them.
-        has_identity: Whether the server wants to be told that it is not to generate a column's value.
+        has_identity: Whether the INSERT needs OVERRIDING SYSTEM VALUE, for an identity column.
     """
 
     name: TableName
@@ -67,7 +67,7 @@ class Target:
         )
 
     def delete_gone(self, *, others: bool = False) -> str:
-        """Return the statement that deletes rows that are gone.
+        """Return the statement that deletes the rows that the source has deleted.
 
         Args:
             others: Delete all rows of the batch's keys, to insert them anew.

@@ -64,7 +64,7 @@ class PublishPlan:
 
     @property
     def pauses(self) -> bool:
-        """Whether the transaction waits between statements: for standbys, or until readers let go."""
+        """Whether the transaction waits between statements: for standbys, or until readers have ended."""
         return self.pace is not None or self.move.replaces_partitions
 
     def received(self, receipts: Sequence[Receipt]) -> PublishPlan:

@@ -99,7 +99,7 @@ class CopyIn:
         if self._failure is not None:
             raise self._failure
         if self._rows is None:
-            raise broken_protocol("a COPY ended, and it told neither an error nor how many rows there were")
+            raise broken_protocol("a COPY ended, and it reported neither an error nor the number of rows")
         return self._rows
 
     def _send_all(self, blocks: Iterable[Block]) -> None:

@@ -118,7 +118,7 @@ class _Answer:
         if self._failure is not None:
             raise self._failure
         if self._reported != count:
-            reported = "did not tell how many" if self._reported is None else f"told of {self._reported:,}"
+            reported = "did not report how many" if self._reported is None else f"reported {self._reported:,}"
             raise broken_protocol(f"it sent {count:,} rows, and {reported}")
 
     def _next(self) -> tuple[bytes, bytes]:

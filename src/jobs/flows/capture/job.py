@@ -23,7 +23,7 @@ LINGER_OF_FILES = 10.0
 
 @dataclass(frozen=True)
 class Files:
-    """Files that tell of changes.
+    """Files with changes.
 
     Attributes:
         path: A folder, which gets a folder for each batch.
@@ -45,7 +45,7 @@ class CaptureJob:
         settings: Where the source's database is.
         table: The table whose changes are captured.
         into: The table that is kept equal to it; None for files.
-        files: The files that tell of its changes; None for a table.
+        files: The files for its changes; None for a table.
         into_settings: Where that is; None for the same database.
         channel: The name of the capture; empty for the default.
         columns: Those to carry over; empty for all. The key's are carried in any case.

@@ -77,7 +77,7 @@ def forget(settings: Settings, table: TableName, reader: str, channel: str = "",
         capture = _existing(session, table, channel)
         found = next((known for known in readers.status(session, capture) if known.id == reader), None)
         if found is None:
-            raise UsageError(f"{reader} is no reader of the capture {capture.channel}.", "--status lists them.")
+            raise UsageError(f"{reader} is not a reader of the capture {capture.channel}.", "--status lists them.")
         if found.session and not force:
             raise UsageError(f"{_who(found)} is running.", "Stop it first, or give --force: it then fails.")
         readers.forget(session, capture, reader)

@@ -85,7 +85,7 @@ class ExtractReport:
 
     Attributes:
         bytes: Bytes of COPY's text.
-        deletes: The number of rows that tell a delete; None without --deletes. `rows` does not count them.
+        deletes: The number of deletes; None without --deletes. `rows` does not count them.
         snapshot: PostgreSQL's pg_snapshot; empty on a standby.
         watermark_from, watermark_to: The greatest ordinal before and after this run, as text.
         relation: The full name of the table; empty for a query.

@@ -154,7 +154,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
 def _check_foreseeable(job: LoadJob) -> None:
     if job.publish == PARTS:
         raise NotForeseen(
-            "--dry-run cannot tell the steps of --publish parts: they depend on which parts are in the table.",
+            "--dry-run cannot list the steps of --publish parts: they depend on which parts are in the table.",
             "docs/load.md describes them.",
         )
 
@@ -254,7 +254,7 @@ def fit(session: Session, job: LoadJob, data: Data) -> Fit:
     """Return how data fits the table of a load.
 
     Raises:
-        UsageError: It does not, or the table is none that rows can be loaded into.
+        UsageError: It does not, or rows cannot be loaded into the table.
         LoadError: The table does not suit the mode.
     """
     table = find_table(session, job.table, job.create)
@@ -265,7 +265,7 @@ def _known(session: Session, fitted: Fit, markers: TableName, creates_markers: s
     """Return what the catalog says.
 
     Raises:
-        UsageError: The condition of a slice of a new table is none.
+        UsageError: The condition of a slice of a new table is not a boolean expression.
     """
     table, target = fitted.table, fitted.target
     known = Known(markers, creates_markers, equalities=dict.fromkeys(target.move.keys, _EQUALS))

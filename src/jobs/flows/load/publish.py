@@ -137,7 +137,7 @@ def _publish_despite_conflicts(session: Session, plan: PublishPlan) -> Published
         except TransientError as error:
             if error.sqlstate not in (SERIALIZATION_FAILURE, DEADLOCK) or not attempts_left:
                 raise
-            logger.warning("Another transaction was in the way: %s Publishing again.", error.message)
+            logger.warning("Another transaction conflicted with this one: %s Publishing again.", error.message)
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -100,7 +100,7 @@ def staging_stays(driver: Driver, session: Session, load: Resumable) -> Iterator
     """If the block raises, leave what it has staged for a rerun, and say so.
 
     Raises:
-        PartFailed: A task recorded why it could not copy. The hint tells what stays.
+        PartFailed: A task recorded why it could not copy. The hint says what stays.
     """
     names = load.plan.staging
     try:

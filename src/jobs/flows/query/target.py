@@ -21,7 +21,7 @@ def some_spark() -> SparkSession:
 
 
 def check_free(spark: SparkSession, output: Output) -> None:
-    """Check, before anything is run, that no files are in the way.
+    """Check, before anything is run, that the target has no files.
 
     Raises:
         UsageError: The folder exists.

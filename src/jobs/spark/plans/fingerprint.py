@@ -1,4 +1,4 @@
-"""What decides which rows each part of a load holds, so that a later run can tell whether its parts are the same.
+"""The input of each part of a load as hashes, by which a later run finds out whether its parts hold the same rows.
 
 Only plans are accepted whose parts any run computes alike: files or ranges, and then nothing but projections, filters
 and generators that depend on nothing else.
@@ -81,7 +81,7 @@ def fingerprint(
 
 
 def short_hash(text: str) -> str:
-    """Return a hash that tells a text from others."""
+    """Return a hash that identifies a text."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 

@@ -51,7 +51,7 @@ def parse(texts: Iterable[str], flag: str) -> tuple[Definition, ...]:
         flag: The flag that gave them.
 
     Raises:
-        UsageError: A text is none, or a column occurs twice.
+        UsageError: A text is not a definition, or a column occurs twice.
     """
     definitions = []
     for text in texts:

@@ -23,7 +23,9 @@ def check(indexes: Iterable[str]) -> None:
     """
     for text in indexes:
         if not text.strip() or not script.is_one_item(f"({text}\n)"):
-            raise UsageError(f"{INDEX} {text!r} is no index.", 'Write its columns: "day, name"; or "USING gin (tags)".')
+            raise UsageError(
+                f"{INDEX} {text!r} is not an index.", 'Write its columns: "day, name"; or "USING gin (tags)".'
+            )
 
 
 def create(session: Session, name: TableName, indexes: Iterable[str]) -> None:

@@ -86,7 +86,7 @@ class Note:
 
 
 def read_note(comment: str) -> Note | None:
-    """Return what a comment says, or None if it is none of ours."""
+    """Return what a comment says, or None if it is not ours."""
     found = _NOTE.fullmatch(comment)
     if found is None:
         return None

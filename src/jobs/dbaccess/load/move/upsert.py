@@ -303,7 +303,7 @@ def check_last_is_known(session: Session, move: Move, staged: TableName) -> None
     """Check that of the rows of each key, only one is the last in the order of --order-by, or that these are equal.
 
     Raises:
-        LoadError: For some keys, nobody can tell. The message contains their number.
+        LoadError: For some keys, that is unknown. The message contains their number.
     """
     keys, order = quote_names(move.keys), ", ".join(item.quoted for item in move.order)
     last = (

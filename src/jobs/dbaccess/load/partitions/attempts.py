@@ -1,4 +1,4 @@
-"""Locks that readers wait for: taken together in a moment or given up, and tried for again, so that readers go on."""
+"""Locks for which readers wait: an attempt takes all of them at once, or releases them, so that readers go on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ server's deadlock_timeout, so that a reader who has locked a partition and now w
 server ends."""
 
 PAUSE, LONGEST_PAUSE = 0.25, 8.0
-"""Seconds between the first two attempts, in which readers go on; the double between the next ones; at most."""
+"""Seconds between the first two attempts, in which readers go on. The pause doubles, up to the second value."""
 
 PATIENCE = 600
 """How long to try without --lock-timeout, in seconds."""
@@ -70,7 +70,7 @@ def repeat(
     """
     pause = PAUSE
     while not _attempt(session, locked, act, is_last=time.monotonic() >= until):
-        logger.info("%s is in use: its partitions are changed when its readers let go. Trying again.", target)
+        logger.info("%s is in use. Its partitions are changed when no other transaction uses it. Trying again.", target)
         time.sleep(max(min(pause, until - time.monotonic()), 0))
         pause = min(2 * pause, LONGEST_PAUSE)
 

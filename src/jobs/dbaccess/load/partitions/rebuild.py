@@ -134,7 +134,7 @@ def _grantee(name: str) -> str:
 
 
 def renames(definition: Definition, table: TableName) -> Iterator[str]:
-    """Yield the statements that give a table, its indexes and its statistics the names of those that are gone."""
+    """Yield the statements that give a table, its indexes and its statistics the names of those that were dropped."""
     for number, old in enumerate(definition.indexes):
         yield f"ALTER INDEX {index_name(table, number).quoted} RENAME TO {quote_name(old.name)}"
     for number, lost in enumerate(definition.statistics):

@@ -29,7 +29,7 @@ UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = t.oid
 UNION ALL SELECT 'partition ' || inhrelid::regclass || ', whose DETACH is pending (ALTER TABLE .. DETACH PARTITION .. '
     'FINALIZE ends it)' FROM pg_inherits WHERE inhparent = t.oid AND inhdetachpending
 UNION ALL SELECT 'row-level security, whose policies bind this user' WHERE row_security_active(t.oid)
-UNION ALL SELECT 'owner ' || pg_get_userbyid(t.relowner) || ', of whom this user is no member'
+UNION ALL SELECT 'owner ' || pg_get_userbyid(t.relowner) || ', a role of which this user is not a member'
 WHERE NOT pg_has_role(t.relowner, 'USAGE')
 """
 
@@ -49,7 +49,7 @@ UNION ALL SELECT 'identity of its column ' || attname FROM pg_depend d
 JOIN pg_attribute ON (attrelid, attnum) = (refobjid, refobjsubid)
 WHERE d.refobjid = p.oid AND d.deptype = 'i' AND (classid, refclassid) = ('pg_class'::regclass, 'pg_class'::regclass)
 UNION ALL SELECT 'security label' FROM pg_seclabel WHERE (classoid, objoid) = ('pg_class'::regclass, p.oid)
-UNION ALL SELECT 'owner ' || pg_get_userbyid(p.relowner) || ', of whom this user is no member'
+UNION ALL SELECT 'owner ' || pg_get_userbyid(p.relowner) || ', a role of which this user is not a member'
 WHERE NOT pg_has_role(p.relowner, 'USAGE')
 UNION ALL SELECT 'index ' || i.indexrelid::regclass || ' of the table, which the partition lacks'
 FROM pg_inherits h JOIN pg_index i ON i.indrelid = h.inhparent WHERE h.inhrelid = p.oid AND NOT EXISTS (
@@ -77,7 +77,7 @@ def check_target(session: Session, target: TableName) -> None:
     )
     kind, partitions = found[0] if found else ("", 0)
     if kind != tables.PARTITIONED:
-        raise UsageError(f"{MODE} needs a partitioned table, and {target} is none.", "Use --mode overwrite.")
+        raise UsageError(f"{MODE} needs a partitioned table, and {target} is not partitioned.", "Use --mode overwrite.")
     if partitions > MOST:
         raise UsageError(
             f"{target} has {partitions:,} partitions, and {MODE} makes a table beside each: {MOST:,} at most.", _INSTEAD
@@ -111,10 +111,10 @@ def check_suppliable(session: Session, target: TableName, columns: Sequence[str]
     )
     kind, may, owner, keys = found[0] if found else ("", False, "", [])
     if kind != tables.PARTITIONED:
-        raise UsageError(f"{FLAG} needs a partitioned table, and {target} is none.", f"Leave {FLAG} out.")
+        raise UsageError(f"{FLAG} needs a partitioned table, and {target} is not partitioned.", f"Leave {FLAG} out.")
     if not may:
         raise UsageError(
-            f"Partitions of {target} can be created by its owner {owner} alone, of whom this user is no member.",
+            f"Only its owner {owner} can create partitions of {target}, and this user is not a member of that role.",
             f"Load as the owner, or leave {FLAG} out and have the partitions created first.",
         )
     lacking = [name for name in keys if name not in columns]

@@ -28,7 +28,7 @@ _MUCH = 100_000_000
 def swap(session: Session, target: TableName, replacements: Sequence[Replacement], patience: float | None) -> None:
     """Lock the table, and exchange the partitions. Until the commit, readers wait.
 
-    A lock that is not granted at once is tried for again: between attempts, readers and writers go on.
+    If a lock is not granted at once, the swap is tried again. Between attempts, readers and writers go on.
 
     Args:
         session: A session in the publishing transaction.

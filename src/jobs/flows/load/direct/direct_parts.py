@@ -95,7 +95,7 @@ def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts |
 
     Raises:
         UsageError: Another run may compute other parts; an earlier one has copied parts of another input, or into
-            another table; or its rows are gone.
+            another table; or its rows were deleted.
         TransientError: A transaction of an earlier run did not end in time.
     """
     inputs = fingerprint(encoded.lines, encoded.blocks, encoded.parts, plan.staging.columns)

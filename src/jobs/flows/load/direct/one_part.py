@@ -72,7 +72,7 @@ def load_one_part(
 
     Raises:
         PartFailed: The task recorded why it could not copy. Nothing was loaded.
-        LoadError: Nothing was loaded, or nobody can tell.
+        LoadError: Nothing was loaded, or that is unknown.
     """
     marker = Marker(plan.ledger.located(session), plan.load_id, plan.target)
     try:
@@ -111,7 +111,7 @@ def commits_allowed(driver: Driver, session: Session, names: Staging) -> Iterato
     """Allow attempts to commit during the block. If it raises, they cannot any more, whatever becomes of their tasks.
 
     Raises:
-        Unsettled: The block raised, and the server could not be told.
+        Unsettled: The block raised, and the server could not be reached.
     """
     run = Run()
     staging.create_parts(session, names)

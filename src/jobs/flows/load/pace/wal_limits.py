@@ -134,7 +134,7 @@ class Trail:
         """Take note of a look."""
         looks = self._looks
         looks.append((now, written, standby))
-        # The newest look at WAL that is replayed by now tells the lag. Older ones are needed for the speed only.
+        # The newest look at WAL that is replayed by now determines the lag. Older ones are needed only for the speed.
         while len(looks) > 1 and looks[1][0] <= now - WINDOW and looks[1][1] <= standby.replayed:
             looks.popleft()
         self._speed = self._measured() or self._speed
