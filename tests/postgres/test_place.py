@@ -226,6 +226,15 @@ REFUSED: dict[str, tuple[str, Move, list[tuple[object, object]], str]] = {
         [(3, "x")],
         "several values",
     ),
+    "partitions below": (
+        (
+            "CREATE TABLE t (a int, b text) PARTITION BY LIST (a);"
+            "CREATE TABLE p PARTITION OF t FOR VALUES IN (1) PARTITION BY LIST (b)"
+        ),
+        APPEND,
+        [(3, "x")],
+        "its partitions are partitioned themselves",
+    ),
     "too many": (
         DAYS,
         REPLACE,

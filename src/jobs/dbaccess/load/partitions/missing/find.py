@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, partitions_of
 from jobs.dbaccess.load.partitions.missing import bounds
 from jobs.dbaccess.load.partitions.missing.key import (
@@ -44,13 +45,19 @@ def find(session: Session, target: TableName, rows: str, given: str) -> Missing:
     present = tuple(partition for partition in partitions_of(session, target) if partition.bound != DEFAULT)
     table = Partitioned(target, key, present)
     if key.strategy == "l" and key.columns == 1:
-        return _of_values(session, table, rows, given)
+        return _without_trees(table, _of_values(session, table, rows, given))
     if key.strategy != "r" or key.columns != 1:
         what = f"{key.columns} columns" if key.columns > 1 else _STRATEGIES[key.strategy]
         raise not_known(target, f"it is partitioned by {what}")
     if key.type_name not in (*TIMES, *NUMBERS):
         raise not_known(target, f"its key is of the type {key.type_sql}")
-    return of_ranges(session, table, rows, given)
+    return _without_trees(table, of_ranges(session, table, rows, given))
+
+
+def _without_trees(table: Partitioned, found: Missing) -> Missing:
+    if found.partitions and any(partition.kind == tables.PARTITIONED for partition in table.partitions):
+        raise not_known(table.name, "its partitions are partitioned themselves")
+    return found
 
 
 def _of_values(session: Session, table: Partitioned, rows: str, given: str) -> Missing:

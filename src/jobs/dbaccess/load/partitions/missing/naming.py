@@ -30,12 +30,12 @@ def name(
         if pattern is not None and isinstance(low, (int, datetime)):
             return _free(pattern[0], _write(low, written) + pattern[1], taken)
     suffix = "null" if low is None else low if isinstance(low, str) else _write(low, _formats(rule)[0])
-    return _free(f"{table}_", suffix, taken)
+    return _free(table, f"_{suffix}", taken)
 
 
 def numbered(table: str, number: int) -> str:
     """Return the name of a partition that has a number alone."""
-    return _free(f"{table}_", f"p{number}", ())
+    return _free(table, f"_p{number}", ())
 
 
 def _formats(rule: Rule) -> Sequence[str]:
@@ -65,13 +65,18 @@ def _pattern(written: str, others: Sequence[tuple[str, Point]]) -> tuple[str, st
 
 def _free(before: str, after: str, taken: Collection[str]) -> str:
     """Return a name that is not taken, cut to the length that the server allows."""
+    after = _cut(after, _LONGEST_END)
     count = 1
     while True:
-        more = "" if count == 1 else f"_{count}"
-        found = _cut(before, MAX_NAME_BYTES - len(_cut(after, 40).encode()) - len(more)) + _cut(after, 40) + more
+        end = after if count == 1 else f"{after}_{count}"
+        found = _cut(before, MAX_NAME_BYTES - len(end.encode())) + end
         if found not in taken:
             return found
         count += 1
+
+
+_LONGEST_END = 41
+"""The most bytes of a bound in a name, with its separator."""
 
 
 def _cut(text: str, size: int) -> str:
