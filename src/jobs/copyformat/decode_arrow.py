@@ -15,7 +15,7 @@ from pyspark.sql import types as t
 from jobs.copyformat import iso_dates
 from jobs.copyformat.copy_text import load
 from jobs.copyformat.decode_spark import refusal
-from jobs.copyformat.read_types import ExtractColumn
+from jobs.copyformat.read_types import NOT_FINITE, ExtractColumn
 from jobs.dbaccess.copy_text import NULL
 from jobs.dbaccess.errors import ExtractError
 
@@ -69,7 +69,7 @@ def _read(block: bytes, arrow_types: dict[str, pa.DataType]) -> pa.Table:
         csv.ReadOptions(column_names=list(arrow_types), use_threads=False, block_size=len(block) + 1),
         _PARSE,
         csv.ConvertOptions(
-            column_types={name: _without_zone(arrow_type) for name, arrow_type in arrow_types.items()},
+            column_types={name: _as_sent(arrow_type) for name, arrow_type in arrow_types.items()},
             null_values=[NULL],
             strings_can_be_null=True,
             true_values=["t"],
@@ -85,14 +85,24 @@ def _parse(block: bytes, arrow_types: dict[str, pa.DataType], columns: Sequence[
     except pa.ArrowInvalid:  # a year before 1 or after 9999, or a value that no Spark type can represent
         texts = _read(block, dict.fromkeys(arrow_types, pa.string()))
         arrays = [
-            converted(texts.column(place), arrow_type, columns[place].name)
+            texts.column(place).cast(_as_sent(arrow_type)).cast(arrow_type)
+            if pa.types.is_date(arrow_type)
+            else converted(texts.column(place), arrow_type, columns[place].name)
             for place, arrow_type in enumerate(arrow_types.values())
         ]
         table = pa.table(arrays, names=list(arrow_types))
+    _check_dates(table, columns)
     if b"\\" not in block:
         return table
     arrays = [_unescaped(array) if pa.types.is_string(array.type) else array for array in table.columns]
     return pa.table(arrays, names=table.column_names)
+
+
+def _check_dates(table: pa.Table, columns: Sequence[ExtractColumn]) -> None:
+    """Raise ExtractError if a date is infinite."""
+    for array, column in zip(table.columns, columns):
+        if pa.types.is_date(array.type) and pc.max(array.cast(pa.int32())).as_py() == NOT_FINITE:
+            raise ExtractError(*refusal(column.name))
 
 
 def _unescaped(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -127,8 +137,10 @@ _PLAIN = r"^\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?)?
 """The formats that PyArrow can parse: only years of four digits, and no offsets with seconds."""
 
 
-def _without_zone(arrow_type: pa.DataType) -> pa.DataType:
-    """Return the type of the received text: a timestamptz is received in UTC, without an offset."""
+def _as_sent(arrow_type: pa.DataType) -> pa.DataType:
+    """Return the type of the received text: a date is a number of days, and a timestamptz is in UTC, without offset."""
+    if pa.types.is_date(arrow_type):
+        return pa.int32()
     return pa.timestamp(arrow_type.unit) if pa.types.is_timestamp(arrow_type) else arrow_type
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.copy_text import load, replace_by_spark
-from jobs.copyformat.read_types import WRONG_SHAPE, ExtractColumn
+from jobs.copyformat.read_types import NOT_FINITE, WRONG_SHAPE, ExtractColumn
 from jobs.dbaccess.copy_text import NULL
 
 _REFUSED = "pgjobs refused column "
@@ -51,6 +51,8 @@ def value(text: str, column: ExtractColumn, place: int) -> str:
         column: How the column is read.
         place: The position of the column, for the error message.
     """
+    if column.dimensions == 0 and isinstance(column.element, t.DateType):
+        return f"if({text} = '{NOT_FINITE}', {_raise(place)}, date_from_unix_date(CAST({text} AS INT)))"
     if column.dimensions == 0:
         return _scalar(text, column.element, place, zone="Z")
     texts = "array<" * column.dimensions + "string" + ">" * column.dimensions

@@ -36,7 +36,8 @@ class ExtractColumn:
 
     Attributes:
         sql: The expression that the server evaluates. For a timestamptz, it is the time in UTC without an offset;
-            elements of an array have the offset of the session time zone.
+            elements of an array have the offset of the session time zone. For a date, it is the number of days from
+            1970-01-01, or NOT_FINITE; elements of an array are dates.
         element: The Spark type of the column, or of the elements of an array.
         dimensions: The dimensions of an array, which is sent as JSON of texts; 0 for other types.
     """
@@ -80,7 +81,19 @@ def extract_column(
         return ExtractColumn(column.name, _exactly(name, unbounded.scale), element)
     if column.scalar.base == "timestamptz":  # the session keeps the role's time zone for views and filters
         return ExtractColumn(column.name, f"{name} AT TIME ZONE 'UTC'", element)
+    if column.scalar.base == "date":
+        return ExtractColumn(column.name, _days(name), element)
     return ExtractColumn(column.name, name, element)
+
+
+NOT_FINITE = 2_147_483_647
+"""The number in place of an infinite date. PostgreSQL's last date is day 2,145,042,905."""
+
+
+def _days(name: str) -> str:
+    """Return a date's number, which the server writes, and everybody parses, in less time than a date."""
+    days = f"{name} OPERATOR(pg_catalog.-) '1970-01-01'::pg_catalog.date"
+    return f"CASE WHEN pg_catalog.isfinite({name}) THEN {days} WHEN {name} IS NOT NULL THEN {NOT_FINITE} END"
 
 
 def _exactly(name: str, scale: int) -> str:
