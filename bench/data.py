@@ -88,9 +88,9 @@ def write_tiny(parquet: Path, target: Path) -> None:
     write_table(pa.Table.from_batches([first_rows(parquet)]), target)
 
 
-def first_rows(parquet: Path) -> pa.RecordBatch:
-    """Return the first SAMPLE_ROWS rows."""
-    return next(ParquetFile(parquet).iter_batches(batch_size=SAMPLE_ROWS))
+def first_rows(parquet: Path, rows: int = SAMPLE_ROWS) -> pa.RecordBatch:
+    """Return the first rows."""
+    return next(ParquetFile(parquet).iter_batches(batch_size=rows))
 
 
 def write_texts(folder: Path) -> None:
