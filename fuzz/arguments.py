@@ -16,7 +16,11 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract import partitioning
 from jobs.dbaccess.extract.partitioning import Leaf
 from jobs.dbaccess.load import ledger
-from jobs.dbaccess.load.move.modes import MODES, Move, parse_order
+from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.history import Versions
+from jobs.dbaccess.load.move.merge import Merge
+from jobs.dbaccess.load.move.modes import MODES, Move
+from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.query.script import split
 from jobs.dbaccess.sql import TableName, quote_name
@@ -74,7 +78,11 @@ def _statements(move: Move, target: TableName) -> list[str]:
     staged = TableName("staged")
     made = [move.insert(target, staged), move.replaced(target, staged)]
     if move.keys:
-        upsert = Upsert(replace(move, mode="upsert"), target, staged, dict.fromkeys(move.keys, "="))
+        equalities = dict.fromkeys(move.keys, "=")
+        upsert = Upsert(replace(move, mode="upsert"), target, staged, equalities)
+        deleting = replace(move, mode="upsert", changes=Changes(delete_missing=True))
+        made += Merge(deleting, target, staged, equalities).statements()
+        made += Versions(replace(deleting, mode="history"), target, staged, equalities).statements()
         made += [upsert.insert("true"), upsert.insert_changed("true"), upsert.matching(), upsert.sample(1.0)]
     return [_IDENTIFIER.sub('"n"', statement) for statement in made]
 

@@ -8,7 +8,8 @@ import pytest
 from publishing import AB, load, rows_of
 
 from jobs.dbaccess.errors import ConstraintViolated, LoadError
-from jobs.dbaccess.load.move.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.session import Session
 

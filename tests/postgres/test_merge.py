@@ -15,7 +15,8 @@ from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.merge import marks_by_time
-from jobs.dbaccess.load.move.modes import Move, order_of
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

@@ -12,7 +12,8 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, LoadError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.move.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import PublishPlan

@@ -19,7 +19,8 @@ from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.direct import Direct, Marker
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.changes import Changes, History
-from jobs.dbaccess.load.move.modes import Move, OrderBy
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import OrderBy
 from jobs.dbaccess.load.outline import ANALYZE, COPY, Step
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.scripts import Scripts

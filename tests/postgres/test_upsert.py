@@ -9,7 +9,8 @@ from publishing import AB, T, load, rows_of
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.move.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.move.upsert import Upsert, obstacle
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.session import Session

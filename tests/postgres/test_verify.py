@@ -13,7 +13,8 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import verify
-from jobs.dbaccess.load.move.modes import Move, parse_order
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.load.row_text import PLAIN, TEXT, Form, Sum, measure
 from jobs.dbaccess.load.verify import Verification, VerificationFailed, Verified

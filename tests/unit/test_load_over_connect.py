@@ -11,7 +11,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.changes import Changes
-from jobs.dbaccess.load.move.modes import Move, order_of, parse_order
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import order_of, parse_order
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.defined import Defined
 from jobs.flows.load.job import LoadJob

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load.move.modes import Move, OrderBy, parse_order
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import OrderBy, parse_order
 from jobs.dbaccess.sql import TableName
 
 T, S = TableName("t", "s"), TableName("staged", "s")

@@ -6,7 +6,8 @@ import pytest
 
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.move.changes import NO_CHANGES, Changes, with_own
-from jobs.dbaccess.load.move.modes import Move, order_of, parse_order
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import order_of, parse_order
 
 TOLD = Changes(delete_when="source.op = 'D' AND \"Kind\" <> 'id -- x'")
 

@@ -22,7 +22,8 @@ from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.changes import Changes, History
-from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move, order_of
+from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move
+from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
 from jobs.dbaccess.load.rejects.policy import FAIL, ON_ERROR, Policy, check_policy
 from jobs.dbaccess.sql import TableName

@@ -16,7 +16,8 @@ from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.move.changes import Changes
-from jobs.dbaccess.load.move.modes import HISTORY, REPLACE_PARTITIONS, Move, order_of
+from jobs.dbaccess.load.move.modes import HISTORY, REPLACE_PARTITIONS, Move
+from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.sql import TableName
 from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal

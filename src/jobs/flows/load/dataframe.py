@@ -16,7 +16,8 @@ from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.changes import Changes, History
-from jobs.dbaccess.load.move.modes import Move, order_of
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.rejects.policy import FAIL, Policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import over_connect

@@ -21,7 +21,8 @@ from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move import conditions, history, merge
 from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
 from jobs.dbaccess.load.move.fill import check_target
-from jobs.dbaccess.load.move.modes import CHANGING, Move, order_of
+from jobs.dbaccess.load.move.modes import CHANGING, Move
+from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import RowText
