@@ -32,6 +32,9 @@ class Protocol:
     marker_is_written_first: bool = True
     marker_in_the_same_transaction: bool = True
     marker_is_heeded: bool = True
+    kept_staging_is_renamed: bool = True
+    kept_rows_are_compared: bool = True
+    attempts_know_their_end: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Bounds:
 
     Attributes:
         sidecar: another session than the one that publishes holds the load id, as in pgcopy, and may end at any moment.
+        keeps: staging stays when a driver fails, and the next one takes it over (--keep-staging).
     """
 
     drivers: int
@@ -47,6 +51,7 @@ class Bounds:
     attempts: int
     crashes: int = 1
     sidecar: bool = False
+    keeps: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -100,6 +105,19 @@ _ENDED = ("done", "failed", "refused")
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Staging without a driver.
+
+    Attributes:
+        attempts: those of the driver that failed. Their tasks may go on.
+        emptied: a crash emptied it.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    emptied: bool = False
+
+
+@dataclass(frozen=True)
 class State:
     """Everything.
 
@@ -107,6 +125,8 @@ class State:
         published: for each publish that was committed, whether it brought each part whole: True, False, or None for
             a part that it did not bring.
         holder: the driver that holds the load id.
+        kept: staging that waits for a driver.
+        stale: attempts of an earlier driver that find the staging of a later one, as it was not renamed.
     """
 
     drivers: tuple[Driver, ...]
@@ -114,6 +134,8 @@ class State:
     marker: bool = False
     holder: int | None = None
     crashes: int = 0
+    kept: Kept | None = None
+    stale: tuple[Attempt, ...] = ()
 
 
 def steps(state: State, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
@@ -122,6 +144,9 @@ def steps(state: State, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
         for changed in _attempts_go_on(driver, protocol, bounds):
             yield _with(state, place, changed)
         yield from _driver_goes_on(state, place, driver, protocol, bounds)
+        yield from _stale_attempts_go_on(state, place, driver)
+    if state.kept is not None:
+        yield from _kept_attempts_go_on(state, state.kept, protocol)
     if state.crashes < bounds.crashes:
         yield _crash(state)
 
@@ -139,16 +164,34 @@ def _attempts_go_on(driver: Driver, protocol: Protocol, bounds: Bounds) -> Itera
                 yield driver.having([*driver.attempts, Attempt(part)])
     locked = driver.state in ("publishing", "checked") and protocol.lock_before_claims_are_read
     for place, attempt in enumerate(driver.attempts):
-        for changed in _attempt_goes_on(driver, attempt, locked=locked):
+        sure = bounds.keeps and protocol.attempts_know_their_end
+        for changed in _attempt_goes_on(driver, attempt, locked=locked, sure=sure):
             yield driver.having([*driver.attempts[:place], changed, *driver.attempts[place + 1 :]])
 
 
-def _attempt_goes_on(driver: Driver, attempt: Attempt, *, locked: bool) -> Iterator[Attempt]:
+def _kept_attempts_go_on(state: State, kept: Kept, protocol: Protocol) -> Iterator[State]:
+    """The tasks of a driver that is dead, or thought to be, claim parts in the staging that it has left."""
+    for place, attempt in enumerate(kept.attempts):
+        for changed in _attempt_goes_on(Driver("lost"), attempt, locked=False, sure=protocol.attempts_know_their_end):
+            others = [*kept.attempts[:place], changed, *kept.attempts[place + 1 :]]
+            yield replace(state, kept=replace(kept, attempts=tuple(sorted(others))))
+
+
+def _stale_attempts_go_on(state: State, place: int, driver: Driver) -> Iterator[State]:
+    """They take themselves for attempts of the later run that have the same numbers, and so does everybody else."""
+    for number, attempt in enumerate(state.stale):
+        if driver.state == "copying":
+            claimed = driver.having([*driver.attempts, replace(attempt, state="claimed", accepted=True)])
+            yield replace(_with(state, place, claimed), stale=state.stale[:number] + state.stale[number + 1 :])
+
+
+def _attempt_goes_on(driver: Driver, attempt: Attempt, *, locked: bool, sure: bool = False) -> Iterator[Attempt]:
     if attempt.state == "copying":
         yield replace(attempt, state="ended")
         if not locked and driver.state not in _ENDED:
             yield replace(attempt, state="claimed")
-            yield replace(attempt, state="claimed", whole=False)
+            if not sure:
+                yield replace(attempt, state="claimed", whole=False)
     accepted = any(other.accepted and other.part == attempt.part for other in driver.attempts)
     if driver.state == "copying" and attempt.state == "claimed" and attempt.whole and not accepted:
         yield replace(attempt, accepted=True)
@@ -157,10 +200,12 @@ def _attempt_goes_on(driver: Driver, attempt: Attempt, *, locked: bool) -> Itera
 def _driver_goes_on(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
     free = state.holder in (None, place) or not protocol.load_id_is_locked
     if driver.state == "waiting" and free:
-        taken = replace(state, holder=place)
-        yield _with(taken, place, replace(driver, state="copying")) if not state.marker else _end(taken, place, "done")
+        yield from _begin(replace(state, holder=place), place, driver, protocol)
     if driver.state not in ("waiting", *_ENDED):
-        yield _end(state, place, "failed")  # killed, or it gave up; what it held is free, what it staged is swept
+        # Killed, or it gave up. What it held is free, and what it staged is kept or swept.
+        stays = bounds.keeps and driver.attempts and not driver.dropped
+        kept = Kept(driver.attempts, driver.emptied) if stays else state.kept
+        yield replace(_end(state, place, "failed"), kept=kept)
     if driver.open is not None:
         yield from _former_session_ends(state, place, driver, driver.open)
     if bounds.sidecar and state.holder == place:
@@ -174,6 +219,31 @@ def _driver_goes_on(state: State, place: int, driver: Driver, protocol: Protocol
         yield from _read_claims(state, place, driver, protocol, bounds)
     if driver.state == "checked":
         yield from _commit(state, place, driver, protocol, bounds)
+
+
+def _begin(state: State, place: int, driver: Driver, protocol: Protocol) -> Iterator[State]:
+    """Copy, unless the load is there; take over what an earlier driver has kept, when nobody has it locked."""
+    if state.marker:
+        yield replace(_end(state, place, "done"), kept=None)
+    elif state.kept is None:
+        yield _with(state, place, replace(driver, state="copying"))
+    elif not any(other.open is not None for other in state.drivers):
+        yield _taken_over(state, place, driver, state.kept, protocol)
+
+
+def _taken_over(state: State, place: int, driver: Driver, kept: Kept, protocol: Protocol) -> State:
+    """One claim of each part counts, whichever. What was not claimed can be claimed no more."""
+    state = replace(state, kept=None)
+    if kept.emptied and protocol.kept_rows_are_compared:
+        return _with(state, place, replace(driver, state="copying"))
+    claimed = [attempt for attempt in kept.attempts if attempt.state == "claimed"]
+    counting = {attempt.part: attempt for attempt in claimed}
+    others = Counter(claimed) - Counter(counting.values())
+    attempts = [*(replace(one, accepted=True) for one in counting.values()), *others.elements()]
+    resumed = replace(driver.having(attempts), state="copying", emptied=kept.emptied)
+    if not protocol.kept_staging_is_renamed:
+        state = replace(state, stale=tuple(one for one in kept.attempts if one.state == "copying"))
+    return _with(state, place, resumed)
 
 
 def _begin_to_publish(state: State, place: int, driver: Driver, protocol: Protocol, bounds: Bounds) -> Iterator[State]:
@@ -196,7 +266,7 @@ def _former_session_ends(state: State, place: int, driver: Driver, brought: tupl
     yield _with(released, place, replace(driver, open=None))
     if not state.marker:
         committed = _with(released, place, replace(driver, open=None, dropped=True))
-        yield replace(committed, published=(*state.published, brought), marker=True)
+        yield replace(committed, published=(*state.published, brought), marker=True, kept=None)
 
 
 def _end(state: State, place: int, how: str) -> State:
@@ -212,7 +282,7 @@ def _read_claims(state: State, place: int, driver: Driver, protocol: Protocol, b
         counted = tuple({attempt.part: attempt for attempt in reversed(claimed)}.values())
     if driver.dropped:
         yield _end(state, place, "refused")  # there are no tables to lock
-    elif driver.emptied and protocol.counts_are_checked:
+    elif driver.emptied and protocol.counts_are_checked and protocol.kept_rows_are_compared:
         yield _end(state, place, "failed")
     elif len(counted) == bounds.parts:
         discarded = tuple((Counter(claimed) - Counter(counted)).elements())
@@ -258,7 +328,10 @@ def _crash(state: State) -> State:
         )
         for driver in state.drivers
     )
-    return replace(state, drivers=drivers, holder=None, crashes=state.crashes + 1)
+    kept = state.kept
+    if kept is not None:
+        kept = Kept(tuple(sorted(_crashed(attempt) for attempt in kept.attempts)), emptied=True)
+    return replace(state, drivers=drivers, holder=None, crashes=state.crashes + 1, kept=kept, stale=())
 
 
 def _crashed(attempt: Attempt) -> Attempt:
@@ -299,11 +372,21 @@ def explore(protocol: Protocol, bounds: Bounds) -> tuple[int, set[str]]:
 
 ONE_DRIVER = Bounds(drivers=1, parts=2, attempts=3)
 TWO_DRIVERS = Bounds(drivers=2, parts=1, attempts=2)
+TWO_THAT_KEEP = Bounds(drivers=2, parts=2, attempts=1, keeps=True)
+TWO_THAT_KEEP_CLAIMS = Bounds(drivers=2, parts=1, attempts=2, keeps=True)
 TWO_SIDECARS = Bounds(drivers=2, parts=1, attempts=2, sidecar=True)
 
 
 @pytest.mark.parametrize(
-    "bounds", [ONE_DRIVER, TWO_DRIVERS, TWO_SIDECARS], ids=["one driver, three attempts", "two drivers", "two sidecars"]
+    "bounds",
+    [ONE_DRIVER, TWO_DRIVERS, TWO_SIDECARS, TWO_THAT_KEEP, TWO_THAT_KEEP_CLAIMS],
+    ids=[
+        "one driver, three attempts",
+        "two drivers",
+        "two sidecars",
+        "two that keep staging",
+        "two that keep several claims",
+    ],
 )
 def test_no_interleaving_loses_or_doubles_a_row(bounds: Bounds) -> None:
     states, complaints = explore(Protocol(), bounds)
@@ -320,6 +403,9 @@ def test_no_interleaving_loses_or_doubles_a_row(bounds: Bounds) -> None:
         ("marker_is_written_first", ONE_DRIVER),
         ("marker_in_the_same_transaction", TWO_DRIVERS),
         ("marker_is_heeded", TWO_DRIVERS),
+        ("kept_staging_is_renamed", replace(TWO_THAT_KEEP, crashes=0)),
+        ("kept_rows_are_compared", TWO_THAT_KEEP),
+        ("attempts_know_their_end", replace(TWO_THAT_KEEP, crashes=0)),
     ],
 )
 def test_without_this_the_promise_is_broken(left_out: str, bounds: Bounds) -> None:

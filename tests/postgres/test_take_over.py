@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from publishing import AB, T
+from server_folder import server_folder
 from stages import attempt, lines, stuck_copy, tables
 
+from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.kept.listing import give_up
@@ -22,6 +27,7 @@ from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
+from servermgr.postgres import Manager
 
 STREAM = "a load"
 INPUT = {"the files": "1", "the query": "2"}
@@ -173,3 +179,38 @@ def test_a_table_that_the_load_makes_has_no_note(session: Session) -> None:
     plan = PublishPlan("x", T, names, (attempt(session, names, 0, 1, 1),), Move("append", AB), is_new=True)
     publish(session, plan)
     assert session.run("SELECT obj_description(to_regclass('t'), 'pg_class')") == [[None]]
+
+
+@contextmanager
+def crashing() -> Iterator[tuple[Settings, Callable[[], None]]]:
+    """A server of its own, and a function that crashes it as `pg_ctl stop -m immediate` does, and starts it again."""
+    with (
+        server_folder() as folder,
+        Manager("127.0.0.1", 0, folder / "data", initialize=True, settings={"fsync": "off"}) as manager,
+    ):
+
+        def crash() -> None:
+            assert manager.process is not None
+            manager.process.send_signal(signal.SIGQUIT)
+            manager.wait()
+            manager.start()
+
+        yield resolve(Given(url=manager.url()), {}).settings, crash
+
+
+def test_a_crash_of_the_server_empties_what_is_kept_or_none_of_it() -> None:
+    """Staging that is to become a table is logged, and stays."""
+    with crashing() as (settings, crash):
+        with connect(settings, "a driver") as driver:
+            driver.run("CREATE TABLE t (a int, b text)")
+            for stream, types in (("into a table", ()), ("a new table", ("int", "text"))):
+                names = replace(staging.plan_staging(T, AB, stream), note=note_of(driver).text)
+                staging.create(driver, names, T, types, logged=bool(types))
+                attempt(driver, names, 0, 100, 1, 2)
+        crash()
+        with connect(settings, "a rerun") as session:
+            kept = []
+            for stream in ("into a table", "a new table"):
+                names = replace(staging.plan_staging(T, AB, stream), note=note_of(session).text)
+                kept.append(take_over(session, names, T, stream, note_of(session)).size.rows)
+            assert kept == [0, 2]

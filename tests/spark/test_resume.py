@@ -135,6 +135,7 @@ def test_a_rerun_copies_the_part_that_failed_and_publishes(
     with pytest.raises(LoadError, match="The server refused a row") as failed:
         load(rows, database, parallelism=1, **more)
     assert failed.value.hint.startswith(f"Nothing was loaded. {PARTS - 1} of {PARTS} parts, with 200 rows, are kept in")
+    assert "source/part-" in failed.value.message, "the file of the row is named, as by any load"
     session.run("ALTER DOMAIN d DROP CONSTRAINT c")
     report = load(rows, database, **more)
     assert (report.parts_kept, report.rows_inserted) == (PARTS - 1, PARTS * EACH)

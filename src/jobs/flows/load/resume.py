@@ -114,7 +114,7 @@ def staging_stays(driver: Driver, session: Session, load: Resumable) -> Iterator
             raise
         told = f"Nothing was loaded. {what_stays(load.note, there)}"
         if isinstance(error, PartFailed):
-            raise PartFailed(error.message, told) from None
+            raise PartFailed(error.message, told, error.refused) from None
         logger.warning("%s", told)
         raise
 
