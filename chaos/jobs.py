@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import CAPTURE, COPY_ROWS, LOADS, ONE_PART, OVERLAP, PARTS, QUERY, ROWS, Trial
+from chaos.plan import CAPTURE, COPY_ROWS, KEPT, LOADS, ONE_PART, OVERLAP, PARTS, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
@@ -131,8 +131,7 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
     arguments += ["--select", _select(trial), *(["--new-partitions"] if trial.supplies else [])]
     if keys(trial):
         arguments += ["--keys", keys(trial)]
-    if trial.flow == PARTS:
-        arguments += ["--publish", "parts"]
+    arguments += {PARTS: ["--publish", "parts"], KEPT: ["--keep-staging"]}.get(trial.flow, [])
     if trial.verify:
         arguments.append("--verify")
     if trial.governed:
@@ -168,6 +167,12 @@ def _moving_arguments(trial: Trial) -> list[str]:
     if trial.slice:
         arguments += ["--overwrite-where", f"id BETWEEN 0 AND {ROWS - 1}"]
     return arguments
+
+
+def ask_and_fail(trial: Trial, place: Place) -> Mapping[str, Any]:
+    """Return the request for a kept load that stages all of its parts, and then fails to publish them."""
+    request = ask(trial, place)
+    return {**request, "arguments": [*request["arguments"], "--before-sql", "SELECT 1 / 0"]}
 
 
 def _capture_arguments(_: Trial, place: Place, __: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from chaos.steps import COMMITS, OF_PARTS, SCRIPT_STEPS, SOME_TIMES, STEPS, TWICE
+from chaos.steps import COMMITS, FIRST_STEPS, OF_PARTS, RESUMING_STEPS, SCRIPT_STEPS, SOME_TIMES, STEPS, TWICE
 
 ROWS = 12_000
 """Rows of a load's input."""
@@ -55,7 +55,7 @@ OVERLAP = 500
 """Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
 
 PRIMED = 2
-"""One in so many captures has made its first copy before."""
+"""One in so many captures has made its first copy before, and one in so many kept loads has staged parts."""
 
 FLOWS = {
     "load": 10,
@@ -71,6 +71,7 @@ FLOWS = {
     "load one part": 3,
     "partitions": 4,
     "load parts": 4,
+    "load kept": 4,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
@@ -89,9 +90,12 @@ REPLACE_PARTITIONS = "replace-partitions"
 PARTS = "load parts"
 """A load whose tasks copy straight into the table, each with its claim. It goes on where a failed run has stopped."""
 
-LOADS = ("load", PARTITIONS)
-WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS)
-BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS)
+KEPT = "load kept"
+"""A load that keeps its staging, from which a rerun goes on. If it is primed, an earlier run has staged parts of it."""
+
+LOADS = ("load", PARTITIONS, KEPT)
+WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT)
 APPENDS = (COPY_ROWS, ONE_PART, PARTS)
 """Those that have no other mode, and need a table."""
 
@@ -127,6 +131,7 @@ STATEMENTS = {
     "load one part": 60,
     "partitions": 170,
     "load parts": 130,
+    "load kept": 100,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -175,6 +180,7 @@ FAULTS = {
         *_COMMON,
         *("lose answer to COMMIT", "lock target", "same table", "same id", "rewrite", "detach and attach"),
     ),
+    "load kept": (*_COMMON, "lose answer to COMMIT", "lock target", "same table", "same id", *NEIGHBOURS_OF_WRITES),
 }
 """The faults that are meaningful for each job."""
 
@@ -218,7 +224,7 @@ class Trial:
         deletes: Whether an incremental extract uses --deletes.
         slice: Whether a load overwrites the rows of a condition only.
         scripts: Whether a load runs SQL before and after its rows.
-        primed: Whether a capture has made its first copy before anything breaks.
+        primed: Whether a capture has made its first copy before anything breaks, or a kept load has staged parts.
         difference: Whether a load overwrites only what differs.
         skip: Whether an upsert looks for unchanged rows.
         defined: Whether a load adds columns of its own to the table.
@@ -303,7 +309,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS)
+    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
@@ -324,13 +330,14 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         case = _any(choose)
     target = _target(choose, case)
     source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
-    if case.flow in (ONE_PART, PARTS):
+    if case.flow in (ONE_PART, PARTS, KEPT):
         source = "files"
     if case.fault == "lose shuffle":
         source = "shuffled"
     is_load = case.flow in LOADS
     scripts = is_load and seed % SCRIPTED == 0
-    point = _point(choose, case, scripts)
+    primed = (seed if case.flow == CAPTURE else seed // VERIFIED) % PRIMED == 0
+    point = _point(choose, case, scripts=scripts, primed=primed)
     return Trial(
         seed=seed,
         flow=case.flow,
@@ -349,10 +356,10 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         defined=is_load and seed % DEFINED == 0 and target != "partitioned" and case.fault not in NEIGHBOURS_OF_WRITES,
         governed=is_load and case.mode == "append" and seed % GOVERNED == 0,
         changes=is_load and case.mode == "upsert" and target != "new" and seed % 5 in CHANGED,
-        history=is_load and case.mode == "upsert" and target == "new" and seed % HISTORIC == 1,
-        supplies=is_load and target == "partitioned" and seed % SUPPLIED == 1,
+        history=is_load and case.flow != KEPT and case.mode == "upsert" and target == "new" and seed % HISTORIC == 1,
+        supplies=is_load and case.flow != KEPT and target == "partitioned" and seed % SUPPLIED == 1,
         deletes=case.flow == "incremental" and seed % TOLD == 0,
-        primed=case.flow == CAPTURE and seed % PRIMED == 0,
+        primed=case.flow in (CAPTURE, KEPT) and primed,
     )
 
 
@@ -373,7 +380,7 @@ def _target(choose: random.Random, case: Case) -> str:
     return case.target
 
 
-def _point(choose: random.Random, case: Case, scripts: bool) -> Point:
+def _point(choose: random.Random, case: Case, *, scripts: bool, primed: bool) -> Point:
     if case.fault == "lose answer to COMMIT":
         return Point(COMMITS[case.flow], 1, answered=True)
     unit = "byte" if case.fault == "lose shuffle" else choose.choice(("byte", "step", "step", "statement"))
@@ -381,7 +388,9 @@ def _point(choose: random.Random, case: Case, scripts: bool) -> Point:
     if unit == "byte" and case.fault != "lose answer":
         return Point("byte", choose.randrange(1, ROWS * 100), answered=False)
     if unit == "step":
-        step = choose.choice((*STEPS[case.flow], *(SCRIPT_STEPS if scripts else ())))
+        left_out = (FIRST_STEPS if primed else RESUMING_STEPS) if case.flow == KEPT else ()
+        steps = [step for step in STEPS[case.flow] if step not in left_out]
+        step = choose.choice((*steps, *(SCRIPT_STEPS if scripts else ())))
         often = (
             step in (*OF_PARTS, *(("copy rows", "record part") if case.flow == PARTS else ()))
             and case.flow not in (QUERY, CAPTURE, ONE_PART)

@@ -43,9 +43,19 @@ STEPS = {
         *("take load id", "make parts", "claim part", "copy rows", "record part", "count part", "commit part"),
         *("drop staging", "record load", "commit publish", "analyze"),
     ),
+    "load kept": (
+        *("take load id", "make staging", "commit staging", "take over", "commit taking over"),
+        *(*_WRITE[3:], "analyze"),
+    ),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
+
+FIRST_STEPS = ("make staging", "commit staging")
+"""Those of a kept load whose staging is not there yet."""
+
+RESUMING_STEPS = ("take over", "commit taking over")
+"""Those of a kept load that goes on from staging."""
 
 SCRIPT_STEPS = ("run script", "leave script")
 """Those of SQL before and after the rows of a load."""
@@ -69,6 +79,7 @@ COMMITS = {
     "load one part": "commit publish",
     "partitions": "commit publish",
     "load parts": "commit publish",
+    "load kept": "commit publish",
 }
 """The step that commits the result of a job."""
 
@@ -90,6 +101,7 @@ _BY_STATEMENT = (
     ("swap", r"SAVEPOINT pgjobs_attempt"),
     ("detach", r'ALTER TABLE "shop"\."target" DETACH'),
     ("attach", r'ALTER TABLE "shop"\."target" ATTACH'),
+    ("take over", r'ALTER TABLE \S*pgjobs_rows_\S* RENAME TO "pgjobs_rows_'),
     (
         "move rows",
         r'INSERT INTO "shop"\."target"|DELETE FROM "shop"|WITH \w*(gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN',
@@ -117,6 +129,7 @@ _BY_COMMIT = {
     "record load": "commit publish",
     "count part": "commit part",
     "make staging": "commit staging",
+    "take over": "commit taking over",
     "move watermark": "commit watermark",
 }
 

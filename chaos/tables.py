@@ -99,6 +99,24 @@ def fill(version: int, table: str = "target", first: int = 0, end: int = SOURCE_
     return f"INSERT INTO {table} SELECT id, {version}, {text} FROM generate_series({first}, {end - 1}) AS id"
 
 
+def lose_a_part(database: Database) -> bool:
+    """Delete a claim of kept staging, with its rows, as if the run had been killed before it copied this part.
+
+    Returns:
+        Whether something is kept.
+    """
+    names = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+    claims = database.run(f"{names} WHERE relkind = 'r' AND relname ~ '^pgjobs_parts_'").strip()
+    if not claims:
+        return False
+    part_rows = claims.replace("pgjobs_parts_", "pgjobs_rows_")
+    database.run(
+        f"DELETE FROM {part_rows} WHERE xmin = (SELECT xmin FROM {claims} WHERE part = 0); "
+        f"DELETE FROM {claims} WHERE part = 0"
+    )
+    return True
+
+
 def delete_some(database: Database) -> None:
     """Delete rows of a table that is read, change a key, replace a row by another with its key, and update all."""
     _as_loader(

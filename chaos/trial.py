@@ -6,14 +6,15 @@ import contextlib
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from chaos import faults, rows, tables
 from chaos.drivers import Outcome
 from chaos.errors import ChaosError
-from chaos.jobs import Place, ask, load_id
-from chaos.plan import CAPTURE, NEWER, WRITES, Trial
+from chaos.jobs import Place, ask, ask_and_fail, load_id
+from chaos.plan import CAPTURE, KEPT, NEWER, WRITES, Trial
 from chaos.pooler import Pooler, pooler
 from chaos.server import LOADER, Database
 from chaos.stage import CLUSTER, RIVAL, Stage
@@ -70,7 +71,10 @@ class _Run:
                 self._rerun("the run before")
                 tables.delete_some(self.database)
         court = Court(self.trial, self.database, self.place, self.verdict, loaded)
-        if self.trial.primed:
+        if self.trial.primed and self.trial.flow == KEPT:
+            with self._taking("run before"):
+                self._stage_and_fail()
+        elif self.trial.primed:
             with self._taking("make"):
                 self._rerun("the first copy")
                 tables.delete_some(self.database)
@@ -90,6 +94,11 @@ class _Run:
         with self._taking("search"):
             court.judge_leftovers(self.stage.driver(CLUSTER), self.stage.ended)
             self._search()
+
+    def _stage_and_fail(self) -> None:
+        outcome = self._asked(CLUSTER, ask_and_fail(self.trial, self.place))
+        if outcome.status != 1 or not tables.lose_a_part(self.database):
+            self.verdict.complaints.append(f"the run before kept nothing: {outcome.last_line}")
 
     @contextlib.contextmanager
     def _taking(self, phase: str) -> Iterator[None]:
@@ -160,8 +169,11 @@ class _Run:
         return load_id(self.trial) + ("" if self.trial.fault == "same id" else "/rival")
 
     def _run(self, master: str, identity: str = "") -> Outcome:
+        return self._asked(master, ask(self.trial, self.place, identity))
+
+    def _asked(self, master: str, request: Mapping[str, Any]) -> Outcome:
         driver = self.stage.driver(master)
-        driver.ask(ask(self.trial, self.place, identity))
+        driver.ask(request)
         try:
             self.outcomes.append(driver.await_outcome(self.stage.bound))
         except ChaosError:

@@ -122,6 +122,7 @@ def test_staging_is_used_only_if_the_rows_are_exactly_those_of_its_claims(
     [
         ({"the files": "0", "the query": "2"}, "is the files"),
         ({"the files": "1", "the query": "2", "the table": "3"}, "is the table"),
+        ({"the files": "1"}, "is the query"),
     ],
 )
 def test_another_input_is_refused_and_what_is_kept_stays(

@@ -132,7 +132,8 @@ def _check_same(kept: Note | None, ours: Note, count: int) -> None:
     if kept is None:
         differing = ["its note, which cannot be read"]
     else:
-        differing = [name for name in ours.input if kept.input.get(name) != ours.input[name]]
+        names = {**ours.input, **kept.input}
+        differing = [name for name in names if kept.input.get(name) != ours.input.get(name)]
         if kept.target != ours.target:
             differing.insert(0, f"the table ({kept.target})")
     if differing:
