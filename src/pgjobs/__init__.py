@@ -7,4 +7,6 @@ The jobs never import it.
 3. `runs` waits for a run, shows its logs as they grow, and reports how it ended.
 4. `local` runs a request on this machine instead of submitting it.
 5. `cli` is the command `pgjobs`: flags, their defaults, and one function for each command.
+
+`aws` has the clients and errors of AWS, `console` prints, `toml` reads TOML, and `errors` are those of all of this.
 """

@@ -9,6 +9,8 @@ the target, and runs the user's `scripts`. How the rows get there is described b
 that replace partitions. `verify` compares the table's rows with what Spark encoded, using `row_text`. `statistics`
 refreshes the planner's statistics afterwards.
 
+If rows may be rejected, `rejects` puts those aside that the server refuses.
+
 `direct` parts need no staging. Each is copied straight into the target, in a transaction that also records it: by the
 marker if it is the only part, else by one of its `claims`.
 

@@ -7,6 +7,7 @@ table and its columns, some of which the user has `defined`. Then `job` chooses 
   also if a connection breaks. `resume` continues a staged load that failed.
 - `direct`: tasks copy straight into the table.
 
-`pace` makes parts wait for standbys. `over_connect` loads through Spark Connect, by `pgcopy`. `foresee` does what `job`
-does as far as that changes nothing, and returns a `plan`. `jobs.pgcopy` uses `target` and `publish`, too.
+`pace` makes parts wait for standbys, and `bad_rows` explains rows that the server refuses. `over_connect` loads through
+Spark Connect, by `pgcopy`. `foresee` does what `job` does as far as that changes nothing, and returns a `plan`.
+`jobs.pgcopy` uses `target` and `publish`, too.
 """
