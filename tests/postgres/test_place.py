@@ -340,6 +340,7 @@ def test_a_reader_of_the_default_partition_is_waited_for_and_readers_go_on(
     session: Session, database: Settings
 ) -> None:
     session.run(DAYS + "CREATE TABLE other PARTITION OF t DEFAULT")
+    session.run("SET idle_in_transaction_session_timeout = 100")
     with (
         connect(database, "reader") as reader,
         connect(database, "late") as late,

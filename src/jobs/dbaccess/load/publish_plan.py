@@ -65,7 +65,7 @@ class PublishPlan:
     @property
     def pauses(self) -> bool:
         """Whether the transaction waits between statements: for standbys, or until readers have ended."""
-        return self.pace is not None or self.move.replaces_partitions
+        return self.pace is not None or self.move.replaces_partitions or self.move.supplies_partitions
 
     def received(self, receipts: Sequence[Receipt]) -> PublishPlan:
         """Return the plan when all parts are staged.
