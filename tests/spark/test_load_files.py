@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import types as t
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -21,6 +22,7 @@ from jobs.flows.load.files import Files
 from jobs.flows.load.files import load as load_files
 from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.report import LoadReport
+from jobs.spark.plans.folders import is_kept
 
 Load = Callable[..., LoadReport]
 
@@ -280,3 +282,42 @@ def test_bad_rows_are_put_aside_with_their_files_and_the_others_are_loaded_once(
     ]
     assert re.fullmatch(r"file:/\S*/days%20of%20100%25/part-00000-\S+\.parquet", stored[0][0])
     assert session.run("SELECT count(*) FROM pg_class WHERE relname ~ '^pgjobs_(rows|parts|rejects)_'") == [[0]]
+
+
+def test_text_of_a_folders_name_is_not_changed(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
+) -> None:
+    """Spark takes code=007 for the number 7: that may go into a column of numbers, and not into one of text."""
+    for code, month in (("007", "01"), ("1e3", "12"), ("8", "02")):
+        folder = tmp_path / "rows" / f"month={month}" / f"code={code}"
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_text("id\n1\n")
+    files = Files([str(tmp_path / "rows")], "csv", ["header=true"])
+
+    def load_rows(session_of_spark: SparkSession) -> None:
+        load_files(LoadJob(TableName("t"), database, new_load_id()), files, lambda: session_of_spark)
+
+    session.run("CREATE TABLE t (id text, code text, month int)")
+    with pytest.raises(
+        UsageError, match=r"'code' is a number to Spark in folders such as code=(007|1e3), and code is text"
+    ):
+        load_rows(spark)
+    exact = spark.newSession()
+    exact.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+    load_rows(exact)
+    assert session.run("SELECT code, month FROM t ORDER BY 1") == [["007", 1], ["1e3", 12], ["8", 2]]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "kept"),
+    [
+        *((text, t.IntegerType(), True) for text in ("0", "7", "-7", "2026")),
+        *((text, t.IntegerType(), False) for text in ("007", "+7", "-0", "1_0", " 7")),
+        *((text, t.DoubleType(), True) for text in ("0.0", "-1.5", "2026.25", "0.001")),
+        *((text, t.DoubleType(), False) for text in ("1e3", "12D", "1.50", "0.0001", "12345678.5", "-.5")),
+    ],
+)
+def test_a_number_of_a_folders_name_is_kept_if_spark_writes_it_as_it_is(
+    text: str, kind: t.DataType, kept: bool
+) -> None:
+    assert is_kept(text, kind) == kept

@@ -19,6 +19,7 @@ from jobs.flows import file_options
 from jobs.flows.file_options import DROPMALFORMED, FAILFAST, PARSED, PERMISSIVE
 from jobs.flows.load.job import LoadJob, run
 from jobs.flows.report import LoadReport, plural
+from jobs.spark.plans.folders import with_folders_noted
 
 MALFORMED = "pgjobs_malformed"
 """The column in which Spark leaves the text of a malformed record. It is not loaded."""
@@ -105,6 +106,7 @@ def read(spark: SparkSession, files: Files) -> Rows:
         UsageError: The schema or an option is invalid.
     """
     rows = _read(spark, files)
+    rows = replace(rows, df=with_folders_noted(rows.df))
     if not files.select:
         return rows
     rows.df.createOrReplaceTempView("source")

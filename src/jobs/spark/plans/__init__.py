@@ -3,5 +3,6 @@
 `part_sizes` merges tiny partitions before they are copied. `repeatable` says whether the end of a part can be believed,
 and whether attempts at it read the same rows. `fingerprint` identifies the input of each part, for a later run.
 `recomputed` detects, afterwards, whether parts may have read different results of one shuffle. `function_names` refuses
-a session in which our expressions would mean other functions than Spark's.
+a session in which our expressions would mean other functions than Spark's, and `folders` notes numbers that stand for
+other text in the names of folders.
 """
