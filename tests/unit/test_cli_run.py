@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.cli.run import interrupt, run_job
+from jobs.cli.run import interrupt, quiet, run_job
 from jobs.dbaccess.errors import LoadError, UsageError
 
 
@@ -84,3 +84,12 @@ def test_an_interruption_is_told_when_it_comes_and_not_again_on_the_way_out(capf
 def test_the_stack_trace_comes_with_verbose(capsys: pytest.CaptureFixture[str]) -> None:
     run_job(lambda: raising(LoadError("Lost.")), verbose=True)
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_spark_is_quiet_unless_the_user_has_set_its_level() -> None:
+    """Without spark-submit, PySpark's bar of progress would share its line with the error."""
+    level, bar = {"spark.log.level": "ERROR"}, {"spark.ui.showConsoleProgress": "false"}
+    assert quiet({"spark.log.level"}.__contains__, is_submitted=True) == {}
+    assert quiet({"spark.log.level"}.__contains__, is_submitted=False) == bar
+    assert quiet(set().__contains__, is_submitted=True) == level
+    assert quiet({*level, *bar}.__contains__, is_submitted=False) == bar

@@ -20,16 +20,37 @@ logger = logging.getLogger(__name__)
 
 
 def start_spark(name: str, verbose: bool) -> SparkSession:
-    """Start Spark, with a quiet log unless `verbose`. Ctrl-C and SIGTERM end the job."""
-    from pyspark.sql import SparkSession  # flags are checked without Spark, too
+    """Start Spark, with a quiet log unless `verbose`, or the user has set its level. Ctrl-C and SIGTERM end the job."""
+    from pyspark import SparkConf, SparkContext  # flags are checked without Spark, too
+    from pyspark.sql import SparkSession
 
+    SparkContext._ensure_initialized()  # noqa: SLF001 - only the JVM knows what --conf and spark-defaults.conf say
+    given = SparkConf()
     builder = SparkSession.builder.appName(name)
-    spark = (builder if verbose else builder.config("spark.log.level", "ERROR")).getOrCreate()
+    for setting, value in {} if verbose else quiet(given.contains, is_submitted=_BY_SUBMIT in os.environ).items():
+        builder = builder.config(setting, value)
+    spark = builder.getOrCreate()
     # PySpark's own handler calls the JVM while another call waits for its answer, and fails. Without a handler for
     # SIGTERM (`timeout`, systemd, schedulers), the process would end and leave its staging tables behind.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, interrupt)
     return spark
+
+
+def quiet(is_given: Callable[[str], bool], *, is_submitted: bool) -> dict[str, str]:
+    """Return the settings by which Spark prints errors only, and no bar, which would share its line with ours.
+
+    Args:
+        is_given: Whether a setting has a value.
+        is_submitted: Whether spark-submit runs the job. Otherwise, PySpark itself turns the bar on.
+    """
+    level, bar = "spark.log.level", "spark.ui.showConsoleProgress"
+    settings = {} if is_given(level) else {level: "ERROR"}
+    return settings if is_submitted else {**settings, bar: "false"}
+
+
+_BY_SUBMIT = "PYSPARK_GATEWAY_PORT"
+"""The variable by which spark-submit tells a program where its JVM is."""
 
 
 class _ReportedInterrupt(KeyboardInterrupt):
