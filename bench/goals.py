@@ -90,6 +90,8 @@ GOALS = (
     Goal("smallest load after Spark's start, s", 0.7, "phases.load", plan.SMALLEST),
     Goal("verify, table exists: time, x the load", 1.15, TIME, plan.VERIFIED, plan.LOAD, MD5),
     Goal("verify, makes the table: time, x the load", 1.15, TIME, plan.VERIFIED_MAKES, plan.LOAD_MAKES, MD5),
+    Goal("quarantine, none bad: time, x the load", 1.1, TIME, plan.NONE_BAD, plan.LOAD),
+    Goal("quarantine, one in 10,000 bad: time, x the load", 1.1, TIME, plan.SOME_BAD, plan.LOAD),
     Goal("extract: time, x JDBC", 0.6, TIME, plan.READ_ARROW, plan.READ_JDBC, HANDING_OVER),
     Goal("extract: server CPU, x JDBC", 0.9, SERVER_CPU, plan.READ_ARROW, plan.READ_JDBC),
     Goal("extract: time of pure Python, x JDBC", 0.9, TIME, plan.READ_PURE, plan.READ_JDBC, SPLITTING),

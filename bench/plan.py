@@ -57,6 +57,13 @@ class Way:
 WIDE, TINY = "wide", "tiny"
 PARTS = ("--publish", "parts")
 VERIFY = ("--verify",)
+QUARANTINE = ("--on-error", "quarantine")
+ONE_IN_10000_BAD = """
+    SELECT l_orderkey, l_partkey, l_suppkey, l_linenumber, l_quantity, l_extendedprice, l_discount, l_tax, l_returnflag,
+    l_linestatus, l_shipdate, l_commitdate, l_receiptdate, l_shipinstruct, l_shipmode,
+    IF(pmod(xxhash64(l_orderkey, l_linenumber), 10000) = 0, repeat('too long', 8), l_comment) AS l_comment FROM source
+"""
+"""The rows, some of which the server refuses, because the column takes 44 characters."""
 UPSERT = ("--mode", "upsert", "--keys", ",".join(KEYS))
 OVERWRITE = ("--mode", "overwrite")
 DIFF = (*OVERWRITE, "--overwrite-strategy", "diff", "--keys", ",".join(KEYS))
@@ -66,6 +73,12 @@ LOAD_MAKES = Way("pgjobs, makes the table", "pgjobs", makes_table=True)
 LOAD_PARTS = Way("pgjobs --publish parts, table exists", "pgjobs", PARTS)
 VERIFIED = Way("pgjobs --verify, table exists", "pgjobs", VERIFY)
 VERIFIED_MAKES = Way("pgjobs --verify, makes the table", "pgjobs", VERIFY, makes_table=True)
+NONE_BAD = Way("pgjobs --on-error quarantine, none bad, table exists", "pgjobs", QUARANTINE)
+SOME_BAD = Way(
+    "pgjobs --on-error quarantine, one row in 10,000 bad, table exists",
+    "pgjobs",
+    (*QUARANTINE, "--select", ONE_IN_10000_BAD),
+)
 PGCOPY = Way("pgcopy write", "pgcopy")
 JDBC = Way("Spark JDBC, reWriteBatchedInserts", "jdbc")
 ROWS = Way("Spark, psycopg COPY row by row", "psycopg_rows")
@@ -73,7 +86,22 @@ ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
 DLT = Way(f"dlt, {CONNECTIONS} workers, CSV, no Spark", "dlt_csv", spark=False, makes_table=True)
 PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
 COPY_ROWS = Way("pgjobs copy_rows, no Spark", "copy_rows", spark=False)
-LOADS = (LOAD, LOAD_PARTS, VERIFIED, LOAD_MAKES, VERIFIED_MAKES, PGCOPY, JDBC, ROWS, ADBC, DLT, PSQL, COPY_ROWS)
+LOADS = (
+    LOAD,
+    NONE_BAD,
+    SOME_BAD,
+    LOAD_PARTS,
+    VERIFIED,
+    LOAD_MAKES,
+    VERIFIED_MAKES,
+    PGCOPY,
+    JDBC,
+    ROWS,
+    ADBC,
+    DLT,
+    PSQL,
+    COPY_ROWS,
+)
 
 GROWTH = (LOAD, LOAD_MAKES, JDBC)
 """The ways whose figures are compared between scales."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -321,3 +322,27 @@ def test_a_number_of_a_folders_name_is_kept_if_spark_writes_it_as_it_is(
     text: str, kind: t.DataType, kept: bool
 ) -> None:
     assert is_kept(text, kind) == kept
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json"])
+def test_records_that_spark_cannot_read_are_put_aside_too(
+    spark: SparkSession, database: Settings, session: Session, tmp_path: Path, file_format: str
+) -> None:
+    session.run("CREATE TABLE t (id int, name varchar(5))")
+    texts = {
+        "csv": 'id,name\n1,a\n2,b,"x\ty"\nno,c\n4,too long\n5,e\n',
+        "json": '{"id": 1, "name": "a"}\n{"id": 2\tb\n{"id": "no"}\n{"id": 4, "name": "too long"}\n{"id": 5}\n',
+    }
+    path = tmp_path / f"rows.{file_format}"
+    path.write_text(texts[file_format])
+    job = LoadJob(TableName("t"), database, "x", policy=Policy("quarantine"), verify=True)
+    files = Files([str(path)], file_format, ["header=true"] * (file_format == "csv"), "id INT, name STRING")
+    report = load_files(job, files, lambda: spark)
+    assert (report.rows_read, report.rows_inserted, report.rows_rejected) == (5, 2, 3)
+    found = report.rejects(spark).collect()
+    assert [row.reason for row in found] == ["unparsable", "unparsable", "too_long"]
+    assert [row.file for row in found] == [f"file://{path}"] * 3
+    lines = texts[file_format].splitlines()[-4:]
+    assert [json.loads(row.row)["record"] for row in found[:2]] == lines[:2]
+    assert "read_rejects" not in report.to_json()
+    assert [row[0] for row in rows(session)] == [1, 5]

@@ -65,6 +65,8 @@ def encode(
     strip_nul: bool = False,
     row_hash: Callable[[Sequence[Column]], Column] | None = None,
     origin: Callable[[Column], Sequence[Column]] | None = None,
+    *,
+    unparsed: str | None = None,
 ) -> DataFrame:
     """Return a DataFrame of one string column: each row as its finished COPY line, in the column order of `matches`.
 
@@ -74,6 +76,8 @@ def encode(
         strip_nul: Whether to remove NUL characters from text. PostgreSQL refuses them.
         row_hash: A hash of a row's values, 8 bytes that precede its line; the column is then binary.
         origin: Text that precedes the line and follows the hash, made from the last column of the rows.
+        unparsed: A column with the text of records that could not be read, else NULL. Such a record becomes a line of
+            one field too many, the first of which is its text: the server refuses it, whatever the columns are.
     """
     names = df.columns if origin is None else df.columns[:-1]
     places = {name: f"c{place}" for place, name in enumerate(names)}
@@ -87,7 +91,12 @@ def encode(
     end: Piece = sql_literal("\n")
     if is_wide(spark_types if row_hash is None else spark_types * 2, ENCODING):
         end = outside_whole_stage(f.lit("\n"), t.StringType(), witness=_joined(pieces[:1]))
-    line = _joined([*(origin(df[df.columns[-1]]) if origin is not None else ()), *pieces[:-1], end])
+    row = _joined([*pieces[:-1], end])
+    if unparsed is not None:
+        text = df[places[unparsed]]
+        refused = f.concat(_replaced(text, COPY_ESCAPES), f.lit("\t" * len(matches)), f.lit("\n"))
+        row = f.when(text.isNotNull(), refused).otherwise(row)
+    line = _joined([*(origin(df[df.columns[-1]]) if origin is not None else ()), row])
     if row_hash is not None:
         line = f.concat(row_hash([df[places[match.source]] for match in matches]), line.cast("binary"))
     return df.select(line.alias(LINE))

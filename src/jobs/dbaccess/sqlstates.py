@@ -13,6 +13,9 @@ CARDINALITY_VIOLATION = "21000"
 NOT_UTF8 = "22021"
 """Text contains NUL, or bytes that are not UTF-8. The server does not name the column."""
 
+BAD_COPY_FILE_FORMAT = "22P04"
+"""A line of COPY has too many or too few fields."""
+
 UNTRANSLATABLE = "22P05"
 """The database's encoding lacks a character, or JSON contains NUL."""
 

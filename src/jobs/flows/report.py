@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.verify import Verified
 from jobs.dbaccess.query.execute import Done
 from jobs.dbaccess.sql import quote_literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,21 @@ class LoadReport:
     parts_kept: int = 0
     rows_rejected: int = 0
     rejects_table: str = ""
+    read_rejects: Callable[[SparkSession], DataFrame] | None = field(default=None, repr=False, compare=False)
+
+    def rejects(self, spark: SparkSession) -> DataFrame:
+        """Return the rows that were rejected, with the columns of `rejects_table`; none if there are none.
+
+        Raises:
+            UsageError: The report is not that of a load that could reject rows.
+        """
+        if self.read_rejects is None:
+            raise UsageError("This load put no rows aside.", "Load with on_error='quarantine'.")
+        return self.read_rejects(spark)
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json.dumps(asdict(replace(self, read_rejects=None), dict_factory=_public), indent=2) + "\n"
 
     def summary(self) -> str:
         """Return a few readable lines."""
@@ -124,6 +140,10 @@ class LoadReport:
         rows = "row was" if self.rows_rejected == 1 else "rows were"
         query = f"SELECT * FROM {self.rejects_table} WHERE load_id = {quote_literal(self.load_id)}"
         return f"{self.rows_rejected:,} of {self.rows_read:,} {rows} rejected, and not loaded: {query}"
+
+
+def _public(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in fields if name != "read_rejects"}
 
 
 def _verified(verified: Verified) -> str:

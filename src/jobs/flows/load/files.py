@@ -18,11 +18,9 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.flows import file_options
 from jobs.flows.file_options import DROPMALFORMED, FAILFAST, PARSED, PERMISSIVE
 from jobs.flows.load.job import LoadJob, run
+from jobs.flows.load.stage import MALFORMED
 from jobs.flows.report import LoadReport, plural
 from jobs.spark.plans.folders import with_folders_noted
-
-MALFORMED = "pgjobs_malformed"
-"""The column in which Spark leaves the text of a malformed record. It is not loaded."""
 
 _MARK = "pgjobs: malformed record in "
 _MOST = 2**31 - 1
@@ -90,7 +88,7 @@ def load(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) ->
 
     def rows() -> DataFrame:
         nonlocal malformed
-        rows_read = read(start_spark(), files)
+        rows_read = read(start_spark(), files, quarantines=job.policy.quarantines)
         malformed = rows_read.malformed
         return rows_read.df
 
@@ -99,13 +97,19 @@ def load(job: LoadJob, files: Files, start_spark: Callable[[], SparkSession]) ->
     return replace(report, records_malformed=malformed)
 
 
-def read(spark: SparkSession, files: Files) -> Rows:
+def read(spark: SparkSession, files: Files, *, quarantines: bool = False) -> Rows:
     """Read files.
+
+    Args:
+        spark: The session.
+        files: The files.
+        quarantines: Whether records that would fail the load become rows that have the column MALFORMED. A query over
+            the rows would lose it, so that it needs all records.
 
     Raises:
         UsageError: The schema or an option is invalid.
     """
-    rows = _read(spark, files)
+    rows = _read(spark, files, quarantines=quarantines and not files.select)
     rows = replace(rows, df=with_folders_noted(rows.df))
     if not files.select:
         return rows
@@ -113,7 +117,7 @@ def read(spark: SparkSession, files: Files) -> Rows:
     return Rows(spark.sql(files.select), rows.malformed)
 
 
-def _read(spark: SparkSession, files: Files) -> Rows:
+def _read(spark: SparkSession, files: Files, *, quarantines: bool) -> Rows:
     stated = file_options.parse_options(files.options, files.file_format)
     reader = spark.read.format(files.file_format).options(**file_options.to_read(files.file_format, stated))
     paths = list(files.paths)
@@ -136,6 +140,8 @@ def _read(spark: SparkSession, files: Files) -> Rows:
         reader = reader.options(**file_options.completed(stated, {"enforceSchema": "false"}))
     schema = t.StructType([*columns, t.StructField(name, t.StringType())])
     marked = reader.schema(schema).option("mode", PERMISSIVE).load(paths)
+    if quarantines and mode == FAILFAST and name == MALFORMED:
+        return Rows(marked)
     if inferred_malformed and mode == FAILFAST:
         _raise_first(marked, name)
     if inferred_malformed:

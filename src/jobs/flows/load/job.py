@@ -6,8 +6,10 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
@@ -32,12 +34,13 @@ from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import ways
+from jobs.flows.load.bad_rows.rejected import read_rejects
 from jobs.flows.load.defined import NONE_DEFINED, Defined
 from jobs.flows.load.direct.direct_parts import check_table, create_target
 from jobs.flows.load.direct.one_part import why_staged
 from jobs.flows.load.pace.governor import NO_LIMITS, Limits, governors
 from jobs.flows.load.publish import Driver, analyze
-from jobs.flows.load.stage import Copying, Encoded, encode
+from jobs.flows.load.stage import MALFORMED, Copying, Encoded, encode
 from jobs.flows.load.target import Target, find_table, settle_target
 from jobs.flows.load.ways import Prepared
 from jobs.flows.report import LoadedColumn, LoadReport, Stopwatch
@@ -165,7 +168,8 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             staging.sweep(session)
             table = find_table(session, job.table, job.create)
             df = with_nulls(read(), job.null_values)
-            target = settle_target(session, job.table, table, df.schema, job.move, defined=job.defined)
+            schema = StructType([column for column in df.schema if column.name != MALFORMED])
+            target = settle_target(session, job.table, table, schema, job.move, defined=job.defined)
             check_policy(job.policy, target.move, job.publish)
             if job.policy.quarantines:
                 rejects.check(session, target.name)
@@ -195,7 +199,10 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
             analyze(driver, session, target.name, job.move, published)
-    return replace(_report(job, target, published, watch), publish=way)
+    report = replace(_report(job, target, published, watch), publish=way)
+    if not job.policy.quarantines:
+        return report
+    return replace(report, read_rejects=partial(read_rejects, job.connector, target.name, job.load_id))
 
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:

@@ -28,6 +28,9 @@ from jobs.spark.plans.recomputed import was_recomputed
 from jobs.spark.row_hash import row_hash
 from jobs.spark.scheduling import Gate, job_group, run_partitions
 
+MALFORMED = "pgjobs_malformed"
+"""The column in which Spark leaves the text of a malformed record. It is not loaded."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -91,7 +94,9 @@ def encode(
     rows = origins.with_place(df) if with_origins else df
     origin = origins.origin_of if with_origins else None
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
-        lines = encode_spark.encode(rows, target.matches, how.strip_nul, _hashing(target, how), origin)
+        lines = encode_spark.encode(
+            rows, target.matches, how.strip_nul, _hashing(target, how), origin, unparsed=_unparsed(df)
+        )
         octets = load_tasks.as_octets(lines)
         merge = partial(parts_of, df, parallelism=how.parallelism) if merges else _as_they_are
         blocks = load_tasks.plan_parts(octets, merge, hashed=target.row is not None, origins=with_origins)
@@ -141,6 +146,11 @@ def copy(
     if was_recomputed(copies, [receipt.attempt for receipt in receipts]):
         raise RowsMayDiffer
     return receipts
+
+
+def _unparsed(df: DataFrame) -> str | None:
+    """Return the column with the text of records that Spark could not read, if the rows have it."""
+    return MALFORMED if MALFORMED in df.columns else None
 
 
 def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Column] | None:

@@ -26,7 +26,7 @@ from jobs.dbaccess.load.rejects.reasons import concerns_row, reason_of
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_names
-from jobs.dbaccess.sqlstates import NOT_UTF8, UNTRANSLATABLE
+from jobs.dbaccess.sqlstates import BAD_COPY_FILE_FORMAT, NOT_UTF8, UNTRANSLATABLE
 
 COST_OF_BLOCK = 20_000
 """Bytes that the server copies in the time that it takes to begin and end a block: 0.3 ms."""
@@ -39,6 +39,11 @@ WINDOW = 16 << 20
 
 FLUSHED = 1000
 """How many rejects a task keeps before it writes them to staging."""
+
+RECORD = "record"
+"""The field of jsonb that has a record that Spark could not read."""
+
+_NO_RECORD = "Spark could not read the record: too many or too few fields, a value of another type, or broken text."
 
 _SAVEPOINT = "pgjobs_block"
 
@@ -204,11 +209,14 @@ class _Sender:
         if counted.row_hashes:
             self.hashes -= _HASH.unpack_from(counted.row_hashes, place * _HASH.size)[0]
         file, file_row = counted.origins[place].split(b"\t")[:2] if counted.origins else (b"", b"")
-        row = dict(zip(self._staging.columns, parse_line(line)))
+        reason = reason_of(error.sqlstate, line)
+        values = parse_line(line)
+        is_record = error.sqlstate == BAD_COPY_FILE_FORMAT
+        row = {RECORD: values[0]} if is_record else dict(zip(self._staging.columns, values))
         about: list[object] = [
             *(self._part, self._attempt, self._read + place + 1),
             *(int(file) if file else None, int(file_row) + 1 if file_row else None),
-            *(error.column, error.sqlstate, reason_of(error.sqlstate, line), error.message),
+            *(error.column, error.sqlstate, reason, _NO_RECORD if is_record else error.message),
         ]
         self._waiting.append((about, row))
 

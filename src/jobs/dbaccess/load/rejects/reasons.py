@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.dbaccess.errors import DatabaseError
-from jobs.dbaccess.sqlstates import NOT_UTF8, UNTRANSLATABLE
+from jobs.dbaccess.sqlstates import BAD_COPY_FILE_FORMAT, NOT_UTF8, UNTRANSLATABLE
 
 NUL, ENCODING, UNPARSABLE = "nul", "encoding", "unparsable"
 
@@ -18,6 +18,7 @@ REASONS: Mapping[str, str] = {
     "22015": "datetime_out_of_range",  # of an interval
     "22P02": "invalid_text",
     "22P03": "invalid_text",
+    BAD_COPY_FILE_FORMAT: UNPARSABLE,  # our own lines have the right fields, except for these (see encode_spark)
     "23502": "not_null",
     "23503": "foreign_key",
     "23505": "unique",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -152,3 +153,12 @@ def summary(session: Session, staged: TableName) -> str:
     )
     texts = [f"{number:,} {reason}" + (f" in {column}" if column else "") for number, reason, column in found]
     return f": {', '.join(texts)}"
+
+
+def find(session: Session, target: TableName, load_id: str) -> list[list[Any]]:
+    """Return the rejects of a load, with all columns of their table, the row as JSON text."""
+    name = rejects_table(target)
+    if tables.find_table(session, name) is None:
+        return []
+    columns = ", ".join("row::text" if column == "row" else f'"{column}"' for column in _COLUMNS)
+    return session.run(f"SELECT {columns} FROM {name.quoted} WHERE load_id = %s ORDER BY id", load_id)
