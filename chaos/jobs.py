@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import CAPTURE, COPY_ROWS, KEPT, LOADS, ONE_PART, OVERLAP, PARTS, QUERY, ROWS, Trial
+from chaos.plan import CAPTURE, COPY_ROWS, KEPT, LOADS, ONE_BAD_IN, ONE_PART, OVERLAP, PARTS, QUERY, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"
@@ -132,10 +132,12 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
     if keys(trial):
         arguments += ["--keys", keys(trial)]
     arguments += {PARTS: ["--publish", "parts"], KEPT: ["--keep-staging"]}.get(trial.flow, [])
-    if trial.verify:
-        arguments.append("--verify")
-    if trial.governed:
-        arguments += ["--max-wal-rate", "1GB/s"]
+    optional = (
+        (trial.verify, ["--verify"]),
+        (trial.rejects, ["--on-error", "quarantine"]),
+        (trial.governed, ["--max-wal-rate", "1GB/s"]),
+    )
+    arguments += [flag for is_wanted, flags in optional if is_wanted for flag in flags]
     arguments += _moving_arguments(trial)
     if trial.defined:
         arguments += ["--column-type", "number=bigserial", "--metadata-columns", "loaded=timestamptz DEFAULT now()"]
@@ -207,7 +209,12 @@ def _select(trial: Trial) -> str:
     hint = "/*+ REPARTITION(4, id) */ " if trial.input == "shuffled" else ""
     if trial.flow == ONE_PART:
         hint = "/*+ COALESCE(1) */ "
-    return f"SELECT {hint}{identifier}, day, name, amount, at, data, tags FROM source"
+    day = "CAST(day AS string) AS day" if trial.rejects else "day"
+    query = f"SELECT {hint}{identifier}, {day}, name, amount, at, data, tags FROM source"
+    if not trial.rejects:
+        return query
+    bad = f"SELECT id, 'never', name, amount, at, data, tags FROM source WHERE id % {ONE_BAD_IN} = 0"
+    return f"{query} UNION ALL {bad}"
 
 
 def _is_null(call: str) -> str:

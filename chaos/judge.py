@@ -126,7 +126,7 @@ def left_in(database: Database, ended: Sequence[Driver]) -> list[str]:
 def _left_now(database: Database) -> list[str]:
     tables = (
         "SELECT 'table ' || relname FROM pg_class "
-        "WHERE relname ~ '^pgjobs_(rows|parts|result)_' AND relkind IN ('r', 'p')"
+        "WHERE relname ~ '^pgjobs_(rows|parts|rejects|result)_' AND relkind IN ('r', 'p')"
     )
     sessions = (
         "SELECT 'session ' || application_name || ': ' || left(query, 60) FROM pg_stat_activity "
@@ -153,3 +153,12 @@ def _until_none(look: Callable[[], list[str]]) -> list[str]:
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.1)
+
+
+def rejects(database: Database, identity: str) -> list[str]:
+    """Return the ids of the rows that a load put aside, in their order; none if there is no table of them."""
+    if not database.run("SELECT to_regclass('shop.target_rejects')").strip():
+        return []
+    return database.run(
+        f"SELECT row->>'id' FROM shop.target_rejects WHERE load_id = '{identity}' ORDER BY (row->>'id')::bigint"
+    ).split()

@@ -48,6 +48,12 @@ SCRIPTED = 3
 DEFINED = 5
 """One in so many loads defines columns of its own."""
 
+REJECTING = 3
+"""All but one in so many loads into a table that exists have bad rows, which they put aside."""
+
+ONE_BAD_IN = 500
+"""Of so many rows of the input, such a load has a bad row more."""
+
 UNTOUCHED = ROWS * 4 // 3
 """The lowest id of a partition into which no load brings rows."""
 
@@ -232,6 +238,7 @@ class Trial:
         history: Whether a load that makes its table keeps a history.
         governed: Whether an append is published in slices, as the rate of WAL allows.
         supplies: Whether the table lacks a partition that the load creates.
+        rejects: Whether a load has bad rows beside its own, which it puts aside.
     """
 
     seed: int
@@ -254,6 +261,7 @@ class Trial:
     changes: bool = False
     history: bool = False
     supplies: bool = False
+    rejects: bool = False
 
     def __str__(self) -> str:
         added = {
@@ -269,6 +277,7 @@ class Trial:
             "with changes": self.changes,
             "with history": self.history,
             "with a new partition": self.supplies,
+            "with bad rows": self.rejects,
         }
         words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
         what = " ".join(filter(None, words))
@@ -358,6 +367,10 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         changes=is_load and case.mode == "upsert" and target != "new" and seed % 5 in CHANGED,
         history=is_load and case.flow != KEPT and case.mode == "upsert" and target == "new" and seed % HISTORIC == 1,
         supplies=is_load and case.flow != KEPT and target == "partitioned" and seed % SUPPLIED == 1,
+        rejects=case.flow == "load"
+        and target != "new"
+        and seed % REJECTING != REJECTING - 1
+        and (case.mode != "upsert" or seed % 5 not in CHANGED),
         deletes=case.flow == "incremental" and seed % TOLD == 0,
         primed=case.flow in (CAPTURE, KEPT) and primed,
     )

@@ -10,7 +10,21 @@ from typing import Any
 from chaos import judge, rows, states
 from chaos.drivers import Driver, Outcome
 from chaos.jobs import Place, load_id
-from chaos.plan import BATCH_WRITES, CAPTURE, COPY_ROWS, LOADS, NEWER, ONE_PART, PARTS, QUERY, READS, WRITES, Trial
+from chaos.plan import (
+    BATCH_WRITES,
+    CAPTURE,
+    COPY_ROWS,
+    LOADS,
+    NEWER,
+    ONE_BAD_IN,
+    ONE_PART,
+    PARTS,
+    QUERY,
+    READS,
+    ROWS,
+    WRITES,
+    Trial,
+)
 from chaos.server import LOADER, Database
 
 
@@ -118,6 +132,15 @@ class Court:
             if self.database.run(f"SELECT 1 FROM shop.target WHERE {column} IS NULL LIMIT 1").strip():
                 self.complain(f"{what}, the column {column} is not filled")
 
+    def _judge_rejects(self, what: str, published: bool) -> None:
+        """Check that the bad rows of a load were put aside, once each, exactly if it was published."""
+        if not self.trial.rejects:
+            return
+        wanted = [str(row) for row in range(0, ROWS, ONE_BAD_IN)] if published else []
+        found = judge.rejects(self.database, load_id(self.trial))
+        if found != wanted:
+            self.complain(f"{what}, {len(found)} rows are put aside ({found[:5]}...), not {len(wanted)}")
+
     def _judge_load(self, outcome: Outcome) -> None:
         self.published = judge.marker(self.database, load_id(self.trial))
         if outcome.status == 0 and not self.published:
@@ -127,6 +150,7 @@ class Court:
             self.complain(f"it loaded, and said: {outcome.last_line}")
         self._judge_scripts("after the first run", int(self.published))
         self._judge_columns("after the first run", self.published)
+        self._judge_rejects("after the first run", self.published)
         if self.trial.flow == PARTS and not self.published:
             self._judge_some_parts()
             return
@@ -151,6 +175,7 @@ class Court:
             self._compare_tables("at the end", states.final(self.trial, self.loaded, self.published, self.neighbour))
             self._judge_scripts("at the end", 2 if self.trial.fault == "same table" else 1)
             self._judge_columns("at the end", published=True)
+            self._judge_rejects("at the end", published=True)
         elif self.trial.flow == QUERY:
             taken, left = self._divided()
             self._compare("what the query wrote, at the end", judge.lake(self.place.lake), taken)
