@@ -13,6 +13,8 @@ from jobs.cli.lineage_of import of_load
 from jobs.cli.load_flags import add_load_options, check_options, files_of, job_of
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.rejects.policy import QUARANTINE
 from jobs.lineage.datasets import Datasets
 
 if TYPE_CHECKING:
@@ -75,17 +77,38 @@ def check_arguments(arguments: Sequence[str]) -> None:
         SystemExit: the command line is wrong, or asks for help.
         UsageError: an argument has a value that cannot be right.
     """
-    check_options(parse(arguments))
+    options = parse(arguments)
+    _check_replay(options)
+    check_options(options)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the process with status 2."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    missing = [flag for flag in ("source", "table") if getattr(options, flag) is None]
+    needed = ("table",) if options.replay is not None else ("source", "table")
+    missing = [flag for flag in needed if getattr(options, flag) is None]
     if missing and not options.show_connection:
         parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
     return options
+
+
+def _check_replay(options: argparse.Namespace) -> None:
+    """Check that --replay fits the other flags.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if options.replay is None:
+        return
+    if options.source is not None or options.select is not None:
+        raise UsageError("--replay loads rows of <table>_rejects, and no files.", "Leave out --source and --select.")
+    if options.on_error != QUARANTINE:
+        raise UsageError(
+            "--replay goes with --on-error quarantine.", "Give it: what is rejected again remains in <table>_rejects."
+        )
+    if options.dry_run:
+        raise UsageError("--dry-run shows no plan of --replay.", "Leave one of them out.")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -99,6 +122,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_load_options(parser)
     parser.add_argument(
+        "--replay",
+        metavar="LOAD_ID",
+        help="in place of --source: load what this load has put into <table>_rejects, after it was repaired there",
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="print what the load would do (columns, statements, locks, parts, connections), and load nothing",
@@ -111,22 +139,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 def load(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Load, and print the report; or print the plan."""
-    from jobs.flows.load import files, foresee  # they import Spark, which check_arguments does without
+    # They import Spark, which check_arguments does without.
+    from jobs.flows.load import files, foresee
+    from jobs.flows.load.bad_rows.replay import replay
 
+    _check_replay(options)
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
         return
-    job, source = job_of(options, environ, connection.settings), files_of(options)
+    job = job_of(options, environ, connection.settings)
 
     def start() -> SparkSession:
         return start_spark(f"pgjobs load_table {options.table}", options.verbose)
 
     outcome.begin(lambda: of_load(options, job.settings), load_id=job.load_id, table=str(job.table), mode=options.mode)
     if options.dry_run:
-        outcome.succeed(foresee.plan(job, source, start), Datasets)
+        outcome.succeed(foresee.plan(job, files_of(options), start), Datasets)
         return
-    report = files.load(job, source, start)
+    if options.replay is not None:
+        report = replay(job, options.replay, start)
+    else:
+        report = files.load(job, files_of(options), start)
     outcome.succeed(report, lambda: of_load(options, job.settings, report))
 
 

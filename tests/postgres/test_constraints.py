@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRuns
 from dataclasses import replace
 from itertools import count
 
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from publishing import T
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated
 from jobs.dbaccess.load import parts, staging
@@ -22,7 +25,7 @@ from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.rejects import quarantine
 from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy, TooManyRejects
-from jobs.dbaccess.load.rejects.table import Rejecting
+from jobs.dbaccess.load.rejects.table import Rejecting, creating, rejects_table
 from jobs.dbaccess.load.row_text import PLAIN, Form, RowText, measure
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.postgres_connectivity import connect
@@ -142,6 +145,18 @@ def test_above_the_limit_nothing_is_published_and_the_reasons_are_told(session: 
     with pytest.raises(TooManyRejects, match=r"2 of 3 rows .* allows 0\.5: 1 invalid_text in b, 1 not_null in a\."):
         load(session, [[1, 1, 1], [None, 1, 1], [1, "x", 1]], policy=replace(POLICY, max_error_rate=0.5))
     assert session.run("SELECT to_regclass('t_rejects'), (SELECT count(*) FROM t)") == [[None, 0]]
+
+
+def test_two_loads_that_create_the_table_of_rejects_take_turns(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int NOT NULL, b int, c int)")
+    with connect(database, "other") as other, ThreadPoolExecutor(1) as pool:
+        with session.transaction():
+            locks.wait_in_transaction(session, locks.publish(rejects_table(T)))
+            session.run(creating(T))
+            waiting = pool.submit(load, other, [[None, 1, 1]])
+            with pytest.raises(StillRuns):
+                waiting.result(0.5)
+        assert waiting.result(10).rejected == 1
 
 
 def test_what_a_trigger_refuses_fails_the_load(session: Session) -> None:

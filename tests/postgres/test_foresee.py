@@ -16,6 +16,7 @@ from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import APPEND, Move
+from jobs.dbaccess.load.rejects.policy import Policy
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
@@ -244,3 +245,22 @@ def test_a_part_is_staged_if_the_user_wants_it(session: Session, database: Setti
             for way in ("auto", "staged")
         ]
     assert ways == ["one part", "staged"]
+
+
+def test_a_plan_shows_where_bad_rows_go_and_refuses_what_the_load_would(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int, b text)")
+    asked = replace(job(database), policy=Policy("quarantine"))
+    shown = plan(asked).summary()
+    assert 'CREATE UNLOGGED TABLE "public"."pgjobs_rejects_TOKEN"' in shown
+    assert 'CREATE TABLE IF NOT EXISTS "public"."t_rejects"' in shown
+    session.run("CREATE TABLE t_rejects (a int)")
+    with pytest.raises(UsageError, match=r"public\.t_rejects is no table of rejected rows, and has no id, load_id"):
+        plan(asked)
+    with pytest.raises(UsageError, match="--keep-staging keeps no rows that are put aside"):
+        plan(replace(asked, keep_staging=60, load_id="x"))
+    with pytest.raises(UsageError, match="--delete-missing needs all rows of the data"):
+        plan(replace(asked, move=replace(UPSERT, changes=Changes(delete_missing=True))))
+    with pytest.raises(UsageError, match="--publish parts puts no rows aside"):
+        plan(replace(asked, publish="parts"))
+    with pytest.raises(UsageError, match="limit what --on-error quarantine puts aside"):
+        plan(replace(asked, policy=Policy(max_errors=3)))

@@ -19,6 +19,8 @@ from jobs.dbaccess.load.rejects.policy import Policy
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows import file_options
+from jobs.flows.load.bad_rows.replay import replay
+from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.load.files import Files
 from jobs.flows.load.files import load as load_files
 from jobs.flows.load.job import LoadJob, new_load_id
@@ -346,3 +348,34 @@ def test_records_that_spark_cannot_read_are_put_aside_too(
     assert [json.loads(row.row)["record"] for row in found[:2]] == lines[:2]
     assert "read_rejects" not in report.to_json()
     assert [row[0] for row in rows(session)] == [1, 5]
+
+
+def test_repaired_rejects_are_loaded_and_leave_their_table_and_others_remain(
+    spark: SparkSession, database: Settings, session: Session
+) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, day date, tags text[])")
+    policy = Policy("quarantine")
+    rows_of = spark.range(0, 5, 1, 1).selectExpr(
+        "id", "if(id > 1, concat('x', id), '2026-11-20') AS day", "array('a,b') AS tags"
+    )
+    load_dataframe(rows_of, table="t", settings=database, load_id="x", on_error="quarantine")
+    assert session.run("SELECT count(*) FROM t_rejects WHERE load_id = 'x'") == [[3]]
+    session.run("""UPDATE t_rejects SET row = row || '{"day": "2026-11-21"}' WHERE row->>'id' IN ('2', '3')""")
+    job = LoadJob(TableName("t"), database, "again", policy=policy)
+    report = replay(job, "x", lambda: spark)
+    assert (report.rows_read, report.rows_inserted, report.rows_rejected) == (3, 2, 1)
+    assert session.run("SELECT id, day::text, tags FROM t WHERE id > 1 ORDER BY 1") == [
+        [2, "2026-11-21", ["a,b"]],
+        [3, "2026-11-21", ["a,b"]],
+    ]
+    assert session.run("SELECT load_id, row->>'day' FROM t_rejects") == [["x", "x4"]]
+    with pytest.raises(UsageError, match=r"t_rejects has no rows of the load 'other'"):
+        replay(job, "other", lambda: spark)
+
+    def meanwhile() -> SparkSession:
+        session.run("""UPDATE t_rejects SET row = row || '{"day": "2026-11-22"}'""")
+        return spark
+
+    with pytest.raises(LoadError, match=r"1 of 1 rows of public\.t_rejects were changed or loaded"):
+        replay(replace(job, load_id="third"), "x", meanwhile)
+    assert session.run("SELECT count(*) FROM t") == [[4]]

@@ -51,6 +51,7 @@ def test_the_json_report_has_every_promised_field() -> None:
         "parts_kept",
         "rows_rejected",
         "rejects_table",
+        "rejected_by",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 

@@ -13,7 +13,7 @@ from jobs.lineage.datasets import Datasets
 
 def of_load(options: argparse.Namespace, settings: Settings, report: LoadReport | None = None) -> Datasets:
     """Return what is read and written. A report knows how much, and the schema."""
-    sources = datasets.files(options.source)
+    sources = datasets.files(options.source or [])
     if report is None:
         return Datasets(sources, datasets.table(settings, options.table))
     targets = datasets.table(settings, report.table)

@@ -59,6 +59,7 @@ class LoadReport:
         rows_rejected: Rows that the server refused, and that were put aside in `rejects_table`, by --on-error
             quarantine. They are part of `rows_read`.
         rejects_table: That table; empty if no row was rejected.
+        rejected_by: The load id under which they are there: with --replay, that of the load that rejected them first.
     """
 
     load_id: str
@@ -88,6 +89,7 @@ class LoadReport:
     parts_kept: int = 0
     rows_rejected: int = 0
     rejects_table: str = ""
+    rejected_by: str = ""
     read_rejects: Callable[[SparkSession], DataFrame] | None = field(default=None, repr=False, compare=False)
 
     def rejects(self, spark: SparkSession) -> DataFrame:
@@ -138,7 +140,7 @@ class LoadReport:
 
     def _rejected(self) -> str:
         rows = "row was" if self.rows_rejected == 1 else "rows were"
-        query = f"SELECT * FROM {self.rejects_table} WHERE load_id = {quote_literal(self.load_id)}"
+        query = f"SELECT * FROM {self.rejects_table} WHERE load_id = {quote_literal(self.rejected_by)}"
         return f"{self.rows_rejected:,} of {self.rows_read:,} {rows} rejected, and not loaded: {query}"
 
 

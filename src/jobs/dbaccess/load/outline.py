@@ -22,6 +22,7 @@ from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.load.partitions import new
 from jobs.dbaccess.load.partitions.missing.key import Wanted
 from jobs.dbaccess.load.publish_plan import PublishPlan
+from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.sql import TableName
 
@@ -150,6 +151,8 @@ def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
     yield from _renaming(plan) if plan.is_new and known.is_logged else _moving(plan, known)
     for text in plan.indexes:
         yield Step(PUBLISH, indexes.creating(plan.target, text))
+    if plan.staging.rejects is not None:
+        yield Step(PUBLISH, rejects.creating(plan.target), condition="if rows were put aside, which are then inserted")
     yield Step(PUBLISH, staging.dropping(plan.staging))
     yield from _script(plan.scripts.after)
 

@@ -29,6 +29,8 @@ from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
 from jobs.dbaccess.load.partitions.foretell import MOST_KEYS, Keys, foretell, key_columns
 from jobs.dbaccess.load.publish_plan import PublishPlan
+from jobs.dbaccess.load.rejects import table as rejects
+from jobs.dbaccess.load.rejects.policy import check_policy
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.direct.one_part import why_staged
@@ -134,6 +136,9 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         if job.verify:
             verify.check_target(session, fitted.table)
     names = staging.foreseen(job.table, fitted.target.columns, fitted.target.move.staged_only)
+    check_policy(job.policy, fitted.target.move, job.publish)
+    if job.policy.quarantines:
+        rejects.check(session, fitted.target.name)
     publishing = job.plan(fitted.target, names)
     parts, reason = data.parts(session, job, fitted, publishing)
     is_staged = bool(job.reason_to_stage or reason)

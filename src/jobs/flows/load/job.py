@@ -27,7 +27,7 @@ from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.rejects.policy import FAILS, Policy, check_policy
-from jobs.dbaccess.load.rejects.table import Rejecting, rejects_table
+from jobs.dbaccess.load.rejects.table import Rejecting, Replayed, rejects_table
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.load.staging import Staging
@@ -73,6 +73,7 @@ class LoadJob:
         keep_staging: For how many seconds staging stays if the load fails, so that a rerun can go on; None to drop it.
         show_values: Whether errors may show values of rows.
         policy: What to do about rows that the server refuses.
+        replayed: The rejects of another load that this one loads, if it does.
     """
 
     table: TableName
@@ -93,6 +94,7 @@ class LoadJob:
     keep_staging: float | None = None
     show_values: bool = False
     policy: Policy = FAILS
+    replayed: Replayed | None = None
 
     @property
     def can_be_resumed(self) -> bool:
@@ -134,8 +136,13 @@ class LoadJob:
 
     def plan(self, target: Target, names: Staging) -> PublishPlan:
         """Return what is to be published from staging tables of these names."""
-        plan = target.plan(self.load_id, names.with_rejects() if self.policy.quarantines else names, (), self.ledger)
-        return replace(plan, scripts=self.scripts, lock_timeout=self.lock_timeout, rejecting=Rejecting(self.policy))
+        names = names.with_rejects() if self.policy.quarantines else names
+        return replace(
+            target.plan(self.load_id, names, (), self.ledger),
+            scripts=self.scripts,
+            lock_timeout=self.lock_timeout,
+            rejecting=Rejecting(self.policy, replayed=self.replayed),
+        )
 
 
 def new_load_id() -> str:
@@ -168,7 +175,8 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             staging.sweep(session)
             table = find_table(session, job.table, job.create)
             df = with_nulls(read(), job.null_values)
-            schema = StructType([column for column in df.schema if column.name != MALFORMED])
+            unread = MALFORMED if job.policy.quarantines else ""
+            schema = StructType([column for column in df.schema if column.name != unread])
             target = settle_target(session, job.table, table, schema, job.move, defined=job.defined)
             check_policy(job.policy, target.move, job.publish)
             if job.policy.quarantines:
@@ -202,7 +210,9 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     report = replace(_report(job, target, published, watch), publish=way)
     if not job.policy.quarantines:
         return report
-    return replace(report, read_rejects=partial(read_rejects, job.connector, target.name, job.load_id))
+    rejected_by = job.load_id if job.replayed is None else job.replayed.load_id
+    read_again = partial(read_rejects, job.connector, target.name, rejected_by)
+    return replace(report, rejected_by=rejected_by, read_rejects=read_again)
 
 
 def _take_load_id(session: Session, job: LoadJob) -> bool:

@@ -95,7 +95,7 @@ def encode(
     origin = origins.origin_of if with_origins else None
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
         lines = encode_spark.encode(
-            rows, target.matches, how.strip_nul, _hashing(target, how), origin, unparsed=_unparsed(df)
+            rows, target.matches, how.strip_nul, _hashing(target, how), origin, unparsed=_unparsed(df, target)
         )
         octets = load_tasks.as_octets(lines)
         merge = partial(parts_of, df, parallelism=how.parallelism) if merges else _as_they_are
@@ -148,9 +148,10 @@ def copy(
     return receipts
 
 
-def _unparsed(df: DataFrame) -> str | None:
-    """Return the column with the text of records that Spark could not read, if the rows have it."""
-    return MALFORMED if MALFORMED in df.columns else None
+def _unparsed(df: DataFrame, target: Target) -> str | None:
+    """Return the column with the text of records that Spark could not read, if there is one that is not loaded."""
+    is_loaded = MALFORMED in (match.source for match in target.matches)
+    return MALFORMED if MALFORMED in df.columns and not is_loaded else None
 
 
 def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Column] | None:

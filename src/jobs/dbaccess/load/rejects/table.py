@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.rejects.policy import FAILS, Policy
+from jobs.dbaccess.load.rejects.reasons import UNPARSABLE
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import MAX_NAME_BYTES, TableName
 
@@ -32,15 +34,33 @@ _COLUMNS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
+class Replayed:
+    """Rejects that are loaded, after somebody repaired them: they leave the table of rejects with the commit.
+
+    Attributes:
+        load_id: The load that rejected them. What is rejected again remains under it.
+        ids, versions: Their ids, and the transactions that wrote them last, as text.
+        rows: Their columns and values.
+    """
+
+    load_id: str
+    ids: tuple[int, ...]
+    versions: tuple[str, ...]
+    rows: tuple[Mapping[str, str | None], ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Rejecting:
     """What a publish does about rejects.
 
     Attributes:
         files: The names of files by their hashes.
+        replayed: The rejects of another load that this one loads, if it does.
     """
 
     policy: Policy = FAILS
     files: Mapping[int, str] = field(default_factory=dict)
+    replayed: Replayed | None = None
 
 
 def rejects_table(target: TableName) -> TableName:
@@ -124,10 +144,16 @@ def publish(
     Raises:
         TooManyRejects: There are more than the policy allows.
     """
+    if rejecting.replayed is not None:
+        load_id = rejecting.replayed.load_id
+        _leave(session, target, rejecting.replayed)
     rejected = count(session, staged)
     rejecting.policy.check_rate(rejected, good + rejected, summary(session, staged) if rejected else "")
     if not rejected:
         return 0
+    if tables.find_table(session, rejects_table(target)) is None:
+        # Two loads that create it at once would fail, even with IF NOT EXISTS.
+        locks.wait_in_transaction(session, locks.publish(rejects_table(target)))
     session.run(creating(target))
     names = ", ".join(f'"{name}"' for name in _COLUMNS if name not in ("id", "load_id", "file", "rejected_at"))
     written = session.change(
@@ -162,3 +188,54 @@ def find(session: Session, target: TableName, load_id: str) -> list[list[Any]]:
         return []
     columns = ", ".join("row::text" if column == "row" else f'"{column}"' for column in _COLUMNS)
     return session.run(f"SELECT {columns} FROM {name.quoted} WHERE load_id = %s ORDER BY id", load_id)
+
+
+def find_replayed(session: Session, target: TableName, load_id: str) -> Replayed:
+    """Return the rejects of a load as they are now, without records that Spark could not read.
+
+    Raises:
+        UsageError: There are none, or a row is no object of texts.
+    """
+    name = rejects_table(target)
+    found: list[list[Any]] = []
+    if tables.find_table(session, name) is not None:
+        query = f"SELECT id, xmin::text, row FROM {name.quoted} WHERE load_id = %s AND reason <> %s ORDER BY id"
+        found = session.run(query, load_id, UNPARSABLE)
+    if not found:
+        raise UsageError(
+            f"{name} has no rows of the load {load_id!r} that could be loaded.",
+            "Check the load id. Records that Spark could not read are repaired in their file.",
+        )
+    for number, _, row in found:
+        if not isinstance(row, dict) or any(isinstance(value, (dict, list)) for value in row.values()):
+            raise UsageError(
+                f"The row with the id {number} in {name} is no object of texts, numbers and nulls.",
+                "Write each value as text, as PostgreSQL reads it.",
+            )
+    ids, versions, rows = zip(*found)
+    return Replayed(load_id, ids, versions, tuple({key: _text(value) for key, value in row.items()} for row in rows))
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _leave(session: Session, target: TableName, replayed: Replayed) -> None:
+    """Delete the rejects that are loaded.
+
+    Raises:
+        LoadError: Somebody has changed, deleted or loaded some of them meanwhile.
+    """
+    deleted = session.change(
+        f"DELETE FROM {rejects_table(target).quoted} "
+        "WHERE (id, xmin::text) IN (SELECT * FROM unnest(%s::bigint[], %s::text[]))",
+        *(list(replayed.ids), list(replayed.versions)),
+    )
+    if deleted != len(replayed.ids):
+        raise LoadError(
+            f"{len(replayed.ids) - deleted} of {len(replayed.ids)} rows of {rejects_table(target)} were changed or "
+            "loaded while they were loaded.",
+            "Nothing was loaded. Run it again.",
+        )
