@@ -24,6 +24,7 @@ from jobs.flows.load.target import Target
 from jobs.spark import nul
 from jobs.spark.load_tasks import Line, line_of
 from jobs.spark.origins import Origin, file_names
+from jobs.spark.plans.recomputed import reads_shuffles
 from jobs.spark.scheduling import job_group
 
 _LONGEST_VALUE = 200
@@ -53,8 +54,7 @@ def failures_explained(source: Source) -> Iterator[None]:
     try:
         yield
     except PartFailed as failure:
-        line = None if failure.refused is None else _found(source, failure.refused)
-        where = "" if line is None else _where(source, line, failure)
+        where = "" if failure.refused is None else _where(source, failure, failure.refused)
         if NOT_UTF8 in failure.message:
             _raise_not_utf8(source.df, source.target, where)
         if not where:
@@ -78,11 +78,15 @@ def _found(source: Source, refused: Refused) -> Line | None:
     return found[0] if found else None
 
 
-def _where(source: Source, line: Line, failure: PartFailed) -> str:
+def _where(source: Source, failure: PartFailed, refused: Refused) -> str:
+    """Return where a row comes from. After a shuffle, no file is known, and to compute the part again costs more."""
+    place = f"row {refused.row:,} of part {refused.part}"
+    is_known = source.show_values or not reads_shuffles(source.encoded.blocks)
+    line = _found(source, refused) if is_known else None
+    if line is None:
+        return f"The row: {place}."
     origin = Origin.parse(line.origin)
     file = file_names(source.df, [origin.file]).get(origin.file)
-    row = failure.refused.row if failure.refused else 0
-    place = f"row {row:,} of part {failure.refused.part if failure.refused else 0}"
     if file is not None:
         place = f"{file}, row {origin.row:,}" if origin.row is not None else f"{file}, {place}"
     text = f"The row: {place}."
