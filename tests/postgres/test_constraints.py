@@ -15,7 +15,7 @@ from publishing import T
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConstraintViolated
+from jobs.dbaccess.errors import ConstraintViolated, LoadError, UsageError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
@@ -25,7 +25,7 @@ from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.rejects import quarantine
 from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy, TooManyRejects
-from jobs.dbaccess.load.rejects.table import Rejecting, creating, rejects_table
+from jobs.dbaccess.load.rejects.table import Rejecting, Replayed, creating, find_replayed, rejects_table
 from jobs.dbaccess.load.row_text import PLAIN, Form, RowText, measure
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.postgres_connectivity import connect
@@ -38,7 +38,13 @@ ABC = Move("append", ("a", "b", "c"))
 
 
 def load(
-    session: Session, rows: Sequence[Row], move: Move = ABC, policy: Policy = POLICY, *, verify: bool = False
+    session: Session,
+    rows: Sequence[Row],
+    move: Move = ABC,
+    policy: Policy = POLICY,
+    *,
+    verify: bool = False,
+    replayed: Replayed | None = None,
 ) -> Published:
     """Load rows, and put bad ones aside."""
     names = staging.plan_staging(T, move.columns).with_rejects()
@@ -53,7 +59,7 @@ def load(
     receipt = Receipt(0, 0, outcome.rows, 0, outcome.rejected)
     plan = PublishPlan(f"load-{next(IDS)}", T, names, (receipt,), move, is_new=False, verification=verification)
     try:
-        return publish(session, replace(plan, rejecting=Rejecting(policy)))
+        return publish(session, replace(plan, rejecting=Rejecting(policy, replayed=replayed)))
     except BaseException:
         staging.discard(session, names)
         raise
@@ -157,6 +163,26 @@ def test_two_loads_that_create_the_table_of_rejects_take_turns(session: Session,
             with pytest.raises(StillRuns):
                 waiting.result(0.5)
         assert waiting.result(10).rejected == 1
+
+
+def test_a_reject_that_was_repaired_is_loaded_once_and_one_that_was_not_remains(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b int, c int)")
+    load(session, [[1, 1, 1], [2, "x", 1], [1, 2, 1]])
+    [[first]] = session.run("SELECT DISTINCT load_id FROM t_rejects")
+    session.run("UPDATE t_rejects SET row = row || '{\"b\": 5}' WHERE reason = 'invalid_text'")
+    replayed = find_replayed(session, T, first)
+    assert replayed.rows == ({"a": "2", "b": "5", "c": "1"}, {"a": "1", "b": "2", "c": "1"})
+    rows = [[row[name] for name in "abc"] for row in replayed.rows]
+    assert load(session, rows, replayed=replayed).rejected == 1
+    assert session.run("SELECT a, b FROM t ORDER BY a") == [[1, 1], [2, 5]]
+    assert session.run("SELECT load_id, reason FROM t_rejects") == [[first, "unique"]]
+    with pytest.raises(LoadError, match=r"2 of 2 rows of public\.t_rejects were changed or loaded"):
+        load(session, [[7, 7, 7]], replayed=replayed)
+    with pytest.raises(UsageError, match=r"has no rows of the load 'other' that could be loaded"):
+        find_replayed(session, T, "other")
+    session.run("UPDATE t_rejects SET row = '[1]'")
+    with pytest.raises(UsageError, match="is no object of texts, numbers and nulls"):
+        find_replayed(session, T, first)
 
 
 def test_what_a_trigger_refuses_fails_the_load(session: Session) -> None:
