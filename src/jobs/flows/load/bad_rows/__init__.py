@@ -1,1 +1,6 @@
-"""Rows that the server refuses: explained finds where one comes from; rejected names the files of those put aside."""
+"""Rows that the server refuses.
+
+- `explained` finds where such a row comes from.
+- `rejected` names the files of those put aside.
+- `replay` loads these again, once somebody repaired them.
+"""
