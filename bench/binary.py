@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from itertools import chain
@@ -80,6 +81,7 @@ def main() -> int:
     folder = FOLDER / f"scale-{options.scale:g}"
     folder.mkdir(parents=True, exist_ok=True)
     data.make(folder, options.scale)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     with database.server() as manager:
         if manager.process is None:
             raise BenchError("PostgreSQL does not run")

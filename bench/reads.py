@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     totals = data.make(folder, options.scale)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     with database.server() as manager:
         if manager.process is None:
             raise BenchError("PostgreSQL does not run")
