@@ -64,6 +64,15 @@ def test_a_rerun_ends_the_attempts_of_earlier_runs(session: Session, claims: Cla
     assert session.run("SELECT count(*) FROM t") == [[0]]
 
 
+def test_a_rerun_ends_a_run_of_another_version_whose_parts_table_has_other_columns(
+    session: Session, claims: Claims
+) -> None:
+    earlier = a_run(session, claims)
+    session.run(f"ALTER TABLE {earlier.names.parts.quoted} DROP COLUMN rows, DROP COLUMN failure")
+    end_earlier_runs(session, LUIGIS.located(session), "x", T)
+    assert not staging.exists(session, earlier.names)
+
+
 @pytest.mark.parametrize(
     ("other", "named"),
     [

@@ -184,7 +184,7 @@ def end_earlier_runs(session: Session, ledger: Ledger, load_id: str, target: Tab
     """
     for earlier in staging.left_by_stream(session, target, stream(ledger, load_id)):
         if not earlier.note:  # from kept staging, attempts reach no table
-            direct.close(session, earlier)
+            direct.end(session, earlier)
 
 
 def check_none(

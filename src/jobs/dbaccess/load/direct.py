@@ -14,7 +14,8 @@ An attempt that hangs could make later ones wait for keys that it inserted. A la
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -228,11 +229,28 @@ def close(session: Session, names: Staging) -> Tally | None:
     Raises:
         JobError: It could not be dropped. Attempts may still commit.
     """
+    with _ended(session, names) as there:
+        return tally(session, names) if there else None
+
+
+def end(session: Session, names: Staging) -> None:
+    """Do so for an earlier run, without a look at its table: another version of pgjobs may have made its columns.
+
+    Raises:
+        JobError: As `close`.
+    """
+    with _ended(session, names):
+        pass
+
+
+@contextmanager
+def _ended(session: Session, names: Staging) -> Iterator[bool]:
+    """End the writers of a run. Lock its parts table for the block, which gets whether it is there, and drop it."""
     with session.transaction(lock_timeout=staging.CLEANUP_LOCK_TIMEOUT):
         staging.end_writers(session, names)
-        if not staging.exists(session, names):
-            return None
-        session.run(f"LOCK TABLE {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
-        committed = tally(session, names)
-        staging.drop(session, names)
-        return committed
+        there = staging.exists(session, names)
+        if there:
+            session.run(f"LOCK TABLE {names.parts.quoted} IN ACCESS EXCLUSIVE MODE")
+        yield there
+        if there:
+            staging.drop(session, names)
