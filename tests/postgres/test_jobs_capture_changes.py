@@ -156,6 +156,51 @@ def test_status_and_drop_are_told(database: Settings, session: Session, capsys: 
     assert "is not captured under the channel" in capsys.readouterr().err
 
 
+def test_a_copy_in_a_schema_that_is_missing_is_refused_in_the_ledgers_words(
+    database: Settings, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run(T)
+    assert main(["--table", "t", "--into", "nowhere.copy", "--once"], environment(database)) == 2
+    assert "There is no schema for the table nowhere.copy. Create the schema first." in capsys.readouterr().err
+    assert session.run("SELECT 1 FROM pg_trigger WHERE tgrelid = 't'::regclass") == []
+
+
+def test_a_column_that_the_copy_lacks_is_told_with_the_statement_that_adds_it(
+    database: Settings, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run(T)
+    assert main([*FLAGS, "--once"], environment(database)) == 0
+    session.run('ALTER TABLE t ADD COLUMN "a price" numeric(10,2) DEFAULT 1.5, ADD COLUMN c int')
+    assert main([*FLAGS, "--once"], environment(database)) == 2
+    [statement] = re.findall("ALTER TABLE [^;]+", capsys.readouterr().err)
+    session.run(statement)
+    assert main([*FLAGS, "--once"], environment(database)) == 0
+    assert _is_equal(session)
+
+
+def test_a_table_that_is_dropped_ends_the_run_in_one_line_and_its_capture_can_be_dropped(
+    database: Settings, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.run(T)
+    environ = environment(database)
+
+    def drop_soon() -> None:
+        _until(lambda: _is_copied(session))
+        session.run("DROP TABLE t")
+
+    dropping = threading.Thread(target=drop_soon)
+    dropping.start()
+    assert main([*FLAGS, "--for", "30"], environ) == 2
+    dropping.join()
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert "t, its capture or its copy was dropped while this ran" in line
+    assert main(["--table", "t", "--drop"], environ) == 0
+    assert session.run("SELECT 1 FROM pg_class WHERE relname LIKE 'public\\_\\_t%'") == []
+    assert session.run("SELECT 1 FROM pg_proc WHERE proname LIKE 'public\\_\\_t%'") == []
+    assert main(["--table", "t", "--drop"], environ) == 2
+    assert "There is no table t, and no capture of it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
@@ -149,8 +149,14 @@ def create_table(name: TableName, columns: Iterable[tuple[str, str]], keys: Iter
     return f"CREATE TABLE {name.quoted} ({listed}, PRIMARY KEY ({quote_names(keys)}))"
 
 
-def describe(session: Session, table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> Target:
+def describe(session: Session, table: Table, columns: Mapping[str, str], keys: tuple[str, ...]) -> Target:
     """Return the target, checked.
+
+    Args:
+        session: At the target.
+        table: The table.
+        columns: Those of the source that it is to take, and their types there.
+        keys: The source's primary key.
 
     Raises:
         UsageError: It cannot take the columns, or has no unique index on the keys.
@@ -158,9 +164,11 @@ def describe(session: Session, table: Table, columns: tuple[str, ...], keys: tup
     by_name = {column.name: column for column in table.columns}
     missing = [name for name in columns if name not in by_name]
     if missing:
+        added = ", ".join(f"ADD COLUMN {quote_name(name)} {columns[name]}" for name in missing)
         raise UsageError(
             f"{table.name} has no column {', '.join(missing)}, which the source has.",
-            "Add it to the target, or name the columns to carry over: --columns.",
+            f"Add it to the target: ALTER TABLE {table.name.quoted} {added}; "
+            "or name the columns to carry over: --columns.",
         )
     if table.kind not in ("r", "p") or not tables.has_unique_index(session, table.name, keys):
         raise UsageError(

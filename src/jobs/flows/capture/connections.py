@@ -115,17 +115,19 @@ def _target(at_source: Session, at_target: Session, table: Table, into: TableNam
     """Return the table that is written, which is created if it does not exist.
 
     Raises:
-        UsageError: It cannot take the columns, or was dropped meanwhile.
+        UsageError: It cannot take the columns, has no schema to be created in, or was dropped meanwhile.
     """
     keys = tuple(key.name for key in source.capture.keys)
+    types = target.base_types(at_source, table.name)
+    columns = {name: types[name][0] for name in source.columns}
     if tables.find_table(at_target, into) is None:
-        types = target.base_types(at_source, table.name)
-        columns = [(name, types[name][0]) for name in source.columns]
+        if into.schema is None or not tables.schema_exists(at_target, into.schema):
+            raise UsageError(f"There is no schema for the table {into}.", "Create the schema first.")
         with at_target.transaction():
-            at_target.run(target.create_table(into, columns, keys))
+            at_target.run(target.create_table(into, columns.items(), keys))
         tables.tell_subscribers(at_target, into)
         logger.info("Created %s.", into)
     found = tables.find_table(at_target, into)
     if found is None:
         raise UsageError(f"The target {into} was dropped meanwhile.", "Start this again.")
-    return target.describe(at_target, found, source.columns, keys)
+    return target.describe(at_target, found, columns, keys)

@@ -165,7 +165,8 @@ def follow(job: CaptureJob, stop: Stop, end: End[U]) -> CaptureReport:
 def _dropped(job: CaptureJob, error: DatabaseError) -> UsageError:
     return UsageError(
         f"{job.table}, its capture or its copy was dropped while this ran: {error.message}",
-        "Start it again: what is missing of the capture and the copy is then created anew.",
+        "Start it again: what is missing of the capture and the copy is then created anew. If the table itself is to "
+        "stay away, --drop removes what remains of its capture.",
     )
 
 

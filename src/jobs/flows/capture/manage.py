@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.dbaccess.capture import captured, file_keys, install, readers
-from jobs.dbaccess.capture.objects import Capture
+from jobs.dbaccess.capture.objects import Capture, check_channel, default_channel
 from jobs.dbaccess.capture.readers import Reader
+from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
@@ -52,12 +53,16 @@ def status(settings: Settings, table: TableName, channel: str = "") -> CaptureSt
 def drop(settings: Settings, table: TableName, channel: str = "", *, force: bool = False) -> Capture:
     """Remove a capture: triggers, function and tables, for all of its readers. Copies stay as they are.
 
+    The captured table itself may have been dropped. Then nobody can be reading it.
+
     Raises:
         UsageError: A reader is running, and `force` is not given; or the table is not captured.
     """
     with _session(settings, table) as session:
-        capture = _existing(session, table, channel)
-        running = [] if force else [reader for reader in readers.status(session, capture) if reader.session]
+        gone = tables.find_table(session, table) is None
+        capture = _left_behind(session, table, channel) if gone else _existing(session, table, channel)
+        asked = [] if force or gone else readers.status(session, capture)
+        running = [reader for reader in asked if reader.session]
         if running:
             raise UsageError(
                 f"{_who(running[0])} is reading the capture {capture.channel} of {capture.table}.",
@@ -95,6 +100,24 @@ def _existing(session: Session, table: TableName, channel: str) -> Capture:
         raise UsageError(
             f"{capture.table} is not captured under the channel {capture.channel}.",
             "Check --table and --channel. Triggers and the function alone are removed by DROP FUNCTION .. CASCADE.",
+        )
+    return capture
+
+
+def _left_behind(session: Session, table: TableName, channel: str) -> Capture:
+    """Return what remains of the capture of a table that was dropped.
+
+    Raises:
+        UsageError: Nothing does.
+    """
+    name = tables.full_name(session, table)
+    channel = channel or default_channel(name)
+    check_channel(channel)
+    capture = Capture(channel, name)
+    if not install.exists(session, capture):
+        raise UsageError(
+            f"There is no table {table}, and no capture of it under the channel {channel}.",
+            "Check its name and schema, and --channel; names are taken as written.",
         )
     return capture
 
