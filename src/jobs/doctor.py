@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from jobs.cli.failure import FAILED, first_line
 from jobs.cli.flags import add_common_options, add_connection_options, connection_of
-from jobs.cli.load_flags import add_load_options, check_options, files_of, job_of
+from jobs.cli.load_flags import add_load_options, check_options, files_of, job_of, move_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move.modes import DELETE
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.doctor.examine import examine
@@ -172,7 +171,7 @@ def _wanted(options: argparse.Namespace, planning: Planning) -> Wanted:
     sources = [path for path in options.source or () if path.startswith(("s3:", "s3a:", "s3n:"))]
     return Wanted(
         table=None if options.table is None else TableName.parse(options.table),
-        mode=options.mode if options.overwrite_strategy == DELETE else options.overwrite_strategy,
+        mode=move_of(options).rights,
         ledger=Ledger.parse(options.marker_table),
         fit=None if options.source is None else planning.fit,
         plan=None if options.source is None else planning.line,

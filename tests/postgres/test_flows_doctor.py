@@ -28,7 +28,7 @@ from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import MODES
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
-from jobs.doctor import main
+from jobs.doctor import Planning, _wanted, main, parse
 from jobs.flows.doctor.database import replicas
 from jobs.flows.doctor.examine import examine
 from jobs.flows.doctor.finding import FAULT, OK, SKIPPED, WARNING, Finding, healthy
@@ -255,8 +255,21 @@ def test_columns_that_are_granted_singly_are_no_missing_right(session: Session, 
     assert (rights["INSERT on public.t"], rights["CREATE on schema public"]) == (OK, FAULT)
 
 
+def test_a_history_needs_temporary_tables(session: Session, role: Settings) -> None:
+    session.run(f"REVOKE TEMPORARY ON DATABASE {quote_name(role.dbname)} FROM PUBLIC")
+    lacking = {finding.found: finding.advice for finding in findings(role, "t", "history") if finding.state == FAULT}
+    assert lacking[f"TEMPORARY on database {role.dbname}"] == (
+        f"GRANT TEMPORARY ON DATABASE {quote_name(role.dbname)} TO {quote_name(role.user)};"
+    )
+
+
 def test_every_mode_has_its_privileges() -> None:
     assert set(OF_MODE) >= set(MODES)
+
+
+def test_the_rights_of_an_upsert_depend_on_whether_it_deletes() -> None:
+    options = parse(["--table", "t", "--mode", "upsert", "--keys", "a", "--delete-missing"])
+    assert "DELETE" in OF_MODE[_wanted(options, Planning(options, {})).mode]
 
 
 def test_the_command_prints_a_table_or_json_and_fails_for_a_fault(

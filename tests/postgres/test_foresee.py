@@ -28,6 +28,8 @@ from jobs.flows.load.stage import Copying
 
 AB = t.StructType([t.StructField("A", t.IntegerType()), t.StructField("b", t.StringType())])
 UPSERT = Move("upsert", (), ("a",))
+DELETING = replace(UPSERT, changes=Changes(delete_missing=True))
+UPDATING = replace(UPSERT, changes=Changes(update_when="target.b < source.b"))
 
 
 def job(database: Settings, table: str = "t", move: Move = APPEND) -> LoadJob:
@@ -193,6 +195,10 @@ def test_rights_that_are_missing_are_named_with_their_grants(
         (UPSERT, "INSERT (a, b), UPDATE (b), SELECT", ""),
         (UPSERT, "INSERT (a, b), UPDATE (c), SELECT", "lacks UPDATE on public.t (b). Have them granted: GRANT UPDATE"),
         (UPSERT, "INSERT (a, b), UPDATE (b), SELECT (a, b)", "lacks SELECT on public.t. "),
+        (DELETING, "INSERT (a, b), UPDATE (b), DELETE, SELECT", ""),
+        (DELETING, "INSERT, UPDATE, SELECT", "lacks DELETE on public.t. "),
+        (UPDATING, "INSERT (a, b), UPDATE, SELECT", ""),
+        (UPDATING, "INSERT, UPDATE (b), SELECT", "lacks UPDATE on public.t. "),
         (Move("ignore", ()), "INSERT (a, b)", ""),
         (Move("ignore", (), ("a",)), "INSERT (a, b), SELECT (a)", ""),
         (Move("ignore", (), ("a",)), "INSERT (a, b)", "lacks SELECT on public.t (a). "),

@@ -322,9 +322,9 @@ def check_options(options: argparse.Namespace) -> None:
     if options.table is not None:
         TableName.parse(options.table)
     scripts.parse(options.before_sql, options.after_sql)
-    _move(options).check_arguments()
+    move_of(options).check_arguments()
     if options.verify:
-        _move(options).check_verify()
+        move_of(options).check_verify()
     _check_publish(options)
 
 
@@ -351,7 +351,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         table=TableName.parse(options.table),
         settings=settings,
         load_id=new_load_id() if options.load_id is None else options.load_id,
-        move=_move(options),
+        move=move_of(options),
         create=options.create,
         copying=Copying(options.parallelism, strip_nul=options.nul == "strip"),
         wait_for_load=options.wait_for_load,
@@ -374,7 +374,12 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
     )
 
 
-def _move(options: argparse.Namespace) -> Move:
+def move_of(options: argparse.Namespace) -> Move:
+    """Return how the options move rows.
+
+    Raises:
+        UsageError: An order or the columns of a history are none.
+    """
     order_by = _names(options.order_by)
     return Move(
         options.mode,
@@ -407,12 +412,12 @@ def _policy(options: argparse.Namespace) -> Policy:
 
 
 def _check_publish(options: argparse.Namespace) -> None:
-    check_keep(options.keep_staging, _move(options), options.publish, has_id=options.load_id is not None)
-    check_policy(_policy(options), _move(options), options.publish, keeps=options.keep_staging is not None)
+    check_keep(options.keep_staging, move_of(options), options.publish, has_id=options.load_id is not None)
+    check_policy(_policy(options), move_of(options), options.publish, keeps=options.keep_staging is not None)
     if options.publish == PARTS:
         sql = [getattr(options, f"{name}_sql") or getattr(options, f"{name}_sql_file") for name in ("before", "after")]
         check_parts(
-            _move(options),
+            move_of(options),
             any(sql),
             verify=options.verify,
             has_id=options.load_id is not None,

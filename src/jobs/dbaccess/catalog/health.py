@@ -120,10 +120,15 @@ class Right:
 _REPLACE_PARTITIONS = "replace-partitions"
 """The mode that needs the ownership of its target."""
 
+_HISTORY = "history"
+"""The mode that computes in temporary tables."""
+
 OF_MODE = {
     "append": ("INSERT",),
     "upsert": ("INSERT", "UPDATE", "SELECT"),
-    "history": ("INSERT", "UPDATE", "DELETE", "SELECT"),
+    "upsert by statements": ("INSERT", "UPDATE", "SELECT"),
+    "upsert with deletes": ("INSERT", "UPDATE", "DELETE", "SELECT"),
+    _HISTORY: ("INSERT", "UPDATE", "DELETE", "SELECT"),
     "overwrite": ("INSERT", "DELETE", "SELECT"),
     "truncate": ("INSERT", "TRUNCATE", "SELECT"),
     "ignore": ("INSERT",),
@@ -136,12 +141,15 @@ with keys also needs SELECT on these."""
 BY_COLUMN = {
     "append": ("INSERT",),
     "upsert": ("INSERT", "UPDATE"),
+    "upsert by statements": ("INSERT",),
+    "upsert with deletes": ("INSERT", "UPDATE"),
     "overwrite": ("INSERT", "SELECT"),
     "ignore": ("INSERT", "SELECT"),
     "truncate": ("INSERT", "SELECT"),
     "diff": ("INSERT", "UPDATE"),
 }
-"""Those for which a grant of columns suffices, likewise. An upsert also reads a system column of the rows."""
+"""Those for which a grant of columns suffices, likewise. An upsert also reads a system column of the rows. LOCK TABLE,
+before several statements, takes no grant of columns, and any of UPDATE and DELETE."""
 
 
 def rights_on_schema(session: Session, schema: str) -> Iterator[Right]:
@@ -210,6 +218,13 @@ def _ownership(session: Session, oid: int, table: TableName) -> Right:
     return Right(f"ownership of {table}", is_member, f"GRANT {quote_name(owner)}")
 
 
+def _temporary(session: Session) -> Right:
+    [database, granted] = session.row(
+        2, "SELECT current_database()::text, has_database_privilege(current_database(), 'TEMP')"
+    )
+    return Right(f"TEMPORARY on database {database}", granted, f"GRANT TEMPORARY ON DATABASE {quote_name(database)}")
+
+
 def rights(session: Session, target: TableName, mode: str, markers: TableName) -> Iterator[Right]:
     """Yield the rights of a load into a table whose schema exists.
 
@@ -225,6 +240,8 @@ def rights(session: Session, target: TableName, mode: str, markers: TableName) -
         yield from rights_on_table(session, existing, target, OF_MODE[mode], BY_COLUMN.get(mode, ()))
         if mode == _REPLACE_PARTITIONS:
             yield _ownership(session, existing, target)
+    if mode == _HISTORY:
+        yield _temporary(session)
     recorded = oid_of(session, markers)
     if recorded is not None:
         yield from rights_on_table(session, recorded, markers, ("SELECT", "INSERT"))

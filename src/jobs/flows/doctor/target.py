@@ -20,7 +20,7 @@ class Wanted:
 
     Attributes:
         table: The target; None to examine only the server.
-        mode: The load's mode.
+        mode: The load's mode, or by what else its rights are known (`Move.rights`).
         ledger: What records the load.
         fit: Returns a line about how the data fits the table; None if nothing is known of the data.
         plan: Likewise, about the plan of the load.

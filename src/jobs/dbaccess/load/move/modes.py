@@ -73,7 +73,9 @@ class Move:
 
     @property
     def rights(self) -> str:
-        """By what the rights are known that the user needs: the mode, or the strategy."""
+        """By what the rights are known that the user needs: the mode, what an upsert does beside, or the strategy."""
+        if self.mode == "upsert" and self.changes.by_statements:
+            return "upsert with deletes" if self.changes.removes else "upsert by statements"
         return self.mode if self.strategy == DELETE else self.strategy
 
     @property
