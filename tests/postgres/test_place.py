@@ -276,6 +276,20 @@ def test_of_two_loads_that_need_the_same_partition_at_once_one_creates_it(
     assert session.run("SELECT b FROM t WHERE a = '2026-11-23' ORDER BY 1") == expected
 
 
+def test_a_load_that_waits_to_create_a_partition_has_no_lock_on_the_table_that_others_wait_for(
+    session: Session, database: Settings
+) -> None:
+    """A load that replaces partitions keeps changes out, too, and locks the table after that."""
+    session.run(DAYS)
+    with connect(database, "other") as other, ThreadPoolExecutor(1) as pool:
+        with other.transaction(lock_timeout="1s"):
+            other.run("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE")
+            loading = pool.submit(load, session, APPEND, [("2026-11-23", "new")])
+            await_waiting(other)
+            other.run("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        assert created(loading.result(30)) == ["t_2026_11_23"]
+
+
 def await_waiting(other: Session, table: str = "t", mode: str = "ShareUpdateExclusiveLock") -> None:
     """Wait until a load waits for a table's lock, by default to keep changes out."""
     deadline = time.monotonic() + 30

@@ -35,7 +35,12 @@ def supply(
         TransientError: A lock was not granted in time.
     """
     with exact_forms(session):
-        if find(session, target, staged.quoted, given) == NOTHING:
+        # The savepoint gives up the lock of reading the table: who replaces its partitions would wait for it, while
+        # this waits for him below.
+        session.run("SAVEPOINT pgjobs_look")
+        found = find(session, target, staged.quoted, given)
+        session.run("ROLLBACK TO SAVEPOINT pgjobs_look; RELEASE SAVEPOINT pgjobs_look")
+        if found == NOTHING:
             return ()
     with attempts.changes_kept_out(session, [target], patience) as until, exact_forms(session):
         found = find(session, target, staged.quoted, given)  # another load may have created some
