@@ -17,7 +17,8 @@ from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.partitions.catalog import exact_forms, partitions_of
-from jobs.dbaccess.load.publish_plan import Published
+from jobs.dbaccess.load.publish import AlreadyRecorded, publish
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 
@@ -288,6 +289,20 @@ def test_a_load_that_waits_to_create_a_partition_has_no_lock_on_the_table_that_o
             await_waiting(other)
             other.run("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
         assert created(loading.result(30)) == ["t_2026_11_23"]
+
+
+def test_beside_a_default_partition_a_load_that_was_published_is_known_to_be_when_it_is_published_again(
+    session: Session,
+) -> None:
+    """So it is after the answer to COMMIT was lost."""
+    session.run(DAYS + "CREATE TABLE other PARTITION OF t DEFAULT")
+
+    def twice(of: Session, plan: PublishPlan) -> Published:
+        publish(of, plan)
+        return publish(of, plan)
+
+    with pytest.raises(AlreadyRecorded):
+        load(session, APPEND, [("2026-11-23", "new")], publish=twice)
 
 
 def await_waiting(other: Session, table: str = "t", mode: str = "ShareUpdateExclusiveLock") -> None:

@@ -146,6 +146,8 @@ def supply_before(session: Session, plan: PublishPlan, settings: Mapping[str, st
     if not plan.move.supplies_partitions or plan.is_new or default_of(session, plan.target) is None:
         return ()
     with session.transaction(**settings):
+        if not staging.exists(session, plan.staging):  # published, and the answer to COMMIT was lost
+            return ()
         return supply(session, plan.target, plan.staging.rows, plan.move.new_partitions, plan.lock_timeout)
 
 
