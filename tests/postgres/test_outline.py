@@ -142,6 +142,7 @@ CASES = {
         "CREATE TABLE t (a int, b text, valid_from date, valid_to date, is_current boolean); "
         "CREATE UNIQUE INDEX ON t (a) WHERE is_current",
     ),
+    "new with an index": Case(Move("append", ()), "", defined=Defined(indexes=("b",))),
     "new with history": Case(Move("history", (), ("a",)), ""),
     "ignore": Case(Move("ignore", (), ("a",))),
 }
@@ -175,7 +176,8 @@ def load(session: Session, case: Case, database: Settings) -> Told:
 def does(statement: str) -> bool:
     """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
     matters = re.match(
-        r"(COPY|INSERT|UPDATE|DELETE|TRUNCATE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SELECT pg_advisory_xact_lock)",
+        r"(COPY|INSERT|UPDATE|DELETE|TRUNCATE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SET LOCAL ma|"
+        r"SELECT pg_advisory_xact_lock)",
         statement,
     )
     return bool(matters) and not statement.startswith(('DELETE FROM "public"."pgjobs_', 'UPDATE "public"."pgjobs_'))

@@ -7,7 +7,7 @@ when a load fails, for a rerun.
 `publish` takes a `publish_plan`. In one transaction, it records the load in the `ledger`, makes the staged rows part of
 the target, and runs the user's `scripts`. How the rows get there is described by `move`, and by `partitions` for tables
 that replace partitions. `verify` compares the table's rows with what Spark encoded, using `row_text`. `statistics`
-refreshes the planner's statistics afterwards.
+refreshes the planner's statistics afterwards. `index_settings` lets builds of indexes use memory and workers.
 
 If rows may be rejected, `rejects` puts those aside that the server refuses.
 

@@ -73,6 +73,7 @@ class Known:
         is_partitioned: Whether the table is partitioned.
         at_once: Whether overwrite is one statement.
         in_slices: Whether rows are appended by several statements.
+        raising: The statements that raise settings before indexes are built.
         merges: Whether an upsert is done by several statements.
         marks_by_time: Whether the column of --soft-delete stores a time.
         time_type: In a history, the type of the times from which versions are valid.
@@ -90,6 +91,7 @@ class Known:
     time_type: str = "pg_catalog.timestamptz"
     equalities: Mapping[str, str] = field(default_factory=dict)
     in_slices: bool = False
+    raising: tuple[str, ...] = ()
     relatives: Relatives = field(default_factory=Relatives)
 
 
@@ -148,6 +150,8 @@ def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
         if _locks(plan, known) and plan.scripts.before:
             yield _locking(plan, known)
     yield from _script(plan.scripts.before)
+    if plan.is_new and plan.builds_indexes:
+        yield from (Step(PUBLISH, statement) for statement in known.raising)
     yield from _renaming(plan) if plan.is_new and known.is_logged else _moving(plan, known)
     for text in plan.indexes:
         yield Step(PUBLISH, indexes.creating(plan.target, text))

@@ -67,6 +67,11 @@ class PublishPlan:
         """Whether the transaction waits between statements: for standbys, or until readers have ended."""
         return self.pace is not None or self.move.replaces_partitions or self.move.supplies_partitions
 
+    @property
+    def builds_indexes(self) -> bool:
+        """Whether a table that it creates gets indexes."""
+        return bool(self.move.keys or self.indexes)
+
     def received(self, receipts: Sequence[Receipt]) -> PublishPlan:
         """Return the plan when all parts are staged.
 

@@ -21,7 +21,7 @@ from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.copy_text import parse_line
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load import claims, staging, verify
+from jobs.dbaccess.load import claims, index_settings, staging, verify
 from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move import history, merge, overwrite
@@ -273,7 +273,8 @@ def _known(session: Session, fitted: Fit, markers: TableName, creates_markers: s
         UsageError: The condition of a slice of a new table is not a boolean expression.
     """
     table, target = fitted.table, fitted.target
-    known = Known(markers, creates_markers, equalities=dict.fromkeys(target.move.keys, _EQUALS))
+    equalities = dict.fromkeys(target.move.keys, _EQUALS)
+    known = Known(markers, creates_markers, equalities=equalities, raising=index_settings.raising(session))
     if table is None:
         _check_condition_of_new(session, target)
         known = replace(known, merges=target.move.changes.by_statements)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
-from jobs.dbaccess.load import receipts, staging, verify
+from jobs.dbaccess.load import index_settings, receipts, staging, verify
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.move import difference, history, merge, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
@@ -82,6 +82,8 @@ def fill(session: Session, plan: PublishPlan, filling: Filling, staged: Tally) -
     """
     if filling.creates and plan.move.keys:
         upsert.check_keys_not_null(session, plan.move, plan.staging.rows, plan.staging.rows)
+    if filling.creates and plan.builds_indexes:
+        index_settings.allow(session)
     if filling.renames:
         published = _rename(session, plan, staged)
     else:

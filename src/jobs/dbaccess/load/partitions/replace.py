@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess.errors import ConstraintViolated, LoadError
+from jobs.dbaccess.load import index_settings
 from jobs.dbaccess.load.partitions import rebuild, staged, suitability
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import Definition, columns_of, copied, grants_of, read
@@ -77,6 +78,7 @@ def build(
             )
         replaced = [(attached[table.bound], table) for table, _ in filled if table.name.name not in made]
         suitability.check_partitions(session, target, [partition for partition, _ in replaced])
+        index_settings.allow(session)
         above = session.value("SELECT coalesce(pg_get_partition_constraintdef(to_regclass(%s)), '')", target.quoted)
         return (
             *(_build_one(session, staging, read(session, partition), table) for partition, table in replaced),
