@@ -1,7 +1,7 @@
 """Settings for building indexes: memory to sort their entries in, and processes that sort at the same time.
 
-The server starts a worker only for each 32 MB of the memory, and fewer for small tables. It sorts with those that
-`max_parallel_workers` leaves free, or alone.
+Each process of a build needs 32 MB of the memory, and small tables get fewer processes. The server sorts with those
+that `max_parallel_workers` leaves free, or alone.
 """
 
 from __future__ import annotations
