@@ -18,6 +18,7 @@ from jobs.dbaccess.load.move import history
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
@@ -250,6 +251,16 @@ def test_an_exclusion_constraint_serves_too(session: Session) -> None:
         ["x", "2026-01-01", "2026-01-02"],
         ["y", "2026-01-02", None],
     ]
+
+
+@pytest.mark.parametrize("name", ["weight", "gone", "is_version", "place", "image", "target"])
+def test_a_column_may_have_any_name(table: Session, name: str) -> None:
+    table.run(f"ALTER TABLE t RENAME b TO {name}")
+    latest = Changes(order_by=("seq",))
+    move = replace(at(1), columns=("a", name), changes=latest, order=order_of(None, ["seq"]))
+    for rows in ([(1, "x", 1), (1, "y", 2)], [(1, "z", 3)]):
+        load(table, replace(move, staged_only=(("seq", "int"),)), rows)
+    assert table.run(f"SELECT a, {name} FROM t") == [[1, "z"]]
 
 
 def test_what_is_no_time_is_a_usage_error(session: Session) -> None:

@@ -25,6 +25,7 @@ from jobs.dbaccess.sql import TableName, quote_name, quote_names
 VERSIONS = "pg_temp.pgjobs_versions"
 """The versions that the keys of the data are to have. Rows without one stand for keys."""
 
+_IS_VERSION = "pgjobs_is_version"
 _EQUALS = "OPERATOR(pg_catalog.=)"
 
 
@@ -46,7 +47,7 @@ class Versions(Merge):
         """Return the statement that creates the temporary table."""
         columns = ", ".join(quote_name(name) for name in self._table_columns)
         return (
-            f"CREATE TEMPORARY TABLE pgjobs_versions AS SELECT {columns}, true AS is_version "
+            f"CREATE TEMPORARY TABLE pgjobs_versions AS SELECT {columns}, true AS {_IS_VERSION} "
             f"FROM {self.target.quoted} WITH NO DATA"
         )
 
@@ -55,6 +56,7 @@ class Versions(Merge):
 
         What is told are the rows of the data, and the keys that it lacks. What is known are the begins and ends of the
         table's versions of these keys. Of both, what is told counts. What is equal to the one before is left out.
+        Names of our own begin with pgjobs: the table may have a column `weight`.
         """
         keys, columns = self._keys, quote_names(self.move.columns)
         known = ", ".join(f"target.{quote_name(name)}" for name in self.move.columns)
@@ -63,15 +65,18 @@ class Versions(Merge):
         order = f"PARTITION BY {keys} ORDER BY pgjobs_from"
         return (
             f"INSERT INTO {VERSIONS} WITH told AS MATERIALIZED ({self._told}), known AS ("
-            f"SELECT *, 0 AS weight FROM told UNION ALL SELECT {known}, target.{self._from}, false, 1 {versions} "
+            f"SELECT *, 0 AS pgjobs_weight FROM told "
+            f"UNION ALL SELECT {known}, target.{self._from}, false, 1 {versions} "
             f"UNION ALL SELECT {known}, target.{self._to}, true, 2 {versions} AND target.{self._to} IS NOT NULL), "
-            f"times AS (SELECT DISTINCT ON ({keys}, pgjobs_from) * FROM known ORDER BY {keys}, pgjobs_from, weight), "
-            f"neighbours AS (SELECT *, pg_catalog.lag(gone) OVER earlier AS gone_before, "
-            f"pg_catalog.lag({self._image}) OVER earlier AS image_before FROM times WINDOW earlier AS ({order})), "
-            f"changes AS (SELECT * FROM neighbours WHERE CASE WHEN gone THEN NOT gone_before "
-            f"ELSE gone_before IS NOT FALSE OR NOT pg_catalog.record_image_eq(image_before, {self._image}) END) "
+            f"times AS (SELECT DISTINCT ON ({keys}, pgjobs_from) * FROM known "
+            f"ORDER BY {keys}, pgjobs_from, pgjobs_weight), "
+            f"neighbours AS (SELECT *, pg_catalog.lag(pgjobs_gone) OVER earlier AS pgjobs_gone_before, "
+            f"pg_catalog.lag({self._image}) OVER earlier AS pgjobs_before FROM times WINDOW earlier AS ({order})), "
+            f"changes AS (SELECT * FROM neighbours WHERE CASE WHEN pgjobs_gone THEN NOT pgjobs_gone_before "
+            f"ELSE pgjobs_gone_before IS NOT FALSE "
+            f"OR NOT pg_catalog.record_image_eq(pgjobs_before, {self._image}) END) "
             f"SELECT {columns}, pgjobs_from, pg_catalog.lead(pgjobs_from) OVER later, "
-            f"pg_catalog.lead(pgjobs_from) OVER later IS NULL, NOT gone FROM changes WINDOW later AS ({order}) "
+            f"pg_catalog.lead(pgjobs_from) OVER later IS NULL, NOT pgjobs_gone FROM changes WINDOW later AS ({order}) "
             f"UNION ALL SELECT {columns}, pgjobs_from, NULL, NULL, false FROM told"
         )
 
@@ -101,8 +106,8 @@ class Versions(Merge):
         """Return the statement that inserts versions."""
         columns = quote_names(self._table_columns)
         return (
-            f"INSERT INTO {self.target.quoted} ({columns}) SELECT {columns} FROM {VERSIONS} AS v WHERE v.is_version "
-            f"AND NOT EXISTS (SELECT FROM {self.target.quoted} AS target WHERE {self._same})"
+            f"INSERT INTO {self.target.quoted} ({columns}) SELECT {columns} FROM {VERSIONS} AS v "
+            f"WHERE v.{_IS_VERSION} AND NOT EXISTS (SELECT FROM {self.target.quoted} AS target WHERE {self._same})"
         )
 
     def count_told(self) -> str:
@@ -133,7 +138,8 @@ class Versions(Merge):
         """The rows of the data, each with its time; and the keys that it lacks, which end at its time."""
         columns = ", ".join(f"source.{quote_name(name)}" for name in self.move.columns)
         time = "$1" if self._as_of is None else f"source.{quote_name(self._as_of)}"
-        rows = f"SELECT {columns}, {self._cast(time)} AS pgjobs_from, source.pgjobs_deletes AS gone FROM {self._chosen}"
+        begin = f"{self._cast(time)} AS pgjobs_from"
+        rows = f"SELECT {columns}, {begin}, source.pgjobs_deletes AS pgjobs_gone FROM {self._chosen}"
         if not self.move.changes.delete_missing:
             return rows
         known = ", ".join(f"target.{quote_name(name)}" for name in self.move.columns)
@@ -150,7 +156,7 @@ class Versions(Merge):
     def _same(self) -> str:
         """A condition: that `target` and `v` are one version."""
         same = self.same_keys("target", "v")
-        return f"v.is_version AND {same} AND target.{self._from} {_EQUALS} v.{self._from}"
+        return f"v.{_IS_VERSION} AND {same} AND target.{self._from} {_EQUALS} v.{self._from}"
 
     @property
     def _is_valid(self) -> str:

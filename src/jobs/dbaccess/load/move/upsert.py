@@ -307,12 +307,12 @@ def check_last_is_known(session: Session, move: Move, staged: TableName) -> None
     """
     keys, order = quote_names(move.keys), ", ".join(item.quoted for item in move.order)
     last = (
-        f"SELECT {keys}, ROW({quote_names(move.staged)})::text AS image, "
-        f"rank() OVER (PARTITION BY {keys} ORDER BY {order}) AS place FROM {staged.quoted}"
+        f"SELECT {keys}, ROW({quote_names(move.staged)})::text AS pgjobs_image, "
+        f"rank() OVER (PARTITION BY {keys} ORDER BY {order}) AS pgjobs_place FROM {staged.quoted}"
     )
     unclear = session.value(
-        f"SELECT count(*) FROM (SELECT FROM ({last}) AS last WHERE place = 1 GROUP BY {keys} "
-        "HAVING count(DISTINCT image) > 1) AS unclear"
+        f"SELECT count(*) FROM (SELECT FROM ({last}) AS last WHERE pgjobs_place = 1 GROUP BY {keys} "
+        "HAVING count(DISTINCT pgjobs_image) > 1) AS unclear"
     )
     if unclear:
         raise LoadError(
