@@ -127,3 +127,19 @@ def test_a_plan_tells_the_partitions(session: Session, database: Settings) -> No
     said = [step["statement"] for step in plan["steps"] if step["phase"] == "publish"]
     assert any('PARTITION BY RANGE ("a")' in text for text in said)
     assert any("ATTACH PARTITION" in text for text in said)
+
+
+def test_a_plan_tells_that_readers_of_a_default_partition_wait_for_new_ones(
+    session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE parent (a int PRIMARY KEY); CREATE TABLE t (a int, b text) PARTITION BY RANGE (a)")
+    session.run("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES parent; CREATE TABLE other PARTITION OF t DEFAULT")
+    job = LoadJob(T, database, "one", Move("append", (), new_partitions="10"))
+    session.pin()
+    plan = json.loads(foresee(session, job, lambda: Columns(AB, 1, "it is")).to_json())
+    [attaching] = [step for step in plan["steps"] if "ATTACH PARTITION" in step["statement"]]
+    assert [(lock["on"], lock["mode"]) for lock in attaching["locks"]] == [
+        ("public.t", "SHARE UPDATE EXCLUSIVE"),
+        ("public.other", "ACCESS EXCLUSIVE"),
+        ("public.parent", "SHARE ROW EXCLUSIVE"),
+    ]

@@ -78,6 +78,7 @@ class Known:
         marks_by_time: Whether the column of --soft-delete stores a time.
         time_type: In a history, the type of the times from which versions are valid.
         equalities: For each key column, the operator by which the table's unique index compares it.
+        default: The DEFAULT partition of the table, if it has one.
     """
 
     markers: TableName
@@ -93,6 +94,7 @@ class Known:
     in_slices: bool = False
     raising: tuple[str, ...] = ()
     relatives: Relatives = field(default_factory=Relatives)
+    default: TableName | None = None
 
 
 def outline(plan: PublishPlan, known: Known) -> list[Step]:
@@ -234,10 +236,21 @@ def _supplying(plan: PublishPlan, known: Known) -> Iterator[Step]:
     bounds = by.bounds if by else ()
     wanted = new.numbered(plan.target, bounds) or [Wanted(plan.target.sibling("PARTITION"), "FOR VALUES ...")]
     condition = "" if bounds else "for each partition that rows lack"
-    attached = () if plan.is_new else (_lock(plan, known, table_locks.SHARE_UPDATE_EXCLUSIVE),)
+    if known.default is not None:
+        condition += ", in a transaction before this one"
+    attached = () if plan.is_new else tuple(_attached(plan, known))
     for one, attaching in zip(wanted, new.attaching(plan.target, wanted)):
         yield Step(PUBLISH, new.creating(plan.target, one), condition=condition)
         yield Step(PUBLISH, attaching, locks=attached, condition=condition)
+
+
+def _attached(plan: PublishPlan, known: Known) -> Iterator[Lock]:
+    """Yield the locks of attaching a partition."""
+    yield _on(str(plan.target), table_locks.SHARE_UPDATE_EXCLUSIVE)
+    if known.default is not None:
+        yield _on(str(known.default), table_locks.ACCESS_EXCLUSIVE)
+    for table in known.relatives.referenced:
+        yield _on(str(table), table_locks.SHARE_ROW_EXCLUSIVE)
 
 
 def _creating(plan: PublishPlan) -> Iterator[Step]:

@@ -28,6 +28,7 @@ from jobs.dbaccess.load.move import history, merge, overwrite
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.outline import Known, Step, outline, outline_of_one_part
 from jobs.dbaccess.load.partitions.foretell import MOST_KEYS, Keys, foretell, key_columns
+from jobs.dbaccess.load.partitions.new import default_of
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.rejects.policy import check_policy
@@ -295,7 +296,13 @@ def _known(session: Session, fitted: Fit, markers: TableName, creates_markers: s
         marks_by_time=_marks_by_time(session, target),
         equalities={**known.equalities, **tables.equalities(session, target.name, target.move.keys)},
         relatives=relatives(session, target.name),
+        default=_default_of(session, target.name),
     )
+
+
+def _default_of(session: Session, name: TableName) -> TableName | None:
+    found = default_of(session, name)
+    return found[0] if found else None
 
 
 def _marks_by_time(session: Session, target: Target) -> bool:
