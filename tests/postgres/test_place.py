@@ -258,6 +258,28 @@ def test_rows_for_which_no_partition_can_be_created_are_refused_and_nothing_is_l
     assert left(session) == []
 
 
+@pytest.mark.parametrize(
+    ("key", "rule", "message"),
+    [
+        ("RANGE (a)", "value", "'value' is no rule for public.t, which is partitioned by ranges of integer"),
+        ("RANGE (a)", "day", "'day' is no rule for"),
+        ("LIST (a)", "1000", "'1000' is no rule for public.t, which is partitioned by lists"),
+        ("HASH (a)", "auto", "it is partitioned by hash"),
+        ("RANGE (at)", "day in Nowhere/City", "time zone .*not recognized"),
+    ],
+)
+def test_a_rule_that_does_not_go_with_the_table_is_refused_before_anything_is_copied(
+    session: Session, key: str, rule: str, message: str
+) -> None:
+    session.run(f"CREATE TABLE t (a int, b text, at timestamptz) PARTITION BY {key}")
+    columns = (*AB, "at")
+    with pytest.raises(JobError, match=message):
+        check_target(session, T, Move("append", columns, new_partitions=rule))
+    if rule != "auto":
+        with pytest.raises(JobError, match=message):
+            check_target(session, T, Move("replace-partitions", columns, new_partitions=rule))
+
+
 @pytest.mark.parametrize("move", [REPLACE, APPEND], ids=lambda move: move.mode)
 def test_of_two_loads_that_need_the_same_partition_at_once_one_creates_it(
     session: Session, database: Settings, move: Move

@@ -14,7 +14,8 @@ from jobs.dbaccess.load.move import difference, history, merge, overwrite, slice
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.partitions import new, suitability
-from jobs.dbaccess.load.partitions.missing.rules import AUTO
+from jobs.dbaccess.load.partitions.missing.find import check_rule
+from jobs.dbaccess.load.partitions.missing.rules import AUTO, NO
 from jobs.dbaccess.load.partitions.new import default_of
 from jobs.dbaccess.load.partitions.supply import supply
 from jobs.dbaccess.load.parts import Tally
@@ -253,6 +254,8 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
         suitability.check_target(session, target)
     if move.supplies_partitions:
         suitability.check_suppliable(session, target, move.columns)
+    if move.new_partitions not in ("", NO) and (move.supplies_partitions or move.new_partitions != AUTO):
+        check_rule(session, target, move.new_partitions)
     if move.mode == "overwrite":
         with session.transaction():
             overwrite.check(session, move, target)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.load.partitions.catalog import DEFAULT, partitions_of
-from jobs.dbaccess.load.partitions.missing import bounds
+from jobs.dbaccess.errors import DataRejected, UsageError
+from jobs.dbaccess.load.partitions.catalog import DEFAULT, exact_forms, partitions_of
+from jobs.dbaccess.load.partitions.missing import bounds, rules
 from jobs.dbaccess.load.partitions.missing.key import (
     MOST,
     NOTHING,
@@ -20,7 +21,7 @@ from jobs.dbaccess.load.partitions.missing.key import (
     unfit,
 )
 from jobs.dbaccess.load.partitions.missing.ranges import of_ranges
-from jobs.dbaccess.load.partitions.missing.rules import AUTO, NO, VALUE, Rule
+from jobs.dbaccess.load.partitions.missing.rules import AUTO, FLAG, MICROSECOND, NO, VALUE, Rule
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_literal
 
@@ -44,14 +45,42 @@ def find(session: Session, target: TableName, rows: str, given: str) -> Missing:
     key = key_of(session, target)
     present = tuple(partition for partition in partitions_of(session, target) if partition.bound != DEFAULT)
     table = Partitioned(target, key, present)
+    _check_fits(session, target, key, given)
+    of_key = _of_values if key.strategy == "l" else of_ranges
+    return _without_trees(table, of_key(session, table, rows, given))
+
+
+def check_rule(session: Session, target: TableName, given: str) -> None:
+    """Check that a rule, or AUTO, goes with a table, before anything is copied. Raises as `find`."""
+    with session.transaction(), exact_forms(session):
+        _check_fits(session, target, key_of(session, target), given)
+
+
+def _check_fits(session: Session, target: TableName, key: Key, given: str) -> None:
     if key.strategy == "l" and key.columns == 1:
-        return _without_trees(table, _of_values(session, table, rows, given))
+        if given not in (AUTO, VALUE):
+            raise unfit(target, given, "lists")
+        return
     if key.strategy != "r" or key.columns != 1:
         what = f"{key.columns} columns" if key.columns > 1 else _STRATEGIES[key.strategy]
         raise not_known(target, f"it is partitioned by {what}")
     if key.type_name not in (*TIMES, *NUMBERS):
         raise not_known(target, f"its key is of the type {key.type_sql}")
-    return _without_trees(table, of_ranges(session, table, rows, given))
+    rule = rules.parse(given)
+    if rule is None:
+        return
+    is_fine = rule.unit == MICROSECOND and key.type_name == "date"
+    if rule.unit == VALUE or rule.is_of_times != (key.type_name in TIMES) or is_fine:
+        raise unfit(target, given, f"ranges of {key.type_sql}")
+    if rule.zone:
+        _check_zone(session, rule.zone)
+
+
+def _check_zone(session: Session, zone: str) -> None:
+    try:
+        session.run("SELECT now() AT TIME ZONE %s", zone)
+    except DataRejected as error:
+        raise UsageError(f"{FLAG}: {zone!r}: {error.message}", "Name it as pg_timezone_names does.") from None
 
 
 def _without_trees(table: Partitioned, found: Missing) -> Missing:
@@ -62,8 +91,6 @@ def _without_trees(table: Partitioned, found: Missing) -> Missing:
 
 def _of_values(session: Session, table: Partitioned, rows: str, given: str) -> Missing:
     target, key, present = table.name, table.key, table.partitions
-    if given not in (AUTO, VALUE):
-        raise unfit(target, given, "lists")
     listed = [bounds.values(partition.bound) or [] for partition in present]
     has_null = any(None in texts for texts in listed)
     known = [text for texts in listed for text in texts if text is not None]

@@ -107,7 +107,7 @@ def key_of(session: Session, target: TableName) -> Key:
 def not_known(target: TableName, why: str) -> LoadError:
     """Return an error for rows whose partitions no rule tells."""
     return LoadError(
-        f"Rows belong to no partition of {target}, and which ones to create for them is not known: {why}.",
+        f"Which partitions of {target} to create for rows that have none is not known: {why}.",
         f"Nothing was loaded. Create the partitions, or give a rule: {FLAG} day, month, '1 week', 1000, value.",
     )
 

@@ -21,7 +21,6 @@ from jobs.dbaccess.load.partitions.missing.key import (
     check_few,
     named,
     not_known,
-    unfit,
 )
 from jobs.dbaccess.load.partitions.missing.rules import FLAG, INTEGER, OutOfRange, Point, Rule
 from jobs.dbaccess.session import Session
@@ -109,10 +108,6 @@ def _rule(
 ) -> tuple[Rule, list[Known]]:
     """Return the rule of the new partitions, and the bounds of the others in its time zone."""
     wanted = rules.parse(given)
-    of_times = key.type_name in TIMES
-    is_fine = wanted is not None and wanted.unit == rules.MICROSECOND
-    if wanted is not None and (wanted.is_of_times != of_times or (is_fine and key.type_name == "date")):
-        raise unfit(target, given, f"ranges of {key.type_sql}")
     seen = [_seen(_points(session, key, spans, zone), zone) for zone in _zones(session, key, wanted)]
     if wanted is not None:
         like = [one for one in seen if one.rule and (one.rule.unit, one.rule.step) == (wanted.unit, wanted.step)]
