@@ -228,6 +228,38 @@ def test_the_last_of_many_columns_counts_in_any_session(spark: SparkSession) -> 
     assert query(1) == query(1)
 
 
+def test_a_function_that_ignores_errors_makes_another_query(spark: SparkSession) -> None:
+    """Spark's optimizer shows try_add(a, b) as a + b, and get(a, 1) as a[1]."""
+    rows = spark.range(3)
+
+    def query(text: str) -> str:
+        chosen = rows.selectExpr(f"{text} AS a")
+        return dict(fingerprint(chosen, chosen.rdd, 1, ()))["the query, its columns or their types"]
+
+    assert query("try_add(id, id)") != query("id + id")
+    assert query("get(array(id), 1)") != query("array(id)[1]")
+    assert query("try_divide(id, id)") == query("try_divide(id, id)")
+
+
+def test_the_files_of_a_partitioned_table_of_the_catalog_are_found(spark: SparkSession, tmp_path: Path) -> None:
+    """Its index lists files only when partitions are asked for. A path may have characters that a pattern has."""
+    spark.sql(f"CREATE TABLE of_catalog (a int, k int) USING parquet PARTITIONED BY (k) LOCATION '{tmp_path}/[x] y'")
+    try:
+        spark.sql("INSERT INTO of_catalog VALUES (1, 1), (2, 2)")
+        rows = spark.table("of_catalog")
+
+        def files() -> str:
+            return dict(fingerprint(rows, rows.rdd, 1, ()))["the files (paths, sizes, times)"]
+
+        before = files()
+        assert before == files()
+        spark.sql("INSERT INTO of_catalog VALUES (3, 2)")
+        rows = spark.table("of_catalog")
+        assert before != files()
+    finally:
+        spark.sql("DROP TABLE of_catalog")
+
+
 def test_functions_of_the_jvm_that_are_not_sparks_are_refused(spark: SparkSession) -> None:
     """Their code may change between two runs, and is not part of a plan. Python's are steps that are refused."""
     spark = spark.newSession()

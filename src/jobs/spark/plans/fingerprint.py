@@ -32,6 +32,9 @@ _LAMBDA = re.compile(r"\b[a-z]_\d+#\d+L?")
 """A variable of a lambda function, as plans show it. Its numbers are those of the JVM's own counters."""
 
 
+_LENIENT = re.compile(r"\b(?:try_\w+|get)\(", re.IGNORECASE)
+"""Functions that the optimizer replaces by others, which differ in what they do about an error, but not as text."""
+
 _HIVES = re.compile(r"Hive(?:Simple|Generic)UD[A-Z]+#")
 """A function of Hive's kind, as plans show it."""
 
@@ -73,7 +76,7 @@ def fingerprint(
         "the version of Spark": lines.sparkSession.version,
         "the files (paths, sizes, times)": "\n".join(_files(lines.sparkSession, plan)),
         "how files are split into parts": "\n".join(_splits(lines, rdd, flag)),
-        "the query, its columns or their types": "\n".join([*columns, *_schemas(plan), _text(plan)]),
+        "the query, its columns or their types": "\n".join([*columns, *_schemas(plan), _text(plan), *_lenient(lines)]),
         "the options of Spark's reader": "\n".join(_options(plan)),
         **_settings(lines.sparkSession),
     }
@@ -171,17 +174,24 @@ def _files(spark: SparkSession, plan: Any) -> Iterator[str]:  # noqa: ANN401 - t
 
 
 def _statuses(leaf: Any) -> list[str]:  # noqa: ANN401 - the JVM's objects
-    statuses = str(leaf.relation().location().allFiles().mkString("\n"))
+    statuses = str(_location(leaf).allFiles().mkString("\n"))
     return sorted(_VOLATILE.sub("", statuses).split("\n")) if statuses else []
+
+
+def _location(leaf: Any) -> Any:  # noqa: ANN401 - the JVM's objects
+    """Return the files of a source. A partitioned table of a catalog lists them only when asked for partitions."""
+    location = leaf.relation().location()
+    no_filters = leaf.children()  # a leaf has none: Scala's empty list
+    return location.filterPartitions(no_filters) if class_of(location) == "CatalogFileIndex" else location
 
 
 def _listed_now(spark: SparkSession, leaf: Any) -> frozenset[str]:  # noqa: ANN401 - the JVM's objects
     """Return the files that are now in the folders that a source of a plan reads."""
     relation = leaf.relation()
-    paths = str(relation.location().rootPaths().mkString("\n")).split("\n")
+    paths = str(_location(leaf).rootPaths().mkString("\n")).split("\n")
     options = getattr(relation.options(), "$minus")("path")
     # The paths are those of files, in which no character stands for others. Text has a schema of its own.
-    reader = spark._jsparkSession.read().options(options).option("globPaths", "false").format("text")  # noqa: SLF001 - takes the JVM's options
+    reader = spark._jsparkSession.read().options(options).option("__globPaths__", "false").format("text")  # noqa: SLF001 - takes the JVM's options
     return frozenset(
         status
         for found in _leaves(reader.load(_java_strings(spark, paths)).queryExecution().optimizedPlan())
@@ -219,16 +229,27 @@ def _splits(lines: DataFrame, rdd: RDD[Any], flag: str) -> Iterator[str]:
 
 def _text(plan: Any) -> str:  # noqa: ANN401 - the JVM's object
     """Return a plan as text that is the same in each run."""
+    places: dict[str, str] = {}
+    text = _shown(plan.canonicalized())
+    return _LAMBDA.sub(lambda found: places.setdefault(found.group(), f"lambda {len(places)}"), text)
+
+
+def _lenient(lines: DataFrame) -> list[str]:
+    """Return the functions of a query that its optimized plan shows as others: try_add(a, b) is a + b there."""
+    # PySpark shows plans as text only.
+    return _LENIENT.findall(_shown(lines._jdf.queryExecution().analyzed()))  # noqa: SLF001 - see above
+
+
+def _shown(plan: Any) -> str:  # noqa: ANN401 - the JVM's object
+    """Return a plan as text, with all of its columns."""
     name, value = _ALL_FIELDS
     conf = SparkSession.active().conf  # text is made by its settings, also that of another session's plan
     before = conf.get(name, None)
     conf.set(name, value)
     try:
-        text = str(plan.canonicalized().toString())
+        return str(plan.toString())
     finally:
         if before is None:
             conf.unset(name)
         else:
             conf.set(name, before)
-    places: dict[str, str] = {}
-    return _LAMBDA.sub(lambda found: places.setdefault(found.group(), f"lambda {len(places)}"), text)
