@@ -15,7 +15,7 @@ from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.position import Seen
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_literal, quote_name
+from jobs.dbaccess.sql import TableName, quote_literal, quote_name, quote_names
 
 OWN_COLUMNS = ("_op", "_key", "_ordinal")
 
@@ -78,6 +78,23 @@ class FileBatch:
             return self.source.changed_keys(self.seen)
         own = ", ".join(f"t.{quote_name(key.name)} AS {name}" for key, name in zip(capture.keys, capture.columns))
         return f"SELECT {own} FROM ({self.source.rows}) AS t UNION SELECT * FROM {self._stored} AS f"
+
+    def all_rows(self, relation: str, place: str = "") -> str:
+        """Return a SELECT of rows as a reader without stored keys tells them: all as inserted.
+
+        Args:
+            relation: The captured table, or a partition of it, as written in FROM.
+            place: The condition on a row's place in it; empty for all rows.
+        """
+        keys = self.source.capture.keys
+        key = ", ".join(f"{quote_literal(key.name)}, {quote_name(key.name)}::{key.type_name}" for key in keys)
+        ordinal = quote_name(self.ordinal) if self.ordinal else "NULL::pg_catalog.int8"
+        conditions = [place, f"(\n{self.source.condition}\n)" if self.source.condition else ""]
+        where = " AND ".join(condition for condition in conditions if condition)
+        return (
+            f"SELECT 'I' AS _op, pg_catalog.jsonb_build_object({key})::pg_catalog.text AS _key, {ordinal} AS _ordinal, "
+            f"{quote_names(self.source.columns)} FROM {relation}{f' WHERE {where}' if where else ''}"
+        )
 
     def select(self) -> str:
         """Return a SELECT of the batch's rows: inserted and updated ones, and the keys of deleted ones."""

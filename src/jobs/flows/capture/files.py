@@ -22,6 +22,7 @@ from jobs.dbaccess.capture.positions import Mark
 from jobs.dbaccess.capture.target import Applied
 from jobs.dbaccess.errors import DatabaseError, ExtractError, JobError, TransientError, UsageError
 from jobs.dbaccess.extract import snapshot
+from jobs.dbaccess.extract.selection import Selection
 from jobs.dbaccess.extract.snapshot import Snapshot, SnapshotLost
 from jobs.dbaccess.session import Session
 from jobs.flows.capture.batch import Batch, Unarmed, armed, decide
@@ -40,7 +41,7 @@ from jobs.flows.capture.source_end import (
 from jobs.flows.extract.dataframe import reading
 from jobs.flows.extract.incremental import check_ordinal
 from jobs.flows.extract.job import FilesJob, write
-from jobs.flows.extract.plan import Wanted, plan_extract
+from jobs.flows.extract.plan import ExtractPlan, Wanted, by_blocks, plan_extract
 from jobs.spark import hadoop_files
 
 logger = logging.getLogger(__name__)
@@ -234,11 +235,10 @@ def _free_number(use: FileConnections, number: int) -> int:
 def _write(use: FileConnections, exported: Snapshot, batch: FileBatch, number: int) -> int:
     """Write the batch's folder. Return the number of its rows."""
     connector = use.job.source.at(use.holder.server)
-    wanted = Wanted(query=batch.select(), parallelism=1)
     with snapshot.adopted(use.worker, exported):
-        plan = plan_extract(use.worker, wanted, None)
+        plan = plan_batch(use.worker, batch, is_first=use.position is None)
     files = FilesJob(
-        wanted,
+        Wanted(query=batch.select(), parallelism=len(plan.parts)),
         use.job.settings,
         target=use.folder(number),
         file_format=use.files.file_format,
@@ -248,3 +248,31 @@ def _write(use: FileConnections, exported: Snapshot, batch: FileBatch, number: i
     with reading(use.spark, connector, plan, exported) as extraction:
         write(extraction.df, files)
     return extraction.rows
+
+
+def plan_batch(session: Session, batch: FileBatch, *, is_first: bool, parallelism: int | None = None) -> ExtractPlan:
+    """Determine how to read a batch's rows: as one part, or those of a first copy by the table's blocks.
+
+    Args:
+        session: Sees the snapshot.
+        batch: The rows.
+        is_first: Whether the reader is new, so that no keys are stored for it.
+        parallelism: The number of parts of a first copy; None to choose by size and by how many connections are free.
+    """
+    plan = plan_extract(session, Wanted(query=batch.select(), parallelism=1), None)
+    table = batch.source.capture.table
+    parts = by_blocks(session, table, parallelism) if is_first else ()
+    is_partitioned = any(piece.relation != f"ONLY {table.quoted}" for part in parts for piece in part)
+    if not parts or (is_partitioned and batch.source.condition):  # the filter may name the table
+        return plan
+    expressions = [column.sql for column in plan.columns]
+    return replace(
+        plan,
+        parts=tuple(
+            tuple(
+                Selection.of_query(batch.all_rows(piece.relation, piece.condition)).select(expressions)
+                for piece in part
+            )
+            for part in parts
+        ),
+    )

@@ -245,13 +245,25 @@ def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Sel
         bounds = _bounds(session, wanted, selection, count)
         schema = partitioning.comparing_schema(session, selection.relation, wanted.split_by)
         return partitioning.by_key(selection.relation, wanted.split_by, bounds, schema)
-    leaves = partitioning.leaves_of(session, table.name) if table else ()
+    parts = by_blocks(session, table.name, wanted.parallelism) if table else ()
+    if not parts and (wanted.parallelism is None or wanted.parallelism > 1):
+        logger.info(
+            "Reading %s as one part, because it has no blocks of its own. (--split-by COLUMN splits it.)", wanted
+        )
+    return parts or ((Range(selection.relation),),)
+
+
+def by_blocks(session: Session, table: TableName, parallelism: int | None) -> tuple[Part, ...]:
+    """Divide a table into parts by its blocks; none if it must be read as a whole.
+
+    Args:
+        session: Sees the snapshot.
+        table: The table's full name.
+        parallelism: As in `Wanted`.
+    """
+    leaves = partitioning.leaves_of(session, table)
     if not leaves:
-        if wanted.parallelism is None or wanted.parallelism > 1:
-            logger.info(
-                "Reading %s as one part, because it has no blocks of its own. (--split-by COLUMN splits it.)", wanted
-            )
-        return ((Range(selection.relation),),)
+        return ()
     size = sum(leaf.blocks for leaf in leaves) * BLOCK_BYTES
-    count = wanted.parallelism or min(capacity(session).share(), max(1, size // PART_BYTES))
+    count = parallelism or min(capacity(session).share(), max(1, size // PART_BYTES))
     return partitioning.by_blocks(leaves, count)
