@@ -84,6 +84,24 @@ def test_changes_are_kept_until_every_reader_has_them(database: Settings, sessio
     assert rows(session) == rows(session, "second")
 
 
+def test_a_first_copy_that_fails_or_dies_leaves_no_reader_for_which_changes_are_kept(
+    database: Settings, session: Session
+) -> None:
+    session.run("CREATE TABLE other (LIKE t INCLUDING ALL); INSERT INTO other VALUES (9, 'of others')")
+    with pytest.raises(UsageError, match="no capture has written them"):
+        captured(database, into="other")
+    assert manage.status(database, T).readers == ()
+    captured(database)
+    [died] = manage.status(database, T).readers
+    session.run(f'UPDATE public__t__pgjobs_r SET number = 0; DELETE FROM pgjobs_captures; DELETE FROM "{COPY}"')
+    captured(database)
+    [reader] = manage.status(database, T).readers
+    assert reader.id != died.id
+    session.run("UPDATE t SET a = 'b'")
+    captured(database)
+    assert session.run("SELECT count(*) FROM public__t__pgjobs_c") == [[0]]
+
+
 def test_a_drop_leaves_nothing_and_waits_for_no_reader_by_force(database: Settings, session: Session) -> None:
     captured(database, into="second")
     with running(job_of(database, seconds=None)) as errors:

@@ -51,6 +51,18 @@ def register(session: Session, capture: Capture, reader: str, label: str) -> Non
     )
 
 
+def stillborn(session: Session, capture: Capture, label: str) -> list[str]:
+    """Return the readers of a target that ended before their first batch.
+
+    Args:
+        session: At the source. Its user holds the target's lock, so no other reader of it is running.
+        capture: The capture.
+        label: What the readers write.
+    """
+    rows = session.run(f"SELECT reader FROM {capture.readers.quoted} WHERE label = %s AND number = 0", label)
+    return [reader for [reader] in rows if locks.holding_process(session, locks.capture_reader(reader)) is None]
+
+
 def is_known(session: Session, capture: Capture, reader: str) -> bool:
     """Return whether changes are kept for a reader."""
     return bool(session.run(f"SELECT 1 FROM {capture.readers.quoted} WHERE reader = %s", reader))

@@ -11,7 +11,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -30,7 +30,7 @@ from jobs.flows.capture.batch import Batch
 from jobs.flows.capture.connections import connect
 from jobs.flows.capture.job import CaptureJob, Stop, Stopped
 from jobs.flows.capture.report import CaptureReport
-from jobs.flows.capture.source_end import Former
+from jobs.flows.capture.source_end import Former, first_batch
 
 POLL = 0.5
 """Seconds after which a waiting reader looks by itself."""
@@ -228,7 +228,8 @@ class _Follower(Generic[U]):
         )  # fmt: skip
         self._beat = -HEARTBEAT
         while True:
-            done = self._end.carry(use, self._stop)
+            with first_batch(use.at_source, capture, use.reader) if use.position is None else nullcontext():
+                done = self._end.carry(use, self._stop)
             if done is not None:
                 use = use.moved(done.position)
                 self._count(use, done)

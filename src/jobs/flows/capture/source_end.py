@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from jobs.dbaccess import backends, locks
-from jobs.dbaccess.capture import captured, changes, readers
+from jobs.dbaccess.capture import captured, changes, file_keys, readers
 from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.position import Position
 from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.extract.selection import Selection, filtered
 from jobs.dbaccess.session import Backend, Session
-from jobs.flows.capture.job import CaptureJob
+from jobs.flows.capture.job import CaptureJob, Stopped
 
 HELD_FOR = 60
 """Seconds to wait for another job that writes the target: it may be one whose connection has just broken."""
@@ -106,7 +108,29 @@ def lock_reader(session: Session, capture: Capture, position: Position | None, l
     if position is not None and readers.is_known(session, capture, position.reader):
         reader = position.reader
     else:
+        for dead in readers.stillborn(session, capture, label):
+            _forget(session, capture, dead)
         reader = str(uuid.uuid4())
         readers.register(session, capture, reader, label)
     locks.take(session, locks.capture_reader(reader))
     return reader
+
+
+@contextmanager
+def first_batch(session: Session, capture: Capture, reader: str) -> Iterator[None]:
+    """Forget a new reader if its first batch fails in the block: changes would be kept for it for ever.
+
+    If the failure is temporary, the batch may have been committed. The next attempt knows.
+    """
+    try:
+        yield
+    except (JobError, Stopped) as error:
+        if not getattr(error, "transient", False):
+            with suppress(JobError):
+                _forget(session, capture, reader)
+        raise
+
+
+def _forget(session: Session, capture: Capture, reader: str) -> None:
+    readers.forget(session, capture, reader)
+    file_keys.forget(session, capture, reader)
