@@ -55,6 +55,17 @@ def test_rows_are_deleted_updated_and_inserted_as_the_data_says(keyed: Session) 
     assert rows_of(keyed) == [[2, "old"], [3, "new"], [4, "new"], [6, "null"]]
 
 
+@pytest.mark.parametrize("condition", ["EXISTS (SELECT FROM t WHERE t.a = source.a)", "random() < 0.5"])
+def test_which_rows_delete_is_decided_once(session: Session, condition: str) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    session.run("INSERT INTO t SELECT g, 'old' FROM generate_series(1, 100) AS g")
+    published = load(session, replace(MISSING, changes=Changes(condition)), [(key, "new") for key in range(1, 101)])
+    assert published.deleted + published.updated == 100
+    assert session.run("SELECT DISTINCT b FROM t") == ([["new"]] if published.updated else [])
+    assert session.value("SELECT count(*) FROM t") == published.updated
+    assert session.run("SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_rows'") == []
+
+
 def test_the_same_changes_again_change_nothing(keyed: Session) -> None:
     rows = [(1, None, "D"), (3, "new", "U"), (4, "new", "I")]
     load(keyed, TOLD, rows)

@@ -80,7 +80,7 @@ def test_keys_and_order_must_be_columns_of_the_data() -> None:
             Move("upsert", ("a", "b"), ("a",), (OrderBy("b", descending=True),)),
             (
                 'INSERT INTO "s"."t" AS target ("a", "b") SELECT DISTINCT ON ("a") "a", "b" FROM "s"."staged" '
-                'ORDER BY "a", "b" DESC ON CONFLICT ("a") DO UPDATE SET "b" = EXCLUDED."b"'
+                'ORDER BY "a", "b" DESC, ctid ON CONFLICT ("a") DO UPDATE SET "b" = EXCLUDED."b"'
             ),
         ),
         (

@@ -41,7 +41,9 @@ class Versions(Merge):
 
     def statements(self) -> Iterator[str]:
         """Yield what is executed after the table was locked, in this order."""
+        yield from filter(None, [self.judge()])
         yield from (self.create(), self.fill(), self.delete_old(), self.update_changed(), self.insert_new(), DROP)
+        yield from filter(None, [self.forget()])
 
     def create(self) -> str:
         """Return the statement that creates the temporary table."""
@@ -286,6 +288,8 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
 
 def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows: int) -> Written:
     move = statements.move
+    if move.changes.delete_when is not None:
+        session.ask(statements.judge())
     if move.changes.deletes and move.max_delete_share < 1:
         [[valid, ended]] = session.ask(statements.count_closing(), time).rows
         upsert.check_share(move, statements.target, ended, valid)
@@ -297,6 +301,8 @@ def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows
     updated = session.ask(statements.update_changed()).count or 0
     inserted = session.ask(statements.insert_new()).count or 0
     session.ask(DROP)
+    if move.changes.delete_when is not None:
+        session.ask(statements.forget())
     unchanged = max(0, told - inserted - corrected)
     return Written(inserted, updated, unchanged, deleted, rows - inserted - updated - unchanged)
 

@@ -39,12 +39,30 @@ class Merge(Upsert):
 
     def statements(self) -> Iterator[str]:
         """Yield what is executed after the table was locked, in this order."""
+        yield from filter(None, [self.judge()])
         if self.move.changes.delete_when is not None:
             yield self.delete_told()
         if self.move.changes.delete_missing:
             yield self.delete_missing()
         yield from filter(None, [self.update()])
         yield self.insert_missing()
+        yield from filter(None, [self.forget()])
+
+    def judge(self) -> str:
+        """Return the statement that stores which rows of the data delete; empty if none can.
+
+        --delete-when is evaluated once: a volatile function, or a query of the table, has another result in the next
+        statement, and a row that deleted would be inserted.
+        """
+        when = self.move.changes.delete_when
+        if when is None:
+            return ""
+        rows = f"SELECT source.pgjobs_place FROM ({self._rows}) AS source WHERE {enclosed(when)}"
+        return f"CREATE UNLOGGED TABLE {self._judged.quoted} AS {rows}"
+
+    def forget(self) -> str:
+        """Return the statement that drops what `judge` stored; empty for nothing."""
+        return "" if self.move.changes.delete_when is None else f"DROP TABLE {self._judged.quoted}"
 
     def delete_told(self) -> str:
         """Return the statement that deletes, or marks, rows whose keys the data has with --delete-when."""
@@ -91,7 +109,7 @@ class Merge(Upsert):
     def count_ambiguous(self) -> str:
         """Return a query for how many keys of the data are those of several rows of the table."""
         keys = ", ".join(f"source.{quote_name(key)}" for key in self.move.keys)
-        joined = f"{self.target.quoted} AS target JOIN {self._chosen} ON {self.same_keys('target', 'source')}"
+        joined = f"{self.target.quoted} AS target JOIN ({self._rows}) AS source ON {self.same_keys('target', 'source')}"
         return f"SELECT pg_catalog.count(*) FROM (SELECT FROM {joined} GROUP BY {keys} HAVING {_SEVERAL}) AS repeated"
 
     def count_rows(self) -> str:
@@ -100,12 +118,26 @@ class Merge(Upsert):
         return f"SELECT pg_catalog.count(*) FROM {self.target.quoted} AS target{alive}"
 
     @property
+    def _judged(self) -> TableName:
+        """The places of the rows that delete. It is made and dropped in the transaction, beside the staged rows."""
+        return TableName(f"{self.staged.name}_d", self.staged.schema)
+
+    @property
+    def _rows(self) -> str:
+        """A query for the rows of the data, one for each key, with their places in staging."""
+        extras = [quote_name(name) for name, _ in self.move.staged_only]
+        return self.move.source(self.staged, *extras, "ctid AS pgjobs_place")
+
+    @property
     def _chosen(self) -> str:
-        """The rows of the data, one for each key, as an item of FROM. --delete-when sees only these."""
-        chosen = self.move.source(self.staged, *(quote_name(name) for name, _ in self.move.staged_only))
-        when = self.move.changes.delete_when
-        deletes = "false" if when is None else f"{enclosed(when)} IS TRUE"
-        return f"(SELECT source.*, {deletes} AS {_DELETES} FROM ({chosen}) AS source) AS source"
+        """The rows of the data, one for each key, as an item of FROM."""
+        if self.move.changes.delete_when is None:
+            return f"(SELECT source.*, false AS {_DELETES} FROM ({self._rows}) AS source) AS source"
+        return (
+            f"(SELECT source.*, judged.pgjobs_place IS NOT NULL AS {_DELETES} FROM ({self._rows}) AS source LEFT JOIN "
+            f"{self._judged.quoted} AS judged ON judged.pgjobs_place OPERATOR(pg_catalog.=) source.pgjobs_place) "
+            "AS source"
+        )
 
     @property
     def _matching(self) -> str:
@@ -242,6 +274,8 @@ def merge(session: Session, move: Move, target: TableName, staged: TableName, ro
 
 def _execute(session: Session, statements: Merge) -> Written:
     changes, move = statements.move.changes, statements.move
+    if changes.delete_when is not None:
+        session.ask(statements.judge())
     is_limited = changes.deletes and move.max_delete_share < 1
     before = session.ask(statements.count_rows()).rows[0][0] if is_limited else 0
     deleting = _change(session, statements.delete_told()) if changes.delete_when is not None else 0
@@ -252,6 +286,8 @@ def _execute(session: Session, statements: Merge) -> Written:
     unchanged = session.ask(statements.count_unchanged()).rows[0][0] if statements.skips or not update else 0
     updated = _change(session, update) if update else 0
     inserted = _change(session, statements.insert_missing())
+    if changes.delete_when is not None:
+        session.ask(statements.forget())
     return Written(inserted, updated, unchanged, deleting + missing, otherwise=deleting)
 
 

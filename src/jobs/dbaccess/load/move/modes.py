@@ -281,13 +281,16 @@ class Move:
         return self.changes.update_columns or tuple(name for name in self.columns if name not in self.keys)
 
     def source(self, staged: TableName, *system_columns: str) -> str:
-        """Return a query for the rows to move: all staged rows, or one for each key."""
+        """Return a query for the rows to move: all staged rows, or one for each key.
+
+        Several statements of a load repeat it. Of rows that are equal in the order, each gets the same one.
+        """
         columns = ", ".join([quote_names(self.columns), *system_columns])
         if not self.order:
             return f"SELECT {columns} FROM {staged.quoted}"
         keys = quote_names(self.keys)
         order = ", ".join(item.quoted for item in self.order)
-        return f"SELECT DISTINCT ON ({keys}) {columns} FROM {staged.quoted} ORDER BY {keys}, {order}"
+        return f"SELECT DISTINCT ON ({keys}) {columns} FROM {staged.quoted} ORDER BY {keys}, {order}, ctid"
 
     def insert(self, target: TableName, staged: TableName) -> str:
         """Return the statement that moves rows, in every mode. Overwrite deletes rows before."""
