@@ -263,6 +263,24 @@ def test_a_column_may_have_any_name(table: Session, name: str) -> None:
     assert table.run(f"SELECT a, {name} FROM t") == [[1, "z"]]
 
 
+@pytest.mark.parametrize("type_", ["date", "timestamptz(0)"])
+def test_two_rows_of_a_key_at_times_that_the_table_stores_as_one_are_refused(table: Session, type_: str) -> None:
+    table.run(f"ALTER TABLE t ALTER valid_from TYPE {type_}, ALTER valid_to TYPE {type_}")
+    rows = [(1, name, "U", f"2026-01-01T01:00:00.{digit}Z") for name, digit in (("x", 1), ("y", 2))]
+    with pytest.raises(LoadError, match=r"1 keys \(a, day\) occur more than once"):
+        load(table, BY_COLUMN, rows)
+    for row in rows:  # one after the other, the last one counts
+        load(table, BY_COLUMN, [row])
+    assert table.run("SELECT b FROM t") == [["y"]]
+
+
+def test_the_time_of_a_load_is_right_in_each_datestyle_and_time_zone(table: Session) -> None:
+    for statement in ("SET TimeZone = 'Asia/Kolkata'", "SET DateStyle = 'SQL, DMY'"):
+        table.run(statement)
+    load(table, replace(at(1), history=History()), [(1, "x")])
+    assert table.value("SELECT abs(extract(epoch FROM clock_timestamp() - valid_from)) < 600 FROM t")
+
+
 def test_what_is_no_time_is_a_usage_error(session: Session) -> None:
     for one in (History(as_of="updated"), History(as_of="a", as_of_column="a")):
         with pytest.raises(

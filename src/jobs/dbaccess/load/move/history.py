@@ -245,8 +245,10 @@ def check(session: Session, move: Move, target: TableName) -> str:
             f"Nothing keeps a key of {target} from having two current versions.",
             f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({keys}) WHERE {current};",
         )
-    check_time(session, move, conditions.data_of(move, target), _TIMES[begin.base_type])
-    return _TIMES[begin.base_type]
+    rounds = begin.type_name.startswith("timestamp(")  # versions are computed of times as they are stored
+    time_type = begin.type_name if rounds else _TIMES[begin.base_type]
+    check_time(session, move, conditions.data_of(move, target), time_type)
+    return time_type
 
 
 _ONE_CURRENT = """
@@ -276,14 +278,16 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
     overwrite.lock(session, target)
     time_type = check(session, move, target)
     upsert.check_keys_not_null(session, move, target, staged)
-    _check_times(session, move, staged)
+    _check_times(session, move, staged, time_type)
     equalities = tables.equalities(session, target, move.keys)
     statements = Versions(move, target, staged, equalities, time_type=time_type)
-    time = move.history.as_of or session.value(
-        "SELECT clock_timestamp()::text"
-    )  # the lock is ours: no later load is there
+    time = move.history.as_of or session.value(_NOW)  # the lock is ours: no later load is there
     with session.users_path():
         return _execute(session, statements, statements.values(time), rows)
+
+
+_NOW = """SELECT to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.USOF')"""
+"""Each DateStyle reads it. Some write abbreviations of time zones, which are those of several (IST)."""
 
 
 def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows: int) -> Written:
@@ -307,8 +311,8 @@ def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows
     return Written(inserted, updated, unchanged, deleted, rows - inserted - updated - unchanged)
 
 
-def _check_times(session: Session, move: Move, staged: TableName) -> None:
-    """Check that the data says one thing of each key at each time.
+def _check_times(session: Session, move: Move, staged: TableName, time_type: str) -> None:
+    """Check that the data says one thing of each key at each time, as the table stores times.
 
     Raises:
         LoadError: It does not.
@@ -324,7 +328,8 @@ def _check_times(session: Session, move: Move, staged: TableName) -> None:
     if move.changes.order_by:
         upsert.check_last_is_known(session, move, staged)
     if not move.order:
-        upsert.check_no_repeated_keys(session, move, staged)
+        time = [] if as_of is None else [f"{quote_name(as_of)}::{time_type}"]
+        upsert.check_no_repeated_keys(session, move, staged, time)
 
 
 def check_time(session: Session, move: Move, source: str, time_type: str = _TIMES["timestamptz"]) -> None:

@@ -285,17 +285,26 @@ def _missing_keys(staged: TableName, keys: Iterable[str]) -> str:
     return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(f"{quote_name(key)} IS NULL" for key in keys)
 
 
-def check_no_repeated_keys(session: Session, move: Move, staged: TableName) -> None:
+def check_no_repeated_keys(session: Session, move: Move, staged: TableName, time: Sequence[str] = ()) -> None:
     """Check that no key is staged more than once.
+
+    Args:
+        session: A session.
+        move: It has the keys.
+        staged: The table of the staged rows.
+        time: In a history, the expression of the time for which a row is the only one of its key.
 
     Raises:
         LoadError: Some are. The message contains their number.
     """
-    [keys, rows] = session.row(2, _repeated_keys(staged, move.row_keys))
+    names = [*map(quote_name, move.keys if time else move.row_keys), *time]
+    [keys, rows] = session.row(2, _repeated_keys(staged, names))
     if keys:
         raise LoadError(
             f"{keys} keys ({', '.join(move.row_keys)}) occur more than once in the data, in {rows} rows.",
-            "Give --dedupe-order 'column desc' to keep the first of each.",
+            "Leave surplus rows out with --select; a time counts as the table stores it."
+            if time
+            else "Give --dedupe-order 'column desc' to keep the first of each.",
         )
 
 
@@ -326,5 +335,5 @@ def _repeated_keys(staged: TableName, keys: Sequence[str]) -> str:
     """Return a query for how many keys are staged more than once, and how many rows have them."""
     return (
         f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} "
-        f"GROUP BY {quote_names(keys)} HAVING count(*) > 1) AS repeated"
+        f"GROUP BY {', '.join(keys)} HAVING count(*) > 1) AS repeated"
     )
