@@ -59,6 +59,12 @@ def test_a_plan_tells_which_partitions_are_replaced_and_created(session: Session
     asked = job(database, move=Move("replace-partitions", ()))
     planned = plan_of_keys(asked, [["12"], ["13"], ["20"]])
     said = [step.statement for step in planned.steps if step.phase == "publish"]
+    builds = [text.partition(" INDEX ")[0] for text in said if text.startswith(("SET", "CREATE INDEX"))]
+    assert builds[:2] == [
+        "SET LOCAL maintenance_work_mem = '128MB'",
+        "SET LOCAL max_parallel_maintenance_workers = 4",
+    ]
+    assert "CREATE" in builds[2:]
     assert [text for text in said if "DETACH" in text] == ['ALTER TABLE "public"."t" DETACH PARTITION "public"."p10"']
     assert any(text.startswith('CREATE TABLE "public"."p20" (LIKE') for text in said)
     assert sum("CREATE INDEX" in text for text in said) == 1

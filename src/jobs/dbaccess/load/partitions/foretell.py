@@ -120,8 +120,7 @@ def _publishing(
     lock = locks.publish(plan.target)
     turn = Lock(f"publishing into {plan.target}", "advisory", "other loads of the table, except appends")
     yield Step(PUBLISH, locks.WAIT_IN_TRANSACTION, (lock.name,), (turn,))
-    if replacements:
-        yield from (Step(PUBLISH, statement) for statement in known.raising)
+    yield from (Step(PUBLISH, statement) for statement in known.raising)
     for replacement in replacements:
         for number, index in enumerate(replacement.definition.indexes):
             name = rebuild.index_name(replacement.table, number)
