@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,10 @@ def test_settings_files_and_functions_on_which_rows_depend_are_the_same_or_refus
     other.conf.set("spark.sql.ansi.enabled", str(spark.conf.get("spark.sql.ansi.enabled") == "false").lower())
     with pytest.raises(UsageError, match=r"what differs is .*spark\.sql\.ansi\.enabled"):
         load(other.read.parquet(source), database)
+
+    of_europe = replace(database, startup=(*database.startup, ("DateStyle", "SQL, DMY")))  # 01/02 is another day there
+    with pytest.raises(UsageError, match="what differs is the server's DateStyle"):
+        load(spark.read.parquet(source), of_europe)
 
     stale = spark.read.parquet(source)
     assert stale.count()

@@ -22,6 +22,9 @@ client_encoding is set when connecting. Other settings are the user's: they deci
 data brings for a column of another type (01/02/2026 for a date), and which limits, triggers and tablespaces apply.
 """
 
+_READING = ("DateStyle", "IntervalStyle", "TimeZone", "timezone_abbreviations", "lc_monetary", "xmloption")
+"""The user's settings on which it depends how the server reads text."""
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -106,6 +109,12 @@ class Meter:
             self.bytes += len(counted.block)
             self.hashes += counted.hashes
             yield counted.block
+
+
+def reading(session: Session) -> tuple[tuple[str, str], ...]:
+    """Return the settings by which the server reads text: parts that several runs copy are to be read alike."""
+    values = session.row(len(_READING), f"SELECT {', '.join(['current_setting(%s)'] * len(_READING))}", *_READING)
+    return tuple((f"the server's {name}", str(value)) for name, value in zip(_READING, values))
 
 
 def row_of(error: JobError) -> int | None:

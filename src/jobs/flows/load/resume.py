@@ -12,7 +12,7 @@ from jobs.dbaccess.load import claims, staging
 from jobs.dbaccess.load.claims import Size
 from jobs.dbaccess.load.kept.notes import Note, until, what_stays
 from jobs.dbaccess.load.kept.take_over import Kept, take_over
-from jobs.dbaccess.load.parts import tally
+from jobs.dbaccess.load.parts import reading, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.load.staging import Staging
@@ -73,6 +73,7 @@ def open_staging(session: Session, plan: PublishPlan, encoded: Encoded, target: 
         *inputs,
         ("the table, its columns or their types", short_hash(_shape(target, plan.staging))),
         ("--verify", short_hash(verified)),
+        *reading(session),
     )
     note = Note(plan.load_id, str(plan.target), encoded.parts, until(session, seconds), dict(inputs))
     names = replace(plan.staging, note=note.text)

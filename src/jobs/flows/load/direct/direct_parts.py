@@ -18,7 +18,7 @@ from jobs.dbaccess.load import direct, staging
 from jobs.dbaccess.load.claims import Claims, Size, end_earlier_runs, open_claims
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.direct import Direct
-from jobs.dbaccess.load.parts import Tally, refused_row, tally
+from jobs.dbaccess.load.parts import Tally, reading, refused_row, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.session import Session
@@ -99,7 +99,7 @@ def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts |
         TransientError: A transaction of an earlier run did not end in time.
     """
     inputs = fingerprint(encoded.lines, encoded.blocks, encoded.parts, plan.staging.columns)
-    claims = open_claims(session, plan.ledger, plan.load_id, plan.target, inputs)
+    claims = open_claims(session, plan.ledger, plan.load_id, plan.target, (*inputs, *reading(session)))
     end_earlier_runs(session, plan.ledger, plan.load_id, plan.target)
     parts = Parts(claims, encoded.parts, claims.parts(session))
     if plan.ledger.is_recorded(session, plan.load_id, plan.target):
