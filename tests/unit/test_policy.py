@@ -28,6 +28,7 @@ def test_a_policy_that_cannot_be_right_is_refused(policy: Policy) -> None:
 def test_limits_are_reached_but_not_exceeded() -> None:
     Policy(QUARANTINE, 3).check_rate(3, 3)
     Policy(QUARANTINE, None, 0.01).check_rate(1, 100)
+    Policy(QUARANTINE, None, 0.29).check_rate(29, 100)
     Policy(QUARANTINE, None, 0.0).check_rate(0, 0)
     with pytest.raises(TooManyRejects, match="At least 4 rows were rejected, and --max-errors allows 3: why"):
         Policy(QUARANTINE, 3).check_rate(4, 1000, ": why")

@@ -235,9 +235,8 @@ def end_writers(session: Session, staging: Staging) -> list[int]:
         "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE') "
         "AND (pid, datid) IN (SELECT pid, database FROM pg_locks "
-        "WHERE mode = 'RowExclusiveLock' AND relation IN (to_regclass(%s), to_regclass(%s)))",
-        staging.rows.quoted,
-        staging.parts.quoted,
+        "WHERE mode = 'RowExclusiveLock' AND relation IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name))",
+        [table.quoted for table in staging.tables],
     )
     return [pid for pid, _ in terminated]
 

@@ -10,7 +10,7 @@ from jobs.dbaccess.errors import ConstraintViolated
 from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.partitions.catalog import exact_forms
 from jobs.dbaccess.load.rejects.constraints import Checked, put_aside
-from jobs.dbaccess.load.rejects.table_rules import deferred_of
+from jobs.dbaccess.load.rejects.table_rules import INSERT, UPDATE, changes_rows, deferred_of
 from jobs.dbaccess.load.row_text import NOTHING, RowText, Sum, measure
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -49,7 +49,8 @@ def move_accepted(
         row: How rows are written for their hashes, if the load is verified.
 
     Raises:
-        ConstraintViolated: No row is found that violates a constraint: a trigger, or a rule of a partition, did it.
+        ConstraintViolated: No row is found that violates a constraint: a trigger, or a rule of a partition, did it. Or
+            a trigger may change rows before they are checked, so that staged rows do not show which violate one.
     """
     lost = NOTHING
     while True:
@@ -59,6 +60,7 @@ def move_accepted(
             _check_deferred(session, checked.target)
         except ConstraintViolated as error:
             session.run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            _check_unchanged(session, checked, error)
             before = _measured(session, checked, row)
             with exact_forms(session):
                 removed = put_aside(session, checked)
@@ -72,6 +74,23 @@ def move_accepted(
         inserter = session.value(f"INSERT INTO {checked.rejects.quoted} DEFAULT VALUES RETURNING xmin::text")
         session.run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
         return Accepted(written, rows, lost, inserter)
+
+
+def _check_unchanged(session: Session, checked: Checked, error: ConstraintViolated) -> None:
+    """Check that the table checks rows as they are staged.
+
+    Raises:
+        ConstraintViolated: A trigger or rule of it may change them before.
+    """
+    events = INSERT | (UPDATE if checked.move.mode == "upsert" else 0)
+    if changes_rows(session, checked.target, events):
+        raise ConstraintViolated(
+            error.message,
+            f"Nothing was loaded. A BEFORE trigger or a rule of {checked.target} may change rows before their "
+            "constraints are checked, so --on-error quarantine cannot say which rows to put aside. Correct the data.",
+            error.sqlstate,
+            error.column,
+        ) from None
 
 
 def _measured(session: Session, checked: Checked, row: RowText | None) -> Sum:

@@ -5,9 +5,14 @@ so that a load without any does not pay for it. Which rows are put aside follows
 the order in which they are staged:
 
 1. NOT NULL, CHECK, and the bounds of partitions, which depend on the row alone.
-2. Unique and exclusion constraints: rows that conflict with a row of the table, then those that conflict with an
-   earlier staged row that stays. A row that conflicts only with rows that are put aside, stays.
+2. Rows that conflict, by a unique or exclusion constraint, with a row of the table.
 3. Foreign keys. A row may reference another row of the same load.
+4. Unique and exclusion constraints, all at once: rows that conflict with an earlier staged row that stays. A row that
+   conflicts only with rows that are put aside, stays.
+5. Foreign keys of the table to itself, again: the row that is referenced may have been put aside.
+
+The queries are parsed with the names of pg_catalog alone, as views, and run on the user's path, as the server's own
+checks are: a function that a CHECK calls may look up names there.
 """
 
 from __future__ import annotations
@@ -91,7 +96,7 @@ def _inserted(checked: Checked, source: str, rules: Rules) -> str:
         return source
     keys = ", ".join(arbiter.keys)
     same = " AND ".join(f"t.{key} {operator} s.{key}" for key, operator in zip(arbiter.keys, arbiter.operators))
-    there = f"EXISTS (SELECT FROM {checked.target.quoted} AS t WHERE {same})"
+    there = f"EXISTS (SELECT FROM {rules.relation} AS t WHERE {same})"
     return f"SELECT DISTINCT ON ({keys}) * FROM ({source}) AS s WHERE NOT {there} ORDER BY {keys}, {_PLACE}"
 
 
@@ -133,8 +138,7 @@ def _against_target(checked: Checked, source: str, rules: Rules) -> Iterator[tup
         keys = move.keys if move.mode == "upsert" else ()
         others = [f"{quote_name(key)} AS o{number}" for number, key in enumerate(keys)]
         staged = _keyed(f"({source}) AS s", rule, f"{_PLACE} AS place", *others)
-        relation = checked.target.quoted
-        there = _keyed(relation, rule, *others, *([f"({move.where}) AS goes"] if move.where is not None else []))
+        there = _keyed(rules.relation, rule, *others, *([f"({move.where}) AS goes"] if move.where is not None else []))
         conditions = [_conflict(rule)]
         if keys:  # the row with the same keys is updated
             conditions.append(" OR ".join(f"t.o{n} IS DISTINCT FROM s.o{n}" for n in range(len(keys))))
@@ -157,14 +161,17 @@ def _is_resolved(move: Move, rule: Unique | Exclusion) -> bool:
 
 def _among_staged(checked: Checked, source: str, rules: Rules) -> Iterator[tuple[str, list[Rule]]]:
     """Yield queries to be repeated until they find nothing: for rows that conflict with staged rows, and references."""
-    unique = [rule for rule in rules.unique if not _is_resolved(checked.move, rule)]
-    if unique:
-        yield _repeated(source, unique), list(unique)
-    for rule in rules.exclusion:
-        if not _is_resolved(checked.move, rule):
-            yield _excluded(source, rule), [rule]
     for reference in rules.foreign:
         yield _unreferenced(checked, source, reference), [reference]
+    unique = [rule for rule in rules.unique if not _is_resolved(checked.move, rule)]
+    exclusion = [rule for rule in rules.exclusion if not _is_resolved(checked.move, rule)]
+    if exclusion:
+        yield _excluded(source, [*unique, *exclusion]), [*unique, *exclusion]
+    elif unique:
+        yield _repeated(source, unique), list(unique)
+    for reference in rules.foreign:
+        if reference.table == checked.target:
+            yield _unreferenced(checked, source, reference), [reference]
 
 
 def _repeated(source: str, rules: Sequence[Unique]) -> str:
@@ -191,13 +198,18 @@ def _repeated(source: str, rules: Sequence[Unique]) -> str:
     )
 
 
-def _excluded(source: str, rule: Exclusion) -> str:
+def _excluded(source: str, rules: Sequence[Unique | Exclusion]) -> str:
     """Return a query for rows that conflict with an earlier row that conflicts with no row before it."""
-    keyed = _keyed(f"({source}) AS s", rule, f"{_PLACE} AS place")
+    keyed, pairs = [], []
+    for number, rule in enumerate(rules):
+        keyed.append(f"keyed{number} AS MATERIALIZED ({_keyed(f'({source}) AS s', rule, f'{_PLACE} AS place')})")
+        pairs.append(
+            f"SELECT t.place AS earlier, s.place AS later, {number} AS rule "
+            f"FROM keyed{number} AS t JOIN keyed{number} AS s ON t.place < s.place AND {_conflict(rule)}"
+        )
     return (
-        f"WITH keyed AS MATERIALIZED ({keyed}), pairs AS MATERIALIZED (SELECT t.place AS earlier, s.place AS later "
-        f"FROM keyed AS t JOIN keyed AS s ON t.place < s.place AND {_conflict(rule)}) "
-        "SELECT later AS place, 0 AS rule FROM pairs AS p "
+        f"WITH {', '.join(keyed)}, pairs AS MATERIALIZED ({' UNION ALL '.join(pairs)}) "
+        "SELECT later AS place, min(rule) AS rule FROM pairs AS p "
         "WHERE NOT EXISTS (SELECT FROM pairs AS q WHERE q.later = p.earlier) GROUP BY later"
     )
 
@@ -207,7 +219,7 @@ def _unreferenced(checked: Checked, source: str, rule: ForeignKey) -> str:
     columns = [f"s.{quote_name(name)}" for name in rule.columns]
     nulls = f"num_nulls({', '.join(columns)})"
     is_self = rule.table == checked.target
-    relations = [] if rule.table is None or (is_self and checked.move.replaces_all) else [rule.table.quoted]
+    relations = [] if rule.table is None or (is_self and checked.move.replaces_all) else [rule.relation]
     if is_self:
         relations.append(f"({source})")
     same = " AND ".join(
@@ -233,14 +245,17 @@ def _remove(session: Session, checked: Checked, query: str, rules: Sequence[Rule
         return 0
     names = ", ".join(quote_literal(name) for name in checked.staging.columns)
     values = ", ".join(f"r.{quote_name(name)}::text" for name in checked.staging.columns)
-    rejects = checked.rejects.quoted
+    rejects, view, found = (checked.rejects.sibling(checked.rejects.name + end) for end in ("", "_v", "_f"))
+    session.ask(f"CREATE VIEW {view.quoted} AS {query}")
+    with session.users_path():
+        session.run(f"CREATE UNLOGGED TABLE {found.quoted} AS SELECT place, rule FROM {view.quoted}")
     answer = session.ask(
-        f"WITH bad AS MATERIALIZED ({query}), gone AS (DELETE FROM {checked.staging.rows.quoted} AS r USING bad "
+        f"WITH gone AS (DELETE FROM {checked.staging.rows.quoted} AS r USING {found.quoted} AS bad "
         f"WHERE r.ctid = bad.place RETURNING r.xmin AS inserter, bad.rule, "
         f"jsonb_object(ARRAY[{names}]::text[], ARRAY[{values}]::text[]) AS content), "
-        f"marks AS MATERIALIZED (SELECT DISTINCT ON (xmin::text) xmin AS inserter, part, attempt FROM {rejects} "
+        f"marks AS MATERIALIZED (SELECT DISTINCT ON (xmin::text) xmin AS inserter, part, attempt FROM {rejects.quoted} "
         "WHERE reason IS NULL) "
-        f"INSERT INTO {rejects} (part, attempt, column_name, sqlstate, reason, message, row) "
+        f"INSERT INTO {rejects.quoted} (part, attempt, column_name, sqlstate, reason, message, row) "
         "SELECT m.part, m.attempt, told.column_name, told.sqlstate, told.reason, told.message, gone.content "
         "FROM gone JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY "
         "AS told (column_name, sqlstate, reason, message, number) ON told.number = gone.rule + 1 "
@@ -252,4 +267,5 @@ def _remove(session: Session, checked: Checked, query: str, rules: Sequence[Rule
             [f"{rule.message} (SQLSTATE {rule.sqlstate})." for rule in rules],
         ],
     )
+    session.run(f"DROP VIEW {view.quoted}; DROP TABLE {found.quoted}")
     return answer.count or 0

@@ -71,7 +71,7 @@ class Policy:
             TooManyRejects: It is above a limit.
         """
         self.check_count(rejected, summary)
-        if self.max_error_rate is not None and rejected > self.max_error_rate * read:
+        if self.max_error_rate is not None and rejected and rejected / read > self.max_error_rate:
             raise TooManyRejects(
                 f"{rejected:,} of {read:,} rows were rejected, and --max-error-rate allows "
                 f"{self.max_error_rate:g}{summary}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -75,11 +76,13 @@ class ForeignKey(Rule):
     """A foreign key: its columns, the table and its columns that they reference, and how they are compared.
 
     Attributes:
+        relation: The rows that may be referenced: not those of tables that inherit the referenced one.
         is_full: MATCH FULL.
     """
 
     columns: tuple[str, ...] = ()
     table: TableName | None = None
+    relation: str = ""
     keys: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     is_full: bool = False
@@ -87,8 +90,13 @@ class ForeignKey(Rule):
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of a table, without those about columns whose values cannot be told."""
+    """The rules of a table, without those about columns whose values cannot be told.
 
+    Attributes:
+        relation: The rows that its unique indexes cover: not those of tables that inherit it.
+    """
+
+    relation: str
     columns: tuple[Column, ...]
     local: tuple[Rule, ...]
     unique: tuple[Unique, ...]
@@ -104,19 +112,20 @@ def rules_of(session: Session, target: TableName, given: Collection[str]) -> Rul
         target: The table.
         given: The columns that the data has.
     """
+    found = session.run(_COLUMNS, target.quoted)
+    unknown = {
+        name
+        for name, _, _, generated, default, has_identity in found
+        if name not in given and not generated and (has_identity or "nextval(" in default)
+    }
+    unknown |= {name for name, _, _, generated, default, _ in found if generated and _mentions(default, unknown)}
     columns = tuple(
-        Column(
-            name,
-            type_name,
-            required,
-            generated,
-            default,
-            is_known=name in given or generated or not (has_identity or "nextval(" in default),
-        )
-        for name, type_name, required, generated, default, has_identity in session.run(_COLUMNS, target.quoted)
+        Column(name, type_name, required=required, generated=generated, default=default, is_known=name not in unknown)
+        for name, type_name, required, generated, default, _ in found
     )
     known = {column.name for column in columns if column.is_known}
     where = target.quoted
+    [kind] = session.row(1, "SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", where)
     not_null = [
         Rule(
             NOT_NULL,
@@ -134,12 +143,22 @@ def rules_of(session: Session, target: TableName, given: Collection[str]) -> Rul
     ]
     keys = _keys(session, target, known)
     return Rules(
-        columns,
-        (*not_null, *checks, *_partitions(session, target)),
-        tuple(key for key in keys if not isinstance(key, Exclusion)),
-        tuple(key for key in keys if isinstance(key, Exclusion)),
-        tuple(_foreign(session, target, known)),
+        relation=_relation(target, kind),
+        columns=columns,
+        local=(*not_null, *checks, *_partitions(session, target, unknown)),
+        unique=tuple(key for key in keys if not isinstance(key, Exclusion)),
+        exclusion=tuple(key for key in keys if isinstance(key, Exclusion)),
+        foreign=tuple(_foreign(session, target, known)),
     )
+
+
+def _mentions(sql: str, names: Collection[str]) -> bool:
+    """Return whether an expression names one of these columns, or something of the same name."""
+    return any(re.search(rf"(?<!\w){re.escape(quote_name(name)[1:-1])}(?!\w)", sql) for name in names)
+
+
+def _relation(table: TableName, kind: str) -> str:
+    return table.quoted if kind == PARTITIONED else f"ONLY {table.quoted}"
 
 
 def _only(names: Sequence[str]) -> str | None:
@@ -148,8 +167,9 @@ def _only(names: Sequence[str]) -> str | None:
 
 _COLUMNS = (
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated <> '', "
-    "coalesce(pg_get_expr(d.adbin, d.adrelid), ''), a.attidentity <> '' "
-    "FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+    "coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(y.typdefaultbin, 0), ''), a.attidentity <> '' "
+    "FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid "
+    "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
     "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
 )
 
@@ -204,7 +224,7 @@ def _keys(session: Session, target: TableName, known: Collection[str]) -> list[U
 
 
 _FOREIGN = (
-    "SELECT c.conname, n.nspname, t.relname, c.confmatchtype = 'f', "
+    "SELECT c.conname, n.nspname, t.relname, t.relkind::text, c.confmatchtype = 'f', "
     "ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY AS k (num, n) JOIN pg_attribute a "
     "ON a.attrelid = c.conrelid AND a.attnum = k.num ORDER BY k.n), "
     "ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY AS k (num, n) JOIN pg_attribute a "
@@ -225,16 +245,17 @@ def _foreign(session: Session, target: TableName, known: Collection[str]) -> lis
             column=_only(columns),
             columns=tuple(columns),
             table=TableName(table, schema),
+            relation=_relation(TableName(table, schema), kind),
             keys=tuple(keys),
             operators=tuple(operators),
             is_full=is_full,
         )
-        for name, schema, table, is_full, columns, keys, operators in session.run(_FOREIGN, target.quoted)
+        for name, schema, table, kind, is_full, columns, keys, operators in session.run(_FOREIGN, target.quoted)
         if set(columns) <= set(known)
     ]
 
 
-def _partitions(session: Session, target: TableName) -> Sequence[Rule]:
+def _partitions(session: Session, target: TableName, unknown: Collection[str]) -> Sequence[Rule]:
     """Return the rule that each row has a partition, and the rules of the partitions themselves."""
     found = session.run(
         "SELECT pg_get_partition_constraintdef(t.relid) FROM pg_class c "
@@ -243,10 +264,34 @@ def _partitions(session: Session, target: TableName) -> Sequence[Rule]:
         target.quoted,
         PARTITIONED,
     )
-    if not found or [None] in found:
+    if not found or [None] in found or any(_mentions(bounds, unknown) for [bounds] in found):
         return []
     anywhere = " OR ".join(f"(({bounds}) IS TRUE)" for [bounds] in found)
     return [Rule(CHECK, "no partition of the table is for the row", None, f"NOT ({anywhere})")]
+
+
+def changes_rows(session: Session, target: TableName, events: int) -> bool:
+    """Return whether a trigger or rule may change rows before they are checked, or store them elsewhere.
+
+    Args:
+        session: A session of the table's database.
+        target: The table.
+        events: The bits of pg_trigger's tgtype for the statements that write the rows.
+    """
+    return bool(
+        session.run(
+            "WITH RECURSIVE tree (oid) AS (SELECT to_regclass(%s)::oid UNION "
+            "SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid) "
+            "SELECT 1 FROM tree JOIN pg_class c USING (oid) WHERE c.relhasrules OR EXISTS (SELECT FROM pg_trigger "
+            f"WHERE tgrelid = c.oid AND tgenabled <> 'D' AND tgtype & {BEFORE_EACH_ROW} = {BEFORE_EACH_ROW} "
+            f"AND tgtype & {events} <> 0) LIMIT 1",
+            target.quoted,
+        )
+    )
+
+
+BEFORE_EACH_ROW, INSERT, UPDATE = 1 + 2, 4, 16
+"""Bits of pg_trigger's tgtype."""
 
 
 def deferred_of(session: Session, target: TableName) -> list[str]:
