@@ -136,6 +136,16 @@ def test_an_error_that_is_not_about_a_row_fails_the_part(session: Session) -> No
         attempt(session, planned, [Counted(b"1\t1\n", 1)])
 
 
+def test_a_row_that_is_too_big_is_found_although_the_server_names_a_later_one(session: Session) -> None:
+    columns = [f"c{number}" for number in range(600)]
+    session.run(f"CREATE TABLE t ({', '.join(f'{column} text' for column in columns)})")
+    planned = staging.plan_staging(TARGET, columns).with_rejects()
+    staging.create_beside(session, planned, TARGET)
+    small, big = (b"\t".join([value] * 600) + b"\n" for value in (b"x", b"12345678901234567890"))
+    attempt(session, planned, list(of_lines([small] * 70 + [big] + [small] * 200, 1000)))
+    assert rejected(session, planned, "part_row, reason") == [[71, "too_big"]]
+
+
 def test_a_database_of_another_encoding_rejects_what_it_lacks_and_keeps_the_row(
     session: Session, database: Settings
 ) -> None:
@@ -146,8 +156,11 @@ def test_a_database_of_another_encoding_rejects_what_it_lacks_and_keeps_the_row(
             latin1.run("CREATE TABLE t (a int, b text)")
             planned = staging.plan_staging(TARGET, ["a", "b"]).with_rejects()
             staging.create_beside(latin1, planned, TARGET)
-            attempt(latin1, planned, list(of_lines(["1\té\n".encode(), "2\t€\n".encode()], 10)))
+            attempt(latin1, planned, list(of_lines(["1\té\n".encode(), "2\t€\n".encode(), "x\té\n".encode()], 10)))
             assert latin1.run(f"SELECT b FROM {planned.rows.quoted}") == [["é"]]
-            assert rejected(latin1, planned, "sqlstate, reason, row->>'b'") == [["22P05", "encoding", "\\u20ac"]]
+            assert rejected(latin1, planned, "sqlstate, reason, row->>'b'") == [
+                ["22P05", "encoding", "\\u20ac"],
+                ["22P02", "invalid_text", "é"],
+            ]
     finally:
         session.run(f"DROP DATABASE {name} WITH (FORCE)")

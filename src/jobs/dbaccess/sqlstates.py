@@ -34,6 +34,9 @@ UNDEFINED_TABLE = "42P01"
 LOCK_TIMEOUT = "55P03"
 """A lock was not granted within lock_timeout."""
 
+TOO_LARGE = "54000"
+"""A value or a row is larger than the server can store."""
+
 HINTS: Mapping[str, str] = {
     UNTRANSLATABLE: "Remove the character; unless it is NUL, a database with the encoding UTF8 accepts it.",
     NOT_UTF8: "PostgreSQL's text cannot contain NUL, or bytes that are not UTF-8: clean the column first.",

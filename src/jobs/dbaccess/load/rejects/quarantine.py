@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from typing import Optional
 
 from jobs.dbaccess.copy_text import COPY_ESCAPES, NULL, parse_line
 from jobs.dbaccess.errors import DatabaseError, LoadError
@@ -26,7 +27,7 @@ from jobs.dbaccess.load.rejects.reasons import concerns_row, reason_of
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_names
-from jobs.dbaccess.sqlstates import BAD_COPY_FILE_FORMAT, NOT_UTF8, UNTRANSLATABLE
+from jobs.dbaccess.sqlstates import BAD_COPY_FILE_FORMAT, NOT_UTF8, TOO_LARGE, UNTRANSLATABLE
 
 COST_OF_BLOCK = 20_000
 """Bytes that the server copies in the time that it takes to begin and end a block: 0.3 ms."""
@@ -37,8 +38,8 @@ SMALLEST, LARGEST = 4 << 10, 4 << 20
 WINDOW = 16 << 20
 """Bytes over which the frequency of bad lines is estimated."""
 
-FLUSHED = 1000
-"""How many rejects a task keeps before it writes them to staging."""
+FLUSHED, LARGEST_FLUSHED = 1000, 4 << 20
+"""How many rejects a task keeps before it writes them to staging, and how many bytes of them."""
 
 RECORD = "record"
 """The field of jsonb that has a record that Spark could not read."""
@@ -51,6 +52,9 @@ COLUMNS = ("part", "attempt", "part_row", "file", "file_row", "column_name", "sq
 """The columns of rejects in staging. A mark has a part and an attempt alone."""
 
 _HASH = struct.Struct("!q")
+
+_Reject = tuple[list[object], Mapping[str, Optional[str]]]
+"""The values of a reject in staging, all but the last; and its row."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ class _Sender:
         self._part, self._attempt, self._policy = part, attempt, policy
         self._before: list[str] = []
         self._read = 0
-        self._waiting: list[tuple[list[object], Mapping[str, str | None]]] = []
+        self._waiting: list[_Reject] = []
+        self._waiting_bytes = 0
         self._recent_bytes, self._recent_bad = WINDOW, 1
 
     @property
@@ -160,15 +165,15 @@ class _Sender:
                 bad = _place(error, first, end)
                 if bad is not None:
                     self._put_aside(counted, bad, bytes(lines.text(bad, bad + 1)), error)
+                    if len(self._waiting) >= FLUSHED or self._waiting_bytes >= LARGEST_FLUSHED:
+                        self._flush()
                     ranges += [piece for piece in ((bad + 1, end), (first, bad)) if piece[0] < piece[1]]
                     continue
-                middle = (first + end) // 2  # the server names the line in a language that we do not know
+                middle = (first + end) // 2  # the server does not name the line, or in a language that we do not know
             if middle is not None:
                 ranges += [(middle, end), (first, middle)]
         self.hashes += counted.hashes
         self._read += counted.rows
-        if len(self._waiting) >= FLUSHED:
-            self._flush()
 
     def _copy(self, lines: memoryview, rows: int) -> DatabaseError | None:
         """Copy lines in a savepoint. Return the server's error if it refuses one, and none of them is in staging."""
@@ -219,22 +224,30 @@ class _Sender:
             *(error.column, error.sqlstate, reason, _NO_RECORD if is_record else error.message),
         ]
         self._waiting.append((about, row))
+        self._waiting_bytes += len(line)
 
     def _flush(self) -> None:
-        """Write the rejects to staging. Characters that the database's encoding lacks are written as escapes."""
-        if not self._waiting:
-            return
-        for ascii_only in (False, True):
-            lines = (_copy_line([*about, _as_json(row, ascii_only=ascii_only)]) for about, row in self._waiting)
-            try:
-                self._copy_rejects(b"".join(lines))
-                break
-            except DatabaseError as error:
-                if ascii_only or error.sqlstate not in (NOT_UTF8, UNTRANSLATABLE):
-                    raise
-        self._waiting = []
+        """Write the rejects to staging."""
+        if self._waiting:
+            self._write(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
 
-    def _copy_rejects(self, lines: bytes) -> None:
+    def _write(self, rejects: Sequence[_Reject]) -> None:
+        """Write rejects. In a row with characters that the database's encoding lacks, those are written as escapes."""
+        try:
+            self._copy_rejects(rejects)
+        except DatabaseError as error:
+            if error.sqlstate not in (NOT_UTF8, UNTRANSLATABLE):
+                raise
+            if len(rejects) == 1:
+                self._copy_rejects(rejects, ascii_only=True)
+                return
+            middle = len(rejects) // 2
+            self._write(rejects[:middle])
+            self._write(rejects[middle:])
+
+    def _copy_rejects(self, rejects: Sequence[_Reject], *, ascii_only: bool = False) -> None:
+        lines = b"".join(_copy_line([*about, _as_json(row, ascii_only=ascii_only)]) for about, row in rejects)
         statement = f"COPY {self._rejects.quoted} ({quote_names(COLUMNS)}) FROM STDIN"
         before = self._before or [f"SAVEPOINT {_SAVEPOINT}"]
         self._before = [f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}"]
@@ -256,6 +269,8 @@ def _place(error: DatabaseError, first: int, end: int) -> int | None:
     """Return the place of the line that the server refused, among lines of these places; None if it named none."""
     if end - first == 1:
         return first
+    if error.sqlstate == TOO_LARGE and error.column is None:
+        return None  # the server writes many rows at once, and names the last that it has read
     place = first - 1 + (error.line or 0)
     return place if first <= place < end else None
 
