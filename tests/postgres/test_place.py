@@ -265,14 +265,15 @@ def test_rows_for_which_no_partition_can_be_created_are_refused_and_nothing_is_l
         ("RANGE (a)", "day", "'day' is no rule for"),
         ("LIST (a)", "1000", "'1000' is no rule for public.t, which is partitioned by lists"),
         ("HASH (a)", "auto", "it is partitioned by hash"),
+        ("LIST (many)", "auto", r"its key is of the type integer\[\]"),
         ("RANGE (at)", "day in Nowhere/City", "time zone .*not recognized"),
     ],
 )
 def test_a_rule_that_does_not_go_with_the_table_is_refused_before_anything_is_copied(
     session: Session, key: str, rule: str, message: str
 ) -> None:
-    session.run(f"CREATE TABLE t (a int, b text, at timestamptz) PARTITION BY {key}")
-    columns = (*AB, "at")
+    session.run(f"CREATE TABLE t (a int, b text, at timestamptz, many int[]) PARTITION BY {key}")
+    columns = (*AB, "at", "many")
     with pytest.raises(JobError, match=message):
         check_target(session, T, Move("append", columns, new_partitions=rule))
     if rule != "auto":

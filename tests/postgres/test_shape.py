@@ -12,7 +12,7 @@ from pyspark.sql import types as t
 from stages import attempt
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConstraintViolated, JobError, UsageError
+from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, UsageError
 from jobs.dbaccess.load import scripts, staging
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.definitions.shape import parse_partition_by
@@ -115,6 +115,8 @@ def test_what_the_server_cannot_partition_is_refused_before_anything_is_copied(s
     json_type = (Definition("b", "json"),)
     with pytest.raises(UsageError, match="cannot have these partitions: data type json has no default operator class"):
         target_of(session, Move("append", ()), by("list(b)", types=json_type))
+    with pytest.raises(LoadError, match=r"'month' is no rule for public\.t, which is partitioned by ranges of integer"):
+        target_of(session, Move("append", (), new_partitions="month"), by("range(a)"))
     with pytest.raises(UsageError, match="give --partition-by"):
         target_of(session, Move("replace-partitions", ()), Defined())
     assert session.run("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgjobs_trial%'") == [[0]]

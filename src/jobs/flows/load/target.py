@@ -23,6 +23,7 @@ from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import CHANGING, Move
 from jobs.dbaccess.load.move.order import order_of
+from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import RowText
@@ -206,7 +207,8 @@ def _shaped(session: Session, target: Target, schema: StructType, defined: Defin
     definitions = target.definitions or tuple(types)
     keys = target.move.primary_key
     shape.check([definition.name for definition in definitions], keys, target.move.new_partitions)
-    trial.check_partitioned(session, target.name, definitions, keys, shape)
+    rule = target.move.new_partitions or AUTO
+    trial.check_partitioned(session, target.name, definitions, keys, shape, rule=rule)
     return replace(target, shape=shape, definitions=definitions, has_types_only=False)
 
 

@@ -13,6 +13,8 @@ from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.definitions.shape import PARTITION_BY, Shape
+from jobs.dbaccess.load.partitions.missing.find import check_fits
+from jobs.dbaccess.load.partitions.missing.key import key_of
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.sqlstates import INSUFFICIENT_PRIVILEGE
@@ -79,16 +81,25 @@ def foresee_indexes(session: Session, name: TableName, definitions: Sequence[Def
 
 
 def check_partitioned(
-    session: Session, name: TableName, definitions: Sequence[Definition], keys: Sequence[str], shape: Shape
+    session: Session,
+    name: TableName,
+    definitions: Sequence[Definition],
+    keys: Sequence[str],
+    shape: Shape,
+    *,
+    rule: str,
 ) -> None:
-    """Check that the server partitions a new table so.
+    """Check that the server partitions a new table so, and that its partitions can follow a rule, or AUTO.
 
     Raises:
         UsageError: It does not.
+        LoadError: They cannot.
     """
     trial = _trial(name)
     with _rolled_back(session, trial, name, "these partitions", f"Check {PARTITION_BY}."):
         columns.create(session, trial, definitions, keys, shape.clause)
+        if shape.partition_by is not None and not shape.partition_by.bounds:
+            check_fits(session, name, key_of(session, trial), rule)
 
 
 def _trial(name: TableName) -> TableName:

@@ -45,7 +45,7 @@ def find(session: Session, target: TableName, rows: str, given: str) -> Missing:
     key = key_of(session, target)
     present = tuple(partition for partition in partitions_of(session, target) if partition.bound != DEFAULT)
     table = Partitioned(target, key, present)
-    _check_fits(session, target, key, given)
+    check_fits(session, target, key, given)
     of_key = _of_values if key.strategy == "l" else of_ranges
     return _without_trees(table, of_key(session, table, rows, given))
 
@@ -53,15 +53,16 @@ def find(session: Session, target: TableName, rows: str, given: str) -> Missing:
 def check_rule(session: Session, target: TableName, given: str) -> None:
     """Check that a rule, or AUTO, goes with a table, before anything is copied. Raises as `find`."""
     with session.transaction(), exact_forms(session):
-        _check_fits(session, target, key_of(session, target), given)
+        check_fits(session, target, key_of(session, target), given)
 
 
-def _check_fits(session: Session, target: TableName, key: Key, given: str) -> None:
-    if key.strategy == "l" and key.columns == 1:
-        if given not in (AUTO, VALUE):
+def check_fits(session: Session, target: TableName, key: Key, given: str) -> None:
+    """Check that a rule, or AUTO, goes with the partition key of a table. Raises as `find`."""
+    if key.strategy == "l" and key.columns == 1 and not key.type_sql.endswith("[]"):
+        if given not in (AUTO, NO, VALUE):
             raise unfit(target, given, "lists")
         return
-    if key.strategy != "r" or key.columns != 1:
+    if key.strategy == "h" or key.columns != 1:
         what = f"{key.columns} columns" if key.columns > 1 else _STRATEGIES[key.strategy]
         raise not_known(target, f"it is partitioned by {what}")
     if key.type_name not in (*TIMES, *NUMBERS):
