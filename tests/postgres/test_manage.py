@@ -122,6 +122,19 @@ def test_a_drop_leaves_nothing_and_waits_for_no_reader_by_force(database: Settin
     assert rows(session) == rows(session, COPY)
 
 
+def test_a_column_that_is_renamed_ends_the_run_and_says_what_to_do(database: Settings, session: Session) -> None:
+    captured(database)
+    with running(job_of(database, seconds=None)) as errors:
+        _until_running(database)
+        session.run("ALTER TABLE t RENAME a TO b")
+        session.run("UPDATE t SET b = 'c'")
+        for _ in range(300):
+            if errors:
+                break
+            time.sleep(0.05)
+    assert "A column of t or its copy was renamed or dropped while this ran" in str(errors[0])
+
+
 def _until_running(database: Settings) -> None:
     for _ in range(200):
         if any(r.session and r.number for r in manage.status(database, T).readers):

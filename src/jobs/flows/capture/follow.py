@@ -24,7 +24,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
-from jobs.dbaccess.sqlstates import UNDEFINED_TABLE
+from jobs.dbaccess.sqlstates import UNDEFINED_COLUMN, UNDEFINED_TABLE
 from jobs.flows.capture import batch
 from jobs.flows.capture.batch import Batch
 from jobs.flows.capture.connections import connect
@@ -162,7 +162,15 @@ def follow(job: CaptureJob, stop: Stop, end: End[U]) -> CaptureReport:
     return _Follower(job, stop, end).run()
 
 
-def _dropped(job: CaptureJob, error: DatabaseError) -> UsageError:
+def _changed(job: CaptureJob, error: DatabaseError) -> UsageError | None:
+    """Return what to tell if somebody has changed what is captured, or the copy; None for another error."""
+    if error.sqlstate == UNDEFINED_COLUMN:
+        return UsageError(
+            f"A column of {job.table} or its copy was renamed or dropped while this ran: {error.message}",
+            "Start it again: it takes the columns as they are then.",
+        )
+    if error.sqlstate != UNDEFINED_TABLE:
+        return None
     return UsageError(
         f"{job.table}, its capture or its copy was dropped while this ran: {error.message}",
         "Start it again: what is missing of the capture and the copy is then created anew. If the table itself is to "
@@ -193,8 +201,8 @@ class _Follower(Generic[U]):
             except Stopped:
                 break
             except DatabaseError as error:
-                if error.sqlstate == UNDEFINED_TABLE:
-                    raise _dropped(self._job, error) from None
+                if changed := _changed(self._job, error):
+                    raise changed from None
                 self._pause(error)
         seconds = round(time.monotonic() - self._start, 3)
         return replace(self._report, stopped=self._stop.wanted, seconds=seconds)
