@@ -229,6 +229,8 @@ def test_what_is_not_one_row_of_a_key_at_a_time_is_refused(
         ("ALTER TABLE t ALTER valid_to TYPE date", "A history needs two timestamps"),
         ("DROP INDEX one_current", r'CREATE UNIQUE INDEX ON "public"."t" \("a"\) WHERE "is_current"'),
         ("DROP INDEX one_current; CREATE UNIQUE INDEX ON t (a, b) WHERE is_current", "two current versions"),
+        ("DROP INDEX one_current; CREATE UNIQUE INDEX ON t (a) WHERE b = 'x'", "two current versions"),
+        ("DROP INDEX one_current; ALTER TABLE t ADD EXCLUDE (a WITH =, b WITH =)", "two current versions"),
         ("CREATE TABLE c (a int, b timestamptz, FOREIGN KEY (a, b) REFERENCES t ON DELETE CASCADE)", "rows of c"),
     ],
 )
@@ -261,6 +263,21 @@ def test_a_column_may_have_any_name(table: Session, name: str) -> None:
     for rows in ([(1, "x", 1), (1, "y", 2)], [(1, "z", 3)]):
         load(table, replace(move, staged_only=(("seq", "int"),)), rows)
     assert table.run(f"SELECT a, {name} FROM t") == [[1, "z"]]
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "CREATE UNIQUE INDEX ON t (a) WHERE is_current = true",
+        "CREATE UNIQUE INDEX ON t (a) WHERE is_current IS TRUE",
+        "CREATE UNIQUE INDEX ON t (a) INCLUDE (b) WHERE valid_to IS NULL",
+        "ALTER TABLE t ADD EXCLUDE (a WITH =) WHERE (is_current)",
+    ],
+)
+def test_what_keeps_a_key_from_two_current_versions_may_be_written_differently(table: Session, ddl: str) -> None:
+    for statement in ("DROP INDEX one_current", ddl):
+        table.run(statement)
+    check_target(table, T, at(1))
 
 
 @pytest.mark.parametrize("type_", ["date", "timestamptz(0)"])

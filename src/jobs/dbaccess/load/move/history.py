@@ -239,7 +239,7 @@ def check(session: Session, move: Move, target: TableName) -> str:
             f"{', '.join(history.columns)} of {target} are {begin.type_name}, {end.type_name} and {mark.type_name}.",
             "A history needs two timestamps (or dates) of one type, and a boolean.",
         )
-    if not session.run(_ONE_CURRENT, target.quoted, sorted(move.keys), target.quoted, sorted(move.keys)):
+    if not session.run(_ONE_CURRENT, history.is_current, history.valid_to, sorted(move.keys), target.quoted):
         keys, current = quote_names(move.keys), quote_name(history.is_current)
         raise LoadError(
             f"Nothing keeps a key of {target} from having two current versions.",
@@ -252,13 +252,27 @@ def check(session: Session, move: Move, target: TableName) -> str:
 
 
 _ONE_CURRENT = """
-SELECT 1 FROM pg_index i WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid AND i.indexprs IS NULL
-    AND i.indpred IS NOT NULL AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C")
-    FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])) = %s::text[]
-UNION ALL SELECT 1 FROM pg_constraint c WHERE c.conrelid = to_regclass(%s) AND c.contype = 'x'
-    AND (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.conrelid
-    AND a.attnum = ANY (c.conkey)) @> %s::text[]
+WITH asked AS (
+    SELECT quote_ident(%s) AS mark, quote_ident(%s) AS ends, %s::text[] AS keys, to_regclass(%s)::oid AS relid
+), one AS (
+    SELECT ARRAY[mark, '(' || mark || ' = true)', '(' || mark || ' IS TRUE)', '(' || ends || ' IS NULL)'] AS current,
+        keys, relid FROM asked
+)
+SELECT 1 FROM one JOIN pg_index i ON i.indrelid = relid AND i.indisunique AND i.indisvalid AND i.indexprs IS NULL
+    AND pg_get_expr(i.indpred, i.indrelid) = ANY (current) AND keys = (
+        SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C")
+        FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+    )
+UNION ALL SELECT 1 FROM one JOIN pg_constraint c ON c.conrelid = relid AND c.contype = 'x'
+    JOIN pg_index i ON i.indexrelid = c.conindid
+    AND coalesce(pg_get_expr(i.indpred, i.indrelid) = ANY (current), i.indpred IS NULL) AND (
+        SELECT coalesce(array_agg(a.attname::text) FILTER (WHERE o.oprname = '='), '{}') @> keys
+            AND bool_and(o.oprname = '&&' OR coalesce(o.oprname = '=' AND a.attname::text = ANY (keys), false))
+        FROM unnest(c.conkey, c.conexclop) AS part (attnum, operator) JOIN pg_operator o ON o.oid = part.operator
+        LEFT JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = part.attnum AND part.attnum > 0
+    )
 """
+"""Each row says that a key cannot have two current versions: by an index, or because times may not overlap."""
 
 
 def keep(session: Session, move: Move, target: TableName, staged: TableName, rows: int) -> Written:
