@@ -239,6 +239,16 @@ def test_rows_stay_as_single_inserts_would_have_it(session: Session, which: str)
     assert session.run("SELECT a, c FROM public.t ORDER BY 1, 2") == left
 
 
+def test_a_reject_is_not_replayed_with_what_stands_for_a_nul(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b text, c text)")
+    load(session, [[1, "x\0y", "\\N"]])
+    [[first]] = session.run("SELECT load_id FROM t_rejects")
+    with pytest.raises(UsageError, match=r"still has U\+FFFD or an escape"):
+        find_replayed(session, T, first)
+    session.run('UPDATE t_rejects SET row = row || \'{"b": "xy"}\'')
+    assert find_replayed(session, T, first).rows == ({"a": "1", "b": "xy", "c": None},)
+
+
 def test_a_table_whose_trigger_may_change_rows_puts_none_aside_for_a_constraint(session: Session) -> None:
     session.run("CREATE TABLE t (a int UNIQUE, b int NOT NULL, c int)")
     session.run("CREATE FUNCTION b() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.b := 1; RETURN NEW; END'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +11,18 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.rejects.policy import FAILS, Policy
-from jobs.dbaccess.load.rejects.reasons import UNPARSABLE
+from jobs.dbaccess.load.rejects.reasons import ENCODING, NUL, UNPARSABLE
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import MAX_NAME_BYTES, TableName
 
 _SUFFIX = "_rejects"
 _MOST_REASONS = 5
+
+_STANDS_IN: Mapping[str, re.Pattern[str]] = {
+    NUL: re.compile("\ufffd"),
+    ENCODING: re.compile(r"\ufffd|\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"),
+}
+"""By reason, what a reject has for characters that jsonb, or the encoding of the database, lacks (see quarantine)."""
 
 _COLUMNS: Mapping[str, str] = {
     "id": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
@@ -194,25 +201,31 @@ def find_replayed(session: Session, target: TableName, load_id: str) -> Replayed
     """Return the rejects of a load as they are now, without records that Spark could not read.
 
     Raises:
-        UsageError: There are none, or a row is no object of texts.
+        UsageError: There are none, or a row is no object of texts, or one still has what stands for something else.
     """
     name = rejects_table(target)
     found: list[list[Any]] = []
     if tables.find_table(session, name) is not None:
-        query = f"SELECT id, xmin::text, row FROM {name.quoted} WHERE load_id = %s AND reason <> %s ORDER BY id"
+        query = f"SELECT id, xmin::text, row, reason FROM {name.quoted} WHERE load_id = %s AND reason <> %s ORDER BY id"
         found = session.run(query, load_id, UNPARSABLE)
     if not found:
         raise UsageError(
             f"{name} has no rows of the load {load_id!r} that could be loaded.",
             "Check the load id. Records that Spark could not read are repaired in their file.",
         )
-    for number, _, row in found:
+    for number, _, row, reason in found:
         if not isinstance(row, dict) or any(isinstance(value, (dict, list)) for value in row.values()):
             raise UsageError(
                 f"The row with the id {number} in {name} is no object of texts, numbers and nulls.",
                 "Write each value as text, as PostgreSQL reads it.",
             )
-    ids, versions, rows = zip(*found)
+        if reason in _STANDS_IN and any(_STANDS_IN[reason].search(str(value)) for value in row.values()):
+            raise UsageError(
+                f"The row with the id {number} in {name} still has U+FFFD or an escape, where it had a character that "
+                "the table does not accept: loaded as it is, its text would be another one.",
+                "Repair it, or delete it. If it is meant so, change its reason, too.",
+            )
+    ids, versions, rows, _ = zip(*found)
     return Replayed(load_id, ids, versions, tuple({key: _text(value) for key, value in row.items()} for row in rows))
 
 
