@@ -158,6 +158,12 @@ def test_a_row_that_comes_late_is_put_between_the_versions(table: Session) -> No
     assert versions(table) == [[1, "x", 1, 3, False], [1, "y", 3, 5, False], [1, "z", 5, None, True]]
 
 
+def test_a_delete_of_what_is_not_there_is_not_remembered_as_the_docs_say(table: Session) -> None:
+    load(table, at(3, missing=True, op=True), [(2, None, "D")])
+    load(table, at(2), [(1, "x"), (2, "y")])
+    assert versions(table) == [[1, "x", 2, None, True], [2, "y", 2, None, True]]
+
+
 def test_a_load_for_a_time_again_corrects_what_it_said(table: Session) -> None:
     load(table, at(1), [(1, "x"), (2, "x")])
     load(table, at(3), [(1, "y"), (2, "y")])
