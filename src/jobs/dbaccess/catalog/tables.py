@@ -199,6 +199,17 @@ def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) ->
     return any(sorted(columns) == sorted(keys) for [columns] in indexes)
 
 
+def partition_columns(session: Session, table: TableName) -> list[str | None]:
+    """Return the columns of a table's partition key, None for an expression; empty if it is not partitioned."""
+    found = session.run(
+        "SELECT attname::text FROM pg_partitioned_table CROSS JOIN unnest(partattrs::int2[]) WITH ORDINALITY AS k "
+        "(number, place) LEFT JOIN pg_attribute ON (attrelid, attnum) = (partrelid, number) "
+        "WHERE partrelid = to_regclass(%s) ORDER BY place",
+        table.quoted,
+    )
+    return [name for [name] in found]
+
+
 def nullable_keys(session: Session, table: TableName, keys: Sequence[str]) -> list[str]:
     """Return the keys that may be NULL. A NULL key matches no row."""
     nullable = session.run(

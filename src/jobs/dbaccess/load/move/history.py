@@ -243,7 +243,8 @@ def check(session: Session, move: Move, target: TableName) -> str:
         keys, current = quote_names(move.keys), quote_name(history.is_current)
         raise LoadError(
             f"Nothing keeps a key of {target} from having two current versions.",
-            f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({keys}) WHERE {current};",
+            upsert.no_unique_index(session, move, target)
+            or f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({keys}) WHERE {current};",
         )
     rounds = begin.type_name.startswith("timestamp(")  # versions are computed of times as they are stored
     time_type = begin.type_name if rounds else _TIMES[begin.base_type]

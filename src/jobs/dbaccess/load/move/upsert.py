@@ -235,13 +235,35 @@ def check_unique_index(session: Session, move: Move, target: TableName) -> None:
     """Check that the table has a unique index on the keys, which ON CONFLICT needs.
 
     Raises:
-        LoadError: It has none. The message contains the statement that creates one.
+        LoadError: It has none. The hint says how to create one, or what to do where PostgreSQL makes none.
     """
     if not tables.has_unique_index(session, target, move.keys):
+        create = f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({quote_names(move.keys)});"
         raise LoadError(
             f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
-            f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({quote_names(move.keys)});",
+            no_unique_index(session, move, target) or create,
         )
+
+
+def no_unique_index(session: Session, move: Move, target: TableName) -> str:
+    """Return what to do where PostgreSQL makes no unique index on the keys: they lack a column of the partition key.
+
+    Empty if it makes one. An upsert needs none (`merge`).
+    """
+    lacking = [name for name in tables.partition_columns(session, target) if name not in move.keys]
+    if not lacking:
+        return ""
+    named = [name for name in lacking if name is not None]
+    if len(named) < len(lacking):
+        why, remedy = "no unique index on a table that is partitioned by an expression", ""
+    else:
+        why = f"a unique index on a partitioned table only with its partition key ({', '.join(named)})"
+        remedy = "Add it to --keys, and create one: CREATE UNIQUE INDEX ON "
+        remedy += f"{target.quoted} ({quote_names([*move.keys, *named])}); "
+    if move.keeps_history:
+        return f"PostgreSQL makes {why}. {remedy}Or load into a table that is not partitioned."
+    instead = "--mode upsert" if move.mode == "ignore" else "--mode upsert --delete-missing"
+    return f"PostgreSQL makes {why}. {remedy}Or give {instead}, which needs none."
 
 
 def check_keys_not_null(session: Session, move: Move, target: TableName, staged: TableName) -> None:
