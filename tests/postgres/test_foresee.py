@@ -13,6 +13,7 @@ from pyspark.sql import types as t
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.definitions.columns import Definition
+from jobs.dbaccess.load.definitions.shape import parse_partition_by
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import APPEND, Move
@@ -276,3 +277,11 @@ def test_a_plan_shows_where_bad_rows_go_and_refuses_what_the_load_would(session:
         plan(replace(asked, publish="parts"))
     with pytest.raises(UsageError, match="limit what --on-error quarantine puts aside"):
         plan(replace(asked, policy=Policy(max_errors=3)))
+
+
+def test_a_history_partitioned_by_a_column_of_its_own_is_refused_before_anything_is_copied(database: Settings) -> None:
+    """Its unique index on the keys, which keeps one current version, could not be created."""
+    by = Defined(partition_by=parse_partition_by("range(valid_from)"))
+    move = Move("history", (), ("A",), new_partitions="day")
+    with pytest.raises(UsageError, match="'valid_from' is no key"):
+        plan(replace(job(database, "new", move), defined=by))

@@ -206,7 +206,8 @@ def _shaped(session: Session, target: Target, schema: StructType, defined: Defin
     types = [Definition(match.target.name, match.target.definition) for match in target.loaded]
     definitions = target.definitions or tuple(types)
     keys = target.move.primary_key
-    shape.check([definition.name for definition in definitions], keys, target.move.new_partitions)
+    # Not only the primary key: a history also has a unique index on --keys alone.
+    shape.check([definition.name for definition in definitions], target.move.keys, target.move.new_partitions)
     rule = target.move.new_partitions or AUTO
     trial.check_partitioned(session, target.name, definitions, keys, shape, rule=rule)
     return replace(target, shape=shape, definitions=definitions, has_types_only=False)

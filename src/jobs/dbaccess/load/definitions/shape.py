@@ -89,7 +89,7 @@ class Shape:
 
         Args:
             names: Its columns.
-            keys: Its primary key.
+            keys: The columns of its smallest unique index.
             rule: The rule of partitions that rows lack, or "".
 
         Raises:
@@ -103,7 +103,7 @@ class Shape:
         if keys and by.column not in keys:
             raise UsageError(
                 f"A primary key contains the column by which its table is partitioned, and {by.column!r} is no key.",
-                f"Add it to --keys, or leave {PARTITION_BY} out.",
+                f"Partition by a column of --keys, or leave {PARTITION_BY} out.",
             )
         if by.strategy == RANGE and rule in ("", "auto", "no"):
             raise UsageError(
