@@ -9,7 +9,7 @@ import pytest
 from publishing import AB, Rows, T, counts, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import DatabaseError, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load import parts, staging
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
@@ -324,3 +324,10 @@ def test_a_table_may_be_called_excluded(session: Session, mode: str) -> None:
         session.run(f"DELETE FROM staged; INSERT INTO staged VALUES (1, '{value}')")
         session.change(Move(mode, AB, ("a",)).insert(TableName("excluded"), TableName("staged")))
     assert session.run("SELECT b FROM excluded") == [["y" if mode == "upsert" else "x"]]
+
+
+def test_a_repeated_key_of_an_append_is_told_with_what_to_do(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    with pytest.raises(ConstraintViolated) as caught:
+        load(session, Move("append", AB), [(1, "x"), (1, "y")])
+    assert caught.value.hint.startswith("Nothing was loaded. --mode upsert (or ignore) with --keys")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.errors import ConnectionFailed, LoadError, TransientError
+from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, LoadError, TransientError
 from jobs.dbaccess.load import receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.move import overwrite, upsert
@@ -22,7 +22,7 @@ from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
 from jobs.dbaccess.load.verify import Moved
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sqlstates import LOCK_TIMEOUT
+from jobs.dbaccess.sqlstates import LOCK_TIMEOUT, UNIQUE_VIOLATION
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,10 @@ def publish(session: Session, plan: PublishPlan) -> Published:
         if plan.move.keys:
             upsert.check_no_repeated_keys(session, plan.move, plan.staging.rows)
         raise failure.error from None
+    except ConstraintViolated as error:
+        raise ConstraintViolated(
+            error.message, error.hint or _remedy(error, plan), error.sqlstate, error.column, error.line
+        ) from None
     except ConnectionFailed as error:
         if published is not None:
             raise CommitUncertain(error, published) from None
@@ -79,6 +83,17 @@ def publish(session: Session, plan: PublishPlan) -> Published:
             raise table_locks.not_granted(session, plan.target, to_readers=to_readers) from None
         raise
     return published
+
+
+def _remedy(error: ConstraintViolated, plan: PublishPlan) -> str:
+    """Return what to do about a row that violates a constraint: the transaction was rolled back."""
+    nothing = "Nothing was loaded."
+    if error.sqlstate != UNIQUE_VIOLATION or plan.move.mode != "append" or plan.staging.rejects is not None:
+        return nothing
+    return (
+        f"{nothing} --mode upsert (or ignore) with --keys is for rows that the table may have already; "
+        "--on-error quarantine puts them aside."
+    )
 
 
 def _publish(session: Session, plan: PublishPlan) -> Published:
