@@ -119,6 +119,14 @@ def test_rows_without_a_partition_and_values_of_the_server_are_judged(session: S
     assert rejected(session) == [["check", "g", "2"], ["check", None, "7"], ["check", None, "12"]]
 
 
+def test_rows_by_whose_key_no_partition_can_be_created_are_put_aside(session: Session) -> None:
+    session.run("CREATE TABLE t (a date, b int) PARTITION BY RANGE (a)")
+    rows: list[Row] = [["2026-11-20", 1], [None, 2], ["infinity", 3]]
+    published = load(session, rows, Move("append", ("a", "b"), new_partitions="day"))
+    assert (published.rejected, len(published.created)) == (2, 1)
+    assert session.run("SELECT b FROM t") == [[1]]
+
+
 def test_constraints_that_are_checked_at_the_commit_are_checked_before(session: Session) -> None:
     session.run("CREATE TABLE t (a int, b int, c int, UNIQUE (a) DEFERRABLE INITIALLY DEFERRED)")
     assert load(session, [[1, 1, 1], [1, 2, 2]]).rejected == 1

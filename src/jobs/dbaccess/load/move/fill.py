@@ -177,7 +177,8 @@ def _supply(session: Session, plan: PublishPlan, *, creates: bool) -> tuple[Tabl
     if not creates:
         suitability.check_suppliable(session, plan.target, plan.move.columns)  # others may have created it since
     rule = plan.move.new_partitions or AUTO
-    return supply(session, plan.target, plan.staging.rows, rule, plan.lock_timeout)
+    puts_aside = plan.staging.rejects is not None
+    return supply(session, plan.target, plan.staging.rows, rule, plan.lock_timeout, puts_aside=puts_aside)
 
 
 def _write(session: Session, plan: PublishPlan, rows: int) -> Written:

@@ -16,7 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 def supply(
-    session: Session, target: TableName, staged: TableName, given: str, patience: float | None
+    session: Session,
+    target: TableName,
+    staged: TableName,
+    given: str,
+    patience: float | None,
+    *,
+    puts_aside: bool = False,
 ) -> tuple[TableName, ...]:
     """Create and attach the partitions that rows lack, in the open transaction. Return their names.
 
@@ -29,6 +35,7 @@ def supply(
         staged: The rows.
         given: The rule of the user, or AUTO or NO.
         patience: How long to wait for locks, in seconds, or None for the default.
+        puts_aside: Whether rows that belong to no partition are put aside later.
 
     Raises:
         LoadError: No rule is known, or rows belong to no partition that can be created.
@@ -45,7 +52,7 @@ def supply(
     with attempts.changes_kept_out(session, [target], patience) as until, exact_forms(session):
         found = find(session, target, staged.quoted, given)  # another load may have created some
         default = new.default_of(session, target)
-        if found.unplaced and default is None:
+        if found.unplaced and default is None and not puts_aside:
             raise LoadError(
                 f"{found.unplaced:,} rows have no value in the partition key of {target} by which a partition could be "
                 "created: NULL, or infinity.",
