@@ -87,6 +87,10 @@ def test_partitions_are_replaced_by_rows_that_arrive_in_any_order(
     assert created.partitions_created == ("public.t_0", "public.t_10")
     assert (created.rows_inserted, created.rows_deleted) == (15, 0)
     session.run("DROP TABLE t")
+    mode = "replace-partitions"
+    load_dataframe(numbers(spark, 9), table="t", settings=database, mode=mode, partition_by="hash(a, 2)")
+    assert session.run("SELECT count(*), count(DISTINCT tableoid) FROM t") == [[9, 2]]
+    session.run("DROP TABLE t")
     session.run(PARTITIONED)
     rows = numbers(spark, 15, parts=1).orderBy("b").repartition(3)  # rows of both partitions in each part
     wanted = LoadJob(TableName("t"), database, "x", Move("replace-partitions", ()))

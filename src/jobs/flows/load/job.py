@@ -24,6 +24,7 @@ from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.kept.notes import check_keep
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.load.move.modes import APPEND, Move
+from jobs.dbaccess.load.partitions import new
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.rejects.policy import FAILS, Policy, check_policy
@@ -263,11 +264,14 @@ def _made(session: Session, job: LoadJob, df: DataFrame, table: Table | None, ta
 
 
 def _partitioned(session: Session, job: LoadJob, df: DataFrame, target: Target) -> tuple[Table, Target]:
-    """Return the new table, empty: then partitions are created beside it, as for any other load of this mode."""
+    """Return the new table, empty, but for partitions by hash: it is then loaded as any other in this mode."""
     with session.transaction():
         columns.create(session, target.name, target.definitions, (), target.shape.clause)
         for statement in target.shape.altering(target.name):
             session.run(statement)
+        by = target.shape.partition_by
+        if by is not None and by.bounds:
+            new.add(session, target.name, by.bounds)
         indexes.create(session, target.name, target.indexes)
     table = tables.find_table(session, target.name)
     if table is None:
