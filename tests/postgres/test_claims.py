@@ -64,6 +64,18 @@ def test_a_rerun_ends_the_attempts_of_earlier_runs(session: Session, claims: Cla
     assert session.run("SELECT count(*) FROM t") == [[0]]
 
 
+def test_before_parts_go_straight_into_the_table_no_driver_can_publish_kept_staging(session: Session) -> None:
+    """It would publish all of the load's rows, beside the parts of this run if that failed."""
+    session.run("CREATE TABLE t (a int)")
+    ledger = LUIGIS.located(session)
+    kept = replace(staging.plan_staging(T, ("a",), stream(ledger, "x")), note="kept by pgjobs until 99999999999 (1) {}")
+    staging.create(session, kept, T)
+    end_earlier_runs(session, ledger, "x", T)
+    assert staging.exists(session, kept), "a run with --keep-staging takes it over"
+    end_earlier_runs(session, ledger, "x", T, with_kept=True)
+    assert not staging.exists(session, kept)
+
+
 def test_a_rerun_ends_a_run_of_another_version_whose_parts_table_has_other_columns(
     session: Session, claims: Claims
 ) -> None:

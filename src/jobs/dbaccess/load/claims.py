@@ -176,14 +176,25 @@ def open_claims(
     )
 
 
-def end_earlier_runs(session: Session, ledger: Ledger, load_id: str, target: TableName) -> None:
+def end_earlier_runs(
+    session: Session, ledger: Ledger, load_id: str, target: TableName, *, with_kept: bool = False
+) -> None:
     """Drop what runs of a load have left, so that none of their attempts can commit any more.
+
+    Args:
+        session: A session that holds the load id.
+        ledger: The ledger, whose table has its full name.
+        load_id: The id.
+        target: The table.
+        with_kept: Whether to drop kept staging, too. From it, attempts reach no table, but a driver that is still alive
+            would publish all of it if this run failed, beside the parts that this run had copied straight into the
+            table.
 
     Raises:
         TransientError: A transaction of one did not end in time.
     """
     for earlier in staging.left_by_stream(session, target, stream(ledger, load_id)):
-        if not earlier.note:  # from kept staging, attempts reach no table
+        if with_kept or not earlier.note:
             direct.end(session, earlier)
 
 

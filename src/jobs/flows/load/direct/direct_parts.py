@@ -100,7 +100,7 @@ def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts |
     """
     inputs = fingerprint(encoded.lines, encoded.blocks, encoded.parts, plan.staging.columns)
     claims = open_claims(session, plan.ledger, plan.load_id, plan.target, (*inputs, *reading(session)))
-    end_earlier_runs(session, plan.ledger, plan.load_id, plan.target)
+    end_earlier_runs(session, plan.ledger, plan.load_id, plan.target, with_kept=True)
     parts = Parts(claims, encoded.parts, claims.parts(session))
     if plan.ledger.is_recorded(session, plan.load_id, plan.target):
         return None
