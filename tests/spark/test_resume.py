@@ -201,3 +201,11 @@ def test_what_could_not_be_resumed_is_refused(spark: SparkSession, database: Set
         load_dataframe(rows, table="t", settings=database, keep_staging=True)
     with pytest.raises(UsageError, match="cannot keep anything for 0 s"):
         load(rows, database, keep=0.0)
+
+
+@pytest.mark.parametrize("way", [{"publish": "parts", "keep": False}, {"keep": 60.0}])
+def test_a_query_of_which_spark_knows_that_it_has_no_rows_is_loaded(
+    spark: SparkSession, session: Session, database: Settings, way: dict[str, Any]
+) -> None:
+    session.run("CREATE TABLE t (id bigint)")
+    assert load(spark.range(9).where("1 = 0"), database, **way).rows_inserted == 0
