@@ -136,6 +136,15 @@ def test_an_error_that_is_not_about_a_row_fails_the_part(session: Session) -> No
         attempt(session, planned, [Counted(b"1\t1\n", 1)])
 
 
+def test_a_value_with_a_syntax_of_its_own_is_put_aside(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b tsquery)")
+    planned = staging.plan_staging(TARGET, ["a", "b"]).with_rejects()
+    staging.create_beside(session, planned, TARGET)
+    attempt(session, planned, list(of_lines([b"1\tx\n", b"2\tsecret &&\n", b"3\ty\n"], 10)))
+    [[row, reason, message]] = rejected(session, planned, "part_row, reason, message")
+    assert (row, reason, "secret" in str(message)) == (2, "invalid_text", False)
+
+
 def test_a_row_that_is_too_big_is_found_although_the_server_names_a_later_one(session: Session) -> None:
     columns = [f"c{number}" for number in range(600)]
     session.run(f"CREATE TABLE t ({', '.join(f'{column} text' for column in columns)})")

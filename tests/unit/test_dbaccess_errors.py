@@ -217,3 +217,10 @@ def test_a_value_is_cut_and_its_place_is_known_in_the_servers_language(message: 
     assert shown in str(error)
     assert "secret" not in str(error)
     assert (error.line, error.column) == (3, "c")
+
+
+def test_a_value_with_a_syntax_of_its_own_is_not_shown() -> None:
+    fields = {"C": "42601", "M": 'syntax error in tsquery: "secret &"', "W": 'COPY t, line 3, column q: "secret &"'}
+    error = from_server(fields)
+    assert (error.line, error.column) == (3, "q")
+    assert "secret" not in str(error)

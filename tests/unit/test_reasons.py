@@ -27,7 +27,8 @@ def test_each_reason_is_in_the_documentation(reason: str) -> None:
         ("22021", b"a\xff", "encoding"),
         ("22P05", b'{"a": "\\\\u0000"}', "nul"),
         ("22P05", "\u20ac".encode(), "encoding"),
-        ("42601", b"", "other"),
+        ("42P01", b"", "other"),
+        ("42601", b"", "invalid_text"),
     ],
 )
 def test_a_reason_follows_from_the_sqlstate_and_the_row(sqlstate: str, row: bytes, reason: str) -> None:

@@ -196,7 +196,9 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
     sqlstate = _one_line(fields.get("C", ""))[:_SQLSTATE_LENGTH]
     line, copied_column = _copy_place(fields.get("W", ""))
     column = fields.get("c") or copied_column
-    message = _without_values(fields.get("M", "the server gave no reason"), sqlstate)
+    message = fields.get("M", "the server gave no reason")
+    if sqlstate.startswith("22") or (sqlstate == sqlstates.SYNTAX_ERROR and copied_column is not None):
+        message = _without_values(message)
     if column is not None and f'"{column}"' not in message:
         message = f'column "{column}": {message}'
     code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
@@ -212,10 +214,8 @@ def _copy_place(context: str) -> tuple[int | None, str | None]:
     return (int(match.group(1)), match.group(2)) if match else (None, None)
 
 
-def _without_values(message: str, sqlstate: str) -> str:
-    """Cut the rejected value, which messages of class 22 (data exception) quote and 22021 lists in hex."""
-    if not sqlstate.startswith("22"):
-        return message
+def _without_values(message: str) -> str:
+    """Cut the rejected value: class 22 (data exception) quotes it, 22021 lists it in hex, 42601 quotes a tsquery."""
     lacking = re.search(r'in encoding "\w+" has no equivalent in encoding "(\w+)"', message)
     if lacking:
         return f"it has a character that the database's encoding {lacking.group(1)} lacks"
