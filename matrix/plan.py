@@ -17,7 +17,7 @@ SPARKS = {
 
 POSTGRES = (
     "tests/postgres",
-    "tests/guarantees/test_docs_load.py",
+    "tests/guarantees/test_docs_database.py",
     "tests/guarantees/test_failover.py",
     "tests/guarantees/test_hostile_wire.py",
     "tests/guarantees/test_memory.py",

@@ -1,4 +1,4 @@
-"""The Python of docs/connecting.md, and the script of docs/load.md that needs no Spark, run."""
+"""The Python of docs/database.md and docs/connecting.md runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_example_of_a_session_runs(session: Session, database: Settings, mon
     for variable, text in environment(database).items():
         monkeypatch.setenv(variable, text)
     names: dict[str, Any] = {}
-    exec(example("connecting.md", "points"), names)  # noqa: S102 - our own documentation
+    exec(example("database.md", "points"), names)  # noqa: S102 - our own documentation
     assert names["answer"] == 42
     assert session.run("SELECT x, y FROM points ORDER BY x") == [[1, 2], [3, 4]]
 
@@ -61,7 +61,7 @@ def test_a_task_with_leoflows_connection_writes_rows_once_and_shows_no_password(
 def test_the_script_that_loads_a_file_without_spark_runs(session: Session, database: Settings, tmp_path: Path) -> None:
     session.run("CREATE TABLE orders (id int, note text, day date)")
     (tmp_path / "orders.tsv").write_text('id\tnote\tday\n1\t"a\tb\nc"\t2026-11-20\n2\t\t\n')
-    command = [sys.executable, "-c", example("load.md", "copy_rows"), str(tmp_path / "orders.tsv")]
+    command = [sys.executable, "-c", example("database.md", "copy_rows"), str(tmp_path / "orders.tsv")]
     done = subprocess.run(command, env=environment(database), capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("2 rows\n", "")
     rows = session.run("SELECT id, note, day::text FROM orders ORDER BY id")
