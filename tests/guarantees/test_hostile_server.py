@@ -456,10 +456,10 @@ def test_rows_that_are_read_are_those_that_the_server_tells_of(answer: bytes, to
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        pytest.param(READY, "neither an error nor how many", id="nothing"),
+        pytest.param(READY, "neither an error nor the number", id="nothing"),
         pytest.param(complete("COPY 1") + READY, "kind b'C'", id="an end before the beginning"),
         pytest.param(COPY_IN + complete("COPY 1") + READY, "kind b'C'", id="an end before all was sent"),
-        pytest.param(COPY_IN + READY, "neither an error nor how many", id="ready before all was sent"),
+        pytest.param(COPY_IN + READY, "neither an error nor the number", id="ready before all was sent"),
         pytest.param(COPY_IN + COPY_IN, "kind b'G'", id="two beginnings"),
         pytest.param(message(b"G", b"\1\0\1\0\1"), "kind b'G'", id="binary"),
         pytest.param(COPY_OUT, "kind b'H'", id="the other COPY"),

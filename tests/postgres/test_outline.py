@@ -176,7 +176,7 @@ def load(session: Session, case: Case, database: Settings) -> Told:
 def does(statement: str) -> bool:
     """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
     matters = re.match(
-        r"(COPY|INSERT|UPDATE|DELETE|TRUNCATE|WITH (?!REC)|ALTER|CREATE|DROP|LOCK|SET LOCAL ma|"
+        r"(COPY|INSERT|UPDATE|DELETE|TRUNCATE|WITH (?!REC|asked)|ALTER|CREATE|DROP|LOCK|SET LOCAL ma|"
         r"SELECT pg_advisory_xact_lock)",
         statement,
     )

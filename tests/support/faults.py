@@ -6,7 +6,7 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -196,11 +196,25 @@ class Trial:
         Without names, those of the loads, once they are staged: what comes before, an overwrite's look at its DELETE
         among it, is not to wait.
         """
-        if not tables:
-            until(lambda: len(self.staging_tables("pgjobs_rows_")) == len(self.loads), "the staging of all loads")
         with connect(self.database, "locks") as session, session.transaction():
-            for table in tables or [load.table for load in self.loads]:
-                session.run(f"LOCK TABLE {quote_name(table)} IN SHARE MODE")
+            with self._all_staged() if not tables else nullcontext():
+                for table in tables or [load.table for load in self.loads]:
+                    session.run(f"LOCK TABLE {quote_name(table)} IN SHARE MODE")
+            yield
+
+    @contextmanager
+    def _all_staged(self) -> Iterator[None]:
+        """All loads are in staging. None goes on to publish meanwhile: parts cannot be claimed."""
+        held: set[str] = set()
+        with connect(self.database, "claims") as session, session.transaction():
+
+            def hold() -> bool:
+                for name in set(self.staging_tables("pgjobs_parts_")) - held:
+                    session.run(f"LOCK TABLE {quote_name(name)} IN SHARE MODE")
+                    held.add(name)
+                return len(held) == len(self.loads)
+
+            until(hold, "the staging of all loads")
             yield
 
     # Afterwards.
