@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
@@ -39,13 +38,21 @@ class Origin:
 
 def with_place(df: DataFrame) -> DataFrame:
     """Return the rows with another column at the end: the number of each in its file, from 0, or NULL."""
-    unknown = df.select("*", f.lit(None).cast(t.LongType()))
+    place = f.col(_ROW_INDEX) if _knows_rows(df) else f.lit(None).cast(t.LongType())
+    return df.select("*", place)
+
+
+def _knows_rows(df: DataFrame) -> bool:
+    """Return whether the rows have a number in their file.
+
+    The plan is asked, because PySpark 4.1 logs pages of JSON for each AnalysisException, also for one that is caught.
+    """
     if _METADATA in (name.lower() for name in df.columns):
-        return unknown
-    try:
-        return df.select("*", f.col(_ROW_INDEX))
-    except AnalysisException:
-        return unknown
+        return False
+    hidden = df._jdf.queryExecution().analyzed().metadataOutput()  # noqa: SLF001 - PySpark does not list hidden columns
+    columns = [hidden.apply(place) for place in range(hidden.size())]
+    types = [column.dataType().json() for column in columns if column.name().lower() == _METADATA]
+    return len(types) == 1 and '"name":"row_index"' in types[0]
 
 
 def origin_of(place: Column) -> list[Column]:
