@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from publishing import AB, T, counts, load, rows_of
+from threads import at_once
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, JobError, LoadError, UsageError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
@@ -210,23 +210,6 @@ def test_readers_neither_wait_nor_see_the_slice_empty_or_double(session: Session
     thread.join()
     assert len(seen) > 1
     assert [row for row in seen if row not in ([[1, 2, 4, 10], ["old"]], [[1, 2, 3, 10], ["new", "old"]])] == []
-
-
-def at_once(*runs: Callable[[], object]) -> list[BaseException]:
-    errors: list[BaseException] = []
-
-    def caught(run: Callable[[], object]) -> None:
-        try:
-            run()
-        except JobError as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=caught, args=(run,)) for run in runs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
 
 
 def test_two_loads_of_the_same_slice_and_a_writer_leave_the_rows_of_one(session: Session, database: Settings) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from publishing import AB, T, load, rows_of
+from threads import at_once
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, JobError, LoadError, UsageError
@@ -196,23 +196,6 @@ def test_keys_of_several_rows_of_the_table_are_refused(session: Session) -> None
     with pytest.raises(LoadError, match=r"2 keys of the data \(a\) are those of several rows of public\.t"):
         load(session, WITHOUT_INDEX, [(1, "new"), (2, "new"), (3, "new")])
     assert written(load(session, WITHOUT_INDEX, [(3, "new")])) == {"updated": 1}
-
-
-def at_once(*runs: Callable[[], object]) -> list[BaseException]:
-    errors: list[BaseException] = []
-
-    def caught(run: Callable[[], object]) -> None:
-        try:
-            run()
-        except JobError as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=caught, args=(run,)) for run in runs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
 
 
 def test_two_loads_and_a_writer_never_insert_a_key_twice(session: Session, database: Settings) -> None:
