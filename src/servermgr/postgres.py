@@ -168,9 +168,9 @@ class Manager:
             try:
                 return self.health()
             except WorkerError as error:
-                if not server.is_running():
+                if not server.is_running():  # it may have ended after health() looked
                     self.stop()
-                    raise
+                    raise self._ended(server) from None
                 if time.monotonic() > deadline:
                     self.stop()
                     message = f"PostgreSQL is not ready after {timeout:g} s: {error}"
@@ -187,8 +187,7 @@ class Manager:
         """
         server = self._started()
         if not server.is_running():
-            ended = f"PostgreSQL on {self.host}:{self.port} ended with status {server.process.returncode}"
-            raise WorkerError(server.with_log(ended))
+            raise self._ended(server)
         # This comes first: if our server fails to start, another server could answer on the port.
         if not processes.is_listening(server.process.pid, self.db_dir):
             raise WorkerError(f"PostgreSQL does not listen on {self.host}:{self.port} yet")
@@ -219,6 +218,10 @@ class Manager:
         if self._server is None:
             raise WorkerError("there is no PostgreSQL process: start() it")
         return self._server
+
+    def _ended(self, server: Server) -> WorkerError:
+        status = server.process.returncode
+        return WorkerError(server.with_log(f"PostgreSQL on {self.host}:{self.port} ended with status {status}"))
 
     def _launch(self) -> None:
         if self._server is not None:

@@ -164,6 +164,18 @@ def test_a_bad_setting_is_an_error_with_the_servers_own_words(data_dir: Path) ->
         manager.start()
 
 
+def test_a_server_that_ends_while_its_health_is_checked_is_an_error_with_its_own_words(data_dir: Path) -> None:
+    class EndsMeanwhile(Manager):
+        def health(self) -> None:
+            assert self.process
+            self.process.wait()
+            raise WorkerError("PostgreSQL does not listen yet")
+
+    manager = EndsMeanwhile(HOST, 0, data_dir, settings={"no_such_setting": 1})
+    with pytest.raises(WorkerError, match="unrecognized configuration parameter"):
+        manager.start()
+
+
 def test_a_corrupt_directory_is_an_error_with_the_servers_own_words(manager: Manager) -> None:
     (manager.db_dir / "global" / "pg_control").unlink()
     with pytest.raises(WorkerError, match="pg_control"):
