@@ -122,7 +122,8 @@ def fill_for_reads(address: Server) -> None:
     fill(address, changed=0)
     settle(address)
     with session(address) as opened:
-        opened.run(f"INSERT INTO {WARM_UP_TABLE} SELECT * FROM {KEPT_TABLE} LIMIT {SAMPLE_ROWS}")
+        first = f"ORDER BY {', '.join(KEYS)} LIMIT {SAMPLE_ROWS}"  # as in the sample's file
+        opened.run(f"INSERT INTO {WARM_UP_TABLE} SELECT * FROM {KEPT_TABLE} {first}")
         opened.run(f"COMMENT ON TABLE {TABLE} IS '{FOR_READS}'")
 
 

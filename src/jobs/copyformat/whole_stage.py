@@ -2,8 +2,7 @@
 
 Spark generates one Java method for all operators of a stage, and HotSpot does not compile methods of more than 8,000
 bytes (-XX:-DontCompileHugeMethods): from about thirty columns on, encoding a row took three times as long. Outside such
-    a
-stage, Spark splits a projection into small methods. For narrow rows, the stage is faster by a quarter.
+a stage, Spark splits a projection into small methods. For narrow rows, the stage is faster by a quarter.
 https://spark.apache.org/docs/latest/sql-performance-tuning.html
 """
 
