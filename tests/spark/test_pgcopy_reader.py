@@ -60,13 +60,26 @@ TYPES = {
     "t numeric(5,2)[]": "'{1.5,NULL}'",
     "u interval": "'1 day 02:03'",
     "v date[]": "'{}'",
+    "w pair": "ROW(1, E'a, \"b\" \\\\ \t')::pair",
+    "x pair[]": "ARRAY['(1,x)'::pair, NULL, '(,)']",
+    "y pair[]": "'{}'",
+    "z deep": "ROW('0044-03-15 BC', '2026-11-01 05:30+00', 1.5, true, '\\x00ff', '(2,)', '{NULL,\"(3,c)\"}', "
+    "'{1,NULL}')::deep",
+    "zz deep": "NULL",
 }
+COMPOSED = """
+CREATE TYPE pair AS (a int, b text);
+CREATE TYPE deep AS (
+    d date, at timestamptz, n numeric(5,2), flag boolean, raw bytea, one pair, many pair[], numbers int[]
+)
+"""
 
 
 def test_every_type_comes_as_from_the_extract(
     spark: SparkSession, reader: DataFrameReader, session: Session, database: Settings
 ) -> None:
     """Which decodes arrays and binary in the JVM, and this in Python."""
+    session.run(COMPOSED)
     session.run(f"CREATE TABLE t ({', '.join(TYPES)})")
     session.run(f"INSERT INTO t SELECT {', '.join(TYPES.values())} FROM generate_series(1, 3)")
     session.run("INSERT INTO t (b) VALUES (NULL), (1)")

@@ -1,6 +1,6 @@
 """Decodes blocks of COPY's text format to Arrow batches with PyArrow: whole columns, without a Python object per value.
 
-Types for which PyArrow has no parser (arrays, binary) stay text, which `decode_spark` converts in the JVM.
+Types for which PyArrow has no parser (binary and nested types) stay text, which `decode_spark` converts in the JVM.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MARK = "\ufeff".encode()
 
 def carried_type(column: ExtractColumn) -> t.DataType:
     """Return the Spark type in which a column leaves the worker: its own, or text."""
-    if column.dimensions or isinstance(column.element, t.BinaryType):
+    if column.dimensions or isinstance(column.element, (t.BinaryType, t.ArrayType, t.MapType, t.StructType)):
         return t.StringType()
     return column.element
 

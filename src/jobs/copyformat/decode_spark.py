@@ -12,7 +12,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.copyformat.copy_text import load, replace_by_spark
+from jobs.copyformat.copy_text import load, replace_by_spark, sql_literal
 from jobs.copyformat.read_types import NOT_FINITE, WRONG_SHAPE, ExtractColumn
 from jobs.dbaccess.copy_text import NULL
 
@@ -37,10 +37,13 @@ def refused(message: str) -> int | None:
 
 def cell(raw: Column, column: ExtractColumn) -> Column:
     """Return the text between two tabs without escapes, or NULL."""
-    if not column.dimensions and not isinstance(column.element, (t.StringType, t.BinaryType)):
+    if not column.dimensions and not isinstance(column.element, _MAY_HAVE_ESCAPES):
         # Numbers, dates and similar types contain nothing to escape. (Spark 3.5's nullif fails for a computed column.)
         return f.when(raw != NULL, raw)
     return f.when(raw == NULL, None).when(raw.contains("\\"), load(raw, replace_by_spark)).otherwise(raw)
+
+
+_MAY_HAVE_ESCAPES = (t.StringType, t.BinaryType, t.MapType, t.StructType)
 
 
 def value(text: str, column: ExtractColumn, place: int) -> str:
@@ -54,18 +57,39 @@ def value(text: str, column: ExtractColumn, place: int) -> str:
     if column.dimensions == 0 and isinstance(column.element, t.DateType):
         return f"if({text} = '{NOT_FINITE}', {_raise(place)}, date_from_unix_date(CAST({text} AS INT)))"
     if column.dimensions == 0:
-        return _scalar(text, column.element, place, zone="Z")
+        return _one(text, column, place, zone="Z")
     texts = "array<" * column.dimensions + "string" + ">" * column.dimensions
-    values = _elements(f"from_json({text}, '{texts}', map('mode', 'FAILFAST'))", column, place, column.dimensions)
+    values = _elements(_parsed(text, texts), column, place, column.dimensions)
     return f"CASE WHEN startswith({text}, '{WRONG_SHAPE}') THEN {_raise(place)} ELSE {values} END"
+
+
+def _parsed(text: str, spark_type: str) -> str:
+    return f"from_json({text}, '{spark_type}', map('mode', 'FAILFAST'))"
 
 
 def _elements(array: str, column: ExtractColumn, place: int, depth: int) -> str:
     if isinstance(column.element, t.StringType):
         return array
     item = f"item{depth}"
-    inner = _scalar(item, column.element, place) if depth == 1 else _elements(item, column, place, depth - 1)
+    inner = _one(item, column, place) if depth == 1 else _elements(item, column, place, depth - 1)
     return f"transform({array}, {item} -> {inner})"
+
+
+def _one(text: str, column: ExtractColumn, place: int, zone: str = "") -> str:
+    """Return a value that is no array, or an element of one."""
+    if isinstance(column.element, t.StructType):
+        return _record(text, column, place)
+    return _scalar(text, column.element, place, zone)
+
+
+def _record(text: str, column: ExtractColumn, place: int) -> str:
+    """Return a struct, from the texts of its fields. They are parsed once, which needs a variable: that of a lambda."""
+    fields = [
+        f"{sql_literal(field.name)}, {value(f'texts[{number}]', field, place)}"
+        for number, field in enumerate(column.fields)
+    ]
+    struct = f"if(texts IS NULL, NULL, named_struct({', '.join(fields)}))"
+    return f"transform(array({_parsed(text, 'array<string>')}), texts -> {struct})[0]"
 
 
 def _scalar(text: str, spark_type: t.DataType, place: int, zone: str = "") -> str:
@@ -73,6 +97,10 @@ def _scalar(text: str, spark_type: t.DataType, place: int, zone: str = "") -> st
         return text
     if isinstance(spark_type, t.BinaryType):
         return f"unhex(substring({text}, 3))"  # skips \x
+    if isinstance(spark_type, t.ArrayType):  # of the vectors of pgvector
+        return f"CAST(split(substring({text}, 2, length({text}) - 2), ',') AS array<float>)"
+    if isinstance(spark_type, t.MapType):
+        return _parsed(text, "map<string,string>")
     if isinstance(spark_type, t.DecimalType):
         value = f"try_cast({text} AS {spark_type.simpleString()})"
     elif type(spark_type) in _TIMESTAMPS:

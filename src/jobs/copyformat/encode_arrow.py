@@ -13,10 +13,12 @@ import pyarrow.compute as pc
 from pyspark.sql import types as t
 
 from jobs.copyformat import arrow_buffers
+from jobs.copyformat.composed.fitting import is_vector
 from jobs.copyformat.copy_text import dump
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.timestamp_text import BEFORE_JULIAN_DAYS, JULIAN_DAY_OF_1970
 from jobs.copyformat.write_types import JSON, innermost, is_string
+from jobs.dbaccess.catalog.kinds import SPATIAL
 from jobs.dbaccess.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL
 from jobs.dbaccess.errors import DataRejected, UsageError
 
@@ -51,12 +53,14 @@ def check(matches: Sequence[Match]) -> None:
     if refused:
         raise UsageError(
             f"pgcopy cannot write {'; '.join(refused)}.",
-            "Cast it to string (to_json for structs and maps) or to the column's own type, or use load_dataframe.",
+            "Cast it to string (for JSON by to_json) or to the column's own type, or use load_dataframe.",
         )
 
 
 def _takes(match: Match) -> bool:
     spark_type, column = innermost(match.spark_type), match.target
+    if column.kind and not is_string(spark_type) and not isinstance(spark_type, t.NullType):
+        return _is_vector(match) or _is_spatial(match)
     if isinstance(match.spark_type, t.ArrayType) and column.base_type in JSON:
         return False
     base = column.element if isinstance(match.spark_type, t.ArrayType) else column.base_type
@@ -65,6 +69,14 @@ def _takes(match: Match) -> bool:
     if isinstance(spark_type, _NUMBERS):
         return base in {"int2", "int4", "int8", "float4", "float8", "numeric"}
     return is_string(spark_type) or isinstance(spark_type, (*_ALIKE, t.BinaryType, t.NullType, t.DayTimeIntervalType))
+
+
+def _is_vector(match: Match) -> bool:
+    return not match.target.element and is_vector(match.spark_type, match.target.kind)
+
+
+def _is_spatial(match: Match) -> bool:
+    return match.target.kind in SPATIAL and isinstance(match.spark_type, t.BinaryType)
 
 
 def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
@@ -76,7 +88,7 @@ def lines(batch: pa.RecordBatch, matches: Sequence[Match]) -> memoryview:
     for match in matches:
         if is_string(innermost(match.spark_type)):
             _check_utf8(batch.column(match.source), match)
-    cells = [_field(_with_short_offsets(batch.column(match.source)), match.spark_type) for match in matches]
+    cells = [_field(_with_short_offsets(batch.column(match.source)), match) for match in matches]
     rows = pc.binary_join_element_wise(*cells, "\t") if len(cells) > 1 else cells[0]
     return arrow_buffers.joined(pc.binary_join_element_wise(rows, "\n", ""))
 
@@ -107,9 +119,15 @@ def _check_utf8(values: pa.Array, match: Match) -> None:
         raise DataRejected(f"The column {match.source!r} holds bytes that are not UTF-8.", NOT_UTF8_HINT) from None
 
 
-def _field(values: pa.Array, spark_type: t.DataType) -> pa.Array:
+def _field(values: pa.Array, match: Match) -> pa.Array:
     """Return the text of a column's values between two tabs."""
-    texts = _array(values, spark_type.elementType) if isinstance(spark_type, t.ArrayType) else _text(values, spark_type)
+    spark_type = match.spark_type
+    if _is_spatial(match):
+        return pc.fill_null(_hex(values, prefix=""), NULL)
+    if isinstance(spark_type, t.ArrayType):
+        texts = _array(values, spark_type.elementType, "[]" if _is_vector(match) else "{}")
+    else:
+        texts = _text(values, spark_type)
     if _may_need_escapes(spark_type):
         texts = _replaced(texts, COPY_ESCAPES)
     return pc.fill_null(texts, NULL)
@@ -143,11 +161,11 @@ def _text(values: pa.Array, spark_type: t.DataType) -> pa.Array:
     return values.cast(pa.string())
 
 
-def _hex(values: pa.Array) -> pa.Array:
+def _hex(values: pa.Array, prefix: str = "\\x") -> pa.Array:
     r"""Return `\x0a1b`. The digits of all values are contiguous, two per byte."""
     digits = arrow_buffers.joined(values).hex().encode()
     texts = arrow_buffers.divided(digits, pc.multiply(pc.binary_length(values), 2), pa.string())
-    return pc.binary_join_element_wise("\\x", texts, "")
+    return pc.binary_join_element_wise(prefix, texts, "")
 
 
 def _julian_days(days: pa.Array) -> pa.Array:
@@ -176,8 +194,8 @@ def _intervals(microseconds: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(days.cast(pa.string()), " days ", sign, clock, "")
 
 
-def _array(values: pa.Array, spark_type: t.DataType) -> pa.Array:
-    """Return `{1,NULL,3}`, `{{"a"},{"b"}}`."""
+def _array(values: pa.Array, spark_type: t.DataType, brackets: str = "{}") -> pa.Array:
+    """Return `{1,NULL,3}`, `{{"a"},{"b"}}`; or in other brackets, `[1,2.5]`."""
     inner = values.flatten()
     if isinstance(spark_type, t.ArrayType):
         texts = _array(inner, spark_type.elementType)
@@ -186,4 +204,4 @@ def _array(values: pa.Array, spark_type: t.DataType) -> pa.Array:
         if _may_need_escapes(spark_type):
             texts = pc.binary_join_element_wise('"', _replaced(texts, ARRAY_ESCAPES), '"', "")
     listed = arrow_buffers.lists(pc.fill_null(texts, "NULL"), pc.list_value_length(values))
-    return pc.binary_join_element_wise("{", pc.binary_join(listed, ","), "}", "")
+    return pc.binary_join_element_wise(brackets[0], pc.binary_join(listed, ","), brackets[1], "")

@@ -20,6 +20,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
+from jobs.copyformat.composed import literals
+from jobs.copyformat.composed.fitting import columns_named, is_vector
 from jobs.copyformat.copy_text import dump, replace_by_spark, replace_by_sql, sql_literal
 from jobs.copyformat.json_text import json
 from jobs.copyformat.match_columns import Match
@@ -32,7 +34,8 @@ from jobs.copyformat.timestamp_text import (
 )
 from jobs.copyformat.utf8 import undecoded
 from jobs.copyformat.whole_stage import ENCODING, is_wide, outside_whole_stage
-from jobs.copyformat.write_types import JSON, TEXT_CATEGORY, by_bytes, innermost, is_string
+from jobs.copyformat.write_types import TEXT_CATEGORY, by_bytes, innermost, is_string
+from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL
 
 LINE = "line"
@@ -48,10 +51,12 @@ SQL text takes a few calls, for any number of columns.
 
 @dataclass(frozen=True)
 class TargetType:
-    """The type that parses the text: pg_type's name and category."""
+    """The type that parses the text: pg_type's name and category, and its kind and fields, as of a column."""
 
     base: str
     category: str
+    kind: str = ""
+    fields: tuple[tables.Column, ...] = ()
 
     @property
     def is_text(self) -> bool:
@@ -87,7 +92,7 @@ def encode(
     pieces: list[Piece] = []
     for match in matches:
         pieces += [_field(df, places[match.source], match, strip_nul), sql_literal("\t")]
-    spark_types = [match.spark_type for match in matches]
+    spark_types = [part for match in matches for part in _parts(match.spark_type, match.target)]
     end: Piece = sql_literal("\n")
     if is_wide(spark_types if row_hash is None else spark_types * 2, ENCODING):
         end = outside_whole_stage(f.lit("\n"), t.StringType(), witness=_joined(pieces[:1]))
@@ -100,6 +105,15 @@ def encode(
     if row_hash is not None:
         line = f.concat(row_hash([df[places[match.source]] for match in matches]), line.cast("binary"))
     return df.select(line.alias(LINE))
+
+
+def _parts(spark_type: t.DataType, column: tables.Column) -> Iterator[t.DataType]:
+    """Yield the types of which a value is composed: those of the fields for a composite type, else its own."""
+    if isinstance(spark_type, t.StructType) and column.kind:
+        for field in spark_type:
+            yield from _parts(field.dataType, columns_named(field.name, column.fields)[0])
+    else:
+        yield spark_type
 
 
 def backquoted(name: str) -> str:
@@ -115,13 +129,22 @@ def _field(df: DataFrame, name: str, match: Match, strip_nul: bool) -> Piece:
     if sql is not None:
         return sql
     value = df[name] if is_by_bytes else df[name].cast(spark_type)
-    if isinstance(spark_type, t.BinaryType):  # only its prefix needs an escape
+    if isinstance(spark_type, t.BinaryType) and not column.kind:  # only its prefix needs an escape
         text = f.concat(f.lit("\\\\x"), f.hex(value))
-    elif isinstance(spark_type, t.ArrayType) and column.base_type not in JSON:
-        text = _array(value, spark_type, TargetType(column.element, column.element_category), strip_nul)
     else:
-        text = text_of(value, spark_type, TargetType(column.base_type, column.category), strip_nul)
-    return f.coalesce(_replaced(text, COPY_ESCAPES) if _may_need_escapes(spark_type) else text, f.lit(NULL))
+        text = _text_for(value, spark_type, column, strip_nul)
+    if _may_need_escapes(spark_type):  # `_replaced` repeats a text, and that of a composite takes long to compute
+        text = dump(text, replace_by_spark, COPY_ESCAPES) if column.kind else _replaced(text, COPY_ESCAPES)
+    return f.coalesce(text, f.lit(NULL))
+
+
+def _text_for(value: Column, spark_type: t.DataType, column: tables.Column, strip_nul: bool) -> Column:
+    """Return a value as text that PostgreSQL can parse for a column, or for a field of a composite type."""
+    if isinstance(spark_type, t.ArrayType) and column.element:
+        target = TargetType(column.element, column.element_category, column.kind, column.fields)
+        return _array(value, spark_type, target, strip_nul)
+    target = TargetType(column.base_type, column.category, column.kind, column.fields)
+    return text_of(value, spark_type, target, strip_nul)
 
 
 def _field_as_sql(name: str, spark_type: t.DataType, strip_nul: bool) -> str | None:
@@ -168,8 +191,8 @@ def text_of(value: Column, spark_type: t.DataType, target: TargetType, strip_nul
     """Return a value as text that PostgreSQL can parse; NULL for NULL."""
     if is_string(spark_type):
         return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
-    if _is_json(spark_type):
-        return undecoded(json(value, spark_type, strip_nul), value)
+    if target.kind or _is_json(spark_type):
+        return _composed(value, spark_type, target, strip_nul)
     if isinstance(spark_type, t.BinaryType):
         return f.concat(f.lit("\\x"), f.hex(value))
     if isinstance(spark_type, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
@@ -177,6 +200,23 @@ def text_of(value: Column, spark_type: t.DataType, target: TargetType, strip_nul
     if isinstance(spark_type, (t.DateType, t.TimestampType, t.TimestampNTZType)):
         return _timestamp(value, spark_type, target)
     return value.cast(t.StringType())
+
+
+def _composed(value: Column, spark_type: t.DataType, target: TargetType, strip_nul: bool) -> Column:
+    """Return a value for a type of some kind (see `kinds`), or else as JSON."""
+    if not target.kind:
+        return undecoded(json(value, spark_type, strip_nul), value)
+
+    def texts(item: Column, item_type: t.DataType, column: tables.Column) -> Column:
+        return _text_for(item, item_type, column, strip_nul)
+
+    if isinstance(spark_type, t.MapType):
+        return literals.hstore(value, spark_type, texts)
+    if isinstance(spark_type, t.StructType):
+        return literals.record(value, spark_type, target.fields, texts)
+    if isinstance(spark_type, t.BinaryType):
+        return f.hex(value)
+    return literals.vector(value) if isinstance(spark_type, t.ArrayType) else value.cast(t.StringType())
 
 
 def _replaced(value: Column, escapes: Sequence[tuple[str, str]]) -> Column:
@@ -194,9 +234,11 @@ def _array(value: Column, spark_type: t.ArrayType, target: TargetType, strip_nul
     inner = spark_type.elementType
 
     def element(item: Column) -> Column:
-        if isinstance(inner, t.ArrayType):
+        if isinstance(inner, t.ArrayType) and not is_vector(inner, target.kind):
             return _array(item, inner, target, strip_nul)
         text = text_of(item, inner, target, strip_nul)
+        if target.kind:
+            return literals.quoted(text)
         quotes = _may_need_escapes(inner) or isinstance(inner, t.BinaryType)
         return f.concat(f.lit('"'), _replaced(text, ARRAY_ESCAPES), f.lit('"')) if quotes else text
 

@@ -9,12 +9,16 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.utf8 import is_utf8
-from jobs.copyformat.write_types import innermost, is_string
+from jobs.copyformat.write_types import is_string
 
 
 def may_hold(kind: t.DataType) -> bool:
-    """Return whether values of a type are text, or arrays of text."""
-    return is_string(innermost(kind))
+    """Return whether values of a type are text, or contain text, at any depth."""
+    if isinstance(kind, t.StructType):
+        return any(may_hold(field.dataType) for field in kind)
+    if isinstance(kind, t.MapType):
+        return may_hold(kind.keyType) or may_hold(kind.valueType)
+    return may_hold(kind.elementType) if isinstance(kind, t.ArrayType) else is_string(kind)
 
 
 def columns_not_utf8(df: DataFrame, names: Sequence[str]) -> list[str]:

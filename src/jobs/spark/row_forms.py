@@ -13,6 +13,7 @@ from pyspark.sql import types as t
 
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.write_types import JSON, is_string
+from jobs.dbaccess.catalog.kinds import VECTOR as PGVECTOR
 from jobs.dbaccess.catalog.tables import Column
 from jobs.dbaccess.load.row_text import (
     ARRAY,
@@ -31,6 +32,7 @@ from jobs.dbaccess.load.row_text import (
     TIMESTAMP,
     TRIMMED,
     UUID,
+    VECTOR,
     Form,
 )
 
@@ -49,6 +51,8 @@ _MICROSECONDS = 6
 def form_of(match: Match) -> Form:
     """Return the form of a column's values."""
     kind, column = match.spark_type, match.target
+    if column.kind == PGVECTOR and not column.element and isinstance(kind, t.ArrayType):
+        return Form(VECTOR, element=Form(FLOAT4))
     if isinstance(kind, t.ArrayType) and column.element:
         return _array(kind, column)
     return _form(kind, column.base_type, column.category, column.type_name)

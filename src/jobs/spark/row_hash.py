@@ -18,7 +18,6 @@ from jobs.copyformat.encode_spark import TargetType
 from jobs.copyformat.match_columns import Match
 from jobs.copyformat.write_types import by_bytes, innermost
 from jobs.dbaccess.load.row_text import (
-    ARRAY,
     BYTES,
     CUT,
     DAY,
@@ -74,7 +73,7 @@ def _stated(value: Column, kind: t.DataType) -> Column:
 
 def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: bool) -> Column:
     """Return a value in its form; NULL for NULL, except for PRESENCE."""
-    if form.kind == ARRAY and form.element is not None:
+    if form.element is not None:
         return _array(value, kind, form.element, match, strip_nul)
     if form.is_sent or form.kind == UUID:
         sent = encode_spark.text_of(value, kind, _target_type(match), strip_nul)

@@ -1,11 +1,12 @@
-"""The columns of a query's result and their types, with domains and arrays resolved."""
+"""The columns of a query's result and their types, with domains, arrays and composite types resolved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.session import Session
+from jobs.dbaccess.catalog.kinds import kind_of
+from jobs.dbaccess.session import ResultColumn, Session
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,14 @@ class BaseType:
     Attributes:
         base: pg_type's own name: "varchar", "numeric".
         modifier: The type modifier (length, precision and scale), or -1.
+        kind: One of `kinds`, or empty.
+        fields: Of a composite type.
     """
 
     base: str
     modifier: int = -1
+    kind: str = ""
+    fields: tuple[SourceColumn, ...] = ()
 
     @property
     def precision_and_scale(self) -> tuple[int, int] | None:
@@ -34,7 +39,7 @@ class BaseType:
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column of a result.
+    """A column of a result, or a field of a composite type.
 
     Attributes:
         type_name: The type as SQL writes it.
@@ -51,7 +56,7 @@ class SourceColumn:
 # A type, then what it is derived from: the base type of a domain, the element type of an array. An array has the
 # modifier of its elements. A domain over an array, as the element of another array, is not resolved: each is a value of
 # its own.
-_TYPES = """
+_TYPES = f"""
 WITH RECURSIVE wanted AS (
     SELECT * FROM unnest(%s::int[], %s::oid[], %s::int[]) AS wanted (place, type, modifier)
 ), layer AS (
@@ -64,9 +69,16 @@ WITH RECURSIVE wanted AS (
     FROM layer JOIN pg_type ON pg_type.oid = type
     WHERE typtype = 'd' OR typcategory = 'A' AND typelem <> 0 AND dimensions = 0
 )
-SELECT DISTINCT ON (place) format_type(wanted.type, wanted.modifier), typname, layer.modifier, dimensions
+SELECT DISTINCT ON (place) format_type(wanted.type, wanted.modifier), typname, layer.modifier, dimensions,
+    {kind_of("pg_type")}, typrelid
 FROM layer JOIN wanted USING (place) JOIN pg_type ON pg_type.oid = layer.type
 ORDER BY place, depth DESC
+"""
+
+_FIELDS = """
+SELECT attname, atttypid, atttypmod, greatest(attndims, typndims)::int
+FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+WHERE attrelid = %s::oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
 
 
@@ -79,6 +91,13 @@ def describe(session: Session, query: str, dimensions: Mapping[str, int] | None 
         dimensions: The dimensions of arrays, by column, if the catalog declares more than one.
     """
     described = session.describe(query)
+    return _resolved(session, described, [(dimensions or {}).get(column.name, 0) for column in described])
+
+
+def _resolved(
+    session: Session, described: Sequence[ResultColumn], dimensions: Sequence[int]
+) -> tuple[SourceColumn, ...]:
+    """Return columns with their types, given the dimensions that are declared."""
     types = session.run(
         _TYPES,
         list(range(len(described))),
@@ -87,7 +106,17 @@ def describe(session: Session, query: str, dimensions: Mapping[str, int] | None 
     )
     return tuple(
         SourceColumn(
-            column.name, type_name, BaseType(base, modifier), max(depth, (dimensions or {}).get(column.name, 0))
+            column.name,
+            type_name,
+            BaseType(base, modifier, kind, _fields(session, composite)),
+            max(depth, declared),
         )
-        for column, (type_name, base, modifier, depth) in zip(described, types)
+        for column, declared, (type_name, base, modifier, depth, kind, composite) in zip(described, dimensions, types)
     )
+
+
+def _fields(session: Session, composite: int) -> tuple[SourceColumn, ...]:
+    """Return the fields of a composite type, by its oid in pg_class; none for 0."""
+    found = session.run(_FIELDS, composite) if composite else []
+    fields = [ResultColumn(name, type_oid, modifier) for name, type_oid, modifier, _ in found]
+    return _resolved(session, fields, [declared for *_, declared in found]) if fields else ()

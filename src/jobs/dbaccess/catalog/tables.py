@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from jobs.dbaccess.catalog.kinds import kind_of
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 
@@ -24,6 +25,8 @@ class Column:
             no identity or expression, and no BEFORE INSERT trigger can supply one.
         element, element_category: The same for the elements of an array; empty for other types.
         generated: Whether only the server sets the value (an expression, or GENERATED ALWAYS AS IDENTITY).
+        kind: One of `kinds`: that of the type, or of the elements of an array; empty for other types.
+        fields: Of a composite type, or of one that an array has as elements: its fields in their order.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Column:
     generated: bool = False
     element: str = ""
     element_category: str = ""
+    kind: str = ""
+    fields: tuple[Column, ...] = ()
 
     @property
     def definition(self) -> str:
@@ -57,14 +62,14 @@ class Table:
     columns: tuple[Column, ...]
 
 
-_COLUMNS = """
+_COLUMNS = f"""
 WITH RECURSIVE base AS (
-    SELECT a.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem,
+    SELECT a.attnum, t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem,
         a.attnotnull OR t.typnotnull AS not_null, a.atthasdef OR t.typdefault IS NOT NULL AS has_default
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT base.attnum, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem,
+    SELECT base.attnum, t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typelem,
         base.not_null OR t.typnotnull, base.has_default
     FROM base JOIN pg_type t ON t.oid = base.typbasetype
     WHERE base.typtype = 'd'
@@ -75,18 +80,19 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), base.typname, base.typca
             SELECT a.attrelid UNION SELECT relid FROM pg_partition_tree(a.attrelid)
         )
     ), a.attgenerated <> '' OR a.attidentity = 'a',
-    coalesce(element.typname, ''), coalesce(element.typcategory, '')
+    coalesce(element.typname, ''), coalesce(element.typcategory, ''), {kind_of("stored")}, stored.typrelid
 FROM pg_attribute a JOIN base USING (attnum)
 LEFT JOIN LATERAL (
     WITH RECURSIVE below AS (
-        SELECT typtype, typbasetype, typname, typcategory FROM pg_type
+        SELECT oid, typtype, typbasetype, typname, typcategory FROM pg_type
         WHERE base.typcategory = 'A' AND oid = base.typelem
         UNION ALL
-        SELECT t.typtype, t.typbasetype, t.typname, t.typcategory
+        SELECT t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory
         FROM below JOIN pg_type t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
     )
-    SELECT typname, typcategory FROM below WHERE typtype <> 'd'
+    SELECT oid, typname, typcategory FROM below WHERE typtype <> 'd'
 ) element ON true
+JOIN pg_type stored ON stored.oid = coalesce(element.oid, base.oid)
 WHERE a.attrelid = %s::oid AND base.typtype <> 'd'
 ORDER BY a.attnum
 """
@@ -109,8 +115,15 @@ def find_table(session: Session, name: TableName) -> Table | None:
     if not found:  # it was dropped since
         return None
     [[schema, relname, kind]] = found
-    columns = session.run(_COLUMNS, oid, oid)
-    return Table(TableName(relname, schema), kind, tuple(Column(*column) for column in columns))
+    return Table(TableName(relname, schema), kind, _columns_of(session, oid))
+
+
+def _columns_of(session: Session, relation: int) -> tuple[Column, ...]:
+    """Return the columns of a table, or the fields of a composite type, which never contains itself."""
+    return tuple(
+        replace(Column(*described), fields=_columns_of(session, composite) if composite else ())
+        for *described, composite in session.run(_COLUMNS, relation, relation)
+    )
 
 
 def full_name(session: Session, name: TableName) -> TableName:

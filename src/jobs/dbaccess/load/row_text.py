@@ -28,8 +28,8 @@ BYTES, UUID = "bytes", "uuid"
 """Hexadecimal digits."""
 DAY, TIMESTAMP, INTERVAL = "day", "timestamp", "interval"
 """Days, and microseconds, since 1970; and microseconds, with 30 days in a month and 365.25 days in a year."""
-ARRAY = "array"
-"""The dimensions, then each element as a field."""
+ARRAY, VECTOR = "array", "vector"
+"""The dimensions, then each element as a field; the same of pgvector's vector, as an array of floats."""
 PRESENCE = "presence"
 """A value that cannot be compared: its text is empty, so that only NULLs differ."""
 
@@ -61,7 +61,7 @@ class Form:
     Attributes:
         kind: One of the above.
         scale: The digits after the point, those of a timestamp's seconds, or the length of a text.
-        element: The form of the elements of an ARRAY.
+        element: The form of the elements of an ARRAY or a VECTOR.
     """
 
     kind: str
@@ -110,7 +110,8 @@ class RowText:
         """Return an SQL expression for a row's hash."""
         values = [quote_name(name) for name in self.columns]
         fields = [self._field(value, form) for value, form in zip(values, self.forms)]
-        flags = [f"({value} IS NULL)" for value in values]
+        # IS NULL would also be true for a composite value whose fields are all NULL.
+        flags = [f"({value} IS NOT DISTINCT FROM NULL)" for value in values]
         whole = _joined(fields)
         # A concat for each field turns a NULL into an empty text, but doubles the time. Most rows have no NULL.
         with_nulls = f"concat({_joined([f'concat({field})' for field in fields])}, {_joined(flags)})"
@@ -128,8 +129,8 @@ class RowText:
         return tuple(name for name, form in zip(self.columns, self.forms) if not form.is_compared)
 
     def _field(self, value: str, form: Form) -> str:
-        if form.kind == ARRAY and form.element is not None:
-            return self._array(value, form.element)
+        if form.element is not None:
+            return self._array(f"{value}::float4[]" if form.kind == VECTOR else value, form.element)
         return f"round({value}, {form.scale})" if form.kind == ROUNDED else _EXPRESSIONS[form.kind].format(value)
 
     def _array(self, value: str, element: Form) -> str:

@@ -259,7 +259,8 @@ def plan_batch(session: Session, batch: FileBatch, *, is_first: bool, parallelis
         is_first: Whether the reader is new, so that no keys are stored for it.
         parallelism: The number of parts of a first copy; None to choose by size and by how many connections are free.
     """
-    plan = plan_extract(session, Wanted(query=batch.select(), parallelism=1), None)
+    # Flat, as in the batches that an older version wrote: readers take all folders for one table.
+    plan = plan_extract(session, Wanted(query=batch.select(), parallelism=1, flat=True), None)
     table = batch.source.capture.table
     parts = by_blocks(session, table, parallelism) if is_first else ()
     is_partitioned = any(piece.relation != f"ONLY {table.quoted}" for part in parts for piece in part)

@@ -136,7 +136,10 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     """
     watch = Stopwatch()
     job.check()
-    job = replace(job, wanted=replace(with_ordinal(job.wanted, job.ordinal_column), with_key=bool(job.watermark_id)))
+    wanted = with_ordinal(job.wanted, job.ordinal_column)
+    # A text of PostgreSQL's can be loaded from any file. CSV has no nested values, and JSON does not state their types.
+    wanted = replace(wanted, with_key=bool(job.watermark_id), flat=job.file_format in PARSED)
+    job = replace(job, wanted=wanted)
     connector = Connector(job.settings, "extract", str(job.wanted))
     with connector.open() as session:
         turn, keys = None, None

@@ -44,6 +44,7 @@ class Wanted:
         split_by: The column by whose ranges parts are divided. Without it, a table is divided by blocks, and a query is
             one part.
         text_columns: Columns to extract as PostgreSQL's text.
+        flat: Whether composite types, hstore, vectors and geometries are extracted as PostgreSQL's text, too.
         unbounded: What numeric without precision becomes: "text", "fit" (the decimal that holds all of the column's
             values, if there is one), or "decimal(p,s)".
         parallelism: The number of parts, and so the maximum number of connections; None to choose by size and by how
@@ -59,6 +60,7 @@ class Wanted:
     unbounded: str = "text"
     require_primary_key: bool = False
     with_key: bool = False
+    flat: bool = False
     parallelism: int | None = None
 
     def __str__(self) -> str:
@@ -143,7 +145,10 @@ def plan_columns(
         selection = selection.where(condition)
     columns = tuple(
         extract_column(
-            column, as_text=column.name in wanted.text_columns, unbounded=_unbounded(session, wanted, selection, column)
+            column,
+            as_text=column.name in wanted.text_columns,
+            flat=wanted.flat,
+            unbounded=_unbounded(session, wanted, selection, column),
         )
         for column in source_columns
     )

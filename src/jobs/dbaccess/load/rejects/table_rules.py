@@ -131,7 +131,7 @@ def rules_of(session: Session, target: TableName, given: Collection[str]) -> Rul
             NOT_NULL,
             f'null value in column "{column.name}" violates not-null constraint',
             column.name,
-            f"{quote_name(column.name)} IS NULL",
+            f"{quote_name(column.name)} IS NOT DISTINCT FROM NULL",  # a composite value of NULLs is none
         )
         for column in columns
         if column.required and column.is_known
