@@ -27,7 +27,7 @@ def test_columns_come_with_types_below_domains_and_what_a_row_must_bring(session
     assert table is not None
     assert (table.name, table.kind) == (TableName("My Table", "public"), "r")
     assert table.columns == (
-        Column("id", "integer", "int4", "N", required=False, generated=True),
+        Column("id", "integer", "int4", "N", required=False, generated=True, identity="a"),
         Column("a", "character varying(10)", "varchar", "S", required=True),
         Column("b", "numeric(8,2)", "numeric", "N"),
         Column("c", "price", "int8", "N"),

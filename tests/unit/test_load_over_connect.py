@@ -25,7 +25,7 @@ JOB = LoadJob(
     TableName.parse('"a.b".orders'),
     Settings("shop", "me"),
     "orders/1",
-    Move("upsert", (), ("id",), parse_order('updated_at desc nulls last, "W, x"'), "no"),
+    Move("upsert", (), ("id",), parse_order('updated_at desc nulls last, "W, x"'), "no", overriding="system"),
     create=False,
     ledger=Ledger.parse("marks.done"),
     defined=Defined.of({"id": "bigserial", "fare": "numeric(8,2)"}, {"at": "timestamptz DEFAULT now()"}),

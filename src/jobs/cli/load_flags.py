@@ -13,7 +13,7 @@ from jobs.cli.flags import FORMATS, add_marker_table, at_least_one
 from jobs.cli.quantities import byte_rate, duration
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load import identity, scripts
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions.indexes import INDEX
@@ -99,6 +99,13 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         help="create the partitions that rows lack: day, '1 week', month, '6 hours', 'day in Europe/Berlin', 1000 (of "
         "integers), value (of a list), or auto, as the others are, which is the default of --mode replace-partitions; "
         "no refuses such rows",
+    )
+    group.add_argument(
+        identity.FLAG,
+        choices=identity.OVERRIDING,
+        default="",
+        help="if the data has identity columns: load its values in place of the server's (system), also where they are "
+        "GENERATED ALWAYS; or leave them out, so that the server numbers the rows (user)",
     )
     group.add_argument(
         "--create",
@@ -400,6 +407,7 @@ def move_of(options: argparse.Namespace) -> Move:
         ),
         new_partitions=options.new_partitions,
         history=History.of(_names(options.history_columns), options.as_of),
+        overriding=options.overriding,
     )
 
 

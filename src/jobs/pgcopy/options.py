@@ -46,8 +46,8 @@ _OVERWRITING = ("overwrite", REPLACE_PARTITIONS)
 """The modes of a load that refine Spark's own overwrite."""
 
 _WRITE = (
-    *("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "create", "loadId", "streamId", "markerTable"),
-    *("columnType", "metadataColumns", "nullValue"),
+    *("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "overriding", "create", "loadId", "streamId"),
+    *("markerTable", "columnType", "metadataColumns", "nullValue"),
     *("deleteWhen", "deleteMissing", "maxDeleteShare", "softDelete", "updateColumns", "updateWhen", "orderBy"),
 )
 _PUSH_FILTERS = "pushfilters"
@@ -321,6 +321,7 @@ class Options:
             self.text("skipUnchanged") or "auto",
             max_delete_share=self._share("maxDeleteShare"),
             changes=changes,
+            overriding=self.text("overriding"),
         )
         move.check_arguments()
         return move

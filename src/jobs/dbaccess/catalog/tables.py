@@ -25,6 +25,7 @@ class Column:
             no identity or expression, and no BEFORE INSERT trigger can supply one.
         element, element_category: The same for the elements of an array; empty for other types.
         generated: Whether only the server sets the value (an expression, or GENERATED ALWAYS AS IDENTITY).
+        identity: pg_attribute's attidentity: IDENTITY_ALWAYS, "d" for BY DEFAULT, or empty.
         kind: One of `kinds`: that of the type, or of the elements of an array; empty for other types.
         fields: Of a composite type, or of one that an array has as elements: its fields in their order.
     """
@@ -37,6 +38,7 @@ class Column:
     generated: bool = False
     element: str = ""
     element_category: str = ""
+    identity: str = ""
     kind: str = ""
     fields: tuple[Column, ...] = ()
 
@@ -45,6 +47,9 @@ class Column:
         """The type in a statement on the user's own search path: those that are no keywords of SQL are qualified."""
         return f"pg_catalog.{self.type_name}" if self.type_name.rstrip("[]") in _NO_KEYWORDS else self.type_name
 
+
+IDENTITY_ALWAYS = "a"
+"""The attidentity of a column that is GENERATED ALWAYS AS IDENTITY."""
 
 _NO_KEYWORDS = frozenset({"bytea", "date", "json", "jsonb", "text"})
 
@@ -80,7 +85,8 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), base.typname, base.typca
             SELECT a.attrelid UNION SELECT relid FROM pg_partition_tree(a.attrelid)
         )
     ), a.attgenerated <> '' OR a.attidentity = 'a',
-    coalesce(element.typname, ''), coalesce(element.typcategory, ''), {kind_of("stored")}, stored.typrelid
+    coalesce(element.typname, ''), coalesce(element.typcategory, ''), a.attidentity::text,
+    {kind_of("stored")}, stored.typrelid
 FROM pg_attribute a JOIN base USING (attnum)
 LEFT JOIN LATERAL (
     WITH RECURSIVE below AS (

@@ -10,6 +10,7 @@ that replace partitions. `verify` compares the table's rows with what Spark enco
 refreshes the planner's statistics afterwards. `index_settings` lets builds of indexes use memory and workers.
 
 If rows may be rejected, `rejects` puts those aside that the server refuses.
+`identity` columns that the data has get its values, or the server's.
 
 `direct` parts need no staging. Each is copied straight into the target, in a transaction that also records it: by the
 marker if it is the only part, else by one of its `claims`.

@@ -50,6 +50,7 @@ def load_dataframe(
     new_partitions: str = "",
     as_of: str | None = None,
     history_columns: Sequence[str] = (),
+    overriding: str = "",
     load_id: str | None = None,
     wait_for_load: int = locks.LONGEST_WAIT,
     marker_table: str = MARKER_TABLE,
@@ -111,6 +112,8 @@ def load_dataframe(
             load.
         history_columns: Likewise, the table's columns for the begin and the end of a version, and for whether it is the
             current one; by default valid_from, valid_to and is_current.
+        overriding: If the data has identity columns: "system" loads its values in place of the server's, also if they
+            are GENERATED ALWAYS; "user" leaves them out, so that the server numbers the rows.
         load_id: The name of this load: after a load of this id was published, another one does nothing.
             Without it, each call is a load of its own.
         wait_for_load: The longest time to wait for another run of this load id, in seconds.
@@ -172,6 +175,7 @@ def load_dataframe(
         ),
         new_partitions=new_partitions,
         history=History.of(history_columns, as_of),
+        overriding=overriding,
     )
     partitioning = None if partition_by is None else parse_partition_by(partition_by)
     sql = scripts.parse(before_sql, after_sql)

@@ -58,6 +58,7 @@ def options_of(job: LoadJob) -> dict[str, str]:
         "keys": ",".join(move.keys),
         "dedupeOrder": "" if changes.order_by else ", ".join(order.quoted for order in move.order),
         "skipUnchanged": move.skip_unchanged,
+        "overriding": move.overriding,
         "columnType": _as_json({one.name: one.sql for one in job.defined.types}),
         "metadataColumns": _as_json({one.name: one.sql for one in job.defined.metadata}),
         "deleteWhen": changes.delete_when or "",

@@ -10,9 +10,9 @@ from pyspark.sql.types import StructType
 
 from jobs.copyformat.match_columns import Match, match_existing, match_new, match_staged_only, without
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.catalog.tables import IDENTITY_ALWAYS, Table
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import verify
+from jobs.dbaccess.load import identity, verify
 from jobs.dbaccess.load.definitions import trial
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition, missing_from
 from jobs.dbaccess.load.definitions.indexes import INDEX
@@ -21,7 +21,7 @@ from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move import conditions, history, merge
 from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
 from jobs.dbaccess.load.move.fill import check_target
-from jobs.dbaccess.load.move.modes import CHANGING, Move
+from jobs.dbaccess.load.move.modes import CHANGING, DIFF, Move
 from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.publish_plan import PublishPlan
@@ -173,7 +173,7 @@ def settle_target(
         new = _new_target(session, tables.name_for_new_table(session, name), schema, move, defined)
         return _indexed(session, _shaped(session, new, schema, defined), defined)
     move, extras = _staged_only(schema, [column.name for column in table.columns], move)
-    matches = match_existing(without(schema, extras), _filled(table, move))
+    matches = _numbered(match_existing(without(schema, extras), _filled(table, move)), move)
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
     check_target(session, table.name, move)
     conditions.check_used(session, move, table.name)
@@ -227,9 +227,39 @@ def _indexed(session: Session, target: Target, defined: Defined) -> Target:
 
 
 def _filled(table: Table, move: Move) -> Table:
-    """Return the table, whose columns that the load fills itself need not be in the data."""
+    """Return the table, whose columns that the load fills itself need not be in the data, and identities may be."""
     ours = {move.changes.soft_delete, *(move.history.columns if move.keeps_history else ())}
-    return replace(table, columns=tuple(replace(c, required=c.required and c.name not in ours) for c in table.columns))
+    columns = (
+        replace(
+            column,
+            required=column.required and column.name not in ours,
+            generated=column.generated and not (move.overriding and column.identity),
+        )
+        for column in table.columns
+    )
+    return replace(table, columns=tuple(columns))
+
+
+def _numbered(matches: tuple[Match, ...], move: Move) -> tuple[Match, ...]:
+    """Return the matches, without those of identity columns if the server numbers the rows all the same.
+
+    Raises:
+        UsageError: An upsert would update one, or there is no other column.
+    """
+    given = [match.target for match in matches if match.target.identity]
+    if move.overriding == identity.USER and given:
+        names = ", ".join(column.name for column in given)
+        if len(given) == len(matches):
+            raise UsageError(
+                f"The data has no column but {names}, which the server numbers.", "There is nothing to load."
+            )
+        logger.info("Not loaded, as the server numbers the rows: %s.", names)
+        return tuple(match for match in matches if not match.target.identity)
+    always = [column.name for column in given if column.identity == IDENTITY_ALWAYS]
+    if move.mode == "upsert" or move.strategy == DIFF:
+        columns = tuple(match.target.name for match in matches)
+        identity.check_updates(move.overriding, always, replace(move, columns=columns).values)
+    return matches
 
 
 def _staged_only(schema: StructType, of_table: Collection[str], move: Move) -> tuple[Move, dict[str, str]]:
@@ -325,7 +355,7 @@ def _defined_target(
     columns = complete(of_table, [*defined.types, *defined.metadata])
     keys = move.primary_key if set(move.keys) <= set(schema.names) else ()  # others are refused below
     new = trial.foresee(session, name, columns, keys)
-    matches = match_existing(of_table, _filled(new.table, move))
+    matches = _numbered(match_existing(of_table, _filled(new.table, move)), move)
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
     has_types_only = new.has_types_only and len(columns) == len(matches)
     return Target(

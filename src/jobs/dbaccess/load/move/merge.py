@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load import identity
 from jobs.dbaccess.load.move import conditions, overwrite, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert, Written
@@ -96,7 +97,8 @@ class Merge(Upsert):
         into = ", ".join([*names, *([self._mark] if self._mark else [])])
         values = ", ".join([*(f"source.{name}" for name in names), *([self._alive] if self._mark else [])])
         return (
-            f"INSERT INTO {self.target.quoted} ({into}) SELECT {values} FROM {self._chosen} "
+            f"INSERT INTO {self.target.quoted} ({into}) {identity.clause(self.move.overriding)}"
+            f"SELECT {values} FROM {self._chosen} "
             f"WHERE NOT source.{_DELETES} AND NOT EXISTS "
             f"(SELECT FROM {self.target.quoted} AS target WHERE {self.same_keys('target', 'source')})"
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load import identity
 from jobs.dbaccess.load.move.changes import NO_CHANGES, NO_HISTORY, Changes, History
 from jobs.dbaccess.load.move.order import OrderBy
 from jobs.dbaccess.load.partitions.missing import rules
@@ -56,6 +57,7 @@ class Move:
         staged_only: Columns of the data that the table does not have, each with its type.
         new_partitions: The rule of partitions that do not exist yet (partitions/rules.py), or "auto" or "no"; empty for
             the mode's default: "auto" to replace partitions, else "no".
+        overriding: One of identity.OVERRIDING, or empty: what the values of identity columns are.
     """
 
     mode: str
@@ -70,6 +72,7 @@ class Move:
     staged_only: tuple[tuple[str, str], ...] = ()
     new_partitions: str = ""
     history: History = NO_HISTORY
+    overriding: str = ""
 
     @property
     def rights(self) -> str:
@@ -161,6 +164,7 @@ class Move:
             raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
         self._check_changes()
         self._check_where()
+        identity.check_argument(self.overriding, self.mode)
         rules.parse(self.new_partitions or rules.NO)
 
     def _check_changes(self) -> None:
@@ -292,6 +296,11 @@ class Move:
         order = ", ".join(item.quoted for item in self.order)
         return f"SELECT DISTINCT ON ({keys}) {columns} FROM {staged.quoted} ORDER BY {keys}, {order}, ctid"
 
+    @property
+    def into(self) -> str:
+        """What follows the table in an INSERT, up to the query."""
+        return f"({quote_names(self.columns)}) {identity.clause(self.overriding)}"
+
     def insert(self, target: TableName, staged: TableName) -> str:
         """Return the statement that moves rows, in every mode. Overwrite deletes rows before."""
         return self.insert_from(target, self.source(staged))
@@ -299,7 +308,7 @@ class Move:
     def insert_from(self, target: TableName, source: str) -> str:
         """Return the statement that moves the rows of a query."""
         # The alias is for a table named `excluded`: in ON CONFLICT, that is the row that was not inserted.
-        into = f"INSERT INTO {target.quoted} AS target ({quote_names(self.columns)}) {source}"
+        into = f"INSERT INTO {target.quoted} AS target {self.into}{source}"
         if self.mode == "ignore":
             return f"{into} ON CONFLICT {f'({quote_names(self.keys)})' if self.keys else ''} DO NOTHING"
         if self.mode == "upsert":
@@ -336,7 +345,7 @@ class Move:
 
     def _judged(self, target: TableName, staged: TableName, after: str = "") -> str:
         # Without an alias: the condition may qualify its columns by the table's name.
-        into = f"INSERT INTO {target.quoted} ({quote_names(self.columns)}) {self.source(staged)} {after}"
+        into = f"INSERT INTO {target.quoted} {self.into}{self.source(staged)} {after}"
         return f"pgjobs_moved AS ({into} RETURNING {enclosed(self.where or 'true')} IS TRUE AS inside)"
 
 
