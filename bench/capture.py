@@ -24,8 +24,8 @@ from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.sql import TableName
-from jobs.flows.capture.follow import run
 from jobs.flows.capture.job import CaptureJob, Stop
+from jobs.flows.capture.table import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from jobs.dbaccess.postgres_connectivity import connect as connect
     from jobs.dbaccess.rows.copy import copy_out as copy_out, copy_rows as copy_rows
     from jobs.dbaccess.session import Session as Session
-    from jobs.flows.capture.follow import capture_changes as capture_changes
     from jobs.flows.capture.job import Stop as Stop
     from jobs.flows.capture.report import CaptureReport as CaptureReport
+    from jobs.flows.capture.table import capture_changes as capture_changes
     from jobs.flows.compare import CompareReport as CompareReport, compare_dataframe as compare_dataframe
     from jobs.flows.connection import connection as connection
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
@@ -73,9 +73,9 @@ _MODULES = {
     "jobs.dbaccess.postgres_connectivity": ("connect",),
     "jobs.dbaccess.rows.copy": ("copy_out", "copy_rows"),
     "jobs.dbaccess.session": ("Session",),
-    "jobs.flows.capture.follow": ("capture_changes",),
     "jobs.flows.capture.job": ("Stop",),
     "jobs.flows.capture.report": ("CaptureReport",),
+    "jobs.flows.capture.table": ("capture_changes",),
     "jobs.flows.compare": ("CompareReport", "compare_dataframe"),
     "jobs.flows.connection": ("connection",),
     "jobs.flows.extract.dataframe": ("extract_dataframe",),

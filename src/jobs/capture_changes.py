@@ -27,10 +27,10 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.sql import TableName
 from jobs.flows.capture import manage
-from jobs.flows.capture.follow import run
 from jobs.flows.capture.job import LINGER, LINGER_OF_FILES, CaptureJob, Files, Stop
 from jobs.flows.capture.manage import CaptureStatus
 from jobs.flows.capture.report import CaptureReport
+from jobs.flows.capture.table import run
 from jobs.flows.connection import connection as connection_from
 from jobs.flows.file_options import parse_options
 from jobs.flows.report import megabytes

@@ -17,8 +17,8 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.flows.capture.follow import run
 from jobs.flows.capture.job import Stop
+from jobs.flows.capture.table import run
 
 T = (
     "CREATE TABLE t (id int PRIMARY KEY, a text, b numeric); "

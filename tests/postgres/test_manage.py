@@ -15,8 +15,8 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.capture import manage
-from jobs.flows.capture.follow import run
 from jobs.flows.capture.job import CaptureJob, Stop
+from jobs.flows.capture.table import run
 
 T = TableName("t")
 LEFT = """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.capture.follow import run
 from jobs.flows.capture.job import CaptureJob, Stop
 from jobs.flows.capture.report import CaptureReport
+from jobs.flows.capture.table import run
 
 COPY = "copy of t"
 

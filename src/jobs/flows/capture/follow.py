@@ -10,7 +10,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
@@ -20,14 +20,11 @@ from jobs.dbaccess.capture import changes, readers
 from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.position import Position, Seen
 from jobs.dbaccess.capture.positions import Mark
-from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
+from jobs.dbaccess.sql import quote_name
 from jobs.dbaccess.sqlstates import UNDEFINED_COLUMN, UNDEFINED_TABLE
-from jobs.flows.capture import batch
 from jobs.flows.capture.batch import Batch
-from jobs.flows.capture.connections import connect
 from jobs.flows.capture.job import CaptureJob, Stop, Stopped
 from jobs.flows.capture.report import CaptureReport
 from jobs.flows.capture.source_end import Former, first_batch
@@ -48,48 +45,6 @@ MOST_FAILURES = 5
 """How often in a row a run that is to end by itself may fail. One that runs until it is stopped tries for ever."""
 
 logger = logging.getLogger(__name__)
-
-
-def capture_changes(
-    table: str,
-    into: str,
-    *,
-    settings: Settings,
-    into_settings: Settings | None = None,
-    channel: str = "",
-    columns: Sequence[str] = (),
-    filter: str = "",  # noqa: A002 - the flag's name
-    seconds: float | None = 0,
-    stop: Stop | None = None,
-) -> CaptureReport:
-    """Keep a table equal to another one, from its first copy on.
-
-    Args:
-        table: `[schema.]table`, with a primary key.
-        into: The copy, which is created if it does not exist.
-        settings: Where the table is.
-        into_settings: Where the copy is; None for the same database.
-        channel: The name of the capture; empty for the default.
-        columns: Those to carry over; empty for all. The key's are carried in any case.
-        filter: A boolean expression; rows for which it is not true are not in the copy.
-        seconds: How long to run: 0 to carry over what is there now, None until `stop` is requested.
-        stop: Ends the run from another thread or a signal handler.
-
-    Raises:
-        UsageError: The job cannot be done as it is stated.
-        DatabaseError: A server refuses something, or cannot be reached for too long.
-    """
-    job = CaptureJob(
-        settings=settings,
-        table=TableName.parse(table),
-        into=TableName.parse(into),
-        into_settings=into_settings,
-        channel=channel,
-        columns=tuple(columns),
-        filter=filter,
-        seconds=seconds,
-    )
-    return run(job, stop or Stop())
 
 
 class Use(Protocol):
@@ -137,14 +92,6 @@ class End(Generic[U]):
 
     connect: Callable[[CaptureJob, ExitStack, Stop, Former], U]
     carry: Callable[[U, Stop], Batch | None]
-
-
-INTO_TABLE = End(connect, batch.carry)
-
-
-def run(job: CaptureJob, stop: Stop) -> CaptureReport:
-    """Keep a table equal to the source, as `follow`."""
-    return follow(job, stop, INTO_TABLE)
 
 
 def follow(job: CaptureJob, stop: Stop, end: End[U]) -> CaptureReport:
