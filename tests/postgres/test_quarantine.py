@@ -15,7 +15,7 @@ from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.load import parts, receipts, staging
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.receipts import Receipt
-from jobs.dbaccess.load.rejects import quarantine
+from jobs.dbaccess.load.rejects import blocks, quarantine
 from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy, TooManyRejects
 from jobs.dbaccess.load.rejects.quarantine import Outcome
 from jobs.dbaccess.load.staging import Staging
@@ -86,8 +86,8 @@ def test_a_refused_line_is_told_with_all_that_is_known(session: Session, names: 
 def test_good_and_rejected_are_all_that_was_read_however_bad_lines_are_spread(
     session: Session, names: Staging, per_block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quarantine, "SMALLEST", 64)
-    monkeypatch.setattr(quarantine, "WINDOW", 4096)
+    monkeypatch.setattr(blocks, "SMALLEST", 64)
+    monkeypatch.setattr(blocks, "WINDOW", 4096)
     kinds = {b"%d\tx\n": None, b"%d\tyyyyy\n": None, b"x%d\tx\n": "invalid_text", b"%d\ttoo long\n": "too_long"}
     chance = random.Random(per_block)  # noqa: S311 - rows of a test
     drawn = [*chance.choices(list(kinds), [30, 30, 1, 1], k=1000), *chance.choices(list(kinds), [1, 1, 9, 9], k=300)]

@@ -2,7 +2,8 @@
 
 - policy: what a load does about such rows, and how many it bears.
 - reasons: a stable code for each SQLSTATE.
-- quarantine: a task copies its part in blocks, and puts aside the lines that the server names.
+- quarantine: a task copies its part in `blocks`, each in one of its `savepoints`, and puts aside the lines that the
+  server names (`aside`).
 - table: the rejects of a load in staging, and the table that they are published to.
 - table_rules: those of a table, from the catalog.
 - constraints: staged rows that violate them, found by queries of sets.
