@@ -112,6 +112,23 @@ def rules_of(session: Session, target: TableName, given: Collection[str]) -> Rul
         target: The table.
         given: The columns that the data has.
     """
+    columns = _columns(session, target, given)
+    known = {column.name for column in columns if column.is_known}
+    unknown = {column.name for column in columns if not column.is_known}
+    [kind] = session.row(1, "SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", target.quoted)
+    keys = _keys(session, target, known)
+    return Rules(
+        relation=_relation(target, kind),
+        columns=columns,
+        local=(*_not_null(columns), *_checks(session, target, known), *_partitions(session, target, unknown)),
+        unique=tuple(key for key in keys if not isinstance(key, Exclusion)),
+        exclusion=tuple(key for key in keys if isinstance(key, Exclusion)),
+        foreign=tuple(_foreign(session, target, known)),
+    )
+
+
+def _columns(session: Session, target: TableName, given: Collection[str]) -> tuple[Column, ...]:
+    """Return the columns. What a sequence gives a row cannot be told, nor what is generated of that."""
     found = session.run(_COLUMNS, target.quoted)
     unknown = {
         name
@@ -119,14 +136,14 @@ def rules_of(session: Session, target: TableName, given: Collection[str]) -> Rul
         if name not in given and not generated and (has_identity or "nextval(" in default)
     }
     unknown |= {name for name, _, _, generated, default, _ in found if generated and _mentions(default, unknown)}
-    columns = tuple(
+    return tuple(
         Column(name, type_name, required=required, generated=generated, default=default, is_known=name not in unknown)
         for name, type_name, required, generated, default, _ in found
     )
-    known = {column.name for column in columns if column.is_known}
-    where = target.quoted
-    [kind] = session.row(1, "SELECT relkind::text FROM pg_class WHERE oid = to_regclass(%s)", where)
-    not_null = [
+
+
+def _not_null(columns: Sequence[Column]) -> list[Rule]:
+    return [
         Rule(
             NOT_NULL,
             f'null value in column "{column.name}" violates not-null constraint',
@@ -136,20 +153,14 @@ def rules_of(session: Session, target: TableName, given: Collection[str]) -> Rul
         for column in columns
         if column.required and column.is_known
     ]
-    checks = [
+
+
+def _checks(session: Session, target: TableName, known: Collection[str]) -> list[Rule]:
+    return [
         Rule(CHECK, f'new row violates check constraint "{name}"', _only(names or ()), f"({sql}) IS FALSE")
-        for name, sql, names in session.run(_CHECKS, where)
-        if set(names or ()) <= known
+        for name, sql, names in session.run(_CHECKS, target.quoted)
+        if set(names or ()) <= set(known)
     ]
-    keys = _keys(session, target, known)
-    return Rules(
-        relation=_relation(target, kind),
-        columns=columns,
-        local=(*not_null, *checks, *_partitions(session, target, unknown)),
-        unique=tuple(key for key in keys if not isinstance(key, Exclusion)),
-        exclusion=tuple(key for key in keys if isinstance(key, Exclusion)),
-        foreign=tuple(_foreign(session, target, known)),
-    )
 
 
 def _mentions(sql: str, names: Collection[str]) -> bool:
