@@ -5,7 +5,7 @@
 - quarantine: a task copies its part in `blocks`, each in one of its `savepoints`, and puts aside the lines that the
   server names (`aside`).
 - table: the rejects of a load in staging, and the table that they are published to.
-- table_rules: those of a table, from the catalog.
+- row_rules: what a table demands of its rows; table_rules reads it from the catalog.
 - constraints: staged rows that violate them, found by queries of sets.
 - accepted: the other rows are moved.
 """

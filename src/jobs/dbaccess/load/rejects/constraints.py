@@ -22,15 +22,8 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.rejects.reasons import reason_of
-from jobs.dbaccess.load.rejects.table_rules import (
-    Column,
-    Exclusion,
-    ForeignKey,
-    Rule,
-    Rules,
-    Unique,
-    rules_of,
-)
+from jobs.dbaccess.load.rejects.row_rules import Column, Exclusion, ForeignKey, Rule, Rules, Unique
+from jobs.dbaccess.load.rejects.table_rules import rules_of
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_literal, quote_name
