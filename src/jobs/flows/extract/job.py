@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
@@ -18,9 +19,9 @@ from jobs.dbaccess.extract.watermark import Watermark
 from jobs.dbaccess.session import Session
 from jobs.flows.extract import watermark_runs
 from jobs.flows.extract.dataframe import reading
-from jobs.flows.extract.deletes import find, plan_keys
+from jobs.flows.extract.deletes import KeysPlan, find, plan_keys
 from jobs.flows.extract.incremental import with_ordinal
-from jobs.flows.extract.plan import Wanted, find_source, hold_source, plan_extract
+from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, hold_source, plan_extract
 from jobs.flows.extract.watermark_runs import Turn
 from jobs.flows.file_options import PARSED, to_write, value_of
 from jobs.flows.report import Stopwatch, megabytes, plural
@@ -142,32 +143,24 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
     job = replace(job, wanted=wanted)
     connector = Connector(job.settings, "extract", str(job.wanted))
     with connector.open() as session:
-        turn, keys = None, None
         with watch.phase("prepare"):
             mark = _taken(session, job)
             exported = hold_source(session, job.wanted)
             at_server = connector.at(session.server)
             with at_server.open("plan") as planner:
                 with snapshot.adopted(planner, exported):
-                    table = find_source(planner, job.wanted)
-                    if mark is not None and table is not None:
-                        watermark_runs.check(planner, table, job.ordinal_column, job.deletes)
-                        planned = watermark_runs.plan(
-                            planner, job.wanted, table, mark, exported.seen, deletes=job.deletes
-                        )
-                        turn = Turn(job.watermark_id, job.target, planned[0], mark, planned[1])
-                        keys = plan_keys(planner, job.wanted, table) if job.deletes else None
-                    plan = plan_extract(planner, job.wanted, table, turn.window.condition if turn else "")
+                    plan = _planned(planner, job, mark, exported.seen)
                 spark = start_spark()
-                if turn is not None:
-                    turn = watermark_runs.begin(planner, spark, turn)
+                if plan.turn is not None:
+                    plan = replace(plan, turn=watermark_runs.begin(planner, spark, plan.turn))
+        turn = plan.turn
         target = turn.folder(turn.number) if turn else job.target
         greatest, deletes = Greatest(job.ordinal_column), Deletes()
-        with watch.phase("read"), reading(spark, at_server, plan, exported) as extraction:
+        with watch.phase("read"), reading(spark, at_server, plan.rows, exported) as extraction:
             rows = greatest.observed(extraction.df)
-            if turn is not None and keys is not None:
-                found = find(spark, at_server, keys, exported, turn)
-                rows = deletes.observed(with_operations(rows, keys.names, found))
+            if turn is not None and plan.keys is not None:
+                found = find(spark, at_server, plan.keys, exported, turn)
+                rows = deletes.observed(with_operations(rows, plan.keys.names, found))
             write(rows, replace(job, target=target))
         with suppress(ConnectionFailed):  # all parts were read in the snapshot before it was lost
             snapshot.release(session)
@@ -177,15 +170,43 @@ def run(job: FilesJob, start_spark: Callable[[], SparkSession]) -> ExtractReport
         target=target,
         rows=extraction.rows,
         bytes=extraction.bytes,
-        parts=len(plan.parts),
+        parts=len(plan.rows.parts),
         snapshot=exported.seen,
         watermark_from=mark.ordinal if mark else None,
         watermark_to=moved.ordinal if moved else None,
-        deletes=deletes.count() if keys else None,
+        deletes=deletes.count() if plan.keys else None,
         seconds=watch.seconds(),
-        relation=str(table.name) if table else "",
-        columns={column.name: column.spark_type.simpleString() for column in plan.columns},
+        relation=str(plan.table.name) if plan.table else "",
+        columns={column.name: column.spark_type.simpleString() for column in plan.rows.columns},
     )
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """What a run extracts.
+
+    Attributes:
+        table: The table in the catalog; None for a query.
+        turn: The run of the watermark, if the job has one.
+        keys: The keys of all rows, if deletes are to be found.
+    """
+
+    table: Table | None
+    rows: ExtractPlan
+    turn: Turn | None = None
+    keys: KeysPlan | None = None
+
+
+def _planned(session: Session, job: FilesJob, mark: Watermark | None, seen: str) -> _Planned:
+    """Determine what a run extracts, in the snapshot that a session sees."""
+    table = find_source(session, job.wanted)
+    if mark is None or table is None:
+        return _Planned(table, plan_extract(session, job.wanted, table))
+    watermark_runs.check(session, table, job.ordinal_column, job.deletes)
+    definition, window = watermark_runs.plan(session, job.wanted, table, mark, seen, deletes=job.deletes)
+    turn = Turn(job.watermark_id, job.target, definition, mark, window)
+    keys = plan_keys(session, job.wanted, table) if job.deletes else None
+    return _Planned(table, plan_extract(session, job.wanted, table, window.condition), turn, keys)
 
 
 def write(df: DataFrame, job: FilesJob) -> None:
