@@ -136,28 +136,45 @@ def _run_to_files(
     locks.wait(session, lock)
     report = QueryReport(job.load_id, str(target), already_run=True)
     if job.ledger.is_recorded(session, job.load_id, target):
-        pending = result.find(session, result.name_of(lock.name))
-        if pending is None:
-            return report
-        if pending.target != files.path:
-            raise UsageError(
-                f"The result of {job.load_id!r} is to be written to {pending.target}, where an earlier run may have "
-                "begun.",
-                "Give this target.",
-            )
+        pending = _left_by_earlier_run(session, job, lock, files)
     else:
         query_target.check_free(start(), files)
         ran = _run_in_transaction(session, job, statements, target)
-        if ran is None or ran.pending is None:
-            return report
-        pending = ran.pending
-        report = QueryReport(job.load_id, str(target), tuple(ran.done))
+        pending = None if ran is None else ran.pending
+        if ran is not None and pending is not None:
+            report = QueryReport(job.load_id, str(target), tuple(ran.done))
+    if pending is None or not _write(session, job, lock, pending, files, start=start):
+        return report
+    return replace(report, target=files.path, rows_written=pending.rows)
+
+
+def _left_by_earlier_run(session: Session, job: QueryJob, lock: Lock, files: Output) -> Pending | None:
+    """Return the result that an earlier run was to write; None if it has.
+
+    Raises:
+        UsageError: It is to be written to another target.
+    """
+    pending = result.find(session, result.name_of(lock.name))
+    if pending is not None and pending.target != files.path:
+        raise UsageError(
+            f"The result of {job.load_id!r} is to be written to {pending.target}, where an earlier run may have begun.",
+            "Give this target.",
+        )
+    return pending
+
+
+def _write(
+    session: Session, job: QueryJob, lock: Lock, pending: Pending, files: Output, *, start: Callable[[], SparkSession]
+) -> bool:
+    """Write a result to files, and drop its table. Return False if another run has done so."""
+    from jobs.flows.query import target as query_target  # it imports Spark
+
     with ExitStack() as stack:
         if session.closed:
             session = stack.enter_context(job.connector.open())
             locks.wait(session, lock)
             if result.find(session, pending.table.name) is None:
-                return report  # another run has written it
+                return False
         try:
             query_target.write(pending, files, job.connector.at(session.server).settings, start)
             _drop(session, job, lock, pending, lambda: query_target.keep_one_write(pending, files))
@@ -168,7 +185,7 @@ def _run_to_files(
                 pending.table,
             )
             raise
-    return replace(report, target=files.path, rows_written=pending.rows)
+    return True
 
 
 def _drop(session: Session, job: QueryJob, lock: Lock, pending: Pending, tidy: Callable[[], None]) -> None:
