@@ -60,37 +60,43 @@ def build(
     """
     suitability.check_target(session, target)
     with exact_forms(session):
-        filled = staged.filled(session, staging)
-        present = sum(count for _, count in filled)
-        if present != rows:
-            raise LoadError(
-                f"{rows} rows were staged, but {present} are left: the server crashed meanwhile.",
-                "Nothing was loaded. Run the load again.",
-            )
-        stray = sum(count for table, count in filled if table.bound == DEFAULT)
-        made = place(session, staging, target, stray, given=new_partitions, patience=patience) if stray else {}
-        filled = staged.filled(session, staging) if stray else filled
+        filled, made = _filled(session, staging, target, rows, given=new_partitions, patience=patience)
         attached = {partition.bound: partition for partition in partitions_of(session, target)}
-        if any(table.name.name not in made and table.bound not in attached for table, _ in filled):
+        if any(table.name.name not in made and table.bound not in attached for table in filled):
             raise LoadError(
                 f"Partitions of {target} were detached or dropped while rows were copied.",
                 "Nothing was loaded. Run the load again.",
             )
-        replaced = [(attached[table.bound], table) for table, _ in filled if table.name.name not in made]
+        replaced = [(attached[table.bound], table) for table in filled if table.name.name not in made]
         suitability.check_partitions(session, target, [partition for partition, _ in replaced])
         index_settings.allow(session)
         above = session.value("SELECT coalesce(pg_get_partition_constraintdef(to_regclass(%s)), '')", target.quoted)
-        return (
-            *(_build_one(session, staging, read(session, partition), table) for partition, table in replaced),
-            *(
-                replace(
-                    _build_one(session, staging, _pattern(session, made[table.name.name], table, above), table),
-                    is_new=True,
-                )
-                for table, _ in filled
-                if table.name.name in made
-            ),
+        built = [_build_one(session, staging, read(session, partition), table) for partition, table in replaced]
+        for table in filled:
+            if table.name.name in made:
+                pattern = _pattern(session, made[table.name.name], table, above)
+                built.append(replace(_build_one(session, staging, pattern, table), is_new=True))
+    return tuple(built)
+
+
+def _filled(
+    session: Session, staging: Staging, target: TableName, rows: int, *, given: str, patience: float | None
+) -> tuple[list[Partition], dict[str, Partition]]:
+    """Return the tables in staging that have rows, and the new partitions for some of them, by their names.
+
+    Raises:
+        LoadError: Rows are missing, or belong to no partition.
+    """
+    filled = staged.filled(session, staging)
+    present = sum(count for _, count in filled)
+    if present != rows:
+        raise LoadError(
+            f"{rows} rows were staged, but {present} are left: the server crashed meanwhile.",
+            "Nothing was loaded. Run the load again.",
         )
+    stray = sum(count for table, count in filled if table.bound == DEFAULT)
+    made = place(session, staging, target, stray, given=given, patience=patience) if stray else {}
+    return [table for table, _ in (staged.filled(session, staging) if stray else filled)], made
 
 
 def _pattern(session: Session, made: Partition, table: Partition, above: str) -> Definition:
@@ -101,7 +107,30 @@ def _pattern(session: Session, made: Partition, table: Partition, above: str) ->
 
 
 def _build_one(session: Session, staging: Staging, definition: Definition, new: Partition) -> Replacement:
-    partition, table = definition.partition, new.name
+    """Complete the table that is to replace a partition, and take it out of staging."""
+    _check_unchanged(session, definition, new)
+    table = new.name
+    for statement in rebuild.checks(definition, table):
+        session.run(statement)
+    _build_indexes(session, definition, table)
+    for number, statistics in enumerate(definition.statistics):
+        for statement in rebuild.statistics(statistics, table, rebuild.statistics_name(statistics, table, number)):
+            session.run(statement)
+    for statement in rebuild.settings(definition, table):
+        session.run(statement)
+    session.run(analyzing(table))
+    _give(session, definition, table, new.oid)
+    session.run(f"ALTER TABLE {staging.rows.quoted} DETACH PARTITION {table.quoted}")
+    return Replacement(definition, table)
+
+
+def _check_unchanged(session: Session, definition: Definition, new: Partition) -> None:
+    """Check that the partition has the columns, and what is copied of it, that the table in staging was given.
+
+    Raises:
+        LoadError: It has others by now.
+    """
+    partition = definition.partition
     if columns_of(session, new.oid) != definition.columns:
         raise LoadError(
             f"The columns of {partition.name} were changed while rows were copied.",
@@ -114,27 +143,24 @@ def _build_one(session: Session, staging: Staging, definition: Definition, new: 
             f"{partition.name} was changed while rows were copied: {', '.join(changed)}.",
             "Nothing was loaded. Run the load again.",
         )
-    for statement in rebuild.checks(definition, table):
-        session.run(statement)
+
+
+def _build_indexes(session: Session, definition: Definition, table: TableName) -> None:
+    """Build the partition's indexes for the table.
+
+    Raises:
+        ConstraintViolated: The rows violate one.
+    """
     for number, index in enumerate(definition.indexes):
         try:
             for statement in rebuild.index(index, table, rebuild.index_name(table, number)):
                 session.run(statement)
         except ConstraintViolated as error:
             raise ConstraintViolated(
-                f"Rows for {partition.name} violate its index {index.name}: {error.message}",
+                f"Rows for {definition.partition.name} violate its index {index.name}: {error.message}",
                 "Nothing was loaded.",
                 error.sqlstate,
             ) from None
-    for number, statistics in enumerate(definition.statistics):
-        for statement in rebuild.statistics(statistics, table, rebuild.statistics_name(statistics, table, number)):
-            session.run(statement)
-    for statement in rebuild.settings(definition, table):
-        session.run(statement)
-    session.run(analyzing(table))
-    _give(session, definition, table, new.oid)
-    session.run(f"ALTER TABLE {staging.rows.quoted} DETACH PARTITION {table.quoted}")
-    return Replacement(definition, table)
 
 
 def _give(session: Session, definition: Definition, table: TableName, oid: int) -> None:
