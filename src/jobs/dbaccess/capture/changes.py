@@ -176,40 +176,41 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None, *, 
     Raises:
         UsageError: The capture was dropped.
     """
-    wanted = len(capture.triggers)
-    history = f"{_SERVER} || '/' || {_TIMELINE}" if has_wal else _SERVER
-    written = "pg_current_wal_insert_lsn()::text" if has_wal else "''"
-    condition = "false" if seen is None else seen.later
-    names = ", ".join("%s" for _ in capture.triggers)
     exists = session.value("SELECT to_regclass(%s) IS NOT NULL", capture.changes.quoted)
     if not exists:
         raise UsageError(
             f"The capture {capture.channel} of {capture.table} was dropped.", "Start it again to create it anew."
         )
-    [row] = session.run(
-        f"SELECT pg_current_snapshot()::text, {history}, found.*, "
-        f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), new.*, "
-        f"{written} FROM ("
-        f"SELECT array_agg(oid ORDER BY oid), bool_and((SELECT count(*) FROM unnest(triggers) AS name "
-        f"WHERE name IN ({names})) = {wanted}) FROM ({relations_query(capture)}) AS r) AS found, ("
-        f"SELECT coalesce(sum(cardinality({capture.columns[0]})), 0)::bigint, "
-        "coalesce(array_agg(DISTINCT op::text), '{}'), "
-        "coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 "
-        f"FROM {capture.changes.quoted} AS c WHERE {condition}) AS new",
-        reader,
-        *capture.triggers.values(),
-    )
-    text, history_now, oids, armed, registered, keys, operations, delay, place = row
+    [row] = session.run(_looking(capture, seen, has_wal=has_wal), reader, *capture.triggers.values())
+    text, history, oids, armed, registered, keys, operations, delay, written = row
     return Look(
         snapshot=text,
-        history=history_now,
+        history=history,
         relations=tuple(oids),
         armed=armed,
         registered=registered,
         keys=keys,
         operations=tuple(operations),
         delay=delay,
-        written=place,
+        written=written,
+    )
+
+
+def _looking(capture: Capture, seen: Seen | None, *, has_wal: bool) -> str:
+    """Return the query of `look`. Its values are the reader's id, and the names of the triggers."""
+    history = f"{_SERVER} || '/' || {_TIMELINE}" if has_wal else _SERVER
+    written = "pg_current_wal_insert_lsn()::text" if has_wal else "''"
+    names = ", ".join("%s" for _ in capture.triggers)
+    return (
+        f"SELECT pg_current_snapshot()::text, {history}, found.*, "
+        f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), new.*, "
+        f"{written} FROM ("
+        f"SELECT array_agg(oid ORDER BY oid), bool_and((SELECT count(*) FROM unnest(triggers) AS name "
+        f"WHERE name IN ({names})) = {len(capture.triggers)}) FROM ({relations_query(capture)}) AS r) AS found, ("
+        f"SELECT coalesce(sum(cardinality({capture.columns[0]})), 0)::bigint, "
+        "coalesce(array_agg(DISTINCT op::text), '{}'), "
+        "coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 "
+        f"FROM {capture.changes.quoted} AS c WHERE {'false' if seen is None else seen.later}) AS new"
     )
 
 
