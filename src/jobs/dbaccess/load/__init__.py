@@ -12,6 +12,8 @@ refreshes the planner's statistics afterwards. `index_settings` lets builds of i
 If rows may be rejected, `rejects` puts those aside that the server refuses.
 `identity` columns that the data has get its values, or the server's.
 
+The tables of a release are published `together`.
+
 `direct` parts need no staging. Each is copied straight into the target, in a transaction that also records it: by the
 marker if it is the only part, else by one of its `claims`.
 

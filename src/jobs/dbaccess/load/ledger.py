@@ -7,6 +7,8 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs.dbaccess import locks
@@ -155,13 +157,13 @@ class Ledger:
             return locks.load(load_id)
         return locks.load(load_id, self._markers.find(session) or self.table)
 
-    def is_recorded(self, session: Session, load_id: str, target: TableName) -> bool:
+    def is_recorded(self, session: Session, load_id: str, *targets: TableName) -> bool:
         """Return whether a load of this id into this table has finished.
 
         Args:
             session: A session of the ledger's database.
             load_id: The id of the load.
-            target: The table under its full name.
+            targets: The table under its full name; several for a release, which has one marker.
 
         Raises:
             UsageError: The id is taken by something else.
@@ -169,37 +171,41 @@ class Ledger:
         recorded = self.recorded_target(session, load_id)
         if recorded is None:
             return False
-        self.check_same_table(load_id, recorded, target)
+        self.check_same_table(load_id, recorded, *targets)
         return True
 
-    def check_same_table(self, load_id: str, recorded: str, target: TableName) -> None:
+    def check_same_table(self, load_id: str, recorded: str, *targets: TableName) -> None:
         """Check that a marker names a table, in full. Luigi writes whatever name its task has.
+
+        The marker of a release names several. It is also that of each of them: the load is in it.
 
         Args:
             load_id: The id of the marker.
             recorded: The marker's target_table.
-            target: The table under its full name.
+            targets: The table under its full name; several for a release, whose marker has to name all of them.
 
         Raises:
             UsageError: The marker names another table, or none.
         """
-        unquoted = f"{target.schema}.{target.name}"  # markers were written like this before names in them were quoted
-        if recorded == unquoted or _parsed(recorded) == target:
+        [first, *others] = targets
+        unquoted = f"{first.schema}.{first.name}"  # markers were written like this before names in them were quoted
+        named = _named(recorded)
+        if named == set(targets) or (not others and (recorded == unquoted or first in named)):
             return
         taken = f"by a marker of {recorded!r}" if recorded else "by a marker that names no table"
         raise UsageError(
-            f"The load id {load_id!r} is taken {taken}, which is not {target}.",
+            f"The load id {load_id!r} is taken {taken}, which is not {', '.join(map(str, targets))}.",
             f"Give each load its own id. If that was this load, set the marker's target_table in {self.table}.",
         )
 
-    def check_recorded(self, session: Session, load_id: str, target: TableName) -> None:
-        """Check, after `record` wrote no marker, that there is one of this table.
+    def check_recorded(self, session: Session, load_id: str, *targets: TableName) -> None:
+        """Check, after `record` wrote no marker, that there is one of this table, or of all of these.
 
         Raises:
             UsageError: The id is taken by something else.
             LoadError: There is none that this user can see.
         """
-        if not self.is_recorded(session, load_id, target):
+        if not self.is_recorded(session, load_id, *targets):
             raise LoadError(
                 f"The marker of {load_id!r} could not be written into {self.table}, and is not there.",
                 "Nothing was done. Check the triggers and policies of that table, and run it again.",
@@ -226,7 +232,7 @@ class Ledger:
         Args:
             session: A session.
             load_id: Only the marker of this id.
-            table: Only markers that name this table, as they write it.
+            table: Only markers that name this table, as they write it, alone or among those of a release.
             limit: The most to return.
 
         Raises:
@@ -237,9 +243,10 @@ class Ledger:
             return []
         found = session.run(
             f"SELECT update_id, target_table, inserted FROM {name.quoted} "
-            "WHERE (%s::text IS NULL OR update_id = %s::text) AND (%s::text IS NULL OR target_table = %s::text) "
+            "WHERE (%s::text IS NULL OR update_id = %s::text) AND (%s::text IS NULL OR target_table = %s::text "
+            "OR (starts_with(target_table, '[') AND strpos(target_table, %s::text) > 0)) "
             "ORDER BY inserted DESC NULLS LAST, update_id LIMIT %s::bigint",
-            *(load_id, load_id, table, table, limit),
+            *(load_id, load_id, table, table, _in_json(table or ""), limit),
         )
         return [Marker(*row) for row in found]
 
@@ -274,9 +281,20 @@ LUIGIS = Ledger(TableName(MARKER_TABLE))
 """The ledger of Luigi's default marker table."""
 
 
-def _parsed(recorded: str) -> TableName | None:
-    """Return the name in a marker, or None if it contains none."""
+def naming(targets: Iterable[TableName]) -> str:
+    """Return the target_table of a marker: the full name of the table, or those of several as a list in JSON."""
+    names = sorted(map(str, targets))
+    return names[0] if len(names) == 1 else f"[{', '.join(map(_in_json, names))}]"
+
+
+def _in_json(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+def _named(recorded: str) -> set[TableName]:
+    """Return the tables that a marker names; none if it contains anything else."""
     try:
-        return TableName.parse(recorded)
-    except UsageError:
-        return None
+        names = json.loads(recorded) if recorded.startswith("[") else [recorded]
+        return {TableName.parse(name) for name in names}
+    except (UsageError, ValueError, TypeError):  # text of another program
+        return set()

@@ -1,93 +1,137 @@
-"""Publish: one transaction that records a load in the ledger and makes its staged rows part of the target."""
+"""Publish: one transaction that records a load in the ledger and makes its staged rows part of the target.
+
+The tables of a release are published by one transaction, too. First, all of them are locked, in the order of their
+names, so that two releases cannot deadlock. Then rows are moved, those that others reference first.
+"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, LoadError, TransientError
 from jobs.dbaccess.load import receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import columns
+from jobs.dbaccess.load.ledger import naming
 from jobs.dbaccess.load.move import overwrite, upsert
-from jobs.dbaccess.load.move.fill import MayRepeatKeys, choose, fill, is_locked, supply_before
+from jobs.dbaccess.load.move.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
 from jobs.dbaccess.load.move.modes import TRUNCATE
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.parts import Tally
-from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Publication, Published, PublishPlan
 from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
 from jobs.dbaccess.load.verify import Moved
+from jobs.dbaccess.query.execute import Done
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sqlstates import LOCK_TIMEOUT, UNIQUE_VIOLATION
+from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sqlstates import FOREIGN_KEY_VIOLATION, LOCK_TIMEOUT, UNIQUE_VIOLATION
 
 logger = logging.getLogger(__name__)
 
 
 class AlreadyRecorded(LoadError):
-    """The ledger already contains the load id, for the same table. Nothing was published."""
+    """The ledger already contains the load id, for the same tables. Nothing was published."""
 
 
 class CommitUncertain(ConnectionFailed):
     """The connection broke before the answer to COMMIT. The ledger shows whether the transaction was committed.
 
     Attributes:
-        published: What the transaction published, if it was committed.
+        published: What the transaction published, if it was committed: of each table.
     """
 
-    def __init__(self, error: ConnectionFailed, published: Published) -> None:
+    def __init__(self, error: ConnectionFailed, published: tuple[Published, ...]) -> None:
         super().__init__(error.message, error.hint, error.sqlstate)
         self.published = published
 
 
+@dataclass
+class _At:
+    """The plan that a transaction is at: what fails is told of its table."""
+
+    plan: PublishPlan
+
+    def each(self, plans: Iterable[PublishPlan]) -> Iterator[PublishPlan]:
+        for plan in plans:
+            self.plan = plan
+            yield plan
+
+
 def publish(session: Session, plan: PublishPlan) -> Published:
-    """Make the staged rows part of the target: all of them, or none if this raises.
+    """Make the staged rows part of the target: all of them, or none if this raises. Raises as `publish_together`."""
+    [published] = publish_together(session, Publication((plan,)))
+    return published
+
+
+def publish_together(session: Session, publication: Publication) -> tuple[Published, ...]:
+    """Make the staged rows of one or several tables part of them: all of them, or none if this raises.
+
+    Returns:
+        What was published, in the order of the plans.
 
     Raises:
         CommitUncertain: It is unknown whether the rows were published.
         AlreadyRecorded: Another transaction has recorded the load id.
         LoadError: The parts do not add up, or a key is staged twice.
         TransientError: A lock was not granted in time. The message names the sessions that hold the table.
-        DatabaseError: The target rejects the rows.
+        DatabaseError: A target rejects the rows.
         UsageError: The load id is taken by another table.
     """
     published = None
-    settings = {} if plan.lock_timeout is None else {"lock_timeout": f"{plan.lock_timeout}s"}
-    if plan.pauses:
-        settings["idle_in_transaction_session_timeout"] = "0"
-    try:
-        supplied = supply_before(session, plan, settings)
-        with session.transaction(**settings):
-            done = _publish(session, plan)
-            done = replace(done, created=(*supplied, *done.created))
-            session.end_deferral()
-            published = done
-    except MayRepeatKeys as failure:
-        if plan.move.keys:
-            upsert.check_no_repeated_keys(session, plan.move, plan.staging.rows)
-        raise failure.error from None
-    except ConstraintViolated as error:
-        raise ConstraintViolated(
-            error.message, error.hint or _remedy(error, plan), error.sqlstate, error.column, error.line
-        ) from None
-    except ConnectionFailed as error:
-        if published is not None:
-            raise CommitUncertain(error, published) from None
-        raise
-    except TransientError as error:
-        if error.sqlstate == LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
-            to_readers = plan.move.replaces_partitions or plan.move.strategy == TRUNCATE
-            raise table_locks.not_granted(session, plan.target, to_readers=to_readers) from None
-        raise
+    at, settings = _At(publication.plans[0]), publication.settings
+    with _failures_told(session, publication, at):
+        try:
+            supplied = [supply_before(session, plan, settings) for plan in at.each(publication.plans)]
+            with session.transaction(**settings):
+                done = _publish(session, publication, at)
+                session.end_deferral()
+                published = tuple(replace(one, created=(*some, *one.created)) for one, some in zip(done, supplied))
+        except ConnectionFailed as error:
+            if published is not None:
+                raise CommitUncertain(error, published) from None
+            raise
     return published
 
 
-def _remedy(error: ConstraintViolated, plan: PublishPlan) -> str:
-    """Return what to do about a row that violates a constraint: the transaction was rolled back."""
+@contextmanager
+def _failures_told(session: Session, publication: Publication, at: _At) -> Iterator[None]:
+    """Say of a failure what to do about it. The transaction was rolled back."""
+    try:
+        yield
+    except MayRepeatKeys as failure:
+        if at.plan.move.keys:
+            upsert.check_no_repeated_keys(session, at.plan.move, at.plan.staging.rows)
+        raise failure.error from None
+    except ConstraintViolated as error:
+        raise ConstraintViolated(
+            error.message, error.hint or _remedy(error, publication, at.plan), error.sqlstate, error.column, error.line
+        ) from None
+    except TransientError as error:
+        if error.sqlstate == LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
+            to_readers = at.plan.move.replaces_partitions or at.plan.move.strategy == TRUNCATE
+            raise table_locks.not_granted(session, at.plan.target, to_readers=to_readers) from None
+        raise
+    except LoadError as error:
+        if publication.is_release:
+            error.message = f"{at.plan.target}: {error.message}"
+        raise
+
+
+def _remedy(error: ConstraintViolated, publication: Publication, plan: PublishPlan) -> str:
+    """Return what to do about a row that violates a constraint."""
     nothing = "Nothing was loaded."
+    if error.sqlstate == FOREIGN_KEY_VIOLATION and publication.is_release:
+        return (
+            f"{nothing} Rows are moved in the order {', '.join(map(str, publication.targets))}. A foreign key between "
+            "them that holds only when all rows are moved has to be DEFERRABLE."
+        )
     if error.sqlstate != UNIQUE_VIOLATION or plan.move.mode != "append" or plan.staging.rejects is not None:
         return nothing
     return (
@@ -96,16 +140,45 @@ def _remedy(error: ConstraintViolated, plan: PublishPlan) -> str:
     )
 
 
-def _publish(session: Session, plan: PublishPlan) -> Published:
-    _record(session, plan)
-    staged = _close_staging(session, plan)
-    if plan.move.replaces_partitions:
-        return _replace_partitions(session, plan, staged)
-    _take_turn(session, plan)
+def _publish(session: Session, publication: Publication, at: _At) -> tuple[Published, ...]:
+    _record(session, publication)
+    staged = [_close_staging(session, plan) for plan in at.each(publication.plans)]
+    if at.plan.move.replaces_partitions:  # it is alone: a release does not do this
+        return (_replace_partitions(session, at, staged[0]),)
+    _take_turns(session, publication, at)
+    if publication.deferred:
+        session.run(f"SET CONSTRAINTS {', '.join(name.quoted for name in publication.deferred)} DEFERRED")
+    planned = {plan.target: plan for plan in publication.plans}
+    emptied = {
+        plan.target: _empty(session, plan.target) for plan in at.each(planned[target] for target in publication.emptied)
+    }
+    filled = [_fill(session, plan, tally) for plan, tally in zip(at.each(publication.plans), staged)]
+    # To verify rows ends the deferral of constraints, so all rows are moved before.
+    completed = [_complete(session, plan, *done) for plan, done in zip(at.each(publication.plans), filled)]
+    return tuple(
+        replace(one, deleted=one.deleted + emptied.get(plan.target, 0))
+        for plan, one in zip(publication.plans, completed)
+    )
+
+
+def _empty(session: Session, target: TableName) -> int:
+    """Delete all rows of a table, which is locked and overwritten later, and return their number."""
+    with session.users_path():
+        return session.change(f"DELETE FROM {target.quoted}")
+
+
+def _fill(session: Session, plan: PublishPlan, staged: Tally) -> tuple[Published, Filling, tuple[Done, ...]]:
+    """Run the script before, and move the rows. Return what was moved, how, and what the script did."""
     _check_rejects(session, plan)
     before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
     filling = choose(session, plan)
-    published = fill(session, plan, filling, staged)
+    return fill(session, plan, filling, staged), filling, before
+
+
+def _complete(
+    session: Session, plan: PublishPlan, published: Published, filling: Filling, before: tuple[Done, ...]
+) -> Published:
+    """Verify the rows that were moved, publish those that were put aside, drop staging, and run the script after."""
     if plan.verification is not None:
         expected = plan.verification.without(published.lost)
         published = replace(published, verified=verify.verify(session, expected, filling.moved(plan, published)))
@@ -133,18 +206,18 @@ def _publish_rejects(session: Session, plan: PublishPlan, good: int) -> int:
     return rejects.publish(session, plan.staging.rejects, plan.target, plan.load_id, plan.rejecting, good=good)
 
 
-def _replace_partitions(session: Session, plan: PublishPlan, staged: Tally) -> Published:
+def _replace_partitions(session: Session, at: _At, staged: Tally) -> Published:
     """Complete the tables that replace partitions and verify their rows, before the target is locked.
 
     The turn comes first: to read what a partition is locks the table, and the load whose turn it is would wait for
     that lock until it gave up.
     """
-    verified = None
+    plan, verified = at.plan, None
     if plan.verification is not None:
         rows = plan.staging.rows
         moved = Moved(plan.target, rows, is_whole=True, leaves_out=False, changed=staged.rows, becomes=rows)
         verified = verify.verify(session, plan.verification, moved)
-    _take_turn(session, plan)
+    _take_turns(session, Publication((plan,)), at)
     made_as = plan.move.new_partitions or AUTO
     built = build(session, plan.staging, plan.target, staged.rows, new_partitions=made_as, patience=plan.lock_timeout)
     staging.drop(session, plan.staging)
@@ -161,7 +234,7 @@ def _replace_partitions(session: Session, plan: PublishPlan, staged: Tally) -> P
     )
 
 
-def _record(session: Session, plan: PublishPlan) -> None:
+def _record(session: Session, publication: Publication) -> None:
     """Record the load. This comes first: by the ledger's primary key, publishes of one load id wait for each other.
 
     A session whose connection broke may still be publishing. This waits until its transaction ends.
@@ -171,9 +244,10 @@ def _record(session: Session, plan: PublishPlan) -> None:
         UsageError: The load id is taken by another table.
         LoadError: The marker table takes no marker.
     """
-    if not plan.ledger.record(session, plan.load_id, str(plan.target)):
-        plan.ledger.check_recorded(session, plan.load_id, plan.target)
-        raise AlreadyRecorded(f"The load id {plan.load_id!r} was recorded by another run meanwhile.")
+    ledger, load_id, targets = publication.ledger, publication.load_id, publication.targets
+    if not ledger.record(session, load_id, naming(targets)):
+        ledger.check_recorded(session, load_id, *targets)
+        raise AlreadyRecorded(f"The load id {load_id!r} was recorded by another run meanwhile.")
 
 
 def _close_staging(session: Session, plan: PublishPlan) -> Tally:
@@ -188,15 +262,18 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
     return receipts.accept(session, plan.staging, plan.receipts)
 
 
-def _take_turn(session: Session, plan: PublishPlan) -> None:
-    """Wait for other loads into the table: two that update the same rows in different orders would deadlock.
+def _take_turns(session: Session, publication: Publication, at: _At) -> None:
+    """Wait for other loads into the tables: two that update the same rows in different orders would deadlock.
 
     A script may delete what it is to replace, so it must see the rows of the load before. What locks the table does so
-    before a script changes it: to lock it more strongly afterwards could deadlock with a writer who waits for the
-    script.
+    before a script, or the rows of another table of the release, change it: to lock it more strongly afterwards could
+    deadlock with a writer who waits for them.
     """
-    if plan.takes_turns:
-        locks.wait_in_transaction(session, locks.publish(plan.target))
-    columns.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
-    if plan.scripts.before and tables.find_table(session, plan.target) is not None and is_locked(session, plan):
-        overwrite.lock(session, plan.target)
+    for plan in at.each(publication.by_name):
+        if plan.takes_turns or publication.is_release:
+            locks.wait_in_transaction(session, locks.publish(plan.target))
+    for plan in at.each(publication.by_name):
+        columns.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
+        changes_before = bool(plan.scripts.before) or publication.is_release
+        if changes_before and tables.find_table(session, plan.target) is not None and is_locked(session, plan):
+            overwrite.lock(session, plan.target)

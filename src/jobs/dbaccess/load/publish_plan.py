@@ -85,6 +85,55 @@ class PublishPlan:
 
 
 @dataclass(frozen=True)
+class Publication:
+    """What one transaction publishes: a load, or all tables of a release.
+
+    Attributes:
+        plans: In the order in which rows are moved. All have the same load id, ledger and lock timeout.
+        emptied: Tables that are emptied before any rows are moved, the referencing before the referenced ones.
+        deferred: Names of constraints that are checked when all rows are moved.
+    """
+
+    plans: tuple[PublishPlan, ...]
+    emptied: tuple[TableName, ...] = ()
+    deferred: tuple[TableName, ...] = ()
+
+    @property
+    def load_id(self) -> str:
+        """The id that the marker records."""
+        return self.plans[0].load_id
+
+    @property
+    def ledger(self) -> Ledger:
+        """What records it."""
+        return self.plans[0].ledger
+
+    @property
+    def targets(self) -> tuple[TableName, ...]:
+        """The tables."""
+        return tuple(plan.target for plan in self.plans)
+
+    @property
+    def is_release(self) -> bool:
+        """Whether there are several tables."""
+        return len(self.plans) > 1
+
+    @property
+    def by_name(self) -> tuple[PublishPlan, ...]:
+        """The plans in the order in which tables are locked, which is the same one in every release."""
+        return tuple(sorted(self.plans, key=lambda plan: str(plan.target)))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Server settings of the transaction."""
+        [first, *_] = self.plans
+        settings = {} if first.lock_timeout is None else {"lock_timeout": f"{first.lock_timeout}s"}
+        if any(plan.pauses for plan in self.plans):
+            settings["idle_in_transaction_session_timeout"] = "0"
+        return settings
+
+
+@dataclass(frozen=True)
 class Published:
     """What was staged, what the target gained, what of that was compared with Spark's rows, and what scripts did.
 

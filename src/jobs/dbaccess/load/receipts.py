@@ -65,13 +65,9 @@ def accept(session: Session, staging: Staging, receipts: Sequence[Receipt]) -> T
         PartFailed: An attempt recorded a reason.
         LoadError: A part is missing or occurs twice, a receipt has no claim, or rows are missing.
     """
-    attempts = session.run(f"SELECT part, attempt, rows, bytes, failure FROM {staging.parts.quoted}")
-    failure = min((failure for *_, failure in attempts if failure is not None), default=None)
-    if failure is not None:
-        raise PartFailed(failure, "Nothing was loaded.", refused_row(session, staging))
-    claims = {
-        Receipt(part, attempt): Claim(rows, size) for part, attempt, rows, size, _ in attempts if rows is not None
-    }
+    check_none_failed(session, staging)
+    attempts = session.run(f"SELECT part, attempt, rows, bytes FROM {staging.parts.quoted}")
+    claims = {Receipt(part, attempt): Claim(rows, size) for part, attempt, rows, size in attempts if rows is not None}
     check(claims, receipts)
     accepted = [claims[receipt] for receipt in receipts]
     rows, size = sum(claim.rows for claim in accepted), sum(claim.bytes for claim in accepted)
@@ -81,6 +77,17 @@ def accept(session: Session, staging: Staging, receipts: Sequence[Receipt]) -> T
         _delete(session, staging, others, sum(claims[other].rows for other in others))
         check_all_there(session, staging, tally.rows)
     return tally
+
+
+def check_none_failed(session: Session, staging: Staging) -> None:
+    """Check that no attempt has recorded why the load cannot succeed.
+
+    Raises:
+        PartFailed: One has.
+    """
+    failure = session.value(f"SELECT min(failure) FROM {staging.parts.quoted}")
+    if failure is not None:
+        raise PartFailed(failure, "Nothing was loaded.", refused_row(session, staging))
 
 
 def check(claims: Mapping[Receipt, Claim], receipts: Sequence[Receipt]) -> None:

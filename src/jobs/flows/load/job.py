@@ -166,7 +166,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             job.ledger.ensure(session)
             job = replace(job, table=tables.full_name(session, job.table), ledger=job.ledger.located(session))
             stream = claims.stream(job.ledger, job.load_id)
-            if _take_load_id(session, job):
+            if take_load_id(session, job):
                 give_up(session, job.table, stream, "the load is recorded")
                 return _already_loaded(job, watch)
             if job.publish != PARTS:
@@ -174,21 +174,13 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             if job.keep_staging is None:
                 give_up(session, job.table, stream, "this run has no --keep-staging")
             staging.sweep(session)
-            table = find_table(session, job.table, job.create)
-            df = with_nulls(read(), job.null_values)
-            unread = MALFORMED if job.policy.quarantines else ""
-            schema = StructType([column for column in df.schema if column.name != unread])
-            target = settle_target(session, job.table, table, schema, job.move, defined=job.defined)
-            check_policy(job.policy, target.move, job.publish)
-            if job.policy.quarantines:
-                rejects.check(session, target.name)
+            table, df, target = settle(session, job, read)
             if job.publish == PARTS:
                 table, target = _made(session, job, df, table, target)
             if table is None and job.move.replaces_partitions:
                 table, target = _partitioned(session, job, df, target)
-            if job.verify:
-                target = replace(target, row=_row_text(session, table, target))
-            plan, encoded = _planned(job, df, target)
+            target = to_verify(session, job, table, target)
+            plan, encoded = plan_staged(job, df, target)
             way = _way(session, job, table, plan, encoded)
         with governors(job.limits, job.connector) as next_governor:
             load = Prepared(
@@ -203,21 +195,22 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
                 next_governor=next_governor,
                 show_values=job.show_values,
             )
-            published = _load(load, way, job.keep_staging, lambda: _planned(job, df, target))
+            published = _load(load, way, job.keep_staging, lambda: plan_staged(job, df, target))
         if published is None:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
             analyze(driver, session, target.name, job.move, published)
-    report = replace(_report(job, target, published, watch), publish=way)
-    if not job.policy.quarantines:
-        return report
-    rejected_by = job.load_id if job.replayed is None else job.replayed.load_id
-    read_again = partial(read_rejects, job.connector, target.name, rejected_by)
-    return replace(report, rejected_by=rejected_by, read_rejects=read_again)
+    return replace(report_of(job, target, published, watch), publish=way)
 
 
-def _take_load_id(session: Session, job: LoadJob) -> bool:
-    """Lock the load id, after waiting for another run of it. Return whether a load of this id has finished."""
+def take_load_id(session: Session, job: LoadJob, *others: TableName) -> bool:
+    """Lock the load id, after waiting for another run of it. Return whether a load of this id has finished.
+
+    Args:
+        session: The session that keeps the lock.
+        job: The load.
+        others: The other tables, if it is one of a release.
+    """
     lock = job.ledger.lock(session, job.load_id)
     if not locks.take(session, lock):
         who = locks.holder(session, lock)
@@ -225,15 +218,38 @@ def _take_load_id(session: Session, job: LoadJob) -> bool:
             "Another run holds the load id %r: %s. Waiting %d s at most.", job.load_id, who, job.wait_for_load
         )
         locks.wait(session, lock, job.wait_for_load)
-    return job.ledger.is_recorded(session, job.load_id, job.table)
+    return job.ledger.is_recorded(session, job.load_id, job.table, *others)
 
 
-def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
-    """Return how rows are written for their hashes.
+def settle(session: Session, job: LoadJob, read: Callable[[], DataFrame]) -> tuple[Table | None, DataFrame, Target]:
+    """Return the table, None if the load creates it, the rows, and how they fit.
+
+    Raises:
+        UsageError: They do not, or an argument is wrong.
+        LoadError: The table does not suit the mode.
+    """
+    table = find_table(session, job.table, job.create)
+    df = with_nulls(read(), job.null_values)
+    unread = MALFORMED if job.policy.quarantines else ""
+    schema = StructType([column for column in df.schema if column.name != unread])
+    target = settle_target(session, job.table, table, schema, job.move, defined=job.defined)
+    check_policy(job.policy, target.move, job.publish)
+    if job.policy.quarantines:
+        rejects.check(session, target.name)
+    return table, df, target
+
+
+def to_verify(session: Session, job: LoadJob, table: Table | None, target: Target) -> Target:
+    """Return the target with how its rows are written for their hashes, if the load is verified.
 
     Raises:
         UsageError: The table's rows cannot be read back.
     """
+    return replace(target, row=_row_text(session, table, target)) if job.verify else target
+
+
+def _row_text(session: Session, table: Table | None, target: Target) -> RowText:
+    """Return how rows are written for their hashes."""
     if table is not None:
         verify.check_target(session, table)
     row = verify.row_text(session, target.move.columns, [form_of(match) for match in target.loaded])
@@ -279,7 +295,7 @@ def _partitioned(session: Session, job: LoadJob, df: DataFrame, target: Target) 
     return table, settle_target(session, target.name, table, df.schema, job.move)
 
 
-def _planned(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
+def plan_staged(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
     stream = claims.stream(job.ledger, job.load_id)
     names = staging.plan_staging(target.name, target.columns, stream, target.move.staged_only)
@@ -311,9 +327,10 @@ def _already_loaded(job: LoadJob, watch: Stopwatch) -> LoadReport:
     return LoadReport(job.load_id, str(job.table), job.move.mode, already_loaded=True, seconds=watch.seconds())
 
 
-def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch) -> LoadReport:
+def report_of(job: LoadJob, target: Target, published: Published, watch: Stopwatch) -> LoadReport:
+    """Return the report of a load that was published."""
     staged = published.staged
-    return LoadReport(
+    report = LoadReport(
         job.load_id,
         str(target.name),
         job.move.mode,
@@ -341,3 +358,8 @@ def _report(job: LoadJob, target: Target, published: Published, watch: Stopwatch
             for match in target.loaded
         ),
     )
+    if not job.policy.quarantines:
+        return report
+    rejected_by = job.load_id if job.replayed is None else job.replayed.load_id
+    read_again = partial(read_rejects, job.connector, target.name, rejected_by)
+    return replace(report, rejected_by=rejected_by, read_rejects=read_again)

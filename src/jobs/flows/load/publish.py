@@ -5,7 +5,7 @@ the broken one: it terminates that session's server process, takes its locks, an
 COMMIT, the ledger shows what happened: each publish records the load id first, so it waits for a transaction of the
 same id that is still open, and finds the id if that transaction was committed.
 
-Jobs and `pgcopy` share this. They differ in who holds the locks: the driver's own session, or a sidecar.
+Jobs, releases and `pgcopy` share this. They differ in who holds the locks: the driver's own session, or a sidecar.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from jobs.dbaccess.errors import ConnectionFailed, JobError, TransientError
 from jobs.dbaccess.load import staging, statistics
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
-from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, publish
-from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, publish_together
+from jobs.dbaccess.load.publish_plan import Publication, Published, PublishPlan
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -83,25 +83,32 @@ def staging_tables(driver: Driver, session: Session, names: Staging, target: Tar
 
 
 @contextmanager
-def taken_over(driver: Driver, session: Session, plan: PublishPlan) -> Iterator[Session]:
+def taken_over(driver: Driver, session: Session, publication: Publication) -> Iterator[Session]:
     """Yield another session in place of one whose connection broke. It holds the locks that the broken one held."""
     with driver.usable(session) as replacement:
         if not driver.has_sidecar:
-            locks.wait(replacement, plan.ledger.lock(replacement, plan.load_id))
-            staging.hold(replacement, plan.staging)
+            locks.wait(replacement, publication.ledger.lock(replacement, publication.load_id))
+            for plan in publication.plans:
+                staging.hold(replacement, plan.staging)
         yield replacement
 
 
 def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Published | None:
+    """Publish a load. Arguments, result and errors are as those of `publish_together_once`."""
+    published = publish_together_once(driver, session, Publication((plan,)))
+    return None if published is None else published[0]
+
+
+def publish_together_once(driver: Driver, session: Session, publication: Publication) -> tuple[Published, ...] | None:
     """Publish, over another connection if this one has broken or breaks.
 
     Args:
         driver: How to connect again.
         session: The driver's session.
-        plan: What to publish.
+        publication: What to publish.
 
     Returns:
-        What was published, or None if another run has published this load id.
+        What was published, of each table, or None if another run has published this load id.
 
     Raises:
         UsageError: The load id is taken by another table.
@@ -111,9 +118,10 @@ def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Publish
     with ExitStack() as replacements:
         for reconnections_left in reversed(range(RECONNECTIONS + 1)):
             try:
-                return _publish_despite_conflicts(session, plan)
+                return _publish_despite_conflicts(session, publication)
             except AlreadyRecorded:
-                staging.discard(session, plan.staging)
+                for plan in publication.plans:
+                    staging.discard(session, plan.staging)
                 return published
             except ConnectionFailed as error:
                 if not reconnections_left:
@@ -121,11 +129,11 @@ def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Publish
                 if isinstance(error, CommitUncertain):
                     published = error.published
                 logger.warning("The connection broke: %s Publishing over another one.", error.message)
-            session = replacements.enter_context(taken_over(driver, session, plan))
+            session = replacements.enter_context(taken_over(driver, session, publication))
     raise AssertionError("the last attempt returns or raises")
 
 
-def _publish_despite_conflicts(session: Session, plan: PublishPlan) -> Published:
+def _publish_despite_conflicts(session: Session, publication: Publication) -> tuple[Published, ...]:
     """Publish, again if the server ended the transaction to resolve a conflict with another one.
 
     Nothing of such a transaction remains, and the staged rows are unchanged. The other transaction goes on, so there is
@@ -133,7 +141,7 @@ def _publish_despite_conflicts(session: Session, plan: PublishPlan) -> Published
     """
     for attempts_left in reversed(range(CONFLICTS + 1)):
         try:
-            return publish(session, plan)
+            return publish_together(session, publication)
         except TransientError as error:
             if error.sqlstate not in (SERIALIZATION_FAILURE, DEADLOCK) or not attempts_left:
                 raise

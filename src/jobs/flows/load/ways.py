@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
@@ -36,6 +37,9 @@ FRESH_STARTS = 2
 """How often a load starts over because Spark computed a shuffle again while parts were copied from it."""
 
 logger = logging.getLogger(__name__)
+
+PlanAgain = Callable[[], tuple[PublishPlan, Encoded]]
+"""Returns a plan with other names for staging, and the rows, encoded anew."""
 
 
 @dataclass(frozen=True)
@@ -112,19 +116,37 @@ def resumed(load: Prepared, seconds: float) -> Published | None:
     return None if published is None else found.counted(published)
 
 
-def staged(load: Prepared, plan_again: Callable[[], tuple[PublishPlan, Encoded]]) -> Published | None:
-    """Copy into staging and publish. Start over in a new staging if parts need not fit together.
-
-    Args:
-        load: The load.
-        plan_again: Returns a plan with other names, and the rows, encoded anew.
+def staged(load: Prepared, plan_again: PlanAgain) -> Published | None:
+    """Copy into staging and publish.
 
     Returns:
         What was published, or None if another run has published this load id.
     """
+    with ExitStack() as until_published:
+        load, receipts = stage(load, plan_again, until_published)
+        with failures_explained(load.source):
+            return _published(load, receipts)
+
+
+def stage(load: Prepared, plan_again: PlanAgain, stack: ExitStack) -> tuple[Prepared, tuple[Receipt, ...]]:
+    """Copy into staging. Start over in a new one if parts need not fit together.
+
+    Args:
+        load: The load.
+        plan_again: Called to start over.
+        stack: If it ends by an error, it drops staging.
+
+    Returns:
+        The load, with the plan of the staging that holds the rows, and the receipts of its parts.
+    """
     for starts_left in reversed(range(FRESH_STARTS + 1)):
         try:
-            return _staged_once(load)
+            with ExitStack() as start:
+                start.enter_context(staging_tables(load.driver, load.session, load.plan.staging, load.target))
+                _check_condition(load)
+                receipts = load.copy()
+                stack.push(start.pop_all())
+                return load, receipts
         except RowsMayDiffer as error:
             if not starts_left:
                 raise
@@ -132,14 +154,6 @@ def staged(load: Prepared, plan_again: Callable[[], tuple[PublishPlan, Encoded]]
             plan, encoded = plan_again()
             load = replace(load, plan=plan, encoded=encoded)
     raise AssertionError("the last start returns or raises")
-
-
-def _staged_once(load: Prepared) -> Published | None:
-    with staging_tables(load.driver, load.session, load.plan.staging, load.target):
-        _check_condition(load)
-        receipts = load.copy()
-        with failures_explained(load.source):
-            return _published(load, receipts)
 
 
 def _without_hashes(load: Prepared) -> Encoded:
@@ -160,9 +174,14 @@ def _check_condition(load: Prepared) -> None:
 
 def _published(load: Prepared, receipts: Sequence[Receipt]) -> Published | None:
     with load.watch.phase("publish"):
-        plan = replace(load.plan.received(receipts), pace=load.next_governor())
-        rejects = plan.staging.rejects
-        if rejects is not None and any(receipt.rejected for receipt in receipts):
-            with load.driver.usable(load.session) as usable:
-                plan = with_files(usable, plan, rejects, load.df)
-        return publish_once(load.driver, load.session, plan)
+        return publish_once(load.driver, load.session, completed_plan(load, receipts))
+
+
+def completed_plan(load: Prepared, receipts: Sequence[Receipt]) -> PublishPlan:
+    """Return the plan of a load whose parts are all in staging."""
+    plan = replace(load.plan.received(receipts), pace=load.next_governor())
+    rejects = plan.staging.rejects
+    if rejects is None or not any(receipt.rejected for receipt in receipts):
+        return plan
+    with load.driver.usable(load.session) as usable:
+        return with_files(usable, plan, rejects, load.df)

@@ -58,6 +58,7 @@ class Move:
         new_partitions: The rule of partitions that do not exist yet (partitions/rules.py), or "auto" or "no"; empty for
             the mode's default: "auto" to replace partitions, else "no".
         overriding: One of identity.OVERRIDING, or empty: what the values of identity columns are.
+        emptied: For overwrite: tables that the transaction empties before, so that they refer to no row.
     """
 
     mode: str
@@ -73,6 +74,7 @@ class Move:
     new_partitions: str = ""
     history: History = NO_HISTORY
     overriding: str = ""
+    emptied: tuple[TableName, ...] = ()
 
     @property
     def rights(self) -> str:

@@ -269,8 +269,12 @@ def _foresee(session: Session, move: Move, target: TableName) -> Deletion:
     )
     is_whole = is_plain and move.where is None
     references = session.run(
+        "WITH RECURSIVE emptied (oid) AS (SELECT unnest(%s::regclass[])::oid UNION "
+        "SELECT inhrelid FROM pg_inherits JOIN emptied ON inhparent = emptied.oid) "
         "SELECT conrelid::regclass::text, conrelid = ANY (%s::regclass[]), confdeltype::text "
-        "FROM pg_constraint WHERE contype = 'f' AND confrelid = ANY (%s::regclass[])",
+        "FROM pg_constraint WHERE contype = 'f' AND confrelid = ANY (%s::regclass[]) "
+        "AND conrelid NOT IN (SELECT oid FROM emptied)",
+        [table.quoted for table in move.emptied],
         tables,
         tables,
     )
