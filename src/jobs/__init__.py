@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
     from jobs.flows.extract.job import ExtractReport as ExtractReport
     from jobs.flows.load.dataframe import load_dataframe as load_dataframe
+    from jobs.flows.load.together.dataframes import ReleaseTable as ReleaseTable, load_release as load_release
+    from jobs.flows.load.together.report import ReleaseReport as ReleaseReport
     from jobs.flows.query.call import run_query as run_query
     from jobs.flows.query.report import QueryReport as QueryReport
     from jobs.flows.report import LoadReport as LoadReport
@@ -81,6 +83,8 @@ _MODULES = {
     "jobs.flows.extract.dataframe": ("extract_dataframe",),
     "jobs.flows.extract.job": ("ExtractReport",),
     "jobs.flows.load.dataframe": ("load_dataframe",),
+    "jobs.flows.load.together.dataframes": ("ReleaseTable", "load_release"),
+    "jobs.flows.load.together.report": ("ReleaseReport",),
     "jobs.flows.query.call": ("run_query",),
     "jobs.flows.query.report": ("QueryReport",),
     "jobs.flows.report": ("LoadReport",),
@@ -91,7 +95,7 @@ __all__ = list(_MODULE_OF)
 
 
 class _Face(ModuleType):
-    """Keeps a public function where an entrypoint's module has the same name: `run_query`, `capture_changes`.
+    """Keeps a public function where an entrypoint's module has the same name: `run_query`, `load_release`.
 
     The import system makes each submodule an attribute of its package. Such a module is still found by its full name.
     """

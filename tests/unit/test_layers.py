@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "jobs.dbaccess.sql",
         "jobs.spark",
         "pyspark",
+        *{"tomllib", "tomli"},  # of which Python has one since 3.11
     },
     # Spark 4's data source.
     "jobs.pgcopy": {

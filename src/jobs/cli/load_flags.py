@@ -41,7 +41,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     _add_target_options(parser)
     _add_change_options(parser)
     _add_history_options(parser)
-    _add_pace_options(parser)
+    add_pace_options(parser)
     _add_column_options(parser)
     _add_script_options(parser)
 
@@ -113,21 +113,7 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="create the table if it does not exist",
     )
-    group.add_argument("--load-id", metavar="ID", help="names this load; a second run with the same id does nothing")
-    add_marker_table(group)
-    group.add_argument(
-        "--wait-for-load",
-        type=at_least_one,
-        default=locks.LONGEST_WAIT,
-        metavar="SECONDS",
-        help="how long to wait for another run with the same load id; default: %(default)s",
-    )
-    group.add_argument(
-        "--lock-timeout",
-        type=at_least_one,
-        metavar="SECONDS",
-        help="how long to wait for each lock of the table or its rows; default: the user's setting, or without limit",
-    )
+    add_run_options(group)
     group.add_argument(
         "--publish",
         choices=PUBLISHING,
@@ -176,6 +162,25 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         "--verify",
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
+    )
+
+
+def add_run_options(group: argparse._ActionsContainer) -> None:
+    """Add the flags that name a load, and that say how long it waits for others."""
+    group.add_argument("--load-id", metavar="ID", help="names this load; a second run with the same id does nothing")
+    add_marker_table(group)
+    group.add_argument(
+        "--wait-for-load",
+        type=at_least_one,
+        default=locks.LONGEST_WAIT,
+        metavar="SECONDS",
+        help="how long to wait for another run with the same load id; default: %(default)s",
+    )
+    group.add_argument(
+        "--lock-timeout",
+        type=at_least_one,
+        metavar="SECONDS",
+        help="how long to wait for each lock of the table or its rows; default: the user's setting, or without limit",
     )
 
 
@@ -236,7 +241,8 @@ def _add_history_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_pace_options(parser: argparse.ArgumentParser) -> None:
+def add_pace_options(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say how much of the server is used."""
     group = parser.add_argument_group("pace", "How much of the server the load may use.")
     group.add_argument(
         "--parallelism",

@@ -1,4 +1,4 @@
-"""SQL of a user's own from a file, also on s3://, without Spark."""
+"""SQL of a user's own, and other text, from a file, also on s3://, without Spark."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ def read_sql(path: str, environ: Mapping[str, str], flag: str = "--sql-file") ->
         UsageError: The file does not exist, or is not UTF-8.
         JobError: AWS did not return it.
     """
+    return read_text(path, environ, flag, "SQL file")
+
+
+def read_text(path: str, environ: Mapping[str, str], flag: str, what: str) -> str:
+    """Read text from a file. Arguments and errors are as those of `read_sql`; `what` says in messages what it is."""
     try:
         content = read_object(path, environ) if path.startswith("s3://") else Path(path).read_bytes()
         return content.decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"The SQL file {path} cannot be read: {error.strerror}.", f"Check {flag}.") from None
+        raise UsageError(f"The {what} {path} cannot be read: {error.strerror}.", f"Check {flag}.") from None
     except UnicodeDecodeError:
-        raise UsageError(f"The SQL file {path} is not UTF-8.", "Convert it: iconv -t UTF-8.") from None
+        raise UsageError(f"The {what} {path} is not UTF-8.", "Convert it: iconv -t UTF-8.") from None

@@ -24,6 +24,7 @@ from pgjobs.toml import read_toml
 
 OWN_ENTRYPOINTS: Mapping[str, str] = {
     "load_table": "jobs.load_table",
+    "load_release": "jobs.load_release",
     "extract_table": "jobs.extract_table",
     "compare_table": "jobs.compare_table",
     "run_query": "jobs.run_query",

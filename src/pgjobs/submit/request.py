@@ -16,7 +16,7 @@ from pgjobs.errors import DeployError
 from pgjobs.submit.api_model import refuse_what_the_model_forbids
 from pgjobs.submit.configuration import CONFIGURATION, spark_defaults, values_of
 from pgjobs.submit.secrets import secret_places
-from pgjobs.submit.spark_conf import EXTRACT, LOAD, argument, default_sizes, refuse_reserved, spark_parameters
+from pgjobs.submit.spark_conf import EXTRACT, LOAD, RELEASE, argument, default_sizes, refuse_reserved, spark_parameters
 
 MOST_RETRIES = 9
 """EMR makes at most 10 attempts, including the first one."""
@@ -244,7 +244,7 @@ def refuse_blind_retries(submission: Submission) -> None:
         if appends and not argument(submission.arguments, "--watermark-id"):
             raise DeployError("--retries would append the rows again: give the job --watermark-id, or overwrite.")
     elif not load_id(submission.arguments) or "--autocommit" in submission.arguments:
-        if submission.own == LOAD:
+        if submission.own in (LOAD, RELEASE):
             raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
         raise DeployError(
             f"--retries would run {submission.entry} again from its beginning. If that does no harm, declare it: "

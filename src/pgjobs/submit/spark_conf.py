@@ -31,7 +31,7 @@ SMALLEST = {
 """The sizes for a job that only looks: a worker has at least one core, and at least 2 GB for it.
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html"""
 
-LOAD = "load_table"
+LOAD, RELEASE = "load_table", "load_release"
 EXTRACT = "extract_table"
 """The job that commits its files only at its end, so that it may be retried without an id."""
 
@@ -77,7 +77,7 @@ def default_sizes(own: str, arguments: Sequence[str], stated: Mapping[str, str])
     """
     if own == DOCTOR:
         return SMALLEST
-    if own in (LOAD, EXTRACT):
+    if own in (LOAD, RELEASE, EXTRACT):
         return _enough_executors(argument(arguments, "--parallelism"), stated)
     return {}
 

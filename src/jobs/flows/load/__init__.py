@@ -9,5 +9,6 @@ table and its columns, some of which the user has `defined`. Then `job` chooses 
 
 `pace` makes parts wait for standbys, and `bad_rows` explains rows that the server refuses. `over_connect` loads through
 Spark Connect, by `pgcopy`. `foresee` does what `job` does as far as that changes nothing, and returns a `plan`.
+`together` are several loads that one transaction publishes, a release.
 `jobs.pgcopy` uses `target` and `publish`, too.
 """

@@ -12,6 +12,9 @@ from jobs.flows.report import plural
 STAGED, ONE_PART = "staged", "one part"
 """How rows become visible, as in the report of the load."""
 
+LOCKS = ("lock", "mode", "until the end of", "keeps out")
+"""The columns of `LoadPlan.locks`."""
+
 
 @dataclass(frozen=True)
 class PlannedColumn:
@@ -72,28 +75,22 @@ class LoadPlan:
         """Return one line."""
         if self.already_loaded:
             return f"{self.table} holds the load {self.load_id!r}: it would do nothing"
-        taken = [f"{mode} on {on}" for on, mode, phase, _ in self._locks() if phase in (COPY, PUBLISH)]
+        taken = [f"{mode} on {on}" for on, mode, phase, _ in self.locks() if phase in (COPY, PUBLISH)]
         locks = f"; locks: {', '.join(taken)}" if taken else ""
         return f"{plural(len(self.columns), 'column')} for {self.table}, {plural(self.parts, 'part')}{locks}"
 
     def summary(self) -> str:
         """Return the plan as a text of several lines."""
-        return "\n".join(map(_printable, self._lines()))
+        return "\n".join(map(printable, self._lines()))
 
     def _lines(self) -> Iterator[str]:
-        keys = f" by {', '.join(self.keys)}" if self.keys else ""
         new = ", which it creates" if self.is_new else ""
-        yield f"plan: {self.mode}{keys} into {self.table}{new}, load id {self.load_id!r}. Nothing was loaded."
+        yield f"plan: {self.what}{new}, load id {self.load_id!r}. Nothing was loaded."
         if self.already_loaded:
             yield "already loaded: a load of this id has finished, and another one does nothing"
             return
         yield ""
-        yield from _table(
-            ("data", "type", "column", "type in PostgreSQL"),
-            [(one.source, one.spark_type, one.column, one.type_name) for one in self.columns],
-        )
-        if self.unfilled:
-            yield f"The data does not have {', '.join(self.unfilled)}: filled by the server, by a default or NULL."
+        yield from self.column_lines()
         yield ""
         there = self.connections
         how = f"{there.at_once} at once" if self.publish == STAGED else "small, copied straight into the table"
@@ -104,7 +101,22 @@ class LoadPlan:
         yield ""
         yield from self._statements()
         yield ""
-        yield from _table(("lock", "mode", "until the end of", "keeps out"), [*self._locks()])
+        yield from table_lines(LOCKS, self.locks())
+
+    @property
+    def what(self) -> str:
+        """The mode, the keys and the table."""
+        keys = f" by {', '.join(self.keys)}" if self.keys else ""
+        return f"{self.mode}{keys} into {self.table}"
+
+    def column_lines(self) -> Iterator[str]:
+        """Yield lines that say which column of the data goes where."""
+        yield from table_lines(
+            ("data", "type", "column", "type in PostgreSQL"),
+            [(one.source, one.spark_type, one.column, one.type_name) for one in self.columns],
+        )
+        if self.unfilled:
+            yield f"The data does not have {', '.join(self.unfilled)}: filled by the server, by a default or NULL."
 
     def _statements(self) -> Iterator[str]:
         """Yield the statements. The phase is before its first one. The transaction with the marker is shown as one."""
@@ -116,13 +128,13 @@ class LoadPlan:
             for place, line in enumerate(shown):
                 yield f"{phase if place == 0 else '':9}{line}"
 
-    def _locks(self) -> list[tuple[str, str, str, str]]:
+    def locks(self) -> list[tuple[str, str, str, str]]:
         """Return the locks, each of them once: what is locked, the mode, until when, and who waits."""
         taken = [(lock.on, lock.mode, step.phase, lock.waits) for step in self.steps for lock in step.locks]
         return list(dict.fromkeys(taken))
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Return a line without control characters, which names may contain, and which could move a terminal's cursor."""
     return "".join(character if character.isprintable() else " " for character in line)
 
@@ -135,7 +147,8 @@ def _statement(step: Step) -> Iterator[str]:
         yield f"-- values: {', '.join(map(repr, step.values))}"
 
 
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table_lines(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table."""
     widths = [max(map(len, column)) for column in zip(heading, *rows)]
     for row in (heading, *rows):
         yield "  ".join(f"{text:{width}}" for text, width in zip(row, widths)).rstrip()

@@ -1,0 +1,118 @@
+"""Foresee a release: the order of its tables, how the data fits each of them, and the locks. Nothing is changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from jobs.dbaccess.load.ledger import Ledger
+from jobs.dbaccess.load.outline import PUBLISH
+from jobs.dbaccess.load.together.arrange import Arrangement
+from jobs.dbaccess.session import Session
+from jobs.flows.load.foresee import Rows, foresee
+from jobs.flows.load.plan import LOCKS, LoadPlan, printable, table_lines
+from jobs.flows.load.stage import MALFORMED
+from jobs.flows.load.together.job import Member, Release, named
+from jobs.flows.report import plural
+from jobs.spark.null_values import with_nulls
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """What a release would do.
+
+    Attributes:
+        tables: The plans of the tables, in the order in which rows are moved there.
+        emptied: Tables that are emptied before, in this order.
+        deferred: The foreign keys that are checked when all rows are moved.
+        already_loaded: Whether a release of this id has finished, so that this one would do nothing.
+    """
+
+    load_id: str
+    tables: tuple[LoadPlan, ...]
+    emptied: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
+    already_loaded: bool = False
+
+    def to_json(self) -> str:
+        """Return one JSON object, for --report."""
+        tables = [{name: value for name, value in asdict(table).items() if name != "steps"} for table in self.tables]
+        document = {"dry_run": True, **asdict(self), "tables": tables, "locks": self.locks()}
+        return json.dumps(document, indent=2) + "\n"
+
+    def summary(self) -> str:
+        """Return the plan as a text of several lines."""
+        return "\n".join(map(printable, self._lines()))
+
+    def _lines(self) -> Iterator[str]:
+        if self.already_loaded:
+            yield f"already loaded: the release {self.load_id!r} has finished, and another one does nothing"
+            return
+        count = plural(len(self.tables), "table")
+        yield f"plan: a release of {count} in one transaction, load id {self.load_id!r}. Nothing was loaded."
+        if self.emptied:
+            yield f"emptied first: {', '.join(self.emptied)}"
+        if self.deferred:
+            yield f"foreign keys that are checked at the end: {', '.join(self.deferred)}"
+        for number, table in enumerate(self.tables, 1):
+            yield ""
+            yield f"{number}. {table.what}, {plural(table.parts, 'part')}"
+            yield from table.column_lines()
+        yield ""
+        yield from table_lines(LOCKS, self.locks())
+
+    def locks(self) -> list[tuple[str, str, str, str]]:
+        """Return the locks, each of them once: what is locked, the mode, until when, and who waits."""
+        turns = [
+            (f"publishing into {table.table}", "advisory", PUBLISH, "other loads of the table, except appends")
+            for table in sorted(self.tables, key=lambda table: table.table)
+        ]
+        return list(dict.fromkeys([*turns, *(lock for table in self.tables for lock in table.locks())]))
+
+
+def plan(release: Release) -> ReleasePlan:
+    """Return the plan of a release.
+
+    Raises:
+        UsageError: The data does not fit a table, or an argument is wrong: the release would fail likewise.
+        LoadError: A table does not suit the mode, or the user lacks rights.
+    """
+    release.check()
+    with release.first.connector.open() as session:
+        release = release.named_in_full(session)
+        arrangement = release.arrangement(session)
+        release = release.arranged(arrangement)
+        if _is_done(session, release):
+            return ReleasePlan(release.first.load_id, (), already_loaded=True)
+        return _plan(session, release, arrangement)
+
+
+def _is_done(session: Session, release: Release) -> bool:
+    """Return whether a release of this id has finished.
+
+    Raises:
+        UsageError: The id is taken by something else.
+    """
+    markers, creation = release.first.ledger.place(session)
+    return not creation and Ledger(markers).is_recorded(session, release.first.load_id, *release.tables)
+
+
+def _plan(session: Session, release: Release, arrangement: Arrangement) -> ReleasePlan:
+    return ReleasePlan(
+        release.first.load_id,
+        tuple(_plan_of(session, member) for member in release.members),
+        tuple(map(str, arrangement.emptied)),
+        tuple(key.name for key in arrangement.deferred),
+    )
+
+
+def _plan_of(session: Session, member: Member) -> LoadPlan:
+    job = member.job
+
+    def look() -> Rows:
+        df = member.read().df
+        return Rows(with_nulls(df.drop(MALFORMED) if job.policy.quarantines else df, job.null_values))
+
+    with named(job.table):
+        return foresee(session, job, look)
