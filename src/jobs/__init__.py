@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from jobs.flows.connection import connection as connection
     from jobs.flows.extract.dataframe import extract_dataframe as extract_dataframe
     from jobs.flows.extract.job import ExtractReport as ExtractReport
+    from jobs.flows.extract.tables_job import TablesReport as TablesReport, extract_tables as extract_tables
     from jobs.flows.load.dataframe import load_dataframe as load_dataframe
     from jobs.flows.load.together.dataframes import ReleaseTable as ReleaseTable, load_release as load_release
     from jobs.flows.load.together.report import ReleaseReport as ReleaseReport
@@ -82,6 +83,7 @@ _MODULES = {
     "jobs.flows.connection": ("connection",),
     "jobs.flows.extract.dataframe": ("extract_dataframe",),
     "jobs.flows.extract.job": ("ExtractReport",),
+    "jobs.flows.extract.tables_job": ("TablesReport", "extract_tables"),
     "jobs.flows.load.dataframe": ("load_dataframe",),
     "jobs.flows.load.together.dataframes": ("ReleaseTable", "load_release"),
     "jobs.flows.load.together.report": ("ReleaseReport",),

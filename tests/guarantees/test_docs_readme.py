@@ -42,4 +42,4 @@ def test_what_the_readme_loads_is_extracted_and_compared_as_the_docs_show(
         run_examples("docs/compare.md", names)
         assert [(row.id, row.difference) for row in names["differences"].collect()] == [(1, "extra")]
     finally:
-        dataframe._held.close()  # noqa: SLF001 - as the end of the process does
+        dataframe.held.close()  # as the end of the process does

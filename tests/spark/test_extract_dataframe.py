@@ -98,7 +98,7 @@ def test_a_dataframe_is_read_while_its_process_lives(spark: SparkSession, sessio
     query = extract_dataframe(spark, query="SELECT id FROM t", settings=database, split_by="id", parallelism=3)
     assert [row.id for row in df.sort("id").collect()] == [2, 4, 6, 8, 10]
     assert sorted(row.id for row in query.collect()) == list(range(1, 11))
-    dataframe._held.close()  # noqa: SLF001 - what a process does at its end
+    dataframe.held.close()  # what a process does at its end
 
 
 def test_a_dataframe_that_cannot_be_made_leaves_no_connection(

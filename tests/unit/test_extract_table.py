@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.extract_table import build_parser, parse
+from jobs.dbaccess.errors import UsageError
+from jobs.extract_table import build_parser, check_arguments, parse
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,10 @@ from jobs.extract_table import build_parser, parse
         ["--table", "t", "--target", "x", "--format", "xml"],
         ["--table", "t", "--target", "x", "--write-mode", "ignore"],
         ["--table", "t", "--target", "x", "--parallelism", "0"],
+        ["--table", "t", "--tables", "s.*", "--target", "x"],
+        ["--tables", "--target", "x"],
+        ["--tables", "s.*"],
+        ["--table", "t", "--exclude-tables", "s.*", "--target", "x"],
     ],
 )
 def test_wrong_flags_have_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,6 +31,31 @@ def test_wrong_flags_have_status_2(arguments: list[str], capsys: pytest.CaptureF
         parse(arguments)
     assert caught.value.code == 2
     assert "usage: extract_table.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--columns", "a"],
+        ["--filter", "a > 1"],
+        ["--split-by", "a"],
+        ["--text-columns", "a"],
+        ["--watermark-id", "w"],
+        ["--ordinal-column", "a"],
+        ["--deletes"],
+        ["--restart-watermark"],
+    ],
+)
+def test_a_flag_of_one_table_is_refused_for_many(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--tables", "s.*", "--target", "x", *flags])
+    assert caught.value.code == 2
+    assert f"argument {flags[0]}: not allowed with argument --tables" in capsys.readouterr().err
+
+
+def test_a_wrong_pattern_is_refused_before_a_run_is_paid_for() -> None:
+    with pytest.raises(UsageError, match="is not a pattern for tables"):
+        check_arguments(["--tables", "a.b.c", "--target", "x"])
 
 
 def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:

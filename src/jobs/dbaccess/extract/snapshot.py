@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -66,41 +66,43 @@ HOLDER = "pid || to_char(backend_start AT TIME ZONE 'UTC', '@YYYYMMDDHH24MISSUS'
 """Identifies a session in pg_stat_activity uniquely, also across restarts of the server."""
 
 
-def export(session: Session, probe: str) -> Snapshot:
+def export(session: Session, *probes: str) -> Snapshot:
     """Lock what is to be read, then take a snapshot, and hold both until the session ends or `release`s them.
 
     A snapshot older than a TRUNCATE, a rewrite or a swap of a table finds no rows in it. So each relation is locked
-    before the snapshot is taken: planning the probe locks everything that it reads, including partitions, and views
-    with their tables. After the snapshot, the probe is planned again. If this takes another lock, a name was redirected
-    or a partition was attached meanwhile, and a newer snapshot is taken.
+    before the snapshot is taken: planning the probes locks everything that they read, including partitions, and views
+    with their tables. After the snapshot, the probes are planned again. If this takes another lock, a name was
+    redirected or a partition was attached meanwhile, and a newer snapshot is taken.
 
     The session uses READ COMMITTED, in which a transaction can export any number of snapshots. It does not use the
     snapshot itself. From now on it can only read.
 
     Args:
         session: The session that holds the locks and the snapshot.
-        probe: A SELECT of everything that will be read, without LIMIT.
+        probes: SELECTs of everything that will be read, without LIMIT.
 
     Raises:
         TransientError: A lock was not granted within `WAIT` seconds.
     """
     with table_locks.awaited(session, WAIT):
         _begin(session, "READ COMMITTED")
-        return _locked_and_exported(session, probe)
+        return _locked_and_exported(session, probes)
 
 
 def export_another(session: Session, probe: str) -> Snapshot:
     """Take a newer snapshot in the transaction that holds others, like `export`."""
     with table_locks.awaited(session, WAIT):
-        return _locked_and_exported(session, probe)
+        return _locked_and_exported(session, [probe])
 
 
-def _locked_and_exported(session: Session, probe: str) -> Snapshot:
-    session.describe(probe)
+def _locked_and_exported(session: Session, probes: Sequence[str]) -> Snapshot:
+    for probe in probes:
+        session.describe(probe)
     while True:
         locked = table_locks.held_relations(session)
         exported = _exported(session)
-        session.describe(probe)
+        for probe in probes:
+            session.describe(probe)
         if table_locks.held_relations(session) <= locked:
             return exported
 

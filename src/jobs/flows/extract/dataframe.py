@@ -54,8 +54,8 @@ class Extraction:
         return sum(size for _, size in self.tally.value.values())
 
 
-_held = ExitStack()
-"""The snapshots of `extract_dataframe`. They are held until the process ends."""
+held = ExitStack()
+"""The snapshots of `extract_dataframe` and `extract_tables`. They are held until the process ends."""
 
 
 def extract_dataframe(
@@ -114,7 +114,7 @@ def extract_dataframe(
         connector = Connector(settings, "extract", str(wanted))
         session = stack.enter_context(connector.open())
         df = stack.enter_context(extracting(spark, session, connector, wanted)).df
-        _held.push(stack.pop_all())  # only now: an extract that fails before is not to be held
+        held.push(stack.pop_all())  # only now: an extract that fails before is not to be held
     return df
 
 

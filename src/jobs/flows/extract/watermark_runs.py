@@ -7,7 +7,6 @@ files. The run that moves the watermark succeeds. The other run removes its fold
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
@@ -23,11 +22,9 @@ from jobs.dbaccess.extract.window import Window, window_since
 from jobs.dbaccess.session import Session
 from jobs.flows.extract.incremental import check_ordinal, check_tells_new
 from jobs.flows.extract.plan import Wanted
+from jobs.flows.extract.table_folders import escaped
 from jobs.spark import hadoop_files
 from jobs.spark.deleted_keys import OPERATION
-
-# Characters that Spark escapes in the values of folder names, and unescapes when it reads them.
-_UNSAFE = re.compile(r"[\x00-\x1f\"#%'*/:=?\\\x7f{\[\]^]")
 
 
 @dataclass(frozen=True)
@@ -79,12 +76,8 @@ def take(session: Session, watermark_id: str, restart: bool) -> Watermark:
     watermark.hold(session, watermark_id)
     mark = watermark.read(session, watermark_id)
     if mark is None:
-        return Watermark("", folder=f"pgjobs_watermark={_escaped(watermark_id)}/pgjobs_run=")
+        return Watermark("", folder=f"pgjobs_watermark={escaped(watermark_id)}/pgjobs_run=")
     return replace(mark, xmin=0, ordinal=None) if restart else mark
-
-
-def _escaped(text: str) -> str:
-    return _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def check(session: Session, table: Table | None, ordinal: str, deletes: bool) -> None:
