@@ -129,8 +129,9 @@ def _remedy(error: ConstraintViolated, publication: Publication, plan: PublishPl
     nothing = "Nothing was loaded."
     if error.sqlstate == FOREIGN_KEY_VIOLATION and publication.is_release:
         return (
-            f"{nothing} Rows are moved in the order {', '.join(map(str, publication.targets))}. A foreign key between "
-            "them that holds only when all rows are moved has to be DEFERRABLE."
+            f"{nothing} A row that another one needs is missing, or it comes later or goes earlier: rows are moved in "
+            f"the order {', '.join(map(str, publication.targets))}. A key that holds only when all of them are moved "
+            "has to be DEFERRABLE."
         )
     if error.sqlstate != UNIQUE_VIOLATION or plan.move.mode != "append" or plan.staging.rejects is not None:
         return nothing
