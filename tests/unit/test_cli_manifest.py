@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -152,6 +153,13 @@ def test_what_is_neither_json_nor_toml_is_told(text: str, told: str) -> None:
         pytest.importorskip("tomllib")
     with pytest.raises(UsageError, match=told):
         parse_manifest(text, RELEASE)
+
+
+def test_a_python_that_reads_no_toml_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("tomllib", "tomli"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UsageError, match=r"^This Python, 3\.\d+, reads no TOML\. Write the manifest as JSON"):
+        parse_manifest(MANIFEST, RELEASE)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
