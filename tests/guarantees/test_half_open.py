@@ -14,6 +14,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.errors import ConnectionFailed
 from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
@@ -82,7 +83,7 @@ def test_a_driver_whose_connection_is_half_open_goes_on_with_what_it_held(
             assert replacement is not lost
             assert not is_there(session, lost.backend.pid)
             assert not locks.take(session, locks.load("x"))
-            assert staging.sweep(session) == []
+            assert leftovers.sweep(session) == []
 
 
 @pytest.mark.parametrize("has_sidecar", [False, True])

@@ -17,6 +17,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, TransientError, UsageError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.kept.leftovers import sweep
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.partitions.attempts import LOCK_WAIT
@@ -27,7 +28,6 @@ from jobs.dbaccess.load.partitions.suitability import check_target
 from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.staging import sweep
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 

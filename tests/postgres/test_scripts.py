@@ -13,6 +13,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, JobError, UsageError
 from jobs.dbaccess.load import parts, scripts, staging, verify
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
@@ -113,7 +114,7 @@ def test_locks_and_settings_that_a_script_gives_up_change_nothing(table: Session
 
     def sweep() -> None:
         with connect(database, "sweeper") as sweeper:
-            swept.append(staging.sweep(sweeper))
+            swept.append(leftovers.sweep(sweeper))
 
     sweeper = threading.Timer(0.2, sweep)
     sweeper.start()

@@ -12,6 +12,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -27,7 +28,7 @@ def holding(load_id: str = "") -> HeldStaging:
 
 def test_staging_is_held_until_it_is_gone(session: Session, database: Settings) -> None:
     assert hold_in_sidecar(Connector(database, "pgcopy", "t"), "staging", holding())
-    assert staging.sweep(session) == []
+    assert leftovers.sweep(session) == []
     assert sidecars(session) == 1
     staging.drop(session, NAMES)
     assert until(lambda: sidecars(session) == 0)

@@ -17,6 +17,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.kept.notes import DAY, Note, read_note, until
 from jobs.dbaccess.load.kept.take_over import Kept, take_over
@@ -71,7 +72,7 @@ def test_a_rerun_copies_the_missing_part_and_publishes_each_row_once(session: Se
     assert (published.inserted, published.staged.discarded) == (6, 1)
     assert session.run("SELECT a FROM t ORDER BY a") == [[a] for a in range(1, 7)]
     assert tables(session) == ["t", "table_updates"]
-    assert earlier.note.startswith(staging.KEPT)
+    assert earlier.note.startswith(leftovers.KEPT)
 
 
 def test_a_task_or_driver_of_an_earlier_run_finds_no_staging_any_more(
@@ -157,10 +158,10 @@ def test_what_another_role_has_kept_is_refused_and_a_run_that_keeps_nothing_goes
 
 
 def test_what_is_kept_is_swept_when_its_time_is_over(session: Session, earlier: Staging) -> None:
-    assert staging.sweep(session) == []
+    assert leftovers.sweep(session) == []
     over = replace(earlier, note=replace(note_of(session), until=until(session, -1.0)).text)
     staging.annotate(session, over)
-    assert staging.sweep(session) == sorted([earlier.rows.name, earlier.parts.name])
+    assert leftovers.sweep(session) == sorted([earlier.rows.name, earlier.parts.name])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pyspark.sql.types import StructType
 
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.kept import leftovers
 from jobs.pgcopy.writer import Destination, Stage, Staged
 
 
@@ -28,7 +29,7 @@ class StreamWriter(DataSourceStreamArrowWriter):
         with destination.driver.connect() as session:
             target = destination.settle(session, schema)
             # An aborted batch whose tasks sent no message could not drop its tables: only a message names them.
-            for leftover in staging.left_by_stream(session, target.name, stream):
+            for leftover in leftovers.of_stream(session, target.name, stream):
                 staging.discard(session, leftover)
         self.stage = destination.stage(target, stream=stream)
 

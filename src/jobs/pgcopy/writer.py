@@ -18,6 +18,7 @@ from jobs.copyformat import encode_arrow
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
@@ -64,7 +65,7 @@ class Destination:
             UsageError: The data does not fit.
         """
         self.ledger.ensure(session)
-        staging.sweep(session)
+        leftovers.sweep(session)
         table = find_table(session, self.table, self.create)
         target = settle_target(session, self.table, table, schema, self.move, defined=self.defined)
         encode_arrow.check(target.matches)

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load import direct, staging
+from jobs.dbaccess.load import direct
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -193,7 +194,7 @@ def end_earlier_runs(
     Raises:
         TransientError: A transaction of one did not end in time.
     """
-    for earlier in staging.left_by_stream(session, target, stream(ledger, load_id)):
+    for earlier in leftovers.of_stream(session, target, stream(ledger, load_id)):
         if with_kept or not earlier.note:
             direct.end(session, earlier)
 

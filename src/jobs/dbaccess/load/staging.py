@@ -8,7 +8,6 @@ The session that creates them holds their lock, so that other loads can distingu
 from __future__ import annotations
 
 import hashlib
-import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -16,11 +15,9 @@ from dataclasses import dataclass, replace
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.errors import DatabaseError, JobError, TransientError
+from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
-
-logger = logging.getLogger(__name__)
 
 CLEANUP_LOCK_TIMEOUT = "10s"
 """How long a failed load waits for the sessions that use its tables, before it gives up dropping them."""
@@ -28,14 +25,6 @@ CLEANUP_LOCK_TIMEOUT = "10s"
 Extras = Iterable[tuple[str, str]]
 
 _ROWS, _PARTS, _REJECTS = "pgjobs_rows_", "pgjobs_parts_", "pgjobs_rejects_"
-
-KEPT = "kept by pgjobs until "
-"""The comment on kept tables begins with this, and with the second since 1970 until which `sweep` leaves them alone."""
-
-_IS_KEPT = (
-    "coalesce(substring(obj_description(c.oid, 'pg_class') "
-    f"from '^{KEPT}([0-9]{{1,12}}) ')::bigint > extract(epoch FROM now()), false)"
-)
 
 
 @dataclass(frozen=True)
@@ -88,6 +77,14 @@ def _named(target: TableName, token: str, columns: Iterable[str] = (), extras: E
 
 OF_PARTS = f"^{_PARTS}[0-9a-f]{{32}}$"
 """A regular expression for the names of tables of parts."""
+
+OF_ANY = f"^({_ROWS}|{_PARTS}|{_REJECTS})[0-9a-f]{{32}}$"
+"""One for the names of all tables of staging."""
+
+
+def parts_of(stream: str) -> str:
+    """Return one for the names of the tables of parts of one stream's batches."""
+    return f"^{_PARTS}{_stream_token(stream)}[0-9a-f]{{16}}$"
 
 
 def named_like(table: TableName) -> Staging:
@@ -281,50 +278,3 @@ def discard(session: Session, staging: Staging) -> None:
         end_writers(session, staging)
         session.run(f"SET LOCAL lock_timeout = '{CLEANUP_LOCK_TIMEOUT}'")
         drop(session, staging)
-
-
-def left_by_stream(session: Session, target: TableName, stream: str) -> list[Staging]:
-    """Return the tables of a stream's batches that ended without being published or discarded, with their notes."""
-    found = session.run(
-        "SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), '') "
-        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind = 'r' AND n.nspname = %s AND c.relname ~ %s ORDER BY 1",
-        target.schema,
-        f"^{_PARTS}{_stream_token(stream)}[0-9a-f]{{16}}$",
-    )
-    return [replace(_named(target, name[len(_PARTS) :]), note=note) for name, note in found]
-
-
-def sweep(session: Session) -> list[str]:
-    """Drop the tables of loads whose driver died, and return the names of the dropped tables.
-
-    The tables of a running load are locked, and those that are kept stay until their time. Tables of other users, and
-    those that a task still copies into, are left to a later sweep. A table that cannot be dropped, for example because
-    a view depends on it, is reported and remains.
-    """
-    leftovers = session.run(
-        "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind IN ('r', 'p') AND c.relname ~ %s AND pg_has_role(c.relowner, 'USAGE') "
-        f"AND NOT {_IS_KEPT} ORDER BY 2, 1",
-        f"^({_ROWS}|{_PARTS}|{_REJECTS})[0-9a-f]{{32}}$",
-    )
-    dropped = []
-    for schema, name in leftovers:
-        table = TableName(name, schema)
-        try:
-            with session.transaction(lock_timeout="1s"):
-                if _is_free(session, table):
-                    session.run(f"DROP TABLE IF EXISTS {table.quoted}")
-                    dropped.append(name)
-        except TransientError:
-            continue
-        except DatabaseError as error:
-            logger.warning("%s, left behind by a load, cannot be dropped: %s", table, error.message)
-    for name in dropped:
-        logger.info("Dropped %s, left behind by a load whose driver died.", name)
-    return dropped
-
-
-def _is_free(session: Session, table: TableName) -> bool:
-    """Return whether no load holds a staging table. If so, this transaction holds its lock."""
-    return locks.take_in_transaction(session, locks.staging(named_like(table).rows))

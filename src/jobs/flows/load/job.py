@@ -20,6 +20,7 @@ from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import claims, staging, verify
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.direct import AUTO, ONE_PART, PARTS, STAGED, check_parts
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.kept.notes import check_keep
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
@@ -173,7 +174,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
                 claims.check_none(session, job.ledger, job.load_id, job.table)
             if job.keep_staging is None:
                 give_up(session, job.table, stream, "this run has no --keep-staging")
-            staging.sweep(session)
+            leftovers.sweep(session)
             table, df, target = settle(session, job, read)
             if job.publish == PARTS:
                 table, target = _made(session, job, df, table, target)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jobs.dbaccess import locks
 from jobs.dbaccess.errors import JobError, TransientError, UndefinedTable
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.notes import Note, read_note
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -26,7 +27,7 @@ def give_up(session: Session, target: TableName, stream: str, why: str) -> None:
         stream: What the names of the load's runs have in common.
         why: Why it is not needed, for the log.
     """
-    for earlier in staging.left_by_stream(session, target, stream):
+    for earlier in leftovers.of_stream(session, target, stream):
         if earlier.note:
             note = read_note(earlier.note)
             try:

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.claims import Size
 from jobs.dbaccess.load.direct import PARTS
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.session import Session
 
@@ -75,9 +75,9 @@ class Note:
 
     @property
     def text(self) -> str:
-        """The comment. `staging.sweep` understands its beginning."""
+        """The comment. `leftovers.sweep` understands its beginning."""
         fields = {name: value for name, value in asdict(self).items() if name != "until"}
-        return f"{staging.KEPT}{self.until} ({self.date}) {json.dumps(fields)}"
+        return f"{leftovers.KEPT}{self.until} ({self.date}) {json.dumps(fields)}"
 
     @property
     def date(self) -> str:
@@ -102,7 +102,7 @@ def read_note(comment: str) -> Note | None:
 _LAST = 253_402_300_799
 """The last second of the year 9999, which is the last one for Python."""
 
-_NOTE = re.compile(rf"{staging.KEPT}([0-9]{{1,12}}) \([^()]*\) (.*)")
+_NOTE = re.compile(rf"{leftovers.KEPT}([0-9]{{1,12}}) \([^()]*\) (.*)")
 
 
 def until(session: Session, seconds: float) -> int:

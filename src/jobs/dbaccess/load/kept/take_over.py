@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.claims import Size
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.notes import Note, dropping, read_note
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
@@ -58,7 +59,7 @@ def take_over(session: Session, names: Staging, target: TableName, stream: str, 
         TransientError: A transaction of an earlier run did not end in time.
     """
     kept = Kept()
-    for earlier in staging.left_by_stream(session, target, stream):
+    for earlier in leftovers.of_stream(session, target, stream):
         if earlier.note and not kept.receipts:
             _check_owner(session, earlier, note)
             staging.hold(session, earlier)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import JobError, UsageError
-from jobs.dbaccess.load import claims, staging
+from jobs.dbaccess.load import claims
 from jobs.dbaccess.load.direct import STAGED
+from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move.modes import DELETE
@@ -175,7 +176,7 @@ def _is_done(session: Session, release: Release) -> bool:
             claims.check_none(session, job.ledger, job.load_id, job.table)
         give_up(session, job.table, stream, "the load is recorded" if is_done else "a release keeps none")
     if not is_done:
-        staging.sweep(session)
+        leftovers.sweep(session)
     return is_done
 
 
