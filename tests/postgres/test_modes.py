@@ -58,47 +58,10 @@ def test_upsert_into_a_partitioned_table_counts_both(session: Session) -> None:
     assert rows_of(session) == [[1, "x"], [11, "y"], [12, "y"]]
 
 
-@pytest.mark.parametrize(
-    "ddl",
-    [
-        "CREATE TABLE t (a int, b text)",
-        "CREATE TABLE t (a int, b text, UNIQUE (a, b))",
-        "CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t (a) WHERE b IS NULL",
-        "CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t ((a + 0))",
-        "CREATE TABLE t (a int UNIQUE DEFERRABLE, b text)",
-    ],
-)
-def test_ignore_wants_a_unique_index_on_exactly_the_keys_and_says_how_to_make_it(session: Session, ddl: str) -> None:
-    session.run(ddl)
-    with pytest.raises(LoadError, match=r'CREATE UNIQUE INDEX ON "public"."t" \("a"\);'):
-        load(session, Move("ignore", AB, ("a",)), [(1, "x")])
-    assert counts(load(session, UPSERT, [(1, "x")])) == (1, 0, 0)
-    assert counts(load(session, UPSERT, [(1, "y"), (2, "y")])) == (1, 1, 0)
-
-
-def test_an_index_that_carries_other_columns_along_serves(session: Session) -> None:
-    session.run("CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t (a) INCLUDE (b)")
-    assert counts(load(session, UPSERT, [(1, "x")])) == (1, 0, 0)
-
-
-def test_a_key_twice_in_the_data_is_counted_and_not_shown(keyed: Session) -> None:
-    with pytest.raises(LoadError) as caught:
-        load(keyed, UPSERT, [(77, "x"), (77, "y"), (78, "x"), (78, "y"), (78, "z"), (5, "x")])
-    assert "2 keys (a) occur more than once in the data, in 5 rows. Give --dedupe-order" in str(caught.value)
-    assert "77" not in str(caught.value)
-    assert rows_of(keyed) == [[1, "old", 1], [2, "old", 2]]
-
-
 def test_dedupe_order_keeps_the_first_of_each_key(keyed: Session) -> None:
     move = replace(UPSERT, order=parse_order("b desc nulls last"))
     assert counts(load(keyed, move, [(2, "x"), (2, "z"), (2, None), (3, "b"), (3, "a")])) == (1, 1, 3)
     assert rows_of(keyed)[1:] == [[2, "z", 2], [3, "b", 7]]
-
-
-def test_a_key_that_is_null_matches_no_row_and_is_refused(session: Session) -> None:
-    session.run("CREATE TABLE t (a int UNIQUE, b text)")
-    with pytest.raises(LoadError, match=r"1 rows have NULL in a key \(a\)"):
-        load(session, UPSERT, [(1, "x"), (None, "y")])
 
 
 def test_ignore_keeps_what_is_there(keyed: Session) -> None:

@@ -9,7 +9,6 @@ from publishing import AB, T, load, rows_of
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.move.upsert import Upsert, obstacle
@@ -180,15 +179,3 @@ def test_rows_of_inheritance_children_are_not_taken_for_unchanged(session: Sessi
     assert written(load(session, AUTO, [(1, "x")])) == (1, 0, 0, 0)
     with pytest.raises(LoadError, match="has inheritance children"):
         load(session, YES, [(1, "x")])
-
-
-@pytest.mark.parametrize("move", [Move("overwrite", AB, ("a",), strategy="diff"), Move("ignore", AB, ("a",))])
-def test_the_hint_for_keys_without_the_partition_key_is_one_that_postgresql_executes(
-    session: Session, move: Move
-) -> None:
-    session.run("CREATE TABLE t (a int, b text) PARTITION BY LIST (b)")
-    with pytest.raises(LoadError, match=r"no unique index on exactly \(a\)") as caught:
-        check_target(session, T, move)
-    assert "only with its partition key (b)" in caught.value.hint
-    session.run(caught.value.hint.partition("create one: ")[2].partition(";")[0])
-    check_target(session, T, replace(move, keys=("a", "b")))

@@ -17,7 +17,7 @@ from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, LoadError
 from jobs.dbaccess.load import receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.ledger import naming
-from jobs.dbaccess.load.move import overwrite, upsert
+from jobs.dbaccess.load.move import keys, overwrite
 from jobs.dbaccess.load.move.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
 from jobs.dbaccess.load.move.modes import TRUNCATE
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
@@ -107,7 +107,7 @@ def _failures_told(session: Session, publication: Publication, at: _At) -> Itera
         yield
     except MayRepeatKeys as failure:
         if at.plan.move.keys:
-            upsert.check_no_repeated_keys(session, at.plan.move, at.plan.staging.rows)
+            keys.check_not_repeated(session, at.plan.move, at.plan.staging.rows)
         raise failure.error from None
     except ConstraintViolated as error:
         raise ConstraintViolated(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.move import overwrite, upsert
+from jobs.dbaccess.load.move import keys, overwrite, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert, Written
 from jobs.dbaccess.session import Session
@@ -49,9 +49,9 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     deletion = overwrite.check(session, move, target)
     check(session, target)
     written_by = upserting(move)
-    upsert.check_unique_index(session, written_by, target)
+    keys.check_unique_index(session, written_by, target)
     if not move.values and not move.order:
-        upsert.check_no_repeated_keys(session, move, staged)
+        keys.check_not_repeated(session, move, staged)
     statements = Upsert(written_by, target, staged, tables.equalities(session, target, move.keys))
     with session.users_path():
         deleted = session.change(statements.delete_missing())

@@ -10,7 +10,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load import index_settings, receipts, staging, verify
 from jobs.dbaccess.load.definitions import columns, indexes
-from jobs.dbaccess.load.move import difference, history, merge, overwrite, slices, upsert
+from jobs.dbaccess.load.move import difference, history, keys, merge, overwrite, slices, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
 from jobs.dbaccess.load.partitions import new, suitability
@@ -82,7 +82,7 @@ def fill(session: Session, plan: PublishPlan, filling: Filling, staged: Tally) -
         DatabaseError: The table rejects the rows.
     """
     if filling.creates and plan.move.keys:
-        upsert.check_keys_not_null(session, plan.move, plan.staging.rows, plan.staging.rows)
+        keys.check_not_null(session, plan.move, plan.staging.rows, plan.staging.rows)
     if filling.creates and plan.builds_indexes:
         index_settings.allow(session)
     if filling.renames:
@@ -248,7 +248,7 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
         with session.transaction():
             merge.check(session, move, target)
     elif move.keys:
-        upsert.check_unique_index(session, move, target)
+        keys.check_unique_index(session, move, target)
     if move.strategy == "diff":
         difference.check(session, target)
     if move.replaces_partitions:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.move import conditions, merge, overwrite, upsert
+from jobs.dbaccess.load.move import conditions, keys, merge, overwrite, upsert
 from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Written
@@ -240,11 +240,11 @@ def check(session: Session, move: Move, target: TableName) -> str:
             "A history needs two timestamps (or dates) of one type, and a boolean.",
         )
     if not session.run(_ONE_CURRENT, history.is_current, history.valid_to, sorted(move.keys), target.quoted):
-        keys, current = quote_names(move.keys), quote_name(history.is_current)
+        listed, current = quote_names(move.keys), quote_name(history.is_current)
         raise LoadError(
             f"Nothing keeps a key of {target} from having two current versions.",
-            upsert.no_unique_index(session, move, target)
-            or f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({keys}) WHERE {current};",
+            keys.no_unique_index(session, move, target)
+            or f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({listed}) WHERE {current};",
         )
     rounds = begin.type_name.startswith("timestamp(")  # versions are computed of times as they are stored
     time_type = begin.type_name if rounds else _TIMES[begin.base_type]
@@ -292,7 +292,7 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
     """
     overwrite.lock(session, target)
     time_type = check(session, move, target)
-    upsert.check_keys_not_null(session, move, target, staged)
+    keys.check_not_null(session, move, target, staged)
     _check_times(session, move, staged, time_type)
     equalities = tables.equalities(session, target, move.keys)
     statements = Versions(move, target, staged, equalities, time_type=time_type)
@@ -341,10 +341,10 @@ def _check_times(session: Session, move: Move, staged: TableName, time_type: str
                 "Leave such rows out with --select.",
             )
     if move.changes.order_by:
-        upsert.check_last_is_known(session, move, staged)
+        keys.check_last_is_known(session, move, staged)
     if not move.order:
         time = [] if as_of is None else [f"{quote_name(as_of)}::{time_type}"]
-        upsert.check_no_repeated_keys(session, move, staged, time)
+        keys.check_not_repeated(session, move, staged, time)
 
 
 def check_time(session: Session, move: Move, source: str, time_type: str = _TIMES["timestamptz"]) -> None:

@@ -15,7 +15,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import identity
-from jobs.dbaccess.load.move import conditions, overwrite, upsert
+from jobs.dbaccess.load.move import conditions, keys, overwrite, upsert
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.upsert import Upsert, Written
 from jobs.dbaccess.query.condition import enclosed
@@ -255,11 +255,11 @@ def merge(session: Session, move: Move, target: TableName, staged: TableName, ro
     """
     overwrite.lock(session, target)
     check(session, move, target)
-    upsert.check_keys_not_null(session, move, target, staged)
+    keys.check_not_null(session, move, target, staged)
     if move.changes.order_by:
-        upsert.check_last_is_known(session, move, staged)
+        keys.check_last_is_known(session, move, staged)
     elif not move.order:
-        upsert.check_no_repeated_keys(session, move, staged)
+        keys.check_not_repeated(session, move, staged)
     statements = Merge(
         move,
         target,

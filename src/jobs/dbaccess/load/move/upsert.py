@@ -10,11 +10,12 @@ Two values are equal if their stored bytes are: 1.0 and 1.00 differ, as do two s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load.move import keys
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
@@ -155,14 +156,15 @@ def upsert(session: Session, move: Move, target: TableName, staged: TableName, r
         LoadError: A key is NULL, or is staged twice.
         DatabaseError: The target rejects a row.
     """
-    check_unique_index(session, move, target)  # it may have been dropped since the load began
-    check_keys_not_null(session, move, target, staged)
+    keys.check_unique_index(session, move, target)  # it may have been dropped since the load began
+    keys.check_not_null(session, move, target, staged)
     statements = Upsert(move, target, staged, tables.equalities(session, target, move.keys))
     skips = _skips_unchanged(session, statements, rows)
     if move.changes.order_by:
-        check_last_is_known(session, move, staged)
+        keys.check_last_is_known(session, move, staged)
     if skips and not move.order:
-        check_no_repeated_keys(session, move, staged)  # ON CONFLICT no longer finds a key if one of its rows is skipped
+        # ON CONFLICT no longer finds a key if one of its rows is skipped.
+        keys.check_not_repeated(session, move, staged)
     table = tables.find_table(session, target)
     is_partitioned = table is not None and table.kind == tables.PARTITIONED
     write = statements.writing(skips=skips, is_partitioned=is_partitioned)
@@ -231,57 +233,6 @@ def obstacle(session: Session, statements: Upsert) -> str | None:
     return None
 
 
-def check_unique_index(session: Session, move: Move, target: TableName) -> None:
-    """Check that the table has a unique index on the keys, which ON CONFLICT needs.
-
-    Raises:
-        LoadError: It has none. The hint says how to create one, or what to do where PostgreSQL makes none.
-    """
-    if not tables.has_unique_index(session, target, move.keys):
-        create = f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({quote_names(move.keys)});"
-        raise LoadError(
-            f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
-            no_unique_index(session, move, target) or create,
-        )
-
-
-def no_unique_index(session: Session, move: Move, target: TableName) -> str:
-    """Return what to do where PostgreSQL makes no unique index on the keys: they lack a column of the partition key.
-
-    Empty if it makes one. An upsert needs none (`merge`).
-    """
-    lacking = [name for name in tables.partition_columns(session, target) if name not in move.keys]
-    if not lacking:
-        return ""
-    named = [name for name in lacking if name is not None]
-    if len(named) < len(lacking):
-        why, remedy = "no unique index on a table that is partitioned by an expression", ""
-    else:
-        why = f"a unique index on a partitioned table only with its partition key ({', '.join(named)})"
-        remedy = "Add it to --keys, and create one: CREATE UNIQUE INDEX ON "
-        remedy += f"{target.quoted} ({quote_names([*move.keys, *named])}); "
-    if move.keeps_history:
-        return f"PostgreSQL makes {why}. {remedy}Or load into a table that is not partitioned."
-    instead = "--mode upsert" if move.mode == "ignore" else "--mode upsert --delete-missing"
-    return f"PostgreSQL makes {why}. {remedy}Or give {instead}, which needs none."
-
-
-def check_keys_not_null(session: Session, move: Move, target: TableName, staged: TableName) -> None:
-    """Check that no key is NULL. Such a row matches no other, so each load of the same data would add it again.
-
-    Raises:
-        LoadError: Some are. The message contains their number.
-    """
-    nullable = tables.nullable_keys(session, target, move.keys)
-    if nullable:
-        missing = session.value(_missing_keys(staged, nullable))
-        if missing:
-            raise LoadError(
-                f"{missing} rows have NULL in a key ({', '.join(nullable)}), which matches no row.",
-                "Leave such rows out with --select.",
-            )
-
-
 def check_share(move: Move, target: TableName, deleted: int, rows: int) -> None:
     """Check that a load deletes no larger share of a table than it may.
 
@@ -300,62 +251,3 @@ def check_share(move: Move, target: TableName, deleted: int, rows: int) -> None:
             f"{move.max_delete_share:.4g} of them may be deleted.",
             "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share.",
         )
-
-
-def _missing_keys(staged: TableName, keys: Iterable[str]) -> str:
-    """Return a query for how many staged rows have NULL in one of these keys."""
-    return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(f"{quote_name(key)} IS NULL" for key in keys)
-
-
-def check_no_repeated_keys(session: Session, move: Move, staged: TableName, time: Sequence[str] = ()) -> None:
-    """Check that no key is staged more than once.
-
-    Args:
-        session: A session.
-        move: It has the keys.
-        staged: The table of the staged rows.
-        time: In a history, the expression of the time for which a row is the only one of its key.
-
-    Raises:
-        LoadError: Some are. The message contains their number.
-    """
-    names = [*map(quote_name, move.keys if time else move.row_keys), *time]
-    [keys, rows] = session.row(2, _repeated_keys(staged, names))
-    if keys:
-        raise LoadError(
-            f"{keys} keys ({', '.join(move.row_keys)}) occur more than once in the data, in {rows} rows.",
-            "Leave surplus rows out with --select; a time counts as the table stores it."
-            if time
-            else "Give --dedupe-order 'column desc' to keep the first of each.",
-        )
-
-
-def check_last_is_known(session: Session, move: Move, staged: TableName) -> None:
-    """Check that of the rows of each key, only one is the last in the order of --order-by, or that these are equal.
-
-    Raises:
-        LoadError: For some keys, that is unknown. The message contains their number.
-    """
-    keys, order = quote_names(move.keys), ", ".join(item.quoted for item in move.order)
-    last = (
-        f"SELECT {keys}, ROW({quote_names(move.staged)})::text AS pgjobs_image, "
-        f"rank() OVER (PARTITION BY {keys} ORDER BY {order}) AS pgjobs_place FROM {staged.quoted}"
-    )
-    unclear = session.value(
-        f"SELECT count(*) FROM (SELECT FROM ({last}) AS last WHERE pgjobs_place = 1 GROUP BY {keys} "
-        "HAVING count(DISTINCT pgjobs_image) > 1) AS unclear"
-    )
-    if unclear:
-        raise LoadError(
-            f"For {unclear} keys ({', '.join(move.keys)}), the data has several last rows that differ, in the order of "
-            f"{', '.join(move.changes.order_by)}.",
-            "Give --order-by more columns, in the order of their weight.",
-        )
-
-
-def _repeated_keys(staged: TableName, keys: Sequence[str]) -> str:
-    """Return a query for how many keys are staged more than once, and how many rows have them."""
-    return (
-        f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} "
-        f"GROUP BY {', '.join(keys)} HAVING count(*) > 1) AS repeated"
-    )

@@ -1,0 +1,65 @@
+"""Keys on a real server: what they have to be in the table and in the data, and what to do if they are not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from publishing import AB, T, counts, load, rows_of
+
+from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load.move.fill import check_target
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.session import Session
+
+UPSERT = Move("upsert", AB, ("a",))
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "CREATE TABLE t (a int, b text)",
+        "CREATE TABLE t (a int, b text, UNIQUE (a, b))",
+        "CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t (a) WHERE b IS NULL",
+        "CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t ((a + 0))",
+        "CREATE TABLE t (a int UNIQUE DEFERRABLE, b text)",
+    ],
+)
+def test_ignore_wants_a_unique_index_on_exactly_the_keys_and_says_how_to_make_it(session: Session, ddl: str) -> None:
+    session.run(ddl)
+    with pytest.raises(LoadError, match=r'CREATE UNIQUE INDEX ON "public"."t" \("a"\);'):
+        load(session, Move("ignore", AB, ("a",)), [(1, "x")])
+    assert counts(load(session, UPSERT, [(1, "x")])) == (1, 0, 0)
+    assert counts(load(session, UPSERT, [(1, "y"), (2, "y")])) == (1, 1, 0)
+
+
+def test_an_index_that_carries_other_columns_along_serves(session: Session) -> None:
+    session.run("CREATE TABLE t (a int, b text); CREATE UNIQUE INDEX ON t (a) INCLUDE (b)")
+    assert counts(load(session, UPSERT, [(1, "x")])) == (1, 0, 0)
+
+
+def test_a_key_twice_in_the_data_is_counted_and_not_shown(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'old')")
+    with pytest.raises(LoadError) as caught:
+        load(session, UPSERT, [(77, "x"), (77, "y"), (78, "x"), (78, "y"), (78, "z"), (5, "x")])
+    assert "2 keys (a) occur more than once in the data, in 5 rows. Give --dedupe-order" in str(caught.value)
+    assert "77" not in str(caught.value)
+    assert rows_of(session) == [[1, "old"]]
+
+
+def test_a_key_that_is_null_matches_no_row_and_is_refused(session: Session) -> None:
+    session.run("CREATE TABLE t (a int UNIQUE, b text)")
+    with pytest.raises(LoadError, match=r"1 rows have NULL in a key \(a\)"):
+        load(session, UPSERT, [(1, "x"), (None, "y")])
+
+
+@pytest.mark.parametrize("move", [Move("overwrite", AB, ("a",), strategy="diff"), Move("ignore", AB, ("a",))])
+def test_the_hint_for_keys_without_the_partition_key_is_one_that_postgresql_executes(
+    session: Session, move: Move
+) -> None:
+    session.run("CREATE TABLE t (a int, b text) PARTITION BY LIST (b)")
+    with pytest.raises(LoadError, match=r"no unique index on exactly \(a\)") as caught:
+        check_target(session, T, move)
+    assert "only with its partition key (b)" in caught.value.hint
+    session.run(caught.value.hint.partition("create one: ")[2].partition(";")[0])
+    check_target(session, T, replace(move, keys=("a", "b")))
