@@ -123,18 +123,6 @@ def test_a_table_whose_rows_cannot_be_returned_is_refused_before_anything_is_cop
         check_target(session, T, MIDDLE)
 
 
-@pytest.mark.parametrize("where", ["", " \n"])
-def test_an_empty_condition_is_not_taken_for_all_rows(where: str) -> None:
-    with pytest.raises(UsageError, match="--overwrite-where is empty"):
-        slice_of(where).check_arguments()
-
-
-@pytest.mark.parametrize("mode", ["append", "upsert", "ignore"])
-def test_only_overwrite_has_a_condition(mode: str) -> None:
-    with pytest.raises(UsageError, match="does not go with the mode"):
-        Move(mode, AB, ("a",) if mode != "append" else (), where="true").check_arguments()
-
-
 def test_of_a_table_that_does_not_exist_the_slice_is_made(session: Session) -> None:
     published = load(session, MIDDLE, NEW, ("integer", "text"))
     assert (counts(published), published.deleted) == ((2, 0, 0), 0)

@@ -12,6 +12,7 @@ from threads import at_once
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, JobError, LoadError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS
+from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.merge import marks_by_time
@@ -167,7 +168,7 @@ def test_a_condition_that_cannot_be_right_is_refused_before_anything_is_copied(
 ) -> None:
     move = replace(TOLD, changes=changes)
     with pytest.raises(UsageError, match=told):
-        move.check_arguments()
+        combinations.check(move)
         check_target(keyed, T, move)
 
 

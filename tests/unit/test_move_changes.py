@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.changes import NO_CHANGES, Changes, with_own
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import order_of, parse_order
@@ -15,7 +16,7 @@ TOLD = Changes(delete_when="source.op = 'D' AND \"Kind\" <> 'id -- x'")
 @pytest.mark.parametrize("mode", ["append", "overwrite", "ignore"])
 def test_only_an_upsert_has_changes(mode: str) -> None:
     with pytest.raises(UsageError, match=f"--delete-when: the mode {mode} does not have it"):
-        Move(mode, (), ("a",) if mode == "ignore" else (), changes=TOLD).check_arguments()
+        combinations.check(Move(mode, (), ("a",) if mode == "ignore" else (), changes=TOLD))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_only_an_upsert_has_changes(mode: str) -> None:
 )
 def test_what_says_nothing_is_refused(changes: Changes, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        Move("upsert", (), ("a",), changes=changes).check_arguments()
+        combinations.check(Move("upsert", (), ("a",), changes=changes))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_what_says_nothing_is_refused(changes: Changes, reason: str) -> None:
 )
 def test_columns_that_do_not_fit_are_refused(changes: Changes, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        Move("upsert", ("a", "b"), ("a",), changes=changes, max_delete_share=0.5).check_columns()
+        combinations.check_columns(Move("upsert", ("a", "b"), ("a",), changes=changes, max_delete_share=0.5))
 
 
 def test_the_table_need_not_have_columns_that_only_conditions_and_the_order_name() -> None:

@@ -21,6 +21,7 @@ from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY, Partiti
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import Ledger
+from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move
 from jobs.dbaccess.load.move.order import order_of
@@ -335,9 +336,9 @@ def check_options(options: argparse.Namespace) -> None:
     if options.table is not None:
         TableName.parse(options.table)
     scripts.parse(options.before_sql, options.after_sql)
-    move_of(options).check_arguments()
+    combinations.check(move_of(options))
     if options.verify:
-        move_of(options).check_verify()
+        combinations.check_verify(move_of(options))
     _check_publish(options)
 
 

@@ -15,6 +15,7 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
+from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import HISTORY, REPLACE_PARTITIONS, Move
 from jobs.dbaccess.load.move.order import order_of
@@ -323,5 +324,5 @@ class Options:
             changes=changes,
             overriding=self.text("overriding"),
         )
-        move.check_arguments()
+        combinations.check(move)
         return move

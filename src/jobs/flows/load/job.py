@@ -24,6 +24,7 @@ from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.kept.notes import check_keep
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
+from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.partitions import new
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
@@ -125,12 +126,12 @@ class LoadJob:
         Raises:
             UsageError: An argument is wrong, or does not fit the others.
         """
-        self.move.check_arguments()
+        combinations.check(self.move)
         check_id(self.load_id)
         self.defined.check()
         self.limits.check()
         if self.verify:
-            self.move.check_verify()
+            combinations.check_verify(self.move)
         check_policy(self.policy, self.move, self.publish, keeps=self.keep_staging is not None)
         if self.publish == PARTS:
             check_parts(self.move, bool(self.scripts), verify=self.verify)

@@ -12,6 +12,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import check_id
+from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move
 from jobs.dbaccess.sql import TableName, quote_literal
 from jobs.flows.load.job import LoadJob
@@ -27,7 +28,7 @@ def load(df: DataFrame, job: LoadJob) -> LoadReport:
         JobError: The load failed. Nothing of it is in the table.
     """
     watch = Stopwatch()
-    job.move.check_arguments()
+    combinations.check(job.move)
     check_id(job.load_id)
     job.defined.check()
     check_supported(job)

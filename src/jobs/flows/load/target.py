@@ -18,7 +18,7 @@ from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Defini
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.definitions.shape import NO_SHAPE, PARTITION_BY, Shape
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.move import conditions, history, merge
+from jobs.dbaccess.load.move import combinations, conditions, history, merge
 from jobs.dbaccess.load.move.changes import OWN_COLUMNS, with_own
 from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import CHANGING, DIFF, Move
@@ -300,7 +300,7 @@ def _settled(move: Move, matches: Sequence[Match], extras: Sequence[Match] = ())
     columns = tuple(match.target.name for match in matches)
     staged_only = tuple((match.target.name, match.target.definition) for match in extras)
     move = replace(move, columns=columns, staged_only=staged_only)
-    move.check_columns()
+    combinations.check_columns(move)
     return move, (*matches, *extras)
 
 

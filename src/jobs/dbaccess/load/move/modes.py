@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import identity
 from jobs.dbaccess.load.move.changes import NO_CHANGES, NO_HISTORY, Changes, History
 from jobs.dbaccess.load.move.order import OrderBy
-from jobs.dbaccess.load.partitions.missing import rules
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -135,146 +133,6 @@ class Move:
         """Whether a new table contains exactly the staged rows, so that the staged table can become it."""
         is_as_staged = not self.order and not self.changes.deletes and not self.staged_only
         return not self.keys or (self.mode not in ("ignore", HISTORY) and is_as_staged)
-
-    def check_arguments(self) -> None:
-        """Check that the mode, the keys and the order fit together.
-
-        Raises:
-            UsageError: They do not. The message says why.
-        """
-        if self.mode not in MODES:
-            raise UsageError(f"There is no mode {self.mode!r}.", f"Modes: {', '.join(MODES)}.")
-        if self.strategy not in STRATEGIES:
-            raise UsageError(f"{self.strategy!r} is not one of {', '.join(STRATEGIES)}.")
-        if self.strategy == "diff":
-            self._check_diff()
-        elif self.strategy == TRUNCATE and (self.mode != "overwrite" or self.where is not None):
-            raise UsageError(
-                "--overwrite-strategy truncate replaces all rows of a table.",
-                "Give --mode overwrite, without --overwrite-where.",
-            )
-        if self.strategy != DIFF and self.keys and self.mode not in KEYED:
-            raise UsageError(f"The mode {self.mode!r} takes no keys.", "Leave them out, or choose upsert or ignore.")
-        if self.mode in CHANGING and not self.keys:
-            raise UsageError(f"The mode {self.mode!r} needs keys.", "Give --keys, the columns that identify a row.")
-        if self.order and not self.keys:
-            flag = "--order-by" if self.changes.order_by else "--dedupe-order"
-            raise UsageError(f"{flag} needs keys.", "Give --keys, the columns that identify a row.")
-        if self.skip_unchanged not in SKIPPING:
-            raise UsageError(f"{self.skip_unchanged!r} is not one of {', '.join(SKIPPING)}.")
-        if self.skip_unchanged == "yes" and self.mode != "upsert":
-            raise UsageError(f"The mode {self.mode!r} skips no unchanged rows.", "Leave it out, or choose upsert.")
-        self._check_changes()
-        self._check_where()
-        identity.check_argument(self.overriding, self.mode)
-        rules.parse(self.new_partitions or rules.NO)
-
-    def _check_changes(self) -> None:
-        if not 0 <= self.max_delete_share <= 1:
-            raise UsageError(f"--max-delete-share is {self.max_delete_share:g}.", "Give a share from 0 to 1.")
-        if self.max_delete_share != 1.0 and self.strategy != "diff" and self.mode not in CHANGING:
-            raise UsageError(
-                "--max-delete-share limits what an overwrite by difference, or an upsert, deletes.",
-                "Give --overwrite-strategy diff, or --mode upsert with --delete-missing, or leave it out.",
-            )
-        if self.history != NO_HISTORY and not self.keeps_history:
-            raise UsageError(
-                f"--as-of and --history-columns: the mode {self.mode} does not have them.", "Give --mode history."
-            )
-        if self.keeps_history:
-            self._check_history()
-        elif self.changes.flags and self.mode != "upsert":
-            raise UsageError(
-                f"{' and '.join(self.changes.flags)}: the mode {self.mode} does not have it.", "Give --mode upsert."
-            )
-        self.changes.check()
-
-    def _check_history(self) -> None:
-        self.history.check()
-        lacking = [f for f in self.changes.flags if f in ("--soft-delete", "--update-columns", "--update-when")]
-        if lacking:
-            raise UsageError(
-                f"{' and '.join(lacking)}: the mode history does not have it.",
-                "Leave it out: versions are never changed, and a delete ends one.",
-            )
-
-    def check_verify(self) -> None:
-        """Check that --verify can compare what is written with the data.
-
-        Raises:
-            UsageError: It cannot.
-        """
-        if self.keeps_history:
-            raise UsageError(
-                "--verify compares rows with the data, and the mode history also writes their times.",
-                "Leave --verify out.",
-            )
-        self.changes.check_verify()
-
-    def _check_where(self) -> None:
-        if self.where is not None and self.mode != "overwrite":
-            raise UsageError(f"--overwrite-where does not go with the mode {self.mode}.", "Give --mode overwrite.")
-        if self.where is not None and not self.where.strip():
-            raise UsageError(
-                "--overwrite-where is empty.",
-                "Give a condition, or check the variable that was to hold it. Without the flag, all rows are replaced.",
-            )
-
-    def _check_diff(self) -> None:
-        if self.mode != "overwrite":
-            raise UsageError(f"--overwrite-strategy does not go with the mode {self.mode}.", "Give --mode overwrite.")
-        if not self.keys:
-            raise UsageError(
-                "--overwrite-strategy diff needs keys, by which it compares.",
-                "Give --keys, the columns that identify a row.",
-            )
-        if self.where is not None:
-            raise UsageError(
-                "--overwrite-strategy diff compares the whole table, and --overwrite-where replaces a slice.",
-                "Leave one of them out.",
-            )
-
-    def check_columns(self) -> None:
-        """Check that the data has the columns that the keys and the order name.
-
-        Raises:
-            UsageError: It lacks some. The message names them.
-        """
-        ordered = tuple(order.column for order in self.order)
-        flag = "--order-by" if self.changes.order_by else "--dedupe-order"
-        for role, names in (("key", self.keys), (f"column of {flag}", ordered)):
-            known = self.columns if role == "key" else self.staged
-            unknown = [name for name in names if name not in known]
-            if unknown:
-                raise UsageError(
-                    f"The data has no {role} {', '.join(map(repr, unknown))}.", f"It has {', '.join(known)}."
-                )
-        self.changes.check_columns(self.columns, self.keys)
-        if self.keeps_history:
-            self._check_history_columns()
-        if self.max_delete_share != 1.0 and self.mode in CHANGING and not self.changes.deletes:
-            raise UsageError(
-                "--max-delete-share limits deletes, and this load has none.",
-                "Give --delete-missing or --delete-when, or leave it out.",
-            )
-
-    def _check_history_columns(self) -> None:
-        taken = [name for name in self.history.columns if name in self.columns]
-        if taken:
-            raise UsageError(
-                f"The data has {', '.join(taken)}, which the mode history sets itself.",
-                "Leave it out with --select, name it by --as-of, or give --history-columns other names.",
-            )
-        if self.history.as_of_column is not None and self.order:
-            raise UsageError(
-                "--as-of orders the rows of a key by a column, and so does --order-by or --dedupe-order.",
-                "Leave one of them out.",
-            )
-        if self.history.as_of_column is not None and self.changes.delete_missing:
-            raise UsageError(
-                "--delete-missing ends versions at the time of the data, which --as-of takes from a column.",
-                "Give --as-of a time for all rows.",
-            )
 
     @property
     def staged(self) -> tuple[str, ...]:
