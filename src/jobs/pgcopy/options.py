@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from jobs.dbaccess.connector import Connector
-from jobs.dbaccess.conninfo.keywords import whole_number
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
@@ -24,6 +21,7 @@ from jobs.flows.connection import resolve_connection
 from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import Wanted
 from jobs.flows.load.defined import Defined
+from jobs.pgcopy.option_texts import OptionTexts
 
 SNAPSHOT_IDLE = {"dataframe": 4 * 3600.0, "action": 300.0}
 """By the option `snapshot`: seconds for which snapshots are held after the last read, by default. A DataFrame must show
@@ -58,20 +56,13 @@ _SPARKS = ("path", "checkpointLocation", "queryName")
 """Options that Spark itself may add."""
 
 _OBJECT, _ARRAY = ("a JSON object", '{"id": "bigserial"}'), ("a JSON array", '["NA", ""]')
-_NUMBER = whole_number(1, (1 << 63) - 1)
 
 NAMES = {name.lower(): name for name in (*_CONNECTION, *_READ, *_WRITE, *_SPARKS)}
 
 
 @dataclass(frozen=True)
-class Options:
-    """The given options.
-
-    Attributes:
-        texts: Their texts, by their names in lower case.
-    """
-
-    texts: Mapping[str, str]
+class Options(OptionTexts):
+    """The given options, by their names in lower case."""
 
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> Options:
@@ -97,10 +88,6 @@ class Options:
             raise UsageError(f"pgcopy has no option {', '.join(unknown)}.", f"It has {', '.join(NAMES.values())}.")
         return cls(texts)
 
-    def text(self, name: str) -> str:
-        """Return an option's text; empty if it was not given."""
-        return self.texts.get(name.lower(), "")
-
     def identity(self, name: str, reserved: int = 0) -> str | None:
         """Return an id that the ledger will hold; None if it was not given.
 
@@ -111,54 +98,10 @@ class Options:
         Raises:
             UsageError: The id is empty, for example because a variable was not set, or it cannot be recorded.
         """
-        given = self.texts.get(name.lower())
+        given = self.given(name)
         if given is not None:
             check_id(given, f"The option {name}", reserved)
         return given
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        """Return whether an option is true.
-
-        Raises:
-            UsageError: It is neither true nor false.
-        """
-        text = self.text(name).lower() or str(default).lower()
-        if text not in {"true", "false"}:
-            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give true or false.")
-        return text == "true"
-
-    def number(self, name: str) -> int | None:
-        """Return a number of at least 1; None if it was not given.
-
-        Raises:
-            UsageError: It is not such a number.
-        """
-        text = self.text(name)
-        try:
-            return _NUMBER(text) if text else None
-        except ValueError:
-            raise UsageError(f"The option {name} is {text!r}.", "Give a number of at least 1.") from None
-
-    def seconds(self, name: str, default: float = 0.0) -> float:
-        """Return a number of seconds.
-
-        Raises:
-            UsageError: It is not such a number.
-        """
-        try:
-            value = float(self.text(name) or default)
-        except ValueError:
-            value = -1.0
-        if not value >= 0:  # nan is not
-            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds; inf for no end.")
-        return value
-
-    def _share(self, name: str) -> float:
-        """Return a share of 1; 1 if it was not given. Its range is checked with the mode."""
-        try:
-            return float(self.text(name) or 1)
-        except ValueError:
-            raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a share from 0 to 1.") from None
 
     def snapshots(self) -> tuple[bool, float]:
         """Return whether each action takes a snapshot of its own, and for how many seconds idle ones are held.
@@ -170,10 +113,6 @@ class Options:
         if scope not in SNAPSHOT_IDLE:
             raise UsageError(f"The option snapshot is {scope!r}.", "Give dataframe (the default) or action.")
         return scope == "action", self.seconds("snapshotIdle", SNAPSHOT_IDLE[scope])
-
-    def names(self, name: str) -> tuple[str, ...]:
-        """Return names that were separated by commas."""
-        return tuple(self.text(name).split(",")) if self.text(name) else ()
 
     def settings(self, environ: Mapping[str, str]) -> Settings:
         """Return the settings of the connection.
@@ -188,8 +127,8 @@ class Options:
             database_url=self.text("databaseUrl") or None,
             connection=self.text("connection") or None,
             service=self.text("service") or None,
-            secret_id=self.texts.get("secretid"),
-            ssm_parameter=self.texts.get("ssmparameter"),
+            secret_id=self.given("secretId"),
+            ssm_parameter=self.given("ssmParameter"),
             iam_auth=self.flag("iamAuth"),
             aws_region=self.text("awsRegion"),
             connect_deadline=self.seconds("connectDeadline") if self.text("connectDeadline") else None,
@@ -255,7 +194,7 @@ class Options:
         text = self.text(name)
         if not text.startswith("{"):
             return columns.parse([text], f"The option {name}") if text else ()
-        return tuple(Definition(column, sql) for column, sql in self._json(name, *_OBJECT).items())
+        return tuple(Definition(column, sql) for column, sql in self.json_of(name, *_OBJECT).items())
 
     def null_values(self) -> tuple[str, ...]:
         """Return the strings that stand for NULL: one as it is, which may be empty, or several as a JSON array.
@@ -263,25 +202,10 @@ class Options:
         Raises:
             UsageError: It begins like JSON, and is not a list of strings.
         """
-        text = self.texts.get("nullvalue")
+        text = self.given("nullValue")
         if text is None:
             return ()
-        return tuple(self._json("nullValue", *_ARRAY)) if text.startswith("[") else (text,)
-
-    def _json(self, name: str, kind: str, example: str) -> Any:  # noqa: ANN401 - the caller knows the kind
-        """Return an option that is a JSON object of strings, or a JSON array of them.
-
-        Raises:
-            UsageError: It is something else.
-        """
-        try:
-            given = json.loads(self.text(name))
-        except ValueError:
-            given = None
-        values = given.values() if isinstance(given, dict) else given
-        if not isinstance(values, Iterable) or not all(isinstance(value, str) for value in values):
-            raise UsageError(f"The option {name} is {self.text(name)!r}.", f"Give {kind}, such as {example}.")
-        return given
+        return tuple(self.json_of("nullValue", *_ARRAY)) if text.startswith("[") else (text,)
 
     def move(self, overwrite: bool) -> Move:
         """Return how rows are moved into the table.
@@ -300,29 +224,32 @@ class Options:
             )
         if mode == HISTORY:
             raise UsageError("pgcopy has no mode history.", "Load with load_table.py or load_dataframe.")
-        order_by = self.names("orderBy")
+        changes = self._changes()
+        move = Move(
+            mode,
+            (),
+            self.names("keys"),
+            order_of(self.text("dedupeOrder") or None, changes.order_by),
+            self.text("skipUnchanged") or "auto",
+            max_delete_share=self.share("maxDeleteShare"),
+            changes=changes,
+            overriding=self.text("overriding"),
+        )
+        combinations.check(move)
+        return move
+
+    def _changes(self) -> Changes:
         changes = Changes(
             delete_when=self.text("deleteWhen") or None,
             delete_missing=self.flag("deleteMissing"),
             soft_delete=self.text("softDelete") or None,
             update_columns=self.names("updateColumns"),
             update_when=self.text("updateWhen") or None,
-            order_by=order_by,
+            order_by=self.names("orderBy"),
         )
         if changes.delete_missing and self.text("streamId"):
             raise UsageError(
                 "The option deleteMissing would delete, for each batch of a stream, the rows of all others.",
                 "Give deleteWhen, or leave it out.",
             )
-        move = Move(
-            mode,
-            (),
-            self.names("keys"),
-            order_of(self.text("dedupeOrder") or None, order_by),
-            self.text("skipUnchanged") or "auto",
-            max_delete_share=self._share("maxDeleteShare"),
-            changes=changes,
-            overriding=self.text("overriding"),
-        )
-        combinations.check(move)
-        return move
+        return changes
