@@ -77,6 +77,12 @@ class Target:
         return self.move.fills_new_table and self.has_types_only
 
     @property
+    def made_of(self) -> tuple[Definition, ...]:
+        """The definitions of a new table's columns: those that the user gives, or else types for the data."""
+        of_data = (Definition(match.target.name, match.target.definition) for match in self.loaded)
+        return self.definitions or tuple(of_data)
+
+    @property
     def new_types(self) -> tuple[str, ...]:
         """Their types, as SQL writes them, if the load creates the table; empty for an existing table."""
         return tuple(match.target.type_name for match in self.matches) if self.is_new else ()
@@ -203,8 +209,7 @@ def _shaped(session: Session, target: Target, schema: StructType, defined: Defin
     shape = shape_of(schema, target.loaded, defined)
     if shape.partition_by is None:
         return replace(target, shape=shape)
-    types = [Definition(match.target.name, match.target.definition) for match in target.loaded]
-    definitions = target.definitions or tuple(types)
+    definitions = target.made_of
     keys = target.move.primary_key
     # Not only the primary key: a history also has a unique index on --keys alone.
     shape.check([definition.name for definition in definitions], target.move.keys, target.move.new_partitions)
@@ -221,8 +226,7 @@ def _indexed(session: Session, target: Target, defined: Defined) -> Target:
     """
     if not defined.indexes:
         return target
-    columns = target.definitions or [Definition(name, type_) for name, type_ in zip(target.columns, target.new_types)]
-    trial.foresee_indexes(session, target.name, columns, defined.indexes)
+    trial.foresee_indexes(session, target.name, target.made_of, defined.indexes)
     return replace(target, indexes=defined.indexes)
 
 

@@ -22,7 +22,6 @@ from jobs.dbaccess.load.parts import Tally, reading, refused_row, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import quote_name
 from jobs.flows.load.direct.one_part import commits_allowed
 from jobs.flows.load.publish import RECONNECTIONS, Driver
 from jobs.flows.load.stage import Encoded
@@ -35,17 +34,11 @@ logger = logging.getLogger(__name__)
 
 def create_target(session: Session, target: Target) -> None:
     """Create the table, empty, or add the columns that it lacks: rows are to be copied straight into it."""
-    if target.is_new and not target.definitions:
-        of_data = ", ".join(f"{quote_name(name)} {type_}" for name, type_ in zip(target.columns, target.new_types))
-        with session.transaction():
-            session.run(f"CREATE TABLE {target.name.quoted} ({of_data})")
-    elif target.is_new:
-        with session.transaction():
-            columns.create(session, target.name, target.definitions)
-    elif target.metadata:
-        with session.transaction():
-            columns.add_missing(session, target.name, target.metadata)
     with session.transaction():
+        if target.is_new:
+            columns.create(session, target.name, target.made_of)
+        else:
+            columns.add_missing(session, target.name, target.metadata)
         for statement in target.shape.altering(target.name):
             session.run(statement)
     if target.is_new:
