@@ -96,6 +96,11 @@ CASES = {
     "append with partitions": Case(Move("append", ()), PARTITIONED),
     "append with scripts": Case(Move("append", ()), scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)),
     "append and columns": Case(Move("append", ()), defined=Defined((), (Definition("c", "int DEFAULT 1"),))),
+    "append and wider types": Case(
+        Move("append", ()),
+        "CREATE TABLE t (a int PRIMARY KEY, b varchar(9))",
+        defined=Defined(schema_mode="widen"),
+    ),
     "append in slices": Case(Move("append", ()), limits=Limits(wal_rate=1e9)),
     "append to a table that refers to itself": Case(
         Move("append", ()),
@@ -163,7 +168,7 @@ def load(session: Session, case: Case, database: Settings) -> Told:
     told = Told(session)
     found = find_table(session, T, create=True)
     target = settle_target(session, T, found, schema, job.move, defined=job.defined)
-    names = staging.plan_staging(target.name, target.columns)
+    names = staging.plan_staging(target.name, target.columns, extras=target.not_yet)
     staging.create(told, names, target.name, target.new_types, logged=target.is_staging)
     receipt = attempt(session, names, 0, 0, 1, 2)
     pace = AtOnce() if case.limits else None

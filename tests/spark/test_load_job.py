@@ -506,6 +506,29 @@ def test_a_metadata_column_that_cannot_be_added_is_refused_before_anything_is_co
             load_dataframe(numbers(spark, 1), table=table, settings=database, metadata_columns=metadata)
 
 
+def test_a_load_changes_its_table_for_the_data_and_verifies_and_rejects_as_ever(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    session.run(
+        "CREATE TABLE t (a int CHECK (a <> 7), b varchar(2));"
+        "INSERT INTO t SELECT n, 'x' FROM generate_series(100, 9999) AS n; ANALYZE t"
+    )
+    rows = spark.range(0, 300, 1, 3).selectExpr("id AS a", "CAST(id AS string) AS b", "array(id) AS more")
+    report = load_dataframe(
+        rows, table="t", settings=database, schema_mode="widen", verify=True, on_error="quarantine", load_id="x"
+    )
+    assert (report.columns_added, report.columns_widened) == (("more",), ("a", "b"))
+    assert (report.rows_inserted, report.rows_rejected, report.verified and report.verified.rows) == (299, 1, 299)
+    assert "\n  columns added: more\n  columns widened: a, b" in report.summary()
+    assert session.run("SELECT count(*), count(more), max(length(b)), pg_typeof(max(a))::text FROM t") == [
+        [10_199, 299, 3, "bigint"]
+    ]
+    assert session.run("SELECT count(*) FROM pg_stats WHERE tablename = 't'") == [[3]], "the server forgot a and b"
+    assert load_dataframe(rows, table="t", settings=database, schema_mode="widen", load_id="x").already_loaded
+    with pytest.raises(UsageError, match="'loose' is not one of strict, add-columns, widen"):
+        load_dataframe(rows, table="t", settings=database, schema_mode="loose")
+
+
 def test_strings_that_stand_for_null_are_null_in_columns_of_any_type(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:

@@ -118,12 +118,13 @@ def copying(session: Session) -> set[int]:
         ({"mode": "overwrite", "verify": True}, "(id d, name text, eighth float)"),
         ({"mode": "upsert", "keys": ["id"], "after_sql": "SELECT 1"}, "(id d PRIMARY KEY, name text, eighth float)"),
         ({"mode": "ignore", "keys": ["id"]}, "(id d PRIMARY KEY, name text, eighth float)"),
+        ({"schema_mode": "widen", "verify": True}, "(id d, name varchar(3))"),
         (
             {"mode": "overwrite", "overwrite_strategy": "diff", "keys": ["id"]},
             "(id d PRIMARY KEY, name text, eighth float)",
         ),
     ],
-    ids=["append", "new table", "overwrite", "upsert", "ignore", "diff"],
+    ids=["append", "new table", "overwrite", "upsert", "ignore", "widen", "diff"],
 )
 def test_a_rerun_copies_the_part_that_failed_and_publishes(
     spark: SparkSession, session: Session, database: Settings, source: str, more: dict[str, Any], before: str

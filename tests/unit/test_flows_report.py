@@ -42,6 +42,8 @@ def test_the_json_report_has_every_promised_field() -> None:
         "records_malformed",
         "partitions_replaced",
         "partitions_created",
+        "columns_added",
+        "columns_widened",
         "verified",
         "before_sql",
         "after_sql",

@@ -28,7 +28,10 @@ JOB = LoadJob(
     Move("upsert", (), ("id",), parse_order('updated_at desc nulls last, "W, x"'), "no", overriding="system"),
     create=False,
     ledger=Ledger.parse("marks.done"),
-    defined=Defined.of({"id": "bigserial", "fare": "numeric(8,2)"}, {"at": "timestamptz DEFAULT now()"}),
+    defined=replace(
+        Defined.of({"id": "bigserial", "fare": "numeric(8,2)"}, {"at": "timestamptz DEFAULT now()"}),
+        schema_mode="widen",
+    ),
     null_values=("NA", ""),
 )
 

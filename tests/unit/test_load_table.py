@@ -48,6 +48,10 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
             "--metadata-columns: 'int, c int' is not the type of one column",
         ),
         (["--column-type", "a=int", "--metadata-columns", "a=int"], "--metadata-columns defines a more than once"),
+        (
+            ["--publish", "parts", "--load-id", "x", "--schema-mode", "widen"],
+            "no transaction of the whole load in which --schema-mode could change columns",
+        ),
         (["--marker-table", "a.b.c"], "'a.b.c' is not a table's name"),
     ],
 )

@@ -105,6 +105,7 @@ def test_columns_of_ones_own_are_one_as_the_flag_has_it_or_several_as_json() -> 
         ({"columnType": '{"id": 1}'}, "Give a JSON object"),
         ({"columnType": "bigserial"}, "is not NAME=TYPE"),
         ({"columnType": "a=int", "metadataColumns": "a=int"}, "defines a more than once"),
+        ({"schemaMode": "loose"}, "--schema-mode 'loose' is not one of strict, add-columns, widen"),
         ({"nullValue": '["NA"'}, "Give a JSON array"),
         ({"nullValue": "[1]"}, "Give a JSON array"),
     ],

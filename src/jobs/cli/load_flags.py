@@ -15,6 +15,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import identity, scripts
 from jobs.dbaccess.load.definitions import columns, indexes
+from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, SCHEMA_MODES, STRICT
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY, PartitionBy, parse_partition_by
@@ -295,6 +296,13 @@ def _add_column_options(parser: argparse.ArgumentParser) -> None:
         PARTITION_BY,
         metavar="HOW",
         help="how a table that the load creates is partitioned: 'range(day)' with --new-partitions day, month or 1000; "
+    group.add_argument(
+        SCHEMA_MODE,
+        choices=SCHEMA_MODES,
+        default=STRICT,
+        help="what the load may change in an existing table: nothing (default), add-columns that the data has and the "
+        "table lacks, or widen types, too, such as integer to bigint, which may rewrite the table",
+    )
         "'list(country)'; 'hash(id, 8)'",
     )
     group.add_argument(
@@ -386,6 +394,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         null_values=tuple(options.null_value),
         limits=Limits(options.max_replica_lag, options.max_wal_rate),
     )
+            schema_mode=options.schema_mode,
 
 
 def move_of(options: argparse.Namespace) -> Move:
@@ -443,6 +452,7 @@ def _check_publish(options: argparse.Namespace) -> None:
 
 def _partition_by(options: argparse.Namespace) -> PartitionBy | None:
     return None if options.partition_by is None else parse_partition_by(options.partition_by)
+            schema_mode=options.schema_mode,
 
 
 def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:

@@ -47,6 +47,8 @@ class LoadReport:
             would mean to read them.
         partitions_replaced: The partitions that were replaced, by the mode replace-partitions.
         partitions_created: The partitions that were created, because rows had none.
+        columns_added: Columns that the table got, because the data has them.
+        columns_widened: Columns whose types were changed, so that they hold all values of the data's types.
         verified: The rows and columns that were compared with Spark's before the commit; None without --verify.
         seconds: Of the phases prepare (all work before the copy), copy, publish and analyze, and total.
         before_sql, after_sql: The statements of both scripts, and what they did.
@@ -80,6 +82,8 @@ class LoadReport:
     records_malformed: int = 0
     partitions_replaced: tuple[str, ...] = ()
     partitions_created: tuple[str, ...] = ()
+    columns_added: tuple[str, ...] = ()
+    columns_widened: tuple[str, ...] = ()
     verified: Verified | None = None
     before_sql: tuple[Done, ...] = ()
     after_sql: tuple[Done, ...] = ()
@@ -132,6 +136,8 @@ class LoadReport:
             + (f"; {plural(self.parts_kept, 'part')} of an earlier run" if self.parts_kept else "")
             + (f"\n  replaced: {_some(self.partitions_replaced)}" if self.partitions_replaced else "")
             + (f"\n  created: {_some(self.partitions_created)}" if self.partitions_created else "")
+            + (f"\n  columns added: {_some(self.columns_added)}" if self.columns_added else "")
+            + (f"\n  columns widened: {_some(self.columns_widened)}" if self.columns_widened else "")
             + (f"\n  before: {statements(self.before_sql)}" if self.before_sql else "")
             + (f"\n  {_verified(self.verified)}" if self.verified else "")
             + (f"\n  after: {statements(self.after_sql)}" if self.after_sql else "")
@@ -153,13 +159,13 @@ def _verified(verified: Verified) -> str:
     return f"verified: {plural(verified.rows, 'row')} in {plural(len(verified.columns), 'column')}{others}"
 
 
-def _some(partitions: Sequence[str]) -> str:
-    others = f" and {plural(len(partitions) - _SHOWN, 'other')}" if len(partitions) > _SHOWN else ""
-    return ", ".join(partitions[:_SHOWN]) + others
+def _some(names: Sequence[str]) -> str:
+    others = f" and {plural(len(names) - _SHOWN, 'other')}" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + others
 
 
 _SHOWN = 5
-"""How many partitions a summary names."""
+"""How many partitions or columns a summary names."""
 
 
 def statements(done: Sequence[Done]) -> str:

@@ -10,6 +10,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.uri import states_password
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.definitions import columns
+from jobs.dbaccess.load.definitions.alterations import STRICT
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger, check_id
 from jobs.dbaccess.load.move import combinations
@@ -46,7 +47,7 @@ _OVERWRITING = ("overwrite", REPLACE_PARTITIONS)
 
 _WRITE = (
     *("table", "mode", "keys", "dedupeOrder", "skipUnchanged", "overriding", "create", "loadId", "streamId"),
-    *("markerTable", "columnType", "metadataColumns", "nullValue"),
+    *("markerTable", "columnType", "metadataColumns", "schemaMode", "nullValue"),
     *("deleteWhen", "deleteMissing", "maxDeleteShare", "softDelete", "updateColumns", "updateWhen", "orderBy"),
 )
 _PUSH_FILTERS = "pushfilters"
@@ -185,7 +186,11 @@ class Options(OptionTexts):
         Raises:
             UsageError: A definition is wrong.
         """
-        defined = Defined(self._definitions("columnType"), self._definitions("metadataColumns"))
+        defined = Defined(
+            self._definitions("columnType"),
+            self._definitions("metadataColumns"),
+            schema_mode=self.text("schemaMode") or STRICT,
+        )
         defined.check()
         return defined
 

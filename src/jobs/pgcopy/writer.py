@@ -77,7 +77,7 @@ class Destination:
         Raises:
             UsageError: The load id is taken by another table.
         """
-        names = staging.plan_staging(target.name, target.columns, stream, target.move.staged_only)
+        names = staging.plan_staging(target.name, target.columns, stream, target.not_yet)
         held = HeldStaging(
             names,
             target.name,

@@ -24,6 +24,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED, Table
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, STRICT
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions.missing.rules import FLAG
@@ -52,6 +53,7 @@ def check_parts(
     has_id: bool = True,
     has_indexes: bool = False,
     is_partitioned: bool = False,
+    schema_mode: str = STRICT,
 ) -> None:
     """Check, without a server, that a load's parts can be copied straight into the table.
 
@@ -62,6 +64,7 @@ def check_parts(
         has_id: Whether the user gives a load id.
         has_indexes: Whether indexes are to be built after the rows are in.
         is_partitioned: Whether a new table is to be partitioned.
+        schema_mode: What the load may change in an existing table.
 
     Raises:
         UsageError: They cannot. The message says why.
@@ -73,6 +76,10 @@ def check_parts(
         raise UsageError(f"--publish parts creates no partitions: {FLAG} and --partition-by do not go with it.", staged)
     if verify:
         raise UsageError("--publish parts has no moment at which the whole load could be verified.", staged)
+    if schema_mode != STRICT:
+        raise UsageError(
+            f"--publish parts has no transaction of the whole load in which {SCHEMA_MODE} could change columns.", staged
+        )
     if has_scripts:
         raise UsageError("--publish parts has no transaction of the whole load for scripts to be part of.", staged)
     if has_indexes:

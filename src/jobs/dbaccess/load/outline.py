@@ -19,7 +19,7 @@ from jobs.dbaccess.load.move.history import Versions
 from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import TRUNCATE, Move
 from jobs.dbaccess.load.move.upsert import Upsert
-from jobs.dbaccess.load.partitions import new
+from jobs.dbaccess.load.partitions import attempts, new
 from jobs.dbaccess.load.partitions.missing.key import Wanted
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.rejects import table as rejects
@@ -133,7 +133,8 @@ def _recording(plan: PublishPlan, known: Known, phase: str) -> Step:
 
 
 def _analyzing(plan: PublishPlan, known: Known) -> Step:
-    condition = "" if plan.move.replaces_all or plan.is_new else f"if {statistics.SHARE:.0%} of the rows changed"
+    is_new = plan.move.replaces_all or plan.is_new or plan.alterations.widened
+    condition = "" if is_new else f"if {statistics.SHARE:.0%} of the rows changed"
     analyzed = (_lock(plan, known, table_locks.SHARE_UPDATE_EXCLUSIVE),)
     return Step(ANALYZE, statistics.analyzing(plan.target), locks=analyzed, condition=condition)
 
@@ -147,6 +148,7 @@ def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
         turn = Lock(f"publishing into {plan.target}", "advisory", "other loads of the table, except appends")
         yield Step(PUBLISH, locks.WAIT_IN_TRANSACTION, (lock.name,), (turn,))
     if not plan.is_new:
+        yield from _altering(plan, known)
         for statement in columns.addition(plan.target, plan.metadata):
             yield Step(PUBLISH, statement, locks=(_lock(plan, known, table_locks.ACCESS_EXCLUSIVE),))
         if _locks(plan, known) and plan.scripts.before:
@@ -161,6 +163,21 @@ def _publishing(plan: PublishPlan, known: Known) -> Iterator[Step]:
         yield Step(PUBLISH, rejects.creating(plan.target), condition="if rows were put aside, which are then inserted")
     yield Step(PUBLISH, staging.dropping(plan.staging))
     yield from _script(plan.scripts.after)
+
+
+def _altering(plan: PublishPlan, known: Known) -> Iterator[Step]:
+    """Yield the steps that change columns of the table for the data."""
+    if plan.alterations:
+        kept_out = _on(str(plan.target), table_locks.SHARE_UPDATE_EXCLUSIVE)
+        yield Step(PUBLISH, attempts.keeping_changes_out([plan.target]), locks=(kept_out,))
+    lock = _lock(plan, known, table_locks.ACCESS_EXCLUSIVE)
+    for statement in plan.alterations.statements(plan.target):
+        is_rewriting = plan.alterations.rewrites and statement.startswith(
+            f"ALTER TABLE {plan.target.quoted} ALTER COLUMN "
+        )
+        size = f"{plan.alterations.size / 1e6:,.1f} MB"
+        condition = f"which writes the table and its indexes anew, {size}, while readers wait" if is_rewriting else ""
+        yield Step(PUBLISH, statement, locks=(lock,), condition=condition)
 
 
 def _script(statements: Sequence[Statement]) -> Iterator[Step]:

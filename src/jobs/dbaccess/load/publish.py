@@ -16,10 +16,11 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, LoadError, TransientError
 from jobs.dbaccess.load import receipts, scripts, staging, verify
 from jobs.dbaccess.load.definitions import columns
+from jobs.dbaccess.load.definitions.alter import alter
+from jobs.dbaccess.load.definitions.alterations import Alterations
 from jobs.dbaccess.load.ledger import naming
 from jobs.dbaccess.load.move import keys, overwrite
 from jobs.dbaccess.load.move.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
-from jobs.dbaccess.load.move.modes import TRUNCATE
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
@@ -115,7 +116,7 @@ def _failures_told(session: Session, publication: Publication, at: _At) -> Itera
         ) from None
     except TransientError as error:
         if error.sqlstate == LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
-            to_readers = at.plan.move.replaces_partitions or at.plan.move.strategy == TRUNCATE
+            to_readers = at.plan.locks_out_readers
             raise table_locks.not_granted(session, at.plan.target, to_readers=to_readers) from None
         raise
     except LoadError as error:
@@ -146,7 +147,7 @@ def _publish(session: Session, publication: Publication, at: _At) -> tuple[Publi
     staged = [_close_staging(session, plan) for plan in at.each(publication.plans)]
     if at.plan.move.replaces_partitions:  # it is alone: a release does not do this
         return (_replace_partitions(session, at, staged[0]),)
-    _take_turns(session, publication, at)
+    altered = _take_turns(session, publication, at)
     if publication.deferred:
         session.run(f"SET CONSTRAINTS {', '.join(name.quoted for name in publication.deferred)} DEFERRED")
     planned = {plan.target: plan for plan in publication.plans}
@@ -157,7 +158,12 @@ def _publish(session: Session, publication: Publication, at: _At) -> tuple[Publi
     # To verify rows ends the deferral of constraints, so all rows are moved before.
     completed = [_complete(session, plan, *done) for plan, done in zip(at.each(publication.plans), filled)]
     return tuple(
-        replace(one, deleted=one.deleted + emptied.get(plan.target, 0))
+        replace(
+            one,
+            deleted=one.deleted + emptied.get(plan.target, 0),
+            columns_added=altered[plan.target].names_added,
+            columns_widened=altered[plan.target].names_widened,
+        )
         for plan, one in zip(publication.plans, completed)
     )
 
@@ -263,8 +269,10 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
     return receipts.accept(session, plan.staging, plan.receipts)
 
 
-def _take_turns(session: Session, publication: Publication, at: _At) -> None:
+def _take_turns(session: Session, publication: Publication, at: _At) -> dict[TableName, Alterations]:
     """Wait for other loads into the tables: two that update the same rows in different orders would deadlock.
+
+    Columns are changed then, for which a table is locked most strongly. Return what was changed of what is planned.
 
     A script may delete what it is to replace, so it must see the rows of the load before. What locks the table does so
     before a script, or the rows of another table of the release, change it: to lock it more strongly afterwards could
@@ -273,8 +281,11 @@ def _take_turns(session: Session, publication: Publication, at: _At) -> None:
     for plan in at.each(publication.by_name):
         if plan.takes_turns or publication.is_release:
             locks.wait_in_transaction(session, locks.publish(plan.target))
+    altered = {}
     for plan in at.each(publication.by_name):
+        altered[plan.target] = alter(session, plan.target, plan.alterations, plan.lock_timeout)
         columns.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
         changes_before = bool(plan.scripts.before) or publication.is_release
         if changes_before and tables.find_table(session, plan.target) is not None and is_locked(session, plan):
             overwrite.lock(session, plan.target)
+    return altered

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from jobs.dbaccess.load import verify
+from jobs.dbaccess.load.definitions.alterations import NO_ALTERATIONS, Alterations
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.definitions.shape import NO_SHAPE, Shape
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.modes import TRUNCATE, Move
 from jobs.dbaccess.load.move.slices import Pace
 from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.receipts import Receipt
@@ -34,6 +35,7 @@ class PublishPlan:
         lock_timeout: The longest time to wait for each lock, in seconds; None for what the user's settings say.
         definitions: Of the columns of a new table, if they are not those of staging.
         metadata: Columns that the table is to have: they are added if it exists and lacks them.
+        alterations: Columns and types that an existing table gets for the data.
         pace: Decides when the next slice of rows is moved, in the mode append; None moves all in one statement.
         shape: What a new table is to be beside its columns' types.
         indexes: Indexes of a new table, beside its primary key: they are built when the rows are in it.
@@ -56,16 +58,23 @@ class PublishPlan:
     indexes: tuple[str, ...] = ()
     rejecting: Rejecting = field(default_factory=Rejecting)
     shape: Shape = NO_SHAPE
+    alterations: Alterations = NO_ALTERATIONS
 
     @property
     def takes_turns(self) -> bool:
         """Whether it waits until other publishes into the table have ended."""
-        return self.move.mode != "append" or bool(self.scripts) or bool(self.metadata)
+        return self.move.mode != "append" or bool(self.scripts) or bool(self.metadata) or bool(self.alterations)
+
+    @property
+    def locks_out_readers(self) -> bool:
+        """Whether it takes a lock for which readers wait, and so waits for them."""
+        return self.move.replaces_partitions or self.move.strategy == TRUNCATE or bool(self.alterations)
 
     @property
     def pauses(self) -> bool:
         """Whether the transaction waits between statements: for standbys, or until readers have ended."""
-        return self.pace is not None or self.move.replaces_partitions or self.move.supplies_partitions
+        waits = self.move.replaces_partitions or self.move.supplies_partitions or bool(self.alterations)
+        return self.pace is not None or waits
 
     @property
     def builds_indexes(self) -> bool:
@@ -145,6 +154,7 @@ class Published:
         rejected: Rows that were put aside. `staged` does not include them.
         lost: Those of them that had been staged before, and the sum of their hashes if the load is verified.
         inserter: The id of the subtransaction that moved the rows; empty for that of the transaction.
+        columns_added, columns_widened: The columns that the table got, and those whose types were changed.
     """
 
     staged: Tally
@@ -161,6 +171,8 @@ class Published:
     rejected: int = 0
     lost: Sum = NOTHING
     inserter: str = ""
+    columns_added: tuple[str, ...] = ()
+    columns_widened: tuple[str, ...] = ()
 
     @property
     def ignored(self) -> int:

@@ -32,7 +32,7 @@ class Staging:
     """The names of a load's tables, and the columns of a COPY line, in their order.
 
     Attributes:
-        extras: The last of the columns, those that the target does not have, each with its type.
+        extras: Those of the columns that the target does not have, or not yet with this type: each with its type.
         note: The comment on both tables if they are kept when the load fails (see kept/); empty if they are dropped.
         rejects: The table for rows that the server refuses, if they are put aside.
     """
@@ -169,8 +169,10 @@ def creating_rejects(rejects: TableName, *, logged: bool) -> str:
 
 def selected(staging: Staging) -> str:
     """Return the columns of staging, as a SELECT of the target has them: those that it lacks are NULL."""
-    extras = [f"NULL::{type_} AS {quote_name(name)}" for name, type_ in staging.extras]
-    return ", ".join([quote_names(staging.columns[: len(staging.columns) - len(extras)]), *extras])
+    types = dict(staging.extras)
+    return ", ".join(
+        f"NULL::{types[name]} AS {quote_name(name)}" if name in types else quote_name(name) for name in staging.columns
+    )
 
 
 def creating_parts(staging: Staging, *, logged: bool) -> str:

@@ -1,7 +1,8 @@
 """A load on the driver: prepare, copy, publish, analyze, once for a load id.
 
 `dataframe` takes the arguments of a program, and `files` reads the input; both call `job`. `target` determines the
-table and its columns, some of which the user has `defined`. Then `job` chooses among the `ways`:
+table and its columns, some of which the user has `defined`; `schema` is about those that an existing table lacks. Then
+`job` chooses among the `ways`:
 
 - staged: `stage` copies the rows into staging tables, and shows `progress`; `publish` makes them part of the table,
   also if a connection breaks. `resume` continues a staged load that failed.

@@ -11,6 +11,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.definitions.alterations import STRICT
 from jobs.dbaccess.load.definitions.shape import parse_partition_by
 from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
@@ -60,6 +61,7 @@ def load_dataframe(
     indexes: Sequence[str] = (),
     partition_by: str | None = None,
     not_null: bool = False,
+    schema_mode: str = STRICT,
     null_values: Collection[str] = (),
     strip_nul: bool = False,
     before_sql: str | None = None,
@@ -128,6 +130,9 @@ def load_dataframe(
             "list(country)" or "hash(id, 8)".
         not_null: Whether columns of a table that the load creates are NOT NULL if the DataFrame's schema says so.
         null_values: Strings that stand for NULL, in the data's columns of strings.
+        schema_mode: What the load may change in an existing table, when it is published: "strict" changes nothing,
+            "add-columns" adds those that the data has and the table lacks, and "widen" also changes types to wider ones
+            where nothing can be lost.
         strip_nul: Whether to remove NUL characters from text instead of refusing them.
         before_sql: Statements to run in the publishing transaction before the rows are moved.
         after_sql: Likewise, after they were moved, and verified.
@@ -191,6 +196,7 @@ def load_dataframe(
     keep = None if keep_staging is False else KEPT_FOR if keep_staging is True else keep_staging
     check_keep(keep, move, publish, has_id=load_id is not None)
     job = LoadJob(
+            schema_mode=schema_mode,
         table=TableName.parse(table),
         settings=settings,
         load_id=new_load_id() if load_id is None else load_id,
@@ -207,7 +213,10 @@ def load_dataframe(
         ledger=Ledger.parse(marker_table),
         lock_timeout=lock_timeout,
         defined=replace(
-            Defined.of(column_types, metadata_columns, indexes), partition_by=partitioning, not_null=not_null
+            Defined.of(column_types, metadata_columns, indexes),
+            partition_by=partitioning,
+            not_null=not_null,
+            schema_mode=schema_mode,
         ),
         null_values=tuple(null_values),
         limits=Limits(max_replica_lag, max_wal_rate),

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pyspark.sql.types import StructType
 
 from jobs.copyformat.match_columns import Match, match_new
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.definitions import columns, indexes
+from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, SCHEMA_MODES, STRICT
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.definitions.shape import PartitionBy, Shape
 
@@ -23,6 +25,7 @@ class Defined:
         indexes: For a table that the load creates: what follows it in CREATE INDEX.
         partition_by: Likewise, how it is partitioned.
         not_null: Likewise, whether columns that Spark knows to have no NULL are NOT NULL.
+        schema_mode: One of SCHEMA_MODES: what may be changed in an existing table for the data.
     """
 
     types: tuple[Definition, ...] = ()
@@ -30,6 +33,7 @@ class Defined:
     indexes: tuple[str, ...] = ()
     partition_by: PartitionBy | None = None
     not_null: bool = False
+    schema_mode: str = STRICT
 
     def __bool__(self) -> bool:
         """Return whether there are any columns."""
@@ -47,8 +51,11 @@ class Defined:
         """Check what can be checked without a server.
 
         Raises:
-            UsageError: A definition is not one column's, or a column is defined twice.
+            UsageError: A definition is not one column's, a column is defined twice, or there is no such schema mode.
         """
+        if self.schema_mode not in SCHEMA_MODES:
+            modes = ", ".join(SCHEMA_MODES)
+            raise UsageError(f"{SCHEMA_MODE} {self.schema_mode!r} is not one of {modes}.", f"Give one of {modes}.")
         columns.check(self.types, columns.COLUMN_TYPE)
         indexes.check(self.indexes)
         columns.check([*self.types, *self.metadata], f"{columns.COLUMN_TYPE} or {columns.METADATA}")

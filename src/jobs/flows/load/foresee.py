@@ -1,7 +1,7 @@
 """Foresee a load: read what it depends on from the catalog, as the load does, and return its plan.
 
-Nothing is locked, created or changed. Columns that the user defines are an exception: whether the server takes them is
-known only when a table with them was made, in a transaction that is rolled back.
+Nothing is locked, created or changed. Columns that the user defines, or that an existing table gets, are an exception:
+whether the server takes them is known only when a table with them was made, in a transaction that is rolled back.
 """
 
 from __future__ import annotations
@@ -133,10 +133,12 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
     fitted = fit(session, job, data)
     if fitted.table is not None:
         check_rights(rights_on_sequences(session, job.table, fitted.target.move.columns))
-        check_rights(rights_on_columns(session, job.table, job.move.rights, fitted.target.move.columns, job.move.keys))
+        added = fitted.target.alterations.names_added  # its owner has all rights on them
+        there = [name for name in fitted.target.move.columns if name not in added]
+        check_rights(rights_on_columns(session, job.table, job.move.rights, there, job.move.keys))
         if job.verify:
             verify.check_target(session, fitted.table)
-    names = staging.foreseen(job.table, fitted.target.columns, fitted.target.move.staged_only)
+    names = staging.foreseen(job.table, fitted.target.columns, fitted.target.not_yet)
     check_policy(job.policy, fitted.target.move, job.publish)
     if job.policy.quarantines:
         rejects.check(session, fitted.target.name)
@@ -148,6 +150,7 @@ def foresee(session: Session, job: LoadJob, look: Callable[[], Data]) -> LoadPla
         is_new=fitted.target.is_new,
         columns=fitted.columns,
         unfilled=fitted.unfilled,
+        changes=fitted.target.alterations.told(),
         parts=parts,
         publish=STAGED if is_staged else ONE_PART,
         connections=replace(connections, at_once=min(parts, connections.at_once)),

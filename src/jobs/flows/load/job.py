@@ -134,7 +134,7 @@ class LoadJob:
             combinations.check_verify(self.move)
         check_policy(self.policy, self.move, self.publish, keeps=self.keep_staging is not None)
         if self.publish == PARTS:
-            check_parts(self.move, bool(self.scripts), verify=self.verify)
+            check_parts(self.move, bool(self.scripts), verify=self.verify, schema_mode=self.defined.schema_mode)
         check_keep(self.keep_staging, self.move, self.publish)
 
     def plan(self, target: Target, names: Staging) -> PublishPlan:
@@ -300,7 +300,7 @@ def _partitioned(session: Session, job: LoadJob, df: DataFrame, target: Target) 
 def plan_staged(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
     stream = claims.stream(job.ledger, job.load_id)
-    names = staging.plan_staging(target.name, target.columns, stream, target.move.staged_only)
+    names = staging.plan_staging(target.name, target.columns, stream, target.not_yet)
     merges, origins = not job.can_be_resumed, job.policy.quarantines
     encoded = encode(df, target, job.copying, names.rows.name, merges=merges, with_origins=origins)
     return job.plan(target, names), encoded
@@ -356,6 +356,8 @@ def report_of(job: LoadJob, target: Target, published: Published, watch: Stopwat
         before_sql=published.ran.before,
         after_sql=published.ran.after,
         columns=tuple(
+        columns_added=published.columns_added,
+        columns_widened=published.columns_widened,
             LoadedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
             for match in target.loaded
         ),

@@ -10,6 +10,7 @@ from pyspark.sql import functions as f
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.definitions.alterations import STRICT
 from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move import combinations
@@ -63,6 +64,7 @@ def options_of(job: LoadJob) -> dict[str, str]:
         "columnType": _as_json({one.name: one.sql for one in job.defined.types}),
         "metadataColumns": _as_json({one.name: one.sql for one in job.defined.metadata}),
         "deleteWhen": changes.delete_when or "",
+        "schemaMode": job.defined.schema_mode if job.defined.schema_mode != STRICT else "",
         "deleteMissing": str(changes.delete_missing).lower() if changes.delete_missing else "",
         "maxDeleteShare": f"{move.max_delete_share!r}" if move.max_delete_share != 1 else "",
         "softDelete": changes.soft_delete or "",

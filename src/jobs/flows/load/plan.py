@@ -49,6 +49,7 @@ class LoadPlan:
         already_loaded: Whether a load of this id has finished, so that this one would do nothing.
         is_new: Whether the load creates the table.
         unfilled: Columns of the table that the data does not have: the server fills them.
+        changes: Which columns of the table are added or get other types; empty for none.
         parts: How many parts are copied, each in a transaction of its own.
         publish: "staged", or "one part" if the only part is copied straight into the table, in one transaction.
         steps: The statements, in their order.
@@ -63,6 +64,7 @@ class LoadPlan:
     is_new: bool = False
     columns: tuple[PlannedColumn, ...] = ()
     unfilled: tuple[str, ...] = ()
+    changes: str = ""
     parts: int = 0
     publish: str = STAGED
     steps: tuple[Step, ...] = ()
@@ -117,6 +119,8 @@ class LoadPlan:
         )
         if self.unfilled:
             yield f"The data does not have {', '.join(self.unfilled)}: filled by the server, by a default or NULL."
+        if self.changes:
+            yield f"The table changes: {self.changes}."
 
     def _statements(self) -> Iterator[str]:
         """Yield the statements. The phase is before its first one. The transaction with the marker is shown as one."""

@@ -150,8 +150,12 @@ def _publish_despite_conflicts(session: Session, publication: Publication) -> tu
 
 
 def analyze(driver: Driver, session: Session, target: TableName, move: Move, published: Published) -> None:
-    """Refresh the planner's statistics. A failure is only logged, since the rows are loaded."""
-    changed = None if move.replaces_all else published.inserted + published.updated + published.deleted
+    """Refresh the planner's statistics. A failure is only logged, since the rows are loaded.
+
+    The server forgets those of a column whose type is changed.
+    """
+    is_new = move.replaces_all or bool(published.columns_widened)
+    changed = None if is_new else published.inserted + published.updated + published.deleted
     try:
         with driver.usable(session) as usable:
             statistics.refresh(usable, target, changed)

@@ -71,7 +71,7 @@ def open_staging(session: Session, plan: PublishPlan, encoded: Encoded, target: 
     verified = "" if target.row is None else repr(target.row)
     inputs = (
         *inputs,
-        ("the table, its columns or their types", short_hash(_shape(target, plan.staging))),
+        ("the table, its columns or their types", short_hash(_shape(target))),
         ("--verify", short_hash(verified)),
         *reading(session),
     )
@@ -89,10 +89,10 @@ def open_staging(session: Session, plan: PublishPlan, encoded: Encoded, target: 
     return resumable
 
 
-def _shape(target: Target, names: Staging) -> str:
+def _shape(target: Target) -> str:
     """Return what the tables of staging depend on, beside the names of the columns."""
     columns = [f"{match.target.name} {match.target.type_name}" for match in target.matches]
-    extras = [f"{name} {type_}, in staging only" for name, type_ in names.extras]
+    extras = [f"{name} {type_}, in staging only" for name, type_ in target.move.staged_only]
     return "\n".join([f"new: {target.is_new}, becomes the table: {target.is_staging}", *columns, *extras])
 
 

@@ -14,6 +14,7 @@ from jobs.dbaccess.catalog.tables import IDENTITY_ALWAYS, Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import identity, verify
 from jobs.dbaccess.load.definitions import trial
+from jobs.dbaccess.load.definitions.alterations import NO_ALTERATIONS, Alterations
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition, missing_from
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.definitions.shape import NO_SHAPE, PARTITION_BY, Shape
@@ -32,6 +33,7 @@ from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.defined import NONE_DEFINED, Defined, complete, shape_of
+from jobs.flows.load.schema.evolve import check_addable, evolve
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Target:
         definitions: Definitions of the columns, of a new table whose user defines some.
         has_types_only: Whether the columns of a new table have types, and nothing else that staging would lack.
         metadata: Columns that the table lacked when it was looked up, and is to have.
+        alterations: Columns and types that the table is to get for the data.
         indexes: Indexes of a new table.
         shape: What else a new table is to be.
     """
@@ -60,6 +63,7 @@ class Target:
     metadata: tuple[Definition, ...] = ()
     indexes: tuple[str, ...] = ()
     shape: Shape = NO_SHAPE
+    alterations: Alterations = NO_ALTERATIONS
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,6 +91,11 @@ class Target:
         """Their types, as SQL writes them, if the load creates the table; empty for an existing table."""
         return tuple(match.target.type_name for match in self.matches) if self.is_new else ()
 
+    @property
+    def not_yet(self) -> tuple[tuple[str, str], ...]:
+        """The columns of staging that the table does not have, or not yet with these types."""
+        return (*self.move.staged_only, *self.move.altered)
+
     def plan(self, load_id: str, staging: Staging, receipts: Sequence[Receipt], ledger: Ledger = LUIGIS) -> PublishPlan:
         """Return what to publish when all parts are staged.
 
@@ -110,6 +119,7 @@ class Target:
             metadata=self.metadata,
             indexes=self.indexes,
             shape=self.shape,
+            alterations=self.alterations,
         )
 
 
@@ -179,16 +189,20 @@ def settle_target(
         new = _new_target(session, tables.name_for_new_table(session, name), schema, move, defined)
         return _indexed(session, _shaped(session, new, schema, defined), defined)
     move, extras = _staged_only(schema, [column.name for column in table.columns], move)
-    matches = _numbered(match_existing(without(schema, extras), _filled(table, move)), move)
+    changed, alterations = evolve(session, table, without(schema, extras), move, defined)
+    matches = _numbered(match_existing(without(schema, extras), _filled(changed, move)), move)
+    move = replace(move, altered=alterations.types)
     move, matches = _settled(move, matches, match_staged_only(schema, extras))
     check_target(session, table.name, move)
     conditions.check_used(session, move, table.name)
     if move.changes.soft_delete not in {definition.name for definition in defined.metadata}:
         merge.marks_by_time(session, move, table.name)
-    for flag, given in ((COLUMN_TYPE, defined.types), (INDEX, defined.indexes), (PARTITION_BY, defined.partition_by)):
+    added = {name.casefold() for name in alterations.names_added}
+    unused = [definition for definition in defined.types if definition.name.casefold() not in added]
+    for flag, given in ((COLUMN_TYPE, unused), (INDEX, defined.indexes), (PARTITION_BY, defined.partition_by)):
         if given:
             logger.info("%s exists, so %s has no effect.", table.name, flag)
-    missing = missing_from(table, defined.metadata)
+    missing = missing_from(changed, defined.metadata)
     if missing and move.replaces_partitions:
         names = ", ".join(column.name for column in missing)
         raise UsageError(
@@ -196,8 +210,8 @@ def settle_target(
             f"Add them first, or leave {METADATA} out.",
         )
     if missing:
-        _check_addable(session, table, missing)
-    return Target(table.name, matches, move, is_new=False, metadata=missing)
+        check_addable(session, table, missing)
+    return Target(table.name, matches, move, is_new=False, metadata=missing, alterations=alterations)
 
 
 def _shaped(session: Session, target: Target, schema: StructType, defined: Defined) -> Target:
@@ -365,24 +379,3 @@ def _defined_target(
     return Target(
         name, matches, move, is_new=True, definitions=columns, has_types_only=has_types_only, metadata=defined.metadata
     )
-
-
-def _check_addable(session: Session, table: Table, missing: Sequence[Definition]) -> None:
-    """Check that columns can be added to an existing table, as far as that can be known without locking it.
-
-    Raises:
-        UsageError: They cannot.
-    """
-    names = [definition.name for definition in missing]
-    if not tables.may_alter(session, table.name):
-        raise UsageError(
-            f"{table.name} has no {', '.join(names)}, and only the owner of a table can add columns to it.",
-            "Have the owner add the column, or load as the owner.",
-        )
-    new = trial.foresee_addition(session, table, missing)
-    required = [column.name for column in new.columns if column.required and column.name in names]
-    if required:
-        raise UsageError(
-            f"{', '.join(required)} cannot be added to {table.name}: it is NOT NULL with no default.",
-            f"Give {METADATA} a default.",
-        )

@@ -9,13 +9,16 @@ from jobs.dbaccess.load.move.changes import OWN_COLUMNS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name, quote_names
+from jobs.dbaccess.sql import TableName, quote_name
 
 
 def data_of(move: Move, target: TableName) -> str:
     """Return what has the columns of the data, as written in FROM, for an existing table."""
-    extras = "".join(f", NULL::{type_} AS {quote_name(name)}" for name, type_ in move.staged_only)
-    return f"(SELECT {quote_names(move.columns)}{extras} FROM {target.quoted})"
+    types = {**dict(move.staged_only), **dict(move.altered)}
+    columns = [
+        f"NULL::{types[name]} AS {quote_name(name)}" if name in types else quote_name(name) for name in move.staged
+    ]
+    return f"(SELECT {', '.join(columns)} FROM {target.quoted})"
 
 
 def check_used(session: Session, move: Move, target: TableName) -> None:

@@ -53,6 +53,7 @@ class Move:
         changes: For upsert: what it does beside inserting and updating.
         history: For history: where versions are kept, and from when on they are valid.
         staged_only: Columns of the data that the table does not have, each with its type.
+        altered: Columns that the table gets, or gets with another type, when the load is published: with these types.
         new_partitions: The rule of partitions that do not exist yet (partitions/rules.py), or "auto" or "no"; empty for
             the mode's default: "auto" to replace partitions, else "no".
         overriding: One of identity.OVERRIDING, or empty: what the values of identity columns are.
@@ -71,6 +72,7 @@ class Move:
     staged_only: tuple[tuple[str, str], ...] = ()
     new_partitions: str = ""
     history: History = NO_HISTORY
+    altered: tuple[tuple[str, str], ...] = ()
     overriding: str = ""
     emptied: tuple[TableName, ...] = ()
 

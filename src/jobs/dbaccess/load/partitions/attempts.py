@@ -47,14 +47,25 @@ def changes_kept_out(session: Session, tables: Sequence[TableName], patience: fl
     """
     patience = PATIENCE if patience is None else patience
     until = time.monotonic() + patience
-    names = ", ".join(f"ONLY {table.quoted}" for table in tables)
     with local_settings(session, {"lock_timeout": f"{int(patience * 1000)}"}):
-        session.run(f"LOCK TABLE {names} IN {table_locks.SHARE_UPDATE_EXCLUSIVE} MODE")
+        session.run(keeping_changes_out(tables))
         yield until
 
 
+def keeping_changes_out(tables: Sequence[TableName]) -> str:
+    """Return the statement that keeps changes out."""
+    names = ", ".join(f"ONLY {table.quoted}" for table in tables)
+    return f"LOCK TABLE {names} IN {table_locks.SHARE_UPDATE_EXCLUSIVE} MODE"
+
+
 def repeat(
-    session: Session, target: TableName, locked: Sequence[TableName], act: Callable[[], None], until: float
+    session: Session,
+    target: TableName,
+    locked: Sequence[TableName],
+    act: Callable[[], None],
+    until: float,
+    *,
+    what: str = "partitions",
 ) -> None:
     """Lock tables exclusively, and act. If a lock is not granted at once, try again.
 
@@ -64,13 +75,14 @@ def repeat(
         locked: The tables, in the order of their readers.
         act: What to do while they are locked. It is rolled back, and called again, if a lock is in the way.
         until: When the last attempt begins, by `time.monotonic`.
+        what: What of the table is changed, as messages say it.
 
     Raises:
         TransientError: The locks were not granted in time.
     """
     pause = PAUSE
     while not _attempt(session, locked, act, is_last=time.monotonic() >= until):
-        logger.info("%s is in use. Its partitions are changed when no other transaction uses it. Trying again.", target)
+        logger.info("%s is in use. Its %s are changed when no other transaction uses it. Trying again.", target, what)
         time.sleep(max(min(pause, until - time.monotonic()), 0))
         pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -45,8 +45,8 @@ def why_staged(session: Session, plan: PublishPlan, table: Table | None, encoded
         return f"there are {encoded.parts} parts"
     if plan.move.mode != "append":
         return f"the mode is {plan.move.mode}"
-    if table is None or plan.is_new or plan.metadata or plan.move.supplies_partitions:
-        return "the load creates the table, or columns, or partitions"
+    if table is None or plan.is_new or plan.metadata or plan.alterations or plan.move.supplies_partitions:
+        return "the load creates the table, or columns, or partitions, or changes types"
     if plan.verification or plan.scripts or plan.lock_timeout is not None:
         return "the rows are verified, or scripts or a lock timeout belong to their publication"
     if input_size(encoded.lines) > SMALL:

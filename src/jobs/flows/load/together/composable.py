@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, STRICT
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY
@@ -39,6 +40,7 @@ def _refused(job: LoadJob) -> Iterator[tuple[str, bool, str]]:
     yield "--replay", job.replayed is not None, "rejects are loaded into one table"
     yield NEW_PARTITIONS, move.supplies_partitions, waiting
     yield METADATA, bool(made.metadata), waiting
+    yield SCHEMA_MODE, made.schema_mode != STRICT, waiting
     yield COLUMN_TYPE, bool(made.types), existing
     yield INDEX, bool(made.indexes), existing
     yield PARTITION_BY, made.partition_by is not None, existing
