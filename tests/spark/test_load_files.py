@@ -173,12 +173,69 @@ def test_files_of_different_headers_are_not_read_by_place(
     assert session.run("SELECT to_regclass('t')") == [[None]]
 
 
-@pytest.mark.parametrize(("header", "names"), [(",b", ["_c0", "b"]), ("a,a", ["a0", "a1"])])
+@pytest.mark.parametrize(("header", "names"), [(",b", ["_c0", "b"]), ("a,a", ["a0", "a1"]), ("Id,id", ["Id0", "id1"])])
 def test_headers_that_spark_must_change_are_read_as_spark_names_them(
     load: Load, session: Session, header: str, names: list[str]
 ) -> None:
     load(f"{header}\n1,2\n", "csv", "header=true")
-    assert session.run(f"SELECT {', '.join(names)} FROM t") == [["1", "2"]]
+    quoted = ", ".join(f'"{name}"' for name in names)
+    assert session.run(f"SELECT {quoted} FROM t") == [["1", "2"]]
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "orc"])
+def test_files_with_other_columns_lose_none(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path, file_format: str
+) -> None:
+    """Spark's own default takes the columns of any one file."""
+    source = str(tmp_path / "rows")
+    for query in ("1 AS id, 'a' AS name", "2 AS Id, 0.5D AS price"):
+        spark.sql(f"SELECT {query}").write.format(file_format).mode("append").save(source)
+    load_files(LoadJob(TableName("t"), database, "x"), Files([source], file_format, []), lambda: spark)
+    ids = next(name for name in ("id", "Id") if [name] in session.run(COLUMNS_OF_T))
+    assert session.run(f'SELECT "{ids}", name, price FROM t ORDER BY 1') == [[1, "a", None], [2, None, 0.5]]
+
+
+COLUMNS_OF_T = "SELECT attname FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0"
+
+
+def test_files_whose_types_cannot_be_merged_are_refused(
+    spark: SparkSession, database: Settings, tmp_path: Path
+) -> None:
+    source = str(tmp_path / "rows")
+    for query in ("1 AS id", "DATE'2026-11-20' AS id"):
+        spark.sql(f"SELECT {query}").write.mode("append").parquet(source)
+    with pytest.raises(LoadError, match="columns of the same name whose types cannot be merged"):
+        load_files(LoadJob(TableName("t"), database, "x"), Files([source], "parquet", []), lambda: spark)
+
+
+def test_fields_of_json_that_come_and_go_are_columns_and_null_where_they_lack(load: Load, session: Session) -> None:
+    records = [
+        '{"id": 1, "n": 1, "at": {"x": 1}}',
+        '{"id": 2, "n": "b", "at": {"y": "b"}, "more": [{"u": 1}, {"v": 2}]}',
+        '{"id": 3}',
+    ]
+    load("\n".join(records), "json")
+    assert session.run("SELECT id, n, at, more FROM t ORDER BY id") == [
+        [1, "1", {"x": 1, "y": None}, None],
+        [2, "b", {"x": None, "y": "b"}, [{"u": 1, "v": None}, {"u": None, "v": 2}]],
+        [3, None, None, None],
+    ]
+    load('{"id": 4, "at": {"x": 4}}\n', "json")
+    assert session.run("SELECT at FROM t WHERE id = 4") == [[{"x": 4}]]
+
+
+def test_fields_of_json_that_differ_in_case_alone_are_told_and_read_where_spark_can(
+    load: Load, session: Session, spark: SparkSession
+) -> None:
+    for records in ('{"Id": 1}\n{"id": 2}\n', '{"a": [{"b": {"Id": 1}}, {"b": {"id": 2}}]}\n'):
+        with pytest.raises(LoadError, match=r"names differ in case alone: Id, id\."):
+            load(records, "json")
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        load('{"Id": 1}\n{"id": 2}\n', "json")
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
+    assert session.run('SELECT "Id", id FROM t ORDER BY 1') == [[1, None], [None, 2]]
 
 
 def test_a_doubled_quote_is_refused_unless_it_is_the_escape(load: Load, session: Session) -> None:

@@ -49,7 +49,9 @@ def test_what_was_stated_wins_over_what_is_chosen() -> None:
     }
     assert "unescapedQuoteHandling" not in to_read("csv", {"mode": "PERMISSIVE"})
     assert to_write("json", {"ignoreNullFields": "true"})["ignoreNullFields"] == "true"
-    assert to_read("parquet", {}) == to_write("orc", {}) == {}
+    assert to_read("parquet", {}) == to_read("orc", {}) == {"mergeSchema": "true"}
+    assert to_read("parquet", {"mergeschema": "false"}) == {"mergeschema": "false"}
+    assert to_write("orc", {}) == {}
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,9 @@ _CHOSEN_TO_READ: Mapping[str, Mapping[str, str]] = {
     # A line break within quotes belongs to the value. A record is checked completely even if --select leaves out some
     # columns. An empty value is NULL, and "" is the empty text.
     "csv": {"multiLine": "true", "columnPruning": "false", "nullValue": NO_SUCH_TEXT},
+    # Otherwise the columns are those of any one file, and what others have beside them is not read.
+    "parquet": {"mergeSchema": "true"},
+    "orc": {"mergeSchema": "true"},
 }
 
 _CHOSEN_TO_WRITE: Mapping[str, Mapping[str, str]] = {

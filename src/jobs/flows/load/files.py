@@ -24,6 +24,10 @@ from jobs.spark.plans.folders import with_folders_noted
 
 _MARK = "pgjobs: malformed record in "
 _MOST = 2**31 - 1
+_CASE = "spark.sql.caseSensitive"
+
+_NOT_MERGED = ("CANNOT_MERGE_SCHEMAS", "Failed merging schema", "CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE")
+"""In Spark's messages for files whose schemas cannot be merged."""
 
 logger = logging.getLogger(__name__)
 
@@ -129,9 +133,9 @@ def _read(spark: SparkSession, files: Files, *, quarantines: bool) -> Rows:
     name = file_options.value_of(stated, "columnNameOfCorruptRecord", MALFORMED)
     reader = reader.option("columnNameOfCorruptRecord", name)
     # A malformed record must be detected here, because Spark's own error quotes it.
-    inferred = (
-        _with_schema(reader, files.schema).option("mode", PERMISSIVE if mode == FAILFAST else mode).load(paths).schema
-    )
+    lenient = _with_schema(reader, files.schema).option("mode", PERMISSIVE if mode == FAILFAST else mode)
+    infers_json = files.file_format == "json" and not files.schema
+    inferred = _inferred_json(spark, lenient, paths) if infers_json else lenient.load(paths).schema
     inferred_malformed = name in inferred.names and not files.schema
     columns = [field for field in inferred if field.name != name]
     if not columns:  # of no file, or of empty ones
@@ -156,6 +160,42 @@ def _read(spark: SparkSession, files: Files, *, quarantines: bool) -> Rows:
         logger.warning("%s malformed: %s (mode=%s).", plural(malformed, "record"), done, mode)
     df = marked if mode == PERMISSIVE else marked.where(_is_whole(marked, name, mode, all_columns=bool(files.select)))
     return Rows(df if keep else df.drop(name), malformed)
+
+
+def _inferred_json(spark: SparkSession, reader: DataFrameReader, paths: list[str]) -> t.StructType:
+    """Return the columns of JSON files. Of fields that differ in case alone, Spark would read one, and lose the others.
+
+    Raises:
+        LoadError: There are such fields, and Spark is not to tell them apart.
+    """
+    before = spark.conf.get(_CASE, None)
+    spark.conf.set(_CASE, "true")
+    try:
+        schema = reader.load(paths).schema
+    finally:
+        if before is None:
+            spark.conf.unset(_CASE)
+        else:
+            spark.conf.set(_CASE, before)
+    alike = next(_alike(schema), None)
+    if alike and before != "true":
+        raise LoadError(
+            f"The files have fields whose names differ in case alone: {', '.join(alike)}.",
+            f"Nothing was loaded. Spark tells them apart with --conf {_CASE}=true.",
+        )
+    return schema
+
+
+def _alike(kind: t.DataType) -> Iterator[list[str]]:
+    """Yield groups of names of fields of one struct, at any depth, that differ in case alone."""
+    if isinstance(kind, t.ArrayType):
+        yield from _alike(kind.elementType)
+    if isinstance(kind, t.StructType):
+        names: dict[str, list[str]] = {}
+        for field in kind:
+            names.setdefault(field.name.casefold(), []).append(field.name)
+            yield from _alike(field.dataType)
+        yield from (group for group in names.values() if len(group) > 1)
 
 
 def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
@@ -231,7 +271,7 @@ def _messages(error: Exception) -> str:
 
 
 def malformed_error(message: str) -> LoadError | None:
-    """Return what Spark's message says of a record, without its values, or None if it concerns something else."""
+    """Return what Spark's message says of records or schemas, without values, or None if it concerns something else."""
     marked = re.search(rf"{_MARK}(\w+:/\S*)", message)  # a plan that Spark shows contains the mark, but no file
     file = re.search(r"(?:reading file|CSV file:) (\S+?)\.?(?:\s|$)", message)
     where = f" of {file.group(1)}" if file else ""
@@ -255,4 +295,15 @@ def malformed_error(message: str) -> LoadError | None:
         )
     if "MALFORMED_RECORD_IN_PARSING" in message or "MALFORMED_CSV_RECORD" in message:
         return LoadError(f"A record{where} is malformed.", "Nothing was loaded. Correct the file.")
+    return _schema_error(message)
+
+
+def _schema_error(message: str) -> LoadError | None:
+    """Return what Spark's message says of the columns of files, or None if it concerns something else."""
+    if any(text in message for text in _NOT_MERGED):
+        return LoadError(
+            "The files have columns of the same name whose types cannot be merged.",
+            "Nothing was loaded. Load the files of each type by a load of their own. (--option mergeSchema=false takes "
+            "the columns of one file for those of all.)",
+        )
     return None
