@@ -18,7 +18,6 @@ from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.job import LoadJob, new_load_id, run
-from jobs.flows.load.stage import Copying
 
 
 def expected_of(kind: Kind, value: object) -> object:
@@ -62,8 +61,8 @@ def test_an_interval_in_hours_keeps_its_days(spark: SparkSession, session: Sessi
     assert session.run("SELECT extract(epoch FROM h)::int, extract(epoch FROM m)::int FROM t") == [[180_000, -93_780]]
 
 
-def load(spark: SparkSession, database: Settings, query: str, *, strip_nul: bool = False) -> None:
-    job = LoadJob(TableName("t"), database, new_load_id(), copying=Copying(strip_nul=strip_nul))
+def load(spark: SparkSession, database: Settings, query: str, *, nul: str = "error") -> None:
+    job = LoadJob(TableName("t"), database, new_load_id(), nul=nul)
     run(job, lambda: spark.sql(query))
 
 
@@ -277,7 +276,7 @@ def test_a_nul_in_a_string_with_a_collation_is_told_or_left_out(
     query = f"SELECT {one} AS one, collate('ab', 'UNICODE') AS fine, {two} AS two"
     with pytest.raises(LoadError, match=r"cannot contain NUL, and there are some in one, two\."):
         load(spark, database, query)
-    load(spark, database, query, strip_nul=True)
+    load(spark, database, query, nul="strip")
     assert session.run("SELECT one, fine, two FROM t") == [["ab", "ab", [""]]]
 
 
@@ -305,7 +304,7 @@ def test_a_nul_is_refused_by_its_columns(spark: SparkSession, session: Session, 
         load(spark, database, query.replace(", named_struct('s', 'a\\0') AS three", ""))
     with pytest.raises(LoadError, match='column "three": unsupported Unicode escape sequence'):
         load(spark, database, "SELECT named_struct('s', 'a\\0') AS three")
-    load(spark, database, query + ", named_struct('s', '\\\\u0000') AS four", strip_nul=True)
+    load(spark, database, query + ", named_struct('s', '\\\\u0000') AS four", nul="strip")
     assert session.run("SELECT fine, one, two::text, three::text, four->>'s' FROM t") == [
         ["a", "ab", '{x,""}', '{"s": "a"}', "\\u0000"]
     ]

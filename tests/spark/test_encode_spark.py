@@ -18,6 +18,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.job import LoadJob, run
+from jobs.spark.nul import Cleaning, cleaned
 
 SCHEMA = t.StructType(
     [
@@ -175,7 +176,7 @@ def test_a_further_column_takes_few_calls_of_the_jvm(spark: SparkSession) -> Non
         numbers = [f"{number}.5 AS n{number}" for number in range(columns // 2)]
         rows = spark.range(1).selectExpr(*strings, *numbers)
         matches = match_new(rows.schema)
-        return calls_of_the_jvm(lambda: encode(rows, matches, strip_nul=True))
+        return calls_of_the_jvm(lambda: encode(rows, matches))
 
     assert 0 < calls(200) - calls(100) <= 100 * 4
 
@@ -190,7 +191,7 @@ def test_lines_are_the_same_whatever_spark_parses_otherwise(spark: SparkSession,
     before = spark.conf.get(setting)
     spark.conf.set(setting, "true")
     try:
-        [[line]] = encode(rows, match_new(rows.schema), strip_nul=True).collect()
+        [[line]] = encode(cleaned(rows, Cleaning("")), match_new(rows.schema)).collect()
     finally:
         spark.conf.set(setting, str(before))
     assert line == "\\\\t\"'\\t\\\\N\\r\t1\ttrue\t1.5\t\\N\n"

@@ -77,7 +77,7 @@ def test_no_other_function_is_used(spark: SparkSession, session: Session, databa
     other = spark.newSession()
     df = other.createDataFrame(values, schema).selectExpr("*", *nested)
     assert hide_all_others(other) > 300
-    load_dataframe(df, table="t", settings=database, verify=True, strip_nul=True)
+    load_dataframe(df, table="t", settings=database, verify=True, nul="strip")
     assert session.run("SELECT count(*), count(DISTINCT s) FROM t WHERE s = E'a\\tb'") == [[20, 1]]
     compared = [name for name, kind in names.items() if not isinstance(kind, COMPARED_AS_TEXT)]
     assert compare_dataframe(df.select("id", *compared), table="t", settings=database, keys=["id"]).collect() == []

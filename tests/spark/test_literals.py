@@ -10,6 +10,7 @@ from jobs.copyformat.encode_spark import encode
 from jobs.copyformat.match_columns import Match
 from jobs.dbaccess.catalog.kinds import COMPOSITE, GEOMETRY, HALFVEC, HSTORE, VECTOR
 from jobs.dbaccess.catalog.tables import Column
+from jobs.spark.nul import Cleaning, cleaned
 
 INT, TEXT = Column("n", "integer", "int4", "N"), Column("s", "text", "text", "S")
 MOMENT = Column("at", "timestamp with time zone", "timestamptz", "D")
@@ -83,7 +84,8 @@ def test_each_value_is_written_as_the_server_parses_it(spark: SparkSession) -> N
 
 def test_nul_is_stripped_at_any_depth(spark: SparkSession) -> None:
     rows = spark.sql("SELECT named_struct('s', 'a\\0b', 'tags', array('\\0')) AS a, map('k\\0', '\\0v') AS h")
+    rows = cleaned(rows, Cleaning(""))
     columns = [composite(TEXT, TEXTS), PAIRS]
     matches = [Match(field.name, field.dataType, column) for field, column in zip(rows.schema, columns)]
-    [[line]] = encode(rows, matches, strip_nul=True).collect()
+    [[line]] = encode(rows, matches).collect()
     assert line == '("ab","{\\\\"\\\\"}")\t"k"=>"v"\n'

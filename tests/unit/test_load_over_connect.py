@@ -75,7 +75,7 @@ def test_changes_are_the_same_for_pgcopy() -> None:
         (replace(JOB, limits=Limits(replica_lag=10)), "max_replica_lag"),
         (replace(JOB, limits=Limits(wal_rate=1e6)), "max_wal_rate"),
         (replace(JOB, copying=Copying(2)), "parallelism"),
-        (replace(JOB, copying=Copying(strip_nul=True)), "strip_nul"),
+        (replace(JOB, nul="replace"), "nul"),
         (replace(JOB, scripts=scripts.parse("SELECT 1", None)), "before_sql"),
         (replace(JOB, scripts=scripts.parse(None, "SELECT 1")), "after_sql"),
         (replace(JOB, move=Move("overwrite", (), where="a > 1")), "overwrite_where"),

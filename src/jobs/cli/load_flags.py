@@ -27,7 +27,7 @@ from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move
 from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
-from jobs.dbaccess.load.rejects.policy import FAIL, ON_ERROR, Policy, check_policy
+from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, ON_ERROR, ON_NUL, Policy, check_policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
 from jobs.flows.sql_file import read_sql
@@ -134,7 +134,11 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         "for such a time as 2d, or without one for 7 days",
     )
     group.add_argument(
-        "--nul", choices=("error", "strip"), default="error", help="NUL characters in text; default: error"
+        "--nul",
+        choices=ON_NUL,
+        default=ERROR,
+        help="characters that the server cannot store (NUL, broken UTF-8, what the database's encoding lacks): an "
+        "error (default); strip removes them; replace puts U+FFFD there, or ? where the encoding lacks that",
     )
     group.add_argument(
         "--on-error",
@@ -293,16 +297,16 @@ def _add_column_options(parser: argparse.ArgumentParser) -> None:
         "'UNIQUE (email)', 'USING gin (tags)'; repeat for more",
     )
     group.add_argument(
-        PARTITION_BY,
-        metavar="HOW",
-        help="how a table that the load creates is partitioned: 'range(day)' with --new-partitions day, month or 1000; "
-    group.add_argument(
         SCHEMA_MODE,
         choices=SCHEMA_MODES,
         default=STRICT,
         help="what the load may change in an existing table: nothing (default), add-columns that the data has and the "
         "table lacks, or widen types, too, such as integer to bigint, which may rewrite the table",
     )
+    group.add_argument(
+        PARTITION_BY,
+        metavar="HOW",
+        help="how a table that the load creates is partitioned: 'range(day)' with --new-partitions day, month or 1000; "
         "'list(country)'; 'hash(id, 8)'",
     )
     group.add_argument(
@@ -375,7 +379,7 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
         load_id=new_load_id() if options.load_id is None else options.load_id,
         move=move_of(options),
         create=options.create,
-        copying=Copying(options.parallelism, strip_nul=options.nul == "strip"),
+        copying=Copying(options.parallelism),
         wait_for_load=options.wait_for_load,
         verify=options.verify,
         scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
@@ -390,11 +394,12 @@ def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Se
             tuple(options.index),
             partition_by=_partition_by(options),
             not_null=options.not_null,
+            schema_mode=options.schema_mode,
         ),
         null_values=tuple(options.null_value),
         limits=Limits(options.max_replica_lag, options.max_wal_rate),
+        nul=options.nul,
     )
-            schema_mode=options.schema_mode,
 
 
 def move_of(options: argparse.Namespace) -> Move:
@@ -447,12 +452,12 @@ def _check_publish(options: argparse.Namespace) -> None:
             has_id=options.load_id is not None,
             has_indexes=bool(options.index),
             is_partitioned=options.partition_by is not None,
+            schema_mode=options.schema_mode,
         )
 
 
 def _partition_by(options: argparse.Namespace) -> PartitionBy | None:
     return None if options.partition_by is None else parse_partition_by(options.partition_by)
-            schema_mode=options.schema_mode,
 
 
 def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:

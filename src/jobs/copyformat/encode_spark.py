@@ -67,7 +67,6 @@ class TargetType:
 def encode(
     df: DataFrame,
     matches: Sequence[Match],
-    strip_nul: bool = False,
     row_hash: Callable[[Sequence[Column]], Column] | None = None,
     origin: Callable[[Column], Sequence[Column]] | None = None,
     *,
@@ -78,7 +77,6 @@ def encode(
     Args:
         df: The rows.
         matches: Which columns, and the table's columns for them.
-        strip_nul: Whether to remove NUL characters from text. PostgreSQL refuses them.
         row_hash: A hash of a row's values, 8 bytes that precede its line; the column is then binary.
         origin: Text that precedes the line and follows the hash, made from the last column of the rows.
         unparsed: A column with the text of records that could not be read, else NULL. Such a record becomes a line of
@@ -91,7 +89,7 @@ def encode(
     )  # by position: to Spark, `a` and `A` are the same name
     pieces: list[Piece] = []
     for match in matches:
-        pieces += [_field(df, places[match.source], match, strip_nul), sql_literal("\t")]
+        pieces += [_field(df, places[match.source], match), sql_literal("\t")]
     spark_types = [part for match in matches for part in _parts(match.spark_type, match.target)]
     end: Piece = sql_literal("\n")
     if is_wide(spark_types if row_hash is None else spark_types * 2, ENCODING):
@@ -121,39 +119,38 @@ def backquoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _field(df: DataFrame, name: str, match: Match, strip_nul: bool) -> Piece:
+def _field(df: DataFrame, name: str, match: Match) -> Piece:
     """Return the text of a column's value between two tabs."""
     spark_type, column = by_bytes(match.spark_type), match.target
     is_by_bytes = spark_type == match.spark_type
-    sql = _field_as_sql(name, spark_type, strip_nul) if is_by_bytes else None
+    sql = _field_as_sql(name, spark_type) if is_by_bytes else None
     if sql is not None:
         return sql
     value = df[name] if is_by_bytes else df[name].cast(spark_type)
     if isinstance(spark_type, t.BinaryType) and not column.kind:  # only its prefix needs an escape
         text = f.concat(f.lit("\\\\x"), f.hex(value))
     else:
-        text = _text_for(value, spark_type, column, strip_nul)
+        text = _text_for(value, spark_type, column)
     if _may_need_escapes(spark_type):  # `_replaced` repeats a text, and that of a composite takes long to compute
         text = dump(text, replace_by_spark, COPY_ESCAPES) if column.kind else _replaced(text, COPY_ESCAPES)
     return f.coalesce(text, f.lit(NULL))
 
 
-def _text_for(value: Column, spark_type: t.DataType, column: tables.Column, strip_nul: bool) -> Column:
+def _text_for(value: Column, spark_type: t.DataType, column: tables.Column) -> Column:
     """Return a value as text that PostgreSQL can parse for a column, or for a field of a composite type."""
     if isinstance(spark_type, t.ArrayType) and column.element:
         target = TargetType(column.element, column.element_category, column.kind, column.fields)
-        return _array(value, spark_type, target, strip_nul)
+        return _array(value, spark_type, target)
     target = TargetType(column.base_type, column.category, column.kind, column.fields)
-    return text_of(value, spark_type, target, strip_nul)
+    return text_of(value, spark_type, target)
 
 
-def _field_as_sql(name: str, spark_type: t.DataType, strip_nul: bool) -> str | None:
+def _field_as_sql(name: str, spark_type: t.DataType) -> str | None:
     """Return the same as SQL text, or None if it is not one of the commonest types."""
     if isinstance(spark_type, t.StringType):
-        value = replace_by_sql(name, "\0", "") if strip_nul else name
-        holds_one = " OR ".join(f"contains({value}, {sql_literal(character)})" for character, _ in COPY_ESCAPES)
-        escaped = dump(value, replace_by_sql, COPY_ESCAPES)
-        text = f"CASE WHEN {holds_one} THEN {escaped} ELSE {value} END"
+        holds_one = " OR ".join(f"contains({name}, {sql_literal(character)})" for character, _ in COPY_ESCAPES)
+        escaped = dump(name, replace_by_sql, COPY_ESCAPES)
+        text = f"CASE WHEN {holds_one} THEN {escaped} ELSE {name} END"
     elif isinstance(spark_type, (t.BooleanType, t.IntegralType, t.FractionalType)):
         text = f"CAST({name} AS STRING)"
     else:
@@ -187,12 +184,12 @@ def _is_json(spark_type: t.DataType) -> bool:
     return isinstance(spark_type, (t.StructType, t.MapType, t.ArrayType)) or spark_type.typeName() == "variant"
 
 
-def text_of(value: Column, spark_type: t.DataType, target: TargetType, strip_nul: bool) -> Column:
+def text_of(value: Column, spark_type: t.DataType, target: TargetType) -> Column:
     """Return a value as text that PostgreSQL can parse; NULL for NULL."""
     if is_string(spark_type):
-        return f.replace(value, f.lit("\0"), f.lit("")) if strip_nul else value
+        return value
     if target.kind or _is_json(spark_type):
-        return _composed(value, spark_type, target, strip_nul)
+        return _composed(value, spark_type, target)
     if isinstance(spark_type, t.BinaryType):
         return f.concat(f.lit("\\x"), f.hex(value))
     if isinstance(spark_type, (t.DayTimeIntervalType, t.YearMonthIntervalType)):
@@ -202,13 +199,13 @@ def text_of(value: Column, spark_type: t.DataType, target: TargetType, strip_nul
     return value.cast(t.StringType())
 
 
-def _composed(value: Column, spark_type: t.DataType, target: TargetType, strip_nul: bool) -> Column:
+def _composed(value: Column, spark_type: t.DataType, target: TargetType) -> Column:
     """Return a value for a type of some kind (see `kinds`), or else as JSON."""
     if not target.kind:
-        return undecoded(json(value, spark_type, strip_nul), value)
+        return undecoded(json(value, spark_type), value)
 
     def texts(item: Column, item_type: t.DataType, column: tables.Column) -> Column:
-        return _text_for(item, item_type, column, strip_nul)
+        return _text_for(item, item_type, column)
 
     if isinstance(spark_type, t.MapType):
         return literals.hstore(value, spark_type, texts)
@@ -226,7 +223,7 @@ def _replaced(value: Column, escapes: Sequence[tuple[str, str]]) -> Column:
     return f.when(holds_one, escaped).otherwise(value)
 
 
-def _array(value: Column, spark_type: t.ArrayType, target: TargetType, strip_nul: bool) -> Column:
+def _array(value: Column, spark_type: t.ArrayType, target: TargetType) -> Column:
     """Return `{1,NULL,3}`, `{{"a"},{"b"}}`.
 
     https://www.postgresql.org/docs/current/arrays.html#ARRAYS-INPUT
@@ -235,8 +232,8 @@ def _array(value: Column, spark_type: t.ArrayType, target: TargetType, strip_nul
 
     def element(item: Column) -> Column:
         if isinstance(inner, t.ArrayType) and not is_vector(inner, target.kind):
-            return _array(item, inner, target, strip_nul)
-        text = text_of(item, inner, target, strip_nul)
+            return _array(item, inner, target)
+        text = text_of(item, inner, target)
         if target.kind:
             return literals.quoted(text)
         quotes = _may_need_escapes(inner) or isinstance(inner, t.BinaryType)

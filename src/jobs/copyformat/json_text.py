@@ -16,11 +16,9 @@ from jobs.copyformat.write_types import is_string
 _OPTIONS = {"ignoreNullFields": "false", "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"}
 
 
-def json(value: Column, spark_type: t.DataType, strip_nul: bool) -> Column:
+def json(value: Column, spark_type: t.DataType) -> Column:
     """Return a struct, map, array or variant as JSON; NULL for NULL."""
-    text = f.to_json(_prepared(value, spark_type), _OPTIONS)
-    # An escape of NUL, unless its backslash is itself escaped.
-    return f.regexp_replace(text, r"(?<!\\)((?:\\\\)*)\\u0000", "$1") if strip_nul else text
+    return f.to_json(_prepared(value, spark_type), _OPTIONS)
 
 
 def _prepared(value: Column, spark_type: t.DataType) -> Column:

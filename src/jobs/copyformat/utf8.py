@@ -1,4 +1,4 @@
-"""Checks that strings are UTF-8. Spark's strings may contain any bytes, and conversions to text put U+FFFD there."""
+"""Checks that strings are UTF-8, or makes them so: Spark's may contain any bytes, and conversions put U+FFFD there."""
 
 from __future__ import annotations
 
@@ -25,3 +25,17 @@ def undecoded(text: Column, value: Column) -> Column:
     """
     octets = value.cast("string")
     return f.when(text.contains(REPLACEMENT) & ~is_utf8(octets), octets).otherwise(text)
+
+
+def made_utf8(text: Column) -> Column:
+    """Return a string with U+FFFD in place of bytes that are not UTF-8; NULL for NULL."""
+    if hasattr(f, "make_valid_utf8"):  # in Spark 4, decode fails on such bytes
+        return f.make_valid_utf8(text)
+    return f.decode(text.cast("binary"), "UTF-8")
+
+
+def made_utf8_by_sql(text: str) -> str:
+    """Return the SQL text of the same."""
+    if hasattr(f, "make_valid_utf8"):
+        return f"make_valid_utf8({text})"
+    return f"decode(CAST({text} AS BINARY), 'UTF-8')"

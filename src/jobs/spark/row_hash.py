@@ -54,10 +54,10 @@ _EPOCH_2000 = 946_684_800 * _SECOND
 """PostgreSQL's own epoch, from which it rounds."""
 
 
-def row_hash(values: Sequence[Column], matches: Sequence[Match], forms: Sequence[Form], strip_nul: bool) -> Column:
+def row_hash(values: Sequence[Column], matches: Sequence[Match], forms: Sequence[Form]) -> Column:
     """Return the hash of a row: 8 bytes."""
     fields = [
-        _text(_stated(value, match.spark_type), by_bytes(match.spark_type), form, match, strip_nul)
+        _text(_stated(value, match.spark_type), by_bytes(match.spark_type), form, match)
         for value, match, form in zip(values, matches, forms)
     ]
     joined = f.concat_ws(_SEPARATOR, *(f.coalesce(field, f.lit("")) for field in fields))
@@ -71,12 +71,12 @@ def _stated(value: Column, kind: t.DataType) -> Column:
     return value if plain == kind else value.cast(plain)
 
 
-def _text(value: Column, kind: t.DataType, form: Form, match: Match, strip_nul: bool) -> Column:
+def _text(value: Column, kind: t.DataType, form: Form, match: Match) -> Column:
     """Return a value in its form; NULL for NULL, except for PRESENCE."""
     if form.element is not None:
-        return _array(value, kind, form.element, match, strip_nul)
+        return _array(value, kind, form.element, match)
     if form.is_sent or form.kind == UUID:
-        sent = encode_spark.text_of(value, kind, _target_type(match), strip_nul)
+        sent = encode_spark.text_of(value, kind, _target_type(match))
         return _changed(sent, form)
     made = {
         PRESENCE: lambda: f.lit(""),
@@ -173,7 +173,7 @@ def _interval_micros(value: Column, kind: t.DataType) -> Column:
     return minutes * 60 * _SECOND + (part("SECOND", whole) * _SECOND).cast("bigint")
 
 
-def _array(value: Column, kind: t.DataType, element: Form, match: Match, strip_nul: bool) -> Column:
+def _array(value: Column, kind: t.DataType, element: Form, match: Match) -> Column:
     """Return `[1:2][1:3]` and the elements of all dimensions in order; an empty text without elements."""
     dimensions, items, inner = [], value, kind
     nested = value
@@ -186,7 +186,7 @@ def _array(value: Column, kind: t.DataType, element: Form, match: Match, strip_n
     last = innermost(kind)
 
     def sized(item: Column) -> Column:
-        text = _text(item, last, element, match, strip_nul)
+        text = _text(item, last, element, match)
         return f.coalesce(f.concat(f.octet_length(text).cast("string"), f.lit(":"), text), f.lit(":"))
 
     texts = f.array_join(f.transform(items, sized), ",")

@@ -19,7 +19,7 @@ from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import order_of
-from jobs.dbaccess.load.rejects.policy import FAIL, Policy
+from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, STRIP, Policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import over_connect
 from jobs.flows.load.defined import Defined
@@ -63,6 +63,7 @@ def load_dataframe(
     not_null: bool = False,
     schema_mode: str = STRICT,
     null_values: Collection[str] = (),
+    nul: str = ERROR,
     strip_nul: bool = False,
     before_sql: str | None = None,
     after_sql: str | None = None,
@@ -129,11 +130,14 @@ def load_dataframe(
         partition_by: How a table that the load creates is partitioned: "range(day)", with `new_partitions`,
             "list(country)" or "hash(id, 8)".
         not_null: Whether columns of a table that the load creates are NOT NULL if the DataFrame's schema says so.
-        null_values: Strings that stand for NULL, in the data's columns of strings.
         schema_mode: What the load may change in an existing table, when it is published: "strict" changes nothing,
             "add-columns" adds those that the data has and the table lacks, and "widen" also changes types to wider ones
             where nothing can be lost.
-        strip_nul: Whether to remove NUL characters from text instead of refusing them.
+        null_values: Strings that stand for NULL, in the data's columns of strings.
+        nul: What to do about characters that the server cannot store (NUL, bytes that are not UTF-8, and what the
+            database's encoding lacks): "error" refuses their rows, "strip" removes them, and "replace" puts U+FFFD in
+            their place, or "?" where the encoding lacks that.
+        strip_nul: The same as nul="strip".
         before_sql: Statements to run in the publishing transaction before the rows are moved.
         after_sql: Likewise, after they were moved, and verified.
         verify: Whether to compare the table's rows with what Spark encoded, by sums of hashes, before the commit.
@@ -192,17 +196,17 @@ def load_dataframe(
             has_id=load_id is not None,
             has_indexes=bool(indexes),
             is_partitioned=partition_by is not None,
+            schema_mode=schema_mode,
         )
     keep = None if keep_staging is False else KEPT_FOR if keep_staging is True else keep_staging
     check_keep(keep, move, publish, has_id=load_id is not None)
     job = LoadJob(
-            schema_mode=schema_mode,
         table=TableName.parse(table),
         settings=settings,
         load_id=new_load_id() if load_id is None else load_id,
         move=move,
         create=create,
-        copying=Copying(parallelism, strip_nul=strip_nul),
+        copying=Copying(parallelism),
         wait_for_load=wait_for_load,
         verify=verify,
         scripts=sql,
@@ -220,5 +224,6 @@ def load_dataframe(
         ),
         null_values=tuple(null_values),
         limits=Limits(max_replica_lag, max_wal_rate),
+        nul=STRIP if strip_nul and nul == ERROR else nul,
     )
     return over_connect.load(df, job) if is_remote(df) else run(job, lambda: df)

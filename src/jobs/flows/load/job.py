@@ -29,7 +29,7 @@ from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.load.partitions import new
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.load.rejects import table as rejects
-from jobs.dbaccess.load.rejects.policy import FAILS, Policy, check_policy
+from jobs.dbaccess.load.rejects.policy import ERROR, FAILS, Policy, check_nul, check_policy
 from jobs.dbaccess.load.rejects.table import Rejecting, Replayed, rejects_table
 from jobs.dbaccess.load.row_text import RowText
 from jobs.dbaccess.load.scripts import Scripts
@@ -38,6 +38,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import ways
 from jobs.flows.load.bad_rows.rejected import read_rejects
+from jobs.flows.load.bad_rows.storable import storable
 from jobs.flows.load.defined import NONE_DEFINED, Defined
 from jobs.flows.load.direct.direct_parts import check_table, create_target
 from jobs.flows.load.direct.one_part import why_staged
@@ -77,6 +78,7 @@ class LoadJob:
         show_values: Whether errors may show values of rows.
         policy: What to do about rows that the server refuses.
         replayed: The rejects of another load that this one loads, if it does.
+        nul: One of ON_NUL: what is done about characters that the server cannot store.
     """
 
     table: TableName
@@ -98,6 +100,7 @@ class LoadJob:
     show_values: bool = False
     policy: Policy = FAILS
     replayed: Replayed | None = None
+    nul: str = ERROR
 
     @property
     def can_be_resumed(self) -> bool:
@@ -130,6 +133,7 @@ class LoadJob:
         check_id(self.load_id)
         self.defined.check()
         self.limits.check()
+        check_nul(self.nul)
         if self.verify:
             combinations.check_verify(self.move)
         check_policy(self.policy, self.move, self.publish, keeps=self.keep_staging is not None)
@@ -231,7 +235,7 @@ def settle(session: Session, job: LoadJob, read: Callable[[], DataFrame]) -> tup
         LoadError: The table does not suit the mode.
     """
     table = find_table(session, job.table, job.create)
-    df = with_nulls(read(), job.null_values)
+    df = storable(session, with_nulls(read(), job.null_values), job.nul)
     unread = MALFORMED if job.policy.quarantines else ""
     schema = StructType([column for column in df.schema if column.name != unread])
     target = settle_target(session, job.table, table, schema, job.move, defined=job.defined)
@@ -352,12 +356,12 @@ def report_of(job: LoadJob, target: Target, published: Published, watch: Stopwat
         seconds=watch.seconds(),
         partitions_replaced=tuple(str(name) for name in published.replaced),
         partitions_created=tuple(str(name) for name in published.created),
+        columns_added=published.columns_added,
+        columns_widened=published.columns_widened,
         verified=published.verified,
         before_sql=published.ran.before,
         after_sql=published.ran.after,
         columns=tuple(
-        columns_added=published.columns_added,
-        columns_widened=published.columns_widened,
             LoadedColumn(match.source, match.spark_type.simpleString(), match.target.name, match.target.type_name)
             for match in target.loaded
         ),

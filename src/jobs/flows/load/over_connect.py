@@ -15,6 +15,7 @@ from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move
+from jobs.dbaccess.load.rejects.policy import ERROR
 from jobs.dbaccess.sql import TableName, quote_literal
 from jobs.flows.load.job import LoadJob
 from jobs.flows.report import LoadReport, Stopwatch
@@ -63,8 +64,8 @@ def options_of(job: LoadJob) -> dict[str, str]:
         "overriding": move.overriding,
         "columnType": _as_json({one.name: one.sql for one in job.defined.types}),
         "metadataColumns": _as_json({one.name: one.sql for one in job.defined.metadata}),
-        "deleteWhen": changes.delete_when or "",
         "schemaMode": job.defined.schema_mode if job.defined.schema_mode != STRICT else "",
+        "deleteWhen": changes.delete_when or "",
         "deleteMissing": str(changes.delete_missing).lower() if changes.delete_missing else "",
         "maxDeleteShare": f"{move.max_delete_share!r}" if move.max_delete_share != 1 else "",
         "softDelete": changes.soft_delete or "",
@@ -91,7 +92,7 @@ def check_supported(job: LoadJob) -> None:
         "before_sql": bool(job.scripts.before),
         "after_sql": bool(job.scripts.after),
         "verify": job.verify,
-        "strip_nul": copying.strip_nul,
+        "nul": job.nul != ERROR,
         "parallelism": copying.parallelism is not None,
         "lock_timeout": job.lock_timeout is not None,
         "publish='parts'": job.publish == PARTS,

@@ -40,11 +40,9 @@ class Copying:
 
     Attributes:
         parallelism: The most connections at once, or None to choose by the server's free connections.
-        strip_nul: Whether to remove NUL characters from text instead of refusing them.
     """
 
     parallelism: int | None = None
-    strip_nul: bool = False
 
 
 class RowsMayDiffer(LoadError):
@@ -94,9 +92,7 @@ def encode(
     rows = origins.with_place(df) if with_origins else df
     origin = origins.origin_of if with_origins else None
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
-        lines = encode_spark.encode(
-            rows, target.matches, how.strip_nul, _hashing(target, how), origin, unparsed=_unparsed(df, target)
-        )
+        lines = encode_spark.encode(rows, target.matches, _hashing(target), origin, unparsed=_unparsed(df, target))
         octets = load_tasks.as_octets(lines)
         merge = partial(parts_of, df, parallelism=how.parallelism) if merges else _as_they_are
         blocks = load_tasks.plan_parts(octets, merge, hashed=target.row is not None, origins=with_origins)
@@ -154,14 +150,14 @@ def _unparsed(df: DataFrame, target: Target) -> str | None:
     return MALFORMED if MALFORMED in df.columns and not is_loaded else None
 
 
-def _hashing(target: Target, how: Copying) -> Callable[[Sequence[Column]], Column] | None:
+def _hashing(target: Target) -> Callable[[Sequence[Column]], Column] | None:
     """Return a function from a row's values to its hash, or None if the load is not verified."""
     if target.row is None:
         return None
     matches, forms = target.loaded, target.row.forms
 
     def hashed(values: Sequence[Column]) -> Column:
-        return row_hash(values[: len(matches)], matches, forms, how.strip_nul)
+        return row_hash(values[: len(matches)], matches, forms)
 
     return hashed
 

@@ -23,6 +23,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
 from jobs.flows.load.bad_rows.explained import Source, failures_explained
 from jobs.flows.load.bad_rows.rejected import with_files
+from jobs.flows.load.bad_rows.storable import lacking_of
 from jobs.flows.load.direct.direct_parts import find_parts, load_parts
 from jobs.flows.load.direct.one_part import load_one_part
 from jobs.flows.load.pace.governor import Governor
@@ -66,7 +67,11 @@ class Prepared:
     @property
     def source(self) -> Source:
         """Where its rows come from."""
-        return Source(self.df, self.target, self.copying, self.encoded, self.show_values)
+        return Source(self.df, self.target, self.copying, self.encoded, self._lacking, show_values=self.show_values)
+
+    def _lacking(self, df: DataFrame) -> str:
+        with self.driver.usable(self.session) as usable:
+            return lacking_of(usable, df)
 
     def copy(self, direct: Direct | None = None, only: Sequence[int] | None = None) -> tuple[Receipt, ...]:
         """Copy the rows, or only some parts, into staging or straight into the table. Raises as `stage.copy`."""

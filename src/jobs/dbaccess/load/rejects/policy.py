@@ -10,6 +10,9 @@ from jobs.dbaccess.load.move.modes import Move
 
 FAIL, QUARANTINE = ON_ERROR = ("fail", "quarantine")
 
+ERROR, STRIP, REPLACE = ON_NUL = ("error", "strip", "replace")
+"""What is done about characters that the server cannot store: they fail their row, or are removed or replaced."""
+
 
 class TooManyRejects(LoadError):
     """More rows were rejected than the user allows. Nothing was published."""
@@ -117,3 +120,13 @@ def check_policy(policy: Policy, move: Move, publish: str, *, keeps: bool = Fals
             f"The mode {move.mode} puts no rows aside: a partition without them would replace one that had them.",
             "Use --mode overwrite with --overwrite-where, or leave out --on-error quarantine.",
         )
+
+
+def check_nul(on_nul: str) -> None:
+    """Check what is to be done about characters that the server cannot store.
+
+    Raises:
+        UsageError: It is none of ON_NUL.
+    """
+    if on_nul not in ON_NUL:
+        raise UsageError(f"--nul {on_nul!r} is none of {', '.join(ON_NUL)}.", "Give one of these.")

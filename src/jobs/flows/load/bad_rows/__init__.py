@@ -3,4 +3,5 @@
 - `explained` finds where such a row comes from.
 - `rejected` names the files of those put aside.
 - `replay` loads these again, once somebody repaired them.
+- `storable` leaves out or replaces characters that the server cannot store.
 """

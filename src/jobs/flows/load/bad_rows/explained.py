@@ -7,7 +7,7 @@ is computed once more, and not sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from jobs.dbaccess.copy_text import parse_line
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.parts import Refused
 from jobs.dbaccess.load.receipts import PartFailed
-from jobs.dbaccess.sqlstates import NOT_UTF8
+from jobs.dbaccess.sqlstates import NOT_UTF8, UNTRANSLATABLE
 from jobs.flows.load.stage import Copying, Encoded, encode
 from jobs.flows.load.target import Target
 from jobs.spark import nul
@@ -35,12 +35,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rows of a load come from, and how they were encoded."""
+    """Where the rows of a load come from, and how they were encoded.
+
+    Attributes:
+        lacking: Returns those of the rows' characters that the encoding of the database lacks.
+    """
 
     df: DataFrame
     target: Target
     copying: Copying
     encoded: Encoded
+    lacking: Callable[[DataFrame], str]
     show_values: bool = False
 
 
@@ -57,6 +62,8 @@ def failures_explained(source: Source) -> Iterator[None]:
         where = "" if failure.refused is None else _where(source, failure, failure.refused)
         if NOT_UTF8 in failure.message:
             _raise_not_utf8(source.df, source.target, where)
+        if UNTRANSLATABLE in failure.message:
+            _raise_untranslatable(source, where)
         if not where:
             raise
         raise PartFailed(f"{failure.message} {where}", failure.hint, failure.refused) from None
@@ -115,12 +122,27 @@ def _raise_not_utf8(df: DataFrame, target: Target, where: str) -> None:
     if columns:
         raise LoadError(
             f"PostgreSQL's text cannot contain NUL, and there are some in {', '.join(columns)}.{where}",
-            "Nothing was loaded. Clean the column, or give --nul strip to remove them.",
+            "Nothing was loaded. Clean the column, or give --nul strip to remove them, or --nul replace.",
         ) from None
     nested = [m.source for m in target.matches if isinstance(m.spark_type, (StructType, MapType, ArrayType))]
     columns = nul.columns_not_utf8(df, list(dict.fromkeys([*strings, *nested])))
     if columns:
         raise LoadError(
             f"Text in {', '.join(columns)} holds bytes that are not UTF-8.{where}",
-            "Nothing was loaded. Decode it from its own encoding, or cast the column to binary.",
+            "Nothing was loaded. Decode it from its own encoding, or cast the column to binary. --nul strip or replace "
+            "changes these bytes only.",
+        ) from None
+
+
+def _raise_untranslatable(source: Source, where: str) -> None:
+    """Raise an error that names the columns with characters that the database's encoding lacks, if there are any."""
+    names = [match.source for match in source.target.matches if nul.may_hold(match.spark_type)]
+    lacking = source.lacking(source.df)
+    columns = nul.columns_with_any(source.df, names, lacking) if lacking else []
+    if columns:
+        where = f" {where}" if where else ""
+        raise LoadError(
+            f"Text in {', '.join(columns)} holds a character that the encoding of the database lacks.{where}",
+            "Nothing was loaded. Clean the column, load into a database of the encoding UTF8, or give --nul strip or "
+            "replace, which change such characters only.",
         ) from None

@@ -15,7 +15,7 @@ from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import order_of
-from jobs.dbaccess.load.rejects.policy import FAIL, Policy
+from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, Policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.files import Rows
 from jobs.flows.load.job import LoadJob, new_load_id
@@ -56,7 +56,7 @@ class ReleaseTable:
     history_columns: Sequence[str] = ()
     overriding: str = ""
     null_values: Collection[str] = ()
-    strip_nul: bool = False
+    nul: str = ERROR
     verify: bool = False
     on_error: str = FAIL
     max_errors: int | None = None
@@ -147,7 +147,7 @@ def load_release(
             load_id=release_id,
             move=one.move,
             create=False,
-            copying=Copying(parallelism, strip_nul=one.strip_nul),
+            copying=Copying(parallelism),
             wait_for_load=wait_for_load,
             verify=one.verify,
             publish=STAGED,
@@ -157,6 +157,7 @@ def load_release(
             lock_timeout=lock_timeout,
             null_values=tuple(one.null_values),
             limits=Limits(max_replica_lag, max_wal_rate),
+            nul=one.nul,
         )
         for one in tables
     ]
