@@ -36,6 +36,7 @@ def job(**given: Any) -> LoadJob:  # noqa: ANN401 - as LoadJob takes them
         ({"defined": Defined(types=(Definition("a", "int"),))}, "--column-type"),
         ({"defined": Defined(indexes=("a",))}, "--index"),
         ({"defined": Defined(not_null=True)}, "--not-null"),
+        ({"defined": Defined(schema_mode="widen")}, "--schema-mode"),
     ],
 )
 def test_what_a_release_does_not_have_is_refused_by_name(given: dict[str, Any], told: str) -> None:
