@@ -21,6 +21,7 @@ from jobs.dbaccess.load.move.history import Versions
 from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import MODES, Move
 from jobs.dbaccess.load.move.order import parse_order
+from jobs.dbaccess.load.move.overwrite import replacing
 from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.query.script import split
 from jobs.dbaccess.sql import TableName, quote_name
@@ -76,7 +77,7 @@ def statements(value: tuple[str, list[str], list[str], str]) -> None:
 def _statements(move: Move, target: TableName) -> list[str]:
     """Return the statements of a load, with every name in quotes replaced by the same one."""
     staged = TableName("staged")
-    made = [move.insert(target, staged), move.replaced(target, staged)]
+    made = [move.insert(target, staged), *replacing(move, target, staged, at_once=True)]
     if move.keys:
         equalities = dict.fromkeys(move.keys, "=")
         upsert = Upsert(replace(move, mode="upsert"), target, staged, equalities)

@@ -1,4 +1,4 @@
-"""Locks on tables: which ones a session holds, and a bounded wait for one that names the sessions in the way.
+"""Locks on tables: against other writers, which ones a session holds, and a bounded wait that names who is in the way.
 
 Reading takes ACCESS SHARE, which conflicts with ACCESS EXCLUSIVE alone: TRUNCATE, DROP, most of ALTER TABLE.
 https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
@@ -35,6 +35,16 @@ _LOCKED = (
     "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
     "AND l.relation >= 16384 AND c.relkind IN ('r', 'p', 'm', 'v', 'f')"
 )
+
+
+def keep_writers_out(session: Session, table: TableName) -> None:
+    """Exclude other writers, new foreign keys, triggers and policies until the commit. Readers are not blocked."""
+    session.run(keeping_writers_out(table))
+
+
+def keeping_writers_out(table: TableName) -> str:
+    """Return the statement that does so."""
+    return f"LOCK TABLE {table.quoted} IN {SHARE_ROW_EXCLUSIVE} MODE"
 
 
 def held_relations(session: Session) -> frozenset[int]:

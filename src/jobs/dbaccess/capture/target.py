@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
@@ -204,7 +205,7 @@ def begin_batches(session: Session, target: Target) -> None:
 
 def has_rows(session: Session, target: Target) -> bool:
     """Return whether the target has any row. Within a transaction, no other session adds one after that."""
-    session.run(f"LOCK TABLE {target.name.quoted} IN SHARE ROW EXCLUSIVE MODE")
+    table_locks.keep_writers_out(session, target.name)
     return bool(session.run(f"SELECT 1 FROM {target.name.quoted} LIMIT 1"))
 
 

@@ -210,7 +210,7 @@ def _moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
         yield Step(PUBLISH, by_keys.writing(skips=skips, is_partitioned=known.is_partitioned), locks=written)
     elif move.mode == "overwrite":
         for statement in overwrite.replacing(move, target, staged, at_once=known.at_once):
-            truncates = move.strategy == TRUNCATE and not plan.is_new and statement == move.delete(target)
+            truncates = move.strategy == TRUNCATE and not plan.is_new and statement == overwrite.deleting(move, target)
             taken = (_lock(plan, known, table_locks.ACCESS_EXCLUSIVE),) if truncates else written
             yield Step(PUBLISH, statement, locks=taken)
     elif move.keeps_history or known.merges:
@@ -306,7 +306,7 @@ def _choices(move: Move, at_least: str) -> list[tuple[bool, str]]:
 
 def _locking(plan: PublishPlan, known: Known) -> Step:
     taken = () if plan.is_new else (_lock(plan, known, table_locks.SHARE_ROW_EXCLUSIVE),)
-    return Step(PUBLISH, overwrite.locking(plan.target), locks=taken)
+    return Step(PUBLISH, table_locks.keeping_writers_out(plan.target), locks=taken)
 
 
 def _written(plan: PublishPlan, known: Known) -> tuple[Lock, ...]:

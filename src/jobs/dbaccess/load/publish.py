@@ -19,7 +19,7 @@ from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.alter import alter
 from jobs.dbaccess.load.definitions.alterations import Alterations
 from jobs.dbaccess.load.ledger import naming
-from jobs.dbaccess.load.move import keys, overwrite
+from jobs.dbaccess.load.move import keys
 from jobs.dbaccess.load.move.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
@@ -287,5 +287,5 @@ def _take_turns(session: Session, publication: Publication, at: _At) -> dict[Tab
         columns.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
         changes_before = bool(plan.scripts.before) or publication.is_release
         if changes_before and tables.find_table(session, plan.target) is not None and is_locked(session, plan):
-            overwrite.lock(session, plan.target)
+            table_locks.keep_writers_out(session, plan.target)
     return altered

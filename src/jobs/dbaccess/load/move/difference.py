@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.move import keys, overwrite, upsert
-from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.move.upsert import Upsert, Written
+from jobs.dbaccess.load.move import deletion, keys, overwrite, upsert
+from jobs.dbaccess.load.move.modes import Move, Written
+from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -45,8 +46,8 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
         LoadError: Rows would remain, or other tables' rows would change; a key is NULL, or is staged twice.
         DatabaseError: The target rejects a row.
     """
-    overwrite.lock(session, target)
-    deletion = overwrite.check(session, move, target)
+    table_locks.keep_writers_out(session, target)
+    foreseen = overwrite.check(session, move, target)
     check(session, target)
     written_by = upserting(move)
     keys.check_unique_index(session, written_by, target)
@@ -57,12 +58,12 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
         deleted = session.change(statements.delete_missing())
     if move.max_delete_share < 1:
         left = session.value(f"SELECT count(*) FROM {target.quoted}")
-        upsert.check_share(move, target, deleted, left + deleted)
+        deletion.check_share(move, target, deleted, left + deleted)
     written = upsert.upsert(session, written_by, target, staged, rows)
     if not move.values:  # each row that remains has a staged key, and that is all there is to compare
         present = session.value(f"SELECT count(*) FROM {target.quoted}")
         written = replace(written, unchanged=present - written.inserted)
-    if deletion.is_watched:
+    if foreseen.is_watched:
         overwrite.check_count(session, move, target, written.inserted + written.updated + written.unchanged)
     return replace(written, deleted=deleted)
 

@@ -11,8 +11,7 @@ from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load import index_settings, receipts, staging, verify
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.move import difference, history, keys, merge, overwrite, slices, upsert
-from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.move.upsert import Written
+from jobs.dbaccess.load.move.modes import Move, Written
 from jobs.dbaccess.load.partitions import new, suitability
 from jobs.dbaccess.load.partitions.missing.find import check_rule
 from jobs.dbaccess.load.partitions.missing.rules import AUTO, NO
@@ -187,8 +186,7 @@ def _write(session: Session, plan: PublishPlan, rows: int) -> Written:
     if move.strategy == "diff":
         return difference.replace_rows(session, move, target, staged, rows)
     if move.mode == "overwrite":
-        replaced = overwrite.replace_rows(session, move, target, staged)
-        return Written(replaced.inserted, deleted=replaced.deleted)
+        return overwrite.replace_rows(session, move, target, staged)
     if move.keeps_history:
         return history.keep(session, move, target, staged, rows)
     if move.mode == "upsert":

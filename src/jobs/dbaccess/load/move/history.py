@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.move import conditions, keys, merge, overwrite, upsert
+from jobs.dbaccess.load.move import conditions, deletion, keys, merge
 from jobs.dbaccess.load.move.merge import Merge
-from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.move.upsert import Written
+from jobs.dbaccess.load.move.modes import Move, Written
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -290,7 +290,7 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
         LoadError: A key is NULL, or has several rows of one time, or a time is NULL; or too many versions would end.
         DatabaseError: The target rejects a version.
     """
-    overwrite.lock(session, target)
+    table_locks.keep_writers_out(session, target)
     time_type = check(session, move, target)
     keys.check_not_null(session, move, target, staged)
     _check_times(session, move, staged, time_type)
@@ -311,7 +311,7 @@ def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows
         session.ask(statements.judge())
     if move.changes.deletes and move.max_delete_share < 1:
         [[valid, ended]] = session.ask(statements.count_closing(), time).rows
-        upsert.check_share(move, statements.target, ended, valid)
+        deletion.check_share(move, statements.target, ended, valid)
     session.ask(statements.create())
     session.ask(statements.fill(), time)
     [[told]] = session.ask(statements.count_told()).rows

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import identity
-from jobs.dbaccess.load.move import conditions, keys, overwrite, upsert
-from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.move.upsert import Upsert, Written
+from jobs.dbaccess.load.move import conditions, deletion, keys, upsert
+from jobs.dbaccess.load.move.modes import Move, Written
+from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
@@ -212,7 +213,7 @@ def check(session: Session, move: Move, target: TableName) -> None:
         )
     conditions.check(session, move, conditions.data_of(move, target), target.quoted)
     if move.changes.removes or move.keeps_history:
-        overwrite.check_deletes(session, target)
+        deletion.check(session, target)
 
 
 def marks_by_time(session: Session, move: Move, target: TableName) -> bool:
@@ -253,7 +254,7 @@ def merge(session: Session, move: Move, target: TableName, staged: TableName, ro
             deleted.
         DatabaseError: The target rejects a row, or another table refers to one that is to be deleted.
     """
-    overwrite.lock(session, target)
+    table_locks.keep_writers_out(session, target)
     check(session, move, target)
     keys.check_not_null(session, move, target, staged)
     if move.changes.order_by:
@@ -283,7 +284,7 @@ def _execute(session: Session, statements: Merge) -> Written:
     deleting = _change(session, statements.delete_told()) if changes.delete_when is not None else 0
     missing = _change(session, statements.delete_missing()) if changes.delete_missing else 0
     if is_limited:
-        upsert.check_share(move, statements.target, deleting + missing, before)
+        deletion.check_share(move, statements.target, deleting + missing, before)
     update = statements.update()
     unchanged = session.ask(statements.count_unchanged()).rows[0][0] if statements.skips or not update else 0
     updated = _change(session, update) if update else 0

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from jobs.dbaccess.load import identity
 from jobs.dbaccess.load.move.changes import NO_CHANGES, NO_HISTORY, Changes, History
 from jobs.dbaccess.load.move.order import OrderBy
-from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 REPLACE_PARTITIONS, HISTORY = "replace-partitions", "history"
@@ -27,10 +26,6 @@ CHANGING = ("upsert", HISTORY)
 
 SKIPPING = ("auto", "yes", "no")
 """Whether an upsert leaves out rows that are equal to the table's. "auto" decides by a sample."""
-_AFTER_DELETE = "WHERE (SELECT pg_catalog.count(*) FROM pgjobs_gone) OPERATOR(pg_catalog.>=) 0"
-"""A condition that is always true. It causes the DELETE to be executed first."""
-
-_JUDGMENT = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT inside)"
 
 DELETE, TRUNCATE, DIFF = STRATEGIES = ("delete", "truncate", "diff")
 """How overwrite replaces rows: all of them, by DELETE or by TRUNCATE; or only those that differ."""
@@ -181,35 +176,22 @@ class Move:
         others = [quote_name(name) for name in self.values]
         return "UPDATE SET " + ", ".join(f"{name} = EXCLUDED.{name}" for name in others) if others else "NOTHING"
 
-    def delete(self, target: TableName) -> str:
-        """Return the statement that deletes the rows that overwrite replaces."""
-        if self.strategy == TRUNCATE:
-            return f"TRUNCATE {target.quoted}"
-        return f"DELETE FROM {target.quoted}" + (f" WHERE {enclosed(self.where)}" if self.where is not None else "")
-
-    def replaced(self, target: TableName, staged: TableName) -> str:
-        """Return overwrite as one statement: foreign keys that reference the table are checked at its end."""
-        return f"WITH pgjobs_gone AS ({self.delete(target)} RETURNING 1) {self.insert(target, staged)} {_AFTER_DELETE}"
-
-    def slice_inserted(self, target: TableName, staged: TableName) -> str:
-        """Return the INSERT into a slice, whose result is how many rows were inserted, and how many are outside of it.
-
-        The condition judges the rows as they were stored: with defaults, generated columns, and what triggers changed.
-        """
-        return f"WITH {self._judged(target, staged)} SELECT {_JUDGMENT} FROM pgjobs_moved"
-
-    def slice_replaced(self, target: TableName, staged: TableName) -> str:
-        """Return DELETE and INSERT as one statement, whose result also contains how many rows were deleted."""
-        return (
-            f"WITH pgjobs_gone AS ({self.delete(target)} RETURNING 1), {self._judged(target, staged, _AFTER_DELETE)} "
-            f"SELECT {_JUDGMENT}, (SELECT pg_catalog.count(*) FROM pgjobs_gone) FROM pgjobs_moved"
-        )
-
-    def _judged(self, target: TableName, staged: TableName, after: str = "") -> str:
-        # Without an alias: the condition may qualify its columns by the table's name.
-        into = f"INSERT INTO {target.quoted} {self.into}{self.source(staged)} {after}"
-        return f"pgjobs_moved AS ({into} RETURNING {enclosed(self.where or 'true')} IS TRUE AS inside)"
-
 
 APPEND = Move("append", ())
 """What a load does if nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many rows a load inserted, updated and deleted, and how many it left alone as they were equal already.
+
+    Attributes:
+        otherwise: How many staged rows had an effect that is not counted by rows inserted, updated or unchanged: they
+            deleted a row. In a history, where a row may write several versions, it is the difference.
+    """
+
+    inserted: int
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    otherwise: int = 0

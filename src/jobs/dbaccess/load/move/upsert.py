@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.move import keys
-from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.modes import Move, Written
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -27,22 +27,6 @@ WORTHWHILE = 0.3
 """The share of unchanged rows from which the join pays: where no row is unchanged, it takes about 0.3 of the time."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Written:
-    """How many rows a load inserted, updated and deleted, and how many it left alone as they were equal already.
-
-    Attributes:
-        otherwise: How many staged rows had an effect that is not counted by rows inserted, updated or unchanged: they
-            deleted a row. In a history, where a row may write several versions, it is the difference.
-    """
-
-    inserted: int
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    otherwise: int = 0
 
 
 @dataclass(frozen=True)
@@ -231,23 +215,3 @@ def obstacle(session: Session, statements: Upsert) -> str | None:
     if same != len(statements.move.columns):
         return "has columns that this user may not SELECT, or whose types changed meanwhile"
     return None
-
-
-def check_share(move: Move, target: TableName, deleted: int, rows: int) -> None:
-    """Check that a load deletes no larger share of a table than it may.
-
-    Args:
-        move: It has the limit.
-        target: The table.
-        deleted: How many rows were deleted.
-        rows: How many there were.
-
-    Raises:
-        LoadError: It does.
-    """
-    if deleted > move.max_delete_share * rows:
-        raise LoadError(
-            f"The load would delete {deleted:,} of the {rows:,} rows of {target}. At most "
-            f"{move.max_delete_share:.4g} of them may be deleted.",
-            "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share.",
-        )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import ConstraintViolated
-from jobs.dbaccess.load.move.upsert import Written
+from jobs.dbaccess.load.move.modes import Written
 from jobs.dbaccess.load.partitions.catalog import exact_forms
 from jobs.dbaccess.load.rejects.constraints import Checked, put_aside
 from jobs.dbaccess.load.rejects.table_rules import INSERT, UPDATE, changes_rows, deferred_of
