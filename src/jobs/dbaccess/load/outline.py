@@ -14,11 +14,11 @@ from jobs.dbaccess.catalog.relatives import Relatives
 from jobs.dbaccess.load import ledger, staging, statistics
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.direct import Direct, Marker
-from jobs.dbaccess.load.move import difference, history, overwrite, slices, upsert
-from jobs.dbaccess.load.move.history import Versions
+from jobs.dbaccess.load.move import difference, overwrite, slices, upsert
 from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import TRUNCATE, Move
 from jobs.dbaccess.load.move.upsert import Upsert
+from jobs.dbaccess.load.move.versions import VERSIONS, Versions
 from jobs.dbaccess.load.partitions import attempts, new
 from jobs.dbaccess.load.partitions.missing.key import Wanted
 from jobs.dbaccess.load.publish_plan import PublishPlan
@@ -237,7 +237,7 @@ def _changing(plan: PublishPlan, known: Known, written: tuple[Lock, ...]) -> Ite
     versions = Versions(move, target, staged, known.equalities, time_type=known.time_type)
     for statement in versions.statements():
         values = versions.values(move.history.as_of or "the time of the publish") if "$1" in statement else ()
-        yield Step(PUBLISH, statement, values, locks=() if history.VERSIONS in statement[:40] else written)
+        yield Step(PUBLISH, statement, values, locks=() if VERSIONS in statement[:40] else written)
 
 
 def _locks(plan: PublishPlan, known: Known) -> bool:

@@ -5,5 +5,5 @@ same keys, which have to be such `keys` as a mode can do with. `fill` renames th
 exist, or else moves the rows by the statements of the mode: `overwrite`, `difference` (an overwrite that changes only
 what differs), `upsert`, or a plain INSERT, in `slices` if their pace is limited. `merge` is an upsert by several
 statements: for `changes` that delete rows or depend on `conditions`, and for keys without a unique index. `history`
-makes each row a version of its key. Whatever deletes rows asks `deletion` first what else that would do.
+makes each row one of the `versions` of its key. Whatever deletes rows asks `deletion` first what else that would do.
 """
