@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from jobs.cli.failure import FAILED, first_line
 from jobs.cli.flags import add_common_options, add_connection_options, connection_of
-from jobs.cli.load_flags import add_load_options, check_options, files_of, job_of, move_of
+from jobs.cli.load_flags import add_load_options
+from jobs.cli.load_of import check_options, files_of, job_of, move_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.errors import JobError

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from jobs.cli.flags import add_common_options, add_connection_options, add_lineage_options, connection_of
 from jobs.cli.lineage_of import of_load
-from jobs.cli.load_flags import add_pace_options, add_run_options, files_of, job_of
+from jobs.cli.load_flags import add_pace_options, add_run_options
+from jobs.cli.load_of import files_of, job_of
 from jobs.cli.manifest import Entry, read_manifest
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from jobs.cli.flags import add_common_options, add_connection_options, add_lineage_options, connection_of
 from jobs.cli.lineage_of import of_load
-from jobs.cli.load_flags import add_load_options, check_options, files_of, job_of
+from jobs.cli.load_flags import add_load_options
+from jobs.cli.load_of import check_options, files_of, job_of
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.errors import UsageError

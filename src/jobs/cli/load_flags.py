@@ -1,46 +1,32 @@
-"""The flags that describe a load, and the load that they describe. load_table and doctor share them.
-
-What needs Spark is imported by the functions that use it: flags are also checked where there is no Spark.
-"""
+"""The flags that describe a load, which load_table and doctor share. `load_of` returns the load that they describe."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from jobs.cli.flags import FORMATS, add_marker_table, at_least_one
 from jobs.cli.quantities import byte_rate, duration
 from jobs.dbaccess import locks
-from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import identity, scripts
-from jobs.dbaccess.load.definitions import columns, indexes
+from jobs.dbaccess.load import identity
 from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, SCHEMA_MODES, STRICT
-from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition
+from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA
 from jobs.dbaccess.load.definitions.indexes import INDEX
-from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY, PartitionBy, parse_partition_by
-from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
-from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
-from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.move import combinations
-from jobs.dbaccess.load.move.changes import Changes, History
-from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES, Move
-from jobs.dbaccess.load.move.order import order_of
+from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY
+from jobs.dbaccess.load.direct import AUTO, PUBLISHING
+from jobs.dbaccess.load.kept.notes import KEPT_FOR
+from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES
 from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
-from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, ON_ERROR, ON_NUL, Policy, check_policy
-from jobs.dbaccess.sql import TableName
-from jobs.flows.file_options import mode_of, parse_options
-from jobs.flows.sql_file import read_sql
-
-if TYPE_CHECKING:
-    from jobs.flows.load.files import Files
-    from jobs.flows.load.job import LoadJob
+from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, ON_ERROR, ON_NUL
 
 
 def add_load_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that describe a load."""
     _add_source_options(parser)
-    _add_target_options(parser)
+    target = parser.add_argument_group("target")
+    _add_mode_options(target)
+    add_run_options(target)
+    _add_publishing_options(target)
+    _add_row_options(target)
     _add_change_options(parser)
     _add_history_options(parser)
     add_pace_options(parser)
@@ -65,8 +51,8 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
 
 
-def _add_target_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("target")
+def _add_mode_options(group: argparse._ActionsContainer) -> None:
+    """Add what the load does to the table."""
     group.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
     group.add_argument("--mode", choices=MODES, default="append", help="default: append")
     group.add_argument("--keys", metavar="A,B", help="the columns that identify a row, for upsert, ignore and history")
@@ -115,7 +101,29 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="create the table if it does not exist",
     )
-    add_run_options(group)
+
+
+def add_run_options(group: argparse._ActionsContainer) -> None:
+    """Add the flags that name a load, and that say how long it waits for others."""
+    group.add_argument("--load-id", metavar="ID", help="names this load; a second run with the same id does nothing")
+    add_marker_table(group)
+    group.add_argument(
+        "--wait-for-load",
+        type=at_least_one,
+        default=locks.LONGEST_WAIT,
+        metavar="SECONDS",
+        help="how long to wait for another run with the same load id; default: %(default)s",
+    )
+    group.add_argument(
+        "--lock-timeout",
+        type=at_least_one,
+        metavar="SECONDS",
+        help="how long to wait for each lock of the table or its rows; default: the user's setting, or without limit",
+    )
+
+
+def _add_publishing_options(group: argparse._ActionsContainer) -> None:
+    """Add how the rows come into the table, and what stays if they do not."""
     group.add_argument(
         "--publish",
         choices=PUBLISHING,
@@ -133,6 +141,10 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         help="if the load fails, keep what was staged for a rerun of the load id, which copies only what is missing; "
         "for such a time as 2d, or without one for 7 days",
     )
+
+
+def _add_row_options(group: argparse._ActionsContainer) -> None:
+    """Add what becomes of rows that are refused, and how rows are compared."""
     group.add_argument(
         "--nul",
         choices=ON_NUL,
@@ -168,25 +180,6 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
         "--verify",
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
-    )
-
-
-def add_run_options(group: argparse._ActionsContainer) -> None:
-    """Add the flags that name a load, and that say how long it waits for others."""
-    group.add_argument("--load-id", metavar="ID", help="names this load; a second run with the same id does nothing")
-    add_marker_table(group)
-    group.add_argument(
-        "--wait-for-load",
-        type=at_least_one,
-        default=locks.LONGEST_WAIT,
-        metavar="SECONDS",
-        help="how long to wait for another run with the same load id; default: %(default)s",
-    )
-    group.add_argument(
-        "--lock-timeout",
-        type=at_least_one,
-        metavar="SECONDS",
-        help="how long to wait for each lock of the table or its rows; default: the user's setting, or without limit",
     )
 
 
@@ -332,142 +325,3 @@ def _add_script_options(parser: argparse.ArgumentParser) -> None:
         script = group.add_mutually_exclusive_group()
         script.add_argument(f"--{name}-sql", metavar="SQL", help=f"statements to run {when}")
         script.add_argument(f"--{name}-sql-file", metavar="PATH", help="a file with them, also on s3://")
-
-
-def check_options(options: argparse.Namespace) -> None:
-    """Check the options without Spark and without a database.
-
-    Raises:
-        UsageError: An option has a value that cannot be right.
-    """
-    mode_of(parse_options(options.option, options.format))
-    Ledger.parse(options.marker_table)
-    _definitions(options)
-    indexes.check(options.index)
-    _partition_by(options)
-    if options.table is not None:
-        TableName.parse(options.table)
-    scripts.parse(options.before_sql, options.after_sql)
-    combinations.check(move_of(options))
-    if options.verify:
-        combinations.check_verify(move_of(options))
-    _check_publish(options)
-
-
-def files_of(options: argparse.Namespace) -> Files:
-    """Return the files to read."""
-    from jobs.flows.load.files import Files
-
-    return Files(options.source, options.format, options.option, options.schema, options.select or "")
-
-
-def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Settings) -> LoadJob:
-    """Return the load that the options describe.
-
-    Raises:
-        UsageError: They do not fit together, or a file of SQL cannot be read.
-    """
-    from jobs.flows.load.defined import Defined
-    from jobs.flows.load.job import LoadJob, new_load_id
-    from jobs.flows.load.pace.governor import Limits
-    from jobs.flows.load.stage import Copying
-
-    _check_publish(options)
-    return LoadJob(
-        table=TableName.parse(options.table),
-        settings=settings,
-        load_id=new_load_id() if options.load_id is None else options.load_id,
-        move=move_of(options),
-        create=options.create,
-        copying=Copying(options.parallelism),
-        wait_for_load=options.wait_for_load,
-        verify=options.verify,
-        scripts=scripts.parse(_script(options, "before", environ), _script(options, "after", environ)),
-        ledger=Ledger.parse(options.marker_table),
-        lock_timeout=options.lock_timeout,
-        publish=options.publish,
-        keep_staging=options.keep_staging,
-        show_values=options.show_values,
-        policy=_policy(options),
-        defined=Defined(
-            *_definitions(options),
-            tuple(options.index),
-            partition_by=_partition_by(options),
-            not_null=options.not_null,
-            schema_mode=options.schema_mode,
-        ),
-        null_values=tuple(options.null_value),
-        limits=Limits(options.max_replica_lag, options.max_wal_rate),
-        nul=options.nul,
-    )
-
-
-def move_of(options: argparse.Namespace) -> Move:
-    """Return how the options move rows.
-
-    Raises:
-        UsageError: An order or the columns of a history are none.
-    """
-    order_by = _names(options.order_by)
-    return Move(
-        options.mode,
-        (),
-        _names(options.keys),
-        order_of(options.dedupe_order, order_by),
-        options.skip_unchanged,
-        where=options.overwrite_where,
-        strategy=options.overwrite_strategy,
-        max_delete_share=options.max_delete_share,
-        changes=Changes(
-            delete_when=options.delete_when,
-            delete_missing=options.delete_missing,
-            soft_delete=options.soft_delete,
-            update_columns=_names(options.update_columns),
-            update_when=options.update_when,
-            order_by=order_by,
-        ),
-        new_partitions=options.new_partitions,
-        history=History.of(_names(options.history_columns), options.as_of),
-        overriding=options.overriding,
-    )
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(text.split(",")) if text else ()
-
-
-def _policy(options: argparse.Namespace) -> Policy:
-    return Policy(options.on_error, options.max_errors, options.max_error_rate)
-
-
-def _check_publish(options: argparse.Namespace) -> None:
-    check_keep(options.keep_staging, move_of(options), options.publish, has_id=options.load_id is not None)
-    check_policy(_policy(options), move_of(options), options.publish, keeps=options.keep_staging is not None)
-    if options.publish == PARTS:
-        sql = [getattr(options, f"{name}_sql") or getattr(options, f"{name}_sql_file") for name in ("before", "after")]
-        check_parts(
-            move_of(options),
-            any(sql),
-            verify=options.verify,
-            has_id=options.load_id is not None,
-            has_indexes=bool(options.index),
-            is_partitioned=options.partition_by is not None,
-            schema_mode=options.schema_mode,
-        )
-
-
-def _partition_by(options: argparse.Namespace) -> PartitionBy | None:
-    return None if options.partition_by is None else parse_partition_by(options.partition_by)
-
-
-def _script(options: argparse.Namespace, name: str, environ: Mapping[str, str]) -> str | None:
-    path: str | None = getattr(options, f"{name}_sql_file")
-    text: str | None = getattr(options, f"{name}_sql")
-    return text if path is None else read_sql(path, environ, f"--{name}-sql-file")
-
-
-def _definitions(options: argparse.Namespace) -> tuple[tuple[Definition, ...], tuple[Definition, ...]]:
-    types = columns.parse(options.column_type, COLUMN_TYPE)
-    metadata = columns.parse(options.metadata_columns, METADATA)
-    columns.check([*types, *metadata], f"{COLUMN_TYPE} or {METADATA}")
-    return types, metadata

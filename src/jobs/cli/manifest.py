@@ -17,7 +17,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from jobs.cli.load_flags import add_load_options, check_options
+from jobs.cli.load_flags import add_load_options
+from jobs.cli.load_of import check_options
 from jobs.dbaccess.errors import UsageError
 from jobs.flows.sql_file import read_text
 
