@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def why_staged(session: Session, plan: PublishPlan, table: Table | None, encoded: Encoded) -> str:
-    """Return why a load cannot be one transaction of its task; empty if it can.
+    """Return why a load cannot be one transaction of its task; empty if it can. The job may have reasons of its own.
 
     Args:
         session: A session of the table's database.
@@ -47,8 +47,8 @@ def why_staged(session: Session, plan: PublishPlan, table: Table | None, encoded
         return f"the mode is {plan.move.mode}"
     if table is None or plan.is_new or plan.metadata or plan.alterations or plan.move.supplies_partitions:
         return "the load creates the table, or columns, or partitions, or changes types"
-    if plan.verification or plan.scripts or plan.lock_timeout is not None:
-        return "the rows are verified, or scripts or a lock timeout belong to their publication"
+    if plan.scripts or plan.lock_timeout is not None:
+        return "scripts or a lock timeout belong to the publication of the rows"
     if input_size(encoded.lines) > SMALL:
         return "the input is large"
     return direct.why_not(session, table) or end_may_lie(encoded.lines, encoded.blocks)
