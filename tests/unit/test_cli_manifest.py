@@ -147,6 +147,11 @@ def test_a_manifest_without_what_it_needs_is_refused(manifest: object, told: str
         entries(manifest)
 
 
+def test_json_that_has_a_name_twice_is_refused_where_python_would_drop_the_first() -> None:
+    with pytest.raises(UsageError, match="The manifest has 'tables' twice in one object"):
+        parse_manifest('{"tables": [{"table": "t", "source": "x"}], "tables": []}', RELEASE)
+
+
 @pytest.mark.parametrize(("text", "told"), [('{"tables": ', "begins as JSON, and is none"), ("[[tables", "is no TOML")])
 def test_what_is_neither_json_nor_toml_is_told(text: str, told: str) -> None:
     if "TOML" in told:

@@ -81,10 +81,20 @@ def _document(text: str) -> dict[str, Any]:
     if not text.lstrip().startswith("{"):
         return _from_toml(text)
     try:
-        document: dict[str, Any] = json.loads(text)
+        document: dict[str, Any] = json.loads(text, object_pairs_hook=_each_once)
     except ValueError as error:
         raise UsageError(f"The manifest begins as JSON, and is none: {error}.", "Correct it.") from None
     return document
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Of two members of one name, Python would take the last, and TOML refuses them."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"The manifest has {twice!r} twice in one object.", "Keep one of them.")
+    return found
 
 
 def _from_toml(text: str) -> dict[str, Any]:
