@@ -63,6 +63,14 @@ def test_keys_that_form_a_circle_are_refused_unless_one_is_deferrable(session: S
         find_arrangement(session, tables, [], checked_at_once=tables[1:])
 
 
+def test_a_key_is_deferred_only_if_no_other_constraint_of_its_name_forbids_that(session: Session) -> None:
+    """SET CONSTRAINTS takes names. Constraints of several tables may have the same one."""
+    session.run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (a int CONSTRAINT fk REFERENCES a DEFERRABLE)")
+    assert names(order(session, "a", "b").deferred) == ["fk"]
+    session.run("CREATE TABLE c (a int CONSTRAINT fk REFERENCES a)")
+    assert order(session, "b", "a") == Arrangement((TableName("a", "public"), TableName("b", "public")))
+
+
 @pytest.mark.parametrize(
     ("tables", "told"),
     [

@@ -26,7 +26,7 @@ def staged(session: Session, load_id: str, tables: Mapping[str, tuple[Move, Rows
     arrangement = find_arrangement(session, list(moves), replaced)
     plans = []
     for target in arrangement.tables:
-        move, rows = replace(moves[target], emptied=arrangement.emptied), tables[target.name][1]
+        move, rows = replace(moves[target], emptied=arrangement.empty_at(target)), tables[target.name][1]
         check_target(session, target, move)
         names = staging.plan_staging(target, move.columns)
         staging.create_beside(session, names, target)

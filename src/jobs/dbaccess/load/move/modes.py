@@ -52,7 +52,7 @@ class Move:
         new_partitions: The rule of partitions that do not exist yet (partitions/rules.py), or "auto" or "no"; empty for
             the mode's default: "auto" to replace partitions, else "no".
         overriding: One of identity.OVERRIDING, or empty: what the values of identity columns are.
-        emptied: For overwrite: tables that the transaction empties before, so that they refer to no row.
+        emptied: For overwrite: tables that are empty when it is done, so that they refer to no row.
     """
 
     mode: str

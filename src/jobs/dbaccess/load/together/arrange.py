@@ -52,6 +52,17 @@ class Arrangement:
     emptied: tuple[TableName, ...] = ()
     deferred: tuple[TableName, ...] = ()
 
+    def empty_at(self, table: TableName) -> tuple[TableName, ...]:
+        """Return the tables that contain no rows which deleting rows of a table could change, when it is its turn.
+
+        One that was emptied and has got its new rows by then is not empty any more. A table that was emptied itself
+        has no rows to delete.
+        """
+        if table in self.emptied:
+            return self.emptied
+        written = self.tables[: self.tables.index(table)]
+        return tuple(other for other in self.emptied if other not in written)
+
 
 def arrange(tables: Sequence[TableName], replaced: Collection[TableName], keys: Collection[ForeignKey]) -> Arrangement:
     """Return how tables are written. Where no key decides, their order is kept.

@@ -20,11 +20,15 @@ _TREES = (
 """The tables by their numbers from 1, and each with its partitions and child tables."""
 
 _KEYS = (
-    f"{_TREES} SELECT DISTINCT n.nspname, k.conname, k.condeferrable, referencing.place, referenced.place "
+    f"{_TREES} SELECT DISTINCT n.nspname, k.conname, k.condeferrable AND NOT EXISTS (SELECT FROM pg_constraint AS same "
+    "WHERE same.connamespace = k.connamespace AND same.conname = k.conname AND NOT same.condeferrable), "
+    "referencing.place, referenced.place "
     "FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace "
     "JOIN tree AS referenced ON referenced.oid = k.confrelid "
     "LEFT JOIN tree AS referencing ON referencing.oid = k.conrelid WHERE k.contype = 'f' ORDER BY 1, 2, 4, 5"
 )
+"""The keys that reference the tables, and whether SET CONSTRAINTS can defer them. It takes a name, which constraints of
+several tables may have: it fails if one of them is not deferrable."""
 
 
 def find_arrangement(

@@ -122,7 +122,7 @@ class Release:
         members = []
         for table in arrangement.tables:
             member = by_name[table]
-            job = replace(member.job, move=replace(member.job.move, emptied=arrangement.emptied))
+            job = replace(member.job, move=replace(member.job.move, emptied=arrangement.empty_at(table)))
             members.append(replace(member, job=job))
         return Release(tuple(members))
 
