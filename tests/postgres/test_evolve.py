@@ -121,6 +121,18 @@ def test_each_mode_changes_what_its_name_says(session: Session) -> None:
     assert not settle(session, data(a=t.ShortType(), B=STRING)).alterations
 
 
+def test_a_column_that_is_widened_keeps_its_collation(session: Session) -> None:
+    session.run("CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    session.run('CREATE TABLE t (a varchar(3) COLLATE any_case PRIMARY KEY, b varchar(3) COLLATE "C")')
+    session.run("INSERT INTO t VALUES ('abc', 'x')")
+    load(session, settle(session, data(a=STRING, b=STRING), move=Move("upsert", (), ("a",))), "ABC longer")
+    assert session.run("SELECT a, b FROM t") == [["abc", "longer"]]
+    collations = (
+        "SELECT collation_name::text FROM information_schema.columns WHERE table_name = 't' ORDER BY column_name"
+    )
+    assert session.run(collations) == [["any_case"], ["C"]]
+
+
 def test_a_column_that_is_added_may_be_defined_by_the_user(session: Session) -> None:
     session.run("CREATE TABLE t (a bigint, b text); INSERT INTO t VALUES (1, 'x')")
     load(session, settle(session, ABC, ADD_COLUMNS, C="varchar(9) DEFAULT 'before'"), "2 y z")

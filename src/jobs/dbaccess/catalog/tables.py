@@ -27,6 +27,7 @@ class Column:
         generated: Whether only the server sets the value (an expression, or GENERATED ALWAYS AS IDENTITY).
         identity: pg_attribute's attidentity: IDENTITY_ALWAYS, "d" for BY DEFAULT, or empty.
         kind: One of `kinds`: that of the type, or of the elements of an array; empty for other types.
+        collation: As a statement names it; empty for none, and for the database's own.
         fields: Of a composite type, or of one that an array has as elements: its fields in their order.
     """
 
@@ -40,6 +41,7 @@ class Column:
     element_category: str = ""
     identity: str = ""
     kind: str = ""
+    collation: str = ""
     fields: tuple[Column, ...] = ()
 
     @property
@@ -86,7 +88,11 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), base.typname, base.typca
         )
     ), a.attgenerated <> '' OR a.attidentity = 'a',
     coalesce(element.typname, ''), coalesce(element.typcategory, ''), a.attidentity::text,
-    {kind_of("stored")}, stored.typrelid
+    {kind_of("stored")},
+    coalesce((
+        SELECT quote_ident(nspname) || '.' || quote_ident(collname) FROM pg_collation c
+        JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation AND collname <> 'default'
+    ), ''), stored.typrelid
 FROM pg_attribute a JOIN base USING (attnum)
 LEFT JOIN LATERAL (
     WITH RECURSIVE below AS (

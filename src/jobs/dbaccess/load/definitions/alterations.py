@@ -41,6 +41,12 @@ class Widened:
     after: Column
 
     @property
+    def definition(self) -> str:
+        """The type in a statement, with the column's collation: by itself, the type has that of the database."""
+        collate = f" COLLATE {self.before.collation}" if self.before.collation else ""
+        return f"{self.after.definition}{collate}"
+
+    @property
     def rewrites(self) -> bool:
         """Whether the server writes all rows anew: what it stores alike is longer text, and digits before the point."""
         if self.before.base_type == "varchar":
@@ -80,8 +86,8 @@ class Alterations:
     @property
     def types(self) -> tuple[tuple[str, str], ...]:
         """The columns with their types, as statements write them."""
-        changed = [*(one.column for one in self.added), *(one.after for one in self.widened)]
-        return tuple((column.name, column.definition) for column in changed)
+        added = [(one.column.name, one.column.definition) for one in self.added]
+        return (*added, *((one.after.name, one.definition) for one in self.widened))
 
     @property
     def names_added(self) -> tuple[str, ...]:
@@ -96,7 +102,7 @@ class Alterations:
     def statements(self, table: TableName) -> Iterator[str]:
         """Yield the statements that change the table. All types are changed by one, which rewrites it once at most."""
         yield from columns.addition(table, [one.definition for one in self.added])
-        types = [f"ALTER COLUMN {quote_name(one.after.name)} TYPE {one.after.definition}" for one in self.widened]
+        types = [f"ALTER COLUMN {quote_name(one.after.name)} TYPE {one.definition}" for one in self.widened]
         if types:
             yield f"ALTER TABLE {table.quoted} {', '.join(types)}"
 
