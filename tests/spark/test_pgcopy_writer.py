@@ -72,6 +72,18 @@ def test_upsert_by_keys(spark: SparkSession, session: Session, options: dict[str
     assert session.run("SELECT a, b FROM t ORDER BY a") == [[-1, "kept"], [0, "0"], [1, "1"], [2, "2"]]
 
 
+def test_the_table_changes_for_the_data_if_it_may(
+    spark: SparkSession, session: Session, options: dict[str, str]
+) -> None:
+    session.run("CREATE TABLE t (a smallint PRIMARY KEY); INSERT INTO t VALUES (-1)")
+    write(numbers(spark, 2), options, mode="upsert", keys="a", schemaMode="widen").save()
+    assert session.run("SELECT a, b, pg_typeof(a)::text FROM t ORDER BY a") == [
+        [-1, None, "integer"],
+        [0, "0", "integer"],
+        [1, "1", "integer"],
+    ]
+
+
 @pytest.mark.parametrize("marker_table", ["table_updates", "public.marks"])
 def test_a_second_write_of_a_load_id_writes_nothing(
     spark: SparkSession, session: Session, options: dict[str, str], marker_table: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.cli.load_of import job_of
+from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.load_table import build_parser, check_arguments, parse
 
@@ -58,3 +60,9 @@ def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
 def test_sql_that_cannot_be_right_is_refused_before_a_run(arguments: list[str], told: str) -> None:
     with pytest.raises(UsageError, match=told):
         check_arguments(["--source", "x", "--table", "t", *arguments])
+
+
+def test_flags_of_columns_and_text_reach_the_load() -> None:
+    options = parse(["--source", "x", "--table", "t", "--schema-mode", "widen", "--nul", "replace"])
+    job = job_of(options, {}, Settings("shop", "me"))
+    assert (job.defined.schema_mode, job.nul) == ("widen", "replace")
