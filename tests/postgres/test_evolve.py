@@ -196,6 +196,10 @@ _TRIGGERED = (
     "CREATE TABLE t (a int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; "
     "CREATE TRIGGER g AFTER UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION f()"
 )
+_INDEXED = (
+    "CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'; CREATE TABLE t (a int); "
+    "CREATE INDEX ON t (f(a))"
+)
 REFUSED = {
     "view": ("CREATE TABLE s (a int); CREATE VIEW t AS SELECT a FROM s", ABC, "public.t is no plain or partitioned"),
     "foreign table": (
@@ -249,6 +253,21 @@ REFUSED = {
         "CREATE TABLE t (a int); CREATE TABLE u (r t)",
         A,
         "the column r of u, which stores rows of the table",
+    ),
+    "another parent of a child": (
+        "CREATE TABLE t (a int); CREATE TABLE o (a int); CREATE TABLE child () INHERITS (t, o)",
+        A,
+        "another parent of child depends on it",
+    ),
+    "an index's expression": (
+        _INDEXED,
+        A,
+        r"public\.t cannot have these types \(a becomes bigint.*function f\(bigint\) does not exist",
+    ),
+    "an index's operator class": (
+        "CREATE TABLE t (a int); CREATE INDEX ON t USING brin (a int4_minmax_multi_ops)",
+        A,
+        'operator class "int4_minmax_multi_ops" does not accept data type bigint',
     ),
     "names alike": ("CREATE TABLE t (a int)", data(New=LONG, new=LONG), "differ in case alone: New, new"),
     "no type": ("CREATE TABLE t (a int)", data(n=t.NullType()), "cannot add columns to public.t: n is a void"),

@@ -120,7 +120,10 @@ UNION SELECT name, 'the partition key of ' || attrelid::regclass::text
 FROM found JOIN pg_partitioned_table ON partrelid = attrelid
 JOIN pg_depend k ON k.classid = 'pg_class'::regclass AND (k.objid, k.objsubid) = (attrelid, attnum)
     AND k.refclassid = 'pg_class'::regclass AND (k.refobjid, k.refobjsubid) = (attrelid, 0) AND k.deptype = 'i'
-UNION SELECT name, 'the parent of the table' FROM found WHERE attrelid = to_regclass(%s) AND attinhcount > 0
+UNION SELECT name, CASE attrelid WHEN to_regclass(%s) THEN 'the parent of the table'
+    ELSE 'another parent of ' || attrelid::regclass::text END
+FROM found WHERE attinhcount > (
+    SELECT count(*) FROM pg_inherits JOIN tree ON inhparent = tree.oid WHERE inhrelid = attrelid)
 UNION SELECT name,
     'the column ' || u.attname || ' of ' || u.attrelid::regclass::text || ', which stores rows of the table,'
 FROM found JOIN pg_class c ON c.oid = attrelid JOIN pg_type y ON y.oid = c.reltype

@@ -11,6 +11,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.load.definitions import columns, indexes
+from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, Alterations
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.definitions.shape import PARTITION_BY, Shape
 from jobs.dbaccess.load.partitions.missing.find import check_fits
@@ -66,6 +67,21 @@ def foresee_addition(session: Session, table: Table, definitions: Sequence[Defin
         session.run(f"CREATE TABLE {trial.quoted} (LIKE {table.name.quoted})")
         columns.add_missing(session, trial, definitions)
         return _made(session, trial, table.name, [column.name for column in table.columns], definitions)
+
+
+def check_widening(session: Session, table: Table, alterations: Alterations) -> None:
+    """Check that types can be widened: an index or a constraint may call what there is for the narrower type alone.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    trial = _trial(table.name)
+    hint = (
+        f"Cast the data to the columns' types by --select, or leave {SCHEMA_MODE} out, or widen the columns yourself."
+    )
+    with _rolled_back(session, trial, table.name, f"these types ({alterations.told()})", hint):
+        session.run(f"CREATE TABLE {trial.quoted} (LIKE {table.name.quoted} INCLUDING ALL)")
+        columns.run_definitions(session, list(alterations.statements(trial)))
 
 
 def foresee_indexes(session: Session, name: TableName, definitions: Sequence[Definition], texts: Sequence[str]) -> None:

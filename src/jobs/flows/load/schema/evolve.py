@@ -65,6 +65,8 @@ def evolve(
     if alterations.rewrites:
         alterations = replace(alterations, size=size_of(session, table.name))
     _check_mode(table, alterations, move)
+    if widened:
+        trial.check_widening(session, table, alterations)
     _tell(session, table, alterations)
     becomes = {one.before.name: one.after for one in alterations.widened}
     columns = [becomes.get(column.name, column) for column in table.columns]
