@@ -119,7 +119,7 @@ def measure(way: Way, setting: Setting) -> Figures:
 
 def before(way: Way, setting: Setting) -> None:
     """Bring the tables into the state that the way finds."""
-    if (way.reads or way.changed is not None) and database.keep(setting.server):
+    if (way.reads or way.copies or way.changed is not None) and database.keep(setting.server):
         psql.run(task(replace(way, data=""), setting, KEPT_TABLE))
     if way.reads:
         if not database.is_for_reads(setting.server):

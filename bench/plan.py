@@ -28,6 +28,7 @@ class Way:
         changed: The share of the table's rows that differ from the data before the load. None for an empty table.
         data: One of the folders of bench.data: "" for lineitem, or WIDE, or TINY.
         loads: How often the data is loaded.
+        copies: Whether it copies the rows that the server keeps, in place of files.
         throttled: Whether each process of the server that serves the client gets a tenth of a core.
         connections: How many connections copy at once, which is the number of Spark's cores.
     """
@@ -45,6 +46,7 @@ class Way:
     changed: float | None = None
     data: str = ""
     loads: int = 1
+    copies: bool = False
     throttled: bool = False
     connections: int = CONNECTIONS
 
@@ -86,6 +88,7 @@ ADBC = Way(f"ADBC, {CONNECTIONS} connections, no Spark", "adbc", spark=False)
 DLT = Way(f"dlt, {CONNECTIONS} workers, CSV, no Spark", "dlt_csv", spark=False, makes_table=True)
 PSQL = Way(f"psql \\copy of text, {CONNECTIONS} connections", "psql", spark=False)
 COPY_ROWS = Way("pgjobs copy_rows, no Spark", "copy_rows", spark=False)
+COPY_TABLE = Way("pgjobs copy_table, from server to server, no Spark", "copy_table", spark=False, copies=True)
 LOADS = (
     LOAD,
     NONE_BAD,
@@ -101,6 +104,7 @@ LOADS = (
     DLT,
     PSQL,
     COPY_ROWS,
+    COPY_TABLE,
 )
 
 GROWTH = (LOAD, LOAD_MAKES, JDBC)

@@ -7,10 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import CAPTURE, COPY_ROWS, KEPT, LOADS, ONE_BAD_IN, ONE_PART, OVERLAP, PARTS, QUERY, ROWS, Trial
+from chaos.plan import (
+    CAPTURE,
+    COPY_ROWS,
+    COPY_TABLE,
+    KEPT,
+    LOADS,
+    ONE_BAD_IN,
+    ONE_PART,
+    OVERLAP,
+    PARTS,
+    QUERY,
+    ROWS,
+    Trial,
+)
 from chaos.server import LOADER
 
 TABLE = "shop.target"
+
+ORIGIN = "shop.origin"
+"""What is copied."""
 
 LEAVES_WINDOW = ROWS + OVERLAP - 1
 """The id that a script deletes before the rows of a load are moved."""
@@ -87,6 +103,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
         "incremental": ("extract_table", _extract_arguments),
         QUERY: ("run_query", _query_arguments),
         CAPTURE: ("capture_changes", _capture_arguments),
+        COPY_TABLE: ("copy_table", _copy_arguments),
     }
     if trial.flow in commands:
         job, arguments = commands[trial.flow]
@@ -179,6 +196,14 @@ def ask_and_fail(trial: Trial, place: Place) -> Mapping[str, Any]:
 
 def _capture_arguments(_: Trial, place: Place, __: str) -> list[str]:
     return ["--table", TABLE, "--into", "shop.copy", "--once", *place.flags()]
+
+
+def _copy_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
+    """Both tables are on the one server: a connection to either is one of the job's."""
+    source = f"postgresql://{LOADER}@127.0.0.1:{place.port}/{place.database}?sslmode=disable"
+    arguments = ["--source-url", source, "--source-table", ORIGIN, "--parallelism", "3"]
+    arguments += ["--table", TABLE, "--mode", trial.mode, "--load-id", identity]
+    return [*arguments, *(["--keys", keys(trial)] if keys(trial) else []), *place.flags()]
 
 
 def _query_arguments(_: Trial, place: Place, identity: str) -> list[str]:

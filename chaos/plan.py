@@ -78,6 +78,7 @@ FLOWS = {
     "partitions": 4,
     "load parts": 4,
     "load kept": 4,
+    "copy table": 4,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
@@ -99,9 +100,12 @@ PARTS = "load parts"
 KEPT = "load kept"
 """A load that keeps its staging, from which a rerun goes on. If it is primed, an earlier run has staged parts of it."""
 
+COPY_TABLE = "copy table"
+"""A copy of another table, from server to server, without Spark."""
+
 LOADS = ("load", PARTITIONS, KEPT)
-WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT)
-BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT)
+WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE)
 APPENDS = (COPY_ROWS, ONE_PART, PARTS)
 """Those that have no other mode, and need a table."""
 
@@ -138,6 +142,7 @@ STATEMENTS = {
     "partitions": 170,
     "load parts": 130,
     "load kept": 100,
+    "copy table": 130,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -187,6 +192,10 @@ FAULTS = {
         *("lose answer to COMMIT", "lock target", "same table", "same id", "rewrite", "detach and attach"),
     ),
     "load kept": (*_COMMON, "lose answer to COMMIT", "lock target", "same table", "same id", *NEIGHBOURS_OF_WRITES),
+    "copy table": (
+        *(*WIRE_FAULTS, "kill driver", *SERVER_FAULTS, *POOLER_FAULTS, *ROLE_FAULTS),
+        *("lose answer to COMMIT", "lock target", "same id", *NEIGHBOURS_OF_WRITES),
+    ),
 }
 """The faults that are meaningful for each job."""
 
@@ -303,6 +312,8 @@ def cases() -> Iterator[Case]:
             mode, target = next(kinds) if flow in WRITES else ("", "plain")
             if flow == "pgcopy stream write" and mode == "overwrite":
                 mode = "append"  # a stream replaces no rows
+            if flow == COPY_TABLE and mode == "ignore":
+                mode = "upsert"  # it has no other mode with keys
             if flow in APPENDS:
                 mode, target = "append", next(existing)
             if flow == PARTITIONS:
@@ -318,7 +329,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT)
+    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
@@ -339,7 +350,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         case = _any(choose)
     target = _target(choose, case)
     source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
-    if case.flow in (ONE_PART, PARTS, KEPT):
+    if case.flow in (ONE_PART, PARTS, KEPT, COPY_TABLE):
         source = "files"
     if case.fault == "lose shuffle":
         source = "shuffled"

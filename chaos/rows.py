@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -84,6 +85,28 @@ def write(folder: Path, rows: list[Row]) -> None:
         piece = rows[number * size : (number + 1) * size]
         columns = [pa.array(values, field.type) for values, field in zip(zip(*piece), SCHEMA)]
         pq.write_table(pa.table(columns, SCHEMA), folder / f"{number}.parquet")
+
+
+def inserts(rows: list[Row], table: str) -> Iterator[str]:
+    """Yield statements that insert rows, each short enough for a command line."""
+    for start in range(0, len(rows), _AT_ONCE):
+        texts = [
+            [
+                *(key, day and day.isoformat(), name, None if amount is None else str(amount)),
+                *(at and at.isoformat(), None if data is None else data.hex(), tags),
+            ]
+            for key, day, name, amount, at, data, tags in rows[start : start + _AT_ONCE]
+        ]
+        literal = json.dumps(texts, ensure_ascii=False).replace("'", "''")
+        yield f"INSERT INTO {table} SELECT {_OF_JSON} FROM json_array_elements('{literal}') AS of (row)"
+
+
+_AT_ONCE = 400
+
+_OF_JSON = (
+    "(row->>0)::bigint, (row->>1)::date, row->>2, (row->>3)::numeric, (row->>4)::timestamptz, decode(row->>5, 'hex'), "
+    "CASE WHEN json_typeof(row->6) = 'array' THEN ARRAY(SELECT json_array_elements_text(row->6)) END"
+)
 
 
 def first_old(trial: Trial) -> int:

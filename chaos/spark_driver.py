@@ -21,6 +21,7 @@ from pyspark.sql import SparkSession
 from jobs import Ledger, connect, connection, copy_rows, extract_table, load_table
 from jobs.capture_changes import main as capture_changes_main
 from jobs.cli.run import run_job
+from jobs.copy_table import main as copy_table_main
 from jobs.dbaccess.load.ledger import MARKER_TABLE
 from jobs.run_query import main as run_query_main
 
@@ -64,6 +65,10 @@ def _run_query(_: SparkSession, asked: Mapping[str, Any]) -> int:
 
 def _capture_changes(_: SparkSession, asked: Mapping[str, Any]) -> int:
     return capture_changes_main(asked["arguments"], os.environ)
+
+
+def _copy_table(_: SparkSession, asked: Mapping[str, Any]) -> int:
+    return copy_table_main(asked["arguments"], os.environ)
 
 
 def _copy_rows(_: SparkSession, asked: Mapping[str, Any]) -> int:
@@ -138,6 +143,7 @@ _JOBS: dict[str, Callable[[SparkSession, Mapping[str, Any]], int]] = {
     "run_query": _run_query,
     "capture_changes": _capture_changes,
     "copy rows": _copy_rows,
+    "copy_table": _copy_table,
     "write": _write,
     "read": _read,
     "write stream": _write_stream,

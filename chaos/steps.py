@@ -47,6 +47,9 @@ STEPS = {
         *("take load id", "make staging", "commit staging", "take over", "commit taking over"),
         *(*_WRITE[3:], "analyze"),
     ),
+    "copy table": (
+        *("take load id", "take snapshot", "adopt snapshot", *_WRITE[1:4], "copy out", *_WRITE[4:], "analyze"),
+    ),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
@@ -80,6 +83,7 @@ COMMITS = {
     "partitions": "commit publish",
     "load parts": "commit publish",
     "load kept": "commit publish",
+    "copy table": "commit publish",
 }
 """The step that commits the result of a job."""
 

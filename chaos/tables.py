@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from chaos import rows
-from chaos.plan import ROWS, WRITES, Trial
+from chaos.plan import COPY_TABLE, ROWS, WRITES, Trial
 from chaos.server import LOADER, Database
 
 HOSTILE = (
@@ -55,6 +55,8 @@ def make(trial: Trial, database: Database) -> None:
     if trial.flow in WRITES:
         _as_loader(database, "CREATE TABLE log (script text)")
         _make_target(trial, database)
+        if trial.flow == COPY_TABLE:
+            _as_loader(database, f"CREATE TABLE origin ({rows.COLUMNS}, PRIMARY KEY (id))")
     else:
         _make_source(trial, database)
 
@@ -97,6 +99,12 @@ def fill(version: int, table: str = "target", first: int = 0, end: int = SOURCE_
     """Return the SQL that fills a table that is read."""
     text = f"md5(id || ' ' || {version}) || repeat('x', 200)"
     return f"INSERT INTO {table} SELECT id, {version}, {text} FROM generate_series({first}, {end - 1}) AS id"
+
+
+def fill_origin(database: Database, loaded: list[rows.Row]) -> None:
+    """Insert the rows that are to be copied."""
+    for statement in rows.inserts(loaded, "origin"):
+        _as_loader(database, statement)
 
 
 def lose_a_part(database: Database) -> bool:

@@ -14,7 +14,7 @@ from chaos import faults, rows, tables
 from chaos.drivers import Outcome
 from chaos.errors import ChaosError
 from chaos.jobs import Place, ask, ask_and_fail, load_id
-from chaos.plan import CAPTURE, KEPT, NEWER, WRITES, Trial
+from chaos.plan import CAPTURE, COPY_TABLE, KEPT, NEWER, WRITES, Trial
 from chaos.pooler import Pooler, pooler
 from chaos.server import LOADER, Database
 from chaos.stage import CLUSTER, RIVAL, Stage
@@ -109,7 +109,10 @@ class _Run:
             self.verdict.phases[phase] += time.monotonic() - start
 
     def _make_files(self, loaded: list[rows.Row]) -> None:
-        if self.trial.flow in WRITES:
+        if self.trial.flow == COPY_TABLE:
+            self.place.folder.mkdir(parents=True)
+            tables.fill_origin(self.database, loaded)
+        elif self.trial.flow in WRITES:
             rows.write(self.place.source, loaded)
         else:
             self.place.folder.mkdir(parents=True)

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": DATABASE
     | {"jobs.cli", "jobs.flows", "jobs.flows.compare", "jobs.flows.load", "jobs.flows.extract", "jobs.flows.query"}
     | {"jobs.dbaccess.rows", "jobs.dbaccess.capture", "jobs.flows.capture", "jobs.flows.capture.files"}
-    | {"jobs.flows.doctor", "jobs.lineage", "pyspark"},
+    | {"jobs.flows.doctor", "jobs.flows.table_copy", "jobs.lineage", "pyspark"},
     "jobs.lineage": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.sql"},
     "jobs.cli": {
         "jobs.lineage",
@@ -56,6 +56,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *CONNECTING,
         *{"jobs.dbaccess.catalog", "jobs.dbaccess.load", "jobs.flows", "jobs.spark", "jobs.copyformat", "pyspark"},
         "jobs.dbaccess.copy_text",
+    },
+    "jobs.flows.table_copy": {
+        *DATABASE,
+        *{"jobs.flows", "jobs.flows.extract", "jobs.flows.load", "jobs.copyformat", "pyspark"},
     },
     "jobs.flows.extract": {
         *BASE,

@@ -5,6 +5,7 @@
 1. `doctor` examines what a load needs, before the first one.
 2. `load` stages and publishes a DataFrame, and `extract` reads a table into a DataFrame or into files.
 3. `compare` compares the two.
+   `table_copy` copies a table from one server to another.
 4. `query` runs SQL once, and `capture` carries the changes of a table to a copy or into files.
 
 `report` contains what a run prints. `file_options` are the options of Spark's readers and writers, `sql_file` reads SQL

@@ -27,6 +27,7 @@ OWN_ENTRYPOINTS: Mapping[str, str] = {
     "load_release": "jobs.load_release",
     "extract_table": "jobs.extract_table",
     "compare_table": "jobs.compare_table",
+    "copy_table": "jobs.copy_table",
     "run_query": "jobs.run_query",
     "capture_changes": "jobs.capture_changes",
     "doctor": "jobs.doctor",

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command] = {
     "extract": Command("read a table or a query into files", f"{_JOBS}:run", HERE),
     "query": Command("run SQL once per load id; needs no Spark", f"{_JOBS}:run", HERE),
     "compare": Command("compare a table with files or another table", f"{_JOBS}:run", HERE),
+    "copy": Command("copy a table from one server to another; needs no Spark", f"{_JOBS}:run", HERE),
     "capture": Command("keep a copy of a table up to date", f"{_JOBS}:run", HERE),
     "doctor": Command("examine what a load needs: network, TLS, login, rights", f"{_JOBS}:run", HERE),
     "init": Command("write a small project of your own", "pgjobs.cli.init:init", SERVERLESS),
@@ -68,6 +69,7 @@ JOBS: Mapping[str, str] = {
     "extract": "extract_table",
     "query": "run_query",
     "compare": "compare_table",
+    "copy": "copy_table",
     "capture": "capture_changes",
     "doctor": "doctor",
 }

@@ -1,4 +1,4 @@
-"""The commands load, extract, query, compare, capture, doctor: a job in this process, with this machine's Spark."""
+"""The commands load, extract, query, compare, copy, ...: a job in this process, with this machine's Spark."""
 
 from __future__ import annotations
 

@@ -75,15 +75,23 @@ def begin_attempt(session: Session, staging: Staging, part: int, attempt: int) -
     )
 
 
-def copy_part(session: Session, staging: Staging, part: int, attempt: int, blocks: Iterable[Counted]) -> None:
-    """Copy a part's lines and claim the part, in one transaction.
+def copy_part(
+    session: Session,
+    staging: Staging,
+    part: int,
+    attempt: int,
+    blocks: Iterable[Counted],
+    *,
+    settings: Mapping[str, str] = COPY_SETTINGS,
+) -> None:
+    """Copy a part's lines and claim the part, in one transaction with these settings.
 
     Raises:
         LoadError: The server counted a different number of rows than was sent.
         DatabaseError: The COPY failed. Nothing of this attempt remains.
     """
     meter = Meter(blocks)
-    with session.transaction(**COPY_SETTINGS):
+    with session.transaction(**settings):
         with session.users_path():  # domains' checks are the user's
             copied = session.copy_in(staging.copy_statement, meter)
         if copied != meter.rows:

@@ -130,7 +130,7 @@ def plan_extract(session: Session, wanted: Wanted, table: Table | None, conditio
     expressions = [column.sql for column in columns]
     parts = tuple(
         tuple(select(expressions, piece, selection.condition) for piece in part)
-        for part in _parts(session, wanted, table, selection)
+        for part in divided(session, wanted, table, selection)
     )
     return ExtractPlan(columns, selection, parts)
 
@@ -139,7 +139,7 @@ def plan_columns(
     session: Session, wanted: Wanted, table: Table | None, condition: str = ""
 ) -> tuple[Selection, tuple[ExtractColumn, ...]]:
     """Determine rows and columns, without the parts."""
-    source_columns = _columns(session, wanted, table)
+    chosen = source_columns(session, wanted, table)
     selection = selected(session, wanted, table)
     if condition:
         selection = selection.where(condition)
@@ -150,7 +150,7 @@ def plan_columns(
             flat=wanted.flat,
             unbounded=_unbounded(session, wanted, selection, column),
         )
-        for column in source_columns
+        for column in chosen
     )
     return selection, columns
 
@@ -168,7 +168,7 @@ def _relation(session: Session, wanted: Wanted, table: Table | None) -> Selectio
     return Selection.of_query(wanted.query or "")
 
 
-def _columns(session: Session, wanted: Wanted, table: Table | None) -> Sequence[SourceColumn]:
+def source_columns(session: Session, wanted: Wanted, table: Table | None) -> Sequence[SourceColumn]:
     """Return the columns to extract, in the order of the table or query."""
     selection = _relation(session, wanted, table)
     dimensions = tables.array_dimensions(session, table.name) if table else {}
@@ -243,7 +243,7 @@ _NO_ORDER = "42883"
 """The SQLSTATE of a type that has no ordering operator."""
 
 
-def _parts(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> tuple[Part, ...]:
+def divided(session: Session, wanted: Wanted, table: Table | None, selection: Selection) -> tuple[Part, ...]:
     """Divide the rows into parts. A single part is logged."""
     if wanted.split_by:
         count = wanted.parallelism or capacity(session).share()

@@ -1,0 +1,113 @@
+"""Which columns are copied, and whether the text of each, as one server writes it, means the same to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
+from jobs.dbaccess.catalog.tables import Column, Table
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.sql import TableName
+
+_WIDER = {"int2": ("int4", "int8", "numeric"), "int4": ("int8", "numeric"), "int8": ("numeric",)}
+"""A type -> those that hold all of its values, if they have no modifier."""
+
+_TEXTS = ("text", "varchar")
+"""Types that take any text as it is, if they have no length."""
+
+_OF_LENGTH = ("varchar", "bpchar", "varbit")
+"""Types whose modifier is a length, and that hold shorter values."""
+
+_OF_FRACTION = ("time", "timetz", "timestamp", "timestamptz")
+"""Types whose modifier is a number of digits; none is 6."""
+
+
+@dataclass(frozen=True)
+class CopiedColumn:
+    """A column of the source, and the column of the same name that takes it."""
+
+    source: SourceColumn
+    target: Column
+
+
+def matched(
+    source: Sequence[SourceColumn], table: Table, types: Mapping[str, SourceColumn]
+) -> tuple[CopiedColumn, ...]:
+    """Match columns by their names as written. A column that the server computes is left out.
+
+    Args:
+        source: The columns that are copied.
+        table: The table that takes them.
+        types: The types of its columns, with domains and arrays resolved.
+
+    Raises:
+        UsageError: The columns do not fit. The message lists all that is wrong.
+    """
+    targets = {column.name: column for column in table.columns}
+    computed = {column.name for column in table.columns if column.generated and not column.identity}
+    names = {column.name for column in source}
+    problems = [f"{column.name!r} is not a column of the table" for column in source if column.name not in targets]
+    found = [column for column in source if column.name in targets and column.name not in computed]
+    problems += [
+        f"{column.name!r} is {column.type_name}, which {types[column.name].type_name} does not take as it is"
+        for column in found
+        if not fits(column, types[column.name])
+    ]
+    problems += [
+        f"{column.name!r} is missing, and is NOT NULL with no default"
+        for column in table.columns
+        if column.required and column.name not in names
+    ]
+    if not (found or problems):
+        problems.append("there is no column to copy")
+    if problems:
+        raise UsageError(
+            f"The source does not fit the table {table.name}: {'; '.join(problems)}.",
+            "Leave columns out (--columns), or alter the table.",
+        )
+    return tuple(CopiedColumn(column, targets[column.name]) for column in found)
+
+
+def fits(source: SourceColumn, target: SourceColumn) -> bool:
+    """Return whether each value of the source is a value of the target, with the same text."""
+    into_text = target.scalar.base in _TEXTS and target.scalar.modifier < 0 and not target.dimensions
+    if into_text and source.scalar.base != "bpchar":
+        return True
+    return bool(source.dimensions) == bool(target.dimensions) and _fits(source.scalar, target.scalar)
+
+
+def _fits(source: BaseType, target: BaseType) -> bool:
+    if source.base != target.base:
+        return target.modifier < 0 and target.base in _WIDER.get(source.base, ())
+    if target.modifier < 0 or target.modifier == source.modifier:
+        return True
+    if source.base in _OF_LENGTH:
+        return 0 <= source.modifier <= target.modifier
+    if source.base in _OF_FRACTION:
+        return (source.modifier if source.modifier >= 0 else 6) <= target.modifier
+    bounds, wanted = source.precision_and_scale, target.precision_and_scale
+    if bounds is None or wanted is None:
+        return False
+    return bounds[0] - bounds[1] <= wanted[0] - wanted[1] and bounds[1] <= wanted[1]
+
+
+def check_money(columns: Sequence[CopiedColumn], source: str, target: str, table: TableName) -> None:
+    """Refuse amounts of money if the servers write them differently.
+
+    Args:
+        columns: The columns.
+        source: lc_monetary of the source.
+        target: That of the table's server.
+        table: The table that takes them.
+
+    Raises:
+        UsageError: They do.
+    """
+    money = [column.source.name for column in columns if column.source.scalar.base == "money"]
+    if money and source != target:
+        raise UsageError(
+            f"{', '.join(money)} of {table} is money, which lc_monetary says how to read: {source!r} there, {target!r} "
+            "here.",
+            "Set the same one for the roles, or leave the column out (--columns).",
+        )

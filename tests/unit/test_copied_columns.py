@@ -1,0 +1,85 @@
+"""Columns that cross from server to server as text: which types take which, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
+from jobs.dbaccess.catalog.tables import Column, Table
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.sql import TableName
+from jobs.flows.table_copy.copied_columns import CopiedColumn, check_money, fits, matched
+
+T = TableName("t", "s")
+
+
+def numeric(precision: int, scale: int) -> int:
+    """The modifier of a numeric."""
+    return (precision << 16 | scale) + 4
+
+
+def column(base: str, modifier: int = -1, name: str = "a", dimensions: int = 0) -> SourceColumn:
+    return SourceColumn(name, base, BaseType(base, modifier), dimensions)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_taken"),
+    [
+        (column("int4"), column("int4"), True),
+        (column("int4"), column("int8"), True),
+        (column("int8"), column("int4"), False),
+        (column("int8"), column("numeric"), True),
+        (column("int8"), column("numeric", numeric(10, 0)), False),
+        (column("numeric", numeric(8, 2)), column("numeric", numeric(10, 2)), True),
+        (column("numeric", numeric(8, 2)), column("numeric", numeric(8, 3)), False),
+        (column("numeric"), column("numeric", numeric(8, 2)), False),
+        (column("varchar", 14), column("varchar", 24), True),
+        (column("varchar", 24), column("varchar", 14), False),
+        (column("varchar"), column("varchar", 14), False),
+        (column("varchar", 14), column("text"), True),
+        (column("uuid"), column("text"), True),
+        (column("bpchar", 14), column("text"), False),
+        (column("text"), column("uuid"), False),
+        (column("bit", 8), column("bit", 9), False),
+        (column("timestamp", 3), column("timestamp"), True),
+        (column("timestamp"), column("timestamp", 3), False),
+        (column("timestamp"), column("timestamptz"), False),
+        (column("float4"), column("float8"), False),
+        (column("int4", dimensions=1), column("int4", dimensions=2), True),
+        (column("int4", dimensions=1), column("int4"), False),
+        (column("int4", dimensions=1), column("text"), True),
+        (column("text"), column("text", dimensions=1), False),
+    ],
+)
+def test_a_column_takes_another_whose_values_it_holds_with_the_same_text(
+    source: SourceColumn, target: SourceColumn, is_taken: bool
+) -> None:
+    assert fits(source, target) is is_taken
+
+
+def table(*columns: Column) -> Table:
+    return Table(T, "r", columns)
+
+
+def test_what_does_not_fit_is_told_all_at_once() -> None:
+    there = [column("int8", name="id"), column("text", name="extra")]
+    here = table(Column("id", "integer", "int4", "N"), Column("day", "date", "date", "D", required=True))
+    with pytest.raises(UsageError) as caught:
+        matched(there, here, {"id": column("int4", name="id"), "day": column("date", name="day")})
+    assert caught.value.message == (
+        "The source does not fit the table s.t: 'extra' is not a column of the table; "
+        "'id' is int8, which int4 does not take as it is; 'day' is missing, and is NOT NULL with no default."
+    )
+
+
+def test_a_column_that_the_server_computes_is_left_out() -> None:
+    id_, twice = column("int4", name="id"), column("int4", name="twice")
+    here = table(Column("id", "integer", "int4", "N"), Column("twice", "integer", "int4", "N", generated=True))
+    assert matched([id_, twice], here, {"id": id_, "twice": twice}) == (CopiedColumn(id_, here.columns[0]),)
+
+
+def test_money_crosses_only_between_servers_that_write_it_alike() -> None:
+    price = CopiedColumn(column("money", name="price"), Column("price", "money", "money", "N"))
+    check_money([price], "C", "C", T)
+    with pytest.raises(UsageError, match=r"price of s.t is money"):
+        check_money([price], "C", "de_DE", T)
