@@ -68,6 +68,26 @@ def test_a_null_that_changes_its_place_is_found(compare: Compare, source: DataFr
     assert len(compare(other)) == 5000
 
 
+def test_a_microsecond_is_found_in_an_array_and_in_a_composite_type(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    """Spark's to_json writes milliseconds unless it is told otherwise."""
+    session.run("CREATE TYPE stay AS (since timestamptz, till timestamp)")
+    session.run("CREATE TABLE stays (id int, stay stay, instants timestamptz[])")
+    moment = "2026-01-01 00:00:00.000001"
+    session.run(f"INSERT INTO stays VALUES (1, '({moment}Z,{moment})', ARRAY['{moment}Z'::timestamptz])")
+    stay = "named_struct('since', moment, 'till', timestamp_ntz'2026-01-01 00:00:00.{}')"
+
+    def differing(text: str) -> list[list[str]]:
+        moment = f"SELECT timestamp'2026-01-01 00:00:00.{text}Z' AS moment"
+        made = f"SELECT 1 AS id, {stay.format(text)} AS stay, array(moment) AS instants FROM ({moment})"
+        found = compare_dataframe(spark.sql(made), table="stays", settings=database, keys=["id"])
+        return [row["columns"] for row in found.collect()]
+
+    assert differing("000001") == []
+    assert differing("000002") == [["stay", "instants"]]
+
+
 def test_rows_that_are_missing_extra_or_repeated_are_told_apart(compare: Compare, session: Session) -> None:
     session.run("DELETE FROM t WHERE id = 7")
     session.run("INSERT INTO t (id) VALUES (9000)")

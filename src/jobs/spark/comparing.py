@@ -13,6 +13,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.encode_spark import backquoted
+from jobs.copyformat.json_text import json
 from jobs.copyformat.write_types import innermost
 from jobs.spark import key_buckets
 from jobs.spark.key_buckets import BUCKETS, Key
@@ -78,8 +79,8 @@ def row_hash(columns: Sequence[Compared]) -> Column:
     parts: list[Column] = []
     for column in columns:
         value = f.col(backquoted(column.name))
-        plain = isinstance(column.spark_type, (t.ArrayType, t.MapType, t.StructType))
-        parts += [f.to_json(value) if plain else value, value.isNull()]
+        is_nested = isinstance(column.spark_type, (t.ArrayType, t.MapType, t.StructType))
+        parts += [json(value, column.spark_type) if is_nested else value, value.isNull()]
     return f.xxhash64(*parts)
 
 
