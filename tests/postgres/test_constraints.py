@@ -101,6 +101,16 @@ def test_a_row_that_conflicts_only_with_a_rejected_one_stays(session: Session) -
     assert session.run("SELECT c FROM t ORDER BY c") == [[0], [2], [4], [5], [6]]
 
 
+@pytest.mark.parametrize(("nulls", "left"), [("", ["1", "3", "4", "6"]), ("NULLS NOT DISTINCT", ["1", "3", "4"])])
+def test_a_composite_key_with_null_fields_is_no_null(session: Session, nulls: str, left: list[str]) -> None:
+    if nulls and session.value("SELECT current_setting('server_version_num')::int < 150000"):
+        pytest.skip("NULLS NOT DISTINCT is PostgreSQL 15's")
+    session.run(f"CREATE TYPE pair AS (x int, y int); CREATE TABLE t (a int, b pair, c int, UNIQUE {nulls} (b))")
+    rows: list[Row] = [[1, "(1,)", 0], [2, "(1,)", 0], [3, "(,)", 0], [4, None, 0], [5, "(,)", 0], [6, None, 0]]
+    load(session, rows)
+    assert session.run("SELECT a::text FROM t ORDER BY a") == [[one] for one in left]
+
+
 def test_rows_that_reference_rows_of_the_same_load_stay_unless_those_are_rejected(session: Session) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b int REFERENCES t, c int CHECK (c > 0))")
     load(session, [[1, None, 1], [2, 3, 1], [3, 1, 1], [4, None, 0], [5, 4, 1], [6, 5, 1]])

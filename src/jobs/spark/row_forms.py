@@ -51,8 +51,9 @@ _MICROSECONDS = 6
 def form_of(match: Match) -> Form:
     """Return the form of a column's values."""
     kind, column = match.spark_type, match.target
-    if column.kind == PGVECTOR and not column.element and isinstance(kind, t.ArrayType):
-        return Form(VECTOR, element=Form(FLOAT4))
+    if column.kind:  # a composite type may have any name, also that of a type below
+        is_vector = column.kind == PGVECTOR and not column.element and isinstance(kind, t.ArrayType)
+        return Form(VECTOR, element=Form(FLOAT4)) if is_vector else _UNKNOWN
     if isinstance(kind, t.ArrayType) and column.element:
         return _array(kind, column)
     return _form(kind, column.base_type, column.category, column.type_name)

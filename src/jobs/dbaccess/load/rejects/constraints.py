@@ -103,12 +103,16 @@ def _local(source: str, rules: Sequence[Rule]) -> str:
     )
 
 
+_GIVEN = "IS DISTINCT FROM NULL"
+"""To an index, a composite value with NULLs in its fields is no NULL. To IS NOT NULL, it is one."""
+
+
 def _keyed(relation: str, rule: Unique | Exclusion, *others: str) -> str:
     """Return a query for the keys of rows, k0 and so on; without rows to which the constraint does not apply."""
     keys = ", ".join([*(f"({key}) AS k{number}" for number, key in enumerate(rule.keys)), *others])
     conditions = [rule.predicate or "true"]
     if not rule.nulls_are_equal:
-        conditions += [f"({key}) IS NOT NULL" for key in rule.keys]
+        conditions += [f"({key}) {_GIVEN}" for key in rule.keys]
     return f"SELECT {keys} FROM {relation} WHERE {' AND '.join(f'({one})' for one in conditions)}"
 
 
@@ -116,7 +120,7 @@ def _conflict(rule: Unique | Exclusion) -> str:
     """Return the condition that rows t and s have keys that may not both be there."""
     same = [f"t.k{number} {operator} s.k{number}" for number, operator in enumerate(rule.operators)]
     if rule.nulls_are_equal:
-        same = [f"({one} OR (t.k{n} IS NULL AND s.k{n} IS NULL))" for n, one in enumerate(same)]
+        same = [f"({one} OR NOT (t.k{n} {_GIVEN} OR s.k{n} {_GIVEN}))" for n, one in enumerate(same)]
     return " AND ".join(same)
 
 
@@ -173,7 +177,7 @@ def _repeated(source: str, rules: Sequence[Unique]) -> str:
     for rule in rules:
         applies = [f"({rule.predicate or 'true'})"]
         if not rule.nulls_are_equal:
-            applies += [f"({key}) IS NOT NULL" for key in rule.keys]
+            applies += [f"({key}) {_GIVEN}" for key in rule.keys]
         condition = " AND ".join(applies)
         keys = ", ".join([f"({condition})", *(f"({key})" for key in rule.keys)])
         first = f"first_value({_PLACE}) OVER (PARTITION BY {keys} ORDER BY {_PLACE})"
