@@ -122,7 +122,8 @@ def main() -> int:
 def start_spark() -> SparkSession:
     """Start Spark."""
     builder = SparkSession.builder.master(f"local[{CONNECTIONS}]").config("spark.driver.memory", "2g")
-    spark = builder.config("spark.ui.enabled", "false").getOrCreate()
+    quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+    spark = builder.config(map=quiet).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
