@@ -122,8 +122,8 @@ def main() -> int:
 def start_spark() -> SparkSession:
     """Start Spark."""
     builder = SparkSession.builder.master(f"local[{CONNECTIONS}]").config("spark.driver.memory", "2g")
-    quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
-    spark = builder.config(map=quiet).getOrCreate()
+    builder = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
+    spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
