@@ -172,10 +172,15 @@ def _reader(entry: Entry, job: LoadJob, start: Callable[[], SparkSession]) -> Ca
     from jobs.flows.load import files
 
     if entry.query:
-        return lambda: files.Rows(start().sql(entry.query))
+        return lambda: files.Rows(start().sql(_only_read(entry.query)))
     given = files_of(entry.options)
     files.check(given)
     return lambda: files.read(start(), given, quarantines=job.policy.quarantines)
+
+
+def _only_read(query: str) -> str:
+    """Return a query as one that Spark does not even parse if it is a command: `sql` would run that at once."""
+    return f"SELECT * FROM (\n{query.rstrip().rstrip(';')}\n)"
 
 
 def _datasets(entries: Sequence[Entry], settings: Settings, report: ReleaseReport | None = None) -> Datasets:

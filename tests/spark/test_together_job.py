@@ -105,6 +105,18 @@ def test_a_manifest_is_loaded_once_and_reported_and_its_plan_touches_nothing(
     assert again.already_loaded
 
 
+def test_a_query_that_is_a_command_is_not_run_by_a_dry_run_or_else(
+    spark: SparkSession, shop: Session, database: Settings, tmp_path: Path
+) -> None:
+    shop.run("CREATE TABLE events (id int)")
+    spark.range(1).createOrReplaceTempView("release_kept")
+    manifest = tmp_path / "release.json"
+    for query, status in [("DROP VIEW release_kept", 2), ("SELECT INT(id) AS id FROM release_kept ; ", 0)]:
+        manifest.write_text(json.dumps({"tables": [{"table": "events", "query": query}]}))
+        assert main(["--manifest", str(manifest), "--dry-run"], environment(database)) == status
+    assert spark.catalog.tableExists("release_kept")
+
+
 def test_a_row_that_one_table_refuses_leaves_all_as_they_were(
     spark: SparkSession, shop: Session, database: Settings
 ) -> None:
