@@ -65,9 +65,10 @@ def front_page() -> str:
     """Return the help of `pgjobs` itself: every command on one screen of 80 by 24."""
     lines = ["usage: pgjobs COMMAND ...        pgjobs COMMAND --help lists its flags"]
     for group in (HERE, SERVERLESS):
-        lines += ["", f"{group}:"]
+        lines.append(f"{group}:")
         lines += [f"  {name:10} {one.meaning}" for name, one in COMMANDS.items() if one.group == group]
-    return "\n".join([*lines, "", "pgjobs completion SHELL sets up completion; pgjobs --version\n"])
+        lines.append("")
+    return "\n".join([*lines, "pgjobs completion SHELL sets up completion; pgjobs --version\n"])
 
 
 def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Namespace:
