@@ -21,7 +21,7 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows import file_options
 from jobs.flows.load.bad_rows.replay import replay
 from jobs.flows.load.dataframe import load_dataframe
-from jobs.flows.load.files import Files
+from jobs.flows.load.files import Files, read
 from jobs.flows.load.files import load as load_files
 from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.report import LoadReport
@@ -206,6 +206,16 @@ def test_files_whose_types_cannot_be_merged_are_refused(
         spark.sql(f"SELECT {query}").write.mode("append").parquet(source)
     with pytest.raises(LoadError, match="columns of the same name whose types cannot be merged"):
         load_files(LoadJob(TableName("t"), database, "x"), Files([source], "parquet", []), lambda: spark)
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "json"])
+def test_a_column_of_the_files_that_a_folders_name_hides_is_told_of(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture, file_format: str
+) -> None:
+    spark.sql("SELECT 1 AS id, 'file' AS day").write.format(file_format).save(str(tmp_path / "rows" / "day=folder"))
+    found = read(spark, Files([str(tmp_path / "rows")], file_format, []))
+    assert [row["day"] for row in found.df.collect()] == ["folder"]
+    assert "Both the files and the names of their folders have day" in caplog.text
 
 
 def test_fields_of_json_that_come_and_go_are_columns_and_null_where_they_lack(load: Load, session: Session) -> None:

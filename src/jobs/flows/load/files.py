@@ -20,7 +20,7 @@ from jobs.flows.file_options import DROPMALFORMED, FAILFAST, PARSED, PERMISSIVE
 from jobs.flows.load.job import LoadJob, run
 from jobs.flows.load.stage import MALFORMED
 from jobs.flows.report import LoadReport, plural
-from jobs.spark.plans.folders import with_folders_noted
+from jobs.spark.plans.folders import also_in_files, with_folders_noted
 
 _MARK = "pgjobs: malformed record in "
 _MOST = 2**31 - 1
@@ -126,7 +126,7 @@ def _read(spark: SparkSession, files: Files, *, quarantines: bool) -> Rows:
     reader = spark.read.format(files.file_format).options(**file_options.to_read(files.file_format, stated))
     paths = list(files.paths)
     if files.file_format not in PARSED:
-        return Rows(reader.load(paths))
+        return Rows(_told_of_folders(reader.load(paths)))
     mode = file_options.mode_of(stated)
     if file_options.value_of(stated, "singleVariantColumn"):
         return Rows(reader.option("mode", mode).load(paths))
@@ -171,7 +171,7 @@ def _inferred_json(spark: SparkSession, reader: DataFrameReader, paths: list[str
     before = spark.conf.get(_CASE, None)
     spark.conf.set(_CASE, "true")
     try:
-        schema = reader.load(paths).schema
+        schema = _told_of_folders(reader.load(paths)).schema
     finally:
         if before is None:
             spark.conf.unset(_CASE)
@@ -184,6 +184,17 @@ def _inferred_json(spark: SparkSession, reader: DataFrameReader, paths: list[str
             f"Nothing was loaded. Spark tells them apart with --conf {_CASE}=true.",
         )
     return schema
+
+
+def _told_of_folders(df: DataFrame) -> DataFrame:
+    names = also_in_files(df)
+    if names:
+        logger.warning(
+            "Both the files and the names of their folders have %s: Spark takes the values of the folders, and does "
+            "not read those of the files.",
+            ", ".join(names),
+        )
+    return df
 
 
 def _alike(kind: t.DataType) -> Iterator[list[str]]:

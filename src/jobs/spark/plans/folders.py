@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame
@@ -48,19 +49,38 @@ def is_kept(text: str, kind: t.DataType) -> bool:
         return False
 
 
+def also_in_files(df: DataFrame) -> list[str]:
+    """Return the columns that both the names of folders and the files have. Spark does not read those of the files."""
+    return [
+        field.name
+        for relation in _relations(df)
+        for field in _schema(relation.partitionSchema().json())
+        if field.name.casefold() in [other.name.casefold() for other in _schema(relation.dataSchema().json())]
+    ]
+
+
 def _folders(df: DataFrame) -> dict[str, str]:
     """Return, by column, the name of a folder whose text is not kept."""
     notes: dict[str, str] = {}
-    leaves = df._jdf.queryExecution().analyzed().collectLeaves()  # noqa: SLF001 - PySpark shows plans as text only
-    for leaf in (leaves.apply(index) for index in range(leaves.size())):
-        if class_of(leaf) != "LogicalRelation" or class_of(leaf.relation()) != "HadoopFsRelation":
-            continue
-        schema = t.StructType.fromJson(json.loads(str(leaf.relation().partitionSchema().json())))
+    for relation in _relations(df):
+        schema = _schema(relation.partitionSchema().json())
         numbers = {field.name: field.dataType for field in schema if isinstance(field.dataType, t.NumericType)}
         if numbers:
-            folders = unquote(str(leaf.relation().location().partitionSpec().partitions().mkString("\n")))
+            folders = unquote(str(relation.location().partitionSpec().partitions().mkString("\n")))
             notes.update(_noted(folders, numbers))
     return notes
+
+
+def _relations(df: DataFrame) -> Iterator[Any]:
+    """Yield Spark's descriptions of the files that are read."""
+    leaves = df._jdf.queryExecution().analyzed().collectLeaves()  # noqa: SLF001 - PySpark shows plans as text only
+    for leaf in (leaves.apply(index) for index in range(leaves.size())):
+        if class_of(leaf) == "LogicalRelation" and class_of(leaf.relation()) == "HadoopFsRelation":
+            yield leaf.relation()
+
+
+def _schema(text: object) -> t.StructType:
+    return t.StructType.fromJson(json.loads(str(text)))
 
 
 def _noted(folders: str, numbers: Mapping[str, t.DataType]) -> dict[str, str]:
