@@ -18,7 +18,7 @@ from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.publish_plan import Publication, PublishPlan
+from jobs.dbaccess.load.publish_plan import PublishPlan, TransactionPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
@@ -79,7 +79,7 @@ def test_a_driver_whose_connection_is_half_open_goes_on_with_what_it_held(
         assert locks.take(lost, locks.load("x"))
         with pytest.raises(ConnectionFailed):
             lost.run("SELECT 1")
-        with taken_over(driver(way), lost, Publication((plan(names),))) as replacement:
+        with taken_over(driver(way), lost, TransactionPlan((plan(names),))) as replacement:
             assert replacement is not lost
             assert not is_there(session, lost.backend.pid)
             assert not locks.take(session, locks.load("x"))

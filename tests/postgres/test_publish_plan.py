@@ -22,7 +22,7 @@ from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.publish import AlreadyRecorded, publish_together
-from jobs.dbaccess.load.publish_plan import Publication
+from jobs.dbaccess.load.publish_plan import TransactionPlan
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -87,11 +87,11 @@ def test_a_reader_who_joins_the_tables_sees_one_release_whenever_he_looks(shop: 
 
 
 def test_while_one_table_is_locked_nothing_of_the_others_is_seen(shop: Session, database: Settings) -> None:
-    publication = staged(shop, "x", version(1))
+    transaction = staged(shop, "x", version(1))
     with connect(database, "writer") as writer, ThreadPoolExecutor(1) as pool:
         with writer.transaction():
             writer.run("UPDATE orders SET v = v WHERE id = 1")
-            publishing = pool.submit(publish_together, shop, publication)
+            publishing = pool.submit(publish_together, shop, transaction)
             while not writer.run("SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s", shop.backend.pid):
                 assert not publishing.done()
             assert writer.run(JOINED) == [[0, 0], [0, 0]]
@@ -119,10 +119,10 @@ def test_a_failure_of_the_last_table_publishes_none(shop: Session) -> None:
 
 
 def test_staging_of_one_table_that_a_crash_emptied_publishes_none(shop: Session) -> None:
-    publication = staged(shop, "x", version(1))
-    shop.run(f"TRUNCATE {publication.plans[1].staging.rows.quoted}, {publication.plans[1].staging.parts.quoted}")
+    transaction = staged(shop, "x", version(1))
+    shop.run(f"TRUNCATE {transaction.plans[1].staging.rows.quoted}, {transaction.plans[1].staging.parts.quoted}")
     with pytest.raises(LoadError, match=r"^public\.orders: 0 of 1 parts are staged.*the server crashed"):
-        publish_together(shop, publication)
+        publish_together(shop, transaction)
     assert shop.run(JOINED) == [[0, 0], [0, 0]]
 
 
@@ -160,10 +160,10 @@ def test_a_release_of_an_id_that_one_table_has_is_refused(shop: Session) -> None
 
 def test_names_in_a_marker_are_told_apart_whatever_they_contain(session: Session) -> None:
     odd = TableName('public", "b', "public"), TableName("a.b", "public"), TableName("c, d", "public")
-    publication: Tables = {name.name: (Move("append", ("id",)), [(1,)]) for name in odd}
+    tables: Tables = {name.name: (Move("append", ("id",)), [(1,)]) for name in odd}
     for name in odd:
         session.run(f"CREATE TABLE {name.quoted} (id int)")
-    release(session, "x", publication)
+    release(session, "x", tables)
     assert LUIGIS.is_recorded(session, "x", *odd)
     for name in odd:
         assert LUIGIS.is_recorded(session, "x", name)
@@ -177,10 +177,10 @@ def test_a_lost_answer_to_commit_is_resolved_for_all_tables(shop: Session, datab
     with cuts_on_the_way_to(database, cut) as way:
         driver = Driver(Connector(way, "load", "x"))
         with driver.connect() as session:
-            publication = staged(shop, "x", version(1))
-            for plan in publication.plans:
+            transaction = staged(shop, "x", version(1))
+            for plan in transaction.plans:
                 staging.hold(session, plan.staging)
-            published = publish_together_once(driver, session, publication)
+            published = publish_together_once(driver, session, transaction)
     assert cut.cut
     assert published is not None
     assert [(one.inserted, one.deleted) for one in published] == [(2, 2), (2, 2)]
@@ -202,9 +202,9 @@ def test_two_releases_into_the_same_tables_do_not_deadlock(shop: Session, databa
     def publish(names: tuple[str, ...]) -> None:
         with connect(database, "release") as session:
             for number in range(4):
-                publication = staged(session, f"{names} {number}", {name: rows[name] for name in names})
+                transaction = staged(session, f"{names} {number}", {name: rows[name] for name in names})
                 start.wait(30)
-                publish_together(session, publication)  # which does not try again
+                publish_together(session, transaction)  # which does not try again
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(publish, [("customers", "orders"), ("orders", "customers")]))
@@ -315,8 +315,8 @@ def test_rows_that_refer_to_rows_of_their_own_table_are_replaced(session: Sessio
 
 
 def test_a_lock_that_is_not_granted_is_told_of_its_table(shop: Session, database: Settings) -> None:
-    publication = staged(shop, "x", version(1))
-    limited = replace(publication, plans=tuple(replace(plan, lock_timeout=1) for plan in publication.plans))
+    transaction = staged(shop, "x", version(1))
+    limited = replace(transaction, plans=tuple(replace(plan, lock_timeout=1) for plan in transaction.plans))
     with connect(database, "somebody's psql") as other, other.transaction():
         other.run("UPDATE orders SET v = v")
         with pytest.raises(TransientError, match=r"A lock on public\.orders or its rows was not granted in time") as e:
@@ -326,7 +326,7 @@ def test_a_lock_that_is_not_granted_is_told_of_its_table(shop: Session, database
 
 
 def test_a_publication_of_one_table_is_a_load_of_it(shop: Session) -> None:
-    publication = staged(shop, "x", {"customers": (APPEND_CUSTOMERS, [(5, 1)])})
-    assert isinstance(publication, Publication)
-    assert publish_together(shop, publication)[0].inserted == 1
+    transaction = staged(shop, "x", {"customers": (APPEND_CUSTOMERS, [(5, 1)])})
+    assert isinstance(transaction, TransactionPlan)
+    assert publish_together(shop, transaction)[0].inserted == 1
     assert LUIGIS.recorded_target(shop, "x") == "public.customers"

@@ -10,7 +10,7 @@ from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import DELETE, Move
 from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import publish_together
-from jobs.dbaccess.load.publish_plan import Publication, Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
 from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.together.foreign_keys import find_arrangement
 from jobs.dbaccess.session import Session
@@ -19,7 +19,7 @@ from jobs.dbaccess.sql import TableName
 Rows = Sequence[Sequence[object]]
 
 
-def staged(session: Session, load_id: str, tables: Mapping[str, tuple[Move, Rows]]) -> Publication:
+def staged(session: Session, load_id: str, tables: Mapping[str, tuple[Move, Rows]]) -> TransactionPlan:
     """What is to be published: by table, how its rows are moved, and the rows. The tables are in the schema public."""
     moves = {TableName(name, "public"): move for name, (move, _) in tables.items()}
     replaced = [name for name, move in moves.items() if move.replaces_all and move.strategy == DELETE]
@@ -34,16 +34,16 @@ def staged(session: Session, load_id: str, tables: Mapping[str, tuple[Move, Rows
         parts.begin_attempt(session, names, 0, 0)
         parts.copy_part(session, names, 0, 0, [Counted(lines.encode(), len(rows))])
         plans.append(PublishPlan(load_id, target, names, (Receipt(0, 0),), move, is_new=False))
-    return Publication(tuple(plans), arrangement.emptied, arrangement.deferred)
+    return TransactionPlan(tuple(plans), arrangement.emptied, arrangement.deferred)
 
 
 def release(session: Session, load_id: str, tables: Mapping[str, tuple[Move, Rows]]) -> dict[str, Published]:
     """Stage and publish. What was published, by table."""
-    publication = staged(session, load_id, tables)
+    transaction = staged(session, load_id, tables)
     try:
-        published = publish_together(session, publication)
+        published = publish_together(session, transaction)
     except BaseException:
-        for plan in publication.plans:
+        for plan in transaction.plans:
             staging.discard(session, plan.staging)
         raise
-    return {target.name: one for target, one in zip(publication.targets, published)}
+    return {target.name: one for target, one in zip(transaction.targets, published)}

@@ -25,7 +25,7 @@ from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
 from jobs.dbaccess.load.parts import Tally
-from jobs.dbaccess.load.publish_plan import Publication, Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
 from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
 from jobs.dbaccess.load.verify import Moved
@@ -67,11 +67,11 @@ class _At:
 
 def publish(session: Session, plan: PublishPlan) -> Published:
     """Make the staged rows part of the target: all of them, or none if this raises. Raises as `publish_together`."""
-    [published] = publish_together(session, Publication((plan,)))
+    [published] = publish_together(session, TransactionPlan((plan,)))
     return published
 
 
-def publish_together(session: Session, publication: Publication) -> tuple[Published, ...]:
+def publish_together(session: Session, transaction: TransactionPlan) -> tuple[Published, ...]:
     """Make the staged rows of one or several tables part of them: all of them, or none if this raises.
 
     Returns:
@@ -86,12 +86,12 @@ def publish_together(session: Session, publication: Publication) -> tuple[Publis
         UsageError: The load id is taken by another table.
     """
     published = None
-    at, settings = _At(publication.plans[0]), publication.settings
-    with _failures_told(session, publication, at):
+    at, settings = _At(transaction.plans[0]), transaction.settings
+    with _failures_told(session, transaction, at):
         try:
-            supplied = [supply_before(session, plan, settings) for plan in at.each(publication.plans)]
+            supplied = [supply_before(session, plan, settings) for plan in at.each(transaction.plans)]
             with session.transaction(**settings):
-                done = _publish(session, publication, at)
+                done = _publish(session, transaction, at)
                 session.end_deferral()
                 published = tuple(replace(one, created=(*some, *one.created)) for one, some in zip(done, supplied))
         except ConnectionFailed as error:
@@ -102,7 +102,7 @@ def publish_together(session: Session, publication: Publication) -> tuple[Publis
 
 
 @contextmanager
-def _failures_told(session: Session, publication: Publication, at: _At) -> Iterator[None]:
+def _failures_told(session: Session, transaction: TransactionPlan, at: _At) -> Iterator[None]:
     """Say of a failure what to do about it. The transaction was rolled back."""
     try:
         yield
@@ -112,7 +112,7 @@ def _failures_told(session: Session, publication: Publication, at: _At) -> Itera
         raise failure.error from None
     except ConstraintViolated as error:
         raise ConstraintViolated(
-            error.message, error.hint or _remedy(error, publication, at.plan), error.sqlstate, error.column, error.line
+            error.message, error.hint or _remedy(error, transaction, at.plan), error.sqlstate, error.column, error.line
         ) from None
     except TransientError as error:
         if error.sqlstate == LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
@@ -120,18 +120,18 @@ def _failures_told(session: Session, publication: Publication, at: _At) -> Itera
             raise table_locks.not_granted(session, at.plan.target, to_readers=to_readers) from None
         raise
     except LoadError as error:
-        if publication.is_release:
+        if transaction.is_release:
             error.message = f"{at.plan.target}: {error.message}"
         raise
 
 
-def _remedy(error: ConstraintViolated, publication: Publication, plan: PublishPlan) -> str:
+def _remedy(error: ConstraintViolated, transaction: TransactionPlan, plan: PublishPlan) -> str:
     """Return what to do about a row that violates a constraint."""
     nothing = "Nothing was loaded."
-    if error.sqlstate == FOREIGN_KEY_VIOLATION and publication.is_release:
+    if error.sqlstate == FOREIGN_KEY_VIOLATION and transaction.is_release:
         return (
             f"{nothing} A row that another one needs is missing, or it comes later or goes earlier: rows are moved in "
-            f"the order {', '.join(map(str, publication.targets))}. A key that holds only when all of them are moved "
+            f"the order {', '.join(map(str, transaction.targets))}. A key that holds only when all of them are moved "
             "has to be DEFERRABLE."
         )
     if error.sqlstate != UNIQUE_VIOLATION or plan.move.mode != "append" or plan.staging.rejects is not None:
@@ -142,21 +142,21 @@ def _remedy(error: ConstraintViolated, publication: Publication, plan: PublishPl
     )
 
 
-def _publish(session: Session, publication: Publication, at: _At) -> tuple[Published, ...]:
-    _record(session, publication)
-    staged = [_close_staging(session, plan) for plan in at.each(publication.plans)]
+def _publish(session: Session, transaction: TransactionPlan, at: _At) -> tuple[Published, ...]:
+    _record(session, transaction)
+    staged = [_close_staging(session, plan) for plan in at.each(transaction.plans)]
     if at.plan.move.replaces_partitions:  # it is alone: a release does not do this
         return (_replace_partitions(session, at, staged[0]),)
-    altered = _take_turns(session, publication, at)
-    if publication.deferred:
-        session.run(f"SET CONSTRAINTS {', '.join(name.quoted for name in publication.deferred)} DEFERRED")
-    planned = {plan.target: plan for plan in publication.plans}
+    altered = _take_turns(session, transaction, at)
+    if transaction.deferred:
+        session.run(f"SET CONSTRAINTS {', '.join(name.quoted for name in transaction.deferred)} DEFERRED")
+    planned = {plan.target: plan for plan in transaction.plans}
     emptied = {
-        plan.target: _empty(session, plan.target) for plan in at.each(planned[target] for target in publication.emptied)
+        plan.target: _empty(session, plan.target) for plan in at.each(planned[target] for target in transaction.emptied)
     }
-    filled = [_fill(session, plan, tally) for plan, tally in zip(at.each(publication.plans), staged)]
+    filled = [_fill(session, plan, tally) for plan, tally in zip(at.each(transaction.plans), staged)]
     # To verify rows ends the deferral of constraints, so all rows are moved before.
-    completed = [_complete(session, plan, *done) for plan, done in zip(at.each(publication.plans), filled)]
+    completed = [_complete(session, plan, *done) for plan, done in zip(at.each(transaction.plans), filled)]
     return tuple(
         replace(
             one,
@@ -164,7 +164,7 @@ def _publish(session: Session, publication: Publication, at: _At) -> tuple[Publi
             columns_added=altered[plan.target].names_added,
             columns_widened=altered[plan.target].names_widened,
         )
-        for plan, one in zip(publication.plans, completed)
+        for plan, one in zip(transaction.plans, completed)
     )
 
 
@@ -224,7 +224,7 @@ def _replace_partitions(session: Session, at: _At, staged: Tally) -> Published:
         rows = plan.staging.rows
         moved = Moved(plan.target, rows, is_whole=True, leaves_out=False, changed=staged.rows, becomes=rows)
         verified = verify.verify(session, plan.verification, moved)
-    _take_turns(session, Publication((plan,)), at)
+    _take_turns(session, TransactionPlan((plan,)), at)
     made_as = plan.move.new_partitions or AUTO
     built = build(session, plan.staging, plan.target, staged.rows, new_partitions=made_as, patience=plan.lock_timeout)
     staging.drop(session, plan.staging)
@@ -241,7 +241,7 @@ def _replace_partitions(session: Session, at: _At, staged: Tally) -> Published:
     )
 
 
-def _record(session: Session, publication: Publication) -> None:
+def _record(session: Session, transaction: TransactionPlan) -> None:
     """Record the load. This comes first: by the ledger's primary key, publishes of one load id wait for each other.
 
     A session whose connection broke may still be publishing. This waits until its transaction ends.
@@ -251,7 +251,7 @@ def _record(session: Session, publication: Publication) -> None:
         UsageError: The load id is taken by another table.
         LoadError: The marker table takes no marker.
     """
-    ledger, load_id, targets = publication.ledger, publication.load_id, publication.targets
+    ledger, load_id, targets = transaction.ledger, transaction.load_id, transaction.targets
     if not ledger.record(session, load_id, naming(targets)):
         ledger.check_recorded(session, load_id, *targets)
         raise AlreadyRecorded(f"The load id {load_id!r} was recorded by another run meanwhile.")
@@ -269,7 +269,7 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
     return receipts.accept(session, plan.staging, plan.receipts)
 
 
-def _take_turns(session: Session, publication: Publication, at: _At) -> dict[TableName, Alterations]:
+def _take_turns(session: Session, transaction: TransactionPlan, at: _At) -> dict[TableName, Alterations]:
     """Wait for other loads into the tables: two that update the same rows in different orders would deadlock.
 
     Columns are changed then, for which a table is locked most strongly. Return what was changed of what is planned.
@@ -278,14 +278,14 @@ def _take_turns(session: Session, publication: Publication, at: _At) -> dict[Tab
     before a script, or the rows of another table of the release, change it: to lock it more strongly afterwards could
     deadlock with a writer who waits for them.
     """
-    for plan in at.each(publication.by_name):
-        if plan.takes_turns or publication.is_release:
+    for plan in at.each(transaction.by_name):
+        if plan.takes_turns or transaction.is_release:
             locks.wait_in_transaction(session, locks.publish(plan.target))
     altered = {}
-    for plan in at.each(publication.by_name):
+    for plan in at.each(transaction.by_name):
         altered[plan.target] = alter(session, plan.target, plan.alterations, plan.lock_timeout)
         columns.add_missing(session, plan.target, plan.metadata)  # this takes the strongest lock, so it comes first
-        changes_before = bool(plan.scripts.before) or publication.is_release
+        changes_before = bool(plan.scripts.before) or transaction.is_release
         if changes_before and tables.find_table(session, plan.target) is not None and is_locked(session, plan):
             table_locks.keep_writers_out(session, plan.target)
     return altered

@@ -94,7 +94,7 @@ class PublishPlan:
 
 
 @dataclass(frozen=True)
-class Publication:
+class TransactionPlan:
     """What one transaction publishes: a load, or all tables of a release.
 
     Attributes:

@@ -22,7 +22,7 @@ from jobs.dbaccess.load import staging, statistics
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.publish import AlreadyRecorded, CommitUncertain, publish_together
-from jobs.dbaccess.load.publish_plan import Publication, Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -83,29 +83,31 @@ def staging_tables(driver: Driver, session: Session, names: Staging, target: Tar
 
 
 @contextmanager
-def taken_over(driver: Driver, session: Session, publication: Publication) -> Iterator[Session]:
+def taken_over(driver: Driver, session: Session, transaction: TransactionPlan) -> Iterator[Session]:
     """Yield another session in place of one whose connection broke. It holds the locks that the broken one held."""
     with driver.usable(session) as replacement:
         if not driver.has_sidecar:
-            locks.wait(replacement, publication.ledger.lock(replacement, publication.load_id))
-            for plan in publication.plans:
+            locks.wait(replacement, transaction.ledger.lock(replacement, transaction.load_id))
+            for plan in transaction.plans:
                 staging.hold(replacement, plan.staging)
         yield replacement
 
 
 def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Published | None:
     """Publish a load. Arguments, result and errors are as those of `publish_together_once`."""
-    published = publish_together_once(driver, session, Publication((plan,)))
+    published = publish_together_once(driver, session, TransactionPlan((plan,)))
     return None if published is None else published[0]
 
 
-def publish_together_once(driver: Driver, session: Session, publication: Publication) -> tuple[Published, ...] | None:
+def publish_together_once(
+    driver: Driver, session: Session, transaction: TransactionPlan
+) -> tuple[Published, ...] | None:
     """Publish, over another connection if this one has broken or breaks.
 
     Args:
         driver: How to connect again.
         session: The driver's session.
-        publication: What to publish.
+        transaction: What to publish.
 
     Returns:
         What was published, of each table, or None if another run has published this load id.
@@ -118,9 +120,9 @@ def publish_together_once(driver: Driver, session: Session, publication: Publica
     with ExitStack() as replacements:
         for reconnections_left in reversed(range(RECONNECTIONS + 1)):
             try:
-                return _publish_despite_conflicts(session, publication)
+                return _publish_despite_conflicts(session, transaction)
             except AlreadyRecorded:
-                for plan in publication.plans:
+                for plan in transaction.plans:
                     staging.discard(session, plan.staging)
                 return published
             except ConnectionFailed as error:
@@ -129,11 +131,11 @@ def publish_together_once(driver: Driver, session: Session, publication: Publica
                 if isinstance(error, CommitUncertain):
                     published = error.published
                 logger.warning("The connection broke: %s Publishing over another one.", error.message)
-            session = replacements.enter_context(taken_over(driver, session, publication))
+            session = replacements.enter_context(taken_over(driver, session, transaction))
     raise AssertionError("the last attempt returns or raises")
 
 
-def _publish_despite_conflicts(session: Session, publication: Publication) -> tuple[Published, ...]:
+def _publish_despite_conflicts(session: Session, transaction: TransactionPlan) -> tuple[Published, ...]:
     """Publish, again if the server ended the transaction to resolve a conflict with another one.
 
     Nothing of such a transaction remains, and the staged rows are unchanged. The other transaction goes on, so there is
@@ -141,7 +143,7 @@ def _publish_despite_conflicts(session: Session, publication: Publication) -> tu
     """
     for attempts_left in reversed(range(CONFLICTS + 1)):
         try:
-            return publish_together(session, publication)
+            return publish_together(session, transaction)
         except TransientError as error:
             if error.sqlstate not in (SERIALIZATION_FAILURE, DEADLOCK) or not attempts_left:
                 raise

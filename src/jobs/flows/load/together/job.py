@@ -19,7 +19,7 @@ from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move.modes import DELETE
-from jobs.dbaccess.load.publish_plan import Publication, Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
 from jobs.dbaccess.load.receipts import check_none_failed
 from jobs.dbaccess.load.together.arrange import Arrangement
 from jobs.dbaccess.load.together.foreign_keys import find_arrangement
@@ -149,10 +149,10 @@ def run(release: Release) -> ReleaseReport:
         with governors(first.limits, first.connector) as next_governor, ExitStack() as until_published:
             with watch.phase("copy"):
                 staged = [_stage(driver, session, one, next_governor, until_published) for one in settled]
-            publication = Publication(tuple(one.plan for one in staged), arrangement.emptied, arrangement.deferred)
-            logger.info("Publishing %s in one transaction.", ", ".join(map(str, publication.targets)))
+            transaction = TransactionPlan(tuple(one.plan for one in staged), arrangement.emptied, arrangement.deferred)
+            logger.info("Publishing %s in one transaction.", ", ".join(map(str, transaction.targets)))
             with watch.phase("publish"):
-                published = publish_together_once(driver, session, publication)
+                published = publish_together_once(driver, session, transaction)
         if published is None:
             return _already_loaded(release, watch)
         with watch.phase("analyze"):
