@@ -6,6 +6,7 @@
     |   +-- TransactionPooling      a pooler gives each transaction another session
     +-- LoadError                   the load itself: parts do not add up, an id belongs to another table
     |   +-- AlreadyRecorded         another run has published the load meanwhile
+    |   +-- CopyEnded               a part of a copied table is not read further, because another one failed
     |   +-- PartFailed              a part cannot be copied, so retrying it is no use
     |   +-- TooManyRejects          more rows are refused than the user allows
     |   +-- VerificationFailed      the table would not hold what Spark wrote

@@ -70,7 +70,7 @@ class Crossing:
                     one.cancel()
 
     def _raise_first(self, failures: Sequence[BaseException | None]) -> None:
-        reasons = [failure for failure in failures if failure is not None and not isinstance(failure, _Ended)]
+        reasons = [failure for failure in failures if failure is not None and not isinstance(failure, CopyEnded)]
         if reasons:
             raise reasons[0]
 
@@ -88,7 +88,7 @@ class Crossing:
         """Copy a part. The source is read to its end before the transaction commits."""
         with self.target.open(f"part {part}") as into, self.source.open(f"part {part}") as out:
             if not parts.begin_attempt(into, self.staging, part, attempt):
-                raise _Ended
+                raise CopyEnded
             blocks = _Blocks(self._blocks(out, part))
             parts.copy_part(into, self.staging, part, attempt, blocks, settings=SETTINGS)
             return Receipt(part, attempt, blocks.rows)
@@ -98,11 +98,11 @@ class Crossing:
             for query in self.queries[part]:
                 for block in out.copy_out(f"COPY ({query}) TO STDOUT"):
                     if self.ended.is_set():
-                        raise _Ended
+                        raise CopyEnded
                     yield block
 
 
-class _Ended(LoadError):
+class CopyEnded(LoadError):
     """Another part has failed, or the job is being ended."""
 
     def __init__(self) -> None:
