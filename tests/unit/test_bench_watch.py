@@ -34,6 +34,9 @@ def test_a_command_that_fails_is_told_with_its_last_words(tmp_path: Path) -> Non
         watch.run([sys.executable, "-c", "raise SystemExit('no luck')"], os.environ, tmp_path / "log", os.getpid())
 
 
+@pytest.mark.filterwarnings(  # the interruption may come just when psutil has opened a file
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 def test_an_interruption_ends_the_command(tmp_path: Path) -> None:
     log, started = tmp_path / "log", time.monotonic()
 
