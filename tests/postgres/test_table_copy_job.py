@@ -88,6 +88,13 @@ def test_a_load_id_is_copied_once(session: Session, source: Session, database: S
     assert rows(session, "id") == [[1]]
 
 
+def test_a_table_is_not_copied_into_itself(session: Session, database: Settings) -> None:
+    session.run(f"{MANY}; INSERT INTO t VALUES (1, 'a', NULL)")
+    with pytest.raises(UsageError, match="into itself"):
+        run(job(database, database))
+    assert rows(session, "id") == [[1]]
+
+
 ODD = {
     "DateStyle": "'German, DMY'",
     "IntervalStyle": "sql_standard",

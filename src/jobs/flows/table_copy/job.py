@@ -40,6 +40,13 @@ from jobs.flows.table_copy.crossing import Crossing
 
 MODES = ("append", "overwrite", "upsert")
 
+PLACE = (
+    "SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text, pg_catalog.current_database(), "
+    "pg_catalog.to_regclass(%s)::pg_catalog.oid"
+)
+"""Tells a table from all others. A server that was restored from another one's backup has the same identifier, but was
+started at another time."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -139,6 +146,10 @@ def _planned(session: Session, source: Connector, job: CopyJob, table: Table | N
         there = find_source(planner, job.wanted)
         if there is None:
             raise UsageError("There is no table to copy.", "Give --source-table.")
+        if table is not None and planner.run(PLACE, there.name.quoted) == session.run(PLACE, table.name.quoted):
+            raise UsageError(
+                f"{table.name} would be copied into itself.", "Give --source-table, or the URL of another server."
+            )
         chosen = source_columns(planner, job.wanted, there)
         selection = selected(planner, job.wanted, there)
         if table is None:
