@@ -1,4 +1,4 @@
-"""Reads TOML. Python can do so since 3.11; for older ones, pgjobs[deploy] brings tomli."""
+"""Reads TOML. Python can do so since 3.11; older ones have tomli, on which pgjobs depends then."""
 
 from __future__ import annotations
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from wheel_here import Laptop, build_wheel, install
+from once import made_once
+from wheel_here import Laptop, install, wheel_of_this
 
 from pgjobs.archive.build import build
+from pgjobs.archive.manifest import NAME
 from pgjobs.archive.target import target_for
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive for the default release, with its manifest; not to be written to."""
-    return build(target_for("emr-spark-8.1.0", "x86_64"), tmp_path_factory.mktemp("dist"))
+    target = target_for("emr-spark-8.1.0", "x86_64")
+    return made_once(tmp_path_factory, "dist", lambda folder: build(target, folder)) / NAME
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of pgjobs."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+    return wheel_of_this(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def no_aws() -> None:
     ("entry", "arguments", "told"),
     [
         ("load_table", ["--sorce", "s3://b/x", "--table", "t"], "unrecognized arguments: --sorce s3://b/x"),
-        ("load_table", ["--table", "t"], "the following arguments are required: --source"),
+        ("load_table", ["--table", "t"], "one of the arguments --source --source-table is required"),
         ("load_table", [*LOAD, "--mode", "merge"], "argument --mode: invalid choice: 'merge'"),
         ("load_table", [*LOAD, "--option", "header"], "--option 'header' is not of the form K=V"),
         ("load_table", [*LOAD, "--format", "csv", "--option", "hedaer=true"], "Did you mean header?"),

@@ -66,7 +66,12 @@ def test_the_manifest_tells_what_it_is(archive: Path) -> None:
 @pytest.mark.parametrize("label", ["emr-7.13.0", "emr-spark-8.0.0"])
 def test_each_release_gets_wheels_for_its_own_python(label: str, tmp_path: Path) -> None:
     target = target_for(label, "arm64")
-    assert f"lib/python{target.version}/site-packages/pg8000/core.py" in names(build(target, tmp_path))
+    packed = names(build(target, tmp_path))
+    assert f"lib/python{target.version}/site-packages/pg8000/core.py" in packed
+    # Python reads TOML since 3.11. What an older one has instead is pure Python.
+    assert [name for name in packed if "/tomli/" in name and name.endswith(("__init__.py", ".so"))] == (
+        ["lib/python3.9/site-packages/tomli/__init__.py"] if target.version == "3.9" else []
+    )
 
 
 def test_requirements_that_hide_the_jobs_are_refused_by_name(tmp_path: Path) -> None:

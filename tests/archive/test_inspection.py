@@ -30,7 +30,7 @@ def test_another_releases_archive_does_not_pass(archive: Path) -> None:
 def tampered(archive: Path, tmp_path: Path, name: str, content: bytes = b"", link: str = "") -> Path:
     """The archive with one more member."""
     changed = tmp_path / "changed.tar.gz"
-    with tarfile.open(archive) as old, tarfile.open(changed, "w:gz") as new:
+    with tarfile.open(archive) as old, tarfile.open(changed, "w:gz", compresslevel=1) as new:
         for member in old:
             new.addfile(member, old.extractfile(member) if member.isfile() else None)
         info = tarfile.TarInfo(name)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
-from standin import VERSION, stand_in, this_machine
+from standin import VERSION, carrying, stand_in_of_this, this_machine
 
 from pgjobs.__main__ import command
 from pgjobs.archive.build import build
@@ -24,12 +24,12 @@ from pgjobs.errors import DeployError
 
 @pytest.fixture(scope="module")
 def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stand_in(tmp_path_factory.mktemp("python") / "cpython")
+    return stand_in_of_this(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def archive(interpreter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(this_machine(), tmp_path_factory.mktemp("dist"), carried=interpreter)
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return carrying(tmp_path_factory)
 
 
 def test_its_python_runs_at_home_where_it_is_unpacked(archive: Path, tmp_path: Path) -> None:

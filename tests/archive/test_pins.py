@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pgjobs.archive import pins
 from pgjobs.archive.build import LOCK, Extras, build, install, lay_out
 from pgjobs.archive.inspection import inspect_archive
+from pgjobs.archive.packages import pins
 from pgjobs.archive.tarball import pack
 from pgjobs.archive.target import target_for
 from pgjobs.errors import DeployError

@@ -15,11 +15,11 @@ import pytest
 from pgjobs.__main__ import command
 from pgjobs.archive.build import LOCK, build
 from pgjobs.archive.manifest import beside
+from pgjobs.archive.packages.wheels import hashes
 from pgjobs.archive.provenance import dependencies
 from pgjobs.archive.sources import own_sources
 from pgjobs.archive.tarball import pack, unpack
 from pgjobs.archive.target import target_for
-from pgjobs.archive.wheels import hashes
 from pgjobs.checks.verification import compare
 
 Described = dict[str, Any]

@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pgjobs.archive import interpreter, manifest, pins, project, provenance, sources, wheels
+from pgjobs.archive import interpreter, manifest, project, provenance, sources
 from pgjobs.archive.inspection import Finding, inspect_archive
 from pgjobs.archive.manifest import NAME
+from pgjobs.archive.packages import pins, wheels
+from pgjobs.archive.packages.uv import run_uv
 from pgjobs.archive.project import NO_PROJECT, Project
 from pgjobs.archive.tarball import pack
 from pgjobs.archive.target import BuildTarget
-from pgjobs.archive.uv import run_uv
 from pgjobs.errors import BadArchive, DeployError
 
 LOCK = Path(__file__).with_name("runtime.lock")

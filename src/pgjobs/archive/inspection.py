@@ -131,7 +131,7 @@ def _sparks(names: Iterable[str], site: str) -> list[str]:
 
 # The entrypoints import what they need at run time: flags are checked without Spark.
 _IMPORTED = ("jobs.load_table", "jobs.extract_table", "jobs.run_query", "pg8000")
-_IMPORTED_WITH_SPARK = ("jobs.flows.load.job", "jobs.flows.extract.job")
+_IMPORTED_WITH_SPARK = ("jobs.flows.load.dataframe", "jobs.flows.extract.job")
 
 
 # Shows packages of Spark to an isolated Python, and nothing else from beside them.

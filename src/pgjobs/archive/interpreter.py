@@ -12,8 +12,8 @@ import re
 import shutil
 from pathlib import Path
 
+from pgjobs.archive.packages.uv import run_uv
 from pgjobs.archive.target import BuildTarget
-from pgjobs.archive.uv import run_uv
 from pgjobs.errors import DeployError
 
 # What no job on a worker needs. Among it are modules in C that need libraries which the image may lack.

@@ -8,8 +8,8 @@ from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
 from pgjobs.archive import provenance
+from pgjobs.archive.packages.wheels import Wheel, origin
 from pgjobs.archive.target import BuildTarget
-from pgjobs.archive.wheels import Wheel, origin
 
 NAME = "pyspark_venv.tar.gz"
 

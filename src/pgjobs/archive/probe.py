@@ -105,7 +105,7 @@ def check_here() -> int:
     sys.path += archives
     process = look("archive's Python")
     problems = list(faults(process))
-    start = "import jobs.flows.load.job, runpy; runpy.run_module('jobs.load_table', run_name='__main__')"
+    start = "import jobs.flows.load.dataframe, runpy; runpy.run_module('jobs.load_table', run_name='__main__')"
     command = [sys.executable, "-c", start, "--help"]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(archives)}
     completed = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pgjobs.archive.packages.wheels import Wheel
 from pgjobs.archive.sources import DIRTY, Sources
-from pgjobs.archive.wheels import Wheel
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgjobs.archive import manifest, provenance
+from pgjobs.archive.packages.wheels import normalized
 from pgjobs.archive.tarball import unpack_packages
-from pgjobs.archive.wheels import normalized
 from pgjobs.checks import sbom
 from pgjobs.checks.verification import read
 from pgjobs.errors import FAILED, OK, DeployError

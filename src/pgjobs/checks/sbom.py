@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 
 from pgjobs.archive import provenance
-from pgjobs.archive.wheels import normalized
+from pgjobs.archive.packages.wheels import normalized
 
 SPECIFICATION = "1.6"
 _NAMESPACE = uuid.UUID("6f0c0f0e-6a5b-5d0c-8d58-5c1b7f0a3d11")

@@ -19,9 +19,9 @@ from pathlib import Path
 from pgjobs.archive import manifest, provenance
 from pgjobs.archive.build import LOCK
 from pgjobs.archive.inspection import Finding
+from pgjobs.archive.packages.wheels import hashes, normalized
 from pgjobs.archive.sources import OWN, Git, Sources, digest
 from pgjobs.archive.tarball import unpack_packages
-from pgjobs.archive.wheels import hashes, normalized
 
 
 @dataclass

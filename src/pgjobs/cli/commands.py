@@ -42,6 +42,7 @@ _JOBS, _SUBMISSION, _RUNS, _ARCHIVE = (
 
 COMMANDS: Mapping[str, Command] = {
     "load": Command("load files into a table", f"{_JOBS}:run", HERE),
+    "load-release": Command("load several tables in one transaction", f"{_JOBS}:run", HERE),
     "extract": Command("read a table or a query into files", f"{_JOBS}:run", HERE),
     "query": Command("run SQL once per load id; needs no Spark", f"{_JOBS}:run", HERE),
     "compare": Command("compare a table with files or another table", f"{_JOBS}:run", HERE),
@@ -61,11 +62,12 @@ COMMANDS: Mapping[str, Command] = {
     "cancel": Command("cancel a run", f"{_RUNS}:cancel_run", SERVERLESS),
     "list": Command("list the newest runs of an application", f"{_RUNS}:list_runs", SERVERLESS),
     "dashboard": Command("print the URL of a run's Spark UI", f"{_RUNS}:show_dashboard", SERVERLESS),
-    "completion": Command("print the completion of a shell", "pgjobs.cli.completion:completion", "else"),
+    "completion": Command("print the completion of a shell", "pgjobs.cli.completion:completion", SERVERLESS),
 }
 
 JOBS: Mapping[str, str] = {
     "load": "load_table",
+    "load-release": "load_release",
     "extract": "extract_table",
     "query": "run_query",
     "compare": "compare_table",
@@ -80,7 +82,6 @@ _EXTRAS: Mapping[str, str] = {
     "botocore": "deploy",
     "elftools": "deploy",
     "shtab": "deploy",
-    "tomli": "deploy",
     "uv": "deploy",
     "pyspark": "spark",
     "py4j": "spark",

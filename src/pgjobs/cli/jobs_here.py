@@ -1,4 +1,4 @@
-"""The commands load, extract, query, compare, copy, ...: a job in this process, with this machine's Spark."""
+"""The commands load, load-release, extract, query, ...: a job in this process, with this machine's Spark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from pgjobs.console import Console
 from pgjobs.errors import DeployError
 
 WITHOUT_SPARK = ("query", "capture", "doctor")
-"""Commands that start no Spark, unless they read or write files."""
+"""Commands that start no Spark, unless they read or write files, or read a table of its catalogues."""
+
+COPY = "copy"
+"""The command that starts none unless there is a query for it. It needs PySpark all the same, and no Java then."""
 
 
 def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
@@ -32,14 +35,22 @@ def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     module = import_module(f"jobs.{JOBS[options.command]}")
     with _renamed(f"{JOBS[options.command]}.py", f"pgjobs {options.command}", console):
         parsed = module.parse(options.arguments)
-    files = getattr(parsed, "target", None) or getattr(parsed, "source", None)
-    wants_spark = options.command not in WITHOUT_SPARK or files is not None
-    if wants_spark and not parsed.show_connection:
+    starts_spark = _starts_spark(options.command, parsed) and not parsed.show_connection
+    if starts_spark or options.command == COPY:
         import_module("pyspark")  # its absence has a message of its own
+    if starts_spark:
         refuse_without_java(os.environ, shutil.which)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # by default, workers run the first python3 of PATH
     main: Callable[[Sequence[str], Mapping[str, str]], int] = module.main
     return main(options.arguments, os.environ)
+
+
+def _starts_spark(command: str, parsed: argparse.Namespace) -> bool:
+    """Return whether a job starts Spark."""
+    if command == COPY:
+        return parsed.select is not None
+    data = (getattr(parsed, name, None) for name in ("target", "source", "source_table"))
+    return command not in WITHOUT_SPARK or any(one is not None for one in data)
 
 
 @contextmanager

@@ -63,12 +63,12 @@ class Parser(argparse.ArgumentParser):
 
 def front_page() -> str:
     """Return the help of `pgjobs` itself: every command on one screen of 80 by 24."""
-    lines = ["usage: pgjobs COMMAND ...        pgjobs COMMAND --help lists its flags"]
+    lines = ["usage: pgjobs COMMAND ... | --version      pgjobs COMMAND --help lists its flags"]
     for group in (HERE, SERVERLESS):
         lines.append(f"{group}:")
-        lines += [f"  {name:10} {one.meaning}" for name, one in COMMANDS.items() if one.group == group]
+        lines += [f"  {name:13} {one.meaning}" for name, one in COMMANDS.items() if one.group == group]
         lines.append("")
-    return "\n".join([*lines, "pgjobs completion SHELL sets up completion; pgjobs --version\n"])
+    return "\n".join(lines)
 
 
 def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Namespace:

@@ -16,8 +16,8 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from pgjobs.archive.packages.uv import run_uv
 from pgjobs.archive.target import BuildTarget
-from pgjobs.archive.uv import run_uv
 from pgjobs.toml import read_toml
 
 

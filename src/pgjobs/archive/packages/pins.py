@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgjobs.archive.packages.uv import run_uv
 from pgjobs.archive.target import BuildTarget
-from pgjobs.archive.uv import run_uv
 from pgjobs.errors import DeployError
 
 
