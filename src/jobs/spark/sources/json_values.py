@@ -1,0 +1,65 @@
+"""JSON of which Spark would read the first value alone: its reader ignores what follows that in a line, or in a file.
+
+Amazon Data Firehose, for one, writes records one after another without a line feed, all of them in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as f
+
+from jobs.spark.sources.csv_bytes import BOM
+
+_OF_FILES = (
+    *("lineSep", "pathGlobFilter", "recursiveFileLookup", "modifiedBefore", "modifiedAfter", "basePath"),
+    *("ignoreCorruptFiles", "ignoreMissingFiles"),
+)
+"""Options that say which files, and which lines, are read."""
+
+_BROKEN = "pgjobs_broken"
+
+
+def file_with_several(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str]) -> str:
+    """Return a file with text after the first value of a line, or of the file with multiLine; empty if there is none.
+
+    This reads the files once. Values that are broken are not looked for.
+
+    Args:
+        spark: The session.
+        paths: The files.
+        options: The options of the reader, as given.
+    """
+    given = {name.lower(): value for name, value in options.items()}
+    if given.get("encoding", given.get("charset", "UTF-8")).upper().replace("-", "") != "UTF8":
+        return ""  # the reader of text knows no other encoding
+    multi_line = given.get("multiline", "").lower() == "true"
+    reader = spark.read.format("text").option("wholetext", str(multi_line).lower())
+    lines = reader.options(**{name: given[name.lower()] for name in _OF_FILES if name.lower() in given}).load(
+        list(paths)
+    )
+    value = lines["value"]
+    if multi_line:  # for lines, Hadoop leaves it out
+        value = f.when(value.startswith(BOM), f.substring(value, 2, _LONGEST)).otherwise(value)
+    more = lines.where(_has_more(value, options)).select(f.input_file_name().alias("file"))
+    row = more.agg(f.max("file")).first()
+    return "" if row is None or row[0] is None else str(row[0])
+
+
+_LONGEST = 2**31 - 1
+
+
+def _has_more(text: Column, options: Mapping[str, str]) -> Column:
+    """Return whether text follows the first value: as the only element of an array, it would then be broken.
+
+    The first attempt is fast, and knows no options, such as those for NaN and comments.
+    """
+    parsing = {**options, "mode": "PERMISSIVE", "columnNameOfCorruptRecord": _BROKEN}
+    array = f.concat(f.lit("["), text, f.lit("\n]"))
+    is_one = f.coalesce(f.json_array_length(array) == 1, f.lit(False))
+    is_one_by_options = f.coalesce(f.size(f.from_json(array, "array<string>", parsing)) == 1, f.lit(False))
+    is_object = f.from_json(text, f"pgjobs INT, {_BROKEN} STRING", parsing)[_BROKEN].isNull()
+    starts_well = f.get_json_object(text, "$").isNotNull() | is_object
+    is_utf16 = text.contains("\0")  # which Jackson detects
+    return text.rlike(r"\S") & ~is_one & ~is_one_by_options & starts_well & ~is_utf16

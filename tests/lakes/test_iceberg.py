@@ -1,0 +1,206 @@
+"""A table that follows one of a real Iceberg: equal after each load, whatever was committed and whatever crashed."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from followed import Model, until_done
+from pyspark.sql import SparkSession
+
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.definitions.alterations import ADD_COLUMNS
+from jobs.dbaccess.load.move.changes import Changes
+from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName
+from jobs.flows.load.defined import Defined
+from jobs.flows.load.feeds.loads import load_changes as load_what_changed
+from jobs.flows.load.job import LoadJob
+from jobs.flows.report import LoadReport
+from jobs.flows.source_tables import CatalogTable
+
+NAME = "lake.db.orders"
+COMMITS = int(os.environ.get("COMMITS", "100"))
+UPSERT = Move("upsert", (), ("id",))
+
+Load = Callable[..., LoadReport]
+
+
+@pytest.fixture
+def lake(spark: SparkSession) -> Iterator[SparkSession]:
+    """An empty table of Iceberg, whose files are written anew when some of their rows are deleted."""
+    spark.sql(f"CREATE TABLE {NAME} (id int, v string) USING iceberg TBLPROPERTIES ({written('copy-on-write')})")
+    yield spark
+    spark.sql(f"DROP TABLE IF EXISTS {NAME} PURGE")
+
+
+def written(how: str) -> str:
+    return ", ".join(f"'write.{what}.mode' = '{how}'" for what in ("delete", "update", "merge"))
+
+
+@pytest.fixture
+def load(spark: SparkSession, database: Settings) -> Load:
+    def load_changes(
+        load_id: str, way: Settings = database, *, full: bool = False, select: str = "", **job: object
+    ) -> LoadReport:
+        given = {"move": UPSERT, **job}
+        return load_what_changed(
+            LoadJob(TableName("t"), way, load_id, **given),  # type: ignore[arg-type]
+            CatalogTable(NAME, select=select),
+            lambda: spark,
+            full=full,
+        )
+
+    return load_changes
+
+
+def rows(session: Session, columns: str = "id, v") -> list[list[object]]:
+    return session.run(f"SELECT {columns} FROM t ORDER BY id")
+
+
+def commit(spark: SparkSession, model: Model) -> None:
+    """Commit what the model does next: by one statement or several, some of which change nothing that is read."""
+    values, deleted = model.commit()
+    told = [f"({key}, '{value}', false)" for key, value in values.items()]
+    told += [f"({key}, NULL, true)" for key in deleted]
+    if not told:
+        spark.sql(f"DELETE FROM {NAME} WHERE id = -1")
+    elif model.random.random() < 0.5:
+        spark.sql(
+            f"MERGE INTO {NAME} AS t USING (SELECT * FROM VALUES {', '.join(told)} AS s (id, v, gone)) AS s "
+            "ON t.id = s.id WHEN MATCHED AND s.gone THEN DELETE WHEN MATCHED THEN UPDATE SET v = s.v "
+            "WHEN NOT MATCHED AND NOT s.gone THEN INSERT (id, v) VALUES (s.id, s.v)"
+        )
+    else:  # each key is gone for a moment
+        spark.sql(f"DELETE FROM {NAME} WHERE id IN ({', '.join(map(str, [*values, *deleted]))})")
+        if values:
+            inserted = ", ".join(f"({key}, '{value}')" for key, value in values.items())
+            spark.sql(f"INSERT INTO {NAME} VALUES {inserted}")
+    if model.random.random() < 0.1:
+        spark.sql("CALL lake.system.rewrite_data_files(table => 'db.orders', options => map('min-input-files', '2'))")
+
+
+@pytest.mark.parametrize(("how", "commits"), [("copy-on-write", COMMITS), ("merge-on-read", 15)])
+def test_after_random_commits_with_crashes_between_both_tables_are_equal(
+    lake: SparkSession, load: Load, database: Settings, session: Session, how: str, commits: int
+) -> None:
+    lake.sql(f"ALTER TABLE {NAME} SET TBLPROPERTIES ({written(how)})")
+    choose = random.Random(commits)  # noqa: S311 - a repeatable draw, and no secret
+    model, loads, crashes = Model(choose), 0, 0
+    for number in range(commits):
+        commit(lake, model)
+        if choose.random() < 0.5:
+            loads += 1
+            crashes += until_done(lambda way, n=number: load(f"load {n}", way), database, choose)  # type: ignore[misc]
+            there = [list(row) for row in lake.sql(f"SELECT id, v FROM {NAME} ORDER BY id").collect()]
+            assert rows(session) == there == [list(row) for row in sorted(model.rows.items())], number
+    assert (loads, crashes) > (commits / 4, commits / 20)
+    assert session.run("SELECT count(*) FROM table_updates") == [[loads]]
+
+
+def test_only_what_changed_is_staged_and_the_position_is_told(lake: SparkSession, load: Load, session: Session) -> None:
+    lake.sql(f"INSERT INTO {NAME} SELECT /*+ COALESCE(1) */ id, 'old' FROM range(1000)")
+    assert load("1").rows_inserted == 1000
+    lake.sql(f"UPDATE {NAME} SET v = 'new' WHERE id = 7")
+    lake.sql(f"DELETE FROM {NAME} WHERE id = 8")
+    lake.sql(f"UPDATE {NAME} SET id = 5000 WHERE id = 9")
+    report = load("2")
+    assert (report.rows_staged, report.rows_inserted, report.rows_updated, report.rows_deleted) == (5, 1, 1, 2)
+    [snapshot] = lake.sql(f"SELECT snapshot_id FROM {NAME}.refs").collect()
+    assert report.source_state.startswith(f"{NAME} at version {snapshot[0]} of ")
+    again = load("3")
+    assert again.nothing_new
+    assert again.source_state == report.source_state
+    assert load("2").already_loaded
+    assert rows(session)[6:9] == [[6, "old"], [7, "new"], [10, "old"]]
+    assert rows(session)[-1] == [5000, "old"]
+
+
+def test_an_empty_table_has_nothing_to_load(lake: SparkSession, load: Load, session: Session) -> None:  # noqa: ARG001 - it is there
+    assert load("1").nothing_new
+    assert session.run("SELECT to_regclass('t')") == [[None]]
+
+
+def test_a_snapshot_that_is_no_longer_in_the_history_is_not_passed_over(
+    lake: SparkSession, load: Load, session: Session
+) -> None:
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
+    [first] = lake.sql(f"SELECT snapshot_id FROM {NAME}.refs").collect()
+    lake.sql(f"INSERT INTO {NAME} VALUES (2, 'b')")
+    load("1")
+    lake.sql(f"CALL lake.system.rollback_to_snapshot('db.orders', {first[0]})")
+    with pytest.raises(LoadError, match="not in the history of the current one"):
+        load("2")
+    lake.sql(f"INSERT INTO {NAME} VALUES (3, 'c')")
+    lake.sql("CALL lake.system.expire_snapshots(table => 'db.orders', older_than => TIMESTAMP '2100-01-01 00:00:00')")
+    with pytest.raises(LoadError, match="does not have this snapshot any more"):
+        load("2")
+    assert rows(session) == [[1, "a"], [2, "b"]]
+    assert load("3", full=True).rows_deleted == 1
+    assert rows(session) == [[1, "a"], [3, "c"]]
+
+
+def test_another_table_of_the_same_name_is_not_taken_for_the_first(
+    lake: SparkSession, load: Load, session: Session
+) -> None:
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
+    load("1")
+    lake.sql(f"DROP TABLE {NAME} PURGE")
+    lake.sql(f"CREATE TABLE {NAME} (id int, v string) USING iceberg")
+    lake.sql(f"INSERT INTO {NAME} VALUES (2, 'b')")
+    with pytest.raises(LoadError, match="or the table is another one"):
+        load("2")
+    lake.sql(f"CREATE OR REPLACE TABLE {NAME} USING iceberg AS SELECT 3 AS id, 'c' AS v")
+    with pytest.raises(LoadError, match="cannot be read"):
+        load("2")
+    assert rows(session) == [[1, "a"]]
+
+
+def test_a_query_filters_and_rows_that_leave_it_leave_the_table(
+    lake: SparkSession, load: Load, session: Session
+) -> None:
+    select = "SELECT id, upper(v) AS v, _op, _ordinal FROM source WHERE v <> 'closed'"
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a'), (2, 'b'), (3, 'closed')")
+    load("1", select=select)
+    assert rows(session) == [[1, "A"], [2, "B"]]
+    lake.sql(f"UPDATE {NAME} SET v = 'closed' WHERE id = 1")
+    lake.sql(f"UPDATE {NAME} SET v = 'open' WHERE id = 3")
+    load("2", select=select)
+    assert rows(session) == [[2, "B"], [3, "OPEN"]]
+
+
+def test_rows_that_are_gone_can_be_marked(lake: SparkSession, load: Load, session: Session) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, v text, gone boolean)")
+    marks = Move("upsert", (), ("id",), changes=Changes(soft_delete="gone"))
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a'), (2, 'b')")
+    load("1", move=marks)
+    lake.sql(f"DELETE FROM {NAME} WHERE id = 1")
+    load("2", move=marks)
+    assert rows(session, "id, gone") == [[1, True], [2, False]]
+
+
+def test_a_column_that_the_lake_got_is_added_or_refused_as_the_user_says(
+    lake: SparkSession, load: Load, session: Session
+) -> None:
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
+    load("1")
+    lake.sql(f"ALTER TABLE {NAME} ADD COLUMN w int")
+    lake.sql(f"INSERT INTO {NAME} VALUES (2, 'b', 7)")
+    with pytest.raises(UsageError, match="w"):
+        load("2")
+    report = load("2", defined=Defined(schema_mode=ADD_COLUMNS))
+    assert report.columns_added == ("w",)
+    assert rows(session, "id, v, w") == [[1, "a", None], [2, "b", 7]]
+
+
+def test_a_key_that_two_rows_have_is_told(lake: SparkSession, load: Load, session: Session) -> None:
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
+    load("1")
+    lake.sql(f"INSERT INTO {NAME} VALUES (2, 'b'), (2, 'c')")
+    with pytest.raises(LoadError, match="id"):
+        load("2")
+    assert rows(session) == [[1, "a"]]
