@@ -3,6 +3,6 @@
 `match_columns` maps columns to columns, `write_types` maps Spark types to PostgreSQL types, and `read_types` back.
 `composed` has the types whose values are made of others: composite types, hstore, vectors.
 `encode_spark` encodes rows by Spark's expressions, and `encode_arrow` by PyArrow; `decode_spark` and `decode_arrow`,
-with `decode_nested`, decode them. They share `copy_text` (NULL and the escapes), `timestamp_text`, `json_text`, `utf8`,
-`iso_dates`, `arrow_buffers`, and `whole_stage`, which keeps wide rows out of Spark's code generation.
+with `decode_nested`, decode them. They share the forms of `text`, `arrow_buffers`, and `whole_stage`, which keeps wide
+rows out of Spark's code generation.
 """

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from pyspark.sql import types as t
 
-from jobs.copyformat import iso_dates
-from jobs.copyformat.copy_text import load
 from jobs.copyformat.decode_spark import refusal
 from jobs.copyformat.read_types import NOT_FINITE, ExtractColumn
+from jobs.copyformat.text import iso_dates
+from jobs.copyformat.text.copy_text import load
 from jobs.dbaccess.copy_text import NULL
 from jobs.dbaccess.errors import ExtractError
 

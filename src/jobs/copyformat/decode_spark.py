@@ -12,8 +12,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.copyformat.copy_text import load, replace_by_spark, sql_literal
 from jobs.copyformat.read_types import NOT_FINITE, WRONG_SHAPE, ExtractColumn
+from jobs.copyformat.text.copy_text import load, replace_by_spark, sql_literal
 from jobs.dbaccess.copy_text import NULL
 
 _REFUSED = "pgjobs refused column "

@@ -14,9 +14,9 @@ from pyspark.sql import types as t
 
 from jobs.copyformat import arrow_buffers
 from jobs.copyformat.composed.fitting import is_vector
-from jobs.copyformat.copy_text import dump
 from jobs.copyformat.match_columns import Match
-from jobs.copyformat.timestamp_text import BEFORE_JULIAN_DAYS, JULIAN_DAY_OF_1970
+from jobs.copyformat.text.copy_text import dump
+from jobs.copyformat.text.timestamp_text import BEFORE_JULIAN_DAYS, JULIAN_DAY_OF_1970
 from jobs.copyformat.write_types import JSON, innermost, is_string
 from jobs.dbaccess.catalog.kinds import SPATIAL
 from jobs.dbaccess.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL

@@ -22,17 +22,17 @@ from pyspark.sql import types as t
 
 from jobs.copyformat.composed import literals
 from jobs.copyformat.composed.fitting import columns_named, is_vector
-from jobs.copyformat.copy_text import dump, replace_by_spark, replace_by_sql, sql_literal
-from jobs.copyformat.json_text import json
 from jobs.copyformat.match_columns import Match
-from jobs.copyformat.timestamp_text import (
+from jobs.copyformat.text.copy_text import dump, replace_by_spark, replace_by_sql, sql_literal
+from jobs.copyformat.text.json_text import json
+from jobs.copyformat.text.timestamp_text import (
     julian_day,
     julian_instant,
     postgres_date,
     postgres_instant,
     postgres_timestamp,
 )
-from jobs.copyformat.utf8 import undecoded
+from jobs.copyformat.text.utf8 import undecoded
 from jobs.copyformat.whole_stage import ENCODING, is_wide, outside_whole_stage
 from jobs.copyformat.write_types import TEXT_CATEGORY, by_bytes, innermost, is_string
 from jobs.dbaccess.catalog import tables
@@ -51,12 +51,13 @@ SQL text takes a few calls, for any number of columns.
 
 @dataclass(frozen=True)
 class TargetType:
-    """The type that parses the text: pg_type's name and category, and its kind and fields, as of a column."""
+    """The type that parses the text: pg_type's name and category; its kind, fields and delimiter, as of a column."""
 
     base: str
     category: str
     kind: str = ""
     fields: tuple[tables.Column, ...] = ()
+    delimiter: str = ","
 
     @property
     def is_text(self) -> bool:
@@ -139,7 +140,8 @@ def _field(df: DataFrame, name: str, match: Match) -> Piece:
 def _text_for(value: Column, spark_type: t.DataType, column: tables.Column) -> Column:
     """Return a value as text that PostgreSQL can parse for a column, or for a field of a composite type."""
     if isinstance(spark_type, t.ArrayType) and column.element:
-        target = TargetType(column.element, column.element_category, column.kind, column.fields)
+        element = column.element, column.element_category
+        target = TargetType(*element, column.kind, column.fields, column.delimiter)
         return _array(value, spark_type, target)
     target = TargetType(column.base_type, column.category, column.kind, column.fields)
     return text_of(value, spark_type, target)
@@ -240,7 +242,7 @@ def _array(value: Column, spark_type: t.ArrayType, target: TargetType) -> Column
         return f.concat(f.lit('"'), _replaced(text, ARRAY_ESCAPES), f.lit('"')) if quotes else text
 
     items = f.transform(value, lambda item: f.coalesce(element(item), f.lit("NULL")))
-    return f.concat(f.lit("{"), f.array_join(items, ","), f.lit("}"))
+    return f.concat(f.lit("{"), f.array_join(items, target.delimiter), f.lit("}"))
 
 
 def _interval(value: Column, spark_type: t.DataType) -> Column:

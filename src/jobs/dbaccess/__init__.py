@@ -1,9 +1,9 @@
 """Access to PostgreSQL, using only pg8000 and the standard library.
 
 `conninfo` determines the parameters of a connection, and `network` opens the socket and speaks the protocol.
-`postgres_connectivity` opens every connection, with the `driver`, as a `session`, and a `connector` opens those of a
-job and its tasks. `poolers` detects what may be in between, and `backends` terminates a server process of our own.
-`pool` is for programs that use SQLAlchemy's pool.
+`postgres_connectivity` opens every connection, as a `session`, and a `connector` opens those of a job and its tasks.
+`poolers` detects what may be in between, and `backends` terminates a server process of our own. `pool` is for programs
+that use SQLAlchemy's pool.
 
 With a session, `catalog` describes tables, `load` stages and publishes rows, `extract` reads them in one snapshot, and
 `capture` records and follows changes. `query` runs a user's own SQL, and `rows` copies Python's values without Spark.

@@ -198,7 +198,8 @@ def from_server(fields: Mapping[str, str]) -> DatabaseError:
     line, copied_column = _copy_place(fields.get("W", ""))
     column = fields.get("c") or copied_column
     message = fields.get("M", "the server gave no reason")
-    if sqlstate.startswith("22") or (sqlstate == sqlstates.SYNTAX_ERROR and copied_column is not None):
+    is_of_value = sqlstate in (sqlstates.SYNTAX_ERROR, sqlstates.INTERNAL_ERROR) and copied_column is not None
+    if sqlstate.startswith("22") or is_of_value:
         message = _without_values(message)
     if column is not None and f'"{column}"' not in message:
         message = f'column "{column}": {message}'

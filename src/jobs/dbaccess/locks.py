@@ -5,6 +5,7 @@
                      .. of MARKER_TABLE    likewise, if that is not table_updates
     staging          pgjobs_rows_TOKEN     staging tables in use from being dropped  driver or sidecar  the session
     publish          pgjobs publish TABLE  loads that update a table from deadlocks  driver             the transaction
+    position         pgjobs position TABLE a table that follows a source: one load   driver             the session
     own_table        pgjobs TABLE          the creation of a table of pgjobs' own    driver             the transaction
     watermark        pgjobs watermark ID   a watermark: one run at a time            driver             the session
     capture target   pgjobs capture TARGET a capture's target: one job at a time     driver             the session
@@ -77,6 +78,11 @@ def staging(rows: TableName) -> Lock:
 def publish(target: TableName) -> Lock:
     """Return the lock of publishing into a table."""
     return Lock(f"pgjobs publish {target}", f"Publishing into {target}")
+
+
+def position(target: TableName) -> Lock:
+    """Return the lock of a table that follows a source by its changes."""
+    return Lock(f"pgjobs position {target}", f"The position of {target}")
 
 
 def own_table(name: str) -> Lock:

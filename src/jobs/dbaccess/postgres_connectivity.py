@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from jobs.dbaccess import poolers
 from jobs.dbaccess.conninfo.settings import Login, Server, Settings, Timeouts
-from jobs.dbaccess.driver import Connection
 from jobs.dbaccess.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -24,6 +23,7 @@ from jobs.dbaccess.errors import (
     driver_errors_translated,
 )
 from jobs.dbaccess.network import sockets
+from jobs.dbaccess.network.driver import Connection
 from jobs.dbaccess.network.hearing import READERS
 from jobs.dbaccess.session import Backend, Session
 from jobs.dbaccess.sql import is_text

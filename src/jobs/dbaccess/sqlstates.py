@@ -34,6 +34,9 @@ UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"
 LOCK_TIMEOUT = "55P03"
 """A lock was not granted within lock_timeout."""
 
+INTERNAL_ERROR = "XX000"
+"""Also of PostGIS, for a geometry that it cannot read."""
+
 TOO_LARGE = "54000"
 """A value or a row is larger than the server can store."""
 

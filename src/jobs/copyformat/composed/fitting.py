@@ -41,7 +41,7 @@ def _problems(spark_type: t.DataType, column: Column) -> list[str]:
     if column.element:
         while isinstance(value, t.ArrayType) and not is_vector(value, column.kind):
             value = value.elementType
-        if value is spark_type or column.kind in SPATIAL:  # the elements of an array of geometries are divided by :
+        if value is spark_type:
             return [""]
     if column.kind == COMPOSITE and isinstance(value, t.StructType):
         return list(_of_fields(value, column))

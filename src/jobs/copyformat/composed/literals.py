@@ -18,7 +18,7 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.composed.fitting import columns_named
-from jobs.copyformat.copy_text import dump, replace_by_spark
+from jobs.copyformat.text.copy_text import dump, replace_by_spark
 from jobs.copyformat.write_types import TEXT_CATEGORY
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.copy_text import ARRAY_ESCAPES

@@ -10,7 +10,7 @@ from jobs.dbaccess.capture import objects
 from jobs.dbaccess.capture.captured import Relation, relations
 from jobs.dbaccess.capture.objects import EVENTS, Capture
 from jobs.dbaccess.capture.patience import short_timeout, until_locked
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.publications import tell_subscribers
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_literal
@@ -33,7 +33,7 @@ def ensure(session: Session, capture: Capture, sleep: Callable[[float], None] = 
     timeout = short_timeout(session)
     until_locked(lambda: _create(session, capture, timeout), capture.table, sleep)
     for table in (capture.changes, capture.readers):
-        tables.tell_subscribers(session, table)
+        tell_subscribers(session, table)
     return True
 
 

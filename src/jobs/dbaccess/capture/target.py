@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess import table_locks
-from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Column, Table
+from jobs.dbaccess.catalog.unique_indexes import equalities, has_unique_index
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
@@ -171,7 +171,7 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
             f"Add it to the target: ALTER TABLE {table.name.quoted} {added}; "
             "or name the columns to carry over: --columns.",
         )
-    if table.kind not in ("r", "p") or not tables.has_unique_index(session, table.name, keys):
+    if table.kind not in ("r", "p") or not has_unique_index(session, table.name, keys):
         raise UsageError(
             f"{table.name} has no unique index on {', '.join(keys)}, the key of the source.", "Create one."
         )
@@ -180,7 +180,7 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
     lost = [key for key in keys if key not in written]
     if lost:
         raise UsageError(f"{table.name} computes the key column {', '.join(lost)}.", "Name another --into.")
-    operators = tables.equalities(session, table.name, keys)
+    operators = equalities(session, table.name, keys)
     oid = session.value("SELECT %s::regclass::oid::bigint", table.name.quoted)
     return Target(
         name=table.name,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.catalog.tables import name_for_new_table, schema_exists, tell_subscribers
+from jobs.dbaccess.catalog.publications import tell_subscribers
+from jobs.dbaccess.catalog.tables import name_for_new_table, schema_exists
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess.catalog.kinds import kind_of
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName, quote_name
-
-logger = logging.getLogger(__name__)
+from jobs.dbaccess.sql import TableName
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class Column:
         kind: One of `kinds`: that of the type, or of the elements of an array; empty for other types.
         collation: As a statement names it; empty for none, and for the database's own.
         fields: Of a composite type, or of one that an array has as elements: its fields in their order.
+        delimiter: What divides the elements of an array: a semicolon for boxes, a colon for geometries.
     """
 
     name: str
@@ -43,6 +41,7 @@ class Column:
     kind: str = ""
     collation: str = ""
     fields: tuple[Column, ...] = ()
+    delimiter: str = ","
 
     @property
     def definition(self) -> str:
@@ -92,7 +91,7 @@ SELECT a.attname, format_type(a.atttypid, a.atttypmod), base.typname, base.typca
     coalesce((
         SELECT quote_ident(nspname) || '.' || quote_ident(collname) FROM pg_collation c
         JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation AND collname <> 'default'
-    ), ''), stored.typrelid
+    ), ''), stored.typdelim::text, stored.typrelid
 FROM pg_attribute a JOIN base USING (attnum)
 LEFT JOIN LATERAL (
     WITH RECURSIVE below AS (
@@ -133,8 +132,8 @@ def find_table(session: Session, name: TableName) -> Table | None:
 def _columns_of(session: Session, relation: int) -> tuple[Column, ...]:
     """Return the columns of a table, or the fields of a composite type, which never contains itself."""
     return tuple(
-        replace(Column(*described), fields=_columns_of(session, composite) if composite else ())
-        for *described, composite in session.run(_COLUMNS, relation, relation)
+        replace(Column(*described), fields=_columns_of(session, composite) if composite else (), delimiter=delimiter)
+        for *described, delimiter, composite in session.run(_COLUMNS, relation, relation)
     )
 
 
@@ -212,18 +211,6 @@ def has_children(session: Session, table: TableName) -> bool:
     return bool(session.run(query, table.quoted, PARTITIONED))
 
 
-def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) -> bool:
-    """Return whether ON CONFLICT can use these keys: a unique index on exactly them, neither partial nor deferrable."""
-    indexes = session.run(
-        "SELECT array_agg(a.attname::text) FROM pg_index i "
-        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) "
-        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate "
-        "AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid",
-        table.quoted,
-    )
-    return any(sorted(columns) == sorted(keys) for [columns] in indexes)
-
-
 def partition_columns(session: Session, table: TableName) -> list[str | None]:
     """Return the columns of a table's partition key, None for an expression; empty if it is not partitioned."""
     found = session.run(
@@ -262,99 +249,3 @@ def array_dimensions(session: Session, table: TableName) -> dict[str, int]:
         table.quoted,
     )
     return {str(name): int(dimensions) for name, dimensions in rows}
-
-
-def publications_of(session: Session, table: TableName) -> list[str]:
-    """Return the publications that include a table: by its name, by its schema, or because they include all tables."""
-    rows = session.run(
-        "SELECT pubname FROM pg_publication_tables WHERE schemaname = %s AND tablename = %s "
-        "AND current_setting('wal_level') = 'logical' ORDER BY 1",
-        table.schema,
-        table.name,
-    )
-    return [name for [name] in rows]
-
-
-def publications_of_new(session: Session, table: TableName) -> list[str]:
-    """Return the publications that would include a new table: those of its schema, and those of all tables."""
-    of_schemas = session.value("SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL")  # since 15
-    schemas = (
-        "OR EXISTS (SELECT FROM pg_publication_namespace s JOIN pg_namespace n ON n.oid = s.pnnspid "
-        "WHERE s.pnpubid = p.oid AND n.nspname = %s)"
-        if of_schemas
-        else "OR %s = ''"
-    )
-    rows = session.run(
-        f"SELECT pubname FROM pg_publication p WHERE current_setting('wal_level') = 'logical' "
-        f"AND (puballtables {schemas}) ORDER BY 1",
-        table.schema,
-    )
-    return [name for [name] in rows]
-
-
-def tell_subscribers(session: Session, table: TableName) -> None:
-    """Warn that a new table is published: a subscriber that lacks the table stops at its first row."""
-    publications = publications_of(session, table)
-    if publications:
-        logger.warning(
-            "%s is new, and published by %s: subscribers need the table, too, and ALTER SUBSCRIPTION .. REFRESH "
-            "PUBLICATION after that.",
-            table,
-            ", ".join(publications),
-        )
-
-
-def takes_every_row(session: Session, table: TableName) -> bool:
-    """Return whether every inserted or updated row is stored: no trigger, rule or foreign server may suppress any."""
-    rows = session.run(
-        "WITH RECURSIVE tree (oid) AS (SELECT to_regclass(%s)::oid UNION "
-        "SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid) "
-        "SELECT c.relkind IN ('r', 'p') AND NOT c.relhasrules AND NOT EXISTS (SELECT FROM pg_trigger "
-        f"WHERE tgrelid = c.oid AND tgenabled <> 'D' AND tgtype & {_BEFORE_EACH_ROW} = {_BEFORE_EACH_ROW}) "
-        "FROM tree JOIN pg_class c USING (oid)",
-        table.quoted,
-    )
-    return all(takes for [takes] in rows)
-
-
-_BEFORE_EACH_ROW = 3
-"""The bits of pg_trigger's tgtype for FOR EACH ROW and BEFORE."""
-
-
-def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:
-    """Return the operators, qualified, by which a unique index of the table compares the key columns.
-
-    For columns of no unique index, they are those of the type's default B-tree, or else pg_catalog's.
-    """
-    by_type = session.run(_EQUALITY_BY_TYPE, table.quoted, list(keys))
-    by_index = session.run(
-        "SELECT a.attname, n.nspname, o.oprname FROM pg_index i "
-        "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass) "
-        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-        f"JOIN pg_opclass c ON c.oid = k.opclass {_EQUALITY_OF_CLASS} "
-        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND a.attname = ANY (%s::text[])",
-        table.quoted,
-        list(keys),
-    )
-    default = dict.fromkeys(keys, 'OPERATOR("pg_catalog".=)')
-    found = {name: f"OPERATOR({quote_name(schema)}.{operator})" for name, schema, operator in by_type + by_index}
-    return {**default, **found}
-
-
-_EQUALITY_OF_CLASS = (
-    "JOIN pg_amop m ON m.amopfamily = c.opcfamily "
-    "AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3 "
-    "JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace"
-)
-
-_EQUALITY_BY_TYPE = f"""
-WITH RECURSIVE base AS (
-    SELECT a.attname, t.oid, t.typtype, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-    WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND a.attname = ANY (%s::text[])
-    UNION ALL
-    SELECT base.attname, t.oid, t.typtype, t.typbasetype
-    FROM base JOIN pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd'
-)
-SELECT base.attname, n.nspname, o.oprname FROM base JOIN pg_opclass c ON c.opcintype = base.oid AND c.opcdefault
-JOIN pg_am ON pg_am.oid = c.opcmethod AND pg_am.amname = 'btree' {_EQUALITY_OF_CLASS} WHERE base.typtype <> 'd'
-"""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
+from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.session import Session
@@ -132,7 +133,7 @@ class Ledger:
         ]
         if not tables.is_logged(session, table.name):
             lacking.append("a write-ahead log: it is unlogged, and a crash would empty it")
-        if not tables.has_unique_index(session, table.name, ["update_id"]):
+        if not has_unique_index(session, table.name, ["update_id"]):
             lacking.append("a primary key or unique index on update_id alone")
         required = [column.name for column in table.columns if column.required and column.name not in _SUITABLE]
         lacking += [f"a default for {name}, which is NOT NULL" for name in required]

@@ -14,17 +14,19 @@ from dataclasses import dataclass, replace
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, LoadError, TransientError
-from jobs.dbaccess.load import receipts, scripts, staging, verify
+from jobs.dbaccess.load import scripts, staging, verify
+from jobs.dbaccess.load.copying import receipts
+from jobs.dbaccess.load.copying.parts import Tally
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.alter import alter
 from jobs.dbaccess.load.definitions.alterations import Alterations
+from jobs.dbaccess.load.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
+from jobs.dbaccess.load.followed import stored
 from jobs.dbaccess.load.ledger import naming
-from jobs.dbaccess.load.move import keys
-from jobs.dbaccess.load.move.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
+from jobs.dbaccess.load.move import deletion, keys
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
-from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
 from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
@@ -80,7 +82,7 @@ def publish_together(session: Session, transaction: TransactionPlan) -> tuple[Pu
     Raises:
         CommitUncertain: It is unknown whether the rows were published.
         AlreadyRecorded: Another transaction has recorded the load id.
-        LoadError: The parts do not add up, or a key is staged twice.
+        LoadError: The parts do not add up, or a key is staged twice; or another load has moved the position.
         TransientError: A lock was not granted in time. The message names the sessions that hold the table.
         DatabaseError: A target rejects the rows.
         UsageError: The load id is taken by another table.
@@ -149,7 +151,7 @@ def _publish(session: Session, transaction: TransactionPlan, at: _At) -> tuple[P
         return (_replace_partitions(session, at, staged[0]),)
     altered = _take_turns(session, transaction, at)
     if transaction.deferred:
-        session.run(f"SET CONSTRAINTS {', '.join(name.quoted for name in transaction.deferred)} DEFERRED")
+        session.run(transaction.deferring)
     planned = {plan.target: plan for plan in transaction.plans}
     emptied = {
         plan.target: _empty(session, plan.target) for plan in at.each(planned[target] for target in transaction.emptied)
@@ -171,7 +173,7 @@ def _publish(session: Session, transaction: TransactionPlan, at: _At) -> tuple[P
 def _empty(session: Session, target: TableName) -> int:
     """Delete all rows of a table, which is locked and overwritten later, and return their number."""
     with session.users_path():
-        return session.change(f"DELETE FROM {target.quoted}")
+        return session.change(deletion.deleting(target))
 
 
 def _fill(session: Session, plan: PublishPlan, staged: Tally) -> tuple[Published, Filling, tuple[Done, ...]]:
@@ -185,12 +187,14 @@ def _fill(session: Session, plan: PublishPlan, staged: Tally) -> tuple[Published
 def _complete(
     session: Session, plan: PublishPlan, published: Published, filling: Filling, before: tuple[Done, ...]
 ) -> Published:
-    """Verify the rows that were moved, publish those that were put aside, drop staging, and run the script after."""
+    """Verify what was moved, publish what was put aside, drop staging, store the position, run the script after."""
     if plan.verification is not None:
         expected = plan.verification.without(published.lost)
         published = replace(published, verified=verify.verify(session, expected, filling.moved(plan, published)))
     published = replace(published, rejected=_publish_rejects(session, plan, published.staged.rows))
     staging.drop(session, plan.staging)
+    if plan.step is not None:
+        stored.store(session, plan.target, plan.step, plan.load_id)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
     return replace(published, ran=Ran(before, after))
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from jobs.dbaccess.load import verify
+from jobs.dbaccess.load.copying.parts import Tally
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.definitions.alterations import NO_ALTERATIONS, Alterations
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.definitions.shape import NO_SHAPE, Shape
+from jobs.dbaccess.load.followed.stored import Step
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move.modes import TRUNCATE, Move
 from jobs.dbaccess.load.move.slices import Pace
-from jobs.dbaccess.load.parts import Tally
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.rejects.table import Rejecting
 from jobs.dbaccess.load.row_text import NOTHING, Sum
 from jobs.dbaccess.load.scripts import Ran, Scripts
@@ -40,6 +41,7 @@ class PublishPlan:
         shape: What a new table is to be beside its columns' types.
         indexes: Indexes of a new table, beside its primary key: they are built when the rows are in it.
         rejecting: What is done about rows that were put aside; staging has a table for them if any may be.
+        step: From which state of a source to which one the rows lead, if the table follows one.
     """
 
     load_id: str
@@ -59,6 +61,7 @@ class PublishPlan:
     rejecting: Rejecting = field(default_factory=Rejecting)
     shape: Shape = NO_SHAPE
     alterations: Alterations = NO_ALTERATIONS
+    step: Step | None = None
 
     @property
     def takes_turns(self) -> bool:
@@ -121,6 +124,11 @@ class TransactionPlan:
     def targets(self) -> tuple[TableName, ...]:
         """The tables."""
         return tuple(plan.target for plan in self.plans)
+
+    @property
+    def deferring(self) -> str:
+        """The statement that defers constraints."""
+        return f"SET CONSTRAINTS {', '.join(name.quoted for name in self.deferred)} DEFERRED"
 
     @property
     def is_release(self) -> bool:

@@ -99,11 +99,15 @@ class RowText:
         columns: Their names.
         forms: The forms of their values.
         recode: Whether the database's encoding differs from UTF8, in which Spark hashes.
+        settings: Server settings with which the rows are written, where the forms depend on them.
+        intended: Who knows what the rows are to be, for messages.
     """
 
     columns: tuple[str, ...]
     forms: tuple[Form, ...]
     recode: bool = False
+    settings: tuple[tuple[str, str], ...] = ()
+    intended: str = "Spark encoded"
 
     @property
     def row_hash(self) -> str:

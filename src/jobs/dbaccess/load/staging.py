@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.publications import publications_of
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
@@ -66,9 +67,9 @@ def plan_staging(target: TableName, columns: Iterable[str], stream: str = "", ex
     return _named(target, token, columns, extras)
 
 
-def foreseen(target: TableName, columns: Iterable[str], extras: Extras = ()) -> Staging:
-    """Return names for a load that is only planned."""
-    return _named(target, "TOKEN", columns, extras)
+def foreseen(target: TableName, columns: Iterable[str], extras: Extras = (), ending: str = "TOKEN") -> Staging:
+    """Return names for a load that is only planned. Their ending stands for what is unique in each load."""
+    return _named(target, ending, columns, extras)
 
 
 def _named(target: TableName, token: str, columns: Iterable[str] = (), extras: Extras = ()) -> Staging:
@@ -163,7 +164,8 @@ def creating_rejects(rejects: TableName, *, logged: bool) -> str:
     kind = "TABLE" if logged else "UNLOGGED TABLE"
     return (
         f"CREATE {kind} {rejects.quoted} (part integer, attempt bigint, part_row bigint, file bigint, file_row bigint, "
-        "column_name text, sqlstate text, reason text, message text, row jsonb) WITH (autovacuum_enabled = false)"
+        "column_name text, sqlstate text, reason text, message text, row jsonb, staged text, row_hash bigint) "
+        "WITH (autovacuum_enabled = false)"
     )
 
 
@@ -192,7 +194,7 @@ def _create(session: Session, staging: Staging, statements: Iterable[str], *, lo
     with session.transaction():
         for statement in statements:
             session.run(statement)
-        if logged and tables.publications_of(session, staging.rows):
+        if logged and publications_of(session, staging.rows):
             for table in staging.tables:
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")
         if staging.note:

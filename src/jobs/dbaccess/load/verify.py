@@ -7,13 +7,15 @@ of this load are recognized by their xmin, which is the publishing transaction's
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.row_text import Form, RowText, Sum, measure
+from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -133,10 +135,12 @@ def verify(session: Session, verification: Verification, moved: Moved) -> Verifi
         VerificationFailed: It does not.
     """
     session.end_deferral()  # the effects of deferred triggers and constraints are verified, too
-    if moved.leaves_out and moved.staged is not None:
-        rows = _verify_some(session, verification, moved, moved.staged)
-    else:
-        rows = _verify_all(session, verification, moved)
+    settings = verification.row.settings
+    with local_settings(session, dict(settings)) if settings else nullcontext():
+        if moved.leaves_out and moved.staged is not None:
+            rows = _verify_some(session, verification, moved, moved.staged)
+        else:
+            rows = _verify_all(session, verification, moved)
     return Verified(rows, verification.row.compared, verification.row.not_compared)
 
 
@@ -148,7 +152,7 @@ def _verify_all(session: Session, verification: Verification, moved: Moved) -> i
         if stored == verification.expected:
             return stored.rows
     staged = moved.staged and measure(session, moved.staged.quoted, verification.row.row_hash)
-    raise _failed(verification.expected, stored, moved.target, staging_is_right=staged == verification.expected)
+    raise _failed(verification, stored, moved.target, staging_is_right=staged == verification.expected)
 
 
 def _verify_some(session: Session, verification: Verification, moved: Moved, staged: TableName) -> int:
@@ -156,7 +160,7 @@ def _verify_some(session: Session, verification: Verification, moved: Moved, sta
     row_hash = verification.row.row_hash
     stored = measure(session, staged.quoted, row_hash)
     if stored != verification.expected:
-        raise _failed(verification.expected, stored, moved.target, staging_is_right=False)
+        raise _failed(verification, stored, moved.target, staging_is_right=False)
     rows = _locations(session, moved)[-1]
     [count, strange] = session.row(
         2,
@@ -165,7 +169,8 @@ def _verify_some(session: Session, verification: Verification, moved: Moved, sta
     )
     if strange or count != moved.changed:
         raise VerificationFailed(
-            f"The load was not published: {strange:,} of {count:,} rows of {moved.target} are none that Spark encoded, "
+            f"The load was not published: {strange:,} of {count:,} rows of {moved.target} are none that "
+            f"{verification.row.intended}, "
             f"and {moved.changed:,} were moved.",
             _MENDING[True],
         )
@@ -186,12 +191,15 @@ def _locations(session: Session, moved: Moved) -> list[str]:
     return [sure]
 
 
-def _failed(expected: Sum, stored: Sum, target: TableName, *, staging_is_right: bool) -> VerificationFailed:
+def _failed(
+    verification: Verification, stored: Sum, target: TableName, *, staging_is_right: bool
+) -> VerificationFailed:
+    expected, intended = verification.expected, verification.row.intended
     where = target if staging_is_right else f"the staging of {target}"
     if expected.rows != stored.rows:
-        what = f"Spark encoded {expected.rows:,} rows, and {where} contains {stored.rows:,}"
+        what = f"{intended} {expected.rows:,} rows, and {where} contains {stored.rows:,}"
     else:
-        what = f"the {stored.rows:,} rows of {where} do not have the values that Spark encoded"
+        what = f"the {stored.rows:,} rows of {where} do not have the values that {intended}"
     return VerificationFailed(f"The load was not published: {what}.", _MENDING[staging_is_right])
 
 

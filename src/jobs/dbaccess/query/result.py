@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
+from jobs.dbaccess.catalog.publications import publications_of
 from jobs.dbaccess.errors import ExtractError, TransientError, UsageError
 from jobs.dbaccess.query import script
 from jobs.dbaccess.query.script import Statement
@@ -102,7 +103,7 @@ class Result:
         self.rows: int | None = None
         session.run(f"DROP TABLE IF EXISTS {self.table.quoted}")  # of a load id that was forgotten
         session.run(f"CREATE TABLE {self.table.quoted} ()")
-        self._kind = "UNLOGGED TABLE" if tables.publications_of(session, self.table) else "TABLE"
+        self._kind = "UNLOGGED TABLE" if publications_of(session, self.table) else "TABLE"
 
     def ask(self, session: Session, statement: Statement, values: Sequence[object]) -> Answer:
         """Run a statement. If it is a query, its rows become those of the table.

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.alterations import NO_ALTERATIONS, SCHEMA_MODE, Alterations, Widened
 from jobs.dbaccess.load.partitions import attempts
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import TableName
+from jobs.dbaccess.sql import TableName, quote_name
 
 _ALTERED = ("r", tables.PARTITIONED)
 """The relkinds of tables whose columns are changed."""
@@ -133,6 +133,77 @@ ORDER BY 1, 2
 """
 
 
+def check_children(session: Session, table: TableName, added: Sequence[Column]) -> None:
+    """Check that no child table has a column of the same name as one that is added, and of another type.
+
+    Raises:
+        UsageError: One has. ALTER TABLE would refuse it.
+    """
+    names = {column.name: column for column in added}
+    found = session.run(_HAVING, table.quoted, list(names))
+    unlike = [
+        f"{one} of {child}, which is {there.type_name}, and would be {names[one].type_name}"
+        for child, one in ((TableName(relation, schema), name) for schema, relation, name in found)
+        for there in _columns(session, child)
+        if there.name == one and _shape(there) != _shape(names[one])
+    ]
+    if unlike:
+        raise UsageError(
+            f"{', '.join(names)} cannot be added to {table}: its child table has a column of this name and of another "
+            f"type: {'; '.join(unlike)}.",
+            "Rename that one, or give the column its type, or leave the column out by --select.",
+        )
+
+
+def _columns(session: Session, table: TableName) -> Sequence[Column]:
+    found = tables.find_table(session, table)
+    return () if found is None else found.columns
+
+
+def _shape(column: Column) -> tuple[str, str]:
+    return column.type_name, column.collation
+
+
+_HAVING = """
+WITH RECURSIVE tree (oid) AS (
+    SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(%s)
+    UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid
+)
+SELECT n.nspname, c.relname, a.attname FROM tree JOIN pg_class c ON c.oid = tree.oid
+JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE a.attname = ANY (%s::text[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2, 3
+"""
+
+
+def restoring(session: Session, table: TableName, widened: Sequence[Widened]) -> tuple[str, ...]:
+    """Return statements that restore what ALTER TYPE resets: how values are stored out of line, and compressed.
+
+    Partitions and child tables have settings of their own.
+    """
+    found = session.run(_STORING, table.quoted, [one.before.name for one in widened])
+    return tuple(
+        f"ALTER TABLE ONLY {TableName(relation, schema).quoted} "
+        + ", ".join(f"ALTER COLUMN {quote_name(name)} {setting}" for setting in settings)
+        for schema, relation, name, settings in found
+    )
+
+
+_STORING = """
+WITH RECURSIVE tree (oid) AS (
+    SELECT to_regclass(%s)::oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid
+)
+SELECT n.nspname, c.relname, a.attname, array_remove(ARRAY[
+    CASE WHEN a.attstorage <> t.typstorage THEN 'SET STORAGE ' || CASE a.attstorage
+        WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
+    CASE a.attcompression WHEN 'p' THEN 'SET COMPRESSION pglz' WHEN 'l' THEN 'SET COMPRESSION lz4' END
+], NULL) AS settings
+FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attname = ANY (%s::text[]) AND a.attnum > 0
+AND (a.attstorage <> t.typstorage OR a.attcompression IN ('p', 'l')) ORDER BY 1, 2, 3
+"""
+
+
 def size_of(session: Session, table: TableName) -> int:
     """Return the size of a table with its indexes, partitions and child tables, in bytes."""
     size = session.value(
@@ -162,6 +233,8 @@ def alter(session: Session, table: TableName, wanted: Alterations, patience: flo
         return NO_ALTERATIONS
     with attempts.changes_kept_out(session, [table], patience) as until:
         missing = _missing(session, table, wanted)  # nobody else can change the table any more
+
+        missing = replace(missing, restoring=restoring(session, table, missing.widened))
 
         def act() -> None:
             columns.run_definitions(session, list(missing.statements(table)))

@@ -68,11 +68,13 @@ class Alterations:
         added: The columns that it gets. They may be NULL, unless the user defines them otherwise.
         widened: The columns whose type is changed.
         size: The size of the table with its indexes, in bytes, if the server rewrites it; else 0.
+        restoring: Statements that give widened columns the settings again that the server resets.
     """
 
     added: tuple[Added, ...] = ()
     widened: tuple[Widened, ...] = ()
     size: int = 0
+    restoring: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Return whether there are any."""
@@ -105,6 +107,7 @@ class Alterations:
         types = [f"ALTER COLUMN {quote_name(one.after.name)} TYPE {one.definition}" for one in self.widened]
         if types:
             yield f"ALTER TABLE {table.quoted} {', '.join(types)}"
+            yield from self.restoring
 
     def told(self) -> str:
         """Return them as text: "note is added (text), n becomes bigint (integer before)"."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query import script
@@ -108,7 +109,7 @@ def adding_key(name: TableName, keys: Iterable[str]) -> str:
 
 def add_key(session: Session, name: TableName, keys: Sequence[str]) -> None:
     """Make the keys the primary key, unless a definition has made them unique."""
-    if keys and not tables.has_unique_index(session, name, keys):
+    if keys and not has_unique_index(session, name, keys):
         session.run(adding_key(name, keys))
 
 

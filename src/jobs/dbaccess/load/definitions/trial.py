@@ -81,7 +81,8 @@ def check_widening(session: Session, table: Table, alterations: Alterations) -> 
     )
     with _rolled_back(session, trial, table.name, f"these types ({alterations.told()})", hint):
         session.run(f"CREATE TABLE {trial.quoted} (LIKE {table.name.quoted} INCLUDING ALL)")
-        columns.run_definitions(session, list(alterations.statements(trial)))
+        # What restores settings names the table itself.
+        columns.run_definitions(session, list(replace(alterations, restoring=()).statements(trial)))
 
 
 def foresee_indexes(session: Session, name: TableName, definitions: Sequence[Definition], texts: Sequence[str]) -> None:

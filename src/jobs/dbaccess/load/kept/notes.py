@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load.claims import Size
-from jobs.dbaccess.load.direct import PARTS
+from jobs.dbaccess.load.copying.claims import Size
+from jobs.dbaccess.load.copying.direct import PARTS
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.session import Session

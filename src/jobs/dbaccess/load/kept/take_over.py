@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import staging
-from jobs.dbaccess.load.claims import Size
+from jobs.dbaccess.load.copying.claims import Size
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.notes import Note, dropping, read_note
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name

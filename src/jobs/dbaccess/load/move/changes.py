@@ -19,7 +19,8 @@ OWN_COLUMNS = (OPERATION, "_key", "_ordinal", "pgjobs_batch", "pgjobs_run")
 """What our own files have beside the columns of their table, and the columns that Spark reads from their folders."""
 
 _OWN_ORDER = ("pgjobs_batch", "pgjobs_run")
-_OWN_CONDITION = f"source.\"{OPERATION}\" = 'D'"
+OWN_CONDITION = f"source.\"{OPERATION}\" = 'D'"
+"""The condition of rows that tell a delete, in our own files and in what is read of a lake's changes."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Changes:
         used = {*self.order_by, *filter(None, [as_of])}
         for text in (self.delete_when, self.update_when):
             used |= condition.names(text) if text is not None else set()
-        if self.delete_when == _OWN_CONDITION:
+        if self.delete_when == OWN_CONDITION:
             used |= set(OWN_COLUMNS)
         by_fold = {name.casefold(): name for name in sorted(used)}
         return {
@@ -172,7 +173,7 @@ def with_own(changes: Changes, names: Iterable[str], of_table: Iterable[str], *,
     if OPERATION not in given - known or changes.delete_when is not None:
         return changes
     order = () if ordered else tuple(name for name in _OWN_ORDER if name in given - known)
-    return replace(changes, delete_when=_OWN_CONDITION, order_by=changes.order_by or order)
+    return replace(changes, delete_when=OWN_CONDITION, order_by=changes.order_by or order)
 
 
 @dataclass(frozen=True)

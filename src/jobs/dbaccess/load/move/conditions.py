@@ -1,4 +1,4 @@
-"""The conditions of an upsert or a history, as the server parses them before anything is copied."""
+"""The conditions of a mode, as the server parses them before anything is copied."""
 
 from __future__ import annotations
 
@@ -63,13 +63,29 @@ def check(session: Session, move: Move, source: str, target: str) -> None:
         ),
     }
     for flag, (text, relation, over) in relations.items():
-        try:
-            if text is not None:
-                condition.check(session, relation, text)
-        except TransientError:
-            raise
-        except DatabaseError as error:
-            raise UsageError(
-                f"{flag} is not one boolean expression over the columns of {over}: {error.message}",
-                "Nothing was loaded. Correct the condition.",
-            ) from None
+        if text is not None:
+            check_one(session, flag, text, relation, over)
+
+
+def check_one(session: Session, flag: str, text: str, relation: str, over: str) -> None:
+    """Have the server parse a condition.
+
+    Args:
+        session: A session.
+        flag: The flag that has it.
+        text: The condition.
+        relation: What has the columns, as written in FROM.
+        over: What that is, for the message.
+
+    Raises:
+        UsageError: It is not one boolean expression over the columns. The message contains the server's reason.
+    """
+    try:
+        condition.check(session, relation, text)
+    except TransientError:
+        raise
+    except DatabaseError as error:
+        raise UsageError(
+            f"{flag} is not one boolean expression over the columns of {over}: {error.message}",
+            "Nothing was loaded. Correct the condition.",
+        ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.session import Session
@@ -17,7 +18,7 @@ def check_unique_index(session: Session, move: Move, target: TableName) -> None:
     Raises:
         LoadError: It has none. The hint says how to create one, or what to do where PostgreSQL makes none.
     """
-    if not tables.has_unique_index(session, target, move.keys):
+    if not has_unique_index(session, target, move.keys):
         create = f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({quote_names(move.keys)});"
         raise LoadError(
             f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
@@ -63,8 +64,12 @@ def check_not_null(session: Session, move: Move, target: TableName, staged: Tabl
 
 
 def _missing_keys(staged: TableName, keys: Iterable[str]) -> str:
-    """Return a query for how many staged rows have NULL in one of these keys."""
-    return f"SELECT count(*) FROM {staged.quoted} WHERE " + " OR ".join(f"{quote_name(key)} IS NULL" for key in keys)
+    """Return a query for how many staged rows have NULL in one of these keys.
+
+    To IS NULL, a composite value whose fields are all NULL is NULL, too; to an index, it is a key as any other.
+    """
+    missing = " OR ".join(f"{quote_name(key)} IS NOT DISTINCT FROM NULL" for key in keys)
+    return f"SELECT count(*) FROM {staged.quoted} WHERE {missing}"
 
 
 def check_not_repeated(session: Session, move: Move, staged: TableName, time: Sequence[str] = ()) -> None:
@@ -114,8 +119,9 @@ def check_last_is_known(session: Session, move: Move, staged: TableName) -> None
 
 
 def _repeated_keys(staged: TableName, keys: Sequence[str]) -> str:
-    """Return a query for how many keys are staged more than once, and how many rows have them."""
+    """Return a query for how many keys are staged more than once, and how many rows have them. NULL is no key."""
+    given = " AND ".join(f"({key}) IS DISTINCT FROM NULL" for key in keys)
     return (
-        f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} "
+        f"SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM {staged.quoted} WHERE {given} "
         f"GROUP BY {', '.join(keys)} HAVING count(*) > 1) AS repeated"
     )

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs.dbaccess.load import identity
@@ -49,10 +50,11 @@ class Move:
         history: For history: where versions are kept, and from when on they are valid.
         staged_only: Columns of the data that the table does not have, each with its type.
         altered: Columns that the table gets, or gets with another type, when the load is published: with these types.
-        new_partitions: The rule of partitions that do not exist yet (partitions/rules.py), or "auto" or "no"; empty for
-            the mode's default: "auto" to replace partitions, else "no".
+        new_partitions: The rule of partitions that do not exist yet (missing/rules.py), or "auto" or "no"; empty
+            for the mode's default: "auto" to replace partitions, else "no".
         overriding: One of identity.OVERRIDING, or empty: what the values of identity columns are.
         emptied: For overwrite: tables that are empty when it is done, so that they refer to no row.
+        renames: Whether the staged table may become a new table, if this has the same rows.
     """
 
     mode: str
@@ -70,6 +72,7 @@ class Move:
     altered: tuple[tuple[str, str], ...] = ()
     overriding: str = ""
     emptied: tuple[TableName, ...] = ()
+    renames: bool = True
 
     @property
     def rights(self) -> str:
@@ -128,6 +131,8 @@ class Move:
     @property
     def fills_new_table(self) -> bool:
         """Whether a new table contains exactly the staged rows, so that the staged table can become it."""
+        if not self.renames:
+            return False
         is_as_staged = not self.order and not self.changes.deletes and not self.staged_only
         return not self.keys or (self.mode not in ("ignore", HISTORY) and is_as_staged)
 
@@ -142,14 +147,14 @@ class Move:
         return self.changes.update_columns or tuple(name for name in self.columns if name not in self.keys)
 
     def source(self, staged: TableName, *system_columns: str) -> str:
-        """Return a query for the rows to move: all staged rows, or one for each key.
+        """Return a query for the rows to move: all staged rows, or one for each key. NULL is no key: it equals none.
 
         Several statements of a load repeat it. Of rows that are equal in the order, each gets the same one.
         """
         columns = ", ".join([quote_names(self.columns), *system_columns])
         if not self.order:
             return f"SELECT {columns} FROM {staged.quoted}"
-        keys = quote_names(self.keys)
+        keys = f"{quote_names(self.keys)}, {apart([quote_name(key) for key in self.keys], 'ctid')}"
         order = ", ".join(item.quoted for item in self.order)
         return f"SELECT DISTINCT ON ({keys}) {columns} FROM {staged.quoted} ORDER BY {keys}, {order}, ctid"
 
@@ -175,6 +180,17 @@ class Move:
     def _update(self) -> str:
         others = [quote_name(name) for name in self.values]
         return "UPDATE SET " + ", ".join(f"{name} = EXCLUDED.{name}" for name in others) if others else "NOTHING"
+
+
+def apart(keys: Iterable[str], place: str) -> str:
+    """Return what tells rows apart whose keys have a NULL: to DISTINCT and GROUP BY, such keys would be equal.
+
+    Args:
+        keys: Columns or expressions.
+        place: What is another value in each row.
+    """
+    is_null = " OR ".join(f"({key}) IS NOT DISTINCT FROM NULL" for key in keys)
+    return f"CASE WHEN {is_null} THEN {place} END"
 
 
 APPEND = Move("append", ())

@@ -9,8 +9,8 @@ from __future__ import annotations
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import PARTITIONED
-from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.move import deletion
+from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load.move import conditions, deletion
 from jobs.dbaccess.load.move.deletion import Deletion
 from jobs.dbaccess.load.move.modes import TRUNCATE, Move, Written
 from jobs.dbaccess.query import condition
@@ -35,7 +35,7 @@ def check(session: Session, move: Move, target: TableName) -> Deletion:
         _check_truncate(session, target)
         return Deletion((), is_watched=False)
     if move.where is not None:
-        check_condition(session, target.quoted, move.where, target)
+        check_where(session, move.where, target.quoted, target)
     foreseen = deletion.foresee(session, target, move.where, move.emptied)
     if foreseen.changed_tables:
         raise LoadError(
@@ -68,27 +68,13 @@ def _check_truncate(session: Session, target: TableName) -> None:
         )
 
 
-def check_condition(session: Session, relation: str, where: str, target: TableName) -> None:
-    """Check the condition of a slice.
-
-    Args:
-        session: A session.
-        relation: Has the columns, as written in FROM.
-        where: The condition.
-        target: The table, for the message.
+def check_where(session: Session, where: str, relation: str, target: TableName) -> None:
+    """Check the condition of a slice of a table over the columns of a relation, as written in FROM.
 
     Raises:
         UsageError: It is not one boolean expression over the columns. The message contains the server's reason.
     """
-    try:
-        condition.check(session, relation, where)
-    except TransientError:
-        raise
-    except DatabaseError as error:
-        raise UsageError(
-            f"--overwrite-where is not one boolean expression over the columns of {target}: {error.message}",
-            "Nothing was loaded. Correct the condition.",
-        ) from None
+    conditions.check_one(session, "--overwrite-where", where, relation, str(target))
 
 
 def replace_rows(session: Session, move: Move, target: TableName, staged: TableName) -> Written:

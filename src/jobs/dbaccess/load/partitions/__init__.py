@@ -6,6 +6,5 @@ which it replaces (`definition`, `rebuild`). `swap` exchanges them while the tab
 readers hold it. `suitability` says what cannot be replaced.
 
 To create partitions, `missing` finds those that rows lack, and `new` makes them: for rows that are moved (`supply`), or
-for rows that are staged for partitions (`place`). `catalog` lists the partitions that exist. `foretell` returns
-the steps of a load that replaces partitions, for a plan.
+for rows that are staged for partitions (`place`). `catalog` lists the partitions that exist.
 """

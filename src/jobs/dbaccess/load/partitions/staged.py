@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.publications import publications_of
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.partitions import new
@@ -104,7 +104,7 @@ def _create_root(session: Session, staged: Staging, target: TableName) -> None:
         )
     if has_default:
         _create_stray(session, staged, target)
-    publications = tables.publications_of(session, staged.rows) or tables.publications_of(session, stray(staged))
+    publications = publications_of(session, staged.rows) or publications_of(session, stray(staged))
     if publications:
         raise LoadError(
             f"Tables that are created in this schema are published by {', '.join(publications)}: its subscribers would "

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobs.dbaccess.catalog.row_triggers import INSERT, UPDATE, may_change_rows
 from jobs.dbaccess.errors import ConstraintViolated
 from jobs.dbaccess.load.move.modes import Written
 from jobs.dbaccess.load.partitions.catalog import exact_forms
 from jobs.dbaccess.load.rejects.constraints import Checked, put_aside
-from jobs.dbaccess.load.rejects.table_rules import INSERT, UPDATE, changes_rows, deferred_of
+from jobs.dbaccess.load.rejects.places import PlacesWanted, misfits_of, refused_of
+from jobs.dbaccess.load.rejects.table_rules import deferred_of
 from jobs.dbaccess.load.row_text import NOTHING, RowText, Sum, measure
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -49,31 +51,70 @@ def move_accepted(
         row: How rows are written for their hashes, if the load is verified.
 
     Raises:
+        PlacesWanted: Rows violate a constraint, and where they come from is to be found out first.
         ConstraintViolated: No row is found that violates a constraint: a trigger, or a rule of a partition, did it. Or
             a trigger may change rows before they are checked, so that staged rows do not show which violate one.
     """
-    lost = NOTHING
+    left = _Left(session, checked, rows, row)
+    if checked.seeking is not None and checked.seeking.found and not _may_change(session, checked):
+        left.put_aside()  # the table has refused them before
     while True:
         session.run(f"SAVEPOINT {_SAVEPOINT}")
         try:
-            written = move(rows)
+            written = move(left.rows)
             _check_deferred(session, checked.target)
         except ConstraintViolated as error:
             session.run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
             _check_unchanged(session, checked, error)
-            before = _measured(session, checked, row)
-            with exact_forms(session):
-                removed = put_aside(session, checked)
-            if not removed:
+            if not left.put_aside():
                 raise error from None
-            logger.info("%d rows violate a constraint of %s: they are put aside.", removed, checked.target)
-            after = _measured(session, checked, row)
-            rows -= removed
-            lost = Sum(lost.rows + removed, lost.hashes + before.hashes - after.hashes)
+            left.check_places_known()
             continue
         inserter = session.value(f"INSERT INTO {checked.rejects.quoted} DEFAULT VALUES RETURNING xmin::text")
         session.run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
-        return Accepted(written, rows, lost, inserter)
+        return Accepted(written, left.rows, left.lost, inserter)
+
+
+class _Left:
+    """The rows that are left in staging.
+
+    Attributes:
+        rows: Their number.
+        lost: Those that were put aside, with the sum of their hashes if the load is verified.
+    """
+
+    def __init__(self, session: Session, checked: Checked, rows: int, row: RowText | None) -> None:
+        self._session, self._checked, self._row = session, checked, row
+        self.rows, self.lost = rows, NOTHING
+
+    def put_aside(self) -> int:
+        """Put aside those that violate a constraint, and return their number."""
+        before = self._measured()
+        with exact_forms(self._session):
+            removed = put_aside(self._session, self._checked)
+        if removed:
+            logger.info("%d rows violate a constraint of %s: they are put aside.", removed, self._checked.target)
+            after = self._measured()
+            self.rows -= removed
+            self.lost = Sum(self.lost.rows + removed, self.lost.hashes + before.hashes - after.hashes)
+        return removed
+
+    def check_places_known(self) -> None:
+        """Check that it is known where the rows come from that were put aside, or that nobody wants to know.
+
+        Raises:
+            PlacesWanted: It is not.
+        """
+        seeking = self._checked.seeking
+        if seeking is None or seeking.found is not None:
+            return
+        misfits = [misfit for _, misfit in misfits_of(self._session, self._checked.rejects, seeking)]
+        raise PlacesWanted(misfits, refused_of(self._session, self._checked.rejects), self.rows)
+
+    def _measured(self) -> Sum:
+        if self._row is None:
+            return NOTHING
+        return measure(self._session, self._checked.staging.rows.quoted, self._row.row_hash)
 
 
 def _check_unchanged(session: Session, checked: Checked, error: ConstraintViolated) -> None:
@@ -82,8 +123,7 @@ def _check_unchanged(session: Session, checked: Checked, error: ConstraintViolat
     Raises:
         ConstraintViolated: A trigger or rule of it may change them before.
     """
-    events = INSERT | (UPDATE if checked.move.mode == "upsert" else 0)
-    if changes_rows(session, checked.target, events):
+    if _may_change(session, checked):
         raise ConstraintViolated(
             error.message,
             f"Nothing was loaded. A BEFORE trigger or a rule of {checked.target} may change rows before their "
@@ -93,8 +133,9 @@ def _check_unchanged(session: Session, checked: Checked, error: ConstraintViolat
         ) from None
 
 
-def _measured(session: Session, checked: Checked, row: RowText | None) -> Sum:
-    return NOTHING if row is None else measure(session, checked.staging.rows.quoted, row.row_hash)
+def _may_change(session: Session, checked: Checked) -> bool:
+    """Return whether a trigger or rule may change rows before their constraints are checked."""
+    return may_change_rows(session, checked.target, INSERT | (UPDATE if checked.move.mode == "upsert" else 0))
 
 
 def _check_deferred(session: Session, target: TableName) -> None:

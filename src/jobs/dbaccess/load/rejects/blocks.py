@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
-from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.copying.parts import Counted
 
 COST_OF_BLOCK = 20_000
 """Bytes that the server copies in the time that it takes to begin and end a block: 0.3 ms."""

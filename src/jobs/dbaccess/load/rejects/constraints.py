@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.modes import Move, apart
+from jobs.dbaccess.load.rejects.places import Seeking
 from jobs.dbaccess.load.rejects.reasons import reason_of
 from jobs.dbaccess.load.rejects.row_rules import Column, Exclusion, ForeignKey, Rule, Rules, Unique
 from jobs.dbaccess.load.rejects.table_rules import rules_of
@@ -37,12 +38,14 @@ class Checked:
 
     Attributes:
         rejects: The table of rejects in staging.
+        seeking: How the places of such rows are found out; None if they are not.
     """
 
     staging: Staging
     rejects: TableName
     target: TableName
     move: Move
+    seeking: Seeking | None = None
 
 
 def put_aside(session: Session, checked: Checked) -> int:
@@ -87,8 +90,8 @@ def _inserted(checked: Checked, source: str, rules: Rules) -> str:
     arbiter = next((rule for rule in rules.unique if _is_resolved(move, rule)), None)
     if move.mode != "ignore" or not move.keys or arbiter is None:
         return source
-    keys = ", ".join(arbiter.keys)
-    same = " AND ".join(f"t.{key} {operator} s.{key}" for key, operator in zip(arbiter.keys, arbiter.operators))
+    keys = ", ".join([*arbiter.keys, *([] if arbiter.nulls_are_equal else [apart(arbiter.keys, _PLACE)])])
+    same = _conflict(arbiter, arbiter.keys)
     there = f"EXISTS (SELECT FROM {rules.relation} AS t WHERE {same})"
     return f"SELECT DISTINCT ON ({keys}) * FROM ({source}) AS s WHERE NOT {there} ORDER BY {keys}, {_PLACE}"
 
@@ -116,11 +119,18 @@ def _keyed(relation: str, rule: Unique | Exclusion, *others: str) -> str:
     return f"SELECT {keys} FROM {relation} WHERE {' AND '.join(f'({one})' for one in conditions)}"
 
 
-def _conflict(rule: Unique | Exclusion) -> str:
-    """Return the condition that rows t and s have keys that may not both be there."""
-    same = [f"t.k{number} {operator} s.k{number}" for number, operator in enumerate(rule.operators)]
+def _conflict(rule: Unique | Exclusion, names: Sequence[str] = ()) -> str:
+    """Return the condition that rows t and s have keys that may not both be there.
+
+    Args:
+        rule: The constraint.
+        names: The columns that have the keys; by default, those of `_keyed`.
+    """
+    named = list(zip(names or [f"k{number}" for number in range(len(rule.keys))], rule.operators))
+    same = [f"t.{name} {operator} s.{name}" for name, operator in named]
     if rule.nulls_are_equal:
-        same = [f"({one} OR NOT (t.k{n} {_GIVEN} OR s.k{n} {_GIVEN}))" for n, one in enumerate(same)]
+        both = zip(same, named)
+        same = [f"({one} OR NOT (t.{name} {_GIVEN} OR s.{name} {_GIVEN}))" for one, (name, _) in both]
     return " AND ".join(same)
 
 
@@ -248,21 +258,47 @@ def _remove(session: Session, checked: Checked, query: str, rules: Sequence[Rule
         session.run(f"CREATE UNLOGGED TABLE {found.quoted} AS SELECT place, rule FROM {view.quoted}")
     answer = session.ask(
         f"WITH gone AS (DELETE FROM {checked.staging.rows.quoted} AS r USING {found.quoted} AS bad "
-        f"WHERE r.ctid = bad.place RETURNING r.xmin AS inserter, bad.rule, "
-        f"jsonb_object(ARRAY[{names}]::text[], ARRAY[{values}]::text[]) AS content), "
-        f"marks AS MATERIALIZED (SELECT DISTINCT ON (xmin::text) xmin AS inserter, part, attempt FROM {rejects.quoted} "
-        "WHERE reason IS NULL) "
-        f"INSERT INTO {rejects.quoted} (part, attempt, column_name, sqlstate, reason, message, row) "
-        "SELECT m.part, m.attempt, told.column_name, told.sqlstate, told.reason, told.message, gone.content "
+        f"WHERE r.ctid = bad.place RETURNING r.xmin AS inserter, r.ctid::text AS staged, bad.rule, "
+        f"{_hash(checked)} AS row_hash, jsonb_object(ARRAY[{names}]::text[], ARRAY[{values}]::text[]) AS content), "
+        f"marks AS MATERIALIZED ({_marks(checked)}) "
+        f"INSERT INTO {rejects.quoted} (part, attempt, column_name, sqlstate, reason, message, row, "
+        "staged, row_hash, file, file_row, part_row) "
+        "SELECT m.part, m.attempt, told.column_name, told.sqlstate, told.reason, told.message, gone.content, "
+        "gone.staged, gone.row_hash, p.file, p.file_row, p.part_row "
         "FROM gone JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY "
         "AS told (column_name, sqlstate, reason, message, number) ON told.number = gone.rule + 1 "
-        "LEFT JOIN marks AS m ON m.inserter = gone.inserter",
+        "LEFT JOIN marks AS m ON m.inserter = gone.inserter "
+        "LEFT JOIN unnest($5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) "
+        "AS p (staged, file, file_row, part_row) ON p.staged = gone.staged",
         [
             [rule.column for rule in rules],
             [rule.sqlstate for rule in rules],
             [reason_of(rule.sqlstate) for rule in rules],
             [f"{rule.message} (SQLSTATE {rule.sqlstate})." for rule in rules],
+            *_places(checked),
         ],
     )
     session.run(f"DROP VIEW {view.quoted}; DROP TABLE {found.quoted}")
     return answer.count or 0
+
+
+def _hash(checked: Checked) -> str:
+    """Return the hash of the row r, if places are sought. Within the query, the names are those of its columns only."""
+    seeking = checked.seeking
+    return "NULL::bigint" if seeking is None else f"(SELECT {seeking.row.row_hash} FROM (SELECT r.*) AS one)"
+
+
+def _marks(checked: Checked) -> str:
+    """Return a query for the transactions of parts: of savepoints, by their marks; of whole parts, by their claims."""
+    return (
+        "SELECT DISTINCT ON (xmin::text) xmin AS inserter, part, attempt "
+        f"FROM {checked.rejects.quoted} WHERE reason IS NULL "
+        f"UNION ALL SELECT xmin, part, attempt FROM {checked.staging.parts.quoted} WHERE rows IS NOT NULL"
+    )
+
+
+def _places(checked: Checked) -> list[list[object]]:
+    """Return the staged rows whose places are known; and of each its file, and its number there and in its part."""
+    found = {} if checked.seeking is None else checked.seeking.found or {}
+    places = found.values()
+    return [[*found], [p.file for p in places], [p.file_row for p in places], [p.part_row for p in places]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load.direct import PARTS
+from jobs.dbaccess.load.copying.direct import PARTS
 from jobs.dbaccess.load.move.modes import Move
 
 FAIL, QUARANTINE = ON_ERROR = ("fail", "quarantine")

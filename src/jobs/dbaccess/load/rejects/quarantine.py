@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.copy_text import parse_line
 from jobs.dbaccess.errors import DatabaseError, LoadError
-from jobs.dbaccess.load.parts import COPY_SETTINGS, Counted
+from jobs.dbaccess.load.copying.parts import COPY_SETTINGS, Counted
 from jobs.dbaccess.load.rejects.aside import Aside
 from jobs.dbaccess.load.rejects.blocks import BlockSize, Lines, gathered
 from jobs.dbaccess.load.rejects.policy import Policy

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.dbaccess.errors import DatabaseError
-from jobs.dbaccess.sqlstates import BAD_COPY_FILE_FORMAT, NOT_UTF8, SYNTAX_ERROR, TOO_LARGE, UNTRANSLATABLE
+from jobs.dbaccess.sqlstates import (
+    BAD_COPY_FILE_FORMAT,
+    INTERNAL_ERROR,
+    NOT_UTF8,
+    SYNTAX_ERROR,
+    TOO_LARGE,
+    UNTRANSLATABLE,
+)
 
 NUL, ENCODING, UNPARSABLE = "nul", "encoding", "unparsable"
 
@@ -25,6 +32,7 @@ REASONS: Mapping[str, str] = {
     "23514": "check",
     "23P01": "exclusion",
     SYNTAX_ERROR: "invalid_text",  # of a tsquery or jsonpath
+    INTERNAL_ERROR: "invalid_value",  # of a geometry
     TOO_LARGE: "too_big",  # a value that no table can hold
     "22": "invalid_value",
     "23": "constraint",
@@ -33,8 +41,8 @@ REASONS: Mapping[str, str] = {
 
 def concerns_row(error: DatabaseError) -> bool:
     """Return whether an error of a COPY is about the data of a row, so that other rows may be accepted."""
-    has_syntax = error.sqlstate == SYNTAX_ERROR and error.column is not None
-    return has_syntax or error.sqlstate[:2] in ("22", "23") or error.sqlstate == TOO_LARGE
+    is_of_value = error.sqlstate in (SYNTAX_ERROR, INTERNAL_ERROR) and error.column is not None
+    return is_of_value or error.sqlstate[:2] in ("22", "23") or error.sqlstate == TOO_LARGE
 
 
 def reason_of(sqlstate: str, row: bytes = b"") -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.rejects.places import Seeking
 from jobs.dbaccess.load.rejects.policy import FAILS, Policy
 from jobs.dbaccess.load.rejects.reasons import ENCODING, NUL, UNPARSABLE
 from jobs.dbaccess.session import Session
@@ -63,11 +64,13 @@ class Rejecting:
     Attributes:
         files: The names of files by their hashes.
         replayed: The rejects of another load that this one loads, if it does.
+        seeking: How the places of rows that violate a constraint are found out; None if they are not.
     """
 
     policy: Policy = FAILS
     files: Mapping[int, str] = field(default_factory=dict)
     replayed: Replayed | None = None
+    seeking: Seeking | None = None
 
 
 def rejects_table(target: TableName) -> TableName:
@@ -135,6 +138,23 @@ def check_count(session: Session, staged: TableName, expected: int) -> None:
         )
 
 
+def check_limits(session: Session, staged: TableName, policy: Policy, *, good: int) -> int:
+    """Check the number of staged rejects, and return it.
+
+    Args:
+        session: The session that publishes.
+        staged: The table of rejects in staging.
+        policy: The limits.
+        good: The number of rows that were not rejected.
+
+    Raises:
+        TooManyRejects: There are more than the policy allows.
+    """
+    rejected = count(session, staged)
+    policy.check_rate(rejected, good + rejected, summary(session, staged) if rejected else "")
+    return rejected
+
+
 def publish(
     session: Session, staged: TableName, target: TableName, load_id: str, rejecting: Rejecting, *, good: int
 ) -> int:
@@ -154,8 +174,7 @@ def publish(
     if rejecting.replayed is not None:
         load_id = rejecting.replayed.load_id
         _leave(session, target, rejecting.replayed)
-    rejected = count(session, staged)
-    rejecting.policy.check_rate(rejected, good + rejected, summary(session, staged) if rejected else "")
+    rejected = check_limits(session, staged, rejecting.policy, good=good)
     if not rejected:
         return 0
     if tables.find_table(session, rejects_table(target)) is None:
@@ -166,7 +185,7 @@ def publish(
     written = session.change(
         f"INSERT INTO {rejects_table(target).quoted} (load_id, file, {names}) SELECT %s::text, f.name, {names} "
         f"FROM {staged.quoted} AS s LEFT JOIN unnest(%s::bigint[], %s::text[]) AS f (hash, name) ON f.hash = s.file "
-        "WHERE s.reason IS NOT NULL ORDER BY part, part_row",
+        "WHERE s.reason IS NOT NULL ORDER BY part, part_row, staged::tid",
         *(load_id, list(rejecting.files), list(rejecting.files.values())),
     )
     if written != rejected:

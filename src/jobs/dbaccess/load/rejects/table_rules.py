@@ -193,30 +193,6 @@ def _partitions(session: Session, target: TableName, unknown: Collection[str]) -
     return [Rule(CHECK, "no partition of the table is for the row", None, f"NOT ({anywhere})")]
 
 
-def changes_rows(session: Session, target: TableName, events: int) -> bool:
-    """Return whether a trigger or rule may change rows before they are checked, or store them elsewhere.
-
-    Args:
-        session: A session of the table's database.
-        target: The table.
-        events: The bits of pg_trigger's tgtype for the statements that write the rows.
-    """
-    return bool(
-        session.run(
-            "WITH RECURSIVE tree (oid) AS (SELECT to_regclass(%s)::oid UNION "
-            "SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid) "
-            "SELECT 1 FROM tree JOIN pg_class c USING (oid) WHERE c.relhasrules OR EXISTS (SELECT FROM pg_trigger "
-            f"WHERE tgrelid = c.oid AND tgenabled <> 'D' AND tgtype & {BEFORE_EACH_ROW} = {BEFORE_EACH_ROW} "
-            f"AND tgtype & {events} <> 0) LIMIT 1",
-            target.quoted,
-        )
-    )
-
-
-BEFORE_EACH_ROW, INSERT, UPDATE = 1 + 2, 4, 16
-"""Bits of pg_trigger's tgtype."""
-
-
 def deferred_of(session: Session, target: TableName) -> list[str]:
     """Return the names of constraints that are checked at the commit, quoted."""
     query = (

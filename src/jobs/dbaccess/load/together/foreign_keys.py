@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from jobs.dbaccess.errors import UsageError
@@ -36,28 +37,31 @@ def find_arrangement(
     tables: Sequence[TableName],
     replaced: Collection[TableName],
     checked_at_once: Collection[TableName] = (),
+    creatable: Collection[TableName] = (),
 ) -> Arrangement:
-    """Return how the tables of a release are written.
+    """Return how the tables of a release are written. New ones come last: existing tables cannot refer to them.
 
     Args:
         session: A session of their database.
         tables: Their full names.
         replaced: Those of which all rows are replaced.
         checked_at_once: Those whose own keys are not to be deferred: rows that violate one are put aside.
+        creatable: Those that the release creates if they are missing.
 
     Raises:
         UsageError: They cannot be published together: one is missing or is no table, or is part of another one, or keys
             that are not deferrable form a circle.
     """
     _check_different(tables)
-    _check_kinds(session, tables)
+    new = _check_kinds(session, tables, creatable)
     names = [table.quoted for table in tables]
     keys = []
     for schema, name, is_deferrable, place, referenced in session.run(_KEYS, names):
         referencing = None if place is None else tables[place - 1]
         can_wait = is_deferrable and referencing not in checked_at_once
         keys.append(ForeignKey(TableName(name, schema), referencing, tables[referenced - 1], can_wait))
-    return arrange(tables, replaced, keys)
+    arranged = arrange([table for table in tables if table not in new], replaced, keys)
+    return replace(arranged, tables=(*arranged.tables, *new))
 
 
 def _check_different(tables: Sequence[TableName]) -> None:
@@ -66,18 +70,22 @@ def _check_different(tables: Sequence[TableName]) -> None:
             raise UsageError(f"{table} is in the release more than once.", "Name each table once.")
 
 
-def _check_kinds(session: Session, tables: Sequence[TableName]) -> None:
-    """Check that all exist, and store their rows themselves, each its own.
+def _check_kinds(
+    session: Session, tables: Sequence[TableName], creatable: Collection[TableName]
+) -> tuple[TableName, ...]:
+    """Check that all store their rows themselves, each its own. Return those that are to be created.
 
     Raises:
-        UsageError: One does not.
+        UsageError: One does not, or is missing.
     """
-    names = [table.quoted for table in tables]
+    names, new = [table.quoted for table in tables], []
     for place, kind in session.run(f"{_TREES} SELECT place, kind FROM given ORDER BY place", names):
         table = tables[place - 1]
+        if kind is None and table not in creatable:
+            raise UsageError(f"There is no table {table}.", "Create it first, or let the release create it.")
         if kind is None:
-            raise UsageError(f"There is no table {table}.", "A release loads into tables that exist: create it first.")
-        if kind not in ("r", "p"):
+            new.append(table)
+        elif kind not in ("r", "p"):
             raise UsageError(
                 f"{table} is no plain or partitioned table.",
                 "Name the table itself: what a view or a foreign table shows is changed elsewhere.",
@@ -94,3 +102,4 @@ def _check_kinds(session: Session, tables: Sequence[TableName]) -> None:
             f"{tables[part - 1]} is a partition or child of {tables[whole - 1]}, and both are in the release.",
             "Name one of them: their rows are the same.",
         )
+    return tuple(new)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from jobs.dbaccess import locks, table_locks
+from jobs.dbaccess import table_locks
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load import ledger, staging, statistics
-from jobs.dbaccess.load.outline import ANALYZE, COPY, PREPARE, PUBLISH, Known, Lock, Step
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.dry_run.around import analyzing, preparing, recording, taking_turn
+from jobs.dbaccess.load.dry_run.steps import COPY, PREPARE, PUBLISH, Known, Lock, Step
 from jobs.dbaccess.load.partitions import new, rebuild, suitability
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import read
@@ -65,14 +66,14 @@ def foretell(session: Session, plan: PublishPlan, known: Known, keys: Keys) -> l
     table = plan.staging.rows.sibling(f"{plan.staging.rows.name}_N")
     replacements = [Replacement(definition, table) for definition in definitions]
     return [
-        *([Step(PREPARE, known.creates_markers)] if known.creates_markers else []),
+        *preparing(known),
         Step(PREPARE, f"CREATE TABLE {plan.staging.rows.quoted} (LIKE {target.quoted} ...) PARTITION BY ..."),
         Step(PREPARE, f"CREATE TABLE {table.quoted} (LIKE PARTITION ...)", condition=f"for each partition of {target}"),
         Step(COPY, plan.staging.copy_statement),
         *_publishing(plan, known, replacements, [one.name for one in old], default[0] if default else None),
         *_creating(plan, found),
         Step(PUBLISH, staging.dropping(plan.staging)),
-        Step(ANALYZE, statistics.analyzing(target), condition=f"if {statistics.SHARE:.0%} of the rows changed"),
+        analyzing(plan, known),
     ]
 
 
@@ -114,12 +115,9 @@ def _publishing(
     old: Sequence[TableName],
     default: TableName | None,
 ) -> Iterator[Step]:
-    marked = Lock(str(known.markers), table_locks.ROW_EXCLUSIVE, table_locks.KEEPS_OUT[table_locks.ROW_EXCLUSIVE])
-    yield Step(PUBLISH, ledger.recording(known.markers.quoted), (plan.load_id, str(plan.target)), (marked,))
+    yield recording(plan, known, PUBLISH)
     yield Step(PUBLISH, staging.locking(plan.staging))
-    lock = locks.publish(plan.target)
-    turn = Lock(f"publishing into {plan.target}", "advisory", "other loads of the table, except appends")
-    yield Step(PUBLISH, locks.WAIT_IN_TRANSACTION, (lock.name,), (turn,))
+    yield taking_turn(plan)
     yield from (Step(PUBLISH, statement) for statement in known.raising)
     for replacement in replacements:
         for number, index in enumerate(replacement.definition.indexes):
@@ -132,7 +130,7 @@ def _publishing(
     ):
         if held:
             names = ", ".join(f"ONLY {table.quoted}" for table in held)
-            taken = tuple(Lock(str(table), mode, table_locks.KEEPS_OUT[mode]) for table in held)
+            taken = tuple(Lock.of(str(table), mode) for table in held)
             yield Step(PUBLISH, f"LOCK TABLE {names} IN {mode} MODE", locks=taken)
     for replacement in replacements:
         for statement in exchange(plan.target, replacement):

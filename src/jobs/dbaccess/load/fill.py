@@ -7,20 +7,25 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.publications import tell_subscribers
+from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
-from jobs.dbaccess.load import index_settings, receipts, staging, verify
+from jobs.dbaccess.load import index_settings, staging, verify
+from jobs.dbaccess.load.copying import receipts
+from jobs.dbaccess.load.copying.parts import Tally
 from jobs.dbaccess.load.definitions import columns, indexes
-from jobs.dbaccess.load.move import difference, history, keys, merge, overwrite, slices, upsert
-from jobs.dbaccess.load.move.modes import Move, Written
+from jobs.dbaccess.load.move import keys, overwrite, slices
+from jobs.dbaccess.load.move.by_keys import difference, history, merge, upsert
+from jobs.dbaccess.load.move.modes import Written
 from jobs.dbaccess.load.partitions import new, suitability
-from jobs.dbaccess.load.partitions.missing.find import check_rule
-from jobs.dbaccess.load.partitions.missing.rules import AUTO, NO
+from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.new import default_of
 from jobs.dbaccess.load.partitions.supply import supply
-from jobs.dbaccess.load.parts import Tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.rejects.accepted import Accepted, move_accepted
 from jobs.dbaccess.load.rejects.constraints import Checked
+from jobs.dbaccess.load.rejects.places import PlacesWanted
 from jobs.dbaccess.load.verify import Moved
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -120,7 +125,7 @@ def _create(session: Session, plan: PublishPlan) -> None:
         session.run(staging.creating_target(plan.staging, plan.target, plan.move.keys))
     for statement in plan.shape.altering(plan.target):
         session.run(statement)
-    tables.tell_subscribers(session, plan.target)
+    tell_subscribers(session, plan.target)
 
 
 def _move(session: Session, plan: PublishPlan, staged: Tally) -> Published:
@@ -161,9 +166,13 @@ def _write_accepted(session: Session, plan: PublishPlan, staged: Tally) -> Accep
 
     if plan.staging.rejects is None:
         return Accepted(write(staged.rows), staged.rows)
-    checked = Checked(plan.staging, plan.staging.rejects, plan.target, plan.move)
+    checked = Checked(plan.staging, plan.staging.rejects, plan.target, plan.move, plan.rejecting.seeking)
     row = None if plan.verification is None else plan.verification.row
-    return move_accepted(session, checked, write, staged.rows, row)
+    try:
+        return move_accepted(session, checked, write, staged.rows, row)
+    except PlacesWanted as wanted:  # too many rows are told without reading the source again
+        rejects.check_limits(session, checked.rejects, plan.rejecting.policy, good=wanted.good)
+        raise
 
 
 def _supply(session: Session, plan: PublishPlan, *, creates: bool) -> tuple[TableName, ...]:
@@ -216,7 +225,7 @@ def _check_counts(session: Session, plan: PublishPlan, published: Published) -> 
         LoadError: Nothing can have, so the server's count is wrong.
     """
     may_leave_out = plan.move.may_leave_out or plan.move.mode == "upsert"
-    if not may_leave_out and tables.takes_every_row(session, plan.target):
+    if not may_leave_out and takes_every_row(session, plan.target):
         raise LoadError(
             f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
             f"inserted, though nothing in {plan.target} leaves rows out.",
@@ -230,31 +239,3 @@ def is_locked(session: Session, plan: PublishPlan) -> bool:
     if move.mode == "overwrite" or move.keeps_history:
         return True
     return move.mode == "upsert" and merge.is_needed(session, move, plan.target)
-
-
-def check_target(session: Session, target: TableName, move: Move) -> None:
-    """Check that an existing table suits the mode, before anything is copied.
-
-    Raises:
-        UsageError: A condition is none.
-        LoadError: A unique index on the keys is missing; or rows would be left, or other tables' rows would be changed.
-    """
-    if move.keeps_history:
-        with session.transaction():
-            history.check(session, move, target)
-    elif move.mode == "upsert" and merge.is_needed(session, move, target):
-        with session.transaction():
-            merge.check(session, move, target)
-    elif move.keys:
-        keys.check_unique_index(session, move, target)
-    if move.strategy == "diff":
-        difference.check(session, target)
-    if move.replaces_partitions:
-        suitability.check_target(session, target)
-    if move.supplies_partitions:
-        suitability.check_suppliable(session, target, move.columns)
-    if move.new_partitions not in ("", NO) and (move.supplies_partitions or move.new_partitions != AUTO):
-        check_rule(session, target, move.new_partitions)
-    if move.mode == "overwrite":
-        with session.transaction():
-            overwrite.check(session, move, target)

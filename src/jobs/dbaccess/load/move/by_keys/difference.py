@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.move import deletion, keys, overwrite, upsert
+from jobs.dbaccess.load.move import deletion, keys, overwrite
+from jobs.dbaccess.load.move.by_keys import upsert
+from jobs.dbaccess.load.move.by_keys.upsert import Upsert
 from jobs.dbaccess.load.move.modes import Move, Written
-from jobs.dbaccess.load.move.upsert import Upsert
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -53,7 +55,7 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     keys.check_unique_index(session, written_by, target)
     if not move.values and not move.order:
         keys.check_not_repeated(session, move, staged)
-    statements = Upsert(written_by, target, staged, tables.equalities(session, target, move.keys))
+    statements = Upsert(written_by, target, staged, equalities(session, target, move.keys))
     with session.users_path():
         deleted = session.change(statements.delete_missing())
     if move.max_delete_share < 1:

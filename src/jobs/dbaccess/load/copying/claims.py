@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
+from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load import direct
+from jobs.dbaccess.load.copying import direct
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.session import Session
@@ -159,7 +160,7 @@ def open_claims(
     table, relation = own.find(session), _oid(session, target)
     if table is None:
         raise LoadError(f"There is no table {CLAIMS.name} any more.", "Run the load again.")
-    if not tables.is_logged(session, table) or not tables.has_unique_index(session, table, ["load", "part"]):
+    if not tables.is_logged(session, table) or not has_unique_index(session, table, ["load", "part"]):
         raise UsageError(
             f"{table} cannot hold claims: it is unlogged, or has no primary key (load, part).",
             "Rename it, and the load makes another one.",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.parts import Refused, Tally, refused_row
+from jobs.dbaccess.load.copying.parts import Refused, Tally, refused_row
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 

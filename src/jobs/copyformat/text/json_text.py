@@ -10,7 +10,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.copyformat.timestamp_text import date_text, iso, iso_instant
+from jobs.copyformat.text.timestamp_text import date_text, iso, iso_instant
 from jobs.copyformat.write_types import is_string
 
 _OPTIONS = {"ignoreNullFields": "false", "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"}

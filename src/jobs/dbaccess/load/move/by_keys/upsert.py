@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.move import keys
 from jobs.dbaccess.load.move.modes import Move, Written
@@ -87,7 +88,7 @@ class Upsert:
     def sample(self, percent: float) -> str:
         """Return a query for the size of a sample of the staged rows, and how many of it are unchanged."""
         return (
-            f"SELECT count(*), count(*) FILTER (WHERE t.{quote_name(self.move.keys[0])} IS NOT NULL "
+            f"SELECT count(*), count(*) FILTER (WHERE t.{quote_name(self.move.keys[0])} IS DISTINCT FROM NULL "
             f"AND {self._same_values}) FROM {self.staged.quoted} AS s TABLESAMPLE SYSTEM ({percent}) "
             f"LEFT JOIN {self._target}"
         )
@@ -142,7 +143,7 @@ def upsert(session: Session, move: Move, target: TableName, staged: TableName, r
     """
     keys.check_unique_index(session, move, target)  # it may have been dropped since the load began
     keys.check_not_null(session, move, target, staged)
-    statements = Upsert(move, target, staged, tables.equalities(session, target, move.keys))
+    statements = Upsert(move, target, staged, equalities(session, target, move.keys))
     skips = _skips_unchanged(session, statements, rows)
     if move.changes.order_by:
         keys.check_last_is_known(session, move, staged)

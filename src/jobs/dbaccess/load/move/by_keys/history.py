@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load.move import conditions, deletion, keys, merge
+from jobs.dbaccess.load.move import conditions, deletion, keys
+from jobs.dbaccess.load.move.by_keys import merge
+from jobs.dbaccess.load.move.by_keys.versions import DROP, Versions
 from jobs.dbaccess.load.move.modes import Move, Written
-from jobs.dbaccess.load.move.versions import DROP, Versions
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -101,8 +103,7 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
     time_type = check(session, move, target)
     keys.check_not_null(session, move, target, staged)
     _check_times(session, move, staged, time_type)
-    equalities = tables.equalities(session, target, move.keys)
-    statements = Versions(move, target, staged, equalities, time_type=time_type)
+    statements = Versions(move, target, staged, equalities(session, target, move.keys), time_type=time_type)
     time = move.history.as_of or session.value(_NOW)  # the lock is ours: no later load is there
     with session.users_path():
         return _execute(session, statements, statements.values(time), rows)

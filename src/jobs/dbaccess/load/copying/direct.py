@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from jobs.dbaccess import backends
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.catalog.tables import PARTITIONED, Table
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying.parts import COPY_SETTINGS, Counted, Meter, Tally, tally
 from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, STRICT
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions.missing.rules import FLAG
-from jobs.dbaccess.load.parts import COPY_SETTINGS, Counted, Meter, Tally, tally
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_names
@@ -148,7 +148,7 @@ def why_not(session: Session, table: Table) -> str:
     """
     if table.kind not in ("r", PARTITIONED):
         return f"{table.name} is no plain or partitioned table"
-    if not tables.takes_every_row(session, table.name):
+    if not takes_every_row(session, table.name):
         return f"triggers or rules of {table.name} may change which rows are stored"
     if session.run("SELECT 1 WHERE row_security_active(to_regclass(%s)::oid)", table.name.quoted):
         return f"policies of row-level security apply to {table.name}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.dbaccess.load.move.merge import Merge
+from jobs.dbaccess.load.move.by_keys.merge_statements import Merge
 from jobs.dbaccess.sql import quote_name, quote_names
 
 VERSIONS = "pg_temp.pgjobs_versions"

@@ -1,0 +1,60 @@
+"""Unique indexes of a table: on which keys there is one, and by which operators it compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import TableName, quote_name
+
+
+def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) -> bool:
+    """Return whether ON CONFLICT can use these keys: a unique index on exactly them, neither partial nor deferrable."""
+    indexes = session.run(
+        "SELECT array_agg(a.attname::text) FROM pg_index i "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate "
+        "AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid",
+        table.quoted,
+    )
+    return any(sorted(columns) == sorted(keys) for [columns] in indexes)
+
+
+def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:
+    """Return the operators, qualified, by which a unique index of the table compares the key columns.
+
+    For columns of no unique index, they are those of the type's default B-tree, or else pg_catalog's.
+    """
+    by_type = session.run(_EQUALITY_BY_TYPE, table.quoted, list(keys))
+    by_index = session.run(
+        "SELECT a.attname, n.nspname, o.oprname FROM pg_index i "
+        "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass) "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+        f"JOIN pg_opclass c ON c.oid = k.opclass {_EQUALITY_OF_CLASS} "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND a.attname = ANY (%s::text[])",
+        table.quoted,
+        list(keys),
+    )
+    default = dict.fromkeys(keys, 'OPERATOR("pg_catalog".=)')
+    found = {name: f"OPERATOR({quote_name(schema)}.{operator})" for name, schema, operator in by_type + by_index}
+    return {**default, **found}
+
+
+_EQUALITY_OF_CLASS = (
+    "JOIN pg_amop m ON m.amopfamily = c.opcfamily "
+    "AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3 "
+    "JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace"
+)
+
+
+_EQUALITY_BY_TYPE = f"""
+WITH RECURSIVE base AS (
+    SELECT a.attname, t.oid, t.typtype, t.typbasetype FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND a.attname = ANY (%s::text[])
+    UNION ALL
+    SELECT base.attname, t.oid, t.typtype, t.typbasetype
+    FROM base JOIN pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd'
+)
+SELECT base.attname, n.nspname, o.oprname FROM base JOIN pg_opclass c ON c.opcintype = base.oid AND c.opcdefault
+JOIN pg_am ON pg_am.oid = c.opcmethod AND pg_am.amname = 'btree' {_EQUALITY_OF_CLASS} WHERE base.typtype <> 'd'
+"""
