@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from jobs.flows.query.call import run_query as run_query
     from jobs.flows.query.report import QueryReport as QueryReport
     from jobs.flows.report import LoadReport as LoadReport
+    from jobs.flows.table_copy.report import CopyReport as CopyReport
+    from jobs.flows.table_copy.table import copy_table as copy_table
 
 _MODULES = {
     "jobs.cli.flags": ("add_common_options", "add_connection_options", "connection_of"),
@@ -90,6 +92,8 @@ _MODULES = {
     "jobs.flows.query.call": ("run_query",),
     "jobs.flows.query.report": ("QueryReport",),
     "jobs.flows.report": ("LoadReport",),
+    "jobs.flows.table_copy.report": ("CopyReport",),
+    "jobs.flows.table_copy.table": ("copy_table",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -97,7 +101,7 @@ __all__ = list(_MODULE_OF)
 
 
 class _Face(ModuleType):
-    """Keeps a public function where an entrypoint's module has the same name: `run_query`, `load_release`.
+    """Keeps a public function where an entrypoint's module has the same name: `run_query`, `copy_table`.
 
     The import system makes each submodule an attribute of its package. Such a module is still found by its full name.
     """

@@ -1,4 +1,4 @@
-"""Compare files, or another server's table, with a PostgreSQL table by key: find missing, extra and different rows."""
+"""Compare files, or another table, with a PostgreSQL table by key: find missing, extra and different rows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs.cli.flags import (
     FORMATS,
@@ -17,7 +18,9 @@ from jobs.cli.flags import (
     add_lineage_options,
     at_least_one,
     connection_of,
+    warn_of_password,
 )
+from jobs.cli.load_of import check_source, source_of
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.connector import Connector
@@ -28,8 +31,9 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.plan import Wanted
-from jobs.flows.load.files import Files, check, malformed_translated, read
-from jobs.flows.report import Stopwatch
+from jobs.flows.load.files import Rows, malformed_translated
+from jobs.flows.load.sources import check, read
+from jobs.flows.report import SourceTable, Stopwatch
 from jobs.lineage import datasets
 from jobs.lineage.datasets import Datasets
 
@@ -41,6 +45,9 @@ examples:
   Does the table hold a day of files?
     spark-submit compare_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders --keys id \\
       --filter "day = '2026-11-20'" --service shop
+
+  A table of Spark's catalogues, also of Iceberg or Delta, with what was loaded from it:
+    spark-submit compare_table.py --source-table lake.sales.orders --table sales.orders --keys id --service shop
 
   A table of one server with its copy on another, one key in a hundred, with the differences in files:
     spark-submit compare_table.py --source-url postgresql://me@old/shop --table sales.orders --keys id \\
@@ -64,8 +71,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if not options.show_connection:
-        if options.source is None and options.source_url is None:
-            parser.error("one of the arguments --source --source-url is required")
+        if options.source is None and options.source_url is None and options.source_table is None:
+            parser.error("one of the arguments --source --source-table --source-url is required")
+        if options.source is not None and options.source_table is not None:
+            parser.error("argument --source-table: not allowed with argument --source")
+        if options.source_url is not None and options.source_version:
+            parser.error("argument --source-version: not allowed with argument --source-url")
         missing = [flag for flag in ("table", "keys") if getattr(options, flag) is None]
         if missing:
             parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
@@ -85,8 +96,19 @@ def build_parser() -> argparse.ArgumentParser:
     what = source.add_mutually_exclusive_group()
     what.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
     what.add_argument("--source-url", metavar="URL", help="another server's table: postgresql://user@host/dbname")
-    source.add_argument("--source-table", metavar="[SCHEMA.]TABLE", help="its name there; default: that of --table")
-    source.add_argument("--format", choices=FORMATS, default="parquet", help="of files; default: parquet")
+    source.add_argument(
+        "--source-table",
+        metavar="NAME",
+        help="[catalog.]database.table: a table or view of Spark's catalogues, also of Iceberg or Delta; with "
+        "--source-url, [schema.]table: its name there, by default that of --table",
+    )
+    source.add_argument(
+        "--source-version",
+        metavar="N",
+        default="",
+        help="of a table of the catalogues: this snapshot of Iceberg, or version of Delta; default: the current one",
+    )
+    source.add_argument("--format", choices=FORMATS, help="of files; default: parquet")
     source.add_argument("--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader")
     source.add_argument("--schema", metavar="DDL", default="", help="columns and types of csv and json")
     source.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
@@ -130,44 +152,42 @@ def compare(options: argparse.Namespace, environ: Mapping[str, str], outcome: Ou
     )
     job.check()
     outcome.begin(lambda: datasets_of(options, job.settings), table=str(job.table))
-    if options.source is not None:
-        check(_files(options))
+    if options.source_url is None:
+        check_source(options)
+        check(source_of(options))
     watch = Stopwatch()
     with malformed_translated(), ExitStack() as stack:
         session = stack.enter_context(job.connector.open())
         spark = start_spark(f"pgjobs compare_table {job.table}", options.verbose)
         source = _source(options, environ, spark, stack)
-        comparison = stack.enter_context(compared(source, session, job))
+        comparison = stack.enter_context(compared(source.df, session, job))
         lines = _show(comparison, options)
-        finished = report(comparison, job, watch)
+        finished = replace(report(comparison, job, watch), source_table=source.table)
     outcome.succeed(
-        finished, lambda: datasets_of(options, job.settings), "\n".join([finished.summary(), *lines]) + "\n"
+        finished,
+        lambda: datasets_of(options, job.settings, source.table),
+        "\n".join([finished.summary(), *lines]) + "\n",
     )
     return [finished]
 
 
-def datasets_of(options: argparse.Namespace, settings: Settings) -> Datasets:
+def datasets_of(options: argparse.Namespace, settings: Settings, read: SourceTable | None = None) -> Datasets:
     """Return what is read and written. Another server's table is not named: its address is known when it is read."""
-    sources = datasets.files(options.source) if options.source is not None else ()
+    sources = datasets.files(options.source or (() if read is None else read.places))
     differences = datasets.files([options.differences]) if options.differences is not None else ()
     return Datasets((*sources, *datasets.table(settings, options.table)), differences)
 
 
-def _source(
-    options: argparse.Namespace, environ: Mapping[str, str], spark: SparkSession, stack: ExitStack
-) -> DataFrame:
+def _source(options: argparse.Namespace, environ: Mapping[str, str], spark: SparkSession, stack: ExitStack) -> Rows:
     """Return the rows that the table should hold. The stack holds the snapshot of another server's table."""
-    if options.source is not None:
-        return read(spark, _files(options)).df
+    if options.source_url is None:
+        return read(spark, source_of(options))
     table = TableName.parse(options.source_table or options.table)
+    warn_of_password("--source-url", options.source_url, "use ~/.pgpass or PGPASSWORD")
     connector = Connector(resolve(Given(url=options.source_url), environ).settings, "compare", str(table))
     session = stack.enter_context(connector.open())
     wanted = Wanted(table, filter=options.filter, parallelism=options.parallelism)
-    return stack.enter_context(extracting(spark, session, connector, wanted)).df
-
-
-def _files(options: argparse.Namespace) -> Files:
-    return Files(options.source, options.format, options.option, options.schema, options.select or "")
+    return Rows(stack.enter_context(extracting(spark, session, connector, wanted)).df)
 
 
 def _show(comparison: Comparison, options: argparse.Namespace) -> list[str]:

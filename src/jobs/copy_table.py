@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from jobs.cli.flags import (
@@ -20,11 +19,11 @@ from jobs.cli.flags import (
     at_least_one,
     connection_of,
     names,
+    warn_of_password,
 )
 from jobs.cli.load_flags import add_run_options
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import interrupt, run_job, start_spark
-from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
@@ -36,10 +35,8 @@ from jobs.lineage import datasets
 from jobs.lineage.datasets import Datasets
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-    from jobs.flows.report import LoadReport
     from jobs.flows.table_copy.job import CopyJob
+    from jobs.flows.table_copy.report import CopyReport
 
 EXAMPLES = """
 examples:
@@ -118,6 +115,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=True,
         help="create the table if it does not exist, with the types, NOT NULLs and primary key of the source",
     )
+    target.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare the table's rows with what the source has written, before the commit",
+    )
     add_run_options(target)
     add_connection_options(parser)
     add_lineage_options(parser)
@@ -150,19 +152,22 @@ def _add_source_options(group: argparse._ArgumentGroup) -> None:
 
 def copy(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Copy, and print the report."""
-    from jobs.flows.table_copy.job import run  # see `_job`
+    from jobs.flows.table_copy import through_spark  # see `_job`
+    from jobs.flows.table_copy.job import run
 
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
         return
+    warn_of_password("--source-url", options.source_url, "use --source-connection, --source-service or ~/.pgpass")
     given = Given(url=options.source_url, connection=options.source_connection, service=options.source_service)
     job = _job(options, resolve(given, environ).settings, connection.settings)
     job.check()
     load = job.load
     outcome.begin(lambda: _datasets(options, job), load_id=load.load_id, table=str(load.table), mode=options.mode)
     if options.select is not None:
-        report = _through_spark(options, job)
+        name = f"pgjobs copy_table {load.table}"
+        report = through_spark.run(job, options.select, lambda: start_spark(name, options.verbose))
     else:
         for ending in (signal.SIGINT, signal.SIGTERM):  # so that staging is dropped
             signal.signal(ending, interrupt)
@@ -176,7 +181,7 @@ def move_of(options: argparse.Namespace) -> Move:
 
 
 def _job(options: argparse.Namespace, source: Settings, target: Settings) -> CopyJob:
-    from jobs.dbaccess.load.direct import STAGED
+    from jobs.dbaccess.load.copying.direct import STAGED
     from jobs.flows.extract.plan import Wanted
     from jobs.flows.load.job import LoadJob, new_load_id
     from jobs.flows.table_copy.job import CopyJob  # these import PySpark, which check_arguments does without
@@ -195,6 +200,7 @@ def _job(options: argparse.Namespace, source: Settings, target: Settings) -> Cop
         move=move_of(options),
         create=options.create,
         wait_for_load=options.wait_for_load,
+        verify=options.verify,
         ledger=Ledger.parse(options.marker_table),
         lock_timeout=options.lock_timeout,
         publish=STAGED,
@@ -202,25 +208,7 @@ def _job(options: argparse.Namespace, source: Settings, target: Settings) -> Cop
     return CopyJob(wanted, source, load)
 
 
-def _through_spark(options: argparse.Namespace, job: CopyJob) -> LoadReport:
-    """Copy what a query of Spark makes of the table's rows, as an extract and a load do."""
-    from jobs.flows.extract.dataframe import extracting
-    from jobs.flows.load.job import run
-
-    with ExitStack() as stack:
-
-        def read() -> DataFrame:
-            spark = start_spark(f"pgjobs copy_table {job.load.table}", options.verbose)
-            connector = Connector(job.source, "copy", str(job.wanted))
-            session = stack.enter_context(connector.open())
-            rows = stack.enter_context(extracting(spark, session, connector, job.wanted)).df
-            rows.createOrReplaceTempView("source")
-            return spark.sql(options.select)
-
-        return run(job.load, read)
-
-
-def _datasets(options: argparse.Namespace, job: CopyJob, report: LoadReport | None = None) -> Datasets:
+def _datasets(options: argparse.Namespace, job: CopyJob, report: CopyReport | None = None) -> Datasets:
     """Return what is read and written, as far as it is known."""
     sources = datasets.table(job.source, job.wanted.table or options.table)
     return Datasets(sources, datasets.table(job.load.settings, options.table if report is None else report.table))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jobs.cli.failure import FAILED, first_line
 from jobs.cli.flags import add_common_options, add_connection_options, connection_of
 from jobs.cli.load_flags import add_load_options
-from jobs.cli.load_of import check_options, files_of, job_of, move_of
+from jobs.cli.load_of import check_options, job_of, move_of, source_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.conninfo.resolve import Resolved
 from jobs.dbaccess.errors import JobError
@@ -25,9 +25,9 @@ from jobs.flows.doctor.target import Wanted
 from jobs.flows.doctor.way import store_of
 
 if TYPE_CHECKING:
-    from jobs.flows.load.foresee import Data
+    from jobs.flows.load.dry_run.data import Data
+    from jobs.flows.load.dry_run.plan import LoadPlan
     from jobs.flows.load.job import LoadJob
-    from jobs.flows.load.plan import LoadPlan
 
 EXAMPLES = """
 examples:
@@ -61,7 +61,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
         UsageError: An argument has a value that cannot be right.
     """
     options = parse(arguments)
-    if options.source is not None:
+    if _has_source(options):
         check_options(options)
     _wanted(options, Planning(options, {}))
 
@@ -70,8 +70,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the process with status 2."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    if options.source is not None and options.table is None:
-        parser.error("--source needs --table, the table that is to be loaded")
+    if _has_source(options) and options.table is None:
+        source = "--source" if options.source_table is None else "--source-table"
+        parser.error(f"{source} needs --table, the table that is to be loaded")
     return options
 
 
@@ -126,10 +127,10 @@ class Planning:
         Raises:
             JobError: It does not, or it cannot be read.
         """
-        from jobs.flows.load import foresee  # Spark is needed for this alone
+        from jobs.flows.load.dry_run.fit import fit  # Spark is needed for this alone
 
         job = self._job()
-        return foresee.fit(session, job, self._look(job)).line()
+        return fit(session, job, self._look(job).schema).line()
 
     def line(self, session: Session) -> str:
         """Make the plan, and return a line about it.
@@ -137,12 +138,12 @@ class Planning:
         Raises:
             JobError: The load would fail like this.
         """
-        from jobs.flows.load import foresee
+        from jobs.flows.load.dry_run.foresee import NotForeseen, foresee
 
         job = self._job()
         try:
-            self.plan = foresee.foresee(session, job, lambda: self._look(job))
-        except foresee.NotForeseen as error:
+            self.plan = foresee(session, job, lambda: self._look(job))
+        except NotForeseen as error:
             return f"none is shown: {error}"
         return self.plan.line()
 
@@ -153,18 +154,19 @@ class Planning:
 
     def _look(self, job: LoadJob) -> Data:
         """Return the columns of the data and its parts, read once."""
-        from jobs.flows.load.foresee import data_of_files
+        from jobs.flows.load.dry_run.data import data_of
 
         options = self._options
         if self._data is None:
             try:
-                self._data = data_of_files(
-                    job, files_of(options), lambda: start_spark(f"pgjobs doctor {options.table}", options.verbose)
+                self._data = data_of(
+                    job, source_of(options), lambda: start_spark(f"pgjobs doctor {options.table}", options.verbose)
                 )
             except JobError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever Spark raises: it is a finding, and others follow
-                raise JobError(first_line(error), "Check --source, --format, --option and --select.") from None
+                flags = "--source, --format, --option" if options.source_table is None else "--source-table"
+                raise JobError(first_line(error), f"Check {flags} and --select.") from None
         return self._data
 
 
@@ -174,11 +176,15 @@ def _wanted(options: argparse.Namespace, planning: Planning) -> Wanted:
         table=None if options.table is None else TableName.parse(options.table),
         mode=move_of(options).rights,
         ledger=Ledger.parse(options.marker_table),
-        fit=None if options.source is None else planning.fit,
-        plan=None if options.source is None else planning.line,
+        fit=planning.fit if _has_source(options) else None,
+        plan=planning.line if _has_source(options) else None,
         read=tuple(dict.fromkeys([*options.read, *sources])),
         written=tuple(options.write),
     )
+
+
+def _has_source(options: argparse.Namespace) -> bool:
+    return options.source is not None or options.source_table is not None
 
 
 def doctor(options: argparse.Namespace, environ: Mapping[str, str], findings: list[Finding]) -> None:

@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from jobs.cli.flags import add_common_options, add_connection_options, add_lineage_options, connection_of
 from jobs.cli.lineage_of import of_load
 from jobs.cli.load_flags import add_pace_options, add_run_options
-from jobs.cli.load_of import files_of, job_of
+from jobs.cli.load_of import job_of, source_of
 from jobs.cli.manifest import Entry, read_manifest
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark
@@ -46,6 +45,11 @@ a manifest, in TOML; the names are those of load_table.py's flags:
     source = ["s3://bucket/orders/day=2026-11-19/", "s3://bucket/orders/day=2026-11-20/"]
     mode = "upsert"
     keys = ["id"]
+
+    [[tables]]
+    table = "sales.prices"
+    source-table = "lake.sales.prices"        # of Spark's catalogues
+    mode = "overwrite"
 
 examples:
   Both tables in one transaction, customers first if orders refer to them; safe to run again:
@@ -111,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--dry-run",
         action="store_true",
-        help="print what the release would do (order, columns, locks, parts), and load nothing",
+        help="print what the release would do (order, columns, parts, statements, locks), and load nothing",
     )
     add_pace_options(parser)
     add_connection_options(parser)
@@ -159,7 +163,7 @@ def _release_of(
     """
     from jobs.flows.load.together.job import Member, Release
 
-    jobs = [replace(job_of(entry.options, environ, settings), create=False) for entry in entries]
+    jobs = [job_of(entry.options, environ, settings) for entry in entries]
     return Release(tuple(Member(job, _reader(entry, job, start)) for entry, job in zip(entries, jobs)))
 
 
@@ -167,15 +171,16 @@ def _reader(entry: Entry, job: LoadJob, start: Callable[[], SparkSession]) -> Ca
     """Return a function that reads the rows of a table. Spark is not started before it is called.
 
     Raises:
-        UsageError: An option of the files is wrong.
+        UsageError: An option of the files, or the name of a table, is wrong.
     """
-    from jobs.flows.load import files
+    from jobs.flows.load import sources
+    from jobs.flows.load.files import Rows
 
     if entry.query:
-        return lambda: files.Rows(start().sql(_only_read(entry.query)))
-    given = files_of(entry.options)
-    files.check(given)
-    return lambda: files.read(start(), given, quarantines=job.policy.quarantines)
+        return lambda: Rows(start().sql(_only_read(entry.query)))
+    given = source_of(entry.options)
+    sources.check(given)
+    return lambda: sources.read(start(), given, quarantines=job.policy.quarantines)
 
 
 def _only_read(query: str) -> str:

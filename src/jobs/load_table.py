@@ -1,4 +1,4 @@
-"""Load files that Spark reads into a PostgreSQL table: all rows or none, and once for a load id."""
+"""Load files, or a table of Spark's catalogues, into a PostgreSQL table: all rows or none, and once for a load id."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from jobs.cli.flags import add_common_options, add_connection_options, add_lineage_options, connection_of
 from jobs.cli.lineage_of import of_load
 from jobs.cli.load_flags import add_load_options
-from jobs.cli.load_of import check_options, files_of, job_of
+from jobs.cli.load_of import check_options, job_of, source_of
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.followed.decision import FLAG, FULL, folder_of
 from jobs.dbaccess.load.rejects.policy import QUARANTINE
 from jobs.lineage.datasets import Datasets
 
@@ -33,6 +34,14 @@ examples:
     spark-submit load_table.py --source trips.csv --format csv --option header=true \\
       --select "SELECT id, CAST(fare AS decimal(8,2)) AS price FROM source" \\
       --table trips --database-url postgresql://me@localhost/demo
+
+  A table of a catalogue, also of Iceberg or Delta, as it is when the load begins:
+    spark-submit load_table.py --source-table lake.sales.orders --select "SELECT * FROM source WHERE year = 2026" \\
+      --table sales.orders --mode overwrite --load-id orders/2026-11-20 --service shop
+
+  What changed there since the last load, deletes included:
+    spark-submit load_table.py --source-table lake.sales.orders --changes-since-ledger --mode upsert --keys id \\
+      --table sales.orders --load-id orders/2026-11-20 --service shop
 
   Changed rows into a table with a unique index on (id), the newest of each:
     spark-submit load_table.py --source s3://bucket/changes/2026-11-20/ --table sales.orders \\
@@ -80,6 +89,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
     """
     options = parse(arguments)
     _check_replay(options)
+    _check_following(options)
     check_options(options)
 
 
@@ -87,10 +97,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the process with status 2."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    needed = ("table",) if options.replay is not None else ("source", "table")
-    missing = [flag for flag in needed if getattr(options, flag) is None]
-    if missing and not options.show_connection:
-        parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
+    if options.show_connection:
+        return options
+    if options.replay is None and options.source is None and options.source_table is None:
+        parser.error("one of the arguments --source --source-table is required")
+    if options.table is None:
+        parser.error("the following arguments are required: --table")
     return options
 
 
@@ -102,14 +114,36 @@ def _check_replay(options: argparse.Namespace) -> None:
     """
     if options.replay is None:
         return
-    if options.source is not None or options.select is not None:
-        raise UsageError("--replay loads rows of <table>_rejects, and no files.", "Leave out --source and --select.")
+    if any(value is not None for value in (options.source, options.source_table, options.select)):
+        raise UsageError(
+            "--replay loads rows of <table>_rejects, and no others.", "Leave out --source, --source-table and --select."
+        )
     if options.on_error != QUARANTINE:
         raise UsageError(
             "--replay goes with --on-error quarantine.", "Give it: what is rejected again remains in <table>_rejects."
         )
     if options.dry_run:
         raise UsageError("--dry-run shows no plan of --replay.", "Leave one of them out.")
+
+
+def _check_following(options: argparse.Namespace) -> None:
+    """Check that --changes-since-ledger fits the other flags.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if options.changes_since_ledger is None:
+        return
+    if options.replay is not None:
+        raise UsageError(f"--replay loads rows of <table>_rejects, and {FLAG} those of a source.", "Leave one out.")
+    if options.dry_run:
+        raise UsageError(
+            f"--dry-run shows no plan of {FLAG}: what is new is known when it runs.", "Leave one of them out."
+        )
+    if options.source_version:
+        raise UsageError(f"{FLAG} leads to the current version of the table.", "Leave out --source-version.")
+    if options.source is not None:
+        folder_of(options.source)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -125,7 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--replay",
         metavar="LOAD_ID",
-        help="in place of --source: load what this load has put into <table>_rejects, after it was repaired there",
+        help="in place of a source: load what this load has put into <table>_rejects, after it was repaired there",
     )
     parser.add_argument(
         "--dry-run",
@@ -141,10 +175,13 @@ def build_parser() -> argparse.ArgumentParser:
 def load(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outcome) -> None:
     """Load, and print the report; or print the plan."""
     # They import Spark, which check_arguments does without.
-    from jobs.flows.load import files, foresee
+    from jobs.flows.load import sources
     from jobs.flows.load.bad_rows.replay import replay
+    from jobs.flows.load.dry_run import foresee
+    from jobs.flows.load.feeds import loads
 
     _check_replay(options)
+    _check_following(options)
     connection = connection_of(options, environ)
     if options.show_connection:
         sys.stdout.write(connection.table())
@@ -156,12 +193,15 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], outcome: Outco
 
     outcome.begin(lambda: of_load(options, job.settings), load_id=job.load_id, table=str(job.table), mode=options.mode)
     if options.dry_run:
-        outcome.succeed(foresee.plan(job, files_of(options), start), Datasets)
+        outcome.succeed(foresee.plan(job, source_of(options), start), Datasets)
         return
     if options.replay is not None:
         report = replay(job, options.replay, start)
+    elif options.changes_since_ledger is not None:
+        full = options.changes_since_ledger == FULL
+        report = loads.load_changes(job, source_of(options), start, full=full)
     else:
-        report = files.load(job, files_of(options), start)
+        report = sources.load(job, source_of(options), start)
     outcome.succeed(report, lambda: of_load(options, job.settings, report))
 
 

@@ -81,11 +81,7 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
         UsageError: a value is missing or cannot be right.
         JobError: AWS did not give the password.
     """
-    if options.database_url is not None and states_password(options.database_url):
-        logger.warning(
-            "--database-url holds a password. Many can see a job's arguments. Leave it out, and set PGPASSWORD, or use "
-            "--connection or ~/.pgpass."
-        )
+    warn_of_password("--database-url", options.database_url, "set PGPASSWORD, or use --connection or ~/.pgpass")
     return resolve_connection(
         environ,
         values={name: getattr(options, name) for name in _SINGLE_VALUES if getattr(options, name) is not None},
@@ -98,6 +94,18 @@ def connection_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Re
         aws_region=options.aws_region,
         connect_deadline=options.connect_deadline,
     )
+
+
+def warn_of_password(flag: str, url: str | None, instead: str) -> None:
+    """Warn of a password in a URL among the arguments.
+
+    Args:
+        flag: The flag.
+        url: Its value, if it is given.
+        instead: What to do in its place.
+    """
+    if url is not None and states_password(url):
+        logger.warning("%s holds a password. Many can see a job's arguments. Leave it out, and %s.", flag, instead)
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:

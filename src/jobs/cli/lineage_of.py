@@ -14,10 +14,12 @@ from jobs.lineage.datasets import Datasets
 def of_load(options: argparse.Namespace, settings: Settings, report: LoadReport | None = None) -> Datasets:
     """Return what is read and written. A report knows how much, and the schema."""
     sources = datasets.files(options.source or [])
+    if report is not None and report.source_table is not None:  # where its files are is known when it was read
+        sources = datasets.files(report.source_table.places)
     if report is None:
         return Datasets(sources, datasets.table(settings, options.table))
     targets = datasets.table(settings, report.table)
-    if report.already_loaded:
+    if report.already_loaded or report.nothing_new:
         return Datasets(sources, targets)
     if not options.select:  # the columns of a query are not those of the files
         columns = tuple((column.source, column.spark_type) for column in report.columns)

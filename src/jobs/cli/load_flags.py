@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 
 from jobs.cli.flags import FORMATS, add_marker_table, at_least_one
+from jobs.cli.mode_flags import add_change_options, add_history_options, add_mode_options
 from jobs.cli.quantities import byte_rate, duration
 from jobs.dbaccess import locks
-from jobs.dbaccess.load import identity
+from jobs.dbaccess.load.copying.direct import AUTO, PUBLISHING
 from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, SCHEMA_MODES, STRICT
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA
 from jobs.dbaccess.load.definitions.indexes import INDEX
 from jobs.dbaccess.load.definitions.shape import NOT_NULL, PARTITION_BY
-from jobs.dbaccess.load.direct import AUTO, PUBLISHING
+from jobs.dbaccess.load.followed.decision import CHANGES, FOLLOWING
+from jobs.dbaccess.load.followed.decision import FLAG as FOLLOWING_FLAG
 from jobs.dbaccess.load.kept.notes import KEPT_FOR
-from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES
-from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
 from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, ON_ERROR, ON_NUL
 
 
@@ -23,12 +23,12 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that describe a load."""
     _add_source_options(parser)
     target = parser.add_argument_group("target")
-    _add_mode_options(target)
+    add_mode_options(target)
     add_run_options(target)
     _add_publishing_options(target)
     _add_row_options(target)
-    _add_change_options(parser)
-    _add_history_options(parser)
+    add_change_options(parser)
+    add_history_options(parser)
     add_pace_options(parser)
     _add_column_options(parser)
     _add_script_options(parser)
@@ -36,8 +36,10 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_source_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("source")
-    group.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
-    group.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
+    what = group.add_mutually_exclusive_group()
+    what.add_argument("--source", nargs="+", metavar="PATH", help="files, folders or s3:// prefixes")
+    add_source_table(what, group)
+    group.add_argument("--format", choices=FORMATS, help="of files; default: parquet")
     group.add_argument(
         "--option",
         action="append",
@@ -49,57 +51,29 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
         "--schema", metavar="DDL", default="", help="columns and types of csv and json: 'id INT, name STRING'"
     )
     group.add_argument("--select", metavar="SQL", help="a query over the view `source`: choose, rename, cast")
-
-
-def _add_mode_options(group: argparse._ActionsContainer) -> None:
-    """Add what the load does to the table."""
-    group.add_argument("--table", metavar="[SCHEMA.]TABLE", help="names are taken as written")
-    group.add_argument("--mode", choices=MODES, default="append", help="default: append")
-    group.add_argument("--keys", metavar="A,B", help="the columns that identify a row, for upsert, ignore and history")
     group.add_argument(
-        "--dedupe-order", metavar="ORDER", help="keep the first of the rows with the same keys: 'updated_at desc'"
-    )
-    group.add_argument(
-        "--skip-unchanged",
-        choices=SKIPPING,
-        default="auto",
-        help="whether an upsert leaves alone the table's rows that are equal already; auto decides by a sample",
-    )
-    group.add_argument(
-        "--overwrite-strategy",
-        choices=STRATEGIES,
-        default="delete",
-        help="with --mode overwrite: replace all rows (default), for which no reader waits; or empty the table at "
-        "once, for which readers wait (truncate); or, by --keys, write only rows that differ (diff)",
-    )
-    group.add_argument(
-        "--overwrite-where",
-        metavar="SQL",
-        help="with --mode overwrite: replace only the rows for which this expression is true, as it must be for all "
-        "new rows; it becomes part of statements",
-    )
-    group.add_argument(
-        NEW_PARTITIONS,
+        FOLLOWING_FLAG,
         nargs="?",
-        const="auto",
-        default="",
-        metavar="RULE",
-        help="create the partitions that rows lack: day, '1 week', month, '6 hours', 'day in Europe/Berlin', 1000 (of "
-        "integers), value (of a list), or auto, as the others are, which is the default of --mode replace-partitions; "
-        "no refuses such rows",
+        choices=FOLLOWING,
+        const=CHANGES,
+        help="with --mode upsert: load what changed, deletes included, since the state that the table has by the last "
+        "such load; of a table of Iceberg or Delta, or of a folder that a capture writes. full: load all rows, and "
+        "delete those that the source lacks",
+    )
+
+
+def add_source_table(what: argparse._ActionsContainer, group: argparse._ActionsContainer) -> None:
+    """Add the flags of a table of Spark's catalogues: its name to what excludes other sources, and its version."""
+    what.add_argument(
+        "--source-table",
+        metavar="[CATALOG.]DATABASE.TABLE",
+        help="in place of files: a table or view of Spark's catalogues, also of Iceberg or Delta",
     )
     group.add_argument(
-        identity.FLAG,
-        choices=identity.OVERRIDING,
+        "--source-version",
+        metavar="N",
         default="",
-        help="if the data has identity columns: load its values in place of the server's (system), also where they are "
-        "GENERATED ALWAYS; or leave them out, so that the server numbers the rows (user)",
-    )
-    group.add_argument(
-        "--create",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="create the table if it does not exist",
+        help="with --source-table: this snapshot of Iceberg, or version of Delta; default: the current one",
     )
 
 
@@ -180,63 +154,6 @@ def _add_row_options(group: argparse._ActionsContainer) -> None:
         "--verify",
         action="store_true",
         help="before the commit, compare the table's rows with Spark's by sums of hashes; a difference fails the load",
-    )
-
-
-def _add_change_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "changes",
-        "What --mode upsert does beside inserting and updating. Deletes and --order-by also go with --mode history. "
-        "Conditions become part of statements.",
-    )
-    group.add_argument(
-        "--delete-when",
-        metavar="SQL",
-        help="delete the table's row if this expression over the data's row is true, as \"op = 'D'\"; the table need "
-        "not have the column",
-    )
-    group.add_argument("--delete-missing", action="store_true", help="delete rows whose keys the data lacks")
-    group.add_argument(
-        "--max-delete-share",
-        type=float,
-        default=1.0,
-        metavar="SHARE",
-        help="the load fails if it would delete more than this share of the table's rows, such as 0.2; also with "
-        "--overwrite-strategy diff",
-    )
-    group.add_argument(
-        "--soft-delete",
-        metavar="COLUMN",
-        help="keep rows that would be deleted, and mark them in this column of the table: true, or the time",
-    )
-    group.add_argument(
-        "--update-columns", metavar="A,B", help="update these columns only; default: all that are no keys"
-    )
-    group.add_argument(
-        "--update-when",
-        metavar="SQL",
-        help="update a row only if this expression is true, as 'source.updated_at > target.updated_at'",
-    )
-    group.add_argument(
-        "--order-by",
-        metavar="A,B",
-        help="of the rows with the same keys, load the last one in the order of these columns; the load fails if there "
-        "are several",
-    )
-
-
-def _add_history_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("history", "What --mode history keeps: the versions of each key.")
-    group.add_argument(
-        "--as-of",
-        metavar="COLUMN|TIME",
-        help="from when on the data is valid: a column of it, or a time for all rows; default: the time of the load",
-    )
-    group.add_argument(
-        "--history-columns",
-        metavar="FROM,TO,CURRENT",
-        help="the table's columns for the times from which and until which a version is valid, and for whether it is "
-        "the current one; default: valid_from,valid_to,is_current",
     )
 
 

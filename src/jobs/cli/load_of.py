@@ -9,26 +9,30 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from jobs.cli.flags import FORMATS
 from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.copying.direct import PARTS, check_parts
 from jobs.dbaccess.load.definitions import columns, indexes
 from jobs.dbaccess.load.definitions.columns import COLUMN_TYPE, METADATA, Definition
 from jobs.dbaccess.load.definitions.shape import PartitionBy, parse_partition_by
-from jobs.dbaccess.load.direct import PARTS, check_parts
+from jobs.dbaccess.load.followed.decision import check_followed
 from jobs.dbaccess.load.kept.notes import check_keep
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import order_of
-from jobs.dbaccess.load.rejects.policy import Policy, check_policy
+from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy, check_policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import mode_of, parse_options
+from jobs.flows.source_tables import CatalogTable, check
 from jobs.flows.sql_file import read_sql
 
 if TYPE_CHECKING:
-    from jobs.flows.load.files import Files
     from jobs.flows.load.job import LoadJob
+    from jobs.flows.load.sources import Source
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -37,7 +41,7 @@ def check_options(options: argparse.Namespace) -> None:
     Raises:
         UsageError: An option has a value that cannot be right.
     """
-    mode_of(parse_options(options.option, options.format))
+    check_source(options)
     Ledger.parse(options.marker_table)
     _definitions(options)
     indexes.check(options.index)
@@ -47,16 +51,21 @@ def check_options(options: argparse.Namespace) -> None:
     scripts.parse(options.before_sql, options.after_sql)
     move = move_of(options)
     combinations.check(move)
+    if options.changes_since_ledger is not None:
+        check_followed(move, keeps=options.keep_staging is not None, quarantines=options.on_error == QUARANTINE)
     if options.verify:
         combinations.check_verify(move)
     _check_publish(options, move)
 
 
-def files_of(options: argparse.Namespace) -> Files:
-    """Return the files to read."""
+def source_of(options: argparse.Namespace) -> Source:
+    """Return what is to be read: files, or a table of Spark's catalogues."""
     from jobs.flows.load.files import Files
 
-    return Files(options.source, options.format, options.option, options.schema, options.select or "")
+    select = options.select or ""
+    if options.source_table is not None:
+        return CatalogTable(options.source_table, options.source_version, select)
+    return Files(options.source, options.format or FORMATS[0], options.option, options.schema, select)
 
 
 def job_of(options: argparse.Namespace, environ: Mapping[str, str], settings: Settings) -> LoadJob:
@@ -129,6 +138,27 @@ def move_of(options: argparse.Namespace) -> Move:
         history=History.of(_names(options.history_columns), options.as_of),
         overriding=options.overriding,
     )
+
+
+def check_source(options: argparse.Namespace) -> None:
+    """Check the flags of what is read.
+
+    Raises:
+        UsageError: One has a value that cannot be right, or they do not fit together.
+    """
+    if options.source_table is None:
+        mode_of(parse_options(options.option, options.format or FORMATS[0]))
+        if options.source_version:
+            raise UsageError("--source-version is for --source-table.", "Leave it out.")
+        return
+    given = [f"--{flag}" for flag in OF_FILES if getattr(options, flag)]
+    if given:
+        raise UsageError(f"{', '.join(given)}: for files, and not for --source-table.", "Leave it out.")
+    check(CatalogTable(options.source_table, options.source_version))
+
+
+OF_FILES = ("format", "option", "schema")
+"""What says how files are read."""
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from jobs.cli.load_flags import add_load_options
-from jobs.cli.load_of import check_options
+from jobs.cli.load_of import OF_FILES, check_options
 from jobs.dbaccess.errors import UsageError
 from jobs.flows.sql_file import read_text
 
@@ -28,10 +28,7 @@ OF_RELEASE = (
 )
 """Flags of load_release.py, which are the same for all tables."""
 
-OF_FILES = ("format", "option", "schema", "select")
-"""What says how the files of `source` are read."""
-
-_TABLES, _QUERY, _CREATE = "tables", "query", "create"
+_TABLES, _QUERY, _SOURCE_TABLE = "tables", "query", "source-table"
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _from_toml(text: str) -> dict[str, Any]:
-    """Return the content of a TOML document. Python can read it since 3.11.
+    """Return the content of a TOML document. Python can read it since 3.11; for older ones, the archive has tomli.
 
     Raises:
         UsageError: It is none, or this Python cannot read it.
@@ -111,7 +108,7 @@ def _from_toml(text: str) -> dict[str, Any]:
     except ModuleNotFoundError:
         raise UsageError(
             f"This Python, {sys.version_info[0]}.{sys.version_info[1]}, reads no TOML.",
-            'Write the manifest as JSON, with the same names, or pack tomli: with = ["tomli"] in [tool.pgjobs].',
+            "Write the manifest as JSON, with the same names, or install tomli, which archives of pgjobs contain.",
         ) from None
     try:
         return tomllib.loads(text)
@@ -136,7 +133,8 @@ def _entry(shared: Mapping[str, Any], table: Mapping[str, Any], number: int, rel
     where = f"Table {table.get('table', number)} of the manifest"
     own = _named_as_flags(table, where)
     with _told_of(where):
-        values = {**shared, **own}
+        of_files = OF_FILES if _SOURCE_TABLE in own else ()  # a format for all tables is for those that files have
+        values = {**{name: value for name, value in shared.items() if name not in of_files}, **own}
         query = values.pop(_QUERY, None)
         words = [word for name, value in values.items() for word in _words(name, value)]
         options = _parser().parse_args(words)
@@ -180,18 +178,44 @@ def _words(name: str, value: object) -> list[str]:
     if action.nargs == 0 or (action.nargs == "?" and isinstance(value, bool)):
         if not isinstance(value, bool):
             raise UsageError(f"{name} is {value!r}.", "Write true or false.")
-        return [flag] if value else []
-    if isinstance(value, dict):
-        texts = [f"{key}={_text(key, one, switches=True)}" for key, one in value.items()]
-    else:
-        texts = [_text(name, one) for one in (value if isinstance(value, list) else [value])]
+        opposite = f"--no-{name}"
+        return [flag] if value else [opposite] if opposite in action.option_strings else []
+    texts = _texts(name, value, action)
     if action.nargs == "+":
         hyphened = [text for text in texts if text.startswith("-")]
         if hyphened:
             raise UsageError(f"{name} has {hyphened[0]!r}, which begins with a hyphen.", "Write ./ before a path.")
         return [flag, *texts]
-    repeats = isinstance(action.default, list)
-    return [f"{flag}={text}" for text in (texts if repeats else [",".join(texts)])]
+    return [f"{flag}={text}" for text in (texts if _repeats(action) else [",".join(texts)])]
+
+
+def _texts(name: str, value: object, action: argparse.Action) -> list[str]:
+    """Return a value as texts: those of a list, and K=V for each member of a table.
+
+    Raises:
+        UsageError: The flag takes no such value.
+    """
+    is_list_of_names = "," in (action.metavar or "")
+    if isinstance(value, dict):
+        if "=" not in (action.metavar or ""):
+            raise UsageError(f"{name} is a table, and takes none.", "Write a text, or leave it out.")
+        return [f"{key}={_text(key, one, switches=True)}" for key, one in value.items()]
+    if not isinstance(value, list):
+        return [_text(name, value)]
+    if not (is_list_of_names or _repeats(action) or action.nargs == "+"):
+        raise UsageError(f"{name} is a list, and takes one value.", "Write the value without brackets.")
+    texts = [_text(name, one) for one in value]
+    with_comma = [text for text in texts if "," in text]
+    if is_list_of_names and with_comma:
+        raise UsageError(f"{name} has {with_comma[0]!r}, and a comma ends a name.", "Write each name by itself.")
+    if not texts:
+        raise UsageError(f"{name} is an empty list.", "Leave it out.")
+    return texts
+
+
+def _repeats(action: argparse.Action) -> bool:
+    """Return whether a flag may occur several times."""
+    return isinstance(action.default, list)
 
 
 def _text(name: str, value: object, *, switches: bool = False) -> str:
@@ -224,10 +248,8 @@ def _action(name: str) -> argparse.Action:
     }
     if name in OF_RELEASE:
         raise UsageError(f"{name} is the same for all tables.", f"Give --{name} to load_release.py.")
-    if name == _CREATE:
-        raise UsageError("A release has no --create: its tables exist.", "Leave it out, and create the table first.")
     if name not in actions:
-        known = [*(other for other in actions if other not in (*OF_RELEASE, _CREATE)), _QUERY]
+        known = [*(other for other in actions if other not in OF_RELEASE), _QUERY]
         near = get_close_matches(name, known, n=1)
         raise UsageError(
             f"There is no {name!r}.", f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(known))}."
@@ -245,8 +267,16 @@ def _check_source(options: argparse.Namespace, query: object, own: Mapping[str, 
         raise UsageError("It has no name.", 'Write table = "schema.table".')
     if query is not None and (not isinstance(query, str) or not query.strip()):
         raise UsageError("query is no SQL.", 'Write query = "SELECT ...", for Spark.')
-    if (options.source is None) == (query is None):
-        raise UsageError("Its rows come from files, or from a query.", "Give source or query, and not both.")
-    given = [name for name in OF_FILES if name in own]
+    if (options.source is None and options.source_table is None) == (query is None):
+        raise UsageError(
+            "Its rows come from files, from a table or from a query.",
+            "Give one of source, source-table and query.",
+        )
+    if options.changes_since_ledger is not None:
+        raise UsageError(
+            "A release has no changes-since-ledger: each table has a position of its own.",
+            f"Leave it out, or load {options.table} by load_table.py.",
+        )
+    given = [name for name in (*OF_FILES, "select") if name in own]
     if query is not None and given:
         raise UsageError(f"{', '.join(given)}: these are for files, and its rows come from a query.", "Leave it out.")

@@ -21,7 +21,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting, reading_snapshot
 from jobs.flows.extract.plan import Wanted, find_source
-from jobs.flows.report import Stopwatch, plural
+from jobs.flows.report import SourceTable, Stopwatch, plural
 from jobs.spark import comparing, key_buckets
 from jobs.spark.comparing import Compared, Sums
 from jobs.spark.key_buckets import Key
@@ -71,6 +71,7 @@ class CompareReport:
     Attributes:
         keys: The number of keys that differ, by difference: missing, extra, different, repeated.
         seconds: Of the whole comparison, as total.
+        source_table: The table of Spark's catalogues that was read, if it is one.
     """
 
     table: str
@@ -79,6 +80,7 @@ class CompareReport:
     sample: float
     keys: dict[str, int]
     seconds: dict[str, float] = field(default_factory=dict)
+    source_table: SourceTable | None = None
 
     @property
     def equal(self) -> bool:
@@ -238,12 +240,12 @@ def _columns(source: DataFrame, df: DataFrame, table: Table, names: dict[str, st
     Raises:
         UsageError: Some types cannot be compared.
     """
-    bases = {column.name: column.base_type for column in table.columns}
+    types = {column.name: column for column in table.columns}
     spatial = {column.name for column in table.columns if _is_spatial(column)}
     kinds = {field.name: field.dataType for field in df.schema}
     given = {field.name: field.dataType for field in source.schema}
     refused = [
-        f"{name!r} is {given[theirs].simpleString()} and {bases[name]}"
+        f"{name!r} is {given[theirs].simpleString()} and {types[name].base_type}"
         for name, theirs in names.items()
         if name in spatial or not comparing.can_be_compared(given[theirs], kinds[name])
     ]
@@ -256,7 +258,9 @@ def _columns(source: DataFrame, df: DataFrame, table: Table, names: dict[str, st
             name,
             theirs,
             kinds[name],
-            bases[name],
+            types[name].base_type,
+            element=types[name].element,
+            fields=types[name].fields,
         )
         for name, theirs in names.items()
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.verify import Verified
@@ -31,6 +31,28 @@ class LoadedColumn:
     spark_type: str
     name: str
     type: str
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table or view of Spark's catalogues that was read.
+
+    Attributes:
+        name: As it was given.
+        format: "iceberg" or "delta"; empty for others.
+        version: The id of Iceberg's snapshot, or Delta's version; empty if it has none, or another one may be read.
+        places: The folders of its files, and those of the tables that a view reads.
+    """
+
+    name: str
+    format: str = ""
+    version: str = ""
+    places: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        """Return its name and its version."""
+        word = "snapshot" if self.format == "iceberg" else "version"
+        return f"{self.name}, {word} {self.version}" if self.version else self.name
 
 
 @dataclass(frozen=True)
@@ -61,7 +83,10 @@ class LoadReport:
         rows_rejected: Rows that the server refused, and that were put aside in `rejects_table`, by --on-error
             quarantine. They are part of `rows_read`.
         rejects_table: That table; empty if no row was rejected.
+        source_state: Of a source that the table follows by its changes: the state that the table has.
+        nothing_new: Whether the table had it already, so that there was nothing to load.
         rejected_by: The load id under which they are there: with --replay, that of the load that rejected them first.
+        source_table: The table of Spark's catalogues that was read, by --source-table.
     """
 
     load_id: str
@@ -94,7 +119,13 @@ class LoadReport:
     rows_rejected: int = 0
     rejects_table: str = ""
     rejected_by: str = ""
+    source_table: SourceTable | None = None
+    source_state: str = ""
+    nothing_new: bool = False
     read_rejects: Callable[[SparkSession], DataFrame] | None = field(default=None, repr=False, compare=False)
+
+    verb: ClassVar[str] = "loaded"
+    """What was done with the rows, for people."""
 
     def rejects(self, spark: SparkSession) -> DataFrame:
         """Return the rows that were rejected, with the columns of `rejects_table`; none if there are none.
@@ -113,12 +144,15 @@ class LoadReport:
     def summary(self) -> str:
         """Return a few readable lines."""
         if self.already_loaded:
-            return f"already loaded: {self.table} holds the load {self.load_id!r}. Nothing was copied."
+            return f"already {self.verb}: {self.table} holds the load {self.load_id!r}. Nothing was copied."
+        if self.nothing_new:
+            has = f"{self.table} has {self.source_state}" if self.source_state else "the source has no rows yet"
+            return f"nothing to load: {has}. Load id {self.load_id!r} is recorded."
         total = self.seconds["total"]
         if self.over_connect:
             through = f"through Spark Connect in {total:.1f} s; mode {self.mode}, load id {self.load_id!r}"
             return f"wrote {plural(self.rows_read, 'row')} to {self.table} {through}"
-        phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
+        phases = phases_of(self.seconds)
         other_counts = {
             "updated": self.rows_updated,
             "unchanged": self.rows_unchanged,
@@ -129,11 +163,13 @@ class LoadReport:
         other_words = "".join(f", {word} {count:,}" for word, count in other_counts.items() if count)
         size = f"{megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}"
         return (
-            f"loaded {self.rows_inserted:,} rows into {self.table}{other_words} in {total:.1f} s: "
+            f"{self.verb} {self.rows_inserted:,} rows into {self.table}{other_words} in {total:.1f} s: "
             f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
             + (f"; {plural(self.parts_kept, 'part')} of an earlier run" if self.parts_kept else "")
+            + (f"\n  read: {self.source_table.told()}" if self.source_table and not self.source_state else "")
+            + (f"\n  it has {self.source_state}" if self.source_state else "")
             + (f"\n  replaced: {_some(self.partitions_replaced)}" if self.partitions_replaced else "")
             + (f"\n  created: {_some(self.partitions_created)}" if self.partitions_created else "")
             + (f"\n  columns added: {_some(self.columns_added)}" if self.columns_added else "")
@@ -198,6 +234,11 @@ class Stopwatch:
 def megabytes(size: float) -> str:
     """Return a size in bytes as readable text."""
     return f"{size / 1e6:,.1f} MB"
+
+
+def phases_of(seconds: Mapping[str, float]) -> str:
+    """Return how long each phase took, without the total."""
+    return ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items() if name != "total")
 
 
 def plural(count: int, noun: str, nouns: str = "") -> str:

@@ -27,7 +27,7 @@ from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, plan_colum
 from jobs.pgcopy import snapshot_desk
 from jobs.pgcopy.sidecar import hold_in_sidecar
 from jobs.pgcopy.snapshot_desk import Desk
-from jobs.spark.extract_tasks import copied
+from jobs.spark.tasks.extract_tasks import copied
 
 
 @dataclass(frozen=True)

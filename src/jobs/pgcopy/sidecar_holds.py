@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.load import claims, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import claims
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.staging import Staging

@@ -18,20 +18,21 @@ from jobs.copyformat import encode_arrow
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.defined import NONE_DEFINED, Defined
 from jobs.flows.load.publish import Driver, analyze, publish_once
-from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.flows.load.targets.settle import find_table, settle_target
+from jobs.flows.load.targets.target import Target
 from jobs.pgcopy.sidecar import hold_in_sidecar
 from jobs.pgcopy.sidecar_holds import HeldStaging
-from jobs.spark.load_tasks import Delivery, deliver_task
+from jobs.spark.tasks.load_tasks import Delivery, deliver_task
 
 
 @dataclass(frozen=True)

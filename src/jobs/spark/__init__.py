@@ -1,8 +1,7 @@
-"""The code that executors run, and queries of Spark's state.
+"""The code that executors run, expressions of DataFrames, and queries of Spark's state.
 
-`load_tasks` copy parts in, and `extract_tasks` copy them out; each task opens its own connection. `scheduling` runs
-parts as jobs, and `workers` says what their Python has. `plans` says from a query's plan whether its parts fit
-together.
+`tasks` copy parts in and out. `plans` says from a query's plan whether its parts fit together, and `sources`
+what Spark's readers of files would pass over in silence.
 
 Rows on their way in: `null_values` stand for NULL, `origins` says from which file a row comes, and `nul` finds the
 column with text that PostgreSQL refuses. Rows on their way out: `ordinal` observes the maximum of a column,

@@ -6,15 +6,16 @@ Both sides use the same expressions, so that equal values have equal hashes, wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.encode_spark import backquoted
-from jobs.copyformat.json_text import json
+from jobs.copyformat.text.json_text import json
 from jobs.copyformat.write_types import innermost
+from jobs.dbaccess.catalog import tables
 from jobs.spark import key_buckets
 from jobs.spark.key_buckets import BUCKETS, Key
 
@@ -34,27 +35,20 @@ class Compared:
         source: Its name in the source.
         spark_type: The type that an extract gives it. The source is cast to that type.
         base_type: Its type in the table.
+        element, fields: If it is an array, the type of its elements; and its fields, or theirs, if it is composite.
     """
 
     name: str
     source: str
     spark_type: t.DataType
     base_type: str
+    element: str = ""
+    fields: tuple[tables.Column, ...] = ()
 
     @property
     def key(self) -> Key:
         """Return the column as a key column."""
         return Key(self.name, self.spark_type, self.base_type)
-
-    @property
-    def is_padded(self) -> bool:
-        """Whether it is char(n), which the server pads with blanks."""
-        return self.base_type == "bpchar"
-
-    @property
-    def is_number_as_text(self) -> bool:
-        """Whether it is numeric without a precision, which an extract reads as text."""
-        return self.base_type == "numeric" and isinstance(self.spark_type, t.StringType)
 
 
 def aligned(df: DataFrame, columns: Sequence[Compared], *, is_source: bool) -> DataFrame:
@@ -68,10 +62,48 @@ def _canonical(df: DataFrame, column: Compared, *, is_source: bool) -> Column:
         value = f.expr(f"try_cast({backquoted(column.source)} AS {column.spark_type.simpleString()})")
     if isinstance(column.spark_type, t.MapType):  # of hstore, whose keys have another order
         return f.array_sort(f.map_entries(value))
-    if column.is_number_as_text:
-        fraction = f.regexp_replace(value, r"(\.\d*?)0+$", "$1")
-        return f.regexp_replace(fraction, r"\.$", "")
-    return f.rtrim(value) if column.is_padded else value
+    return _in_one_form(value, column.spark_type, column)
+
+
+def _in_one_form(value: Column, kind: t.DataType, column: Compared | tables.Column) -> Column:
+    """Return a value, or one within an array or a composite type, without what may differ in its text.
+
+    That are blanks at the end of a char(n), and zeros at the end of a numeric without a precision, which is text.
+    """
+    if not _has_forms(kind, column):
+        return value
+    if isinstance(kind, t.ArrayType):
+        item, of_item = kind.elementType, _element(column, kind.elementType)
+        return f.transform(value, lambda one: _in_one_form(one, item, of_item))
+    if isinstance(kind, t.StructType):
+        places = [f"field{place}" for place in range(len(kind))]  # names may differ in case alone
+        by_place = value.cast(t.StructType([t.StructField(p, field.dataType) for p, field in zip(places, kind)]))
+        fields = [
+            _in_one_form(by_place.getField(place), field.dataType, of_field).alias(field.name)
+            for place, field, of_field in zip(places, kind, column.fields)
+        ]
+        return f.when(value.isNotNull(), f.struct(*fields))
+    if column.base_type == _PADDED:
+        return f.rtrim(value)
+    fraction = f.regexp_replace(value, r"(\.\d*?)0+$", "$1")
+    return f.regexp_replace(fraction, r"\.$", "")
+
+
+_PADDED, _NUMBER = "bpchar", "numeric"
+"""Types whose text may differ where values are equal."""
+
+
+def _has_forms(kind: t.DataType, column: Compared | tables.Column) -> bool:
+    if isinstance(kind, t.ArrayType):
+        return _has_forms(kind.elementType, _element(column, kind.elementType))
+    if isinstance(kind, t.StructType):
+        return any(_has_forms(field.dataType, of_field) for field, of_field in zip(kind, column.fields))
+    return isinstance(kind, t.StringType) and column.base_type in (_PADDED, _NUMBER)
+
+
+def _element(column: Compared | tables.Column, kind: t.DataType) -> Compared | tables.Column:
+    """Return the element of an array: an array of several dimensions is one type of the server."""
+    return column if isinstance(kind, t.ArrayType) else replace(column, base_type=column.element, element="")
 
 
 def row_hash(columns: Sequence[Compared]) -> Column:

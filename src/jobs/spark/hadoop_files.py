@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -58,10 +60,45 @@ def remove(spark: SparkSession, paths: Sequence[str]) -> None:
         system.delete(file, False)
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder that a write has completed.
+
+    Attributes:
+        name: Its name, without the path.
+        complete_since: When its marker was written, as text.
+    """
+
+    path: str
+    name: str
+    complete_since: str
+
+
+def folders(spark: SparkSession, path: str, marker: str) -> list[Folder]:
+    """Return the folders in a path that contain a marker; empty if the path does not exist."""
+    root, system = _open(spark, path)
+    if not system.exists(root):
+        return []
+    found = []
+    for status in system.listStatus(root):
+        inner = status.getPath()
+        file, _ = _open(spark, f"{inner.toString()}/{marker}")
+        if status.isDirectory() and system.exists(file):
+            written = datetime.fromtimestamp(system.getFileStatus(file).getModificationTime() / 1000, timezone.utc)
+            found.append(Folder(str(inner.toString()), str(inner.getName()), written.isoformat(" ", "milliseconds")))
+    return found
+
+
 def exists(spark: SparkSession, path: str) -> bool:
     """Return whether a file or a folder exists."""
     root, system = _open(spark, path)
     return bool(system.exists(root))
+
+
+def is_file(spark: SparkSession, path: str) -> bool:
+    """Return whether a path is that of a file."""
+    root, system = _open(spark, path)
+    return bool(system.exists(root)) and bool(system.getFileStatus(root).isFile())
 
 
 def remove_folder(spark: SparkSession, path: str) -> None:

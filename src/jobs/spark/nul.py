@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.copyformat.copy_text import Replace, Texts, replace_by_spark, replace_by_sql, sql_literal
-from jobs.copyformat.utf8 import REPLACEMENT, is_utf8, made_utf8, made_utf8_by_sql
+from jobs.copyformat.text.copy_text import Replace, Texts, replace_by_spark, replace_by_sql, sql_literal
+from jobs.copyformat.text.utf8 import REPLACEMENT, is_utf8, made_utf8, made_utf8_by_sql
 from jobs.copyformat.write_types import by_bytes, is_string
 
 _NUL = "\0"

@@ -13,6 +13,7 @@ from jobs.dbaccess.capture.position import Position, Seen
 from jobs.dbaccess.capture.positions import Mark
 from jobs.dbaccess.capture.target import Target
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.publications import tell_subscribers
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
@@ -125,7 +126,7 @@ def _target(at_source: Session, at_target: Session, table: Table, into: TableNam
             raise UsageError(f"There is no schema for the table {into}.", "Create the schema first.")
         with at_target.transaction():
             at_target.run(target.create_table(into, columns.items(), keys))
-        tables.tell_subscribers(at_target, into)
+        tell_subscribers(at_target, into)
         logger.info("Created %s.", into)
     found = tables.find_table(at_target, into)
     if found is None:

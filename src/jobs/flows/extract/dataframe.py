@@ -23,8 +23,8 @@ from jobs.flows.extract import over_connect
 from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, hold_source, plan_extract
 from jobs.flows.report import plural
 from jobs.flows.spark_connect import is_remote
-from jobs.spark.extract_tasks import Fetching, Tally, fetch, new_tally
-from jobs.spark.workers import workers_have_arrow
+from jobs.spark.tasks.extract_tasks import Fetching, Tally, fetch, new_tally
+from jobs.spark.tasks.workers import workers_have_arrow
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from jobs.flows.extract.dataframe import held, reading
 from jobs.flows.extract.job import ExtractReport, FilesJob, write
 from jobs.flows.extract.table_folders import folder_of
 from jobs.flows.extract.tables_plan import PlannedTable, WantedTables, plan_tables, refuse
-from jobs.flows.report import Stopwatch, megabytes, plural
+from jobs.flows.report import Stopwatch, megabytes, phases_of, plural
 from jobs.flows.spark_connect import is_remote
 from jobs.spark import hadoop_files
 
@@ -76,7 +76,7 @@ class TablesReport:
     def summary(self) -> str:
         """Return one line for all tables, the phases, and one line for each table."""
         total = self.seconds["total"]
-        phases = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
+        phases = phases_of(self.seconds)
         counts = f"{plural(len(self.tables), 'table')} with {plural(self.rows, 'row')}"
         size = f"{megabytes(self.bytes)} in {plural(self.parts, 'part')}"
         rate = f"{self.rows / total:,.0f} rows/s"

@@ -11,9 +11,9 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import scripts
+from jobs.dbaccess.load.copying.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.definitions.alterations import STRICT
 from jobs.dbaccess.load.definitions.shape import parse_partition_by
-from jobs.dbaccess.load.direct import AUTO, PARTS, PUBLISHING, check_parts
 from jobs.dbaccess.load.kept.notes import KEPT_FOR, check_keep
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.changes import Changes, History
@@ -23,8 +23,9 @@ from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, STRIP, Policy
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load import over_connect
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.job import LoadJob, new_load_id, run
+from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.load.pace.governor import Limits
+from jobs.flows.load.run import run
 from jobs.flows.load.stage import Copying
 from jobs.flows.report import LoadReport
 from jobs.flows.spark_connect import is_remote

@@ -10,8 +10,8 @@ from pyspark.sql import functions as f
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.copying.direct import PARTS
 from jobs.dbaccess.load.definitions.alterations import STRICT
-from jobs.dbaccess.load.direct import PARTS
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move import combinations
 from jobs.dbaccess.load.move.modes import REPLACE_PARTITIONS, Move

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.load import parts
+from jobs.dbaccess.load.copying import parts
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.flows.report import megabytes

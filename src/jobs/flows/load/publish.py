@@ -11,13 +11,13 @@ Jobs, releases and `pgcopy` share this. They differ in who holds the locks: the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from jobs.dbaccess import backends, locks
 from jobs.dbaccess.connector import Connector
-from jobs.dbaccess.errors import ConnectionFailed, JobError, TransientError
+from jobs.dbaccess.errors import ConnectionFailed, JobError, LoadError, TransientError
 from jobs.dbaccess.load import staging, statistics
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.partitions import staged
@@ -27,7 +27,7 @@ from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.dbaccess.sqlstates import DEADLOCK, SERIALIZATION_FAILURE
-from jobs.flows.load.target import Target
+from jobs.flows.load.targets.target import Target
 
 RECONNECTIONS = 2
 """How often a publish connects again: one connection may have broken while rows were copied, and one since."""
@@ -91,6 +91,47 @@ def taken_over(driver: Driver, session: Session, transaction: TransactionPlan) -
             for plan in transaction.plans:
                 staging.hold(replacement, plan.staging)
         yield replacement
+
+
+@contextmanager
+def answering(driver: Driver, session: Session, transaction: TransactionPlan) -> Iterator[Session]:
+    """Yield the session, or another one in its place if its connection broke unnoticed, while rows were copied.
+
+    For a while, nobody held the locks: what they protect may not be there any more.
+
+    Raises:
+        JobError: There is no other connection.
+    """
+    with suppress(ConnectionFailed):
+        session.run("SELECT 1")
+    if not session.closed:
+        yield session
+        return
+    logger.warning("The connection broke while rows were copied. Going on over another one.")
+    with taken_over(driver, session, transaction) as replacement:
+        yield replacement
+
+
+def check_still_staged(session: Session, transaction: TransactionPlan, tables: Sequence[TableName]) -> None:
+    """Check what another run or another load may have done while nobody held the locks of a release.
+
+    Args:
+        session: A session that holds them again.
+        transaction: What is staged.
+        tables: All tables of the release.
+
+    Raises:
+        AlreadyRecorded: Another run has published it.
+        LoadError: Another load has swept staging.
+    """
+    if transaction.ledger.is_recorded(session, transaction.load_id, *tables):
+        raise AlreadyRecorded(f"The load id {transaction.load_id!r} was recorded by another run meanwhile.")
+    for plan in transaction.plans:
+        if not staging.exists(session, plan.staging):
+            raise LoadError(
+                f"{plan.target}: Another load dropped what was staged, because the connection that held it broke.",
+                "Nothing was loaded. Run it again.",
+            )
 
 
 def publish_once(driver: Driver, session: Session, plan: PublishPlan) -> Published | None:

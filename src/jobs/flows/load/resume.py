@@ -8,18 +8,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess.errors import JobError
-from jobs.dbaccess.load import claims, staging
-from jobs.dbaccess.load.claims import Size
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import claims
+from jobs.dbaccess.load.copying.claims import Size
+from jobs.dbaccess.load.copying.parts import reading, tally
+from jobs.dbaccess.load.copying.receipts import PartFailed
 from jobs.dbaccess.load.kept.notes import Note, until, what_stays
 from jobs.dbaccess.load.kept.take_over import Kept, take_over
-from jobs.dbaccess.load.parts import reading, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.flows.load.publish import Driver
 from jobs.flows.load.stage import Encoded, RowsMayDiffer
-from jobs.flows.load.target import Target
+from jobs.flows.load.targets.target import Target
 from jobs.flows.report import plural
 from jobs.spark.plans.fingerprint import fingerprint, short_hash
 

@@ -14,19 +14,20 @@ from pyspark.sql import Column, DataFrame
 from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.session import Session
 from jobs.flows.load.progress import Progress
-from jobs.flows.load.target import Target
+from jobs.flows.load.targets.target import Target
 from jobs.flows.report import Stopwatch
-from jobs.spark import load_tasks, origins
-from jobs.spark.load_tasks import Delivery
+from jobs.spark import origins
 from jobs.spark.plans.function_names import check_names
 from jobs.spark.plans.part_sizes import parts_of
 from jobs.spark.plans.recomputed import was_recomputed
 from jobs.spark.row_hash import row_hash
-from jobs.spark.scheduling import Gate, job_group, run_partitions
+from jobs.spark.tasks import copy_blocks, load_tasks
+from jobs.spark.tasks.load_tasks import Delivery
+from jobs.spark.tasks.scheduling import Gate, job_group, run_partitions
 
 MALFORMED = "pgjobs_malformed"
 """The column in which Spark leaves the text of a malformed record. It is not loaded."""
@@ -93,9 +94,9 @@ def encode(
     origin = origins.origin_of if with_origins else None
     with job_group(df.sparkSession.sparkContext, group, f"pgjobs: {target.name}"):
         lines = encode_spark.encode(rows, target.matches, _hashing(target), origin, unparsed=_unparsed(df, target))
-        octets = load_tasks.as_octets(lines)
+        octets = copy_blocks.as_octets(lines)
         merge = partial(parts_of, df, parallelism=how.parallelism) if merges else _as_they_are
-        blocks = load_tasks.plan_parts(octets, merge, hashed=target.row is not None, origins=with_origins)
+        blocks = copy_blocks.plan_parts(octets, merge, hashed=target.row is not None, origins=with_origins)
         return Encoded(octets, blocks, blocks.getNumPartitions(), merges)
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess.load.direct import Direct
+from jobs.dbaccess.errors import ConstraintViolated
+from jobs.dbaccess.load.copying.direct import Direct
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.move import overwrite
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.rejects.places import PlacesWanted
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
+from jobs.flows.load.bad_rows import located
 from jobs.flows.load.bad_rows.explained import Source, failures_explained
 from jobs.flows.load.bad_rows.rejected import with_files
 from jobs.flows.load.bad_rows.storable import lacking_of
@@ -30,9 +33,9 @@ from jobs.flows.load.pace.governor import Governor
 from jobs.flows.load.publish import Driver, publish_once, staging_tables
 from jobs.flows.load.resume import open_staging, staging_stays
 from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode
-from jobs.flows.load.target import Target
+from jobs.flows.load.targets.target import Target
 from jobs.flows.report import Stopwatch
-from jobs.spark.load_tasks import Delivery
+from jobs.spark.tasks.load_tasks import Delivery
 
 FRESH_STARTS = 2
 """How often a load starts over because Spark computed a shuffle again while parts were copied from it."""
@@ -174,12 +177,30 @@ def _check_condition(load: Prepared) -> None:
     target, rows = load.target, load.plan.staging.rows
     if target.is_new and target.move.where is not None:
         columns = f"{rows.quoted} AS {quote_name(target.name.name)}"
-        overwrite.check_condition(load.session, columns, target.move.where, target.name)
+        overwrite.check_where(load.session, target.move.where, columns, target.name)
 
 
 def _published(load: Prepared, receipts: Sequence[Receipt]) -> Published | None:
+    """Publish. If rows violate a constraint, find out where they come from, while no transaction is open."""
     with load.watch.phase("publish"):
-        return publish_once(load.driver, load.session, completed_plan(load, receipts))
+        plan = _seeking(load, completed_plan(load, receipts))
+        try:
+            return publish_once(load.driver, load.session, plan)
+        except PlacesWanted as wanted:
+            return publish_once(load.driver, load.session, located.with_places(load.source, plan, wanted))
+        except ConstraintViolated as error:
+            refused = error
+            with suppress(Exception), load.driver.usable(load.session) as usable:  # what failed the load is told
+                refused = located.told(usable, load.source, plan, error)
+            raise refused from None
+
+
+def _seeking(load: Prepared, plan: PublishPlan) -> PublishPlan:
+    """Return the plan of a load that puts rows aside, with how it finds out where they come from."""
+    if plan.staging.rejects is None:
+        return plan
+    with load.driver.usable(load.session) as usable:
+        return replace(plan, rejecting=replace(plan.rejecting, seeking=located.seeking(usable, load.source)))
 
 
 def completed_plan(load: Prepared, receipts: Sequence[Receipt]) -> PublishPlan:

@@ -19,6 +19,12 @@ _TEXTS = ("text", "varchar")
 _OF_LENGTH = ("varchar", "bpchar", "varbit")
 """Types whose modifier is a length, and that hold shorter values."""
 
+_NAMES = (
+    *("regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc"),
+    *("regprocedure", "regrole", "regtype"),
+)
+"""Types that are written as names."""
+
 _OF_FRACTION = ("time", "timetz", "timestamp", "timestamptz")
 """Types whose modifier is a number of digits; none is 6."""
 
@@ -90,6 +96,24 @@ def _fits(source: BaseType, target: BaseType) -> bool:
     if bounds is None or wanted is None:
         return False
     return bounds[0] - bounds[1] <= wanted[0] - wanted[1] and bounds[1] <= wanted[1]
+
+
+def is_written_alike(source: SourceColumn, target: SourceColumn) -> bool:
+    """Return whether the target writes each value, which fits it, as the source does, with the same settings.
+
+    Blanks and zeros at the end follow the declared length. What a name of a relation or type is written as follows the
+    search path.
+    """
+    if target.scalar.base in _TEXTS and source.scalar.base not in _TEXTS:
+        return True  # it stores the text
+    if target.scalar.base in _NAMES:
+        return False
+    if target.scalar.modifier < 0 or target.scalar.modifier == source.scalar.modifier:
+        return True
+    if target.scalar.base == "numeric":
+        bounds, wanted = source.scalar.precision_and_scale, target.scalar.precision_and_scale
+        return bounds is not None and wanted is not None and bounds[1] == wanted[1]
+    return target.scalar.base != "bpchar"
 
 
 def check_money(columns: Sequence[CopiedColumn], source: str, target: str, table: TableName) -> None:

@@ -17,11 +17,12 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import JobError, LoadError
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.load import parts
-from jobs.dbaccess.load.parts import COPY_SETTINGS, Counted
-from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import COPY_SETTINGS, Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
+from jobs.flows.table_copy.line_hashes import LineHashes
 
 ATTEMPTS = 4
 """How often a part is tried, as spark.task.maxFailures has it."""
@@ -40,6 +41,7 @@ class Crossing:
         source: Opens sessions of the server that has the snapshot.
         target: Opens sessions of the table's server.
         queries: The SELECTs of each part.
+        hashes: Hashes the rows, if the copy is verified.
     """
 
     source: Connector
@@ -47,6 +49,7 @@ class Crossing:
     target: Connector
     staging: Staging
     queries: tuple[tuple[str, ...], ...]
+    hashes: LineHashes | None = None
     ended: threading.Event = field(default_factory=threading.Event, compare=False)
 
     def copy(self, at_once: int) -> tuple[Receipt, ...]:
@@ -89,9 +92,9 @@ class Crossing:
         with self.target.open(f"part {part}") as into, self.source.open(f"part {part}") as out:
             if not parts.begin_attempt(into, self.staging, part, attempt):
                 raise CopyEnded
-            blocks = _Blocks(self._blocks(out, part))
+            blocks = _Blocks(self._blocks(out, part), self.hashes)
             parts.copy_part(into, self.staging, part, attempt, blocks, settings=SETTINGS)
-            return Receipt(part, attempt, blocks.rows)
+            return Receipt(part, attempt, blocks.rows, blocks.hashes)
 
     def _blocks(self, out: Session, part: int) -> Iterator[bytes]:
         with snapshot.adopted(out, self.snapshot):
@@ -112,12 +115,14 @@ class CopyEnded(LoadError):
 class _Blocks:
     """Blocks with the number of their rows: each ends in a newline, which text format has nowhere else."""
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self.rows = 0
+    def __init__(self, blocks: Iterator[bytes], hashes: LineHashes | None) -> None:
+        self._blocks, self._hashes = blocks, hashes
+        self.rows = self.hashes = 0
 
     def __iter__(self) -> Iterator[Counted]:
         for block in self._blocks:
             rows = block.count(b"\n")
+            hashes = 0 if self._hashes is None else self._hashes.sum(block)
             self.rows += rows
-            yield Counted(block, rows)
+            self.hashes += hashes
+            yield Counted(block, rows, hashes)

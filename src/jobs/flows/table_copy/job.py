@@ -12,7 +12,9 @@ from pyspark.sql.types import StringType
 from jobs.copyformat.match_columns import Match
 from jobs.dbaccess.catalog import query_columns, tables
 from jobs.dbaccess.catalog.capacity import capacity
+from jobs.dbaccess.catalog.publications import tell_subscribers
 from jobs.dbaccess.catalog.query_columns import SourceColumn
+from jobs.dbaccess.catalog.same_table import is_same
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
@@ -20,32 +22,31 @@ from jobs.dbaccess.errors import ConnectionFailed, LoadError, UsageError
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.selection import Selection, select
 from jobs.dbaccess.extract.snapshot import Snapshot
-from jobs.dbaccess.load import claims, identity, staging
+from jobs.dbaccess.load import identity, staging, verify
+from jobs.dbaccess.load.copying import claims
 from jobs.dbaccess.load.definitions import columns as definitions
 from jobs.dbaccess.load.definitions.columns import Definition
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.move import combinations
-from jobs.dbaccess.load.move.fill import check_target
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.session import Session
-from jobs.dbaccess.sql import quote_name
+from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.extract.plan import Wanted, divided, find_source, hold_source, selected, source_columns
-from jobs.flows.load.job import LoadJob, report_of, take_load_id
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.prepare import take_load_id
 from jobs.flows.load.publish import Driver, analyze, publish_once, staging_tables
-from jobs.flows.load.target import Target, find_table
-from jobs.flows.report import LoadedColumn, LoadReport, Stopwatch, plural
-from jobs.flows.table_copy.copied_columns import CopiedColumn, check_money, matched
+from jobs.flows.load.run import report_of
+from jobs.flows.load.targets.settle import find_table
+from jobs.flows.load.targets.target import Target
+from jobs.flows.report import LoadedColumn, Stopwatch, plural
+from jobs.flows.table_copy.copied_columns import CopiedColumn, check_money, is_written_alike, matched
 from jobs.flows.table_copy.crossing import Crossing
+from jobs.flows.table_copy.line_hashes import LineHashes, row_text
+from jobs.flows.table_copy.report import CopyReport
 
 MODES = ("append", "overwrite", "upsert")
-
-PLACE = (
-    "SELECT extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.text, pg_catalog.current_database(), "
-    "pg_catalog.to_regclass(%s)::pg_catalog.oid"
-)
-"""Tells a table from all others. A server that was restored from another one's backup has the same identifier, but was
-started at another time."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Planned:
     at_once: int
 
 
-def run(job: CopyJob) -> LoadReport:
+def run(job: CopyJob) -> CopyReport:
     """Copy the table. The source is not read if a load of this id has finished.
 
     Raises:
@@ -118,7 +119,7 @@ def run(job: CopyJob) -> LoadReport:
             return _already_loaded(load, watch)
         with watch.phase("analyze"):
             analyze(driver, session, planned.target.name, planned.target.move, published)
-    report = report_of(job.load, planned.target, published, watch)
+    report = CopyReport.of(report_of(job.load, planned.target, published, watch))
     return replace(report, columns=tuple(_shown(column) for column in planned.columns))
 
 
@@ -127,8 +128,8 @@ def _located(session: Session, load: LoadJob) -> LoadJob:
     return replace(load, table=tables.full_name(session, load.table), ledger=load.ledger.located(session))
 
 
-def _already_loaded(load: LoadJob, watch: Stopwatch) -> LoadReport:
-    return LoadReport(load.load_id, str(load.table), load.move.mode, already_loaded=True, seconds=watch.seconds())
+def _already_loaded(load: LoadJob, watch: Stopwatch) -> CopyReport:
+    return CopyReport(load.load_id, str(load.table), load.move.mode, already_loaded=True, seconds=watch.seconds())
 
 
 def _shown(column: CopiedColumn) -> LoadedColumn:
@@ -146,28 +147,48 @@ def _planned(session: Session, source: Connector, job: CopyJob, table: Table | N
         there = find_source(planner, job.wanted)
         if there is None:
             raise UsageError("There is no table to copy.", "Give --source-table.")
-        if table is not None and planner.run(PLACE, there.name.quoted) == session.run(PLACE, table.name.quoted):
-            raise UsageError(
-                f"{table.name} would be copied into itself.", "Give --source-table, or the URL of another server."
-            )
+        if table is not None:
+            check_other(planner, there.name, session, table.name)
         chosen = source_columns(planner, job.wanted, there)
         selection = selected(planner, job.wanted, there)
         if table is None:
             keys = tables.primary_key(planner, there.name)
             new = _definitions(planner, there, chosen)
             table = _created(session, job.load, new, keys if set(keys) <= {column.name for column in new} else [])
-        columns = matched(chosen, table, _types(session, table))
+        types = _types(session, table)
+        columns = matched(chosen, table, types)
         money = "SELECT pg_catalog.current_setting('lc_monetary')"
         check_money(columns, planner.value(money), session.value(money), table.name)
         expressions = [quote_name(column.source.name) for column in columns]
         parts = divided(planner, job.wanted, there, selection)
         free = min(capacity(planner).share(), capacity(session).share())
-    target = _target(session, job.load, table, columns)
+        kept = tuple(is_written_alike(column.source, types[column.target.name]) for column in columns)
+        row = row_text(planner, session, columns, kept) if job.load.verify else None
+    if row is not None:
+        verify.check_target(session, table)
+    target = replace(_target(session, job.load, table, columns), row=row)
     queries = tuple(tuple(select(expressions, piece, selection.condition) for piece in part) for part in parts)
     stream = claims.stream(job.load.ledger, job.load.load_id)
     names = staging.plan_staging(target.name, target.columns, stream)
-    crossing = Crossing(source, exported, job.load.connector, names, queries)
+    hashes = None if row is None else LineHashes(kept)
+    crossing = Crossing(source, exported, job.load.connector, names, queries, hashes=hashes)
     return Planned(target, columns, crossing, min(len(queries), job.wanted.parallelism or free))
+
+
+def check_other(there: Session, source: TableName, here: Session, target: TableName) -> None:
+    """Check that a table is not the one that it is copied into, seen by the same server or by a standby of it.
+
+    Args:
+        there: A session that reads.
+        source: The table there.
+        here: A session of the target.
+        target: The table here.
+
+    Raises:
+        UsageError: It is.
+    """
+    if is_same(there, source, here, target):
+        raise UsageError(f"{target} would be copied into itself.", "Give --source-table, or the URL of another server.")
 
 
 def _types(session: Session, table: Table) -> dict[str, SourceColumn]:
@@ -193,7 +214,7 @@ def _created(session: Session, load: LoadJob, new: tuple[Definition, ...], keys:
     name = tables.name_for_new_table(session, load.table)
     with session.transaction():
         definitions.create(session, name, new, keys)
-    tables.tell_subscribers(session, name)
+    tell_subscribers(session, name)
     table = tables.find_table(session, name)
     if table is None:
         raise LoadError(f"There is no {name} any more.", "Run the copy again.")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame
@@ -13,7 +11,7 @@ from pyspark.sql import types as t
 
 from jobs.copyformat.encode_spark import backquoted
 from jobs.copyformat.match_columns import FOLDER
-from jobs.spark.plans.repeatable import class_of
+from jobs.spark.sources.listing import columns_of_folders, relations, schema_of
 
 _DOUBLE = re.compile(r"-?(0|[1-9]\d{0,6})\.(0|\d{0,6}[1-9])")
 """Numbers that Spark writes as they are here: small ones, such as 0.0001, it writes otherwise."""
@@ -53,34 +51,22 @@ def also_in_files(df: DataFrame) -> list[str]:
     """Return the columns that both the names of folders and the files have. Spark does not read those of the files."""
     return [
         field.name
-        for relation in _relations(df)
-        for field in _schema(relation.partitionSchema().json())
-        if field.name.casefold() in [other.name.casefold() for other in _schema(relation.dataSchema().json())]
+        for relation in relations(df)
+        for field in columns_of_folders(relation)
+        if field.name.casefold() in [other.name.casefold() for other in schema_of(relation.dataSchema())]
     ]
 
 
 def _folders(df: DataFrame) -> dict[str, str]:
     """Return, by column, the name of a folder whose text is not kept."""
     notes: dict[str, str] = {}
-    for relation in _relations(df):
-        schema = _schema(relation.partitionSchema().json())
+    for relation in relations(df):
+        schema = columns_of_folders(relation)
         numbers = {field.name: field.dataType for field in schema if isinstance(field.dataType, t.NumericType)}
         if numbers:
             folders = unquote(str(relation.location().partitionSpec().partitions().mkString("\n")))
             notes.update(_noted(folders, numbers))
     return notes
-
-
-def _relations(df: DataFrame) -> Iterator[Any]:
-    """Yield Spark's descriptions of the files that are read."""
-    leaves = df._jdf.queryExecution().analyzed().collectLeaves()  # noqa: SLF001 - PySpark shows plans as text only
-    for leaf in (leaves.apply(index) for index in range(leaves.size())):
-        if class_of(leaf) == "LogicalRelation" and class_of(leaf.relation()) == "HadoopFsRelation":
-            yield leaf.relation()
-
-
-def _schema(text: object) -> t.StructType:
-    return t.StructType.fromJson(json.loads(str(text)))
 
 
 def _noted(folders: str, numbers: Mapping[str, t.DataType]) -> dict[str, str]:

@@ -67,7 +67,7 @@ def _source_may_lie(df: DataFrame, leaf: Any) -> str:  # noqa: ANN401 - the JVM'
     if class_of(leaf) in _GENERATED:
         return ""
     if not is_file_scan(leaf):
-        return f"it reads {class_of(leaf)}, which is no file of a known format"
+        return f"it reads {_name(leaf)}, which is no file of a known format"
     relation = leaf.relation()
     options = str(relation.options().mkString("\n")).lower()
     everywhere = str(df.sparkSession.conf.get(f"spark.sql.files.{_IGNORE_CORRUPT}", "false")).lower()
@@ -76,3 +76,8 @@ def _source_may_lie(df: DataFrame, leaf: Any) -> str:  # noqa: ANN401 - the JVM'
     if class_of(relation.fileFormat()) == "JsonFileFormat" and "multiline -> true" in options:
         return "Spark takes what it cannot read of a JSON file with multiLine=true for a malformed record"
     return ""
+
+
+def _name(leaf: Any) -> str:  # noqa: ANN401 - the JVM's object
+    """Return what a source of a plan reads: a table, such as one of Iceberg, by its name."""
+    return str(leaf.name()) if class_of(leaf) == "DataSourceV2ScanRelation" else class_of(leaf)

@@ -16,16 +16,16 @@ from pyspark.sql.types import ArrayType, MapType, StructType
 
 from jobs.dbaccess.copy_text import parse_line
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.parts import Refused
-from jobs.dbaccess.load.receipts import PartFailed
+from jobs.dbaccess.load.copying.parts import Refused
+from jobs.dbaccess.load.copying.receipts import PartFailed
 from jobs.dbaccess.sqlstates import NOT_UTF8, UNTRANSLATABLE
 from jobs.flows.load.stage import Copying, Encoded, encode
-from jobs.flows.load.target import Target
+from jobs.flows.load.targets.target import Target
 from jobs.spark import nul
-from jobs.spark.load_tasks import Line, line_of
-from jobs.spark.origins import Origin, file_names
+from jobs.spark.origins import Line, Origin, file_names
 from jobs.spark.plans.recomputed import reads_shuffles
-from jobs.spark.scheduling import job_group
+from jobs.spark.tasks.load_tasks import line_of
+from jobs.spark.tasks.scheduling import job_group
 
 _LONGEST_VALUE = 200
 """Characters of a value that a message shows."""
@@ -97,13 +97,13 @@ def _where(source: Source, failure: PartFailed, refused: Refused) -> str:
     if file is not None:
         place = f"{file}, row {origin.row:,}" if origin.row is not None else f"{file}, {place}"
     text = f"The row: {place}."
-    return f"{text} {_values(source, line, failure)}" if source.show_values else text
+    return f"{text} {shown_values(source, line, failure.message)}" if source.show_values else text
 
 
-def _values(source: Source, line: Line, failure: PartFailed) -> str:
+def shown_values(source: Source, line: Line, message: str) -> str:
     """Return the value of the column that the message names, or the row if it names none."""
     values = dict(zip(source.target.columns, parse_line(line.text)))
-    named = {name: value for name, value in values.items() if f'column "{name}"' in failure.message}
+    named = {name: value for name, value in values.items() if f'column "{name}"' in message}
     shown = ", ".join(f"{name} = {_shown(value)}" for name, value in (named or values).items())
     return f"Its value: {shown}." if named else f"Its values: {shown}."
 
@@ -129,8 +129,8 @@ def _raise_not_utf8(df: DataFrame, target: Target, where: str) -> None:
     if columns:
         raise LoadError(
             f"Text in {', '.join(columns)} holds bytes that are not UTF-8.{where}",
-            "Nothing was loaded. Decode it from its own encoding, or cast the column to binary. --nul strip or replace "
-            "changes these bytes only.",
+            "Nothing was loaded. Decode it from its own encoding (a CSV file by --option encoding=ISO-8859-1, say), or "
+            "cast the column to binary. --nul strip or replace changes these bytes only.",
         ) from None
 
 

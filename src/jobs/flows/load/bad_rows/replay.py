@@ -11,7 +11,8 @@ from pyspark.sql import types as t
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.rejects.table import Replayed, find_replayed
-from jobs.flows.load.job import LoadJob, run
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.run import run
 from jobs.flows.report import LoadReport
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from jobs.copyformat.utf8 import REPLACEMENT
+from jobs.copyformat.text.utf8 import REPLACEMENT
 from jobs.dbaccess.catalog import encodings
 from jobs.dbaccess.load.rejects.policy import ERROR, STRIP
 from jobs.dbaccess.session import Session
 from jobs.flows.load.stage import MALFORMED
 from jobs.spark.nul import Cleaning, characters_of, cleaned
-from jobs.spark.scheduling import job_group
+from jobs.spark.tasks.scheduling import job_group
 
 _QUESTION_MARK = "?"
 """What stands for a character where the database's encoding lacks U+FFFD: all encodings have it."""

@@ -12,20 +12,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.publications import tell_subscribers
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import ConnectionFailed, JobError, LoadError, UsageError
-from jobs.dbaccess.load import direct, staging
-from jobs.dbaccess.load.claims import Claims, Size, end_earlier_runs, open_claims
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import direct
+from jobs.dbaccess.load.copying.claims import Claims, Size, end_earlier_runs, open_claims
+from jobs.dbaccess.load.copying.direct import Direct
+from jobs.dbaccess.load.copying.parts import Tally, reading, refused_row, tally
+from jobs.dbaccess.load.copying.receipts import PartFailed
 from jobs.dbaccess.load.definitions import columns
-from jobs.dbaccess.load.direct import Direct
-from jobs.dbaccess.load.parts import Tally, reading, refused_row, tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.session import Session
 from jobs.flows.load.direct.one_part import commits_allowed
 from jobs.flows.load.publish import RECONNECTIONS, Driver
 from jobs.flows.load.stage import Encoded
-from jobs.flows.load.target import Target
+from jobs.flows.load.targets.target import Target
 from jobs.flows.report import Stopwatch, plural
 from jobs.spark.plans.fingerprint import fingerprint
 
@@ -42,7 +44,7 @@ def create_target(session: Session, target: Target) -> None:
         for statement in target.shape.altering(target.name):
             session.run(statement)
     if target.is_new:
-        tables.tell_subscribers(session, target.name)
+        tell_subscribers(session, target.name)
 
 
 def check_table(session: Session, table: Table) -> None:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import JobError, LoadError
-from jobs.dbaccess.load import direct, staging
-from jobs.dbaccess.load.direct import Direct, Marker
-from jobs.dbaccess.load.parts import Tally, refused_row, tally
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import direct
+from jobs.dbaccess.load.copying.direct import Direct, Marker
+from jobs.dbaccess.load.copying.parts import Tally, refused_row, tally
+from jobs.dbaccess.load.copying.receipts import PartFailed
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.receipts import PartFailed
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.flows.load.publish import Driver

@@ -11,10 +11,17 @@ from pyspark.sql.types import StructField, StructType
 
 from jobs.copyformat.write_types import new_column
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.publications import publications_of
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.definitions import trial
-from jobs.dbaccess.load.definitions.alter import check_alterable, size_of, without_blocked
+from jobs.dbaccess.load.definitions.alter import (
+    check_alterable,
+    check_children,
+    restoring,
+    size_of,
+    without_blocked,
+)
 from jobs.dbaccess.load.definitions.alterations import (
     NO_ALTERATIONS,
     SCHEMA_MODE,
@@ -61,7 +68,8 @@ def evolve(
         logger.warning("Some types of %s are not widened: %s.", table.name, left)
     if not found.unknown and not widened:
         return table, NO_ALTERATIONS
-    alterations = Alterations(_added(session, table, found, move, defined), tuple(widened))
+    added = _added(session, table, found, move, defined)
+    alterations = Alterations(added, tuple(widened), restoring=restoring(session, table.name, widened))
     if alterations.rewrites:
         alterations = replace(alterations, size=size_of(session, table.name))
     _check_mode(table, alterations, move)
@@ -99,6 +107,7 @@ def _added_columns(session: Session, table: Table, missing: Sequence[Definition]
             f"{', '.join(required)} cannot be added to {table.name}: it is NOT NULL with no default.",
             f"Give {flag} a default.",
         )
+    check_children(session, table.name, columns)
     return columns
 
 
@@ -183,7 +192,7 @@ def _tell(session: Session, table: Table, alterations: Alterations) -> None:
             table.name,
             megabytes(alterations.size),
         )
-    publications = tables.publications_of(session, table.name)
+    publications = publications_of(session, table.name)
     if publications:
         logger.warning(
             "%s is published by %s: subscribers need the same columns and types, and replication does not change them.",

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
-from jobs.dbaccess.load.direct import STAGED
+from jobs.dbaccess.load.copying.direct import STAGED
+from jobs.dbaccess.load.definitions.shape import parse_partition_by
 from jobs.dbaccess.load.ledger import MARKER_TABLE, Ledger
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.rejects.policy import ERROR, FAIL, Policy
 from jobs.dbaccess.sql import TableName
+from jobs.flows.load.defined import Defined
 from jobs.flows.load.files import Rows
 from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.load.pace.governor import Limits
@@ -32,7 +34,7 @@ class ReleaseTable:
 
     Attributes:
         df: The rows.
-        table: `[schema.]table`, which exists.
+        table: `[schema.]table`.
 
     All others are as for `load_dataframe`.
     """
@@ -57,6 +59,11 @@ class ReleaseTable:
     overriding: str = ""
     null_values: Collection[str] = ()
     nul: str = ERROR
+    create: bool = True
+    column_types: Mapping[str, str] | None = None
+    indexes: Sequence[str] = ()
+    partition_by: str | None = None
+    not_null: bool = False
     verify: bool = False
     on_error: str = FAIL
     max_errors: int | None = None
@@ -91,6 +98,17 @@ class ReleaseTable:
         )
 
     @property
+    def defined(self) -> Defined:
+        """What a table is to be that the release creates.
+
+        Raises:
+            UsageError: It cannot be partitioned like that.
+        """
+        partitioning = None if self.partition_by is None else parse_partition_by(self.partition_by)
+        defined = Defined.of(self.column_types, None, self.indexes)
+        return replace(defined, partition_by=partitioning, not_null=self.not_null)
+
+    @property
     def read(self) -> Callable[[], Rows]:
         """A function that returns the rows."""
         return lambda: Rows(self.df)
@@ -109,7 +127,7 @@ def load_release(
     max_wal_rate: float | None = None,
     show_values: bool = False,
 ) -> ReleaseReport:
-    """Load DataFrames into several tables that exist, by one transaction: all rows of all tables, or none.
+    """Load DataFrames into several tables, by one transaction: all rows of all tables, or none.
 
     A reader that joins the tables never sees two releases. Foreign keys between them decide in which order rows are
     moved. DataFrames of Spark Connect are refused.
@@ -146,7 +164,8 @@ def load_release(
             settings=settings,
             load_id=release_id,
             move=one.move,
-            create=False,
+            create=one.create,
+            defined=one.defined,
             copying=Copying(parallelism),
             wait_for_load=wait_for_load,
             verify=one.verify,

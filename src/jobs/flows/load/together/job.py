@@ -7,33 +7,32 @@ The first that fails ends the release, which drops what it has staged.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.errors import JobError, UsageError
-from jobs.dbaccess.load import claims
-from jobs.dbaccess.load.direct import STAGED
+from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.copying import claims
+from jobs.dbaccess.load.copying.direct import STAGED
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.ledger import check_id
 from jobs.dbaccess.load.move.modes import DELETE
-from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
-from jobs.dbaccess.load.receipts import check_none_failed
+from jobs.dbaccess.load.publish import AlreadyRecorded
+from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.load.together.arrange import Arrangement
 from jobs.dbaccess.load.together.foreign_keys import find_arrangement
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load.bad_rows.explained import failures_explained
 from jobs.flows.load.files import Rows
-from jobs.flows.load.job import LoadJob, plan_staged, report_of, settle, take_load_id, to_verify
-from jobs.flows.load.pace.governor import Governor, governors
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.pace.governor import governors
+from jobs.flows.load.prepare import settle, take_load_id, to_verify
 from jobs.flows.load.publish import Driver, analyze, publish_together_once
-from jobs.flows.load.target import Target
+from jobs.flows.load.run import report_of
 from jobs.flows.load.together.composable import check_composable
 from jobs.flows.load.together.report import ReleaseReport
-from jobs.flows.load.ways import Prepared, completed_plan, stage
+from jobs.flows.load.together.stages import Settled, Staged, Stages, named
 from jobs.flows.report import LoadReport, Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -114,7 +113,8 @@ class Release:
         """
         replaced = [job.table for job in self.jobs if job.move.replaces_all and job.move.strategy == DELETE]
         quarantining = [job.table for job in self.jobs if job.policy.quarantines]
-        return find_arrangement(session, self.tables, replaced, quarantining)
+        creatable = [job.table for job in self.jobs if job.create]
+        return find_arrangement(session, self.tables, replaced, quarantining, creatable)
 
     def arranged(self, arrangement: Arrangement) -> Release:
         """Return the release with its tables in the order in which they are published."""
@@ -122,8 +122,9 @@ class Release:
         members = []
         for table in arrangement.tables:
             member = by_name[table]
-            job = replace(member.job, move=replace(member.job.move, emptied=arrangement.empty_at(table)))
-            members.append(replace(member, job=job))
+            # A staged table has rows that are committed: who reads in an older snapshot would see them in a new table.
+            moved = replace(member.job.move, emptied=arrangement.empty_at(table), renames=len(self.members) == 1)
+            members.append(replace(member, job=replace(member.job, move=moved)))
         return Release(tuple(members))
 
 
@@ -146,20 +147,35 @@ def run(release: Release) -> ReleaseReport:
             arrangement = release.arrangement(session)
             release = release.arranged(arrangement)
             settled = [_settle(session, member) for member in release.members]
-        with governors(first.limits, first.connector) as next_governor, ExitStack() as until_published:
-            with watch.phase("copy"):
-                staged = [_stage(driver, session, one, next_governor, until_published) for one in settled]
-            transaction = TransactionPlan(tuple(one.plan for one in staged), arrangement.emptied, arrangement.deferred)
-            logger.info("Publishing %s in one transaction.", ", ".join(map(str, transaction.targets)))
-            with watch.phase("publish"):
-                published = publish_together_once(driver, session, transaction)
+        stages = Stages(release.tables, driver, session, watch)
+        published = _published(stages, settled, arrangement)
         if published is None:
             return _already_loaded(release, watch)
         with watch.phase("analyze"):
             for one, of_table in zip(settled, published):
-                analyze(driver, session, one.target.name, one.job.move, of_table)
-    reports = tuple(_report(*one) for one in zip(settled, staged, published))
+                analyze(driver, stages.session, one.target.name, one.job.move, of_table)
+    reports = tuple(_report(*one) for one in zip(settled, stages.staged, published))
     return ReleaseReport(first.load_id, reports, seconds=watch.seconds())
+
+
+def _published(stages: Stages, settled: Sequence[Settled], arrangement: Arrangement) -> tuple[Published, ...] | None:
+    """Copy the rows of all tables, and publish them. Return None if another run has published the release.
+
+    Raises:
+        JobError: The release failed.
+    """
+    first = settled[0].job
+    try:
+        with governors(first.limits, first.connector) as next_governor, stages.until_published:
+            with stages.watch.phase("copy"):
+                for one in settled:
+                    stages.add(one, next_governor)
+            transaction = replace(stages.transaction, emptied=arrangement.emptied, deferred=arrangement.deferred)
+            logger.info("Publishing %s in one transaction.", ", ".join(map(str, transaction.targets)))
+            with stages.watch.phase("publish"):
+                return publish_together_once(stages.driver, stages.session, transaction)
+    except AlreadyRecorded:
+        return None
 
 
 def _is_done(session: Session, release: Release) -> bool:
@@ -180,77 +196,13 @@ def _is_done(session: Session, release: Release) -> bool:
     return is_done
 
 
-@dataclass(frozen=True)
-class _Settled:
-    """A table of the release, its rows, and how they fit."""
-
-    job: LoadJob
-    rows: Rows
-    target: Target
-
-
-def _settle(session: Session, member: Member) -> _Settled:
+def _settle(session: Session, member: Member) -> Settled:
     job = member.job
     logger.info("Reading the rows for %s.", job.table)
     with named(job.table):
         rows = member.read()
         table, df, target = settle(session, job, lambda: rows.df)
-        return _Settled(job, replace(rows, df=df), to_verify(session, job, table, target))
-
-
-@dataclass(frozen=True)
-class _Staged:
-    """What is staged of a table, and how long that took."""
-
-    plan: PublishPlan
-    seconds: Mapping[str, float]
-
-
-def _stage(
-    driver: Driver,
-    session: Session,
-    one: _Settled,
-    next_governor: Callable[[], Governor | None],
-    stack: ExitStack,
-) -> _Staged:
-    """Copy the rows of a table into staging, which is dropped if the stack ends by an error.
-
-    Raises:
-        JobError: They cannot be copied.
-    """
-    watch = Stopwatch()
-    job, df, target = one.job, one.rows.df, one.target
-    with named(target.name):
-        with watch.phase("prepare"):
-            plan, encoded = plan_staged(job, df, target)
-        logger.info("Copying the rows for %s.", target.name)
-        load = Prepared(
-            driver=driver,
-            session=session,
-            df=df,
-            target=target,
-            plan=plan,
-            encoded=encoded,
-            copying=job.copying,
-            watch=watch,
-            next_governor=next_governor,
-            show_values=job.show_values,
-        )
-        load, receipts = stage(load, lambda: plan_staged(job, df, target), stack)
-        with failures_explained(load.source), driver.usable(session) as usable:
-            check_none_failed(usable, load.plan.staging)  # the other tables need not be copied then
-        return _Staged(completed_plan(load, receipts), watch.seconds())
-
-
-@contextmanager
-def named(table: TableName) -> Iterator[None]:
-    """Name the table in the message of an error, unless that does so."""
-    try:
-        yield
-    except JobError as error:
-        if str(table) not in error.message:
-            error.message = f"{table}: {error.message}"
-        raise
+        return Settled(job, replace(rows, df=df), to_verify(session, job, table, target))
 
 
 def _already_loaded(release: Release, watch: Stopwatch) -> ReleaseReport:
@@ -258,6 +210,8 @@ def _already_loaded(release: Release, watch: Stopwatch) -> ReleaseReport:
     return ReleaseReport(release.first.load_id, tuple(reports), already_loaded=True, seconds=watch.seconds())
 
 
-def _report(one: _Settled, staged: _Staged, published: Published) -> LoadReport:
+def _report(one: Settled, staged: Staged, published: Published) -> LoadReport:
     report = report_of(one.job, one.target, published, Stopwatch())
-    return replace(report, seconds=dict(staged.seconds), records_malformed=one.rows.malformed)
+    return replace(
+        report, seconds=dict(staged.seconds), records_malformed=one.rows.malformed, source_table=one.rows.table
+    )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from jobs.dbaccess.load.dry_run.outline_together import outline_together
+from jobs.dbaccess.load.dry_run.steps import PUBLISH, Step
 from jobs.dbaccess.load.ledger import Ledger
-from jobs.dbaccess.load.outline import PUBLISH
+from jobs.dbaccess.load.publish_plan import TransactionPlan
 from jobs.dbaccess.load.together.arrange import Arrangement
 from jobs.dbaccess.session import Session
-from jobs.flows.load.foresee import Rows, foresee
-from jobs.flows.load.plan import LOCKS, LoadPlan, printable, table_lines
+from jobs.flows.load.dry_run.data import Rows
+from jobs.flows.load.dry_run.foresee import Foreseen, foreseen
+from jobs.flows.load.dry_run.plan import LOCKS, LoadPlan, locks_of, printable, statement_lines, table_lines
 from jobs.flows.load.stage import MALFORMED
-from jobs.flows.load.together.job import Member, Release, named
-from jobs.flows.report import plural
+from jobs.flows.load.together.job import Member, Release
+from jobs.flows.load.together.stages import named
+from jobs.flows.report import SourceTable, plural
 from jobs.spark.null_values import with_nulls
 
 
@@ -27,6 +31,7 @@ class ReleasePlan:
         emptied: Tables that are emptied before, in this order.
         deferred: The foreign keys that are checked when all rows are moved.
         already_loaded: Whether a release of this id has finished, so that this one would do nothing.
+        steps: The statements, in their order.
     """
 
     load_id: str
@@ -34,6 +39,7 @@ class ReleasePlan:
     emptied: tuple[str, ...] = ()
     deferred: tuple[str, ...] = ()
     already_loaded: bool = False
+    steps: tuple[Step, ...] = ()
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
@@ -57,18 +63,18 @@ class ReleasePlan:
             yield f"foreign keys that are checked at the end: {', '.join(self.deferred)}"
         for number, table in enumerate(self.tables, 1):
             yield ""
-            yield f"{number}. {table.what}, {plural(table.parts, 'part')}"
+            new = ", which it creates" if table.is_new else ""
+            yield f"{number}. {table.what}{new}, {plural(table.parts, 'part')}"
+            yield from table.source_lines()
             yield from table.column_lines()
+        yield ""
+        yield from statement_lines(self.steps, PUBLISH)
         yield ""
         yield from table_lines(LOCKS, self.locks())
 
     def locks(self) -> list[tuple[str, str, str, str]]:
         """Return the locks, each of them once: what is locked, the mode, until when, and who waits."""
-        turns = [
-            (f"publishing into {table.table}", "advisory", PUBLISH, "other loads of the table, except appends")
-            for table in sorted(self.tables, key=lambda table: table.table)
-        ]
-        return list(dict.fromkeys([*turns, *(lock for table in self.tables for lock in table.locks())]))
+        return locks_of(self.steps)
 
 
 def plan(release: Release) -> ReleasePlan:
@@ -99,20 +105,31 @@ def _is_done(session: Session, release: Release) -> bool:
 
 
 def _plan(session: Session, release: Release, arrangement: Arrangement) -> ReleasePlan:
+    tables = [_foreseen(session, member, f"TOKEN_{number}") for number, member in enumerate(release.members, 1)]
+    bases = [table.basis for table in tables if table.basis is not None]
+    if len(bases) < len(tables):  # another run has finished it meanwhile
+        return ReleasePlan(release.first.load_id, (), already_loaded=True)
+    plans = tuple(publishing for publishing, _ in bases)
+    transaction = TransactionPlan(plans, arrangement.emptied, arrangement.deferred)
     return ReleasePlan(
         release.first.load_id,
-        tuple(_plan_of(session, member) for member in release.members),
+        tuple(replace(table.plan, steps=()) for table in tables),
         tuple(map(str, arrangement.emptied)),
         tuple(key.name for key in arrangement.deferred),
+        steps=tuple(outline_together(transaction, [known for _, known in bases])),
     )
 
 
-def _plan_of(session: Session, member: Member) -> LoadPlan:
+def _foreseen(session: Session, member: Member, ending: str) -> Foreseen:
     job = member.job
+    read_from: SourceTable | None = None
 
     def look() -> Rows:
-        df = member.read().df
-        return Rows(with_nulls(df.drop(MALFORMED) if job.policy.quarantines else df, job.null_values))
+        nonlocal read_from
+        rows = member.read()
+        read_from = rows.table
+        return Rows(with_nulls(rows.df.drop(MALFORMED) if job.policy.quarantines else rows.df, job.null_values))
 
     with named(job.table):
-        return foresee(session, job, look)
+        found = foreseen(session, job, look, ending)
+    return replace(found, plan=replace(found.plan, source_table=read_from))

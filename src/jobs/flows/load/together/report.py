@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from jobs.dbaccess.sql import TableName
-from jobs.flows.report import LoadReport, plural
+from jobs.flows.report import LoadReport, phases_of, plural
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ReleaseReport:
         yield f"published {count} in one transaction, in {self.seconds['total']:.1f} s; load id {self.load_id!r}"
         for report in self.tables:
             yield f"  {_counts(report)}"
-        yield "  " + ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items() if name != "total")
+        yield f"  {phases_of(self.seconds)}"
 
 
 def _counts(report: LoadReport) -> str:

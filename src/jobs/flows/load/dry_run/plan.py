@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 
-from jobs.dbaccess.load.outline import COPY, PHASES, PUBLISH, Step
-from jobs.flows.report import plural
+from jobs.dbaccess.load.dry_run.steps import COPY, PUBLISH, Step
+from jobs.flows.report import SourceTable, plural
 
 STAGED, ONE_PART = "staged", "one part"
 """How rows become visible, as in the report of the load."""
@@ -53,6 +54,7 @@ class LoadPlan:
         parts: How many parts are copied, each in a transaction of its own.
         publish: "staged", or "one part" if the only part is copied straight into the table, in one transaction.
         steps: The statements, in their order.
+        source_table: The table of Spark's catalogues that would be read, if it is one.
     """
 
     table: str
@@ -68,6 +70,7 @@ class LoadPlan:
     parts: int = 0
     publish: str = STAGED
     steps: tuple[Step, ...] = ()
+    source_table: SourceTable | None = None
 
     def to_json(self) -> str:
         """Return one JSON object, for --report."""
@@ -92,6 +95,7 @@ class LoadPlan:
             yield "already loaded: a load of this id has finished, and another one does nothing"
             return
         yield ""
+        yield from self.source_lines()
         yield from self.column_lines()
         yield ""
         there = self.connections
@@ -101,7 +105,7 @@ class LoadPlan:
             f"({there.free} of {there.allowed} free)"
         )
         yield ""
-        yield from self._statements()
+        yield from statement_lines(self.steps, PUBLISH if self.publish == STAGED else COPY)
         yield ""
         yield from table_lines(LOCKS, self.locks())
 
@@ -110,6 +114,11 @@ class LoadPlan:
         """The mode, the keys and the table."""
         keys = f" by {', '.join(self.keys)}" if self.keys else ""
         return f"{self.mode}{keys} into {self.table}"
+
+    def source_lines(self) -> Iterator[str]:
+        """Yield a line that says what would be read, if that is a table."""
+        if self.source_table is not None:
+            yield f"Reads {self.source_table.told()}."
 
     def column_lines(self) -> Iterator[str]:
         """Yield lines that say which column of the data goes where."""
@@ -122,20 +131,28 @@ class LoadPlan:
         if self.changes:
             yield f"The table changes: {self.changes}."
 
-    def _statements(self) -> Iterator[str]:
-        """Yield the statements. The phase is before its first one. The transaction with the marker is shown as one."""
-        for phase in PHASES:
-            steps = [step for step in self.steps if step.phase == phase]
-            shown = [line for step in steps for line in _statement(step)]
-            is_transaction = phase == (PUBLISH if self.publish == STAGED else COPY)
-            shown = ["BEGIN;", *shown, "COMMIT;"] if is_transaction else shown
-            for place, line in enumerate(shown):
-                yield f"{phase if place == 0 else '':9}{line}"
-
     def locks(self) -> list[tuple[str, str, str, str]]:
         """Return the locks, each of them once: what is locked, the mode, until when, and who waits."""
-        taken = [(lock.on, lock.mode, step.phase, lock.waits) for step in self.steps for lock in step.locks]
-        return list(dict.fromkeys(taken))
+        return locks_of(self.steps)
+
+
+def locks_of(steps: Iterable[Step]) -> list[tuple[str, str, str, str]]:
+    """Return the locks of steps, each of them once: what is locked, the mode, until when, and who waits."""
+    return list(dict.fromkeys((lock.on, lock.mode, step.phase, lock.waits) for step in steps for lock in step.locks))
+
+
+def statement_lines(steps: Iterable[Step], transaction: str) -> Iterator[str]:
+    """Yield the statements. The phase is before its first one.
+
+    Args:
+        steps: The steps.
+        transaction: The phase that is one transaction, with the marker, and is shown as such.
+    """
+    for phase, of_phase in groupby(steps, key=lambda step: step.phase):
+        shown = [line for step in of_phase for line in _statement(step)]
+        shown = ["BEGIN;", *shown, "COMMIT;"] if phase == transaction else shown
+        for place, line in enumerate(shown):
+            yield f"{phase if place == 0 else '':9}{line}"
 
 
 def printable(line: str) -> str:

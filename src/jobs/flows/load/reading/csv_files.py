@@ -1,0 +1,128 @@
+"""The columns of CSV files: their names, which each file's header is compared with, and their text, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+from pyspark.sql import types as t
+
+from jobs.dbaccess.errors import LoadError
+from jobs.flows.file_options import are_headers_own, value_of
+from jobs.flows.load.reading.reader import Reading
+from jobs.spark.sources import csv_bytes, csv_headers
+from jobs.spark.sources.csv_headers import Header
+from jobs.spark.sources.listing import columns_of_folders, relations
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """The columns of CSV files.
+
+    Attributes:
+        fields: As the reader has to be told.
+        names: Their names.
+        of_folders: Those that are not read from files.
+        is_compared: Whether the reader can compare the header of each file.
+        as_bytes: Whether strings are bytes.
+        has_bom: Whether the first value of a file may begin with a BOM.
+    """
+
+    fields: tuple[t.StructField, ...]
+    names: tuple[str, ...]
+    of_folders: frozenset[str]
+    is_compared: bool
+    as_bytes: bool
+    has_bom: bool
+
+    def named(self, df: DataFrame) -> DataFrame:
+        """Return what was read with the columns' own names. Spark has put those of folders at the end."""
+        names = dict(zip((field.name for field in self.fields), self.names))
+        return df.toDF(*[names.get(name, name) for name in df.columns])
+
+    def restored(self, df: DataFrame) -> DataFrame:
+        """Return the rows with their text."""
+        return csv_bytes.decoded(df, self.of_folders, without_bom=self.has_bom) if self.as_bytes else df
+
+
+def look(looked: DataFrame, columns: Sequence[t.StructField], reading: Reading) -> CsvColumns:
+    """Return the columns of CSV files.
+
+    Args:
+        looked: The files as the reader has looked at them, with the columns of the user, or of the first header.
+        columns: Its columns without that of malformed records.
+        reading: How they are read.
+
+    Raises:
+        LoadError: The header is not in UTF-8, or the headers of several files cannot be compared.
+    """
+    of_folders = {field.name.lower() for found in relations(looked) for field in columns_of_folders(found)}
+    own = [field.name for field in columns if field.name.lower() not in of_folders]
+    header = _header(looked, own, reading)
+    read, named = dict(zip(own, header.read)), dict(zip(own, header.names))
+    return CsvColumns(
+        fields=tuple(
+            t.StructField(read.get(field.name, field.name), field.dataType, field.nullable, field.metadata)
+            for field in columns
+        ),
+        names=tuple(named.get(field.name, field.name) for field in columns),
+        of_folders=frozenset(field.name for field in columns if field.name not in named),
+        is_compared=header.is_compared,
+        as_bytes=bool(reading.of_bytes),
+        has_bom=_has_bom(looked, reading),
+    )
+
+
+def _has_bom(looked: DataFrame, reading: Reading) -> bool:
+    """Return whether the first value of a file may begin with a BOM. The reader of lines leaves it out itself."""
+    is_value = bool(reading.of_bytes) and not reading.is_true("header")
+    return is_value and value_of(reading.options, "multiLine").lower() == "true" and csv_bytes.begin_with_bom(looked)
+
+
+def _header(looked: DataFrame, names: Sequence[str], reading: Reading) -> Header:
+    """Return how the columns of the files are named."""
+    if not names or not reading.is_true("header"):
+        return Header(tuple(names), tuple(names), is_compared=False)
+    if reading.schema:
+        if not reading.of_bytes:
+            return Header(tuple(names), tuple(names))
+        begins = csv_bytes.begin_with_bom(looked)
+        return csv_headers.stated(names, _names(reading)[0] if begins else "")
+    texts = [csv_bytes.as_text(name) if reading.of_bytes else name for name in names]
+    if any(text is None or "\0" in text for text in texts):
+        raise LoadError(
+            f"The header of the files in {', '.join(reading.paths)} is not text in UTF-8.",
+            "Nothing was loaded. Name its encoding, such as --option encoding=ISO-8859-1 or UTF-16. A compressed file "
+            "needs the ending of its kind, such as .gz.",
+        )
+    header = csv_headers.found(names, [text or "" for text in texts])
+    if are_headers_own(names):
+        return header
+    return _compared(looked, header, reading)
+
+
+def _compared(looked: DataFrame, header: Header, reading: Reading) -> Header:
+    """Return the header with the names that Spark may have numbered as they are in the files.
+
+    Raises:
+        LoadError: The headers of several files cannot be compared.
+    """
+    record = reading.load(reading.reader(header="false", inferSchema="false")).first() or ()
+    read = csv_headers.read_as(list(record)[: len(header.names)], value_of(reading.options, "nullValue"))
+    case_sensitive = str(looked.sparkSession.conf.get("spark.sql.caseSensitive")).lower() == "true"
+    if len(read) == len(header.names) and csv_headers.are_different(read, case_sensitive=case_sensitive):
+        return replace(header, read=read)
+    files = len(looked._jdf.inputFiles())  # noqa: SLF001 - PySpark would transfer all names
+    if files > 1 and not value_of(reading.stated, "enforceSchema"):
+        raise LoadError(
+            f"The header of the {files} files has a name twice, so that their headers cannot be compared.",
+            "Nothing was loaded. Give --option enforceSchema=true if all have the same header, or load them one by "
+            "one.",
+        )
+    return replace(header, is_compared=False)
+
+
+def _names(reading: Reading) -> list[str]:
+    """Return the names of the header as the reader sees them."""
+    return list(reading.load(reading.reader(inferSchema="false")).schema.names)

@@ -1,0 +1,143 @@
+"""Reads files whose records may be malformed: CSV and JSON. Such records are marked, and the mode says what follows."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from pyspark.errors import ParseException
+from pyspark.sql import Column, DataFrame, DataFrameReader
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from jobs.copyformat.encode_spark import backquoted
+from jobs.dbaccess.errors import UsageError
+from jobs.flows.file_options import DROPMALFORMED, FAILFAST, PERMISSIVE, value_of
+from jobs.flows.load.reading import csv_files, json_files
+from jobs.flows.load.reading.file_errors import MARK
+from jobs.flows.load.reading.reader import Reading, Rows
+from jobs.flows.load.stage import MALFORMED
+from jobs.flows.report import plural
+from jobs.spark.sources import listing
+
+_MOST = 2**31 - 1
+
+_NOTHING = "pgjobs_nothing"
+"""A column that no record has, where all are malformed: Spark reads no file for the text of malformed records alone."""
+
+logger = logging.getLogger(__name__)
+
+
+def rows(reading: Reading, *, quarantines: bool) -> Rows:
+    """Return the rows.
+
+    Args:
+        reading: How they are read.
+        quarantines: Whether records that would fail the load become rows that have the column MALFORMED.
+
+    Raises:
+        UsageError: The schema is invalid, there is no file, or one in a subfolder is not read.
+        LoadError: The files, as a whole, would be misread.
+    """
+    mode = reading.mode
+    if value_of(reading.stated, "singleVariantColumn"):
+        return Rows(reading.load(reading.reader(mode=mode)))
+    name = value_of(reading.stated, "columnNameOfCorruptRecord", MALFORMED)
+    # A malformed record must be detected here, because Spark's own error quotes it.
+    lenient = reading.reader(columnNameOfCorruptRecord=name, mode=PERMISSIVE if mode == FAILFAST else mode)
+    lenient = _with_schema(lenient, reading.schema)
+    infers_json = reading.file_format == "json" and not reading.schema
+    looked = json_files.look(reading, lenient) if infers_json else reading.load(lenient)
+    listing.check_all_read(looked, reading.paths, list(reading.stated))
+    if not looked.columns:  # of empty files
+        return Rows(looked)
+    if reading.file_format == "json":
+        json_files.check_values(reading)
+        return _good(reading, _marked(reading, looked.schema, name), looked.schema, name, quarantines=quarantines)
+    csv = csv_files.look(looked, [field for field in looked.schema if field.name != name], reading)
+    checks = {"enforceSchema": "false"} if csv.is_compared and not value_of(reading.stated, "enforceSchema") else {}
+    marked = csv.named(_marked(reading, t.StructType(list(csv.fields)), name, **checks))
+    good = _good(reading, marked, looked.schema, name, quarantines=quarantines)
+    return replace(good, df=csv.restored(good.df))
+
+
+def _marked(reading: Reading, columns: t.StructType, name: str, **options: str) -> DataFrame:
+    """Return the rows with the text of a record in another column at the end, if it is malformed."""
+    fields = [field for field in columns if field.name != name] or [t.StructField(_NOTHING, t.StringType())]
+    reader = reading.reader(columnNameOfCorruptRecord=name, mode=PERMISSIVE, **options)
+    return reading.load(reader.schema(t.StructType([*fields, t.StructField(name, t.StringType())])))
+
+
+def _good(reading: Reading, marked: DataFrame, inferred: t.StructType, name: str, *, quarantines: bool) -> Rows:
+    """Return the rows without malformed records, or with them, as the mode says.
+
+    Args:
+        reading: How they are read.
+        marked: The rows, with the text of a malformed record in the last column.
+        inferred: The columns that the user has given, or that Spark has found.
+        name: The name of the last column.
+        quarantines: Whether all rows go on with it.
+    """
+    mode = reading.mode
+    if quarantines and mode == FAILFAST and name == MALFORMED:
+        return Rows(marked)
+    if name in inferred.names and not reading.schema:
+        if mode == FAILFAST:
+            _raise_first(marked, name)
+        raise UsageError(
+            "Spark could not read some records, and gave them a column of their own.",
+            'Name the columns with --schema "id INT, name STRING", or give --option mode=DROPMALFORMED.',
+        )
+    malformed = 0 if mode == FAILFAST else _count(marked, name)
+    if malformed:
+        done = "left out" if mode == DROPMALFORMED else "NULL in what Spark could not read"
+        logger.warning("%s malformed: %s (mode=%s).", plural(malformed, "record"), done, mode)
+    df = marked if mode == PERMISSIVE else marked.where(_is_whole(marked, name, mode, all_columns=reading.selects))
+    return Rows(df if name in inferred.names else df.drop(name), malformed)
+
+
+def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
+    """Return the reader with a schema, if any.
+
+    Raises:
+        UsageError: The schema is no list of columns.
+    """
+    if not schema:
+        return reader
+    try:
+        return reader.schema(schema)
+    except ParseException as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(
+            f"--schema {schema!r} is no list of columns: {reason}", 'Write "id INT, name STRING".'
+        ) from None
+
+
+def _is_whole(df: DataFrame, name: str, mode: str, *, all_columns: bool) -> Column:
+    """Return a column that is true for rows whose record Spark could read. With FAILFAST, others raise an error.
+
+    Args:
+        df: The rows.
+        name: The name of the column of malformed records.
+        mode: What to do about malformed records.
+        all_columns: Whether to have Spark read all columns: it does not detect malformed values in others.
+    """
+    whole = _nulls(df, name) <= _MOST if all_columns else f.lit(True)
+    refused = f.raise_error(f.concat(f.lit(MARK), f.input_file_name())).cast("boolean")
+    return f.when(df[backquoted(name)].isNull(), whole).otherwise(refused if mode == FAILFAST else f.lit(False))
+
+
+def _nulls(df: DataFrame, name: str) -> Column:
+    """Return a number that Spark cannot compute without reading every column."""
+    return f.hash(*[df[backquoted(column)].isNull() for column in df.columns if column != name])
+
+
+def _count(df: DataFrame, name: str) -> int:
+    """Count the malformed records. This reads all records again: accumulators count a retried task twice."""
+    [row] = df.agg(f.count(f.when(df[backquoted(name)].isNotNull(), 1)), f.max(_nulls(df, name))).collect()
+    return int(row[0])
+
+
+def _raise_first(df: DataFrame, name: str) -> None:
+    """Raise the error of a malformed record."""
+    df.where(_is_whole(df, name, FAILFAST, all_columns=True)).agg(f.max(_nulls(df, name))).collect()
