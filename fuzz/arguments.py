@@ -16,13 +16,13 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract import partitioning
 from jobs.dbaccess.extract.partitioning import Leaf
 from jobs.dbaccess.load import ledger
+from jobs.dbaccess.load.move.by_keys.merge_statements import Merge
+from jobs.dbaccess.load.move.by_keys.upsert import Upsert
+from jobs.dbaccess.load.move.by_keys.versions import Versions
 from jobs.dbaccess.load.move.changes import Changes
-from jobs.dbaccess.load.move.merge import Merge
 from jobs.dbaccess.load.move.modes import MODES, Move
 from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.move.overwrite import replacing
-from jobs.dbaccess.load.move.upsert import Upsert
-from jobs.dbaccess.load.move.versions import Versions
 from jobs.dbaccess.query.script import split
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows import file_options

@@ -23,7 +23,7 @@ from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 from jobs.dbaccess.catalog.tables import Column
 from jobs.dbaccess.rows.decode import RowDecoder
 from jobs.dbaccess.rows.encode import RowEncoder
-from jobs.spark.load_tasks import BlockDeserializer
+from jobs.spark.tasks.copy_blocks import BlockDeserializer
 
 NULL = "\\N"
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}

@@ -25,9 +25,6 @@ SERVER = "TEST_DATABASE_URL"
 FOUND = Path("build/fuzz")
 """Values that failed, and values that reached new code."""
 
-ROUND = 500
-"""The number of values between two checks of the time."""
-
 SLOW = 20
 """Seconds that a single value may take."""
 
@@ -41,12 +38,12 @@ def explore(name: str, seconds: int) -> None:
     with ExitStack() as stack:
         target = find(name, stack)
         found = DirectoryBasedExampleDatabase(FOUND / "examples")
-        target.explore(ROUND, found)
-        if find_spec("atheris"):
-            guided(target, seconds, found)
         end = time.monotonic() + seconds
+        target.explore(target.examples, found)
+        if find_spec("atheris") and target.guided:
+            guided(target, seconds, found)
         while time.monotonic() < end:
-            target.explore(ROUND, found)
+            target.explore(target.examples, found)
 
 
 def find(name: str, stack: ExitStack) -> Target:
@@ -58,15 +55,20 @@ def find(name: str, stack: ExitStack) -> Target:
     else:
         watched = nullcontext()
     with watched:
-        from fuzz import server
+        from fuzz import loading, server
         from fuzz.targets import TARGETS
         from jobs.dbaccess.conninfo.resolve import resolve
         from jobs.dbaccess.conninfo.sources import Given
+        from jobs.dbaccess.load.ledger import LUIGIS
         from jobs.dbaccess.postgres_connectivity import connect
     if name in TARGETS:
         return TARGETS[name]
     settings = resolve(Given(url=os.environ[SERVER]), {}).settings
-    return server.targets(stack.enter_context(connect(settings, "fuzz")))[name]
+    session = stack.enter_context(connect(settings, "fuzz"))
+    if name in loading.NAMES:
+        LUIGIS.ensure(session)
+        return loading.target(name, session, settings)
+    return server.targets(session)[name]
 
 
 def guided(target: Target, seconds: int, found: ExampleDatabase) -> None:

@@ -20,11 +20,15 @@ class Target:
     Attributes:
         strategy: The values to try.
         check: Raises if something is wrong.
+        examples: How many values are tried between two looks at the clock.
+        guided: Whether Atheris may search for values that reach new code.
     """
 
     name: str
     strategy: SearchStrategy[Any]
     check: Callable[[Any], None]
+    examples: int = 500
+    guided: bool = True
 
     def property(self, **given_settings: Any) -> Any:  # noqa: ANN401 - the types of Hypothesis
         """Return the test that Hypothesis runs, with its settings."""
