@@ -85,7 +85,7 @@ def run(scale: float, rounds: int, ways: Sequence[Way], *, fresh: bool = False, 
             print(f"bench: skipped, {way.label}: load_table.py has no {measure.missing(way)}")
     ways = [way for way in ways if (not way.needs_jar or jar is not None) and measure.missing(way) is None]
     with database.server() as manager:
-        setting = measure.Setting(manager, folder, rows, jar, busy)
+        setting = measure.Setting(manager, folder, rows, jar, busy, scale)
         about = {"data": {"scale": scale, "rows": rows.rows}, **setting.about()}
         store = open_store(RESULTS / f"{'busy-' if busy else ''}scale-{scale:g}.json", about, fresh=fresh)
         failed = measure_all(ways, rounds, setting, store)

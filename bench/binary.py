@@ -31,14 +31,14 @@ from jobs.copyformat import encode_spark
 from jobs.copyformat.match_columns import match_new
 from jobs.dbaccess.network import bodies
 from jobs.dbaccess.network.messages import COPY_IN
-from jobs.spark import load_tasks
+from jobs.spark.tasks import copy_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pyspark.sql import DataFrame
 
-    from jobs.dbaccess.load.parts import Counted
+    from jobs.dbaccess.load.copying.parts import Counted
     from jobs.dbaccess.network.copy_in import Block
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
@@ -175,12 +175,12 @@ def measure(rows: Rows, bench: Bench, rounds: int) -> Iterator[Copied]:
 def text_blocks(df: DataFrame) -> RDD[Counted]:
     """Return the rows as a load sends them."""
     lines = encode_spark.encode(df, match_new(df.schema))
-    return load_tasks.plan_parts(load_tasks.as_octets(lines), lambda parts: parts)
+    return copy_blocks.plan_parts(copy_blocks.as_octets(lines), lambda parts: parts)
 
 
 def binary_blocks(df: DataFrame) -> RDD[Counted]:
     """Return the rows in binary format."""
-    encoded = load_tasks.plan_parts(BinaryRows().encode(df), lambda parts: parts)
+    encoded = copy_blocks.plan_parts(BinaryRows().encode(df), lambda parts: parts)
     # PySpark has no public way to read the JVM's values by another deserializer.
     return RDD(encoded._jrdd, encoded.context, RowDeserializer())  # noqa: SLF001 - see above
 

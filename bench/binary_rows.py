@@ -15,7 +15,7 @@ from pyspark.serializers import Serializer, SpecialLengths
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.copying.parts import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """The data: lineitem as Parquet from TPC-H's generator, the same rows as text for psql, and 1000 rows to warm up.
 
 Beside it, in folders of their own, each with its 1000 rows to warm up: WIDE, a part of lineitem with its columns
-repeated, and TINY, only 1000 rows.
+repeated; TINY, only 1000 rows; and THREE, lineitem with two more tables.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from pyarrow.parquet import ParquetFile, read_table, write_table
 
-from bench.plan import TINY, WIDE
-from bench.task import PARQUET, TABLE, TEXTS
+from bench.plan import THREE, TINY, WIDE
+from bench.task import BESIDE, PARQUET, TABLE, TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,24 +46,46 @@ class Totals(NamedTuple):
 def make(folder: Path, scale: float) -> Totals:
     """Generate the missing parts of the data, and return the totals."""
     if not (folder / "complete").exists():
-        generator = Path(sys.prefix, "bin", "tpchgen-cli")
-        options = ["--scale-factor", f"{scale:g}", "--tables", TABLE, "--output-dir", str(folder), "--overwrite"]
-        subprocess.run([str(generator), "parquet", *options], check=True)
+        generate(folder, scale, [TABLE])
         write_texts(folder)
         write_sample(folder / PARQUET, folder / "sample")
         (folder / "complete").touch()
     return totals(folder / PARQUET)
 
 
-def make_beside(folder: Path, name: str) -> Path:
-    """Generate one of the folders WIDE and TINY if it is missing; "" stands for the folder itself. Return its path."""
+def generate(folder: Path, scale: float, tables: Sequence[str]) -> None:
+    """Have TPC-H's generator write tables into a folder."""
+    generator = Path(sys.prefix, "bin", "tpchgen-cli")
+    options = ["--scale-factor", f"{scale:g}", "--tables", ",".join(tables), "--output-dir", str(folder), "--overwrite"]
+    subprocess.run([str(generator), "parquet", *options], check=True)
+
+
+def make_beside(folder: Path, name: str, scale: float = 1.0) -> Path:
+    """Generate one of the folders beside lineitem if it is missing; "" stands for lineitem's own. Return its path."""
     beside = folder / name
     if name and not (beside / "complete").exists():
         beside.mkdir(exist_ok=True)
-        {WIDE: write_wide, TINY: write_tiny}[name](folder / PARQUET, beside / PARQUET)
-        write_sample(beside / PARQUET, beside / "sample", texts=False)
+        if name == THREE:
+            generate(beside, scale, BESIDE)
+            add_lineitem(folder / PARQUET, beside)
+        else:
+            {WIDE: write_wide, TINY: write_tiny}[name](folder / PARQUET, beside / PARQUET)
+            write_sample(beside / PARQUET, beside / "sample", texts=False)
         (beside / "complete").touch()
     return beside
+
+
+def add_lineitem(parquet: Path, beside: Path) -> None:
+    """Put lineitem beside the tables of THREE, and write the first rows of each."""
+    (beside / PARQUET).unlink(missing_ok=True)
+    (beside / PARQUET).symlink_to(parquet.resolve())
+    for name in (TABLE, *BESIDE):
+        write_sample(beside / f"{name}.parquet", beside / "sample", texts=False)
+
+
+def rows_beside(folder: Path) -> dict[str, int]:
+    """Return how many rows the tables beside lineitem have."""
+    return {name: ParquetFile(folder / f"{name}.parquet").metadata.num_rows for name in BESIDE}
 
 
 def write_wide(parquet: Path, target: Path) -> None:
@@ -113,7 +135,7 @@ def write_sample(parquet: Path, folder: Path, *, texts: bool = True) -> None:
     folder.mkdir(exist_ok=True)
     rows = first_rows(parquet)
     # Two row groups, for two connections.
-    write_table(pa.Table.from_batches([rows]), folder / PARQUET, row_group_size=SAMPLE_ROWS // 2)
+    write_table(pa.Table.from_batches([rows]), folder / parquet.name, row_group_size=SAMPLE_ROWS // 2)
     if texts:
         write_texts(folder)
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from bench.data import SAMPLE_ROWS, Totals, wide_names
 from bench.errors import BenchError
-from bench.plan import WIDE
-from bench.task import KEPT_TABLE, KEYS, TABLE, WARM_UP_TABLE, Server
+from bench.plan import THREE, WIDE
+from bench.task import BESIDE, KEPT_TABLE, KEYS, TABLE, WARM_UP_TABLE, Server, beside_table
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.postgres_connectivity import connect
 from servermgr.postgres import Manager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jobs.dbaccess.session import Session
 
@@ -37,6 +37,16 @@ TYPES = {
     "l_shipinstruct": "char(25)",
     "l_shipmode": "char(10)",
     "l_comment": "varchar(44)",
+}
+COLUMNS_BESIDE = {
+    "customer": (
+        "c_custkey bigint, c_name varchar(25), c_address varchar(40), c_nationkey bigint, c_phone char(15), "
+        "c_acctbal numeric(15,2), c_mktsegment char(10), c_comment varchar(117)"
+    ),
+    "orders": (
+        "o_orderkey bigint, o_custkey bigint, o_orderstatus char(1), o_totalprice numeric(15,2), o_orderdate date, "
+        "o_orderpriority char(15), o_clerk char(15), o_shippriority integer, o_comment varchar(79)"
+    ),
 }
 BY_YEAR, YEARS = "PARTITION BY RANGE (l_shipdate)", range(1992, 1999)
 FOR_READS = "pgjobs bench: lineitem as it is read"
@@ -88,6 +98,11 @@ def prepare(
             for year in years if partitioned else ():
                 bounds = f"FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
                 opened.run(f"CREATE TABLE {table}_{year} PARTITION OF {table} FOR VALUES {bounds}")
+            for name in BESIDE:
+                beside = beside_table(table, name)
+                opened.run(f"DROP TABLE IF EXISTS {beside}")
+                if data == THREE:
+                    opened.run(f"CREATE TABLE {beside} ({COLUMNS_BESIDE[name]})")
         opened.run("CHECKPOINT")
     os.sync()
 
@@ -168,6 +183,18 @@ def check(address: Server, expected: Totals) -> None:
         [totals_of_table] = opened.run(f"SELECT count(*), sum(l_extendedprice), sum(l_orderkey) FROM ({rows}) AS rows")
     if Totals(*totals_of_table) != expected:
         raise BenchError(f"{TABLE} holds {Totals(*totals_of_table)}, and not {expected}")
+
+
+def check_beside(address: Server, rows: Mapping[str, int]) -> None:
+    """Check that the tables beside lineitem have so many rows.
+
+    Raises:
+        BenchError: They do not.
+    """
+    with session(address) as opened:
+        found = {name: opened.value(f"SELECT count(*) FROM {name}") for name in rows}
+    if found != rows:
+        raise BenchError(f"The tables beside {TABLE} hold {found}, and not {dict(rows)}")
 
 
 def version(address: Server) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bench import data, database, store, throttle, watch
 from bench.errors import BenchError
 from bench.figures import DISTURBED, figures
+from bench.plan import THREE
 from bench.task import KEPT_TABLE, PARQUET, TABLE, Server, Task
 from bench.ways import psql
 from jobs import load_table
@@ -43,6 +44,7 @@ class Setting:
         rows: The rows that the table must have.
         jar: The jar of the JDBC driver, if there is one.
         busy: Whether to measure at once, on a machine that is not idle.
+        scale: TPC-H's scale factor.
     """
 
     manager: Manager
@@ -50,6 +52,7 @@ class Setting:
     rows: Totals
     jar: Path | None
     busy: bool = False
+    scale: float = 1.0
 
     @property
     def server(self) -> Server:
@@ -98,7 +101,7 @@ def measure(way: Way, setting: Setting) -> Figures:
     server_process = setting.manager.process
     if server_process is None:
         raise BenchError("PostgreSQL does not run")
-    folder = data.make_beside(setting.folder, way.data)
+    folder = data.make_beside(setting.folder, way.data, setting.scale)
     expected = data.totals(folder / PARQUET).times(way.loads) if way.data else setting.rows
     before(way, setting)
     written_before = database.wal(setting.server)
@@ -113,6 +116,8 @@ def measure(way: Way, setting: Setting) -> Figures:
     wall = time.monotonic() - began
     written = database.wal(setting.server) - written_before
     database.check(setting.server, expected)
+    if way.data == THREE:
+        database.check_beside(setting.server, data.rows_beside(folder))
     outcome = json.loads(result.read_text())
     return replace(figures(samples, outcome["start"], outcome["end"], wall=wall, phases=outcome["phases"]), wal=written)
 

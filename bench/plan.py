@@ -26,7 +26,7 @@ class Way:
         partitioned: Whether the table is partitioned by years.
         lacks_partitions: Whether it has no partitions yet, so that the load creates them.
         changed: The share of the table's rows that differ from the data before the load. None for an empty table.
-        data: One of the folders of bench.data: "" for lineitem, or WIDE, or TINY.
+        data: One of the folders of bench.data: "" for lineitem, or WIDE, TINY, or THREE.
         loads: How often the data is loaded.
         copies: Whether it copies the rows that the server keeps, in place of files.
         throttled: Whether each process of the server that serves the client gets a tenth of a core.
@@ -56,7 +56,7 @@ class Way:
         return self.module.startswith("jdbc")
 
 
-WIDE, TINY = "wide", "tiny"
+WIDE, TINY, THREE = "wide", "tiny", "three"
 PARTS = ("--publish", "parts")
 VERIFY = ("--verify",)
 QUARANTINE = ("--on-error", "quarantine")
@@ -177,6 +177,10 @@ THROTTLED = (MANY_LOAD, MANY_PARTS, MANY_MAKES, MANY_JDBC)
 SMALLEST = Way("pgjobs, 1,000 rows, ten loads of a session", "pgjobs_small", data=TINY, loads=10)
 SMALLS = (SMALLEST,)
 
+RELEASE = Way("pgjobs load_release, three tables", "pgjobs_release", data=THREE)
+THREE_LOADS = Way("pgjobs, three loads of a table each", "pgjobs_three", data=THREE)
+THREES = (RELEASE, THREE_LOADS)
+
 READ_ARROW = Way("pgjobs extract, PyArrow", "pgjobs_extract", arrow=True, reads=True)
 READ_PURE = Way("pgjobs extract, pure Python", "pgjobs_extract", reads=True)
 READ_PGCOPY = Way("pgcopy read", "pgcopy_extract", reads=True)
@@ -195,6 +199,7 @@ TABLES: dict[str, tuple[tuple[Way, ...], Way | None]] = {
     "200 columns": (WIDES, WIDE_JDBC),
     "throttled": (THROTTLED, MANY_JDBC),
     "smallest load": (SMALLS, None),
+    "three tables": (THREES, None),
 }
 """The tables of the report: the ways, and the one whose figures the others' are multiples of."""
 

@@ -9,6 +9,8 @@ WARM_UP_TABLE = "warm_up"
 KEPT_TABLE = "kept"
 """The rows on the server, from which the table is filled before it is loaded or read."""
 KEYS = ("l_orderkey", "l_linenumber")
+BESIDE = ("customer", "orders")
+"""Tables of TPC-H that are loaded before lineitem where three are."""
 PARQUET = f"{TABLE}.parquet"
 TEXTS = ("part-0.txt", "part-1.txt")  # one for each of psql's connections
 CONNECTIONS = len(TEXTS)  # of psql and the peers: as many as Spark has cores
@@ -49,3 +51,14 @@ class Task:
     def parquet(self) -> str:
         """Return the path of the rows as a Parquet file."""
         return f"{self.folder}/{PARQUET}"
+
+    @property
+    def three(self) -> dict[str, str]:
+        """Return the tables beside lineitem, and it, each with the path of its rows. The warm-up has its own."""
+        beside = {beside_table(self.table, name): f"{self.folder}/{name}.parquet" for name in BESIDE}
+        return {**beside, self.table: self.parquet}
+
+
+def beside_table(table: str, name: str) -> str:
+    """Return the table beside lineitem, or beside that of the warm-up."""
+    return name if table == TABLE else f"{table}_{name}"

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaos import release
 from chaos.plan import (
     CAPTURE,
     COPY_ROWS,
     COPY_TABLE,
+    DELETED,
     KEPT,
+    LEAVES_WINDOW,
+    LEFT_OUT,
     LOADS,
     ONE_BAD_IN,
     ONE_PART,
-    OVERLAP,
     PARTS,
     QUERY,
+    RELEASE,
     ROWS,
     Trial,
 )
@@ -27,15 +31,6 @@ TABLE = "shop.target"
 
 ORIGIN = "shop.origin"
 """What is copied."""
-
-LEAVES_WINDOW = ROWS + OVERLAP - 1
-"""The id that a script deletes before the rows of a load are moved."""
-
-DELETED = 7
-"""Of so many rows of a load, the second says that its key is deleted."""
-
-LEFT_OUT = 0
-"""The id that a script deletes afterwards."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +99,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
         QUERY: ("run_query", _query_arguments),
         CAPTURE: ("capture_changes", _capture_arguments),
         COPY_TABLE: ("copy_table", _copy_arguments),
+        RELEASE: ("load_release", _release_arguments),
     }
     if trial.flow in commands:
         job, arguments = commands[trial.flow]
@@ -204,6 +200,14 @@ def _copy_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
     arguments = ["--source-url", source, "--source-table", ORIGIN, "--parallelism", "3"]
     arguments += ["--table", TABLE, "--mode", trial.mode, "--load-id", identity]
     return [*arguments, *(["--keys", keys(trial)] if keys(trial) else []), *place.flags()]
+
+
+def _release_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
+    target: dict[str, Any] = {"table": TABLE, "source": str(place.source), "select": _select(trial), "mode": trial.mode}
+    target |= {"verify": trial.verify, **({"keys": keys(trial)} if keys(trial) else {})}
+    path = place.folder / f"release-{identity.replace('/', '-')}.json"
+    path.write_text(release.manifest(trial, place.folder, identity, target))
+    return ["--manifest", str(path), "--load-id", identity, *place.flags()]
 
 
 def _query_arguments(_: Trial, place: Place, identity: str) -> list[str]:

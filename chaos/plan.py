@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from chaos.steps import COMMITS, FIRST_STEPS, OF_PARTS, RESUMING_STEPS, SCRIPT_STEPS, SOME_TIMES, STEPS, TWICE
+from chaos.steps import COMMITS, FIRST_STEPS, RESUMING_STEPS, SCRIPT_STEPS, STEPS, how_often
 
 ROWS = 12_000
 """Rows of a load's input."""
@@ -60,6 +60,15 @@ UNTOUCHED = ROWS * 4 // 3
 OVERLAP = 500
 """Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
 
+LEAVES_WINDOW = ROWS + OVERLAP - 1
+"""The id that a script deletes before the rows of a load are moved."""
+
+DELETED = 7
+"""Of so many rows of a load, the second says that its key is deleted."""
+
+LEFT_OUT = 0
+"""The id that a script deletes afterwards."""
+
 PRIMED = 2
 """One in so many captures has made its first copy before, and one in so many kept loads has staged parts."""
 
@@ -79,6 +88,7 @@ FLOWS = {
     "load parts": 4,
     "load kept": 4,
     "copy table": 4,
+    "release": 4,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
@@ -103,9 +113,12 @@ KEPT = "load kept"
 COPY_TABLE = "copy table"
 """A copy of another table, from server to server, without Spark."""
 
+RELEASE = "release"
+"""Three tables, published together. Each of two refers to another one."""
+
 LOADS = ("load", PARTITIONS, KEPT)
-WRITES = ("load", "pgcopy write", "pgcopy stream write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE)
-BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE, RELEASE)
+WRITES = (*BATCH_WRITES, "pgcopy stream write")
 APPENDS = (COPY_ROWS, ONE_PART, PARTS)
 """Those that have no other mode, and need a table."""
 
@@ -127,6 +140,9 @@ TARGETS = {
 }
 """The modes of a write, each with the kinds of tables for which it works."""
 
+REFERENCED = ("indexed", "partitioned")
+"""Those to which another table can refer."""
+
 STATEMENTS = {
     "load": 90,
     "pgcopy write": 90,
@@ -143,6 +159,7 @@ STATEMENTS = {
     "load parts": 130,
     "load kept": 100,
     "copy table": 130,
+    "release": 250,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -196,6 +213,8 @@ FAULTS = {
         *(*WIRE_FAULTS, "kill driver", *SERVER_FAULTS, *POOLER_FAULTS, *ROLE_FAULTS),
         *("lose answer to COMMIT", "lock target", "same id", *NEIGHBOURS_OF_WRITES),
     ),
+    # A table to which others refer cannot be truncated, and its partitions with such rows cannot be detached.
+    "release": (*_COMMON, *WRITE_FAULTS, "same id", "rewrite"),
 }
 """The faults that are meaningful for each job."""
 
@@ -307,6 +326,7 @@ def cases() -> Iterator[Case]:
     """Return each job with each of its faults. Modes and tables of writes alternate."""
     kinds = cycle([(mode, target) for mode, targets in TARGETS.items() for target in targets])
     existing = cycle(TARGETS["append"][1:])
+    referenced = cycle([(mode, target) for mode in TARGETS for target in REFERENCED])
     for flow, faults in FAULTS.items():
         for fault in faults:
             mode, target = next(kinds) if flow in WRITES else ("", "plain")
@@ -318,6 +338,10 @@ def cases() -> Iterator[Case]:
                 mode, target = "append", next(existing)
             if flow == PARTITIONS:
                 mode, target = REPLACE_PARTITIONS, "partitioned"
+            if flow == RELEASE:
+                mode, target = next(referenced)
+                if (mode, fault) == ("append", "same table"):
+                    mode = "upsert"  # both have the same keys
             yield Case(flow, fault, mode, target)
 
 
@@ -329,7 +353,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE)
+    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE, RELEASE)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
@@ -367,7 +391,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         fault=case.fault,
         point=point,
         seconds=choose.uniform(1.0, 3.0),
-        verify=is_load and seed % VERIFIED == 0,
+        verify=(is_load or case.flow == RELEASE) and seed % VERIFIED == 0,
         slice=is_load and case.mode == "overwrite" and seed % 4 in SLICED,
         scripts=scripts,
         difference=is_load and case.mode == "overwrite" and target != "plain" and seed % 4 == DIFFERENT,
@@ -415,10 +439,5 @@ def _point(choose: random.Random, case: Case, *, scripts: bool, primed: bool) ->
         left_out = (FIRST_STEPS if primed else RESUMING_STEPS) if case.flow == KEPT else ()
         steps = [step for step in STEPS[case.flow] if step not in left_out]
         step = choose.choice((*steps, *(SCRIPT_STEPS if scripts else ())))
-        often = (
-            step in (*OF_PARTS, *(("copy rows", "record part") if case.flow == PARTS else ()))
-            and case.flow not in (QUERY, CAPTURE, ONE_PART)
-        ) or case.flow == "pgcopy stream write"  # its result is one part
-        times = SOME_TIMES if often else TWICE.get(step, 1)
-        return Point(step, choose.randint(1, times), answered)
+        return Point(step, choose.randint(1, how_often(step, case.flow)), answered)
     return Point("statement", choose.randrange(1, STATEMENTS[case.flow]), answered)

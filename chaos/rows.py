@@ -13,8 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos.jobs import DELETED, LEAVES_WINDOW, LEFT_OUT
-from chaos.plan import OVERLAP, PARTITIONS, ROWS, UNTOUCHED, Trial
+from chaos.plan import DELETED, LEAVES_WINDOW, LEFT_OUT, OVERLAP, PARTITIONS, ROWS, UNTOUCHED, Trial
 
 FILES = 4
 
@@ -40,7 +39,7 @@ AS_JSON = (
 
 Row = tuple[Any, ...]
 
-_WORDS = (
+WORDS = (
     "plain",
     "tab\there",
     "line\nbreak",
@@ -69,11 +68,11 @@ def _row(choose: random.Random, number: int) -> Row:
     return (
         number,
         maybe(date(1970, 1, 1) + timedelta(days=choose.randrange(-30_000, 30_000))),
-        maybe(f"{choose.choice(_WORDS)} {number}"),
+        maybe(f"{choose.choice(WORDS)} {number}"),
         maybe(Decimal(choose.randrange(-(10**11), 10**11)).scaleb(-2)),
         maybe(_EPOCH + timedelta(microseconds=choose.randrange(-(10**15), 10**15))),
         maybe(choose.randbytes(choose.randrange(8))),
-        maybe([choose.choice((*_WORDS, None)) for _ in range(choose.randrange(3))]),
+        maybe([choose.choice((*WORDS, None)) for _ in range(choose.randrange(3))]),
     )
 
 

@@ -10,8 +10,8 @@ import contextlib
 import pyarrow as pa  # noqa: F401 - for the workers
 from pyspark import daemon
 
-import jobs.spark.extract_tasks
-import jobs.spark.load_tasks
+import jobs.spark.tasks.extract_tasks
+import jobs.spark.tasks.load_tasks
 
 with contextlib.suppress(ImportError):  # Spark 3.5 has no Python data sources
     import jobs.pgcopy.datasource  # noqa: F401 - for the workers

@@ -23,6 +23,7 @@ from jobs.capture_changes import main as capture_changes_main
 from jobs.cli.run import run_job
 from jobs.copy_table import main as copy_table_main
 from jobs.dbaccess.load.ledger import MARKER_TABLE
+from jobs.load_release import main as load_release_main
 from jobs.run_query import main as run_query_main
 
 
@@ -69,6 +70,10 @@ def _capture_changes(_: SparkSession, asked: Mapping[str, Any]) -> int:
 
 def _copy_table(_: SparkSession, asked: Mapping[str, Any]) -> int:
     return copy_table_main(asked["arguments"], os.environ)
+
+
+def _load_release(_: SparkSession, asked: Mapping[str, Any]) -> int:
+    return load_release_main(asked["arguments"], os.environ)
 
 
 def _copy_rows(_: SparkSession, asked: Mapping[str, Any]) -> int:
@@ -144,6 +149,7 @@ _JOBS: dict[str, Callable[[SparkSession, Mapping[str, Any]], int]] = {
     "capture_changes": _capture_changes,
     "copy rows": _copy_rows,
     "copy_table": _copy_table,
+    "load_release": _load_release,
     "write": _write,
     "read": _read,
     "write stream": _write_stream,

@@ -50,6 +50,7 @@ STEPS = {
     "copy table": (
         *("take load id", "take snapshot", "adopt snapshot", *_WRITE[1:4], "copy out", *_WRITE[4:], "analyze"),
     ),
+    "release": (*_WRITE, "analyze"),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
@@ -71,6 +72,29 @@ SOME_TIMES = 4
 
 OF_PARTS = ("claim part", "copy part", "count part", "commit part", "adopt snapshot", "copy out")
 
+OF_TABLES = 3
+"""How many tables a release has."""
+
+_OF_A_RELEASE = ("take load id", "record load", "commit publish")
+"""Its steps that occur once, and not for each of its tables."""
+
+_WITH_ONE_PART = ("query", "capture", "load one part")
+"""Jobs whose steps of parts occur once."""
+
+
+def how_often(step: str, flow: str) -> int:
+    """Return how often a step of a job occurs, approximately."""
+    if flow == "pgcopy stream write":
+        return SOME_TIMES
+    if step in OF_PARTS and flow not in _WITH_ONE_PART:
+        return SOME_TIMES * (OF_TABLES if flow == "release" else 1)
+    if step in ("copy rows", "record part") and flow == "load parts":
+        return SOME_TIMES
+    if flow == "release" and step not in _OF_A_RELEASE:
+        return OF_TABLES
+    return TWICE.get(step, 1)
+
+
 COMMITS = {
     "load": "commit publish",
     "pgcopy write": "commit publish",
@@ -84,6 +108,7 @@ COMMITS = {
     "load parts": "commit publish",
     "load kept": "commit publish",
     "copy table": "commit publish",
+    "release": "commit publish",
 }
 """The step that commits the result of a job."""
 
@@ -108,7 +133,10 @@ _BY_STATEMENT = (
     ("take over", r'ALTER TABLE \S*pgjobs_rows_\S* RENAME TO "pgjobs_rows_'),
     (
         "move rows",
-        r'INSERT INTO "shop"\."target"|DELETE FROM "shop"|WITH \w*(gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN',
+        (
+            r'INSERT INTO "shop"\."(target|child|grandchild)"|DELETE FROM "shop"|'
+            r"WITH \w*(gone|moved) AS|ALTER TABLE \S*pgjobs_rows_\S* REN"
+        ),
     ),
     ("drop result", r"DROP TABLE IF EXISTS \S*pgjobs_result_"),
     ("drop staging", r"DROP TABLE IF EXISTS \S*pgjobs_"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from chaos import rows
-from chaos.plan import COPY_TABLE, ROWS, WRITES, Trial
+from chaos import release, rows
+from chaos.plan import COPY_TABLE, RELEASE, ROWS, WRITES, Trial
 from chaos.server import LOADER, Database
 
 HOSTILE = (
@@ -55,6 +55,8 @@ def make(trial: Trial, database: Database) -> None:
     if trial.flow in WRITES:
         _as_loader(database, "CREATE TABLE log (script text)")
         _make_target(trial, database)
+        if trial.flow == RELEASE:
+            _as_loader(database, *release.creating(trial))
         if trial.flow == COPY_TABLE:
             _as_loader(database, f"CREATE TABLE origin ({rows.COLUMNS}, PRIMARY KEY (id))")
     else:

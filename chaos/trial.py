@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import faults, rows, tables
+from chaos import faults, release, rows, tables
 from chaos.drivers import Outcome
 from chaos.errors import ChaosError
 from chaos.jobs import Place, ask, ask_and_fail, load_id
-from chaos.plan import CAPTURE, COPY_TABLE, KEPT, NEWER, WRITES, Trial
+from chaos.plan import CAPTURE, COPY_TABLE, KEPT, NEWER, RELEASE, WRITES, Trial
 from chaos.pooler import Pooler, pooler
 from chaos.server import LOADER, Database
 from chaos.stage import CLUSTER, RIVAL, Stage
@@ -78,12 +78,13 @@ class _Run:
             with self._taking("make"):
                 self._rerun("the first copy")
                 tables.delete_some(self.database)
-        with self._taking("first run"):
-            neighbour = self._disturbed()
-        with self._taking("judge"):
-            court.judge_first(neighbour)
-        with self._taking("rerun"):
-            self._again_until_done()
+        with self._reader():
+            with self._taking("first run"):
+                neighbour = self._disturbed()
+            with self._taking("judge"):
+                court.judge_first(neighbour)
+            with self._taking("rerun"):
+                self._again_until_done()
         with self._taking("judge"):
             court.judge_last()
         if self.trial.flow in (*NEWER, CAPTURE):
@@ -108,12 +109,24 @@ class _Run:
         finally:
             self.verdict.phases[phase] += time.monotonic() - start
 
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[None]:
+        """Read the tables of a release beside the block."""
+        if self.trial.flow != RELEASE:
+            yield
+            return
+        with release.Reader(self.trial, self.database) as reader:
+            yield
+        self.verdict.complaints.extend(reader.complaints)
+
     def _make_files(self, loaded: list[rows.Row]) -> None:
         if self.trial.flow == COPY_TABLE:
             self.place.folder.mkdir(parents=True)
             tables.fill_origin(self.database, loaded)
         elif self.trial.flow in WRITES:
             rows.write(self.place.source, loaded)
+            if self.trial.flow == RELEASE:
+                release.write(self.trial, self.place.folder)
         else:
             self.place.folder.mkdir(parents=True)
 

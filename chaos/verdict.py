@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import judge, rows, states
+from chaos import judge, release, rows, states
 from chaos.drivers import Driver, Outcome
 from chaos.jobs import Place, load_id
 from chaos.plan import (
@@ -21,6 +21,7 @@ from chaos.plan import (
     PARTS,
     QUERY,
     READS,
+    RELEASE,
     ROWS,
     WRITES,
     Trial,
@@ -141,6 +142,21 @@ class Court:
         if found != wanted:
             self.complain(f"{what}, {len(found)} rows are put aside ({found[:5]}...), not {len(wanted)}")
 
+    def _judge_release(self, what: str, published: bool) -> None:
+        """Check that the other tables of a release have all of its rows or none, and that its marker names all."""
+        if self.trial.flow != RELEASE:
+            return
+        identity, tables = load_id(self.trial), release.referencing(self.trial)
+        for table in tables:
+            found = release.rows_of(self.database, table)
+            if self.trial.fault == "same table":  # the rows of both releases are the same, but for their names
+                found = [[*row[:2], row[2].replace(f"{identity}/rival", identity), *row[3:]] for row in found]
+            expected = release.after(self.trial, table, identity, published=published)
+            self._compare(f"{table.name} ({table.mode}) {what}", found, [list(row) for row in expected])
+        names = sorted(["shop.target", *(f"shop.{table.name}" for table in tables)])
+        if published and release.recorded(self.database, identity) != names:
+            self.complain(f"{what}, the marker names {release.recorded(self.database, identity)}, not {names}")
+
     def _judge_load(self, outcome: Outcome) -> None:
         self.published = judge.marker(self.database, load_id(self.trial))
         if outcome.status == 0 and not self.published:
@@ -151,6 +167,7 @@ class Court:
         self._judge_scripts("after the first run", int(self.published))
         self._judge_columns("after the first run", self.published)
         self._judge_rejects("after the first run", self.published)
+        self._judge_release("after the first run", self.published)
         if self.trial.flow == PARTS and not self.published:
             self._judge_some_parts()
             return
@@ -176,6 +193,7 @@ class Court:
             self._judge_scripts("at the end", 2 if self.trial.fault == "same table" else 1)
             self._judge_columns("at the end", published=True)
             self._judge_rejects("at the end", published=True)
+            self._judge_release("at the end", published=True)
         elif self.trial.flow == QUERY:
             taken, left = self._divided()
             self._compare("what the query wrote, at the end", judge.lake(self.place.lake), taken)
@@ -262,5 +280,5 @@ def passes(flow: str, fault: str) -> bool:
     For pgcopy, Spark plans in Python workers of the driver, which it does not retry.
     """
     return fault in _PASSES_FOR_ALL or (
-        fault == "kill worker" and flow in (*LOADS, ONE_PART, PARTS, "extract", "incremental", QUERY)
+        fault == "kill worker" and flow in (*LOADS, ONE_PART, PARTS, RELEASE, "extract", "incremental", QUERY)
     )

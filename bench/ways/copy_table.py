@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.task import KEPT_TABLE, WARM_UP_TABLE
-from jobs import copy_table
+from jobs.copy_table import main
 from jobs.flows.load.job import new_load_id
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(task: Task) -> dict[str, float]:
         flags += ["--filter", "ctid < '(20,0)'"]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
-        status = copy_table.main([*flags, "--report", str(report)], os.environ)
+        status = main([*flags, "--report", str(report)], os.environ)
         if status:
             raise BenchError(f"copy_table.py ended with status {status}")
         seconds: dict[str, float] = json.loads(report.read_text())["seconds"]

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Load, and return the seconds of the phases.
+    """Load, and return the seconds of the phases. Raises as `load`."""
+    return load(task, task.parquet, task.table)
+
+
+def load(task: Task, source: str, table: str) -> dict[str, float]:
+    """Load a file into a table, and return the seconds of the phases.
 
     Raises:
         BenchError: The load failed. Its error is in the log.
@@ -25,7 +30,7 @@ def run(task: Task) -> dict[str, float]:
     server = task.server
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
-        flags = ["--source", task.parquet, "--table", task.table, "--parallelism", str(task.connections)]
+        flags = ["--source", source, "--table", table, "--parallelism", str(task.connections)]
         flags += ["--host", server.host, "--port", str(server.port), "--user", server.user, "--dbname", server.dbname]
         status = load_table.main([*flags, "--load-id", new_load_id(), "--report", str(report), *task.flags], os.environ)
         if status:
