@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,26 +71,45 @@ def server() -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
-def template(server: Settings) -> Iterator[str]:
+def admin(server: Settings) -> Iterator[Session]:
+    """A session that makes and drops databases."""
+    with connect(server, "pgjobs tests") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def template(server: Settings, admin: Session) -> Iterator[str]:
     """A database with the marker table, to be cloned."""
     name = f"pgjobs_template_{uuid.uuid4().hex[:12]}"
-    with connect(server, "pgjobs tests") as admin:
-        admin.run(f"CREATE DATABASE {quote_name(name)}")
-        with connect(replace(server, dbname=name), "pgjobs tests") as session:
-            LUIGIS.ensure(session)
-        yield name
-        admin.run(f"DROP DATABASE {quote_name(name)} WITH (FORCE)")
+    admin.run(f"CREATE DATABASE {quote_name(name)}")
+    with connect(replace(server, dbname=name), "pgjobs tests") as session:
+        session.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # the default from PostgreSQL 15 on
+        LUIGIS.ensure(session)
+    yield name
+    admin.run(f"DROP DATABASE {quote_name(name)} WITH (FORCE)")
 
 
 @pytest.fixture
-def database(server: Settings, template: str) -> Iterator[Settings]:
+def database(server: Settings, template: str, admin: Session) -> Iterator[Settings]:
     """A fresh database."""
+    with _fresh_database(server, template, admin) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def module_database(server: Settings, template: str, admin: Session) -> Iterator[Settings]:
+    """A fresh database for the tests of a module that look at one run."""
+    with _fresh_database(server, template, admin) as database:
+        yield database
+
+
+@contextmanager
+def _fresh_database(server: Settings, template: str, admin: Session) -> Iterator[Settings]:
     name = f"pgjobs_test_{uuid.uuid4().hex[:12]}"
-    with connect(server, "pgjobs tests") as admin:
-        admin.run(f"CREATE DATABASE {quote_name(name)} TEMPLATE {quote_name(template)}")
-        yield replace(server, dbname=name)
-        left_open = _sessions_after(admin, name, patience=5.0)
-        admin.run(f"DROP DATABASE {quote_name(name)} WITH (FORCE)")
+    admin.run(f"CREATE DATABASE {quote_name(name)} TEMPLATE {quote_name(template)}")
+    yield replace(server, dbname=name)
+    left_open = _sessions_after(admin, name, patience=5.0)
+    admin.run(f"DROP DATABASE {quote_name(name)} WITH (FORCE)")
     assert left_open == [], "a test must leave no connection open"
 
 
@@ -118,10 +138,14 @@ collect_ignore_glob = [] if find_spec("fcntl") else OF_UNIX
 
 
 SLOWEST = [
-    *("test_faults_driver", "test_faults_of_writes", "test_faults", "test_chaos", "test_run_local", "test_secrets"),
-    *("test_load_types", "test_extract_types", "test_planted"),
+    *("test_faults_of_writes", "test_packing", "test_provenance", "test_protocol"),
+    *("test_faults_driver", "test_faults", "test_chaos", "test_run_local", "test_own_project", "test_secrets"),
+    *("test_pgcopy_reader", "test_extract_table", "test_load_table", "test_load_types", "test_extract_types"),
 ]
-"""Files that begin first: one that began last would be waited for alone. The others follow pyproject's testpaths."""
+"""Files that begin first: one that began last would be waited for alone. The others follow pyproject's testpaths.
+
+The first Spark of all waits half a minute for its archive of classes, so beside it begins what needs no Spark.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

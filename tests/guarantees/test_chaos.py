@@ -24,9 +24,8 @@ SEEDS = {
 
 def test_jobs_that_are_broken_lose_nothing_and_leave_nothing() -> None:
     command = [sys.executable, "-m", "chaos", "--seed", *map(str, SEEDS)]
-    done = subprocess.run(
-        command, cwd=ROOT, env=jvm.environ(), capture_output=True, text=True, check=False, timeout=PATIENCE
-    )
+    environ = {**jvm.environ(), "JDK_JAVA_OPTIONS": jvm.flags()}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     told = re.search(r"^(\d+) faults struck; 0 found something\.$", done.stdout, re.MULTILINE)
     assert told, done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from faults import Cut, Trial, TrialOf, cuts_on_the_way_to
-from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, numbers
+from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, Load, numbers
 from pyspark.sql import SparkSession
 from server_folder import server_folder
 from submitted import CLUSTER, IN_BACKGROUND, RETRYING, until
@@ -68,47 +68,53 @@ def test_a_connection_that_breaks_when_publish_commits_neither_loses_nor_doubles
     trial.assert_loaded_once()
 
 
-def test_a_driver_whose_connection_breaks_while_rows_are_copied_loads_all_the_same(trial_of: TrialOf) -> None:
-    trial = trial_of(*ALL)
-    with trial.submit("stalling", RETRYING) as job:
-        trial.wait_for_stall(job)
-        terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ %s"
-        assert len(trial.ask(terminate, _DRIVERS)) == len(ALL)
-        job.go_on()
-        assert job.status() == 0, job.output
-    assert "ANALYZE" not in job.output
+@pytest.mark.parametrize("load", ALL, ids=lambda load: load.table)
+def test_a_driver_whose_connection_breaks_while_rows_are_copied_loads_all_the_same(
+    trial_of: TrialOf, caplog: pytest.LogCaptureFixture, load: Load
+) -> None:
+    trial = trial_of(load)
+    with trial.stalling() as loading:
+        break_the_drivers_connection(trial)
+    assert not loading.result().already_loaded
+    assert "ANALYZE" not in caplog.text
     trial.assert_loaded_once()
 
 
 def test_a_driver_whose_load_another_run_published_while_its_connection_was_lost_says_so(trial_of: TrialOf) -> None:
     trial = trial_of(APPEND)
-    with trial.submit("stalling", RETRYING) as job:
-        trial.wait_for_stall(job)
+    with trial.stalling() as loading:
         record = "INSERT INTO table_updates (update_id, target_table) VALUES (%s, %s) RETURNING 1"
         trial.ask(record, APPEND.load_id, f"public.{APPEND.table}")
-        trial.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ %s", _DRIVERS)
-        job.go_on()
-        assert job.status() == 0, job.output
-        assert job.output.count("already loaded: ") == 1, job.output
+        break_the_drivers_connection(trial)
+    assert loading.result().already_loaded
     assert trial.staging_tables() == []
     assert trial.ask("SELECT EXISTS (SELECT FROM append WHERE name ~ '^row')") == [[False]]
 
 
-_DRIVERS = "^pgjobs load faulty"
+def break_the_drivers_connection(trial: Trial) -> None:
+    terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^pgjobs load faulty'"
+    assert trial.ask(terminate) == [[True]]
 
 
-def test_of_two_drivers_with_the_same_load_id_at_once_one_loads_and_the_other_waits(trial_of: TrialOf) -> None:
+def test_of_two_drivers_with_the_same_load_id_at_once_one_loads_and_the_other_waits(
+    trial_of: TrialOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of them is this process."""
     trial = trial_of(*INTO_TABLES)
-    with trial.submit("whole", RETRYING) as one, trial.submit("whole", RETRYING) as other:
+    with trial.submit("whole", RETRYING) as job, ThreadPoolExecutor() as pool:
 
-        def told(words: str) -> int:
-            return (one.output + other.output).count(words)
+        def waiting() -> int:
+            return (job.output + caplog.text).count("Another run holds the load id")
 
         with trial.locked():
-            one.until(lambda: told("Another run holds the load id") == len(INTO_TABLES), "the load that waits")
-            one.until(trial.in_publish, "the load that does not")
-        assert (one.status(), other.status()) == (0, 0)
-        assert told("already loaded: ") == told(" rows into ") == len(INTO_TABLES), one.output + other.output
+            job.until(trial.in_publish, "a load that does not wait")
+            runs = [pool.submit(load.run, numbers(trial.spark), trial.database) for load in trial.loads]
+            job.until(lambda: waiting() == len(INTO_TABLES), "the load that waits")
+        reports = [run.result() for run in runs]
+        assert job.status() == 0, job.output
+    loaded = sum(not report.already_loaded for report in reports) + job.output.count(" rows into ")
+    already = sum(report.already_loaded for report in reports) + job.output.count("already loaded: ")
+    assert (loaded, already) == (len(INTO_TABLES), len(INTO_TABLES)), job.output
     trial.assert_loaded_once()
 
 
@@ -176,17 +182,22 @@ def test_a_crash_of_the_server_while_rows_are_copied_fails_loads_into_tables_and
 ) -> None:
     """The rows that were staged before are gone, but those that are to become a table survive."""
     trial = fragile_trial.of(*ALL)
-    with trial.submit("stalling", RETRYING) as job:
-        trial.wait_for_stall(job)
-        crash(fragile)
-        job.go_on()
-        assert job.status() == 1
-    assert len(job.told) == len(INTO_TABLES)
-    assert all("the server crashed meanwhile. Nothing was loaded. Run the load again." in line for line in job.told)
-    replace(trial, loads=[NEW]).assert_loaded_once()
+    for load in INTO_TABLES:
+        with pytest.raises(LoadError, match="the server crashed meanwhile") as caught:
+            load_while_the_server_crashes(replace(trial, loads=[load]), fragile)
+        assert caught.value.hint == "Nothing was loaded. Run the load again."
+    new = replace(trial, loads=[NEW])
+    load_while_the_server_crashes(new, fragile)
+    new.assert_loaded_once()
     failed = replace(trial, loads=INTO_TABLES)
     failed.assert_nothing_loaded()
     failed.assert_a_rerun_loads()
+
+
+def load_while_the_server_crashes(trial: Trial, server: Manager) -> None:
+    with trial.stalling() as loading:
+        crash(server)
+    loading.result()
 
 
 def test_a_crash_of_the_server_in_publish_fails_the_load_and_leaves_nothing(

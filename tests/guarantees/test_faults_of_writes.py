@@ -15,8 +15,10 @@ from typing import Any
 
 import lost_executor
 import pytest
+from pgcopies import register_for_threads
 from process_sockets import process_of
 from pyspark.sql import DataFrame, SparkSession
+from streams import HAS_SINK
 from submitted import submit
 from writes import MODES, PARTS, ROWS, TEXT, Write, ask, copies_under_way, left_of_staging, until_claimed, until_copying
 
@@ -27,9 +29,12 @@ from jobs.dbaccess.sql import quote_name
 SPARK_4 = find_spec("pyspark.sql.datasource") is not None
 """Python data sources are Spark 4's."""
 
-WAYS = ["load", "batch", "stream"] if SPARK_4 else ["load"]
+WAYS = ["load", *(["batch"] if SPARK_4 else []), *(["stream"] if HAS_SINK else [])]
 
 WRITES = [Write(way, mode) for way in WAYS for mode in MODES]
+OF_EACH_WAY = [Write("load", "upsert"), Write("batch", "append"), Write("stream", "overwrite")] if SPARK_4 else WRITES
+"""A write of each way, and together of each mode."""
+
 EACH_WRITE = pytest.mark.parametrize("write", WRITES, ids=lambda write: f"{write.way}-{write.mode}")
 
 
@@ -54,10 +59,10 @@ class Way:
         self.jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - what happens to tasks is the JVM's
         self.scala: Any = spark.sparkContext._jsc.sc()  # noqa: SLF001 - likewise
 
-    def slow(self, df: DataFrame, first_part: int = 0) -> DataFrame:
-        """The rows with their text. From this part on the JVM naps, until it is told to hurry."""
+    def slow(self, df: DataFrame, parts: str = ">= 0") -> DataFrame:
+        """The rows with their text. In these parts the JVM naps, until it is told to hurry."""
         self.jvm.java.lang.System.setProperty(self.key, "slow")
-        late = f"id % 20 = 0 AND spark_partition_id() >= {first_part}"
+        late = f"id % 20 = 0 AND spark_partition_id() {parts}"
         is_slow = f"{late} AND java_method('java.lang.System', 'getProperty', '{self.key}') = 'slow'"
         nap = "substring(java_method('java.lang.Thread', 'sleep', 20L), 1, 0)"
         return df.selectExpr("id", f"concat({TEXT}, IF({is_slow}, {nap}, '')) AS v")
@@ -101,10 +106,7 @@ def way_of(
         ways.append(Way(spark, database, source, tmp_path, write))
         return ways[-1]
 
-    if SPARK_4:
-        from jobs.pgcopy.datasource import PostgresCopyDataSource
-
-        spark.dataSource.register(PostgresCopyDataSource)
+    register_for_threads(spark)
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "500")
     spark.conf.set("spark.sql.shuffle.partitions", str(PARTS))
     yield prepare
@@ -124,77 +126,67 @@ def test_an_error_in_the_middle_of_a_part_that_passes_costs_no_row(
 
 
 @EACH_WRITE
-def test_a_task_that_is_killed_in_the_middle_of_a_part_costs_no_row(
+def test_a_killed_worker_a_killed_task_and_a_lost_shuffle_in_the_middle_of_a_part_cost_no_row(
     way_of: Callable[[Write], Way], session: Session, write: Write
 ) -> None:
-    way = way_of(write)
-
-    def kill() -> None:
-        until_copying(way.database)
-        [[table]] = ask(way.database, "SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_parts_' AND relkind = 'r'")
-        [[attempt]] = ask(way.database, f"SELECT attempt FROM {quote_name(str(table))} WHERE part = 1")
-        assert way.scala.killTaskAttempt(attempt, True, "planted")
-
-    way.run(way.slow(way.read()), kill)
-    write.assert_held(session)
-    assert left_of_staging(session) == []
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="finds a connection's process by /proc")
-@EACH_WRITE
-def test_a_python_worker_that_is_killed_in_the_middle_of_a_part_costs_no_row(
-    way_of: Callable[[Write], Way], session: Session, write: Write
-) -> None:
-    way = way_of(write)
-
-    def kill() -> None:
-        until_copying(way.database)
-        query = "SELECT client_port FROM pg_stat_activity WHERE application_name ~ ' part 1 '"
-        [[port]] = ask(way.database, query)
-        os.kill(process_of(int(str(port))), signal.SIGKILL)
-
-    way.run(way.slow(way.read()), kill)
-    write.assert_held(session)
-    assert left_of_staging(session) == []
-
-
-@EACH_WRITE
-def test_a_stage_that_is_run_again_for_a_lost_shuffle_costs_no_row(
-    way_of: Callable[[Write], Way], session: Session, write: Write
-) -> None:
+    """One after the other in one write. The attempt after the killed task misses the shuffle: its stage runs again."""
     way = way_of(write)
     lost: list[tuple[int, int]] = []
 
-    def lose() -> None:
-        until_copying(way.database)
+    def disturb() -> None:
+        killed: set[int] = set()
+        if sys.platform == "linux":  # where a connection's process is found by /proc
+            killed = until_copying(way.database)
+            kill_the_worker(way, killed)
+        until_copying(way.database, killed)
         lost.append(lose_a_map_output(way))
+        kill_the_task(way)
 
-    way.run(way.slow(way.read().repartition(PARTS, "id")), lose)
+    way.run(way.slow(way.read().repartition(PARTS, "id"), "= 1"), disturb)
     assert max(map_outputs(way)) > lost[0], "computed anew"
     write.assert_held(session)
     assert left_of_staging(session) == []
 
 
+def kill_the_worker(way: Way, copying: set[int]) -> None:
+    [pid] = copying
+    [[port]] = ask(way.database, f"SELECT client_port FROM pg_stat_activity WHERE pid = {pid}")
+    os.kill(process_of(int(str(port))), signal.SIGKILL)
+
+
+def kill_the_task(way: Way) -> None:
+    """The newest attempt at part 1."""
+    [[table]] = ask(way.database, "SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_parts_' AND relkind = 'r'")
+    [[attempt]] = ask(way.database, f"SELECT max(attempt) FROM {quote_name(str(table))} WHERE part = 1")
+    assert way.scala.killTaskAttempt(attempt, True, "planted")
+
+
 def test_an_executor_that_is_killed_with_its_shuffle_costs_no_row(
     database: Settings, session: Session, source: Path, tmp_path: Path
 ) -> None:
-    """In every way and mode, in a cluster: the rest of the parts fails to fetch, and the stage is run again."""
-    for write in WRITES:
+    """In a cluster: the rest of the parts fails to fetch, and the stage is run again."""
+    for write in OF_EACH_WAY:
         write.prepare(session)
     quick = tmp_path / "notes" / "quick"
     quick.parent.mkdir()
     conf = {
-        "spark.master": f"local-cluster[2,{len(WRITES)},1024]",
+        "spark.master": f"local-cluster[2,{len(OF_EACH_WAY)},1024]",
         "spark.executor.extraClassPath": str(quick.parent),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "500",
         "spark.sql.shuffle.partitions": str(PARTS),
     }
-    with submit(Path(lost_executor.__file__), [str(source), *WAYS], conf, database, tmp_path) as job:
-        job.until(lambda: copies_under_way(session) == len(WRITES), "the copying of each part 1", 300)
+    with submit(
+        Path(lost_executor.__file__),
+        [str(source), *(f"{write.way}-{write.mode}" for write in OF_EACH_WAY)],
+        conf,
+        database,
+        tmp_path,
+    ) as job:
+        job.until(lambda: len(copies_under_way(session)) == len(OF_EACH_WAY), "the copying of each part 1", 300)
         job.kill_executor()
         quick.touch()
         assert job.status() == 0, job.output
-    for write in WRITES:
+    for write in OF_EACH_WAY:
         write.assert_held(session)
     assert left_of_staging(session) == []
 
@@ -216,7 +208,7 @@ def test_a_load_starts_over_when_a_shuffle_of_rows_that_depend_on_their_order_is
 
     folder = tmp_path / "log"
     with told_to(folder):
-        way.run(way.slow(chosen.repartition(PARTS, "id"), first_part=1), lose)
+        way.run(way.slow(chosen.repartition(PARTS, "id"), ">= 1"), lose)
     assert max(map_outputs(way)) > lost[0], "computed anew"
     assert "Starting over" in folder.read_text()
     expected = ROWS // 2 if rows == "limit" else ROWS

@@ -13,13 +13,14 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings, Timeouts
 from jobs.dbaccess.errors import ConnectionFailed
-from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish_plan import PublishPlan, TransactionPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

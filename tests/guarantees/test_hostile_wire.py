@@ -14,11 +14,12 @@ from publishing import T, load, rows_of
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import DatabaseError, LoadError, ProtocolBroken
-from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish_plan import PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.flows.load.publish import Driver, publish_once

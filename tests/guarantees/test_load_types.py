@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from typing import Any
 
@@ -15,9 +16,11 @@ from pyspark.sql import types as t
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
-from jobs.flows.load.job import LoadJob, new_load_id, run
+from jobs.flows.load.job import LoadJob, new_load_id
+from jobs.flows.load.run import run
 
 
 def expected_of(kind: Kind, value: object) -> object:
@@ -35,17 +38,33 @@ def comparable(kind: Kind, value: Any) -> Any:  # noqa: ANN401 - what the driver
     return value
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_values_come_back_equal(spark: SparkSession, session: Session, database: Settings, name: str) -> None:
-    kind = KINDS[name]
-    schema = t.StructType([t.StructField("id", t.IntegerType()), t.StructField("v", kind.spark_type)])
+ROWS = 200
 
-    values = drawn(kind.values | st.none(), 200)
-    rows = spark.createDataFrame([[index, value] for index, value in enumerate(values)], schema)
-    job = LoadJob(TableName("t"), database, new_load_id())
-    run(job, lambda: rows)
-    read = [row[0] for row in session.run(f"SELECT {kind.read.format('v')} FROM t ORDER BY id")]
-    assert [comparable(kind, value) for value in read] == [expected_of(kind, value) for value in values]
+Column = tuple[list[Any], list[Any]]
+"""The values that were loaded, and those that were read."""
+
+
+@pytest.fixture(scope="module")
+def columns(spark: SparkSession, module_database: Settings) -> dict[str, Column]:
+    """Values of each type: one load brings them all, each type in a column."""
+    drawn_of = {name: drawn(kind.values | st.none(), ROWS) for name, kind in KINDS.items()}
+    values = {name: list(itertools.islice(itertools.cycle(some), ROWS)) for name, some in drawn_of.items()}
+    fields = [t.StructField(name, kind.spark_type) for name, kind in KINDS.items()]
+    rows = spark.createDataFrame(
+        list(zip(range(ROWS), *values.values())), t.StructType([t.StructField("id", t.IntegerType()), *fields])
+    )
+    run(LoadJob(TableName("t"), module_database, new_load_id()), lambda: rows)
+    read = ", ".join(kind.read.format(quote_name(name)) for name, kind in KINDS.items())
+    with connect(module_database, "t") as session:
+        found = session.run(f"SELECT {read} FROM t ORDER BY id")
+    assert len(found) == ROWS
+    return {name: (values[name], list(column)) for name, column in zip(KINDS, zip(*found))}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_values_come_back_equal(columns: dict[str, Column], name: str) -> None:
+    kind, (loaded, read) = KINDS[name], columns[name]
+    assert [comparable(kind, value) for value in read] == [expected_of(kind, value) for value in loaded]
 
 
 def test_year_month_intervals_come_back_equal(spark: SparkSession, session: Session, database: Settings) -> None:

@@ -25,8 +25,8 @@ from jobs.flows.extract.job import run as run_extract
 from jobs.flows.extract.plan import Wanted
 from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.load.files import Files
-from jobs.flows.load.files import load as load_files
 from jobs.flows.load.job import LoadJob, new_load_id
+from jobs.flows.load.sources import load as load_files
 
 
 @dataclass(frozen=True)
@@ -330,17 +330,28 @@ def test_wkb_is_loaded_into_geometries_and_comes_back_with_its_reference_system(
     if not version_of(session, "postgis"):
         pytest.skip("this server has no PostGIS")
     session.run("CREATE SCHEMA far; CREATE EXTENSION postgis SCHEMA far")
-    session.run("CREATE TABLE t (id int, g far.geometry(Point,4326), p far.geography); CREATE TABLE copy (LIKE t)")
-    load(f"SELECT 1 AS id, x'{POINT}' AS g, x'{WITH_SRID}' AS p UNION ALL SELECT 2, NULL, NULL")
-    assert session.run("SELECT far.ST_AsEWKT(g), far.ST_AsText(p) FROM t WHERE id = 1") == [
-        ["SRID=4326;POINT(1 2)", "POINT(1 2)"]
-    ]
+    session.run(
+        "CREATE TABLE t (id int, g far.geometry(Point,4326), p far.geography, many far.geometry[], boxes box[])"
+    )
+    session.run("CREATE TABLE copy (LIKE t)")
+    one = f"SELECT 1 AS id, x'{POINT}' AS g, x'{WITH_SRID}' AS p, array(x'{POINT}', NULL, x'{POINT}') AS many"
+    load(f"{one}, array('(1,1),(0,0)', '(3,3),(2,2)') AS boxes UNION ALL SELECT 2, NULL, NULL, NULL, array()")
+    assert session.run(
+        "SELECT far.ST_AsEWKT(g), far.ST_AsText(p), far.ST_AsText(many[3]), cardinality(many), boxes::text FROM t "
+        "WHERE id = 1"
+    ) == [["SRID=4326;POINT(1 2)", "POINT(1 2)", "POINT(1 2)", 3, "{(1,1),(0,0);(3,3),(2,2)}"]]
     with extracted(spark, database, "t") as df:
         [first, second] = sorted(df.collect())
         assert [first["g"].hex().upper(), first["p"].hex().upper()] == [WITH_SRID, WITH_SRID]
         assert (second["g"], second["p"]) == (None, None)
         load_dataframe(df, table="copy", settings=database)
     assert session.run("SELECT t::text FROM t EXCEPT ALL SELECT copy::text FROM copy") == []
+    broken = spark.sql(f"SELECT id, if(id = 7, unhex(substr('{POINT}', 1, 20)), x'{POINT}') AS g FROM range(5, 9)")
+    report = load_dataframe(broken, table="t", settings=database, on_error="quarantine")
+    assert (report.rows_inserted, report.rows_rejected) == (3, 1)
+    assert session.run("SELECT row->>'id', column_name, reason, sqlstate FROM t_rejects") == [
+        ["7", "g", "invalid_value", "XX000"]
+    ]
     with pytest.raises(UsageError, match="'g' is binary and geometry; 'p' is binary and geography"):
         compare_dataframe(
             spark.sql("SELECT 1 AS id, x'00' AS g, x'00' AS p"), table="t", settings=database, keys=["id"]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from libpq import environment
 from pyarrow import parquet
-from wheel_here import Laptop, build_wheel, install_from_this
+from wheel_here import Laptop, install_from_this, wheel_of_this
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
@@ -25,8 +25,9 @@ ORDERS = [("north", 20, "9.50"), ("north", 20, "0.50"), ("south", 20, "3.00"), (
 
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Laptop:
-    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
-    return install_from_this(wheel, tmp_path_factory.mktemp("laptop") / "venv", "deploy", "spark", "test")
+    return install_from_this(
+        wheel_of_this(tmp_path_factory), tmp_path_factory.mktemp("laptop") / "venv", "deploy", "spark", "test"
+    )
 
 
 def spark_of(laptop: Laptop) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 from pgcopies import end_sidecars, options_for
 from planting import plant
 from pyspark.sql import DataFrame, SparkSession
+from streams import run_to_the_end
 
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
@@ -162,8 +163,7 @@ def test_streams_run_nothing_that_is_planted(
     session.run("INSERT INTO t SELECT n, n::text FROM pg_catalog.generate_series(1, 10) AS n")
     for written in (10, 20):
         source = spark.readStream.format("pgcopy").options(**pgcopy, table="t").load()
-        writer = source.writeStream.format("pgcopy").options(**pgcopy, table="copy", streamId="s")
-        writer.option("checkpointLocation", str(tmp_path / "at")).trigger(availableNow=True).start().awaitTermination()
+        run_to_the_end(source, pgcopy, tmp_path / "at")
         [[copied]] = session.run("SELECT pg_catalog.count(*) FROM copy")
         assert copied == written
         session.run(

@@ -1,4 +1,4 @@
-"""A load with --max-replica-lag waits for a real standby, and goes on when it has caught up."""
+"""Real standbys: a load with --max-replica-lag waits for one, and none is copied into the table that it follows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from standby import replicated
 from submitted import until
 
+from jobs import copy_table
 from jobs.dbaccess.catalog import wal
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import UsageError
@@ -55,6 +56,21 @@ def lag_is_0(session: Session) -> bool:
 def load(spark: SparkSession, primary: Settings, max_replica_lag: float) -> None:
     df = spark.range(0, ROWS, 1, 4).selectExpr("id", "repeat('x', 80) AS word")
     load_dataframe(df, table="t", settings=primary, max_replica_lag=max_replica_lag)
+
+
+def test_a_table_is_not_copied_into_itself_from_a_standby_unless_somebody_has_stopped_that(
+    pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
+) -> None:
+    here, there = sessions
+    here.run("INSERT INTO t VALUES (1, 'x')")
+    until(lambda: there.run("SELECT id FROM t") == [[1]], "the standby's replay")
+    with pytest.raises(UsageError, match="into itself"):
+        copy_table("t", source=pair[1], settings=pair[0])
+    there.run("SELECT pg_wal_replay_pause()")
+    try:
+        assert copy_table("t", source=pair[1], settings=pair[0]).rows_inserted == 1
+    finally:
+        there.run("SELECT pg_wal_replay_resume()")
 
 
 def test_a_load_waits_while_the_replay_is_paused(

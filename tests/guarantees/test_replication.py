@@ -14,8 +14,8 @@ from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.query import result, script
 from jobs.dbaccess.query.result import Result

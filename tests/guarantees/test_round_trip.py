@@ -16,8 +16,8 @@ from jobs.flows.extract.job import FilesJob
 from jobs.flows.extract.job import run as run_extract
 from jobs.flows.extract.plan import Wanted
 from jobs.flows.load.files import Files
-from jobs.flows.load.files import load as load_files
 from jobs.flows.load.job import LoadJob, new_load_id
+from jobs.flows.load.sources import load as load_files
 
 AWKWARD: list[str | None] = [
     *[

@@ -9,11 +9,12 @@ import pytest
 from publishing import T
 
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load import direct, staging
-from jobs.dbaccess.load.claims import Claims, Size, check_none, end_earlier_runs, key, open_claims, stream
-from jobs.dbaccess.load.direct import Direct, Superseded
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import direct
+from jobs.dbaccess.load.copying.claims import Claims, Size, check_none, end_earlier_runs, key, open_claims, stream
+from jobs.dbaccess.load.copying.direct import Direct, Superseded
+from jobs.dbaccess.load.copying.parts import Counted
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.pgcopy.sidecar_holds import HeldStaging

@@ -11,8 +11,8 @@ from threads import at_once
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS
-from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 

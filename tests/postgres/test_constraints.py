@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRuns
 from dataclasses import replace
@@ -16,14 +17,17 @@ from publishing import T
 from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, LoadError, UsageError
-from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.rejects import quarantine
+from jobs.dbaccess.load.rejects.places import Place, PlacesWanted, Seeking
 from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy, TooManyRejects
 from jobs.dbaccess.load.rejects.table import Rejecting, Replayed, creating, find_replayed, rejects_table
 from jobs.dbaccess.load.row_text import PLAIN, Form, RowText, measure
@@ -45,6 +49,8 @@ def load(
     *,
     verify: bool = False,
     replayed: Replayed | None = None,
+    seeking: Seeking | None = None,
+    find: Callable[[PlacesWanted], Seeking] | None = None,
 ) -> Published:
     """Load rows, and put bad ones aside."""
     names = staging.plan_staging(T, move.columns).with_rejects()
@@ -58,8 +64,13 @@ def load(
         verification = Verification(row, measure(session, names.rows.quoted, row.row_hash))
     receipt = Receipt(0, 0, outcome.rows, 0, outcome.rejected)
     plan = PublishPlan(f"load-{next(IDS)}", T, names, (receipt,), move, is_new=False, verification=verification)
+    rejecting = Rejecting(policy, {77: "rows.csv"}, replayed, seeking)
     try:
-        return publish(session, replace(plan, rejecting=Rejecting(policy, replayed=replayed)))
+        try:
+            return publish(session, replace(plan, rejecting=rejecting))
+        except PlacesWanted as wanted:
+            assert find is not None
+            return publish(session, replace(plan, rejecting=replace(rejecting, seeking=find(wanted))))
     except BaseException:
         staging.discard(session, names)
         raise
@@ -92,6 +103,35 @@ def test_a_violated_constraint_is_told_with_its_row_and_the_others_are_loaded(se
         [0, kind, column, a, True, True],
     ]
     assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2], [3]]
+
+
+def test_where_rows_come_from_is_asked_with_their_hashes_and_told_with_them(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b int CHECK (b > 0), c int); INSERT INTO t VALUES (9, 9, 9)")
+    row = RowText(ABC.columns, (Form(PLAIN),) * 3)
+    asked = []
+
+    def find(wanted: PlacesWanted) -> Seeking:
+        asked.append(wanted)
+        assert not session.run("SELECT 1 FROM pg_locks WHERE relation = 't'::regclass AND mode <> 'AccessShareLock'")
+        _, known = wanted.misfits
+        session.run("INSERT INTO t VALUES (2, 2, 2)")  # by somebody else, while the source is read
+        return Seeking(row, found={known.staged: Place(77, 5, 3)})
+
+    published = load(
+        session, [[1, 0, 1], ["no", 1, 1], [9, 1, 1], [2, 1, 1], [3, 1, 1]], seeking=Seeking(row), find=find
+    )
+    assert (published.inserted, published.rejected) == (1, 4)
+    [wanted] = asked
+    assert ([one.part for one in wanted.misfits], wanted.refused, wanted.good) == ([0, 0], ((0, 2),), 2)
+    assert [one.hash for one in wanted.misfits] == [
+        session.value(f"SELECT {row.row_hash} FROM (VALUES ({a}, {b}, 1)) AS v (a, b, c)") for a, b in ((1, 0), (9, 1))
+    ]
+    assert rejected(session, "row->>'a', reason, file, file_row, part, part_row") == [
+        ["no", "invalid_text", None, None, 0, 2],
+        ["9", "unique", "rows.csv", 5, 0, 3],
+        ["1", "check", None, None, 0, None],
+        ["2", "unique", None, None, 0, None],
+    ]
 
 
 def test_a_row_that_conflicts_only_with_a_rejected_one_stays(session: Session) -> None:
@@ -162,6 +202,33 @@ def test_each_mode_puts_aside_what_it_would_not_let_in(session: Session, mode: s
     session.run("INSERT INTO t VALUES (1, 1, 1), (2, 5, 2)")
     assert load(session, rows, move).rejected == (0 if mode == "upsert" else 1)
     assert session.run("SELECT a, b FROM t ORDER BY a") == left
+
+
+def test_of_rows_whose_key_is_null_each_one_is_checked_that_ignore_would_insert(session: Session) -> None:
+    session.run("CREATE TABLE t (a int UNIQUE, b int, c int UNIQUE)")
+    session.run("INSERT INTO t VALUES (NULL, 1, 1)")
+    assert load(session, [[None, 2, 2], [None, 3, 1], [None, 4, 4]], IGNORE).rejected == 1
+    assert session.run("SELECT b FROM t ORDER BY b") == [[1], [2], [4]]
+
+
+@pytest.mark.parametrize("skip", ["yes", "no"])
+def test_rows_whose_required_key_is_null_are_put_aside_and_not_taken_for_one_key(session: Session, skip: str) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b int, c int)")
+    move = Move("upsert", ABC.columns, ("a",), skip_unchanged=skip)
+    assert load(session, [[None, 1, 1], [None, 2, 2], [1, 1, 1]], move).rejected == 2
+    assert session.run("SELECT a FROM t") == [[1]]
+
+
+def test_rows_whose_required_key_is_null_are_put_aside_at_once(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b int, c int)")
+    move = Move("upsert", ABC.columns, ("a",), parse_order("b desc"))
+    with caplog.at_level(logging.INFO):
+        assert load(session, [[None, 1, 1], [None, 2, 2], [None, 3, 3], [1, 1, 1]], move).rejected == 3
+    assert [record.message for record in caplog.records if "put aside" in record.message] == [
+        "3 rows violate a constraint of public.t: they are put aside."
+    ]
 
 
 def test_above_the_limit_nothing_is_published_and_the_reasons_are_told(session: Session) -> None:

@@ -13,20 +13,22 @@ from pyspark.sql import types as t
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import JobError, LoadError, TransientError, UsageError
-from jobs.dbaccess.load import parts, scripts, staging
+from jobs.dbaccess.load import scripts, staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.definitions.alterations import ADD_COLUMNS, STRICT, WIDEN
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import APPEND, Move
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import Published
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.foresee import foresee
+from jobs.flows.load.dry_run.foresee import foresee
 from jobs.flows.load.job import LoadJob
-from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.flows.load.targets.settle import find_table, settle_target
+from jobs.flows.load.targets.target import Target
 
 IDS = count()
 
@@ -131,6 +133,26 @@ def test_a_column_that_is_widened_keeps_its_collation(session: Session) -> None:
         "SELECT collation_name::text FROM information_schema.columns WHERE table_name = 't' ORDER BY column_name"
     )
     assert session.run(collations) == [["any_case"], ["C"]]
+
+
+def test_a_column_that_is_widened_is_stored_and_compressed_as_before_in_each_table(session: Session) -> None:
+    session.run("CREATE TABLE t (a varchar(3), n numeric(5,2)); CREATE TABLE child () INHERITS (t)")
+    session.run("ALTER TABLE t ALTER a SET STORAGE EXTERNAL, ALTER a SET COMPRESSION pglz, ALTER a SET STATISTICS 77")
+    session.run("ALTER TABLE child ALTER a SET STORAGE MAIN, ALTER a SET COMPRESSION pglz, ALTER n SET STORAGE PLAIN")
+    settings = (
+        "SELECT attrelid::regclass::text, attname, attstorage::text, attcompression::text, "
+        "coalesce(attstattarget, -1)::int FROM pg_attribute "
+        "WHERE attrelid IN ('t'::regclass, 'child'::regclass) AND attnum > 0 ORDER BY 1, 2"
+    )
+    before = session.run(settings)
+    assert [row[2:] for row in before] == [["m", "p", 77], ["p", "", -1], ["e", "p", 77], ["m", "", -1]]
+    target = settle(session, data(a=STRING, n=t.DecimalType(12, 2)))
+    assert [text for text in target.alterations.statements(target.name) if "SET STORAGE EXTERNAL" in text] == [
+        'ALTER TABLE ONLY "public"."t" ALTER COLUMN "a" SET STORAGE EXTERNAL, ALTER COLUMN "a" SET COMPRESSION pglz'
+    ]
+    load(session, target, "longer 1234567.5")
+    assert types_of(session, "child") == {"a": "text", "n": "numeric(12,2)"}
+    assert session.run(settings) == before
 
 
 def test_a_column_that_is_added_may_be_defined_by_the_user(session: Session) -> None:
@@ -270,6 +292,11 @@ REFUSED = {
         'operator class "int4_minmax_multi_ops" does not accept data type bigint',
     ),
     "names alike": ("CREATE TABLE t (a int)", data(New=LONG, new=LONG), "differ in case alone: New, new"),
+    "a column that a child has": (
+        "CREATE TABLE t (a int); CREATE TABLE child (c int) INHERITS (t); CREATE TABLE below (d text) INHERITS (child)",
+        data(a=t.IntegerType(), c=STRING, d=STRING),
+        r"c, d cannot be added .*: c of public\.below, which is integer, and would be text; c of public\.child, ",
+    ),
     "no type": ("CREATE TABLE t (a int)", data(n=t.NullType()), "cannot add columns to public.t: n is a void"),
     "a system column": ("CREATE TABLE t (a int)", data(xmin=LONG), 'column name "xmin" conflicts with a system column'),
 }

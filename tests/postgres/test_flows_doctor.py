@@ -34,7 +34,7 @@ from jobs.flows.doctor.examine import examine
 from jobs.flows.doctor.finding import FAULT, OK, SKIPPED, WARNING, Finding, healthy
 from jobs.flows.doctor.target import Wanted
 from jobs.flows.doctor.way import Store, store_of
-from jobs.flows.load.foresee import fit
+from jobs.flows.load.dry_run.fit import fit
 from jobs.flows.load.job import LoadJob
 
 Environ = Mapping[str, str]
@@ -131,7 +131,7 @@ def test_ten_misconfigurations_are_named_in_one_run(
     job = LoadJob(TableName.parse("sales.orders"), role, "one")
     data = Columns(t.StructType([t.StructField("id", t.IntegerType()), t.StructField("total", t.DateType())]), 1)
     wanted = Wanted(
-        job.table, "append", Ledger.parse("marks"), lambda asking: fit(asking, job, data).line(), None,
+        job.table, "append", Ledger.parse("marks"), lambda asking: fit(asking, job, data.schema).line(), None,
         ("s3://not-there/in",), ("s3://not-there/out",),
     )  # fmt: skip
     try:

@@ -6,15 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from publishing import AB, load, rows_of
+from releases import staged
 
+from jobs.dbaccess import locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import TransientError
+from jobs.dbaccess.errors import LoadError, TransientError
+from jobs.dbaccess.load.kept import leftovers
+from jobs.dbaccess.load.ledger import LUIGIS, naming
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.publish import AlreadyRecorded
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.flows.load.publish import Driver, publish_once
+from jobs.flows.load.publish import Driver, answering, check_still_staged, publish_once, publish_together_once
+
+APPEND_X = Move("append", ("x",))
 
 
 def test_a_lock_that_is_not_granted_in_time_is_told_with_its_holder(session: Session, database: Settings) -> None:
@@ -51,3 +58,41 @@ def test_a_publish_that_a_deadlock_ended_is_done_again(
         assert loading.result().updated == 2
     assert rows_of(session) == [[1, "ours"], [2, "ours"]]
     assert "Publishing again." in caplog.text
+
+
+def test_a_session_that_broke_unnoticed_is_replaced_by_one_that_holds_what_it_held(
+    session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE a (x int); CREATE TABLE b (x int)")
+    driver = Driver(Connector(database, "load", "x"))
+    with driver.connect() as broken, driver.connect() as sweeping:
+        assert locks.take(broken, LUIGIS.lock(broken, "x"))
+        transaction = staged(broken, "x", {"a": (APPEND_X, [[1]]), "b": (APPEND_X, [[2]])})
+        with answering(driver, broken, transaction) as same:
+            assert same is broken
+        sweeping.run("SELECT pg_terminate_backend(%s, 10000)", broken.backend.pid)
+        with answering(driver, broken, transaction) as replacement:
+            assert broken.closed
+            assert leftovers.sweep(sweeping) == []
+            assert not locks.take(sweeping, LUIGIS.lock(sweeping, "x"))
+            published = publish_together_once(driver, replacement, transaction)
+    assert published is not None
+    assert session.run("SELECT x FROM a UNION ALL SELECT x FROM b") == [[1], [2]]
+
+
+def test_what_another_run_or_load_did_while_nobody_held_what_is_staged_is_told(
+    session: Session, database: Settings
+) -> None:
+    session.run("CREATE TABLE a (x int); CREATE TABLE b (x int)")
+    driver = Driver(Connector(database, "load", "x"))
+    with driver.connect() as broken:
+        transaction = staged(broken, "x", {"a": (APPEND_X, [[1]]), "b": (APPEND_X, [[2]])})
+        check_still_staged(session, transaction, transaction.targets)
+        session.run("SELECT pg_terminate_backend(%s, 10000)", broken.backend.pid)
+        assert leftovers.sweep(session)
+        with answering(driver, broken, transaction) as replacement:
+            with pytest.raises(LoadError, match=r"^public\.a: Another load dropped what was staged.* Run it again\."):
+                check_still_staged(replacement, transaction, transaction.targets)
+            assert LUIGIS.located(session).record(session, "x", naming(transaction.targets))
+            with pytest.raises(AlreadyRecorded):
+                check_still_staged(replacement, transaction, transaction.targets)

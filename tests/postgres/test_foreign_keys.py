@@ -63,6 +63,16 @@ def test_keys_that_form_a_circle_are_refused_unless_one_is_deferrable(session: S
         find_arrangement(session, tables, [], checked_at_once=tables[1:])
 
 
+def test_tables_that_the_release_creates_come_last(session: Session) -> None:
+    session.run(KEYED)
+    tables = [TableName(name, "public") for name in ("new", "orders", "another", "customers")]
+    found = find_arrangement(session, tables, tables, creatable=tables)
+    assert names(found.tables) == ["customers", "orders", "new", "another"]
+    assert names(found.emptied) == ["orders"]
+    with pytest.raises(UsageError, match=r"There is no table public\.another"):
+        find_arrangement(session, tables, [], creatable=tables[:1])
+
+
 def test_a_key_is_deferred_only_if_no_other_constraint_of_its_name_forbids_that(session: Session) -> None:
     """SET CONSTRAINTS takes names. Constraints of several tables may have the same one."""
     session.run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (a int CONSTRAINT fk REFERENCES a DEFERRABLE)")

@@ -22,9 +22,9 @@ from jobs.dbaccess.postgres_connectivity import connect_pinned
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.foresee import foresee
+from jobs.flows.load.dry_run.foresee import foresee
+from jobs.flows.load.dry_run.plan import LoadPlan
 from jobs.flows.load.job import LoadJob
-from jobs.flows.load.plan import LoadPlan
 from jobs.flows.load.stage import Copying
 
 AB = t.StructType([t.StructField("A", t.IntegerType()), t.StructField("b", t.StringType())])
@@ -71,6 +71,7 @@ def test_a_plan_tells_which_partitions_are_replaced_and_created(session: Session
     assert sum("CREATE INDEX" in text for text in said) == 1
     locked = {(lock.on, lock.mode) for step in planned.steps for lock in step.locks}
     assert {("public.t", "ACCESS EXCLUSIVE"), ("public.p10", "ACCESS EXCLUSIVE")} <= locked
+    assert ("public.t and its partitions (2)", "SHARE UPDATE EXCLUSIVE") in locked  # by ANALYZE
     assert session.run(FINGERPRINT) == before
     with pytest.raises(LoadError, match=r"DEFAULT partition of public\.t, has 1 rows"):
         session.run("CREATE TABLE other PARTITION OF t DEFAULT; INSERT INTO t VALUES (25, '')")

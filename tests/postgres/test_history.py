@@ -14,11 +14,11 @@ from publishing import AB, T, load
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, LoadError, UsageError
-from jobs.dbaccess.load.move import history
+from jobs.dbaccess.load.move.by_keys import history
 from jobs.dbaccess.load.move.changes import Changes, History
-from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import order_of
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

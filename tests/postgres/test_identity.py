@@ -13,7 +13,8 @@ from jobs.dbaccess.load.identity import SYSTEM, USER, check_argument
 from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import APPEND, Move
 from jobs.dbaccess.session import Session
-from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.flows.load.targets.settle import find_table, settle_target
+from jobs.flows.load.targets.target import Target
 
 BOTH = ("id", "b")
 DATA = t.StructType([t.StructField("id", t.LongType()), t.StructField("b", t.StringType())])
@@ -81,6 +82,12 @@ def test_an_upsert_that_would_update_an_identity_is_refused_before_anything_is_c
         settled(numbered, move)
     assert settled(numbered, replace(move, keys=("id",))).columns == ("id", "b")
     assert settled(numbered, replace(move, overriding=USER)).columns == ("b",)
+
+
+def test_keys_that_the_server_numbers_anew_are_refused_by_name(numbered: Session) -> None:
+    move = Move("upsert", (), ("id",), overriding=USER)
+    with pytest.raises(UsageError, match=r"--overriding user leaves out id, .* and --keys names it"):
+        settled(numbered, move)
 
 
 def test_data_that_has_nothing_but_identities_is_refused_if_the_server_numbers_them(numbered: Session) -> None:

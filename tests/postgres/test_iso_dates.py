@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.copyformat.iso_dates import days, microseconds
+from jobs.copyformat.text.iso_dates import days, microseconds
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.postgres_connectivity import connect
 

@@ -8,8 +8,8 @@ import pytest
 from publishing import AB, T, counts, load, rows_of
 
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.session import Session
 
 UPSERT = Move("upsert", AB, ("a",))
@@ -51,6 +51,16 @@ def test_a_key_that_is_null_matches_no_row_and_is_refused(session: Session) -> N
     session.run("CREATE TABLE t (a int UNIQUE, b text)")
     with pytest.raises(LoadError, match=r"1 rows have NULL in a key \(a\)"):
         load(session, UPSERT, [(1, "x"), (None, "y")])
+
+
+@pytest.mark.parametrize("ddl", ["UNIQUE (a)", "CHECK (b <> '')"], ids=["by the index", "without one"])
+def test_a_composite_key_whose_fields_are_null_is_a_key_as_any_other(session: Session, ddl: str) -> None:
+    session.run(f"CREATE TYPE pair AS (x int, y int); CREATE TABLE t (a pair, b text, {ddl})")
+    assert counts(load(session, UPSERT, [("(,)", "x"), ("(1,)", "x")])) == (2, 0, 0)
+    assert counts(load(session, UPSERT, [("(,)", "y"), ("(1,)", "x")])) == (0, 1, 0)
+    assert session.run("SELECT a::text, b FROM t ORDER BY 1") == [["(,)", "y"], ["(1,)", "x"]]
+    with pytest.raises(LoadError, match=r"1 rows have NULL in a key \(a\)"):
+        load(session, UPSERT, [("(,)", "x"), (None, "y")])
 
 
 @pytest.mark.parametrize("move", [Move("overwrite", AB, ("a",), strategy="diff"), Move("ignore", AB, ("a",))])

@@ -10,9 +10,9 @@ from publishing import T
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load import staging
-from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.copying.parts import Counted
 from jobs.dbaccess.session import Session
-from jobs.spark.load_tasks import Delivery, deliver
+from jobs.spark.tasks.load_tasks import Delivery, deliver
 
 
 @pytest.mark.parametrize("job", ["load", "pgcopy"])

@@ -13,11 +13,11 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, JobError, LoadError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move import combinations
+from jobs.dbaccess.load.move.by_keys.merge import marks_by_time
 from jobs.dbaccess.load.move.changes import Changes
-from jobs.dbaccess.load.move.fill import check_target
-from jobs.dbaccess.load.move.merge import marks_by_time
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import order_of
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

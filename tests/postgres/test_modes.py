@@ -10,14 +10,15 @@ from publishing import AB, Rows, T, counts, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
-from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import parse_order
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -62,6 +63,14 @@ def test_dedupe_order_keeps_the_first_of_each_key(keyed: Session) -> None:
     move = replace(UPSERT, order=parse_order("b desc nulls last"))
     assert counts(load(keyed, move, [(2, "x"), (2, "z"), (2, None), (3, "b"), (3, "a")])) == (1, 1, 3)
     assert rows_of(keyed)[1:] == [[2, "z", 2], [3, "b", 7]]
+
+
+def test_rows_without_a_key_are_no_duplicates_of_each_other(session: Session) -> None:
+    """NULL equals no other key, so the index has all of them. To DISTINCT ON, they are equal."""
+    session.run("CREATE TABLE t (a int UNIQUE, b text)")
+    move = Move("ignore", AB, ("a",), parse_order("b desc"))
+    assert counts(load(session, move, [(None, "x"), (None, "y"), (None, "y"), (1, "x"), (1, "y")])) == (4, 0, 1)
+    assert rows_of(session) == [[1, "y"], [None, "x"], [None, "y"], [None, "y"]]
 
 
 def test_ignore_keeps_what_is_there(keyed: Session) -> None:

@@ -7,11 +7,12 @@ from publishing import T
 
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import direct, staging
-from jobs.dbaccess.load.direct import Direct
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import direct
+from jobs.dbaccess.load.copying.direct import Direct
+from jobs.dbaccess.load.copying.parts import Counted, Tally
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import APPEND
-from jobs.dbaccess.load.parts import Counted, Tally
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.session import Session
 from jobs.flows.load.direct.one_part import load_one_part

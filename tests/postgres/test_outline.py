@@ -2,61 +2,36 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 from columns_only import Columns
-from pg8000 import dbapi
 from publishing import T
 from pyspark.sql import types as t
 from stages import attempt, lines
+from told import Told, does, executed, held_locks, planned_locks
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.load import direct, scripts, staging
+from jobs.dbaccess.load import scripts, staging
+from jobs.dbaccess.load.copying import direct
+from jobs.dbaccess.load.copying.direct import Direct, Marker
 from jobs.dbaccess.load.definitions.columns import Definition
-from jobs.dbaccess.load.direct import Direct, Marker
+from jobs.dbaccess.load.dry_run.steps import ANALYZE, COPY
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import OrderBy
-from jobs.dbaccess.load.outline import ANALYZE, COPY, Step
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.scripts import Scripts
-from jobs.dbaccess.network.copy_in import Block
-from jobs.dbaccess.session import Answer, Session
+from jobs.dbaccess.session import Session
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.foresee import foresee
+from jobs.flows.load.dry_run.foresee import foresee
+from jobs.flows.load.dry_run.plan import LoadPlan
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.pace.governor import NO_LIMITS, Limits
-from jobs.flows.load.plan import LoadPlan
-from jobs.flows.load.target import find_table, settle_target
+from jobs.flows.load.targets.settle import find_table, settle_target
 
 AB = t.StructType([t.StructField("a", t.IntegerType()), t.StructField("b", t.StringType())])
-
-
-class Told(Session):
-    """A session that notes its statements, and the locks that it holds at its last COMMIT."""
-
-    def __init__(self, session: Session) -> None:
-        self.__dict__ = session.__dict__
-        self.said: list[str] = []
-        self.held: list[list[str]] = []
-
-    def _execute(self, statement: str, values: tuple[object, ...]) -> dbapi.Cursor:
-        if statement == "COMMIT":
-            self.held = [list(row) for row in super()._execute(LOCKS_HELD, ()).fetchall()] or self.held
-        self.said.append(statement)
-        return super()._execute(statement, values)
-
-    def copy_in(self, statement: str, blocks: Iterable[Block], before: Sequence[str] = ()) -> int:
-        self.said.append(statement)
-        return super().copy_in(statement, blocks, before)
-
-    def ask(self, statement: str, values: Sequence[object] = ()) -> Answer:
-        self.said.append(statement)
-        return super().ask(statement, values)
 
 
 @dataclass(frozen=True)
@@ -155,12 +130,6 @@ CASES = {
 WEAKER = {("public.t", "ROW SHARE")}
 """What the check of a referencing table takes on a table on which the load holds a stronger lock."""
 
-LOCKS_HELD = (
-    "SELECT c.relname, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
-    "WHERE l.pid = pg_backend_pid() AND l.mode <> 'AccessShareLock' AND c.relkind IN ('r', 'p', 'v', 'f') "
-    "AND c.relnamespace = 'public'::regnamespace"
-)
-
 
 def load(session: Session, case: Case, database: Settings) -> Told:
     """Do a load of two rows, and return its session."""
@@ -178,23 +147,8 @@ def load(session: Session, case: Case, database: Settings) -> Told:
     return told
 
 
-def does(statement: str) -> bool:
-    """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
-    matters = re.match(
-        r"(COPY|INSERT|UPDATE|DELETE|TRUNCATE|WITH (?!REC|asked)|ALTER|CREATE|DROP|LOCK|SET LOCAL ma|"
-        r"SELECT pg_advisory_xact_lock)",
-        statement,
-    )
-    return bool(matters) and not statement.startswith(('DELETE FROM "public"."pgjobs_', 'UPDATE "public"."pgjobs_'))
-
-
 def plan_of(session: Session, case: Case, database: Settings, staged: str = "it is") -> LoadPlan:
     return foresee(session, case.job(database), lambda: Columns(AB, 1, staged))
-
-
-def executed(step: Step) -> bool:
-    """Whether a step is one of a load of rows that are new."""
-    return step.phase not in (COPY, ANALYZE) and not step.condition.startswith("if ")
 
 
 def prepared(session: Session, case: Case) -> None:
@@ -216,20 +170,7 @@ def test_a_plan_is_what_the_load_does(session: Session, database: Settings, name
     scripted = [statement.text for statement in case.scripts.before]
     assert [step.statement.strip() for step in steps if step.statement not in scripted] == [*filter(does, told.said)]
     assert set(scripted) <= set(told.said)
-    assert planned_locks(steps) == held_locks(told, *(["t"] if plan.is_new else []))
-
-
-def planned_locks(steps: Sequence[Step]) -> set[tuple[str, str]]:
-    return {(lock.on.split(" ")[0], lock.mode) for step in steps for lock in step.locks if lock.mode != "advisory"}
-
-
-def held_locks(told: Told, *left_out: str) -> set[tuple[str, str]]:
-    held = {
-        (f"public.{relation}", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper())
-        for relation, mode in told.held
-        if relation not in ("t_1", *left_out)
-    }
-    return held - WEAKER
+    assert planned_locks(steps) == held_locks(told, *(["t"] if plan.is_new else [])) - WEAKER
 
 
 @pytest.mark.parametrize("name", ["append", "append with foreign key", "append with partitions"])
@@ -250,7 +191,7 @@ def test_a_plan_of_one_part_is_what_the_attempt_does(session: Session, database:
         statement for statement in said if does(statement) and not statement.startswith("LOCK TABLE")
     ]
     copying = [step for step in plan.steps if step.phase == COPY]
-    assert planned_locks(copying) == held_locks(told, names.parts.name)
+    assert planned_locks(copying) == held_locks(told, names.parts.name) - WEAKER
 
 
 def test_a_column_of_its_own_key_needs_no_second_key(session: Session, database: Settings) -> None:

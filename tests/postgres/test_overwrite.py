@@ -12,8 +12,8 @@ from publishing import AB, T, counts, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, TransientError
-from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name

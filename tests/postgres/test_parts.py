@@ -10,8 +10,9 @@ from stages import TARGET, attempt
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, DataRejected, LoadError
-from jobs.dbaccess.load import parts, staging
-from jobs.dbaccess.load.parts import Counted, Tally
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted, Tally
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

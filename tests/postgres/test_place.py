@@ -13,8 +13,8 @@ from publishing import AB, T, load, rows_of
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConstraintViolated, JobError, LoadError, UsageError
 from jobs.dbaccess.load import staging
-from jobs.dbaccess.load.move.fill import check_target
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.load.partitions import staged
 from jobs.dbaccess.load.partitions.catalog import exact_forms, partitions_of
 from jobs.dbaccess.load.publish import AlreadyRecorded, publish

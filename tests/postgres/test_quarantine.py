@@ -12,9 +12,10 @@ from stages import TARGET
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError
-from jobs.dbaccess.load import parts, receipts, staging
-from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts, receipts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.rejects import blocks, quarantine
 from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy, TooManyRejects
 from jobs.dbaccess.load.rejects.quarantine import Outcome
@@ -143,6 +144,20 @@ def test_a_value_with_a_syntax_of_its_own_is_put_aside(session: Session) -> None
     attempt(session, planned, list(of_lines([b"1\tx\n", b"2\tsecret &&\n", b"3\ty\n"], 10)))
     [[row, reason, message]] = rejected(session, planned, "part_row, reason, message")
     assert (row, reason, "secret" in str(message)) == (2, "invalid_text", False)
+
+
+def test_a_value_that_its_type_refuses_as_an_internal_error_is_put_aside(session: Session) -> None:
+    """As PostGIS refuses a geometry that it cannot read."""
+    session.run(
+        "CREATE FUNCTION readable(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN IF $1 = 2 THEN "
+        "RAISE ''parse error of \"%\"'', $1 USING ERRCODE = ''XX000''; END IF; RETURN true; END'; "
+        "CREATE DOMAIN shape AS int CHECK (readable(VALUE)); CREATE TABLE t (a shape, b int)"
+    )
+    planned = staging.plan_staging(TARGET, ["a", "b"]).with_rejects()
+    staging.create_beside(session, planned, TARGET)
+    attempt(session, planned, list(of_lines([b"1\t1\n", b"2\t1\n", b"3\t1\n"], 10)))
+    [[row, column, reason, message]] = rejected(session, planned, "part_row, column_name, reason, message")
+    assert (row, column, reason, '"2"' in str(message)) == (2, "a", "invalid_value", False)
 
 
 def test_a_row_that_is_too_big_is_found_although_the_server_names_a_later_one(session: Session) -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted, Tally
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import Counted, Tally
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

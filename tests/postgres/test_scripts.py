@@ -12,13 +12,14 @@ from publishing import AB, T, counts, load, rows_of
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, JobError, UsageError
-from jobs.dbaccess.load import parts, scripts, staging, verify
+from jobs.dbaccess.load import scripts, staging, verify
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish_plan import PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.row_text import PLAIN, TEXT, Form, Sum
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.postgres_connectivity import connect

@@ -21,9 +21,10 @@ from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.session import Session
 from jobs.flows.load.defined import Defined
-from jobs.flows.load.foresee import foresee
+from jobs.flows.load.dry_run.foresee import foresee
 from jobs.flows.load.job import LoadJob
-from jobs.flows.load.target import Target, find_table, settle_target
+from jobs.flows.load.targets.settle import find_table, settle_target
+from jobs.flows.load.targets.target import Target
 
 AB = t.StructType(
     [

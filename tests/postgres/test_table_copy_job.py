@@ -16,8 +16,9 @@ from submitted import until
 from jobs.copy_table import main
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import JobError, UsageError
-from jobs.dbaccess.load.direct import STAGED
+from jobs.dbaccess.load.copying.direct import STAGED
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.verify import VerificationFailed
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
@@ -48,6 +49,10 @@ def source(there: Settings) -> Iterator[Session]:
 def job(there: Settings, here: Settings, load_id: str = "1", mode: Move | None = None, **wanted: object) -> CopyJob:
     load = LoadJob(T, here, load_id, mode or Move("append", ()), publish=STAGED)
     return CopyJob(Wanted(T, **wanted), there, load)  # type: ignore[arg-type] # a test's
+
+
+def verifying(copy: CopyJob) -> CopyJob:
+    return replace(copy, load=replace(copy.load, verify=True))
 
 
 def rows(session: Session, columns: str = "*") -> list[list[object]]:
@@ -128,7 +133,9 @@ def test_values_of_all_types_are_equal_whatever_the_settings_of_both_sides(
     for settings, values in ((there, ODD), (database, {**ODD, "IntervalStyle": "sql_standard", "TimeZone": "'UTC'"})):
         for name, value in values.items():
             session.run(f"ALTER DATABASE {settings.dbname} SET {name} = {value}")
-    run(job(there, database))
+    report = run(verifying(job(there, database)))
+    assert report.verified is not None
+    assert (report.verified.rows, report.verified.not_compared) == (2, ())
     form = (
         "SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; SET bytea_output = 'hex'; "
         "SET extra_float_digits = 1"
@@ -137,6 +144,25 @@ def test_values_of_all_types_are_equal_whatever_the_settings_of_both_sides(
         one.run(form)
     as_text = "SELECT t::text FROM t ORDER BY id"
     assert session.run(as_text) == source.run(as_text)
+
+
+def test_a_verified_copy_fails_if_the_table_holds_other_values(
+    session: Session, source: Session, database: Settings, there: Settings
+) -> None:
+    for one in (source, session):
+        one.run("CREATE TABLE t (id int, n numeric(9,2), c char(3), r regtype)")
+    source.run("INSERT INTO t VALUES (1, 1.10, 'a', 'int'), (2, NULL, 'b', NULL)")
+    session.run("ALTER TABLE t ALTER n TYPE numeric(10,3), ALTER c TYPE char(5)")
+    report = run(verifying(job(there, database)))
+    assert report.verified is not None
+    assert (report.verified.columns, report.verified.not_compared) == (("id",), ("n", "c", "r"))
+    session.run(
+        "TRUNCATE t; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.n := 0; RETURN NEW; END'; "
+        "CREATE TRIGGER f BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()"
+    )
+    with pytest.raises(VerificationFailed, match="do not have the values that the source has sent"):
+        run(verifying(job(there, database, "2")))  # by the NULL, which every type shows
+    assert rows(session) == []
 
 
 def test_modes_replace_or_update_as_those_of_a_load(
@@ -279,9 +305,9 @@ def test_the_command_copies_and_reports(
     arguments = ["--source-url", url, "--source-table", "mine", "--table", "public.t", "--load-id", "c/1"]
     report = tmp_path / "report.json"
     assert main([*arguments, "--report", str(report)], environment(database)) == 0
-    assert capsys.readouterr().out.startswith("loaded 2 rows into public.t in ")
+    assert capsys.readouterr().out.startswith("copied 2 rows into public.t in ")
     told = json.loads(report.read_text())
     assert (told["job"], told["rows_inserted"], told["load_id"]) == ("copy_table", 2, "c/1")
     assert told["columns"] == [{"source": "id", "spark_type": "integer", "name": "id", "type": "integer"}]
     assert main(arguments, environment(database)) == 0
-    assert capsys.readouterr().out.startswith("already loaded: public.t holds the load 'c/1'.")
+    assert capsys.readouterr().out.startswith("already copied: public.t holds the load 'c/1'.")

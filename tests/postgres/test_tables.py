@@ -9,7 +9,7 @@ from jobs.dbaccess.catalog.tables import Column, array_dimensions
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load.target import find_table as find_target
+from jobs.flows.load.targets.settle import find_table as find_target
 
 
 def test_a_table_that_is_not_there_is_none(session: Session) -> None:

@@ -16,7 +16,9 @@ from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import DatabaseError, UsageError
-from jobs.dbaccess.load import parts, staging
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.kept.notes import DAY, Note, read_note, until
@@ -24,7 +26,6 @@ from jobs.dbaccess.load.kept.take_over import Kept, take_over
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

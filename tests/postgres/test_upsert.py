@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from publishing import AB, T, load, rows_of
 
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load.move.by_keys.upsert import Upsert, obstacle
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import parse_order
-from jobs.dbaccess.load.move.upsert import Upsert, obstacle
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -163,7 +163,7 @@ def test_who_may_not_read_a_column_writes_every_row(keyed: Session) -> None:
     keyed.run("CREATE ROLE pgjobs_blind; GRANT ALL ON SCHEMA public TO pgjobs_blind")
     keyed.run("CREATE TABLE staged AS SELECT a, b FROM t WHERE a = 1; GRANT SELECT ON staged TO pgjobs_blind")
     keyed.run("GRANT INSERT, UPDATE, SELECT (a) ON t TO pgjobs_blind")
-    statements = Upsert(YES, T, TableName("staged", "public"), tables.equalities(keyed, T, ("a",)))
+    statements = Upsert(YES, T, TableName("staged", "public"), equalities(keyed, T, ("a",)))
     assert obstacle(keyed, statements) is None
     keyed.run("SET ROLE pgjobs_blind")
     try:

@@ -88,6 +88,27 @@ def test_a_microsecond_is_found_in_an_array_and_in_a_composite_type(
     assert differing("000002") == [["stay", "instants"]]
 
 
+def test_blanks_and_zeros_at_the_end_are_no_difference_within_arrays_and_composite_types(
+    spark: SparkSession, session: Session, database: Settings
+) -> None:
+    session.run("CREATE TYPE part AS (code char(5), n numeric)")
+    session.run("CREATE TABLE parts (id int, one part, many part[], codes char(5)[], numbers numeric[])")
+    session.run("INSERT INTO parts VALUES (1, '(ab,1.50)', ARRAY['(c,10)'::part, NULL], '{d,NULL}', '{3.00,0}')")
+
+    def differing(code: str, number: str) -> list[list[str]]:
+        one, other = (f"named_struct('code', '{c}', 'n', '{n}')" for c, n in ((code, number), ("c  ", "10.00")))
+        columns = (
+            f"{one} AS one, array({other}, NULL) AS many, array('d ', NULL) AS codes, array('3', '0.0') AS numbers"
+        )
+        found = compare_dataframe(
+            spark.sql(f"SELECT 1 AS id, {columns}"), table="parts", settings=database, keys=["id"]
+        )
+        return [row["columns"] for row in found.collect()]
+
+    assert differing("ab ", "1.5") == []
+    assert differing("ab", "1.05") == [["one"]]
+
+
 def test_rows_that_are_missing_extra_or_repeated_are_told_apart(compare: Compare, session: Session) -> None:
     session.run("DELETE FROM t WHERE id = 7")
     session.run("INSERT INTO t (id) VALUES (9000)")

@@ -17,7 +17,8 @@ from jobs.copyformat.match_columns import match_new
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load.job import LoadJob, run
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.run import run
 from jobs.spark.nul import Cleaning, cleaned
 
 SCHEMA = t.StructType(

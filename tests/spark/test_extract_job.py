@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from extracts import Target, ids
 from pyspark.sql import SparkSession
-from submitted import until
+from submitted import SHORTEST, until
 
 from jobs.dbaccess.errors import DatabaseError, ExtractError
 from jobs.dbaccess.session import Session
@@ -74,5 +74,5 @@ def test_a_snapshot_that_is_lost_in_mid_extract_fails_it_and_no_file_is_kept(
 
 def end_the_drivers_connection(session: Session) -> None:
     reading = "SELECT 1 FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract part . of t'"
-    until(lambda: session.run(reading), "a part")
+    until(lambda: session.run(reading), "a part", longest=SHORTEST)
     session.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract t'")

@@ -22,8 +22,8 @@ from jobs.flows import file_options
 from jobs.flows.load.bad_rows.replay import replay
 from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.load.files import Files, read
-from jobs.flows.load.files import load as load_files
 from jobs.flows.load.job import LoadJob, new_load_id
+from jobs.flows.load.sources import load as load_files
 from jobs.flows.report import LoadReport
 from jobs.spark.plans.folders import is_kept
 
@@ -208,6 +208,22 @@ def test_files_whose_types_cannot_be_merged_are_refused(
         load_files(LoadJob(TableName("t"), database, "x"), Files([source], "parquet", []), lambda: spark)
 
 
+def test_columns_and_fields_of_parquet_that_differ_in_case_alone_are_told(
+    spark: SparkSession, database: Settings, tmp_path: Path
+) -> None:
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        for name, query in (("top", "1 AS Id, 2 AS id"), ("below", "array(named_struct('Id', 1, 'id', 2)) AS a")):
+            spark.sql(f"SELECT {query}").write.parquet(str(tmp_path / name))
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
+    for name in ("top", "below"):
+        job = LoadJob(TableName("t"), database, "x")
+        files = Files([str(tmp_path / name)], "parquet", [])
+        with pytest.raises(LoadError, match=r"differ in case alone: \S*id\. .*--conf spark\.sql\.caseSensitive=true"):
+            load_files(job, files, lambda: spark)
+
+
 @pytest.mark.parametrize("file_format", ["parquet", "json"])
 def test_a_column_of_the_files_that_a_folders_name_hides_is_told_of(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture, file_format: str
@@ -352,6 +368,27 @@ def test_bad_rows_are_put_aside_with_their_files_and_the_others_are_loaded_once(
     ]
     assert re.fullmatch(r"file:/\S*/days%20of%20100%25/part-00000-\S+\.parquet", stored[0][0])
     assert session.run("SELECT count(*) FROM pg_class WHERE relname ~ '^pgjobs_(rows|parts|rejects)_'") == [[0]]
+
+
+def test_rows_that_violate_constraints_are_put_aside_with_their_files_and_places_too(
+    spark: SparkSession, database: Settings, session: Session, tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, day date NOT NULL)")
+    session.run("INSERT INTO t VALUES (2500, '2026-11-20')")
+    folder = tmp_path / "days"
+    day = "CASE WHEN id = 7 THEN 'never' WHEN id <> 1500 THEN '2026-11-20' END AS day"
+    spark.range(0, 3000, 1, 3).selectExpr("id", day).write.parquet(str(folder))
+    job = LoadJob(TableName("t"), database, "days", policy=Policy("quarantine"), verify=True)
+
+    report = load_files(job, Files([str(folder)], "parquet", []), lambda: spark)
+    assert (report.rows_read, report.rows_inserted, report.rows_rejected) == (3000, 2997, 3)
+    found = [(row.reason, row.file[-60:], row.file_row) for row in report.rejects(spark).collect()]
+    files = sorted(name[-60:] for name in spark.read.parquet(str(folder)).inputFiles())
+    assert sorted(found) == [
+        ("invalid_datetime", files[0], 8),
+        ("not_null", files[1], 501),
+        ("unique", files[2], 501),
+    ]
 
 
 def test_text_of_a_folders_name_is_not_changed(

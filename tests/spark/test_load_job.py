@@ -18,15 +18,17 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.conninfo.settings import Login, Settings
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load.claims import end_earlier_runs
+from jobs.dbaccess.load.copying.claims import end_earlier_runs
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.dataframe import load_dataframe
-from jobs.flows.load.foresee import Rows, foresee
-from jobs.flows.load.job import LoadJob, run
+from jobs.flows.load.dry_run.data import Rows
+from jobs.flows.load.dry_run.foresee import foresee
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.run import run
 from jobs.flows.report import LoadReport
 
 

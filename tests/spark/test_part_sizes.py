@@ -7,7 +7,8 @@ from pyspark.sql import SparkSession
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.flows.load.job import LoadJob, run
+from jobs.flows.load.job import LoadJob
+from jobs.flows.load.run import run
 from jobs.flows.load.stage import Copying
 from jobs.spark.plans.part_sizes import parts_of
 

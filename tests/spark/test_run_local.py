@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,35 +13,21 @@ from pathlib import Path
 import jvm
 import pytest
 from libpq import environment
-from standin import stand_in, this_machine
+from standin import carrying
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.session import Session
+from jobs.dbaccess.postgres_connectivity import connect
 from pgjobs.archive.build import build
+from pgjobs.archive.manifest import NAME, beside
 from pgjobs.archive.target import target_for
 
 INTERPRETER = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-@pytest.mark.skipif(not Path(INTERPRETER).exists(), reason=f"this machine has no {INTERPRETER}, as the image has")
-def test_a_submission_loads_rows_through_the_archive_from_a_relative_path_without_noise(
-    tmp_path: Path, session: Session, database: Settings
-) -> None:
-    architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    archive = build(target_for("emr-spark-8.1.0", architecture, INTERPRETER), tmp_path / "dist")
-    (archive.parent / "rows.csv").write_text("a,b\n1,x\n2,y\n")
-    arguments = ["--source", "rows.csv", "--format", "csv", "--option", "header=true"]
-    arguments += ["--table", "t", "--load-id", "local/1", "--report", "report.json"]
-    done = run_local(archive, arguments, environment(database))
-    assert "loaded 2 rows into public.t" in done.stdout
-    assert session.run("SELECT a, b FROM t ORDER BY a") == [["1", "x"], ["2", "y"]]
-    assert json.loads((archive.parent / "report.json").read_text())["rows_inserted"] == 2
-    assert " ERROR " not in done.stderr
-    assert "\tat " not in done.stderr
-
-
 OWN = """
+import os, sys
 import rates
+from jobs import load_table
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
@@ -51,19 +38,54 @@ def rated(number):
         return zones.read() + str(number * rates.RATE)
 
 print(spark.sparkContext.parallelize([1, 2], 2).map(rated).collect(), spark.conf.get("spark.of.the.file"))
+sys.exit(load_table.main(sys.argv[1:], os.environ))
 """
 
 
-def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python_with_the_files_beside_it(
-    tmp_path: Path,
-) -> None:
-    archive = build(this_machine(), tmp_path / "dist", carried=stand_in(tmp_path / "python"))
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It carries its own Python, where this machine's can stand in; else it is for the image's."""
+    try:
+        carried = carrying(tmp_path_factory)
+    except pytest.skip.Exception:
+        if not Path(INTERPRETER).exists():
+            pytest.skip(f"this machine has no {INTERPRETER}, as the image has")
+        architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+        target = target_for("emr-spark-8.1.0", architecture, INTERPRETER)
+        return build(target, tmp_path_factory.mktemp("dist"))
+    return Path(shutil.copytree(carried.parent, tmp_path_factory.mktemp("copy") / "dist"), NAME)
+
+
+@pytest.fixture(scope="module")
+def ran(archive: Path, module_database: Settings) -> subprocess.CompletedProcess[str]:
+    """A job of one's own, which loads rows; it takes six JVMs, so that both tests look at one run."""
     configuration = [{"classification": "spark-defaults", "properties": {"spark.of.the.file": "counts"}}]
     contents = {"own.py": OWN, "rates.py": "RATE = 21\n", "zones.csv": "zone", "emr.json": json.dumps(configuration)}
-    for name, content in contents.items():
+    for name, content in {**contents, "rows.csv": "a,b\n1,x\n2,y\n"}.items():
         (archive.parent / name).write_text(content)
     flags = ["--py-files", "rates.py", "--files", "zones.csv", "--application-configuration", "emr.json"]
-    assert "['zone21', 'zone42'] counts" in run_local(archive, [], {}, "own.py", flags).stdout
+    arguments = ["--source", "rows.csv", "--format", "csv", "--option", "header=true"]
+    arguments += ["--table", "t", "--load-id", "local/1", "--report", "report.json"]
+    return run_local(archive, arguments, environment(module_database), "own.py", flags)
+
+
+def test_a_submission_loads_rows_through_the_archive_from_a_relative_path_without_noise(
+    ran: subprocess.CompletedProcess[str], archive: Path, module_database: Settings
+) -> None:
+    assert "loaded 2 rows into public.t" in ran.stdout
+    with connect(module_database, "t") as session:
+        assert session.run("SELECT a, b FROM t ORDER BY a") == [["1", "x"], ["2", "y"]]
+    assert json.loads((archive.parent / "report.json").read_text())["rows_inserted"] == 2
+    assert " ERROR " not in ran.stderr
+    assert "\tat " not in ran.stderr
+
+
+def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python_with_the_files_beside_it(
+    ran: subprocess.CompletedProcess[str], archive: Path
+) -> None:
+    if not json.loads(beside(archive).read_text()).get("carried_interpreter"):
+        pytest.skip("this machine's Python cannot stand in for one that is carried")
+    assert "['zone21', 'zone42'] counts" in ran.stdout
 
 
 def run_local(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,11 +13,13 @@ from libpq import environment
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import ConstraintViolated, LoadError, UsageError
 from jobs.dbaccess.load.ledger import LUIGIS
+from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.load.together.dataframes import ReleaseTable, load_release
+from jobs.flows.load.together.report import ReleaseReport
 from jobs.load_release import main
 
 
@@ -72,7 +77,14 @@ def test_a_manifest_is_loaded_once_and_reported_and_its_plan_touches_nothing(
     assert "plan: a release of 3 tables in one transaction, load id 'day 1'. Nothing was loaded." in said
     assert "emptied first: public.orders\n" in said
     assert said.index("1. overwrite into public.customers") < said.index("2. overwrite into public.orders")
-    assert json.loads(report.read_text())["dry_run"]
+    assert said.index("publish  BEGIN;\n") < said.index('DELETE FROM "public"."orders";') < said.index("COMMIT;\n")
+    assert '-- values: \'day 1\', \'["public.customers", "public.events", "public.orders"]\'' in said
+    told = json.loads(report.read_text())
+    assert (told["dry_run"], told["tables"][0]["table"], told["steps"][-1]["phase"]) == (
+        True,
+        "public.customers",
+        "analyze",
+    )
     assert (shop.run("SELECT count(*) FROM orders"), LUIGIS.recorded_target(shop, "day 1")) == ([[1]], None)
 
     assert main(arguments, environment(database)) == 0
@@ -143,6 +155,49 @@ def test_a_row_that_one_table_refuses_leaves_all_as_they_were(
     ]
 
 
+def test_tables_that_are_missing_are_created_filled_and_published_in_the_one_commit(
+    spark: SparkSession, shop: Session, database: Settings
+) -> None:
+    def load(items: str) -> ReleaseReport:
+        return load_release(
+            [
+                ReleaseTable(
+                    rows(spark, items, "id, customer"),
+                    "items",
+                    mode="upsert",
+                    keys=["id"],
+                    column_types={"customer": "int NOT NULL REFERENCES customers"},
+                    indexes=["customer"],
+                    verify=True,
+                ),
+                ReleaseTable(rows(spark, "(1, 'a'), (1, 'b')", "item, note"), "notes", mode="overwrite"),
+                ReleaseTable(rows(spark, "(2, 'two')", "id, name"), "customers"),
+            ],
+            settings=database,
+            load_id="x",
+        )
+
+    with pytest.raises(ConstraintViolated, match=r"items_customer_fkey"):
+        load("(7, 2), (8, 3)")
+    assert shop.run("SELECT to_regclass('items'), to_regclass('notes'), count(*) FROM customers") == [[None, None, 1]]
+    assert (left(shop), LUIGIS.recorded_target(shop, "x")) == ([], None)
+    with pytest.raises(UsageError, match=r"There is no table public\.customer\."):
+        load_release([ReleaseTable(rows(spark, "(2, 'two')", "id, name"), "customer", create=False)], settings=database)
+
+    report = load("(7, 2), (8, 1)")
+    assert [one.table for one in report.tables] == ["public.customers", "public.items", "public.notes"]
+    assert shop.run("SELECT i.id, name FROM items i JOIN customers c ON c.id = customer ORDER BY 1") == [
+        [7, "two"],
+        [8, "old"],
+    ]
+    assert shop.run("SELECT count(*) FROM notes") == [[2]]
+    assert shop.run("SELECT indexdef FROM pg_indexes WHERE tablename = 'items' ORDER BY 1") == [
+        ["CREATE INDEX items_customer_idx ON public.items USING btree (customer)"],
+        ["CREATE UNIQUE INDEX items_pkey ON public.items USING btree (id)"],
+    ]
+    assert left(shop) == []
+
+
 def test_rows_that_are_put_aside_are_published_with_the_others(
     spark: SparkSession, shop: Session, database: Settings
 ) -> None:
@@ -164,3 +219,60 @@ def test_rows_that_are_put_aside_are_published_with_the_others(
     ]
     assert shop.run("SELECT reason, \"row\"->>'customer' FROM orders_rejects") == [["foreign_key", "99"]]
     assert left(shop) == []
+
+
+@contextmanager
+def drivers_end_while_they_copy(database: Settings, load_id: str) -> Iterator[set[str]]:
+    """Terminate the driver's session of a release when it copies a table, for each of them once. Yield their tokens."""
+    ended, tokens = threading.Event(), set[str]()
+    copying = (
+        "SELECT DISTINCT substring(query FROM 'pgjobs_(?:rows|parts)_([0-9a-f]{32})') FROM pg_stat_activity "
+        "WHERE application_name LIKE 'pgjobs load part %'"
+    )
+    drivers = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
+
+    def terminate() -> None:
+        with connect(database, "somebody") as other:
+            while not ended.wait(0.02):
+                new = {token for [token] in other.run(copying) if token} - tokens
+                if new:
+                    other.run(drivers, f"pgjobs load {load_id}")
+                    tokens.update(new)
+
+    thread = threading.Thread(target=terminate)
+    thread.start()
+    try:
+        yield tokens
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_driver_whose_connection_breaks_while_each_table_is_copied_goes_on(
+    spark: SparkSession, shop: Session, database: Settings
+) -> None:
+    shop.run(
+        "CREATE FUNCTION slow(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.4); RETURN true; END'"
+    )
+    shop.run(
+        "CREATE DOMAIN slow_int AS int CHECK (slow(VALUE::text)); CREATE DOMAIN slow_text AS text CHECK (slow(VALUE))"
+    )
+    shop.run("ALTER TABLE orders ALTER customer TYPE slow_int; ALTER TABLE customers ALTER name TYPE slow_text")
+    customers = rows(spark, "(1, 'new'), (2, 'new')", "id, name")
+    orders = rows(spark, "(1, 1), (2, 2)", "id, customer")
+    with drivers_end_while_they_copy(database, "day 1") as tables:
+        report = load_release(
+            [
+                ReleaseTable(orders, "orders", mode="overwrite", verify=True),
+                ReleaseTable(customers, "customers", mode="overwrite"),
+            ],
+            settings=database,
+            load_id="day 1",
+        )
+    assert len(tables) == 2
+    assert [one.rows_inserted for one in report.tables] == [2, 2]
+    assert shop.run("SELECT o.id, name FROM orders o JOIN customers c ON customer = c.id ORDER BY 1") == [
+        [1, "new"],
+        [2, "new"],
+    ]
+    assert (left(shop), LUIGIS.recorded_target(shop, "day 1")) == ([], '["public.customers", "public.orders"]')

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
+from botocore.loaders import JSONFileLoader
 from moto.server import ThreadedMotoServer
 
 REGION = "eu-west-1"
+
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"  # a second of CPU, of which no test sees anything
+
+_read = JSONFileLoader.load_file
+
+
+@cache
+def _read_once(path: str) -> Any:  # noqa: ANN401 - JSON
+    return _read(JSONFileLoader(), path)
+
+
+# Each session reads the endpoints and the services anew, for a quarter of a second. Tests make hundreds of sessions.
+JSONFileLoader.load_file = lambda _, path: _read_once(path)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pyspark.sql.types import StructType
 
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.session import Session
-from jobs.flows.load.foresee import Fit
+from jobs.flows.load.dry_run.fit import Fit
 from jobs.flows.load.job import LoadJob
 
 

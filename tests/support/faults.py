@@ -6,15 +6,16 @@ import selectors
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
-from faulty_load import NEW, PARTS, ROWS, Load, numbers
+from faulty_load import NEW, PARTS, ROWS, Load, disturbed, numbers, stall
 from peers import peer
 from pyspark.sql import SparkSession
-from submitted import Submitted, submit, until
+from submitted import CONF, SHORTEST, Submitted, submit, until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.load.ledger import LUIGIS
@@ -93,6 +94,7 @@ _LOADED = f"SELECT id, 'row ' || id AS name FROM generate_series(0, {ROWS - 1}) 
 _OLD = f"SELECT id, 'old ' || id AS name FROM generate_series({ROWS - OVERLAP}, {ROWS + OVERLAP - 1}) AS id"
 AFTERWARDS = {
     "append": f"{_LOADED} UNION ALL {_OLD}",
+    "another": f"{_LOADED} UNION ALL {_OLD}",
     "overwrite": _LOADED,
     "upsert": f"{_LOADED} UNION ALL {_OLD} WHERE id >= {ROWS}",
     "ignore": f"{_LOADED} WHERE id < {ROWS - OVERLAP} UNION ALL {_OLD}",
@@ -145,6 +147,30 @@ class Trial:
             FAULTY_LOAD, arguments, {"spark.master": master, **(conf or {})}, database or self.database, folder
         )
 
+    def submit_in_turn(self, conf: Mapping[str, str], *inputs: str) -> Submitted:
+        """Load from one input after the other by one job: the first load from the first one. Each has its folder."""
+        folder = self._job_folder()
+        groups = [(what, str(folder / what), load.table, "--") for what, load in zip(inputs, self.loads)]
+        return submit(FAULTY_LOAD, [word for group in groups for word in group], conf, self.database, folder)
+
+    @contextmanager
+    def stalling(self) -> Iterator[Future[LoadReport]]:
+        """The one load, begun in this process: meanwhile its part 1 waits in the middle of its COPY, and no other."""
+        [load] = self.loads
+        folder = self._job_folder()
+        folder.mkdir()
+        with in_batches(self.spark), ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(load.run, disturbed(numbers(self.spark), folder, stall), self.database)
+            try:
+                until(lambda: loading.done() or self._only_stalled(folder), "the other parts")
+                assert not loading.done(), loading.result()
+                yield loading
+            finally:
+                (folder / "go").touch()
+
+    def _only_stalled(self, folder: Path) -> bool:
+        return bool(list(folder.glob("stalled-*"))) and self.claimed_parts() == PARTS - 1
+
     def submit_table(self, rows: int, prefix: Sequence[str] = ()) -> Submitted:
         """Load this many rows by load_table.py."""
         [load] = self.loads
@@ -167,8 +193,7 @@ class Trial:
     # Meanwhile.
 
     def staging_tables(self, prefix: str = "pgjobs_") -> list[str]:
-        query = "SELECT relname FROM pg_class WHERE starts_with(relname::text, %s) AND relkind = 'r'"
-        return [name for [name] in self.ask(query, prefix)]
+        return [name for [name] in self.ask(_STAGING, prefix)]
 
     def claimed_parts(self) -> int:
         """How many parts are in staging."""
@@ -209,12 +234,12 @@ class Trial:
         with connect(self.database, "claims") as session, session.transaction():
 
             def hold() -> bool:
-                for name in set(self.staging_tables("pgjobs_parts_")) - held:
+                for name in {name for [name] in session.run(_STAGING, "pgjobs_parts_")} - held:
                     session.run(f"LOCK TABLE {quote_name(name)} IN SHARE MODE")
                     held.add(name)
                 return len(held) == len(self.loads)
 
-            until(hold, "the staging of all loads")
+            until(hold, "the staging of all loads", longest=SHORTEST)
             yield
 
     # Afterwards.
@@ -255,7 +280,19 @@ class Trial:
         until(lambda: self.ask(query, _OURS) == [[0]], "the end of all connections", patience=10.0)
 
 
+@contextmanager
+def in_batches(spark: SparkSession) -> Iterator[None]:
+    """Several batches make a part meanwhile, as in a job of its own."""
+    name = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    spark.conf.set(name, CONF[name])
+    try:
+        yield
+    finally:
+        spark.conf.unset(name)
+
+
 _OURS = "^pgjobs load"
+_STAGING = "SELECT relname FROM pg_class WHERE starts_with(relname::text, %s) AND relkind = 'r'"
 
 TrialOf = Callable[..., Trial]
 """Begins a trial of some loads."""

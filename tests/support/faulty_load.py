@@ -1,7 +1,8 @@
 """Loads rows, in several modes at once, out of an input in which something happens in the middle of part 1.
 
-spark-submit faulty_load.py WHAT FOLDER LOAD..., with the database in PG*. The folder is where tasks and the test
-leave each other notes. All that tasks need is in this file, for Spark brings its functions to them by value.
+spark-submit faulty_load.py WHAT FOLDER LOAD... [-- WHAT FOLDER LOAD...], with the database in PG*. A folder is where
+tasks and the test leave each other notes. What stands behind `--` is done next: Spark takes longer to start.
+All that tasks need is in this file, for Spark brings its functions to them by value.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from secrets import randbelow
 from typing import TYPE_CHECKING, Callable
@@ -36,6 +38,10 @@ ROWS, PARTS = 40_000, 4
 PATIENCE = 120.0
 """Seconds to wait for a note, before the task fails and the test with it."""
 
+BEGIN = "Now "
+"""What is printed before each input, with its name."""
+
+Input = Callable[[SparkSession, Path], DataFrame]
 Happening = Callable[[Path, TaskContext], None]
 
 
@@ -70,21 +76,34 @@ IGNORE = Load("ignore", "ignore", ("id",))
 NEW = Load("new", "append")
 """Into a table that is missing."""
 
+ANOTHER = Load("another", "append")
+"""As `APPEND`."""
+
 INTO_TABLES = (APPEND, OVERWRITE, UPSERT, IGNORE)
 ALL = (*INTO_TABLES, NEW)
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    what, folder, *tables = arguments
-    Path(folder, "driver").write_text(str(os.getpid()))
-    settings = resolve(Given(), environ).settings
     spark = SparkSession.builder.getOrCreate()
+    settings = resolve(Given(), environ).settings
+    statuses = []
+    for what, folder, *tables in [list(words) for divides, words in groupby(arguments, "--".__eq__) if not divides]:
+        notes = Path(folder)
+        notes.mkdir(exist_ok=True)
+        (notes / "driver").write_text(str(os.getpid()))
+        sys.stdout.write(f"{BEGIN}{what}\n")
+        sys.stdout.flush()
+        loads = [load for load in (*ALL, ANOTHER) if load.table in tables]
+        statuses.append(load_at_once(loads, INPUTS[what], notes, spark, settings))
+    return max(statuses)
 
+
+def load_at_once(loads: Sequence[Load], read: Input, notes: Path, spark: SparkSession, settings: Settings) -> int:
     def load(load: Load) -> int:
-        return run_job(lambda: tell(load.run(INPUTS[what](spark, Path(folder)), settings)), verbose=False)
+        return run_job(lambda: tell(load.run(read(spark, notes), settings)), verbose=False)
 
     with ThreadPoolExecutor() as pool:
-        return max(pool.map(load, [load for load in ALL if load.table in tables]))
+        return max(pool.map(load, loads))
 
 
 def tell(report: LoadReport) -> None:
@@ -119,7 +138,7 @@ def losing_a_shuffle(spark: SparkSession, folder: Path) -> DataFrame:
     return disturbed(dealt.repartition(PARTS, "dealt").drop("dealt"), folder, kill_executor, part=PARTS - 1)
 
 
-INPUTS: Mapping[str, Callable[[SparkSession, Path], DataFrame]] = {
+INPUTS: Mapping[str, Input] = {
     function.__name__: function
     for function in (whole, stalling, losing_an_executor, outrun_by_its_twin, losing_a_shuffle)
 }

@@ -1,7 +1,7 @@
-"""Writes in all ways and modes at once, out of a shuffle; part 1 of each is slow until it is told to hurry.
+"""Writes in several ways and modes at once, out of a shuffle; part 1 of each is slow until it is told to hurry.
 
-spark-submit lost_executor.py SOURCE WAY..., with the database in PG*. What tells executors is a file, `quick`, in a
-folder on their class path.
+spark-submit lost_executor.py SOURCE WAY-MODE..., with the database in PG*. What tells executors is a file, `quick`, in
+a folder on their class path.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pgcopies import register_for_threads
 from pyspark.sql import SparkSession
-from writes import MODES, PARTS, TEXT, Write
+from writes import PARTS, TEXT, Write
 
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.conninfo.sources import Given
 
 
-def main(source: Path, ways: list[str]) -> None:
+def main(source: Path, words: list[str]) -> None:
     database = resolve(Given(), os.environ).settings
     spark = SparkSession.builder.getOrCreate()
-    if len(ways) > 1:
-        from jobs.pgcopy.datasource import PostgresCopyDataSource
-
-        spark.dataSource.register(PostgresCopyDataSource)
-    writes = [Write(way, mode) for way in ways for mode in MODES]
+    register_for_threads(spark)
+    writes = [Write(*word.split("-")) for word in words]
     with ThreadPoolExecutor(len(writes)) as pool:
         list(pool.map(lambda write: run(write, spark, database, source), writes))
 

@@ -7,12 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from libpq import password_of
+from pyspark.sql import SparkSession
+from streams import HAS_SINK
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 
 PATIENCE = 20.0
 """Seconds until something must have come true."""
+
+
+def register_for_threads(spark: SparkSession) -> None:
+    """Register pgcopy, which threads do not find on Spark 4.1. Spark 4.0 finds it in them, and then refuses another."""
+    if HAS_SINK:
+        from jobs.pgcopy.datasource import PostgresCopyDataSource
+
+        spark.dataSource.register(PostgresCopyDataSource)
 
 
 def options_for(database: Settings, folder: Path) -> dict[str, str]:

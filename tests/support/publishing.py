@@ -6,15 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 
-from jobs.dbaccess.load import parts, scripts, staging
-from jobs.dbaccess.load.move.fill import check_target
+from jobs.dbaccess.load import scripts, staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.slices import Pace
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.load.partitions import staged
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.load.publish import publish
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.verify import Verification
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName

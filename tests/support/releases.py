@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from jobs.dbaccess.load import parts, staging
-from jobs.dbaccess.load.move.fill import check_target
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.move.modes import DELETE, Move
-from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.load.publish import publish_together
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
-from jobs.dbaccess.load.receipts import Receipt
 from jobs.dbaccess.load.together.foreign_keys import find_arrangement
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName

@@ -12,8 +12,8 @@ import pyarrow as pa  # noqa: F401 - for the workers
 from pyspark import daemon
 
 import jobs.spark.comparing
-import jobs.spark.extract_tasks
-import jobs.spark.load_tasks
+import jobs.spark.tasks.extract_tasks
+import jobs.spark.tasks.load_tasks
 
 import_module("pandas")  # by its name, for it carries no types
 with contextlib.suppress(ImportError):  # Spark 3.5 has no data sources in Python

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import TransientError
-from jobs.dbaccess.load import parts
-from jobs.dbaccess.load.parts import Counted
-from jobs.dbaccess.load.receipts import Receipt
+from jobs.dbaccess.load.copying import parts
+from jobs.dbaccess.load.copying.parts import Counted
+from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session

@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
+from once import made_once
 
+from pgjobs.archive.build import build
 from pgjobs.archive.elf import library_faults
+from pgjobs.archive.manifest import NAME
 from pgjobs.archive.target import BuildTarget, target_for
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def stand_in(folder: Path) -> Path:
+def _stand_in(folder: Path) -> Path:
     """A folder as uv would have installed it: it looks for its library beside itself, and wants no other one.
 
     The path of the library is written over in place: the new one is shorter.
@@ -47,3 +50,14 @@ def this_machine() -> BuildTarget:
     """This machine as a target for an archive that carries the stand-in; the C library may be newer than EMR's."""
     architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return replace(target_for("emr-spark-8.1.0", architecture, VERSION, carried=True), glibc=(2, 40))
+
+
+def carrying(factory: pytest.TempPathFactory) -> Path:
+    """An archive for this machine that carries the stand-in, with its manifest."""
+    python = stand_in_of_this(factory)
+    return made_once(factory, "carrying", lambda folder: build(this_machine(), folder, carried=python)) / NAME
+
+
+def stand_in_of_this(factory: pytest.TempPathFactory) -> Path:
+    """The stand-in; not to be written to."""
+    return made_once(factory, "python", lambda folder: _stand_in(folder / "cpython")) / "cpython"

@@ -24,13 +24,21 @@ from servermgr.address import free_port
 PATIENCE = 120.0
 """Seconds until a test gives up waiting."""
 
+SHORTEST, LONGEST = 0.02, 0.25
+"""Seconds of a pause between two looks."""
 
-def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + patience
+
+def until(condition: Callable[[], object], what: str, patience: float = PATIENCE, longest: float = LONGEST) -> None:
+    """Wait for something to become true, and look the less often the longer it takes.
+
+    A look may open a connection, which costs client and server 10 ms of CPU. What is soon over wants `SHORTEST` as the
+    longest pause.
+    """
+    start = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
+        waited = time.monotonic() - start
+        assert waited < patience, f"waited in vain for {what}"
+        time.sleep(min(max(waited / 20, SHORTEST), longest))
 
 
 class Submitted:
@@ -62,9 +70,9 @@ class Submitted:
         """What the job said of errors."""
         return [line for line in self.output.splitlines() if line.startswith("error: ")]
 
-    def stalled(self) -> int:
-        """How many attempts at part 1 have begun to wait."""
-        return len(list(self.folder.glob("stalled-*")))
+    def stalled(self, what: str = "") -> int:
+        """How many attempts at part 1 have begun to wait; of which input, if there are several."""
+        return len(list((self.folder / what).glob("stalled-*")))
 
     def until(self, condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
         """Wait for something that the job does."""
@@ -83,8 +91,8 @@ class Submitted:
         until(lambda: all(process.group != self._process.pid for process in process_table()), "the driver's end")
         return status
 
-    def go_on(self) -> None:
-        (self.folder / "go").touch()
+    def go_on(self, what: str = "") -> None:
+        (self.folder / what / "go").touch()
 
     def interrupt(self) -> None:
         """As Ctrl-C does."""
@@ -184,6 +192,7 @@ def cluster_of_two_hosts(folder: Path) -> Iterator[str]:
     ]
     launcher = str(Path(pyspark.__file__).with_name("bin") / "spark-class")
     environ = {**jvm.environ(), "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
+    environ["SPARK_DAEMON_JAVA_OPTS"] = jvm.flags()
     processes = []
     try:
         for command in commands:

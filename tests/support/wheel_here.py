@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 
+import pytest
+from once import made_once
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
@@ -18,8 +20,14 @@ from uv import find_uv_bin
 ROOT = Path(__file__).parents[2]
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build the wheel of this clone, from a copy: setuptools leaves files beside what it builds."""
+def wheel_of_this(factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this clone."""
+    [wheel] = made_once(factory, "wheel", _build_wheel).glob("pgjobs-*.whl")
+    return wheel
+
+
+def _build_wheel(folder: Path) -> None:
+    """Build the wheel from a copy: setuptools leaves files beside what it builds."""
     source = folder / "source"
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         source.mkdir(exist_ok=True)
@@ -27,8 +35,6 @@ def build_wheel(folder: Path) -> Path:
     shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True)
-    [wheel] = folder.glob("pgjobs-*.whl")
-    return wheel
 
 
 _KEPT = ("UV_", "PIP_", "SSL_", "HOME", "XDG_", "http", "HTTP", "no_proxy", "NO_PROXY")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,19 +87,26 @@ def ask(database: Settings, query: str) -> list[list[object]]:
         return session.run(query)
 
 
-def copies_under_way(session: Session) -> int:
-    """How many COPYs of a part 1 have brought rows."""
+def copies_under_way(session: Session) -> set[int]:
+    """The server processes that copy a part 1, and have got rows."""
     query = (
-        "SELECT count(*) FROM pg_stat_progress_copy JOIN pg_stat_activity USING (pid) "
+        "SELECT pid FROM pg_stat_progress_copy JOIN pg_stat_activity USING (pid) "
         "WHERE application_name ~ ' part 1 ' AND tuples_processed > 0"
     )
-    return int(str(session.run(query)[0][0]))
+    return {int(str(pid)) for [pid] in session.run(query)}
 
 
-def until_copying(database: Settings) -> None:
-    """Wait until a COPY of part 1 has brought rows."""
+def until_copying(database: Settings, others_than: Collection[int] = ()) -> set[int]:
+    """Wait until a COPY of part 1 has brought rows; return the server process, which is none of these."""
+    found: set[int] = set()
     with connect(database, "disturber") as session:
-        until(lambda: copies_under_way(session), "the copying of part 1", patience=30)
+
+        def copying() -> set[int]:
+            found.update(copies_under_way(session) - set(others_than))
+            return found
+
+        until(copying, "the copying of part 1", patience=30)
+    return found
 
 
 def until_claimed(database: Settings, parts: int) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pyarrow.parquet import ParquetFile, write_table
 from bench import data
 from bench.plan import TINY, WIDE
 from bench.run_once import read_task
-from bench.task import PARQUET, TEXTS, Server, Task
+from bench.task import BESIDE, PARQUET, TEXTS, Server, Task
 
 
 @pytest.fixture
@@ -64,6 +64,20 @@ def test_each_folder_of_data_has_rows_and_a_sample(folder: Path, name: str, colu
         file = ParquetFile(path)
         assert file.metadata.num_rows >= 1
         assert len(set(file.schema_arrow.names)) == columns
+
+
+def test_the_tables_beside_lineitem_have_rows_and_a_sample(folder: Path) -> None:
+    for rows, name in enumerate(BESIDE, 2):
+        (folder / "three").mkdir(exist_ok=True)
+        write_table(pa.table({"key": list(range(rows))}), folder / "three" / f"{name}.parquet")
+    for _ in range(2):  # if it was interrupted
+        data.add_lineitem(folder / PARQUET, folder / "three")
+    assert data.rows_beside(folder / "three") == {"customer": 2, "orders": 3}
+    task = Task(Server("127.0.0.1", 5432, "me", "db"), "lineitem", str(folder / "three"), "psql")
+    sample = replace(task, table="warm_up", folder=f"{task.folder}/sample")
+    assert [ParquetFile(path).metadata.num_rows for path in task.three.values()] == [2, 3, 4]
+    assert [ParquetFile(path).metadata.num_rows for path in sample.three.values()] == [2, 3, 4]
+    assert list(sample.three) == ["warm_up_customer", "warm_up_orders", "warm_up"]
 
 
 def test_the_wide_table_begins_with_the_columns_of_lineitem() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.dbaccess.load.parts import Counted
+from jobs.dbaccess.load.copying.parts import Counted
 from jobs.dbaccess.load.rejects.blocks import BlockSize, Lines, gathered
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli.manifest import OF_FILES, OF_RELEASE, Entry, parse_manifest, read_manifest
+from jobs.cli.load_of import OF_FILES
+from jobs.cli.manifest import OF_RELEASE, Entry, parse_manifest, read_manifest
 from jobs.dbaccess.errors import UsageError
 from jobs.load_release import parse
 from jobs.load_table import build_parser
@@ -47,6 +48,12 @@ def as_flags(*words: str) -> Namespace:
         ({"overwrite-where": "-a > 0", "mode": "overwrite"}, ["--mode=overwrite", "--overwrite-where=-a > 0"]),
         ({"verify": True}, ["--verify"]),
         ({"verify": False}, []),
+        ({"create": True}, ["--create"]),
+        ({"create": False}, ["--no-create"]),
+        (
+            {"column-type": {"id": "bigint"}, "index": ["a", "b, c"]},
+            ["--column-type=id=bigint", "--index=a", "--index=b, c"],
+        ),
         ({"null-value": ["NA", "-"]}, ["--null-value=NA", "--null-value=-"]),
         (
             {"mode": "upsert", "keys": "a", "delete-missing": True, "max-delete-share": 0.2},
@@ -114,11 +121,23 @@ def test_the_manifest_of_the_docs_is_one() -> None:
         ({"verify": "yes"}, r"verify is 'yes'\. Write true or false"),
         ({"keys": True}, r"keys is True\. Write a text"),
         ({"keys": [["a"]]}, r"keys is \['a'\]\. Write a text"),
+        ({"keys": ["a,b", "c"]}, r"keys has 'a,b', and a comma ends a name\. Write each name by itself"),
+        ({"keys": []}, r"keys is an empty list\. Leave it out"),
+        ({"keys": {"a": "b"}}, r"keys is a table, and takes none"),
+        ({"mode": ["append", "upsert"]}, r"mode is a list, and takes one value"),
+        ({"mode": ["append"]}, r"mode is a list, and takes one value"),
+        ({"select": ["SELECT 1", "SELECT 2"]}, r"select is a list, and takes one value"),
+        ({"mode": "overwrite", "overwrite-where": ["a > 0", "b"]}, r"overwrite-where is a list, and takes one value"),
+        ({"mode": "overwrite", "overwrite-where": {"day": 1}}, r"overwrite-where is a table, and takes none"),
+        ({"source": []}, r"source is an empty list"),
+        ({"verify": [True]}, r"verify is \[True\]\. Write true or false"),
         ({"max-errors": "many"}, r"max-errors: invalid int value: 'many'"),
         ({"load-id": "y"}, r"load-id is the same for all tables\. Give --load-id to load_release\.py"),
-        ({"create": True}, r"A release has no --create"),
+        ({"create": "no"}, r"create is 'no'\. Write true or false"),
+        ({"no-create": True}, r"There is no 'no-create'"),
+        ({"source-table": "db.t"}, r"source-table: not allowed with source"),
         ({"source": ["x", "--verify"]}, r"source has '--verify', which begins with a hyphen"),
-        ({"query": "SELECT 1"}, r"Give source or query, and not both"),
+        ({"query": "SELECT 1"}, r"Give one of source, source-table and query"),
         ({"format": "csv", "option": {"hedaer": True}}, r"Did you mean header\?"),
         ({"overwrite-where": "a", "overwrite_where": "b"}, r"has overwrite_where twice"),
         ({"table": "a.b.c"}, r"^Table a\.b\.c of the manifest: 'a\.b\.c' is not a table's name"),
@@ -136,7 +155,10 @@ def test_what_cannot_be_right_is_told_with_the_table(table: dict[str, object], t
         ({"tables": []}, "The manifest has no tables"),
         ({"tables": {"table": "t"}}, "The manifest has no tables"),
         ({"tables": [{"source": "x"}]}, "Table 1 of the manifest: It has no name"),
-        ({"tables": [{"table": "t"}]}, "Table t of the manifest: Its rows come from files, or from a query"),
+        (
+            {"tables": [{"table": "t"}]},
+            "Table t of the manifest: Its rows come from files, from a table or from a query",
+        ),
         ({"tables": [{"table": "t", "query": " "}]}, "query is no SQL"),
         ({"tables": [{"table": "t", "query": "x", "select": "y"}]}, "select: these are for files"),
         ({"mode": "upsrt", "tables": [{"table": "t", "source": "x"}]}, "Table t of the manifest: mode: invalid choice"),
@@ -179,3 +201,16 @@ def test_flags_that_the_manifest_treats_apart_are_those_of_a_load() -> None:
     flags = {option for action in build_parser()._actions for option in action.option_strings}  # noqa: SLF001 - argparse has no public access
     assert {f"--{name}" for name in (*OF_RELEASE, *OF_FILES)} <= flags
     assert all(hasattr(RELEASE, name.replace("-", "_")) for name in OF_RELEASE)
+
+
+def test_a_table_of_sparks_catalogues_may_be_read_among_files_of_one_format() -> None:
+    shared = {"format": "csv", "option": {"header": True}, "tables": [{"table": "a", "source": "x"}]}
+    of_files, of_lake = entries(
+        {**shared, "tables": [{"table": "a", "source": "x"}, {"table": "b", "source-table": "lake.db.b"}]}
+    )
+    assert (of_files.options.format, of_files.options.option) == ("csv", ["header=true"])
+    assert (of_lake.options.source_table, of_lake.options.format, of_lake.options.option) == ("lake.db.b", None, [])
+    with pytest.raises(UsageError, match="Table b of the manifest: --format: for files"):
+        entries({"tables": [{"table": "b", "source-table": "lake.db.b", "format": "csv"}]})
+    with pytest.raises(UsageError, match="Give one of source, source-table and query"):
+        entries({"tables": [{"table": "b", "source-table": "lake.db.b", "query": "SELECT 1"}]})

@@ -33,15 +33,16 @@ def job(**given: Any) -> LoadJob:  # noqa: ANN401 - as LoadJob takes them
         ({"keep_staging": 60.0}, "--keep-staging"),
         ({"scripts": scripts.parse("SELECT 1", None)}, "--before-sql and --after-sql"),
         ({"defined": Defined(metadata=(Definition("a", "int"),))}, "--metadata-columns"),
-        ({"defined": Defined(types=(Definition("a", "int"),))}, "--column-type"),
-        ({"defined": Defined(indexes=("a",))}, "--index"),
-        ({"defined": Defined(not_null=True)}, "--not-null"),
         ({"defined": Defined(schema_mode="widen")}, "--schema-mode"),
     ],
 )
 def test_what_a_release_does_not_have_is_refused_by_name(given: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=rf"^A release has no {told}: .* or load s\.t by itself\."):
         check_composable(job(**given))
+
+
+def test_what_a_table_is_to_be_that_the_release_creates_goes_with_it() -> None:
+    check_composable(job(defined=Defined(types=(Definition("a", "int"),), indexes=("a",), not_null=True)))
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "replace-partitions"])

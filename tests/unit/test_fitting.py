@@ -112,7 +112,7 @@ def test_what_fits(kind: t.DataType, column: Column) -> None:
             ),
         ),
         (struct(n=t.IntegerType()), MANY, "is a struct<n:int>, which does not fit public.inner[]"),
-        (array(t.BinaryType()), SHAPES, "is a array<binary>, which does not fit public.geometry[]"),
+        (t.BinaryType(), SHAPES, "is a binary, which does not fit public.geometry[]"),
         (t.LongType(), SHAPE, "is a bigint, which does not fit public.geometry(Point,4326)"),
     ],
 )

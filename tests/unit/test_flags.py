@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli.flags import connection_of
+from jobs.cli.flags import connection_of, warn_of_password
 from jobs.dbaccess.conninfo.settings import Server
 from jobs.load_table import build_parser
 
@@ -17,6 +17,15 @@ def test_flags_and_environment_become_settings() -> None:
     options = build_parser().parse_args(["--source", "x", "--table", "t", "--host", "h", "--dbname", "d"])
     settings = connection_of(options, {"PGUSER": "u", "PGHOST": "other"}).settings
     assert (settings.servers, settings.dbname, settings.user) == ((Server("h"),), "d", "u")
+
+
+def test_a_password_in_a_url_is_warned_of_by_its_flag_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_password("--source-url", "postgresql://u:secret@h/d", "use ~/.pgpass")
+    warn_of_password("--source-url", "postgresql://u@h/d", "use ~/.pgpass")
+    warn_of_password("--source-url", None, "use ~/.pgpass")
+    [record] = caplog.records
+    assert record.getMessage().startswith("--source-url holds a password. Many can see")
+    assert "secret" not in caplog.text
 
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from jobs.dbaccess.load.verify import Verified
-from jobs.flows.report import LoadReport, Stopwatch, plural
+from jobs.flows.report import LoadReport, SourceTable, Stopwatch, plural
 
 DONE = LoadReport(
     load_id="orders/1",
@@ -54,6 +54,9 @@ def test_the_json_report_has_every_promised_field() -> None:
         "rows_rejected",
         "rejects_table",
         "rejected_by",
+        "source_table",
+        "source_state",
+        "nothing_new",
     ]
     assert list(json.loads(DONE.to_json())["seconds"]) == ["prepare", "copy", "publish", "analyze", "total"]
 
@@ -90,3 +93,11 @@ def test_a_phase_that_comes_twice_is_added_up() -> None:
 
 def test_one_has_no_s() -> None:
     assert (plural(1, "part"), plural(1200, "part")) == ("1 part", "1,200 parts")
+
+
+def test_the_summary_names_a_table_of_sparks_catalogues_and_its_version() -> None:
+    of_iceberg = SourceTable("lake.db.t", "iceberg", "798150000853375807", ("s3://bucket/db/t",))
+    assert "\n  read: lake.db.t, snapshot 798150000853375807" in replace(DONE, source_table=of_iceberg).summary()
+    of_delta = SourceTable("db.t", "delta", "12")
+    assert "\n  read: db.t, version 12" in replace(DONE, source_table=of_delta).summary()
+    assert replace(DONE, source_table=SourceTable("db.v")).summary().endswith("\n  read: db.v")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.copyformat.iso_dates import NotFinite, days, microseconds
+from jobs.copyformat.text.iso_dates import NotFinite, days, microseconds
 
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - without zone, as what is compared
 

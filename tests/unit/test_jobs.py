@@ -50,7 +50,7 @@ def test_a_name_that_needs_spark_can_be_imported_without_it_and_fails_when_it_is
     assert done.stdout.startswith("jobs.load_dataframe needs Spark: ")
 
 
-@pytest.mark.parametrize("name", ["run_query", "capture_changes", "load_release"])
+@pytest.mark.parametrize("name", ["run_query", "capture_changes", "load_release", "copy_table"])
 def test_a_public_function_is_not_replaced_by_the_entrypoint_of_the_same_name(name: str) -> None:
     entrypoint = importlib.import_module(f"jobs.{name}")
     assert callable(entrypoint.main)

@@ -23,6 +23,15 @@ def test_help_and_examples_are_those_of_the_command() -> None:
     assert "load_table" not in out.getvalue()
 
 
+def test_a_release_has_a_command() -> None:
+    terminal, out, _ = console()
+    with pytest.raises(SystemExit) as ended:
+        main(["load-release", "--help"], {}, terminal)
+    assert ended.value.code == OK
+    assert out.getvalue().startswith("usage: pgjobs load-release [-h] ")
+    assert "    pgjobs load-release --manifest release.toml --load-id" in out.getvalue()
+
+
 def test_wrong_flags_are_told_in_two_lines() -> None:
     terminal, _, err = console()
     with pytest.raises(SystemExit) as ended:
@@ -36,6 +45,20 @@ def test_without_java_the_way_to_it_is_told_before_spark_starts() -> None:
     with pytest.raises(DeployError, match=r"Spark needs Java 17.*apt install openjdk-17"):
         refuse_without_java({}, lambda _: None)
     refuse_without_java({}, lambda _: "/usr/bin/java")
+
+
+def test_a_copy_needs_java_only_for_a_query_of_spark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    words = ["copy", "--source-url", "postgresql://u@127.0.0.1:1/d", "--database-url", "postgresql://u@127.0.0.1:1/d"]
+    words += ["--table", "t", "--load-id", "x"]
+    terminal, _, err = console()
+    assert main([*words, "--select", "SELECT * FROM source"], {}, terminal) == WRONG_USAGE
+    assert "Spark needs Java 17" in err.getvalue()
+    assert main([*words, "--connect-deadline", "1"], {}, terminal) == 1
+    assert "No server answers at 127.0.0.1:1" in capsys.readouterr().err
 
 
 def test_a_java_home_without_java_is_named(tmp_path: Path) -> None:

@@ -59,7 +59,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "jobs.flows.table_copy": {
         *DATABASE,
-        *{"jobs.flows", "jobs.flows.extract", "jobs.flows.load", "jobs.copyformat", "pyspark"},
+        *{
+            "jobs.dbaccess.copy_text",
+            "jobs.flows",
+            "jobs.flows.extract",
+            "jobs.flows.load",
+            "jobs.copyformat",
+            "pyspark",
+        },
     },
     "jobs.flows.extract": {
         *BASE,
@@ -86,7 +93,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "pyspark",
     },
     # What executors run.
-    "jobs.spark": DATABASE | {"jobs.copyformat", "pyspark", "pyarrow"},
+    "jobs.spark": DATABASE | {"jobs.copyformat", "jobs.dbaccess.copy_text", "pyspark", "pyarrow"},
     # Rows and COPY's text: opens no connection.
     "jobs.copyformat": {
         *{"jobs.dbaccess.catalog", "jobs.dbaccess.sql", "jobs.dbaccess.errors", "jobs.dbaccess.copy_text"},
@@ -109,12 +116,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess.copy_text": set(),
     "jobs.dbaccess.pool": BASE | {"jobs.dbaccess.postgres_connectivity", "sqlalchemy"},  # optional: not in the archive
     "jobs.dbaccess.connector": BASE | {"jobs.dbaccess.postgres_connectivity"},
-    "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.driver", "jobs.dbaccess.network"},
-    "jobs.dbaccess.driver": {"jobs.dbaccess.errors", "jobs.dbaccess.pep249", "pg8000"},
+    "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.network"},
     "jobs.dbaccess.catalog": BASE - {"jobs.dbaccess.conninfo"} | {"jobs.dbaccess"},
     "jobs.dbaccess": BASE,  # locks, other sessions, poolers
     "jobs.dbaccess.session": BASE | {"jobs.dbaccess.network", "pg8000"},
-    "jobs.dbaccess.network": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "pg8000"},
+    "jobs.dbaccess.network": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.pep249", "pg8000"},
     "jobs.dbaccess.conninfo": {"jobs.dbaccess.sql", "jobs.dbaccess.errors"},
     "jobs.dbaccess.sql": {"jobs.dbaccess.errors"},
     "jobs.dbaccess.errors": {"jobs.errors", "jobs.dbaccess.sqlstates", "jobs.dbaccess.pep249", "scramp"},
@@ -248,7 +254,7 @@ def test_no_room_is_crowded() -> None:
 
 # Where tests stand. A folder tells what its tests need; in `guarantees`, scenarios cross modules.
 TESTS = SOURCE.parent / "tests"
-FOLDERS = {"unit", "postgres", "spark", "archive", "aws", "interop", "guarantees"}
+FOLDERS = {"unit", "postgres", "spark", "archive", "aws", "interop", "lakes", "guarantees"}
 HARNESSES, SCRIPTS = ("bench", "chaos", "fuzz", "matrix"), ("scripts", "examples")
 NO_MODULES = {
     "layers",

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trickle import Trickle
 
-from jobs.spark.load_tasks import BlockDeserializer, HashedDeserializer, Line, OriginDeserializer, line_of
+from jobs.spark.origins import Line
+from jobs.spark.tasks.copy_blocks import BlockDeserializer, HashedDeserializer, OriginDeserializer
+from jobs.spark.tasks.load_tasks import line_of
 
 END = struct.pack("!ii", -1, -4)  # END_OF_DATA_SECTION, END_OF_STREAM
 

@@ -26,8 +26,11 @@ T, S = TableName("t", "s"), TableName("staged", "s")
         (
             Move("upsert", ("a", "b"), ("a",), (OrderBy("b", descending=True),)),
             (
-                'INSERT INTO "s"."t" AS target ("a", "b") SELECT DISTINCT ON ("a") "a", "b" FROM "s"."staged" '
-                'ORDER BY "a", "b" DESC, ctid ON CONFLICT ("a") DO UPDATE SET "b" = EXCLUDED."b"'
+                'INSERT INTO "s"."t" AS target ("a", "b") '
+                'SELECT DISTINCT ON ("a", CASE WHEN ("a") IS NOT DISTINCT FROM NULL THEN ctid END) "a", "b" '
+                'FROM "s"."staged" '
+                'ORDER BY "a", CASE WHEN ("a") IS NOT DISTINCT FROM NULL THEN ctid END, "b" DESC, ctid '
+                'ON CONFLICT ("a") DO UPDATE SET "b" = EXCLUDED."b"'
             ),
         ),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgjobs.archive.wheels import Wheel, hashes, origin, read
+from pgjobs.archive.packages.wheels import Wheel, hashes, origin, read
 
 TWO = Wheel("six", "1.17.0", "six-1.17.0-py2.py3-none-any.whl", "a" * 64)
 OLD = Wheel("numpy", "2.2.6", "numpy-2.2.6-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "b" * 64)

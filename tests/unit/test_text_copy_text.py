@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.copyformat.copy_text import dump, load
+from jobs.copyformat.text.copy_text import dump, load
 from jobs.dbaccess.copy_text import COPY_ESCAPES, NULL
 
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | st.text("\\Nntrb\b\f\v\t\r\n")

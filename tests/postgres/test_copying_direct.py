@@ -12,14 +12,15 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, JobError, TransientError
-from jobs.dbaccess.load import direct, parts, staging
-from jobs.dbaccess.load.direct import Direct, Marker, Superseded
+from jobs.dbaccess.load import staging
+from jobs.dbaccess.load.copying import direct, parts
+from jobs.dbaccess.load.copying.direct import Direct, Marker, Superseded
+from jobs.dbaccess.load.copying.parts import Counted
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.load.move.modes import Move
-from jobs.dbaccess.load.parts import Counted
 from jobs.dbaccess.postgres_connectivity import connect, connect_pinned
 from jobs.dbaccess.session import Session
-from jobs.spark.load_tasks import Delivery, deliver
+from jobs.spark.tasks.load_tasks import Delivery, deliver
 
 TRIGGER = """
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';

@@ -12,8 +12,8 @@ from libpq import password_of
 from pg8000 import dbapi
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.driver import Connection, Cursor
 from jobs.dbaccess.errors import AuthenticationFailed, ConnectionFailed, DatabaseError, DataRejected
+from jobs.dbaccess.network.driver import Connection, Cursor
 from jobs.dbaccess.postgres_connectivity import create_connection, get_connection_params
 
 
