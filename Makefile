@@ -1,6 +1,6 @@
 # One short command per chore; CI runs the same ones. Written for GNU make 3.81, which is what macOS has.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop package verify-bare verify-image \
+.PHONY: help setup demo demo-stop test check format lock test-docker test-emr7 test-interop test-lakes package verify-bare verify-image \
 	bench bench-goals bench-growth bench-pictures chaos fuzz matrix audit docs recording release-check clean
 
 # The first of these that runs and is 3.9 or newer. `make setup PYTHON=...` chooses another, and .venv keeps it.
@@ -67,6 +67,7 @@ lock: $(UV) ## pin pyproject.toml's dependencies in requirements/; LOCK_FLAGS=--
 	$(LOCK) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 	$(LOCK) --group demo --no-deps --output-file requirements/demo.lock
 	$(LOCK) --group interop --output-file requirements/interop.lock
+	$(LOCK) --group lakes --output-file requirements/lakes.lock
 	$(LOCK) --group bench --constraint requirements/dev.lock --output-file requirements/bench.lock
 	$(LOCK) --group audit --output-file requirements/audit.lock
 	$(LOCK) --group docs --constraint requirements/dev.lock --output-file requirements/docs.lock
@@ -142,6 +143,16 @@ test-interop: setup .venv-interop/complete ## meet a real Airflow (connections, 
 	echo '*' > .venv-interop/.gitignore
 	touch $@
 
+test-lakes: .venv-lakes/complete ## load from a real Iceberg, by Spark 3.5 (Python 3.10 to 3.12)
+	.venv-lakes/bin/pytest tests/lakes
+
+.venv-lakes/complete: requirements/dev.lock requirements/spark-3.5.lock requirements/lakes.lock
+	"$(PYTHON)" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13) and "make test-lakes wants Python 3.10 to 3.12: its package of Iceberg does")'
+	"$(PYTHON)" scripts/setup.py --venv .venv-lakes --spark 3.5
+	.venv-lakes/bin/pip install --quiet --no-deps --require-hashes --requirement requirements/lakes.lock
+	echo '*' > .venv-lakes/.gitignore
+	touch $@
+
 bench: .venv-bench/complete ## measure loads beside JDBC and others; SCALE=1 (6,001,215 rows), ROUNDS=3, ONLY=compare
 	$(BENCH) --scale $(SCALE) --rounds $(ROUNDS) $(ONLY:%=--only '%')
 	$(if $(ONLY),,$(BENCH).capture --repeats $(ROUNDS))
@@ -165,7 +176,7 @@ chaos: setup ## break real jobs at random, and check what is left; SEED=1 TIMES=
 	@test "$(VENV)" != .venv-emr7 || "$(or $(EMR7_PYTHON),python3.9)" scripts/setup.py --venv .venv-emr7
 	$(VENV)/bin/python -m chaos --seed $(SEED) --times $(TIMES) --lanes $(LANES)
 
-fuzz: setup build/atheris/complete ## run generated input through parsers, the protocol and COPY; SECONDS=60 each, TARGET=uri
+fuzz: setup build/atheris/complete ## run generated input through parsers, the protocol, COPY and whole loads; SECONDS=60 each, TARGET=uri
 	PYTHONPATH=build/atheris $(BIN)/python -m fuzz --seconds $(SECONDS) $(TARGET:%=--target %)
 
 build/atheris/complete: requirements/fuzz.lock
@@ -178,4 +189,4 @@ matrix: setup ## run the tests on each PostgreSQL, PySpark and Python; PAIRS='co
 clean: ## remove everything that was made here, including the demo and its data
 	@test ! -x $(BIN)/python || $(BIN)/python scripts/demo.py --remove
 	@test ! -d $(BARE) || $(SUDO) rm -rf --one-file-system $(BARE)
-	rm -rf .venv .venv-emr7 .venv-interop .venv-bench .venv-audit .venv-docs .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
+	rm -rf .venv .venv-emr7 .venv-interop .venv-lakes .venv-bench .venv-audit .venv-docs .demo build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache spark-warehouse
