@@ -27,9 +27,13 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.load.bad_rows.storable import storable
 from jobs.flows.load.direct.direct_parts import check_table, create_target
 from jobs.flows.load.job import LoadJob
+from jobs.flows.load.pace.governor import Governor
+from jobs.flows.load.publish import Driver
 from jobs.flows.load.stage import MALFORMED, Encoded, encode
 from jobs.flows.load.targets.settle import find_table, settle_target
 from jobs.flows.load.targets.target import Target
+from jobs.flows.load.ways import Prepared
+from jobs.flows.report import Stopwatch
 from jobs.spark.null_values import with_nulls
 from jobs.spark.plans.fingerprint import fingerprint
 from jobs.spark.row_forms import form_of
@@ -144,7 +148,45 @@ def _partitioned(session: Session, job: LoadJob, df: DataFrame, target: Target) 
     return table, settle_target(session, target.name, table, df.schema, job.move)
 
 
-def plan_staged(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
+def prepared(
+    job: LoadJob,
+    driver: Driver,
+    session: Session,
+    df: DataFrame,
+    target: Target,
+    *,
+    watch: Stopwatch,
+    next_governor: Callable[[], Governor | None],
+) -> Prepared:
+    """Return a load whose rows are encoded, and whose publish is planned.
+
+    Args:
+        job: The load.
+        driver: Opens sessions.
+        session: The driver's session, which holds what the load locks.
+        df: The rows, as they fit the target.
+        target: The table, and how the rows fit it.
+        watch: Measures the load.
+        next_governor: Returns what keeps the pace of the next step, if it is limited.
+    """
+    with watch.phase("prepare"):
+        plan, encoded = _plan_staged(job, df, target)
+    return Prepared(
+        driver=driver,
+        session=session,
+        df=df,
+        target=target,
+        plan=plan,
+        encoded=encoded,
+        plan_again=lambda: _plan_staged(job, df, target),
+        copying=job.copying,
+        watch=watch,
+        next_governor=next_governor,
+        show_values=job.show_values,
+    )
+
+
+def _plan_staged(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
     stream = claims.stream(job.ledger, job.load_id)
     names = staging.plan_staging(target.name, target.columns, stream, target.not_yet)

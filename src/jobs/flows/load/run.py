@@ -16,7 +16,7 @@ from jobs.dbaccess.load.copying.direct import ONE_PART, PARTS, STAGED
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
 from jobs.dbaccess.load.ledger import naming
-from jobs.dbaccess.load.publish_plan import Published, PublishPlan
+from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.load.rejects.table import rejects_table
 from jobs.dbaccess.session import Session
 from jobs.flows.load import ways
@@ -24,9 +24,8 @@ from jobs.flows.load.bad_rows.rejected import read_rejects
 from jobs.flows.load.direct.one_part import why_staged
 from jobs.flows.load.job import Begun, LoadJob
 from jobs.flows.load.pace.governor import governors
-from jobs.flows.load.prepare import created_first, plan_staged, settle, take_load_id, to_verify
+from jobs.flows.load.prepare import created_first, prepared, settle, take_load_id, to_verify
 from jobs.flows.load.publish import Driver, analyze
-from jobs.flows.load.stage import Encoded
 from jobs.flows.load.targets.target import Target
 from jobs.flows.load.ways import Prepared
 from jobs.flows.report import LoadedColumn, LoadReport, Stopwatch
@@ -64,22 +63,11 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             table, df, target = settle(session, job, begun.read)
             table, target = created_first(session, job, df, table, target)
             target = to_verify(session, job, table, target)
-            plan, encoded = plan_staged(job, df, target)
-            way = _way(session, job, table, plan, encoded)
         with governors(job.limits, job.connector) as next_governor:
-            load = Prepared(
-                driver=driver,
-                session=session,
-                df=df,
-                target=target,
-                plan=plan,
-                encoded=encoded,
-                copying=job.copying,
-                watch=watch,
-                next_governor=next_governor,
-                show_values=job.show_values,
-            )
-            published = _load(load, way, job.keep_staging, lambda: plan_staged(job, df, target))
+            load = prepared(job, driver, session, df, target, watch=watch, next_governor=next_governor)
+            with watch.phase("prepare"):
+                way = _way(load, job, table)
+            published = _load(load, way, job.keep_staging)
         if published is None:
             return _already_loaded(job, watch)
         with watch.phase("analyze"):
@@ -87,23 +75,21 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
     return replace(report_of(job, target, published, watch), publish=way, source_state=begun.state)
 
 
-def _way(session: Session, job: LoadJob, table: Table | None, plan: PublishPlan, encoded: Encoded) -> str:
+def _way(load: Prepared, job: LoadJob, table: Table | None) -> str:
     """Return the way in which the rows come into the table, one of WAYS."""
     if job.publish == PARTS:
         return PARTS
-    reason = job.reason_to_stage or why_staged(session, plan, table, encoded)
+    reason = job.reason_to_stage or why_staged(load.session, load.plan, table, load.encoded)
     logger.debug("The rows are staged: %s.", reason)
     return STAGED if reason else ONE_PART
 
 
-def _load(
-    load: Prepared, way: str, keep: float | None, plan_again: Callable[[], tuple[PublishPlan, Encoded]]
-) -> Published | None:
+def _load(load: Prepared, way: str, keep: float | None) -> Published | None:
     if way == PARTS:
         return ways.parts(load)
     if keep is not None:
         return ways.resumed(load, keep)
-    return ways.one_part(load) if way == ONE_PART else ways.staged(load, plan_again)
+    return ways.one_part(load) if way == ONE_PART else ways.staged(load)
 
 
 def _already_loaded(job: LoadJob, watch: Stopwatch) -> LoadReport:

@@ -52,6 +52,7 @@ class Prepared:
 
     Attributes:
         plan: What to publish, with the names of staging tables that do not exist yet.
+        plan_again: Called to start over.
         next_governor: Returns what keeps the pace of the next step, if it is limited.
         show_values: Whether errors may show values of rows.
     """
@@ -62,6 +63,7 @@ class Prepared:
     target: Target
     plan: PublishPlan
     encoded: Encoded
+    plan_again: PlanAgain
     copying: Copying
     watch: Stopwatch
     next_governor: Callable[[], Governor | None]
@@ -124,24 +126,23 @@ def resumed(load: Prepared, seconds: float) -> Published | None:
     return None if published is None else found.counted(published)
 
 
-def staged(load: Prepared, plan_again: PlanAgain) -> Published | None:
+def staged(load: Prepared) -> Published | None:
     """Copy into staging and publish.
 
     Returns:
         What was published, or None if another run has published this load id.
     """
     with ExitStack() as until_published:
-        load, receipts = stage(load, plan_again, until_published)
+        load, receipts = stage(load, until_published)
         with failures_explained(load.source):
             return _published(load, receipts)
 
 
-def stage(load: Prepared, plan_again: PlanAgain, stack: ExitStack) -> tuple[Prepared, tuple[Receipt, ...]]:
+def stage(load: Prepared, stack: ExitStack) -> tuple[Prepared, tuple[Receipt, ...]]:
     """Copy into staging. Start over in a new one if parts need not fit together.
 
     Args:
         load: The load.
-        plan_again: Called to start over.
         stack: If it ends by an error, it drops staging.
 
     Returns:
@@ -159,7 +160,7 @@ def stage(load: Prepared, plan_again: PlanAgain, stack: ExitStack) -> tuple[Prep
             if not starts_left:
                 raise
             logger.warning("%s Starting over.", error.message)
-            plan, encoded = plan_again()
+            plan, encoded = load.plan_again()
             load = replace(load, plan=plan, encoded=encoded)
     raise AssertionError("the last start returns or raises")
 

@@ -16,7 +16,7 @@ from jobs.flows.load.bad_rows.explained import failures_explained
 from jobs.flows.load.files import Rows
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.pace.governor import Governor
-from jobs.flows.load.prepare import plan_staged
+from jobs.flows.load.prepare import prepared
 from jobs.flows.load.publish import Driver, answering, check_still_staged
 from jobs.flows.load.targets.target import Target
 from jobs.flows.load.ways import Prepared, completed_plan, stage
@@ -76,22 +76,9 @@ class Stages:
         watch = Stopwatch()
         job, df, target = one.job, one.rows.df, one.target
         with named(target.name):
-            with watch.phase("prepare"):
-                plan, encoded = plan_staged(job, df, target)
+            load = prepared(job, self.driver, self.session, df, target, watch=watch, next_governor=next_governor)
             logger.info("Copying the rows for %s.", target.name)
-            load = Prepared(
-                driver=self.driver,
-                session=self.session,
-                df=df,
-                target=target,
-                plan=plan,
-                encoded=encoded,
-                copying=job.copying,
-                watch=watch,
-                next_governor=next_governor,
-                show_values=job.show_values,
-            )
-            load, receipts = stage(load, lambda: plan_staged(job, df, target), self.until_published)
+            load, receipts = stage(load, self.until_published)
             load = self._held(load)
             with failures_explained(load.source):
                 check_none_failed(self.session, load.plan.staging)  # the other tables need not be copied then
