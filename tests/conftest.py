@@ -196,6 +196,20 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture(autouse=True)
+def no_setting_of_spark_stays(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that leaves the shared session as it was. What is set is another query to a load that is resumed."""
+    if "spark" not in request.fixturenames:
+        yield
+        return
+    from spark_settings import settings_that_are_set
+
+    spark = request.getfixturevalue("spark")
+    before = settings_that_are_set(spark)
+    yield
+    assert settings_that_are_set(spark) == before
+
+
 @pytest.fixture(scope="session")
 def spark_submit() -> list[str]:
     """The beginning of a command that submits a job as a user does."""

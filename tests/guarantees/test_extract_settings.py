@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from extracts import extracted
 from pyspark.sql import DataFrame, SparkSession
+from spark_settings import spark_settings
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
@@ -90,9 +91,8 @@ def test_arrays_and_backslashes_of_a_filter_keep_their_meaning_without_standard_
 @pytest.fixture
 def untimed(spark: SparkSession) -> Iterator[None]:
     """To Spark's SQL, `timestamp` is one without a zone."""
-    spark.conf.set("spark.sql.timestampType", "TIMESTAMP_NTZ")
-    yield
-    spark.conf.unset("spark.sql.timestampType")
+    with spark_settings(spark, {"spark.sql.timestampType": "TIMESTAMP_NTZ"}):
+        yield
 
 
 MOMENTS = """
@@ -126,13 +126,10 @@ def test_timestamps_are_read_under_the_legacy_time_parser(
 ) -> None:
     session.run(f"{MOMENTS}; ALTER TABLE t ADD d date DEFAULT '0044-03-15 BC'")
     asked = session.run("SELECT (extract(epoch FROM ts) * 1000000)::bigint AS m FROM t ORDER BY m")
-    spark.conf.set("spark.sql.legacy.timeParserPolicy", "LEGACY")
-    try:
-        with extracted(spark, database, "t", arrow) as df:
-            assert micros(df) == [number for [number] in asked]
-            assert df.selectExpr("unix_date(d)").first() == (-735160,)
-    finally:
-        spark.conf.unset("spark.sql.legacy.timeParserPolicy")
+    legacy = spark_settings(spark, {"spark.sql.legacy.timeParserPolicy": "LEGACY"})
+    with legacy, extracted(spark, database, "t", arrow) as df:
+        assert micros(df) == [number for [number] in asked]
+        assert df.selectExpr("unix_date(d)").first() == (-735160,)
 
 
 @pytest.fixture

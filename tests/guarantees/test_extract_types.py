@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
 from server_build import server_has_xml
+from spark_settings import spark_settings
 from texts import STRINGS
 
 from jobs.dbaccess.conninfo.settings import Settings
@@ -246,11 +247,8 @@ def test_timestamps_are_the_servers_own_in_every_year_and_in_an_hour_that_comes_
     session.run(MOMENTS)
     with extracted(spark, database, "t", arrow) as df:
         seconds = "unix_micros(CAST(tn AS timestamp))"
-        df.sparkSession.conf.set("spark.sql.session.timeZone", "UTC")  # where a time without zone is what it says
-        try:
+        with spark_settings(spark, {"spark.sql.session.timeZone": "UTC"}):  # a time without zone is what it says
             found = df.selectExpr("id", "unix_date(d)", seconds, "unix_micros(tz)").orderBy("id").collect()
-        finally:
-            df.sparkSession.conf.set("spark.sql.session.timeZone", "America/New_York")
     micros = "(extract(epoch FROM {}) * 1000000)::bigint"
     asked = f"SELECT id, d - date '1970-01-01', {micros.format('tn')}, {micros.format('tz')} FROM t ORDER BY id"
     assert [list(row) for row in found] == session.run(asked)

@@ -18,6 +18,7 @@ import pytest
 from pgcopies import register_for_threads
 from process_sockets import process_of
 from pyspark.sql import DataFrame, SparkSession
+from spark_settings import spark_settings
 from streams import HAS_SINK
 from submitted import submit
 from writes import MODES, PARTS, ROWS, TEXT, Write, ask, copies_under_way, left_of_staging, until_claimed, until_copying
@@ -107,11 +108,9 @@ def way_of(
         return ways[-1]
 
     register_for_threads(spark)
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "500")
-    spark.conf.set("spark.sql.shuffle.partitions", str(PARTS))
-    yield prepare
-    spark.conf.unset("spark.sql.execution.arrow.maxRecordsPerBatch")
-    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    several_batches = {"spark.sql.execution.arrow.maxRecordsPerBatch": "500"}
+    with spark_settings(spark, {**several_batches, "spark.sql.shuffle.partitions": str(PARTS)}):
+        yield prepare
 
 
 @EACH_WRITE

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kinds import KINDS, Kind, text_of
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
+from spark_settings import spark_settings
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -233,14 +234,8 @@ def test_timestamps_are_the_same_whatever_sparks_session_sets(
         "'day', date'1582-10-10', 'tn', timestamp_ntz'0001-01-01 01:02:03') AS s"
     )
     name, value = SPARK_SETTINGS[setting]
-    before = spark.conf.get(name)
-    spark.conf.set(name, value)
-    try:
+    with spark_settings(spark, {name: value}):
         load(spark, database, query)
-    finally:
-        spark.conf.unset(name)  # what is set explicitly is another query to a load that is resumed
-        if spark.conf.get(name) != before:
-            spark.conf.set(name, str(before))
     session.run("SET TimeZone = 'UTC'")
     assert session.run("SELECT at::text, old::text, text, day::text, days, tn::text FROM t") == [
         [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pyspark.sql import SparkSession
+from spark_settings import spark_settings
 
 pytest.importorskip("pyspark.sql.datasource", reason="Python data sources are Spark 4's")
 
@@ -55,9 +56,7 @@ def test_spark_applies_a_pushed_filter_to_other_actions_on_the_same_dataframe(sp
 
 @pytest.fixture
 def pushing(spark: SparkSession) -> Iterator[None]:
-    name = "spark.sql.python.filterPushdown.enabled"
     if spark.version < "4.1":
         pytest.skip("Spark pushes filters into Python data sources from 4.1 on")
-    spark.conf.set(name, "true")
-    yield
-    spark.conf.unset(name)
+    with spark_settings(spark, {"spark.sql.python.filterPushdown.enabled": "true"}):
+        yield

@@ -11,6 +11,7 @@ import pytest
 from libpq import environment
 from lineage_server import lineage_server
 from pyspark.sql import DataFrame, SparkSession
+from spark_settings import spark_settings
 
 from jobs.compare_table import DIFFERENT
 from jobs.compare_table import main as compare_table
@@ -87,12 +88,9 @@ def test_a_partitioned_table_and_a_view_are_loaded_by_their_names(
 def test_a_table_that_is_not_there_is_told_with_the_catalogues_that_are(
     catalog: SparkSession, name: str, told: str
 ) -> None:
-    catalog.conf.set("spark.sql.catalog.broken", "org.no.Catalog")
-    try:
-        with pytest.raises(UsageError, match=told):
-            read(catalog, CatalogTable(name))
-    finally:
-        catalog.conf.unset("spark.sql.catalog.broken")
+    broken = spark_settings(catalog, {"spark.sql.catalog.broken": "org.no.Catalog"})
+    with broken, pytest.raises(UsageError, match=told):
+        read(catalog, CatalogTable(name))
 
 
 def test_a_view_of_a_table_that_is_gone_is_told_with_its_name(catalog: SparkSession) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from spark_settings import spark_settings
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -30,11 +31,8 @@ def source(spark: SparkSession, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def a_part_for_each_file(spark: SparkSession) -> Iterator[None]:
-    name = "spark.sql.files.openCostInBytes"
-    before = str(spark.conf.get(name))
-    spark.conf.set(name, str(128 * 1024 * 1024))
-    yield
-    spark.conf.set(name, before)
+    with spark_settings(spark, {"spark.sql.files.openCostInBytes": str(128 * 1024 * 1024)}):
+        yield
 
 
 def make_table(spark: SparkSession, session: Session, source: str) -> None:
@@ -80,10 +78,9 @@ def test_another_input_is_not_mixed_with_what_is_there(
     rows = spark.read.parquet(source)
     with pytest.raises(UsageError, match="what differs is the query, its columns or their types"):
         load(rows.where("a > 10"), database)
-    with pytest.raises(UsageError, match=r"what differs is .*how files are split"):
-        spark.conf.set("spark.sql.files.openCostInBytes", "1")
+    otherwise_split = spark_settings(spark, {"spark.sql.files.openCostInBytes": "1"})
+    with otherwise_split, pytest.raises(UsageError, match=r"what differs is .*how files are split"):
         load(spark.read.parquet(source), database)
-    spark.conf.set("spark.sql.files.openCostInBytes", str(128 * 1024 * 1024))
     with pytest.raises(UsageError, match=r"what differs is .*options of Spark's reader"):
         load(spark.read.option("mergeSchema", "true").parquet(source), database)
     changed = next(Path(source).glob("*.parquet"))

@@ -11,6 +11,7 @@ from types import FrameType
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as t
+from spark_settings import spark_settings
 
 from jobs.copyformat.encode_spark import encode
 from jobs.copyformat.match_columns import match_new
@@ -189,10 +190,6 @@ def test_lines_are_the_same_whatever_spark_parses_otherwise(spark: SparkSession,
     rows = spark.createDataFrame(
         [["\\t\"'\t\\N\0\r", 1, True, 1.5, None]], "s string, i int, b boolean, d double, n string"
     )
-    before = spark.conf.get(setting)
-    spark.conf.set(setting, "true")
-    try:
+    with spark_settings(spark, {setting: "true"}):
         [[line]] = encode(cleaned(rows, Cleaning("")), match_new(rows.schema)).collect()
-    finally:
-        spark.conf.set(setting, str(before))
     assert line == "\\\\t\"'\\t\\\\N\\r\t1\ttrue\t1.5\t\\N\n"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import types as t
+from spark_settings import spark_settings
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -211,12 +212,9 @@ def test_files_whose_types_cannot_be_merged_are_refused(
 def test_columns_and_fields_of_parquet_that_differ_in_case_alone_are_told(
     spark: SparkSession, database: Settings, tmp_path: Path
 ) -> None:
-    spark.conf.set("spark.sql.caseSensitive", "true")
-    try:
+    with spark_settings(spark, {"spark.sql.caseSensitive": "true"}):
         for name, query in (("top", "1 AS Id, 2 AS id"), ("below", "array(named_struct('Id', 1, 'id', 2)) AS a")):
             spark.sql(f"SELECT {query}").write.parquet(str(tmp_path / name))
-    finally:
-        spark.conf.unset("spark.sql.caseSensitive")
     for name in ("top", "below"):
         job = LoadJob(TableName("t"), database, "x")
         files = Files([str(tmp_path / name)], "parquet", [])
@@ -256,11 +254,8 @@ def test_fields_of_json_that_differ_in_case_alone_are_told_and_read_where_spark_
     for records in ('{"Id": 1}\n{"id": 2}\n', '{"a": [{"b": {"Id": 1}}, {"b": {"id": 2}}]}\n'):
         with pytest.raises(LoadError, match=r"names differ in case alone: Id, id\."):
             load(records, "json")
-    spark.conf.set("spark.sql.caseSensitive", "true")
-    try:
+    with spark_settings(spark, {"spark.sql.caseSensitive": "true"}):
         load('{"Id": 1}\n{"id": 2}\n', "json")
-    finally:
-        spark.conf.unset("spark.sql.caseSensitive")
     assert session.run('SELECT "Id", id FROM t ORDER BY 1') == [[1, None], [None, 2]]
 
 

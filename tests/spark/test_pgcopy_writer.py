@@ -11,6 +11,7 @@ from drawn import drawn
 from hypothesis import strategies as st
 from pgcopies import end_sidecars, options_for, sidecars, until
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from spark_settings import spark_settings
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
@@ -235,15 +236,12 @@ def test_arrows_large_types_are_written_and_read_as_others(
     name = "spark.sql.execution.arrow.useLargeVarTypes"
     df = spark.sql("SELECT 'tab\\t' AS s, X'0a5c' AS b, array('x', NULL) AS a, array(array(X'01')) AS n, 1 AS i")
     session.run("CREATE TABLE t (s text, b bytea, a text[], n bytea[][], i int)")
-    spark.conf.set(name, "true")
-    try:
+    with spark_settings(spark, {name: "true"}):
         write(df, options).save()
         assert spark.read.format("pgcopy").options(**options, table="t").load().collect() == [
             ("tab\t", b"\x0a\x5c", ["x", None], [[b"\x01"]], 1)
         ]
-    finally:
-        spark.conf.unset(name)
-        end_sidecars(session)
+    end_sidecars(session)
     assert session.run(r"SELECT s = E'tab\t', b = '\x0a5c', a = '{x,NULL}', n = ARRAY[['\x01'::bytea]] FROM t") == [
         [True] * 4
     ]

@@ -13,6 +13,7 @@ import resumable_loads
 from libpq import environment
 from pyspark.sql import DataFrame, SparkSession
 from resumable_loads import EACH, FILES, LOADS
+from spark_settings import spark_settings
 from submitted import Submitted, until
 
 from jobs.dbaccess.conninfo.settings import Settings
@@ -27,12 +28,8 @@ PARTS = 3
 
 @pytest.fixture(autouse=True)
 def a_part_for_each_file(spark: SparkSession) -> Iterator[None]:
-    before = {name: str(spark.conf.get(name)) for name in resumable_loads.SPLIT}
-    for name, value in resumable_loads.SPLIT.items():
-        spark.conf.set(name, value)
-    yield
-    for name, value in before.items():
-        spark.conf.set(name, value)
+    with spark_settings(spark, resumable_loads.SPLIT):
+        yield
 
 
 def write(spark: SparkSession, folder: Path, files: int) -> str:

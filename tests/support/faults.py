@@ -15,6 +15,7 @@ from typing import Any, Callable
 from faulty_load import NEW, PARTS, ROWS, Load, disturbed, numbers, stall
 from peers import peer
 from pyspark.sql import SparkSession
+from spark_settings import spark_settings
 from submitted import CONF, SHORTEST, Submitted, submit, until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
@@ -284,11 +285,8 @@ class Trial:
 def in_batches(spark: SparkSession) -> Iterator[None]:
     """Several batches make a part meanwhile, as in a job of its own."""
     name = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    spark.conf.set(name, CONF[name])
-    try:
+    with spark_settings(spark, {name: CONF[name]}):
         yield
-    finally:
-        spark.conf.unset(name)
 
 
 _OURS = "^pgjobs load"
