@@ -20,7 +20,7 @@ from jobs.cli.flags import (
     connection_of,
     warn_of_password,
 )
-from jobs.cli.load_of import check_source, source_of
+from jobs.cli.load_of import OF_FILES, check_source, source_of
 from jobs.cli.outcome import Outcome, outcome_of
 from jobs.cli.run import run_job, start_spark
 from jobs.dbaccess.connector import Connector
@@ -31,7 +31,7 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import CompareJob, CompareReport, Comparison, compared, report
 from jobs.flows.extract.dataframe import extracting
 from jobs.flows.extract.plan import Wanted
-from jobs.flows.load.files import Rows, malformed_translated
+from jobs.flows.load.files import Rows, malformed_translated, selected
 from jobs.flows.load.sources import check, read
 from jobs.flows.report import SourceTable, Stopwatch
 from jobs.lineage import datasets
@@ -75,8 +75,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             parser.error("one of the arguments --source --source-table --source-url is required")
         if options.source is not None and options.source_table is not None:
             parser.error("argument --source-table: not allowed with argument --source")
-        if options.source_url is not None and options.source_version:
-            parser.error("argument --source-version: not allowed with argument --source-url")
+        for flag in ("source_version", *OF_FILES) if options.source_url is not None else ():
+            if getattr(options, flag):
+                name = flag.replace("_", "-")
+                parser.error(f"argument --{name}: not allowed with argument --source-url")
         missing = [flag for flag in ("table", "keys") if getattr(options, flag) is None]
         if missing:
             parser.error(f"the following arguments are required: {', '.join(f'--{flag}' for flag in missing)}")
@@ -187,7 +189,8 @@ def _source(options: argparse.Namespace, environ: Mapping[str, str], spark: Spar
     connector = Connector(resolve(Given(url=options.source_url), environ).settings, "compare", str(table))
     session = stack.enter_context(connector.open())
     wanted = Wanted(table, filter=options.filter, parallelism=options.parallelism)
-    return Rows(stack.enter_context(extracting(spark, session, connector, wanted)).df)
+    df = stack.enter_context(extracting(spark, session, connector, wanted)).df
+    return Rows(selected(df, options.select or ""))
 
 
 def _show(comparison: Comparison, options: argparse.Namespace) -> list[str]:

@@ -134,3 +134,24 @@ def test_a_table_that_files_are_loaded_into_stays_equal(lake: Lake, session: Ses
     assert report.rows_updated
     assert report.rows_deleted
     assert session.run("SELECT count(*) FROM information_schema.columns WHERE table_name = 'copied'") == [[3]]
+
+
+def test_a_null_value_that_would_hide_deletes_is_refused_and_another_one_keeps_them(
+    lake: Lake, session: Session, database: Settings
+) -> None:
+    session.run(T)
+    session.run("CREATE TABLE copied (LIKE t INCLUDING ALL); INSERT INTO copied TABLE t")
+    lake.run()
+    session.run("DELETE FROM t WHERE id = 4")
+    lake.run()
+
+    def load(null_value: str) -> None:
+        changes = lake.spark.read.parquet(str(max(lake.path.iterdir())))
+        job = {"table": "copied", "settings": database, "mode": "upsert", "keys": ["id"]}
+        load_dataframe(changes, null_values=[null_value], **job)  # type: ignore[arg-type]
+
+    with pytest.raises(UsageError, match="--null-value D would make NULLs of what tells deletes"):
+        load("D")
+    assert session.value("SELECT count(*) FROM copied") == 5
+    load("d")
+    assert session.value("SELECT array_agg(id ORDER BY id) FROM copied") == [1, 2, 3, 5]

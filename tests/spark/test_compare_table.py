@@ -12,7 +12,7 @@ from libpq import environment
 from lineage_server import lineage_server
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.compare_table import DIFFERENT, main
+from jobs.compare_table import DIFFERENT, main, parse
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
@@ -157,3 +157,14 @@ def test_a_table_of_another_server_is_a_source(session: Session, database: Setti
     url = f"postgresql://{database.user}@{server.host}:{server.port}/{database.dbname}"
     arguments = ["--source-url", url, "--source-table", "t", "--table", "copy", "--keys", "id"]
     assert main(arguments, environment(database)) == DIFFERENT
+    assert main([*arguments, "--select", "SELECT * FROM source WHERE id <> 3"], environment(database)) == 0
+
+
+@pytest.mark.parametrize("flag", [("--format", "csv"), ("--option", "header=true"), ("--schema", "id int")])
+def test_what_says_how_files_are_read_is_refused_for_a_table_of_another_server(
+    flag: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--source-url", "postgresql://me@old/shop", "--table", "t", "--keys", "id", *flag]
+    with pytest.raises(SystemExit, match="2"):
+        parse(arguments)
+    assert f"argument {flag[0]}: not allowed with argument --source-url" in capsys.readouterr().err

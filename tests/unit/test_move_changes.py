@@ -60,6 +60,9 @@ def test_files_of_our_own_say_what_is_deleted_and_in_which_order() -> None:
     assert with_own(NO_CHANGES, captured, ["id", "a"], ordered=True).order_by == ()
     assert with_own(NO_CHANGES, captured, ["id", "a", "_op"], ordered=False) == NO_CHANGES
     assert with_own(TOLD, captured, ["id", "a"], ordered=False) == TOLD
+    with pytest.raises(UsageError, match="NULLs of what tells deletes"):
+        changes.check_null_values(["NA", "D"])
+    NO_CHANGES.check_null_values(["D"])
 
 
 def test_one_order_is_given_and_the_last_row_of_a_key_comes_first_in_it() -> None:

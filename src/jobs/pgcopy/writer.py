@@ -69,6 +69,7 @@ class Destination:
         leftovers.sweep(session)
         table = find_table(session, self.table, self.create)
         target = settle_target(session, self.table, table, schema, self.move, defined=self.defined)
+        target.move.changes.check_null_values(self.null_values)
         encode_arrow.check(target.matches)
         return target
 

@@ -19,7 +19,10 @@ OWN_COLUMNS = (OPERATION, "_key", "_ordinal", "pgjobs_batch", "pgjobs_run")
 """What our own files have beside the columns of their table, and the columns that Spark reads from their folders."""
 
 _OWN_ORDER = ("pgjobs_batch", "pgjobs_run")
-OWN_CONDITION = f"source.\"{OPERATION}\" = 'D'"
+DELETED = "D"
+"""The value of OPERATION in a row that tells a delete."""
+
+OWN_CONDITION = f"source.\"{OPERATION}\" = '{DELETED}'"
 """The condition of rows that tell a delete, in our own files and in what is read of a lake's changes."""
 
 
@@ -96,6 +99,18 @@ class Changes:
             raise UsageError(
                 f"--verify compares whole rows with the data, and {' and '.join(refused)} writes parts of rows.",
                 "Leave --verify out, and run compare_table.py after the load.",
+            )
+
+    def check_null_values(self, texts: Collection[str]) -> None:
+        """Check that strings that stand for NULL are not those by which our own files tell deletes.
+
+        Raises:
+            UsageError: One is.
+        """
+        if self.delete_when == OWN_CONDITION and DELETED in texts:
+            raise UsageError(
+                f"--null-value {DELETED} would make NULLs of what tells deletes in the column {OPERATION}.",
+                "Replace these values of other columns with --select.",
             )
 
     def check_columns(self, columns: Collection[str], keys: Collection[str]) -> None:
