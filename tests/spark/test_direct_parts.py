@@ -206,6 +206,28 @@ def test_settings_files_and_functions_on_which_rows_depend_are_the_same_or_refus
     assert session.run("SELECT count(*) FROM t") == there
 
 
+def test_a_setting_that_is_set_to_its_default_is_as_one_that_is_not_set(spark: SparkSession, source: str) -> None:
+    """The default of a setting may be the value of another one."""
+    other = spark.newSession()
+
+    def read_with(**settings: str) -> tuple[tuple[str, str], ...]:
+        names = {f"spark.sql.{name.replace('__', '.')}": value for name, value in settings.items()}
+        with spark_settings(other, names):
+            lines = other.read.parquet(source)
+            return fingerprint(lines, lines.rdd, FILES, ["a"])
+
+    unset = read_with()
+    assert read_with(caseSensitive="FALSE", legacy__parquet__nanosAsLong="false") == unset
+    assert read_with(caseSensitive="true") != unset
+    assert read_with(optimizer__excludedRules="") != unset
+    assert read_with(of__nobody="1") != read_with(of__nobody="2")
+
+    of_both, of_some = "parquet__filterPushdown__string__startsWith", "parquet__filterPushdown__stringPredicate"
+    assert read_with(**{of_some: "true"}) == unset
+    assert read_with(**{of_both: "false", of_some: "true"}) != read_with(**{of_both: "false"})
+    assert read_with(**{of_both: "false", of_some: "false"}) == read_with(**{of_both: "false"})
+
+
 def test_what_needs_one_transaction_of_the_whole_load_is_refused(spark: SparkSession, database: Settings) -> None:
     rows = spark.range(1)
     with pytest.raises(UsageError, match="the mode is overwrite"):

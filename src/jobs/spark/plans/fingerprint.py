@@ -140,12 +140,37 @@ def _options(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
 
 
 def _settings(spark: SparkSession) -> dict[str, str]:
-    """Return the settings of Spark SQL that are set, by name: plans do not show them, and values may depend on any."""
+    """Return the settings of Spark SQL that matter, by name: plans do not show them, and values may depend on any.
+
+    One that is set to its default is as one that is not set.
+    """
     # PySpark 3.5 has no public way to all settings.
     lines = str(spark._jsparkSession.conf().getAll().mkString("\n")).split("\n")  # noqa: SLF001 - see above
     stated = dict(line.partition(" -> ")[::2] for line in lines)
-    kept = {name: text for name, text in stated.items() if name.startswith("spark.sql.") and not _HARMLESS.match(name)}
+    told = {name: text for name, text in stated.items() if name.startswith("spark.sql.") and not _HARMLESS.match(name)}
+    kept = {name: told[name] for name in _not_default(spark, sorted(told))}
     return {**kept, **{name: str(spark.conf.get(name)) for name in _OF_THE_ENVIRONMENT}}
+
+
+def _not_default(spark: SparkSession, names: Sequence[str]) -> Iterator[str]:
+    """Yield those of some settings without which Spark would do something else, as far as it knows them.
+
+    A default may be another setting. So each is left out in turn, and stays out if its value is the same without it.
+    """
+    # PySpark has no public way to defaults, nor to settings that are no session's.
+    internal: Any = spark.sparkContext._jvm.org.apache.spark.sql.internal  # type: ignore[union-attr]  # noqa: SLF001 - see above
+    entries = getattr(getattr(internal, "SQLConf$"), "MODULE$")
+    conf = spark._jsparkSession.sessionState().conf().clone()  # noqa: SLF001 - see above
+    for name in names:
+        entry = entries.getConfigEntry(name)
+        if entry is None:  # such as those of a catalogue
+            yield name
+            continue
+        text, value = conf.getConfString(name), conf.getConf(entry)
+        conf.unsetConf(name)
+        if conf.getConf(entry) != value:
+            conf.setConfString(name, text)
+            yield name
 
 
 def _own_functions(lines: DataFrame, plan: Any) -> str:  # noqa: ANN401 - the JVM's object
