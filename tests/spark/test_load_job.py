@@ -6,6 +6,7 @@ import logging
 import threading
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -529,6 +530,57 @@ def test_a_load_changes_its_table_for_the_data_and_verifies_and_rejects_as_ever(
     assert load_dataframe(rows, table="t", settings=database, schema_mode="widen", load_id="x").already_loaded
     with pytest.raises(UsageError, match="'loose' is not one of strict, add-columns, widen"):
         load_dataframe(rows, table="t", settings=database, schema_mode="loose")
+
+
+@pytest.mark.parametrize("strategy", ["delete", "truncate", "diff"])
+def test_an_overwrite_with_quarantine_deletes_the_old_version_of_a_row_that_is_put_aside(
+    spark: SparkSession, session: Session, database: Settings, strategy: str
+) -> None:
+    """Whether COPY refuses the row (2), or a constraint does (3)."""
+    session.run("CREATE TABLE t (id int PRIMARY KEY, day date, n int CHECK (n > 0))")
+    session.run("INSERT INTO t SELECT n, '2026-11-20', 1 FROM generate_series(1, 9) AS n")
+    changed = "CASE id WHEN 2 THEN 'never' ELSE '2026-11-20' END AS day", "if(id = 3, -1, if(id = 4, 5, 1)) AS n"
+    rows = spark.range(1, 10, 1, 1).selectExpr("CAST(id AS int) AS id", *changed)
+    overwrite = partial(
+        load_dataframe,
+        rows,
+        table="t",
+        settings=database,
+        mode="overwrite",
+        overwrite_strategy=strategy,
+        keys=["id"] if strategy == "diff" else [],
+        on_error="quarantine",
+        verify=True,
+    )
+    if strategy == "diff":
+        with pytest.raises(LoadError, match=r"would delete 2 of the 9 rows of public\.t"):
+            overwrite(max_delete_share=0.2)
+        assert session.run("SELECT count(*), sum(n) FROM t") == [[9, 9]]
+    report = overwrite()
+    assert session.run("SELECT id, n FROM t ORDER BY 1") == [[1, 1], [4, 5], *([key, 1] for key in range(5, 10))]
+    assert {row.reason for row in report.rejects(spark).collect()} == {"invalid_datetime", "check"}
+    written = report.rows_deleted, report.rows_updated, report.rows_inserted, report.rows_unchanged
+    assert written == ((2, 1, 0, 6) if strategy == "diff" else (9, 0, 7, 0))
+
+
+@pytest.mark.parametrize(
+    "newest", [(2, "never", 9), (2, "2026-11-21", -9)], ids=["refused by COPY", "refused by a constraint"]
+)
+def test_an_older_row_of_a_key_is_loaded_if_the_first_by_dedupe_order_is_put_aside(
+    spark: SparkSession, session: Session, database: Settings, newest: tuple[int, str, int]
+) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, day date, n int CHECK (n > 0))")
+    session.run("INSERT INTO t VALUES (2, '2026-11-01', 1)")
+    data = [(2, "2026-11-18", 5), newest, (2, "2026-11-17", 4)]  # as text, 'never' is the newest, too
+    rows = spark.createDataFrame(data, "id int, day string, n int").coalesce(1)
+    upsert = partial(
+        load_dataframe, rows, table="t", settings=database, mode="upsert", keys=["id"], on_error="quarantine"
+    )
+    with pytest.raises(UsageError, match="--order-by needs all rows of the data"):
+        upsert(order_by=["n"])
+    report = upsert(dedupe_order="day desc")
+    assert report.rows_rejected == 1
+    assert session.run("SELECT day::text, n FROM t") == [["2026-11-18", 5]]
 
 
 def test_strings_that_stand_for_null_are_null_in_columns_of_any_type(
