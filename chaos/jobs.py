@@ -13,6 +13,8 @@ from chaos.plan import (
     COPY_ROWS,
     COPY_TABLE,
     DELETED,
+    FILES_ONLY,
+    FOLLOW,
     KEPT,
     LEAVES_WINDOW,
     LEFT_OUT,
@@ -28,6 +30,9 @@ from chaos.plan import (
 from chaos.server import LOADER
 
 TABLE = "shop.target"
+
+BEFORE, NEXT = "/before", "/next"
+"""What the ids of the loads before and after the trial's own add to it, if its table follows a capture."""
 
 ORIGIN = "shop.origin"
 """What is copied."""
@@ -93,7 +98,7 @@ def ask(trial: Trial, place: Place, identity: str = "") -> Mapping[str, Any]:
     """
     identity = identity or load_id(trial)
     commands = {
-        **dict.fromkeys((*LOADS, ONE_PART, PARTS), ("load_table", _load_arguments)),
+        **dict.fromkeys((*LOADS, ONE_PART, PARTS, FOLLOW), ("load_table", _load_arguments)),
         "extract": ("extract_table", _extract_arguments),
         "incremental": ("extract_table", _extract_arguments),
         QUERY: ("run_query", _query_arguments),
@@ -141,10 +146,12 @@ def _pgcopy_mode(trial: Trial) -> dict[str, str]:
 def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
     mode = "history" if trial.history else trial.mode
     arguments = ["--source", str(place.source), "--table", TABLE, "--mode", mode, "--load-id", identity]
-    arguments += ["--select", _select(trial), *(["--new-partitions"] if trial.supplies else [])]
+    if trial.flow != FOLLOW or trial.input == "shuffled" or trial.fault in FILES_ONLY:
+        arguments += ["--select", _select(trial)]
+    arguments += ["--new-partitions"] if trial.supplies else []
     if keys(trial):
         arguments += ["--keys", keys(trial)]
-    arguments += {PARTS: ["--publish", "parts"], KEPT: ["--keep-staging"]}.get(trial.flow, [])
+    arguments += _OF_FLOWS.get(trial.flow, [])
     optional = (
         (trial.verify, ["--verify"]),
         (trial.rejects, ["--on-error", "quarantine"]),
@@ -162,6 +169,9 @@ def _load_arguments(trial: Trial, place: Place, identity: str) -> list[str]:
             f"DELETE FROM {TABLE} WHERE id = {LEFT_OUT}; INSERT INTO shop.log VALUES ('after')",
         ]
     return [*arguments, *place.flags()]
+
+
+_OF_FLOWS = {PARTS: ["--publish", "parts"], KEPT: ["--keep-staging"], FOLLOW: ["--changes-since-ledger"]}
 
 
 def _moving_arguments(trial: Trial) -> list[str]:
@@ -239,7 +249,8 @@ def _select(trial: Trial) -> str:
     if trial.flow == ONE_PART:
         hint = "/*+ COALESCE(1) */ "
     day = "CAST(day AS string) AS day" if trial.rejects else "day"
-    query = f"SELECT {hint}{identifier}, {day}, name, amount, at, data, tags FROM source"
+    told = ", _op, pgjobs_batch" if trial.flow == FOLLOW else ""
+    query = f"SELECT {hint}{identifier}, {day}, name, amount, at, data, tags{told} FROM source"
     if not trial.rejects:
         return query
     bad = f"SELECT id, 'never', name, amount, at, data, tags FROM source WHERE id % {ONE_BAD_IN} = 0"

@@ -70,7 +70,8 @@ LEFT_OUT = 0
 """The id that a script deletes afterwards."""
 
 PRIMED = 2
-"""One in so many captures has made its first copy before, and one in so many kept loads has staged parts."""
+"""One in so many captures has made its first copy before, one in so many kept loads has staged parts, and one in so
+many tables that follow a capture has a position."""
 
 FLOWS = {
     "load": 10,
@@ -89,6 +90,7 @@ FLOWS = {
     "load kept": 4,
     "copy table": 4,
     "release": 4,
+    "follow": 4,
 }
 """The jobs, each with its share of the trials that are drawn after the deck."""
 
@@ -116,8 +118,11 @@ COPY_TABLE = "copy table"
 RELEASE = "release"
 """Three tables, published together. Each of two refers to another one."""
 
+FOLLOW = "follow"
+"""A load of the changes that a capture writes. If it is primed, an earlier load has read some of them."""
+
 LOADS = ("load", PARTITIONS, KEPT)
-BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE, RELEASE)
+BATCH_WRITES = ("load", "pgcopy write", COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE, RELEASE, FOLLOW)
 WRITES = (*BATCH_WRITES, "pgcopy stream write")
 APPENDS = (COPY_ROWS, ONE_PART, PARTS)
 """Those that have no other mode, and need a table."""
@@ -160,6 +165,7 @@ STATEMENTS = {
     "load kept": 100,
     "copy table": 130,
     "release": 250,
+    "follow": 110,
 }
 """The approximate number of statements of an undisturbed job, among which the point of a fault is drawn."""
 
@@ -215,11 +221,14 @@ FAULTS = {
     ),
     # A table to which others refer cannot be truncated, and its partitions with such rows cannot be detached.
     "release": (*_COMMON, *WRITE_FAULTS, "same id", "rewrite"),
+    # Whoever truncates or swaps a table that follows a source makes it differ.
+    "follow": (*_COMMON, *WRITE_FAULTS, "same id", "rewrite", "detach and attach"),
 }
 """The faults that are meaningful for each job."""
 
 _PARTITIONS_CHANGE = ("detach and attach", "attach partition", "detach partition")
-_FILES_ONLY = ("fail upstream", "slow twin")
+FILES_ONLY = ("fail upstream", "slow twin")
+"""What happens while a task reads its file: their rows are not shuffled."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +267,8 @@ class Trial:
         deletes: Whether an incremental extract uses --deletes.
         slice: Whether a load overwrites the rows of a condition only.
         scripts: Whether a load runs SQL before and after its rows.
-        primed: Whether a capture has made its first copy before anything breaks, or a kept load has staged parts.
+        primed: Whether a capture has made its first copy before anything breaks, a kept load has staged parts, or a
+            table that follows a capture has a position.
         difference: Whether a load overwrites only what differs.
         skip: Whether an upsert looks for unchanged rows.
         defined: Whether a load adds columns of its own to the table.
@@ -327,6 +337,7 @@ def cases() -> Iterator[Case]:
     kinds = cycle([(mode, target) for mode, targets in TARGETS.items() for target in targets])
     existing = cycle(TARGETS["append"][1:])
     referenced = cycle([(mode, target) for mode in TARGETS for target in REFERENCED])
+    following = cycle(TARGETS["upsert"])
     for flow, faults in FAULTS.items():
         for fault in faults:
             mode, target = next(kinds) if flow in WRITES else ("", "plain")
@@ -342,6 +353,8 @@ def cases() -> Iterator[Case]:
                 mode, target = next(referenced)
                 if (mode, fault) == ("append", "same table"):
                     mode = "upsert"  # both have the same keys
+            if flow == FOLLOW:
+                mode, target = "upsert", next(following)
             yield Case(flow, fault, mode, target)
 
 
@@ -353,7 +366,7 @@ def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
 def _dealt() -> tuple[Case, ...]:
     """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
     dealt = list(cases())
-    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE, RELEASE)
+    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE, RELEASE, FOLLOW)
     first = _shuffled([case for case in dealt if case.flow not in later])
     return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
 
@@ -373,7 +386,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
     while case.flow in lacking or case.fault in lacking:
         case = _any(choose)
     target = _target(choose, case)
-    source = ("files" if case.fault in _FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
+    source = ("files" if case.fault in FILES_ONLY else choose.choice(("files", "shuffled"))) if case.mode else ""
     if case.flow in (ONE_PART, PARTS, KEPT, COPY_TABLE):
         source = "files"
     if case.fault == "lose shuffle":
@@ -391,7 +404,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         fault=case.fault,
         point=point,
         seconds=choose.uniform(1.0, 3.0),
-        verify=(is_load or case.flow == RELEASE) and seed % VERIFIED == 0,
+        verify=(is_load or case.flow in (RELEASE, FOLLOW)) and seed % VERIFIED == 0,
         slice=is_load and case.mode == "overwrite" and seed % 4 in SLICED,
         scripts=scripts,
         difference=is_load and case.mode == "overwrite" and target != "plain" and seed % 4 == DIFFERENT,
@@ -407,7 +420,7 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         and seed % REJECTING != REJECTING - 1
         and (case.mode != "upsert" or seed % 5 not in CHANGED),
         deletes=case.flow == "incremental" and seed % TOLD == 0,
-        primed=case.flow in (CAPTURE, KEPT) and primed,
+        primed=case.flow in (CAPTURE, KEPT, FOLLOW) and primed,
     )
 
 

@@ -58,10 +58,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 def loaded(trial: Trial, count: int = ROWS) -> list[Row]:
     """Return the rows of a load's input."""
     choose = random.Random(trial.seed)  # noqa: S311 - repeatable values, and no secret
-    return [_row(choose, number) for number in range(count)]
+    return [row(choose, number) for number in range(count)]
 
 
-def _row(choose: random.Random, number: int) -> Row:
+def row(choose: random.Random, number: int) -> Row:
+    """Return a row of this id."""
+
     def maybe(value: object) -> object | None:
         return None if choose.random() < 0.1 else value  # noqa: PLR2004 - a tenth of all values are NULL
 

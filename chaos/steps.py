@@ -51,6 +51,7 @@ STEPS = {
         *("take load id", "take snapshot", "adopt snapshot", *_WRITE[1:4], "copy out", *_WRITE[4:], "analyze"),
     ),
     "release": (*_WRITE, "analyze"),
+    "follow": (*_WRITE, "store position", "analyze"),
     "capture": ("make triggers", "commit triggers", "copy out", "copy batch", "move position", "commit batch"),
 }
 """The steps of each job, in order."""
@@ -109,6 +110,7 @@ COMMITS = {
     "load kept": "commit publish",
     "copy table": "commit publish",
     "release": "commit publish",
+    "follow": "commit publish",
 }
 """The step that commits the result of a job."""
 
@@ -124,6 +126,7 @@ _BY_STATEMENT = (
     ("copy part", r"COPY \S*pgjobs_rows_"),
     ("record part", r"INSERT INTO \S*pgjobs_claims"),
     ("count part", r"UPDATE \S*pgjobs_parts_"),
+    ("store position", r"(INSERT INTO|UPDATE) \S*pgjobs_positions"),
     ("record load", r'INSERT INTO \S*"table_updates"'),
     ("lock", r"LOCK TABLE"),
     ("build", r"CREATE (UNIQUE )?INDEX"),

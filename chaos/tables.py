@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from chaos import release, rows
-from chaos.plan import COPY_TABLE, RELEASE, ROWS, WRITES, Trial
+from chaos.plan import COPY_TABLE, FOLLOW, RELEASE, ROWS, WRITES, Trial
 from chaos.server import LOADER, Database
 
 HOSTILE = (
@@ -74,7 +74,8 @@ def _make_target(trial: Trial, database: Database) -> None:
         statements.append("DROP TABLE target_0")  # none of the rows that are there before is in it
     if trial.target in ("indexed", "partitioned"):
         statements += ["ALTER TABLE target ADD PRIMARY KEY (id)", "CREATE INDEX ON target (day, name)"]
-    statements += [rows.insert_old(trial), "CREATE TABLE before AS SELECT * FROM target"]
+    if trial.flow != FOLLOW:  # this table has no other rows than its source
+        statements += [rows.insert_old(trial), "CREATE TABLE before AS SELECT * FROM target"]
     _as_loader(database, *statements)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from chaos import faults, release, rows, tables
 from chaos.drivers import Outcome
 from chaos.errors import ChaosError
-from chaos.jobs import Place, ask, ask_and_fail, load_id
-from chaos.plan import CAPTURE, COPY_TABLE, KEPT, NEWER, RELEASE, WRITES, Trial
+from chaos.follow import Capture
+from chaos.jobs import BEFORE, NEXT, Place, ask, ask_and_fail, load_id
+from chaos.plan import CAPTURE, COPY_TABLE, FOLLOW, KEPT, NEWER, RELEASE, WRITES, Trial
 from chaos.pooler import Pooler, pooler
 from chaos.server import LOADER, Database
 from chaos.stage import CLUSTER, RIVAL, Stage
@@ -60,6 +61,7 @@ class _Run:
     place: Place
     verdict: Verdict
     outcomes: list[Outcome] = field(default_factory=list)
+    capture: Capture | None = None
 
     def whole(self) -> None:
         loaded = rows.loaded(self.trial) if self.trial.flow in WRITES else []
@@ -71,18 +73,20 @@ class _Run:
                 self._rerun("the run before")
                 tables.delete_some(self.database)
         court = Court(self.trial, self.database, self.place, self.verdict, loaded)
-        if self.trial.primed and self.trial.flow == KEPT:
+        if self.trial.primed:
             with self._taking("run before"):
-                self._stage_and_fail()
-        elif self.trial.primed:
-            with self._taking("make"):
-                self._rerun("the first copy")
-                tables.delete_some(self.database)
+                self._prime()
+        if self.capture is not None:
+            self.capture.change()
+            self.capture.begin()
         with self._reader():
             with self._taking("first run"):
                 neighbour = self._disturbed()
             with self._taking("judge"):
                 court.judge_first(neighbour)
+            if self.capture is not None:
+                self.capture.complete()
+                self.capture.leave_and_tell()
             with self._taking("rerun"):
                 self._again_until_done()
         with self._taking("judge"):
@@ -92,9 +96,24 @@ class _Run:
                 court.change_source()
                 self._rerun("the next run")
             (court.judge_copy if self.trial.flow == CAPTURE else court.judge_lake)("what there is after an update")
+        if self.capture is not None:
+            with self._taking("rerun"):
+                self.capture.change()
+                self._rerun("the next load", identity=load_id(self.trial) + NEXT)
+            court.judge_followed("after the next load", load_id(self.trial) + NEXT)
         with self._taking("search"):
             court.judge_leftovers(self.stage.driver(CLUSTER), self.stage.ended)
             self._search()
+
+    def _prime(self) -> None:
+        """Run what has to be done before anything breaks."""
+        if self.trial.flow == KEPT:
+            self._stage_and_fail()
+        elif self.trial.flow == FOLLOW:
+            self._rerun("the load before", identity=load_id(self.trial) + BEFORE)
+        else:
+            self._rerun("the first copy")
+            tables.delete_some(self.database)
 
     def _stage_and_fail(self) -> None:
         outcome = self._asked(CLUSTER, ask_and_fail(self.trial, self.place))
@@ -123,6 +142,9 @@ class _Run:
         if self.trial.flow == COPY_TABLE:
             self.place.folder.mkdir(parents=True)
             tables.fill_origin(self.database, loaded)
+        elif self.trial.flow == FOLLOW:
+            self.capture = Capture(self.trial, self.place.source)
+            self.capture.copy(loaded)
         elif self.trial.flow in WRITES:
             rows.write(self.place.source, loaded)
             if self.trial.flow == RELEASE:
@@ -168,6 +190,8 @@ class _Run:
         """Look for the password where it would be visible only for a while, before something breaks."""
 
         def look_and_spring(link: Link) -> None:
+            if self.capture is not None:
+                self.capture.complete()
             search = self.stage.search
             places = [*search.in_command_lines(), *search.in_texts(self.database.shown())]
             self.verdict.complaints.extend(places)
@@ -179,6 +203,8 @@ class _Run:
         if self.trial.fault not in ("same id", "same table"):
             return False
         self.stage.driver(RIVAL).ask(ask(self.trial, self.place, identity=self._rivals_id()))
+        if self.capture is not None:
+            self.capture.complete()
         return True
 
     def _rivals_id(self) -> str:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import judge, release, rows, states
+from chaos import follow, judge, release, rows, states
 from chaos.drivers import Driver, Outcome
-from chaos.jobs import Place, load_id
+from chaos.jobs import BEFORE, Place, load_id
 from chaos.plan import (
     BATCH_WRITES,
     CAPTURE,
     COPY_ROWS,
+    FOLLOW,
     LOADS,
     NEWER,
     ONE_BAD_IN,
@@ -66,6 +67,7 @@ class Court:
         self.before = [] if trial.flow in WRITES else judge.source(database)
         self.neighbour = False
         self.published = False
+        self.reached = 0
 
     def complain(self, complaint: str) -> None:
         """Record what is wrong."""
@@ -82,6 +84,8 @@ class Court:
         self._judge_ending(outcome)
         if self.trial.flow in BATCH_WRITES and self.trial.fault != "same table":
             self._judge_load(outcome)
+        elif self.trial.flow == FOLLOW:
+            self.judge_followed("after the first run", least=follow.READ)
         elif self.trial.flow == QUERY:
             self._judge_query(outcome)
         elif self.trial.flow in READS and outcome.status == 0:
@@ -171,6 +175,9 @@ class Court:
         if self.trial.flow == PARTS and not self.published:
             self._judge_some_parts()
             return
+        if self.trial.flow == FOLLOW:
+            self._judge_first_step()
+            return
         self._compare_tables(
             "after the first run", states.possible(self.trial, self.loaded, self.published, self.neighbour)
         )
@@ -188,7 +195,9 @@ class Court:
 
     def judge_last(self) -> None:
         """Judge the state after the rerun."""
-        if self.trial.flow in WRITES:
+        if self.trial.flow == FOLLOW:
+            self._judge_second_step()
+        elif self.trial.flow in WRITES:
             self._compare_tables("at the end", states.final(self.trial, self.loaded, self.published, self.neighbour))
             self._judge_scripts("at the end", 2 if self.trial.fault == "same table" else 1)
             self._judge_columns("at the end", published=True)
@@ -204,6 +213,39 @@ class Court:
             self.judge_lake("the lake")
         else:
             self._compare("at the end", judge.lake(self.place.lake), judge.source(self.database))
+
+    def _judge_first_step(self) -> None:
+        """Check that the load has taken the whole step to a batch that was complete, with its marker, or none."""
+        identity = load_id(self.trial)
+        if self.published:
+            self.reached = self.judge_followed("after the first run", identity, follow.READ)
+        else:
+            self.judge_followed("after the first run", identity + BEFORE if self.trial.primed else "", 0)
+
+    def _judge_second_step(self) -> None:
+        """Check that a rerun has read what is new if the load was not published, and has done nothing otherwise."""
+        if self.trial.fault == "same table":  # each of the two may have taken the last step
+            self.judge_followed("at the end", least=follow.READ)
+            return
+        reached = self.judge_followed("at the end", load_id(self.trial), self.reached if self.published else None)
+        if self.published and reached != self.reached:
+            self.complain("a rerun of what was loaded has read changes")
+
+    def judge_followed(self, what: str, by: str | None = None, least: int | None = None) -> int:
+        """Check that a table that follows a capture is what its position says, and who stored that.
+
+        Args:
+            what: When this is.
+            by: The load that stored the position; empty for none, None for any.
+            least: The batch that was read at least; None for the newest one.
+
+        Returns:
+            The position.
+        """
+        seen = follow.look(self.database)
+        for complaint in follow.contradictions(seen, self.place.source, by, least):
+            self.complain(f"{what}: {complaint}")
+        return seen.batch
 
     def change_source(self) -> None:
         """Change some rows of a table that is read."""
@@ -280,5 +322,5 @@ def passes(flow: str, fault: str) -> bool:
     For pgcopy, Spark plans in Python workers of the driver, which it does not retry.
     """
     return fault in _PASSES_FOR_ALL or (
-        fault == "kill worker" and flow in (*LOADS, ONE_PART, PARTS, RELEASE, "extract", "incremental", QUERY)
+        fault == "kill worker" and flow in (*LOADS, ONE_PART, PARTS, RELEASE, FOLLOW, "extract", "incremental", QUERY)
     )
