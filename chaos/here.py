@@ -9,7 +9,7 @@ import subprocess
 import pyspark
 
 from chaos import clock, pooler
-from chaos.plan import FLOWS, POOLER_FAULTS
+from chaos.flows import FLOWS, POOLER_FAULTS
 from servermgr import binaries
 
 _PGCOPY_SINCE = 4

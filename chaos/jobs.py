@@ -8,25 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from chaos import release
-from chaos.plan import (
-    CAPTURE,
-    COPY_ROWS,
-    COPY_TABLE,
-    DELETED,
-    FILES_ONLY,
-    FOLLOW,
-    KEPT,
-    LEAVES_WINDOW,
-    LEFT_OUT,
-    LOADS,
-    ONE_BAD_IN,
-    ONE_PART,
-    PARTS,
-    QUERY,
-    RELEASE,
-    ROWS,
-    Trial,
-)
+from chaos.flows import CAPTURE, COPY_ROWS, COPY_TABLE, FOLLOW, KEPT, LOADS, ONE_PART, PARTS, QUERY, RELEASE
+from chaos.plan import DELETED, FILES_ONLY, LEAVES_WINDOW, LEFT_OUT, ONE_BAD_IN, ROWS, Trial
 from chaos.server import LOADER
 
 TABLE = "shop.target"

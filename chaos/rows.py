@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos.plan import DELETED, LEAVES_WINDOW, LEFT_OUT, OVERLAP, PARTITIONS, ROWS, UNTOUCHED, Trial
+from chaos.flows import PARTITIONS
+from chaos.plan import DELETED, LEAVES_WINDOW, LEFT_OUT, OVERLAP, ROWS, UNTOUCHED, Trial
 
 FILES = 4
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 from chaos import release, rows
-from chaos.plan import COPY_TABLE, FOLLOW, RELEASE, ROWS, WRITES, Trial
+from chaos.flows import COPY_TABLE, FOLLOW, RELEASE, WRITES
+from chaos.plan import ROWS, Trial
 from chaos.server import LOADER, Database
 
 HOSTILE = (

@@ -13,9 +13,10 @@ from typing import Any
 from chaos import faults, release, rows, tables
 from chaos.drivers import Outcome
 from chaos.errors import ChaosError
+from chaos.flows import CAPTURE, COPY_TABLE, FOLLOW, KEPT, NEWER, RELEASE, WRITES
 from chaos.follow import Capture
 from chaos.jobs import BEFORE, NEXT, Place, ask, ask_and_fail, load_id
-from chaos.plan import CAPTURE, COPY_TABLE, FOLLOW, KEPT, NEWER, RELEASE, WRITES, Trial
+from chaos.plan import Trial
 from chaos.pooler import Pooler, pooler
 from chaos.server import LOADER, Database
 from chaos.stage import CLUSTER, RIVAL, Stage

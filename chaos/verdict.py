@@ -9,24 +9,22 @@ from typing import Any
 
 from chaos import follow, judge, release, rows, states
 from chaos.drivers import Driver, Outcome
-from chaos.jobs import BEFORE, Place, load_id
-from chaos.plan import (
+from chaos.flows import (
     BATCH_WRITES,
     CAPTURE,
     COPY_ROWS,
     FOLLOW,
     LOADS,
     NEWER,
-    ONE_BAD_IN,
     ONE_PART,
     PARTS,
     QUERY,
     READS,
     RELEASE,
-    ROWS,
     WRITES,
-    Trial,
 )
+from chaos.jobs import BEFORE, Place, load_id
+from chaos.plan import ONE_BAD_IN, ROWS, Trial
 from chaos.server import LOADER, Database
 
 

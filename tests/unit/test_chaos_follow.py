@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from chaos.flows import FOLLOW, TARGETS
 from chaos.follow import READ, Capture, Seen, batches, contradictions, held
-from chaos.plan import FOLLOW, TARGETS, draw
+from chaos.plan import draw
 from chaos.rows import as_json, loaded
 
 TRIALS = [draw(seed) for seed in range(1, 2_000) if draw(seed).flow == FOLLOW]
@@ -66,7 +67,7 @@ def test_batches_insert_update_and_delete_what_they_say(folder: Path) -> None:
 
 
 def test_the_last_change_of_a_key_counts(folder: Path) -> None:
-    first, second = (dict(reversed(pair) for pair in told(folder, number)) for number in (2, 3))
+    first, second = ({key: operation for operation, key in told(folder, number)} for number in (2, 3))
     assert {("U", "U"), ("U", "D"), ("D", "I")} <= {(first[key], second[key]) for key in first.keys() & second.keys()}
     before, after = ({row[0]: row for row in held(folder, number)} for number in (1, 3))
     assert {key for key in range(FIRST) if before[key] == after.get(key)} == set()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from chaos import coverage
-from chaos.plan import DECK, FAULTS, FLOWS, TARGETS, WRITES, draw
+from chaos.flows import FAULTS, FLOWS, TARGETS, WRITES
+from chaos.plan import DECK, draw
 from chaos.states import State, final, possible
 from chaos.steps import COMMITS, STEPS, step_of
 

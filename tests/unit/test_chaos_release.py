@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow.dataset
 import pytest
 
-from chaos.plan import DECK, RELEASE, draw
+from chaos.flows import RELEASE
+from chaos.plan import DECK, draw
 from chaos.release import BEFORE, MODES, Seen, after, before, contradictions, loaded, manifest, referencing, write
 from chaos.rows import first_old
 
