@@ -163,3 +163,56 @@ def test_a_table_that_was_dropped_and_made_anew_gets_all(database: Settings, ses
     assert load(database, Source()) == "all 7"
     _store(session, AT)
     assert load(database, Source()).startswith("nothing to load")
+
+
+@pytest.mark.usefixtures("at_seven")
+@pytest.mark.parametrize("version", ["7", "9"])
+@pytest.mark.parametrize("statement", ["TRUNCATE t", "DELETE FROM t"])
+def test_a_table_that_was_emptied_is_refused_until_all_rows_are_wanted(
+    database: Settings, session: Session, statement: str, version: str
+) -> None:
+    """Also if the source has not changed since."""
+    session.run(statement)
+    source = Source(replace(AT, version=version))
+    with pytest.raises(UsageError, match=r"loaded with .* version 7 of today, and it is empty now") as refused:
+        load(database, source)
+    assert refused.value.hint.endswith("--changes-since-ledger full.")
+    assert load(database, source, full=True) == f"all {version}"
+
+
+@pytest.mark.usefixtures("at_seven")
+@pytest.mark.parametrize("statement", ["TRUNCATE t; INSERT INTO t VALUES (2, 'y')", "VACUUM FULL t"])
+def test_a_table_whose_rows_may_be_gone_is_refused_until_they_are_believed(
+    database: Settings, session: Session, statement: str
+) -> None:
+    """The server tells a table that was emptied and filled again from one that was rewritten by nothing."""
+    for part in statement.split("; "):
+        session.run(part)
+    source = Source(replace(AT, version="9"))
+    with pytest.raises(UsageError, match="emptied by TRUNCATE, detached, dropped or rewritten") as refused:
+        load(database, source)
+    believe = refused.value.hint.partition("believed: ")[2].partition(". ")[0]
+    session.run(believe.replace("...", str(T)))
+    assert load(database, source) == "7 9"
+
+
+def test_a_partition_that_was_emptied_is_noticed_and_a_new_one_is_none_of_it(
+    database: Settings, session: Session
+) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY) PARTITION BY RANGE (a)")
+    for number in range(3):
+        session.run(f"CREATE TABLE t{number} PARTITION OF t FOR VALUES FROM ({number}) TO ({number + 1})")
+    session.run("INSERT INTO t VALUES (0), (1)")
+    _store(session, AT)
+    session.run("CREATE TABLE t3 PARTITION OF t FOR VALUES FROM (3) TO (4)")
+    assert load(database, Source(replace(AT, version="9"))) == "7 9"
+    session.run("TRUNCATE t1")
+    with pytest.raises(UsageError, match="it, or a partition of it, was emptied by TRUNCATE"):
+        load(database, Source(replace(AT, version="9")))
+
+
+def test_a_table_that_had_no_rows_may_be_rewritten(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY)")
+    _store(session, AT)
+    session.run("TRUNCATE t")
+    assert load(database, Source(replace(AT, version="9"))) == "7 9"

@@ -10,6 +10,7 @@ import pytest
 from faults import Cut, cuts_on_the_way_to
 from publishing import AB, load, rows_of
 
+from jobs.dbaccess.catalog import storage
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -52,7 +53,9 @@ def at(version: int) -> Position:
 def step(session: Session, positions: TableName, to: int) -> Step:
     """The step that a load takes that begins now."""
     before = stored.find(session, positions, T)
-    return Step(positions, before, at(to), "keys a", stored.relation_of(session, T))
+    relation = stored.relation_of(session, T)
+    files = "" if relation is None else storage.files_of(session, relation)
+    return Step(positions, before, at(to), "keys a", relation=relation, files=files)
 
 
 def taking(step: Step, how: Callable[[Session, PublishPlan], Published] = publish) -> Callable[..., Published]:
@@ -69,9 +72,10 @@ def test_a_position_is_read_as_it_was_stored(session: Session, positions: TableN
     load(session, CHANGED, [(1, "x", 0, "U")], load_id="first", publish=taking(step(session, positions, 1)))
     relation = stored.relation_of(session, T)
     assert relation is not None
-    assert stored.find(session, positions, T) == Stored(at(1), relation, "keys a", "first")
+    files = storage.files_of(session, relation)
+    assert stored.find(session, positions, T) == Stored(at(1), relation, "keys a", "first", files)
     load(session, CHANGED, [(2, "y", 0, "U")], load_id="second", publish=taking(step(session, positions, 2)))
-    assert stored.find(session, positions, T) == Stored(at(2), relation, "keys a", "second")
+    assert stored.find(session, positions, T) == Stored(at(2), relation, "keys a", "second", files)
 
 
 def test_the_last_change_of_a_key_counts(session: Session, positions: TableName) -> None:
@@ -177,6 +181,30 @@ def test_a_table_that_was_replaced_is_not_taken_for_the_one_that_was_read(
         load(session, CHANGED, [(2, "y", 0, "U")], publish=taking(step(session, positions, 2)), meanwhile=replaced)
     assert rows_of(session) == []
     assert version(session, positions) == "1"
+
+
+def test_a_table_that_is_emptied_while_changes_are_read_does_not_get_them(
+    session: Session, positions: TableName
+) -> None:
+    load(session, CHANGED, [(1, "x", 0, "U")], publish=taking(step(session, positions, 1)))
+    begun = step(session, positions, 2)
+
+    def emptied() -> None:
+        session.run("TRUNCATE t")
+
+    with pytest.raises(LoadError, match="meanwhile it, or a partition of it, was emptied by TRUNCATE"):
+        load(session, CHANGED, [(2, "y", 0, "U")], load_id="2", publish=taking(begun), meanwhile=emptied)
+    assert rows_of(session) == []
+    assert version(session, positions) == "1"
+
+
+def test_a_load_that_rewrites_its_table_itself_knows_its_new_files(session: Session, positions: TableName) -> None:
+    load(session, CHANGED, [(1, "x", 0, "U")], publish=taking(step(session, positions, 1)))
+    begun = step(session, positions, 2)
+    load(session, CHANGED, [(2, "y", 0, "U")], load_id="2", after="CLUSTER t USING t_pkey", publish=taking(begun))
+    found = stored.find(session, positions, T)
+    assert found is not None
+    assert found.files == storage.files_of(session, found.relation) != begun.files
 
 
 def test_a_new_table_has_its_position_at_once(session: Session, positions: TableName) -> None:

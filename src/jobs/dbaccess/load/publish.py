@@ -187,15 +187,16 @@ def _fill(session: Session, plan: PublishPlan, staged: Tally) -> tuple[Published
 def _complete(
     session: Session, plan: PublishPlan, published: Published, filling: Filling, before: tuple[Done, ...]
 ) -> Published:
-    """Verify what was moved, publish what was put aside, drop staging, store the position, run the script after."""
+    """Verify what was moved, publish what was put aside, drop staging, run the script after, store the position."""
     if plan.verification is not None:
         expected = plan.verification.without(published.lost)
         published = replace(published, verified=verify.verify(session, expected, filling.moved(plan, published)))
     published = replace(published, rejected=_publish_rejects(session, plan, published.staged.rows))
     staging.drop(session, plan.staging)
-    if plan.step is not None:
-        stored.store(session, plan.target, plan.step, plan.load_id)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
+    step = plan.next_step
+    if step is not None:
+        stored.store(session, plan.target, step, plan.load_id)
     return replace(published, ran=Ran(before, after))
 
 

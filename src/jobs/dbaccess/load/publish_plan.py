@@ -80,6 +80,13 @@ class PublishPlan:
         return self.pace is not None or waits
 
     @property
+    def next_step(self) -> Step | None:
+        """The step that it takes. If it may give the table other files, it does not ask whether others did."""
+        if self.step is None or not (self.scripts or self.metadata or self.alterations):
+            return self.step
+        return replace(self.step, files="")
+
+    @property
     def builds_indexes(self) -> bool:
         """Whether a table that it creates gets indexes."""
         return bool(self.move.keys or self.indexes)

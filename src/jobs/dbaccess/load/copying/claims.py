@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog import storage, tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -95,17 +95,17 @@ class Claims:
         )
         for target, relation, given in {tuple(row[3:6]) for row in found}:
             self._check_same(target, relation, json.loads(given), len(found))
-        files = json.loads(_storage(session, self.relation))
-        for storage in {row[6] for row in found if row[6] is not None and row[1]}:
-            self._check_stored(json.loads(storage), files, len(found))
+        files = storage.files_of(session, self.relation)
+        for before in {row[6] for row in found if row[6] is not None and row[1]}:
+            self._check_stored(before, files, len(found))
         return {part: Size(1, rows, size) for part, rows, size, *_ in found}
 
-    def _check_stored(self, before: Mapping[str, int], files: Mapping[str, int], count: int) -> None:
+    def _check_stored(self, before: str, files: str, count: int) -> None:
         """Check that a table has the files that it had."""
-        if any(files.get(relation) != file for relation, file in before.items()):
+        if not storage.are_kept(before, files):
             raise UsageError(
-                f"{count} parts of the load {self.load_id!r} were copied into {self.target}, and since then it, or a "
-                "partition of it, was emptied by TRUNCATE, detached, dropped or rewritten: their rows may be gone.",
+                f"{count} parts of the load {self.load_id!r} were copied into {self.target}, and since then "
+                f"{storage.REPLACED}: their rows may be gone.",
                 f"If they are not, have it believed: UPDATE {self.table.quoted} SET storage = NULL WHERE load_id = "
                 f"'...'. Else delete what is left of them, and then their claims: {self._deletion}.",
             )
@@ -174,7 +174,7 @@ def open_claims(
         target=target,
         relation=relation,
         fingerprint=tuple(fingerprint),
-        storage=_storage(session, relation),
+        storage=storage.files_of(session, relation),
     )
 
 
@@ -261,18 +261,7 @@ def _oid(session: Session, table: TableName) -> int | None:
     return None if oid is None else int(oid)
 
 
-def _storage(session: Session, relation: int) -> str:
-    """Return the files of a table and its partitions, by oid, as JSON."""
-    return str(session.value(_STORAGE, relation, relation))
-
-
 _MAY_READ = "SELECT has_table_privilege(%s, 'SELECT') AND NOT row_security_active(to_regclass(%s)::oid)"
-
-_STORAGE = """
-SELECT coalesce(json_object_agg(relid::oid::bigint, pg_relation_filenode(relid)), '{}')::text FROM (
-    SELECT %s::bigint::oid AS relid UNION SELECT relid FROM pg_partition_tree(%s::bigint::oid::regclass)
-) AS tables WHERE pg_relation_filenode(relid) IS NOT NULL
-"""
 
 _BYTES = """
 SELECT coalesce(sum(pg_relation_size(relid)), 0)::bigint FROM (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from jobs.dbaccess.catalog.storage import REPLACED, are_kept
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.followed.source_position import Position, Stored
 from jobs.dbaccess.load.move.modes import Move
@@ -59,12 +60,16 @@ class Known:
         relation: The oid of the table; None if there is none.
         has_rows: Whether it has any.
         definition: What of the source it is to have.
+        files: The files of it and its partitions.
+        positions: The name of the table of positions, for a statement.
     """
 
     stored: Stored | None
     relation: int | None
     has_rows: bool
     definition: str
+    files: str = "{}"
+    positions: str = "pgjobs_positions"
 
     @property
     def current(self) -> Stored | None:
@@ -107,7 +112,8 @@ def decide(
         full: Whether the user wants all rows.
 
     Raises:
-        UsageError: The table has rows of which nothing is known, or follows another source, or another part of it.
+        UsageError: The table has rows of which nothing is known, or follows another source, or another part of it; or
+            rows that it had may be gone.
         LoadError: The changes since its position cannot be read any more.
     """
     if full:
@@ -118,6 +124,7 @@ def decide(
             raise UsageError("The table has rows, and it is not known of which state of the source they are.", _FULL)
         return Whole(now, "the table is new" if known.relation is None else "the table is empty")
     _check_same(stored, now, known.definition)
+    _check_rows(stored, known)
     if stored.position.version == now.version:
         return Nothing(stored.position)
     reason = lost(stored.position, now)
@@ -137,6 +144,20 @@ def _check_same(stored: Stored, now: Position, definition: str) -> None:
         raise UsageError(
             f"The table has {stored.position} by other keys or another query (--keys, --select) than these.",
             f"Give the same. {_FULL}",
+        )
+
+
+def _check_rows(stored: Stored, known: Known) -> None:
+    """Check that the rows of the position can still be in the table."""
+    if not stored.files:
+        return
+    if not known.has_rows:
+        raise UsageError(f"The table was loaded with {stored.position}, and it is empty now.", _FULL)
+    if not are_kept(stored.files, known.files):
+        raise UsageError(
+            f"The table was loaded with {stored.position}, and since then {REPLACED}: its rows may be gone.",
+            f"If they are not, have it believed: UPDATE {known.positions} SET storage = NULL WHERE target = '...'. "
+            f"{_FULL}",
         )
 
 

@@ -46,9 +46,12 @@ class Stored:
         relation: The oid of the table that has it. Another table may have got its name.
         definition: What of the source the table has.
         load_id: The load that stored it: another position of the same table is by another load.
+        files: The files of the table and its partitions when it was stored; empty not to ask, as of a table without
+            rows.
     """
 
     position: Position
     relation: int
     definition: str
     load_id: str
+    files: str = ""

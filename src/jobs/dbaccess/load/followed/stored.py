@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog import storage, tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import LoadError, UsageError
@@ -22,7 +22,9 @@ POSITIONS = OwnTable(
     "target text PRIMARY KEY, relation oid NOT NULL, kind text NOT NULL, source text NOT NULL, identity text NOT NULL, "
     "version text NOT NULL, committed text NOT NULL, definition text NOT NULL, load_id text NOT NULL, "
     "stored timestamptz NOT NULL DEFAULT now()",
+    {"storage": "text"},
 )
+"""`storage` tells whether the rows can still be there; NULL for not to ask."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Step:
         to: The new position.
         definition: What of the source the table has.
         relation: The oid of the table when the load began; None if the load creates it.
+        files: The files of the table and its partitions when the load began; empty not to ask.
     """
 
     table: TableName
@@ -42,6 +45,7 @@ class Step:
     to: Position
     definition: str
     relation: int | None = None
+    files: str = ""
 
 
 def ensure(session: Session, ledger: Ledger) -> TableName:
@@ -77,14 +81,15 @@ def find(session: Session, table: TableName, target: TableName) -> Stored | None
         target: The full name of the table.
     """
     rows = session.run(
-        "SELECT kind, source, version, identity, committed, relation::bigint, definition, load_id "
+        "SELECT kind, source, version, identity, committed, relation::bigint, definition, load_id, "
+        "coalesce(storage, '') "
         f"FROM {table.quoted} WHERE target = %s",
         str(target),
     )
     if not rows:
         return None
-    [[*position, relation, definition, load_id]] = rows
-    return Stored(Position(*position), relation, definition, load_id)
+    [[*position, relation, definition, load_id, files]] = rows
+    return Stored(Position(*position), relation, definition, load_id, files)
 
 
 def relation_of(session: Session, target: TableName) -> int | None:
@@ -93,30 +98,41 @@ def relation_of(session: Session, target: TableName) -> int | None:
     return None if oid is None else int(oid)
 
 
+def has_rows(session: Session, target: TableName) -> bool:
+    """Return whether a table has any rows."""
+    with session.users_path():
+        return bool(session.run(f"SELECT 1 FROM {target.quoted} LIMIT 1"))
+
+
 def store(session: Session, target: TableName, step: Step, load_id: str) -> None:
     """Store the new position of a table, in the transaction that publishes its rows, when the table is there.
 
     If another transaction has stored one, this waits until that transaction ends.
 
     Raises:
-        LoadError: The position, or the table, is not the one that the load began with.
+        LoadError: The position, or the table, is not the one that the load began with, or its rows may be gone.
     """
     to, before = step.to, step.before
-    # Its rows are written, so that nobody can rename it any more.
-    if step.relation is not None and relation_of(session, target) != step.relation:
+    # Its rows are written, so that nobody can rename or empty it any more.
+    relation = relation_of(session, target)
+    if step.relation is not None and relation != step.relation:
         raise LoadError(f"{target} was replaced by another table meanwhile.", "Nothing was loaded. Run it again.")
-    values = (target.quoted, to.kind, to.source, to.identity, to.version, to.committed, step.definition, load_id)
+    files = "{}" if relation is None else storage.files_of(session, relation)
+    if step.files and not storage.are_kept(step.files, files):
+        raise LoadError(f"{target}: meanwhile {storage.REPLACED}.", "Nothing was loaded. Run it again.")
+    kept = files if has_rows(session, target) else None
+    values = (target.quoted, to.kind, to.source, to.identity, to.version, to.committed, step.definition, load_id, kept)
     if before is None:
         stored = session.change(
             f"INSERT INTO {step.table.quoted} (target, relation, kind, source, identity, version, committed, "
-            "definition, load_id) VALUES (%s, to_regclass(%s)::oid, %s, %s, %s, %s, %s, %s, %s) "
+            "definition, load_id, storage) VALUES (%s, to_regclass(%s)::oid, %s, %s, %s, %s, %s, %s, %s, %s) "
             "ON CONFLICT (target) DO NOTHING",
             *(str(target), *values),
         )
     else:
         stored = session.change(
             f"UPDATE {step.table.quoted} SET relation = to_regclass(%s)::oid, kind = %s, source = %s, identity = %s, "
-            "version = %s, committed = %s, definition = %s, load_id = %s, stored = now() "
+            "version = %s, committed = %s, definition = %s, load_id = %s, storage = %s, stored = now() "
             "WHERE target = %s AND load_id = %s AND version = %s AND relation = %s::bigint::oid",
             *(*values, str(target), before.load_id, before.position.version, before.relation),
         )

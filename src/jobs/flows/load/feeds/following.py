@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog import storage, tables
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.followed import stored
 from jobs.dbaccess.load.followed.decision import FLAG, FULL, Changes, Known, Nothing, Whole, decide
@@ -65,7 +65,7 @@ class Following:
         decision = decide(known, now, feed.lost, full=self.full)
         if isinstance(decision, Nothing):
             return Begun(job, None, str(decision.at))
-        step = Step(positions, known.stored, now, known.definition, known.relation)
+        step = Step(positions, known.stored, now, known.definition, relation=known.relation, files=known.files)
         df = self._read(feed, decision)
         order = feed.order if OPERATION in df.columns else ()
         is_whole = isinstance(decision, Whole) and feed.has_all_rows
@@ -75,9 +75,10 @@ class Following:
     def _known(self, session: Session, job: LoadJob, positions: TableName) -> Known:
         relation = stored.relation_of(session, job.table)
         definition = json.dumps({"keys": list(job.move.keys), "select": self.select}, ensure_ascii=False)
-        with session.users_path():
-            has_rows = relation is not None and bool(session.run(f"SELECT 1 FROM {job.table.quoted} LIMIT 1"))
-        return Known(stored.find(session, positions, job.table), relation, has_rows, definition)
+        has_rows = relation is not None and stored.has_rows(session, job.table)
+        files = "{}" if relation is None else storage.files_of(session, relation)
+        found = stored.find(session, positions, job.table)
+        return Known(found, relation, has_rows, definition, files=files, positions=positions.quoted)
 
     def _read(self, feed: Feed, decision: Changes | Whole) -> DataFrame:
         """Return the changes, or all rows, after the user's query.
