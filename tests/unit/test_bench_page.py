@@ -93,6 +93,14 @@ def test_what_is_drawn_follows_from_the_stored_figures_alone() -> None:
     assert "assets/performance-loading.svg" in texts["loading"]
 
 
+def test_the_cost_of_quarantine_is_judged_on_the_page_once_it_is_measured() -> None:
+    runs = {plan.LOAD: [LOAD], plan.NONE_BAD: [replace(LOAD, seconds=8.9)], plan.SOME_BAD: [replace(LOAD, seconds=12)]}
+    stored = {"1": store.as_json(ABOUT, {way.label: of_way for way, of_way in runs.items()})}
+    lines = draw.drawn(stored)[0]["goals"].splitlines()
+    assert "| quarantine, none bad: time, x the load | 1.1 | 0.89 | yes | 1 |" in lines
+    assert "| quarantine, one in 10,000 bad: time, x the load | 1.1 | 1.2 | no | 1 |" in lines
+
+
 def test_results_that_were_put_aside_or_only_tried_are_not_drawn(tmp_path: Path) -> None:
     for name in ("scale-1", "scale-0.01", "scale-1-until-2026-11-21T101010", "busy-scale-1", "scale-0.3"):
         (tmp_path / f"{name}.json").touch()
