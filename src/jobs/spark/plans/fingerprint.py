@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.errors import UsageError
 from jobs.spark.plans.repeatable import class_of, end_may_lie, is_file_scan, optimized_plan
+from jobs.spark.session_settings import setting
 
 _NARROW = frozenset({"Project", "Filter", "Generate", "SubqueryAlias", "LogicalRelation", "Range"})
 """Nodes of a plan that compute each of their partitions from one below, alike in each run."""
@@ -272,14 +273,6 @@ def _lenient(lines: DataFrame) -> list[str]:
 
 def _shown(plan: Any) -> str:  # noqa: ANN401 - the JVM's object
     """Return a plan as text, with all of its columns."""
-    name, value = _ALL_FIELDS
-    conf = SparkSession.active().conf  # text is made by its settings, also that of another session's plan
-    before = conf.get(name, None)
-    conf.set(name, value)
-    try:
+    # Text is made by the settings of the active session, also that of another session's plan.
+    with setting(SparkSession.active(), *_ALL_FIELDS):
         return str(plan.toString())
-    finally:
-        if before is None:
-            conf.unset(name)
-        else:
-            conf.set(name, before)

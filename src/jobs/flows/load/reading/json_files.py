@@ -10,8 +10,9 @@ from pyspark.sql import types as t
 
 from jobs.dbaccess.errors import LoadError
 from jobs.flows.file_options import FAILFAST
-from jobs.flows.load.reading.reader import Reading, setting
+from jobs.flows.load.reading.reader import Reading
 from jobs.flows.load.reading.self_described import told_of_folders
+from jobs.spark.session_settings import setting
 from jobs.spark.sources import json_values
 
 _CASE = "spark.sql.caseSensitive"

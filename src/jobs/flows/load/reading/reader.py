@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
@@ -74,17 +73,3 @@ class Reading:
     def load(self, reader: DataFrameReader) -> DataFrame:
         """Return the rows of the files, by a reader."""
         return reader.load(list(self.paths))
-
-
-@contextmanager
-def setting(spark: SparkSession, name: str, value: str) -> Iterator[str | None]:
-    """Set a setting of the session for a while. Yields its value before, or None."""
-    before = spark.conf.get(name, None)
-    spark.conf.set(name, value)
-    try:
-        yield before
-    finally:
-        if before is None:
-            spark.conf.unset(name)
-        else:
-            spark.conf.set(name, before)

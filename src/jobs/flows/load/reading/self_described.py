@@ -9,8 +9,9 @@ from pyspark.sql import DataFrame
 
 from jobs.flows import file_options
 from jobs.flows.load.reading.file_errors import messages, unreadable_columns, unreadable_type
-from jobs.flows.load.reading.reader import Reading, setting
+from jobs.flows.load.reading.reader import Reading
 from jobs.spark.plans.folders import also_in_files
+from jobs.spark.session_settings import setting
 from jobs.spark.sources import listing
 from jobs.spark.sources.nanoseconds import as_timestamps
 from jobs.spark.sources.parquet_footers import columns_of_type, nanosecond_columns
