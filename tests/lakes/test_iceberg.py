@@ -160,17 +160,40 @@ def test_another_table_of_the_same_name_is_not_taken_for_the_first(
     assert rows(session) == [[1, "a"]]
 
 
+HOW = pytest.mark.parametrize("how", ["copy-on-write", "merge-on-read"])
+
+
+def one_file(spark: SparkSession, rows: str) -> None:
+    """Insert rows of one file, of which a delete of some leaves the others."""
+    spark.sql(f"INSERT INTO {NAME} SELECT /*+ COALESCE(1) */ * FROM VALUES {rows}")
+
+
+@HOW
 def test_a_query_filters_and_rows_that_leave_it_leave_the_table(
-    lake: SparkSession, load: Load, session: Session
+    lake: SparkSession, load: Load, session: Session, how: str
 ) -> None:
+    lake.sql(f"ALTER TABLE {NAME} SET TBLPROPERTIES ({written(how)})")
     select = "SELECT id, upper(v) AS v, _op, _ordinal FROM source WHERE v <> 'closed'"
-    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a'), (2, 'b'), (3, 'closed')")
+    one_file(lake, "(1, 'a'), (2, 'b'), (3, 'closed'), (4, 'd')")
     load("1", select=select)
-    assert rows(session) == [[1, "A"], [2, "B"]]
+    assert rows(session) == [[1, "A"], [2, "B"], [4, "D"]]
     lake.sql(f"UPDATE {NAME} SET v = 'closed' WHERE id = 1")
     lake.sql(f"UPDATE {NAME} SET v = 'open' WHERE id = 3")
+    lake.sql(f"DELETE FROM {NAME} WHERE id = 4")
     load("2", select=select)
     assert rows(session) == [[2, "B"], [3, "OPEN"]]
+
+
+@HOW
+def test_a_query_may_rename_the_key(lake: SparkSession, load: Load, session: Session, how: str) -> None:
+    lake.sql(f"ALTER TABLE {NAME} SET TBLPROPERTIES ({written(how)})")
+    select = "SELECT id AS order_id, v, _op, _ordinal FROM source"
+    one_file(lake, "(1, 'a'), (2, 'b'), (3, 'c')")
+    load("1", select=select, move=Move("upsert", (), ("order_id",)))
+    lake.sql(f"UPDATE {NAME} SET v = 'new' WHERE id = 1")
+    lake.sql(f"DELETE FROM {NAME} WHERE id = 2")
+    load("2", select=select, move=Move("upsert", (), ("order_id",)))
+    assert session.run("SELECT order_id, v FROM t ORDER BY 1") == [[1, "new"], [3, "c"]]
 
 
 def test_rows_that_are_gone_can_be_marked(lake: SparkSession, load: Load, session: Session) -> None:

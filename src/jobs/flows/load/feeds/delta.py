@@ -13,7 +13,6 @@ https://github.com/delta-io/delta/blob/master/spark/src/main/scala/org/apache/sp
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -34,15 +33,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DeltaFeed:
-    """A Delta table whose changes are followed.
-
-    Attributes:
-        keys: The columns that identify a row.
-    """
+    """A Delta table whose changes are followed."""
 
     spark: SparkSession
     table: LakeTable
-    keys: Sequence[str]
     has_all_rows: bool = True
     order: tuple[str, ...] = LAKES_ORDER
 
@@ -71,7 +65,7 @@ class DeltaFeed:
         """Return the changes after one version, up to another one."""
         if not self._records_changes():
             logger.info("%s does not record its changes (%s): versions are compared.", self.table, _RECORDS)
-            return compared(self.rows(since), self.rows(to), self.keys)
+            return compared(self.rows(since), self.rows(to))
         changes = (
             self.spark.read.format("delta")
             .option("readChangeFeed", "true")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import ParseException
@@ -36,15 +35,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class IcebergFeed:
-    """An Iceberg table whose changes are followed. A snapshot's id is random: no other table has it.
-
-    Attributes:
-        keys: The columns that identify a row.
-    """
+    """An Iceberg table whose changes are followed. A snapshot's id is random: no other table has it."""
 
     spark: SparkSession
     table: LakeTable
-    keys: Sequence[str]
     has_all_rows: bool = True
     order: tuple[str, ...] = LAKES_ORDER
 
@@ -79,7 +73,7 @@ class IcebergFeed:
         """Return the changelog between two snapshots."""
         if self._has_delete_files(since, to):
             logger.info("%s has delete files, of which Iceberg tells no changes: snapshots are compared.", self.table)
-            return compared(self.rows(since), self.rows(to), self.keys)
+            return compared(self.rows(since), self.rows(to))
         view = f"pgjobs_changes_{uuid.uuid4().hex}"
         options = f"map('start-snapshot-id', '{int(since.version)}', 'end-snapshot-id', '{int(to.version)}')"
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -47,7 +47,7 @@ def load_changes(
         nonlocal read_from
         if isinstance(source, Files):
             return _batches(start_spark(), source)
-        feed, read_from = _lake(start_spark(), source, job.move.keys)
+        feed, read_from = _lake(start_spark(), source)
         read_from = replace(read_from, version="")  # the report has the state that was loaded
         return feed
 
@@ -66,7 +66,7 @@ def _batches(spark: SparkSession, batches: Files) -> Feed:
     return BatchesFeed(folder, batches_in(spark, folder), read)
 
 
-def _lake(spark: SparkSession, source: CatalogTable, keys: Sequence[str]) -> tuple[Feed, SourceTable]:
+def _lake(spark: SparkSession, source: CatalogTable) -> tuple[Feed, SourceTable]:
     """Return the change feed of a lake's table, and where the table is.
 
     Raises:
@@ -75,9 +75,9 @@ def _lake(spark: SparkSession, source: CatalogTable, keys: Sequence[str]) -> tup
     _, read_from = catalog_table.read(spark, CatalogTable(source.name))
     table = LakeTable(_in_full(spark, parts_of(source.name)))
     if read_from.format == ICEBERG:
-        return IcebergFeed(spark, table, keys), read_from
+        return IcebergFeed(spark, table), read_from
     if read_from.format == DELTA:
-        return DeltaFeed(spark, table, keys), read_from
+        return DeltaFeed(spark, table), read_from
     raise UsageError(
         f"{source.name} is no table of Iceberg or Delta, and {FLAG} does not know what changed in it.",
         f"Leave out {FLAG} to load all rows. Folders of a capture are given as --source.",
