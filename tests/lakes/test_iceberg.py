@@ -220,6 +220,87 @@ def test_a_column_that_the_lake_got_is_added_or_refused_as_the_user_says(
     assert rows(session, "id, v, w") == [[1, "a", None], [2, "b", 7]]
 
 
+def test_a_column_that_was_renamed_or_made_anew_is_not_taken_for_a_new_one(
+    lake: SparkSession, load: Load, session: Session
+) -> None:
+    """Rows that nobody changed would have NULL, or values of the column that was dropped."""
+    adds = Defined(schema_mode=ADD_COLUMNS)
+    lake.sql(f"ALTER TABLE {NAME} ADD COLUMNS (more int, s struct<a: int>)")
+    one_file(lake, "(1, 'a', 10, struct(5)), (2, 'b', 20, struct(6))")
+    load("1")
+    lake.sql(f"ALTER TABLE {NAME} RENAME COLUMN v TO w")
+    with pytest.raises(UsageError, match="its column w was v"):
+        load("2", defined=adds)
+    load("3", defined=adds, full=True)
+    assert rows(session, "id, w") == [[1, "a"], [2, "b"]]
+    lake.sql(f"ALTER TABLE {NAME} DROP COLUMN more")
+    lake.sql(f"INSERT INTO {NAME} VALUES (3, 'c', struct(7))")
+    load("4")
+    lake.sql(f"ALTER TABLE {NAME} ADD COLUMN more int")
+    lake.sql(f"INSERT INTO {NAME} VALUES (4, 'd', struct(8), 40)")
+    with pytest.raises(UsageError, match="its column more was dropped, and another one was added"):
+        load("5")
+    load("6", full=True)
+    assert rows(session, "id, more") == [[1, None], [2, None], [3, None], [4, 40]]
+    lake.sql(f"ALTER TABLE {NAME} RENAME COLUMN s.a TO b")
+    with pytest.raises(UsageError, match=r"its column s\.b was s\.a"):
+        load("7")
+
+
+def test_marks_are_not_mixed_with_deletes(lake: SparkSession, load: Load, session: Session) -> None:
+    """A row that comes back would keep its mark."""
+    session.run("CREATE TABLE t (id int PRIMARY KEY, v text, gone boolean)")
+    marks = Move("upsert", (), ("id",), changes=Changes(soft_delete="gone"))
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
+    load("1", move=marks)
+    with pytest.raises(UsageError, match="--soft-delete"):
+        load("2")
+
+
+def test_full_does_not_report_success_for_a_table_with_rows_whose_source_never_had_any(
+    lake: SparkSession,  # noqa: ARG001 - it is there
+    load: Load,
+    session: Session,
+) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'x')")
+    with pytest.raises(UsageError, match="has rows, and the source has none"):
+        load("1", full=True)
+
+
+@pytest.mark.parametrize("part", ["branch_audit", "tag_monthly", "history"])
+def test_what_is_not_the_table_itself_is_refused(lake: SparkSession, database: Settings, part: str) -> None:
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
+    lake.sql(f"ALTER TABLE {NAME} CREATE BRANCH audit")
+    lake.sql(f"ALTER TABLE {NAME} CREATE TAG monthly")
+    job = LoadJob(TableName("t"), database, "1", UPSERT)
+    with pytest.raises(UsageError, match=rf"{part} is a branch, a tag, .* Name the table itself"):
+        load_what_changed(job, CatalogTable(f"{NAME}.{part}"), lambda: lake)
+
+
+def test_databases_may_be_nested_without_the_name_of_the_catalogue(
+    lake: SparkSession, database: Settings, session: Session
+) -> None:
+    lake.sql("CREATE TABLE lake.a.b.t USING iceberg AS SELECT 1 AS id")
+    lake.sql("USE lake")
+    try:
+        for number in ("1", "2"):
+            job = LoadJob(TableName("t"), database, number, UPSERT)
+            load_what_changed(job, CatalogTable("a.b.t"), lambda: lake)
+            lake.sql("INSERT INTO lake.a.b.t VALUES (2)")
+        assert session.run("SELECT id FROM t ORDER BY 1") == [[1], [2]]
+    finally:
+        lake.sql("USE spark_catalog")
+        lake.sql("DROP TABLE lake.a.b.t PURGE")
+
+
+def test_a_query_that_makes_deletes_of_rows_does_so_in_the_first_load(
+    lake: SparkSession, load: Load, session: Session
+) -> None:
+    lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a'), (2, 'closed')")
+    load("1", select="SELECT id, v, IF(v = 'closed', 'D', _op) AS _op, _ordinal FROM source")
+    assert rows(session) == [[1, "a"]]
+
+
 def test_a_key_that_two_rows_have_is_told(lake: SparkSession, load: Load, session: Session) -> None:
     lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
     load("1")

@@ -12,6 +12,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, TransientError, UsageError
 from jobs.dbaccess.load.followed import stored
+from jobs.dbaccess.load.followed.definition import Definition
 from jobs.dbaccess.load.followed.source_position import Position
 from jobs.dbaccess.load.followed.stored import Step
 from jobs.dbaccess.load.ledger import LUIGIS
@@ -37,10 +38,14 @@ class Source:
 
     at: Position | None = AT
     has_all_rows: bool = True
+    tells_how_rows_were: bool = True
     order: tuple[str, ...] = ()
 
     def now(self) -> Position | None:
         return self.at
+
+    def columns(self) -> dict[str, int]:
+        return {}
 
     def lost(self, since: Position, to: Position) -> str:  # noqa: ARG002 - as a feed
         return "it was expired" if since.version == "0" else ""
@@ -77,7 +82,7 @@ def at_seven(session: Session) -> None:
 def _store(session: Session, position: Position) -> None:
     table = stored.ensure(session, LUIGIS.located(session))
     before, relation = stored.find(session, table, T), stored.relation_of(session, T)
-    step = Step(table, before, position, '{"keys": ["a"], "select": ""}', relation)
+    step = Step(table, before, position, Definition(("a",)), relation)
     with session.transaction():
         stored.store(session, T, step, position.version)
 

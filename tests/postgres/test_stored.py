@@ -15,6 +15,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.followed import stored
+from jobs.dbaccess.load.followed.definition import Definition
 from jobs.dbaccess.load.followed.source_position import Position, Stored
 from jobs.dbaccess.load.followed.stored import Step
 from jobs.dbaccess.load.ledger import LUIGIS
@@ -29,6 +30,7 @@ from jobs.dbaccess.sql import TableName
 from jobs.flows.load.publish import Driver, publish_once
 
 T = TableName("t", "public")
+KEYS_A = Definition(("a",), "SELECT 1", "gone", {"a": 1, "b.c": 2})
 ORDER = ("_ordinal", "_op")
 CHANGED = Move(
     "upsert",
@@ -55,7 +57,7 @@ def step(session: Session, positions: TableName, to: int) -> Step:
     before = stored.find(session, positions, T)
     relation = stored.relation_of(session, T)
     files = "" if relation is None else storage.files_of(session, relation)
-    return Step(positions, before, at(to), "keys a", relation=relation, files=files)
+    return Step(positions, before, at(to), KEYS_A, relation=relation, files=files)
 
 
 def taking(step: Step, how: Callable[[Session, PublishPlan], Published] = publish) -> Callable[..., Published]:
@@ -73,9 +75,9 @@ def test_a_position_is_read_as_it_was_stored(session: Session, positions: TableN
     relation = stored.relation_of(session, T)
     assert relation is not None
     files = storage.files_of(session, relation)
-    assert stored.find(session, positions, T) == Stored(at(1), relation, "keys a", "first", files)
+    assert stored.find(session, positions, T) == Stored(at(1), relation, KEYS_A, "first", files)
     load(session, CHANGED, [(2, "y", 0, "U")], load_id="second", publish=taking(step(session, positions, 2)))
-    assert stored.find(session, positions, T) == Stored(at(2), relation, "keys a", "second", files)
+    assert stored.find(session, positions, T) == Stored(at(2), relation, KEYS_A, "second", files)
 
 
 def test_the_last_change_of_a_key_counts(session: Session, positions: TableName) -> None:

@@ -119,3 +119,18 @@ def test_a_query_sees_changes_and_rows_that_leave_it_are_deleted(
     session.run("TRUNCATE t")
     with pytest.raises(UsageError, match="--select leaves out _op, pgjobs_batch"):
         batches.load(database, "3", "SELECT id, v FROM source", full=True)
+
+
+def test_a_condition_that_would_leave_out_deletes_is_refused(
+    batches: Batches, database: Settings, session: Session
+) -> None:
+    """A deleted row has its key alone, and one that does not fulfil the condition any more is not told as it was."""
+    batches.write({1: "a", 2: "b", 3: "gone"})
+    with pytest.raises(UsageError, match="--select has a condition") as caught:
+        batches.load(database, "1", "SELECT * FROM source WHERE v <> 'gone'")
+    assert "IF(region = 'EU', _op, 'D') AS _op, pgjobs_batch" in caught.value.hint
+    select = "SELECT id, v, IF(v <> 'gone', _op, 'D') AS _op, pgjobs_batch FROM source"
+    batches.load(database, "1", select)
+    batches.write({1: "gone"}, deleted=[2])
+    batches.load(database, "2", select)
+    assert rows(session) == []

@@ -20,6 +20,7 @@ from jobs.dbaccess.load.followed.decision import (
     folder_of,
     is_ancestor,
 )
+from jobs.dbaccess.load.followed.definition import Definition
 from jobs.dbaccess.load.followed.source_position import Position, Stored
 from jobs.dbaccess.load.move.changes import Changes as Wanted
 from jobs.dbaccess.load.move.modes import Move
@@ -27,7 +28,8 @@ from jobs.dbaccess.load.move.order import order_of
 
 OLD = Position("iceberg", "lake.sales.orders", "11", committed="2026-11-20 10:00:00")
 NOW = replace(OLD, version="12", committed="2026-11-21 10:00:00")
-DEFINITION = '{"keys": ["id"], "select": ""}'
+DEFINITION = Definition(("id",), columns={"id": 1, "v": 2, "w": 3})
+OTHER = Definition(("v",))
 FOLLOWING = Known(Stored(OLD, 5, DEFINITION, "load-1"), 5, has_rows=True, definition=DEFINITION)
 
 
@@ -84,10 +86,32 @@ def test_a_table_follows_one_source(now: Position, told: str) -> None:
 
 def test_other_keys_or_another_query_are_refused() -> None:
     with pytest.raises(UsageError, match="other keys or another query"):
-        decide(replace(FOLLOWING, definition="{}"), NOW, kept)
+        decide(replace(FOLLOWING, definition=OTHER), NOW, kept)
 
 
-@pytest.mark.parametrize("known", [FOLLOWING, replace(FOLLOWING, stored=None), replace(FOLLOWING, definition="{}")])
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"id": 1, "v2": 2}, "its column v2 was v: rows that nobody changed"),
+        ({"id": 1, "v": 4}, "its column v was dropped, and another one was added by this name"),
+        ({"id": 1, "v": 3, "w": 2}, "its column v was w"),
+    ],
+)
+def test_a_column_that_is_another_one_is_refused_even_if_no_row_changed(columns: dict[str, int], told: str) -> None:
+    known = replace(FOLLOWING, definition=replace(DEFINITION, columns=columns))
+    for now in (OLD, NOW):
+        with pytest.raises(UsageError, match=told) as caught:
+            decide(known, now, kept)
+        assert "--changes-since-ledger full" in caught.value.hint
+
+
+@pytest.mark.parametrize("columns", [{}, {"id": 1}, {"id": 1, "v": 2, "w": 3, "more": 4}])
+def test_columns_may_come_and_go(columns: dict[str, int]) -> None:
+    known = replace(FOLLOWING, definition=replace(DEFINITION, columns=columns))
+    assert decide(known, NOW, kept) == Changes(OLD, NOW)
+
+
+@pytest.mark.parametrize("known", [FOLLOWING, replace(FOLLOWING, stored=None), replace(FOLLOWING, definition=OTHER)])
 def test_whoever_wants_all_rows_gets_them(known: Known) -> None:
     assert decide(known, NOW, lambda _since, _to: "it was expired", full=True) == Whole(
         NOW, "--changes-since-ledger full"

@@ -4,5 +4,6 @@
 and whether attempts at it read the same rows. `fingerprint` identifies the input of each part, for a later run.
 `recomputed` detects, afterwards, whether parts may have read different results of one shuffle. `function_names` refuses
 a session in which our expressions would mean other functions than Spark's, and `folders` notes numbers that stand for
-other text in the names of folders. `lake_tables` says which version of a table of Iceberg or Delta a query reads.
+other text in the names of folders. `lake_tables` says which version of a table of Iceberg or Delta a query reads,
+and `filters` whether a query may leave out rows.
 """

@@ -63,6 +63,12 @@ def places_of(df: DataFrame) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def numbers_of(df: DataFrame) -> dict[str, int]:
+    """Return the columns of a table of Iceberg, nested ones too, with their ids. A column keeps its id for ever."""
+    leaf = df._jdf.queryExecution().analyzed().collectLeaves().apply(0)  # noqa: SLF001 - as above
+    return {str(name): int(number) for number, name in leaf.table().table().schema().idToName().items()}
+
+
 def _places(leaf: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's object
     if _is_of_iceberg(leaf):
         yield str(leaf.table().properties().get("location"))

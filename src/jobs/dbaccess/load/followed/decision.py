@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog.storage import REPLACED, are_kept
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.followed.definition import Definition
 from jobs.dbaccess.load.followed.source_position import Position, Stored
 from jobs.dbaccess.load.move.modes import Move
 
@@ -67,7 +68,7 @@ class Known:
     stored: Stored | None
     relation: int | None
     has_rows: bool
-    definition: str
+    definition: Definition
     files: str = "{}"
     positions: str = "pgjobs_positions"
 
@@ -113,7 +114,7 @@ def decide(
 
     Raises:
         UsageError: The table has rows of which nothing is known, or follows another source, or another part of it; or
-            rows that it had may be gone.
+            rows that it had may be gone, or a column of the source is another one.
         LoadError: The changes since its position cannot be read any more.
     """
     if full:
@@ -136,14 +137,21 @@ def decide(
     return Changes(stored.position, now)
 
 
-def _check_same(stored: Stored, now: Position, definition: str) -> None:
+def _check_same(stored: Stored, now: Position, definition: Definition) -> None:
     if not stored.position.is_state_of(now):
         what = "another table of this name" if stored.position.source == now.source else now.source
         raise UsageError(f"The table follows {stored.position.source}, and not {what}.", _FULL)
-    if stored.definition != definition:
+    if not stored.definition.is_wanted_as(definition):
         raise UsageError(
-            f"The table has {stored.position} by other keys or another query (--keys, --select) than these.",
+            f"The table has {stored.position} by other keys or another query (--keys, --select, --soft-delete) than "
+            "these.",
             f"Give the same. {_FULL}",
+        )
+    changed = stored.definition.changed(definition)
+    if changed:
+        raise UsageError(
+            f"The table has {stored.position}, and {changed}: rows that nobody changed would keep old values.",
+            _FULL,
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jobs.dbaccess.load.followed.definition import Definition
+
 
 @dataclass(frozen=True)
 class Position:
@@ -52,6 +54,6 @@ class Stored:
 
     position: Position
     relation: int
-    definition: str
+    definition: Definition
     load_id: str
     files: str = ""

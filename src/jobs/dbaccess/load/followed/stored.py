@@ -12,6 +12,7 @@ from jobs.dbaccess.catalog import storage, tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.followed.definition import Definition
 from jobs.dbaccess.load.followed.source_position import Position, Stored
 from jobs.dbaccess.load.ledger import Ledger
 from jobs.dbaccess.session import Session
@@ -43,7 +44,7 @@ class Step:
     table: TableName
     before: Stored | None
     to: Position
-    definition: str
+    definition: Definition
     relation: int | None = None
     files: str = ""
 
@@ -89,7 +90,7 @@ def find(session: Session, table: TableName, target: TableName) -> Stored | None
     if not rows:
         return None
     [[*position, relation, definition, load_id, files]] = rows
-    return Stored(Position(*position), relation, definition, load_id, files)
+    return Stored(Position(*position), relation, Definition.parse(definition), load_id, files)
 
 
 def relation_of(session: Session, target: TableName) -> int | None:
@@ -121,7 +122,8 @@ def store(session: Session, target: TableName, step: Step, load_id: str) -> None
     if step.files and not storage.are_kept(step.files, files):
         raise LoadError(f"{target}: meanwhile {storage.REPLACED}.", "Nothing was loaded. Run it again.")
     kept = files if has_rows(session, target) else None
-    values = (target.quoted, to.kind, to.source, to.identity, to.version, to.committed, step.definition, load_id, kept)
+    has = step.definition.text
+    values = (target.quoted, to.kind, to.source, to.identity, to.version, to.committed, has, load_id, kept)
     if before is None:
         stored = session.change(
             f"INSERT INTO {step.table.quoted} (target, relation, kind, source, identity, version, committed, "

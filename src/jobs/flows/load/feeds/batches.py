@@ -37,11 +37,16 @@ class BatchesFeed:
     batches: Mapping[int, Folder]
     read: Callable[[list[str]], DataFrame]
     has_all_rows: bool = False
+    tells_how_rows_were: bool = False
     order: tuple[str, ...] = (COLUMN,)
 
     def now(self) -> Position | None:
         """Return the newest batch."""
         return self._position(max(self.batches)) if self.batches else None
+
+    def columns(self) -> Mapping[str, int]:
+        """Return none: a capture tells all rows again if its columns changed."""
+        return {}
 
     def lost(self, since: Position, to: Position) -> str:
         """Return why later batches do not follow on one: it is not there any more, or is another one."""

@@ -13,6 +13,7 @@ https://github.com/delta-io/delta/blob/master/spark/src/main/scala/org/apache/sp
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +39,7 @@ class DeltaFeed:
     spark: SparkSession
     table: LakeTable
     has_all_rows: bool = True
+    tells_how_rows_were: bool = True
     order: tuple[str, ...] = LAKES_ORDER
 
     def now(self) -> Position | None:
@@ -45,6 +47,10 @@ class DeltaFeed:
         [last] = self.spark.sql(f"DESCRIBE HISTORY {self.table.quoted} LIMIT 1").collect()
         [detail] = self.spark.sql(f"DESCRIBE DETAIL {self.table.quoted}").collect()
         return Position(DELTA, str(self.table), str(last["version"]), str(detail["id"]), str(last["timestamp"]))
+
+    def columns(self) -> Mapping[str, int]:
+        """Return none: without column mapping, a column that is renamed is written anew."""
+        return {}
 
     def lost(self, since: Position, to: Position) -> str:
         """Return why changes cannot be read: the version was cleaned up, or the table has not come that far."""

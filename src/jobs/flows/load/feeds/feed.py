@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from pyspark.sql import Column, DataFrame
@@ -31,11 +32,18 @@ class Feed(Protocol):
         """Whether `rows` are certainly all that the source has: the table's other rows can be deleted then."""
 
     @property
+    def tells_how_rows_were(self) -> bool:
+        """Whether the deletion of a row has the values that it had, and an update is told as one, too."""
+
+    @property
     def order(self) -> tuple[str, ...]:
         """The columns of changes by which the last change of a key counts."""
 
     def now(self) -> Position | None:
         """Return the state of the source; None if it has none yet, and no rows."""
+
+    def columns(self) -> Mapping[str, int]:
+        """Return the columns with their numbers, as a `Definition` has them."""
 
     def lost(self, since: Position, to: Position) -> str:
         """Return why the changes after a state, up to another one, cannot be read; empty if they can."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from jobs.dbaccess.catalog import storage, tables
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.followed import stored
 from jobs.dbaccess.load.followed.decision import FLAG, FULL, Changes, Known, Nothing, Whole, decide
+from jobs.dbaccess.load.followed.definition import Definition
 from jobs.dbaccess.load.followed.stored import Step
 from jobs.dbaccess.load.move.changes import OPERATION, OWN_CONDITION
 from jobs.dbaccess.load.move.modes import Move
@@ -23,6 +23,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.load.feeds.feed import DELETE, ORDINAL, UPSERT, Feed, told
 from jobs.flows.load.job import Begun, LoadJob
+from jobs.spark.plans.filters import filters
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +63,12 @@ class Following:
                 f"known: rows of {job.table} might be missing.",
                 "Empty the table first, or start the capture with a new --target.",
             )
+        known = replace(known, definition=replace(known.definition, columns=feed.columns()))
         decision = decide(known, now, feed.lost, full=self.full)
         if isinstance(decision, Nothing):
             return Begun(job, None, str(decision.at))
-        step = Step(positions, known.stored, now, known.definition, relation=known.relation, files=known.files)
+        has = known.definition if known.current is None else known.definition.after(known.current.definition)
+        step = Step(positions, known.stored, now, has, relation=known.relation, files=known.files)
         df = self._read(feed, decision)
         order = feed.order if OPERATION in df.columns else ()
         is_whole = isinstance(decision, Whole) and feed.has_all_rows
@@ -74,7 +77,7 @@ class Following:
 
     def _known(self, session: Session, job: LoadJob, positions: TableName) -> Known:
         relation = stored.relation_of(session, job.table)
-        definition = json.dumps({"keys": list(job.move.keys), "select": self.select}, ensure_ascii=False)
+        definition = Definition(job.move.keys, self.select, job.move.changes.soft_delete)
         has_rows = relation is not None and stored.has_rows(session, job.table)
         files = "{}" if relation is None else storage.files_of(session, relation)
         found = stored.find(session, positions, job.table)
@@ -95,17 +98,35 @@ class Following:
         if not self.select:
             return df
         is_told = OPERATION in df.columns
-        told_names = tuple(dict.fromkeys((OPERATION, *feed.order)))
         source = df if is_told else told(df, f.lit(UPSERT), f.lit(0))
         source.createOrReplaceTempView("source")
         selected = source.sparkSession.sql(self.select)
-        missing = [name for name in told_names if name not in selected.columns]
-        if missing:
-            raise UsageError(
-                f"--select leaves out {', '.join(missing)}, by which the load knows what changed.",
-                f"Select {', '.join(told_names)}, too.",
-            )
-        return selected if is_told else selected.drop(OPERATION, ORDINAL)
+        _check_selected(selected, source, feed)
+        if is_told:
+            return selected
+        return selected.where(~f.col(OPERATION).eqNullSafe(DELETE)).drop(OPERATION, ORDINAL)
+
+
+def _check_selected(selected: DataFrame, source: DataFrame, feed: Feed) -> None:
+    """Check that a query keeps what the load has to know.
+
+    Raises:
+        UsageError: It leaves out a column, or rows of a source that does not tell how they were.
+    """
+    names = tuple(dict.fromkeys((OPERATION, *feed.order)))
+    missing = [name for name in names if name not in selected.columns]
+    if missing:
+        raise UsageError(
+            f"--select leaves out {', '.join(missing)}, by which the load knows what changed.",
+            f"Select {', '.join(names)}, too.",
+        )
+    if not feed.tells_how_rows_were and filters(selected) > filters(source):
+        raise UsageError(
+            "--select has a condition, and a capture tells rows only as they are now: one that does not fulfil it any "
+            "more, or is deleted, would stay in the table.",
+            f"In place of WHERE region = 'EU': SELECT id, ..., IF(region = 'EU', {OPERATION}, '{DELETE}') AS "
+            f"{OPERATION}, {', '.join(feed.order)} FROM source.",
+        )
 
 
 def _check_told(session: Session, job: LoadJob) -> None:
@@ -163,11 +184,16 @@ def _without_rows(job: LoadJob, known: Known) -> Begun:
     """Return what there is to do if the source has no state: nothing.
 
     Raises:
-        UsageError: It had one.
+        UsageError: It had one, or the table has rows.
     """
     if known.current is not None:
         raise UsageError(
             f"{job.table} has {known.current.position}, and the source has no rows and no history.",
             "Check that it is the same one. If its rows are to be deleted, delete them by SQL.",
+        )
+    if known.has_rows:
+        raise UsageError(
+            f"{job.table} has rows, and the source has none, and no history.",
+            "Check that it is the right one. If the rows are to be deleted, delete them by SQL.",
         )
     return Begun(job, None, "")

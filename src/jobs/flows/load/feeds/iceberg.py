@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyspark.errors import ParseException
+from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
@@ -24,7 +25,7 @@ from jobs.dbaccess.load.followed.source_position import Position
 from jobs.flows.load.feeds.feed import LAKES_ORDER, check_free, operation_of, told
 from jobs.flows.load.feeds.lake_table import LakeTable, literal
 from jobs.flows.load.feeds.versions import compared
-from jobs.spark.plans.lake_tables import ICEBERG
+from jobs.spark.plans.lake_tables import ICEBERG, numbers_of
 
 _TOLD = ("_change_type", "_change_ordinal", "_commit_snapshot_id")
 _DELETES = 1
@@ -40,19 +41,36 @@ class IcebergFeed:
     spark: SparkSession
     table: LakeTable
     has_all_rows: bool = True
+    tells_how_rows_were: bool = True
     order: tuple[str, ...] = LAKES_ORDER
 
     def now(self) -> Position | None:
-        """Return the current snapshot of the main branch."""
-        rows = self.spark.sql(
+        """Return the current snapshot of the main branch.
+
+        Raises:
+            UsageError: The name is not that of a table.
+        """
+        query = (
             "SELECT s.snapshot_id, CAST(s.committed_at AS string) "
             f"FROM {self.table.metadata('refs')} AS r JOIN {self.table.metadata('snapshots')} AS s "
             "ON s.snapshot_id = r.snapshot_id WHERE r.name = 'main'"
-        ).collect()
+        )
+        try:
+            rows = self.spark.sql(query).collect()
+        except AnalysisException:
+            raise UsageError(
+                f"{self.table} is a branch, a tag, a snapshot or the metadata of a table, and changes are those of the "
+                "table's main branch.",
+                "Name the table itself, or leave out --changes-since-ledger to load all rows.",
+            ) from None
         if not rows:
             return None
         [[version, committed]] = rows
         return Position(ICEBERG, str(self.table), str(version), committed=str(committed))
+
+    def columns(self) -> Mapping[str, int]:
+        """Return the ids of the fields that the table has now."""
+        return numbers_of(self.spark.table(self.table.quoted))
 
     def lost(self, since: Position, to: Position) -> str:
         """Return why changes cannot be read: the snapshot was expired, or rolled back, or the table is another one."""
