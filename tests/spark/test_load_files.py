@@ -15,7 +15,7 @@ from pyspark.sql import types as t
 from spark_settings import spark_settings
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import ConstraintViolated, LoadError, UsageError
 from jobs.dbaccess.load.rejects.policy import Policy
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -384,6 +384,43 @@ def test_rows_that_violate_constraints_are_put_aside_with_their_files_and_places
         ("not_null", files[1], 501),
         ("unique", files[2], 501),
     ]
+
+
+@pytest.mark.parametrize(
+    ("select", "place"),
+    [
+        pytest.param("", "row 501", id="files"),
+        pytest.param("SELECT * FROM source WHERE id >= 1100", r"row 401 of part \d", id="--select"),
+    ],
+)
+def test_the_error_for_a_row_that_violates_a_constraint_names_its_file_and_its_place(
+    spark: SparkSession, database: Settings, session: Session, tmp_path: Path, select: str, place: str
+) -> None:
+    """Its place in the file if Spark knows it, which it does not of a query over the files; else that in its part."""
+    session.run("CREATE TABLE t (id int PRIMARY KEY, day date NOT NULL)")
+    folder = tmp_path / "days"
+    spark.range(0, 3000, 1, 3).selectExpr("id", "IF(id <> 1500, DATE'2026-11-20', NULL) AS day").write.parquet(
+        str(folder)
+    )
+    [name] = [Path(name).name for name in spark.read.parquet(str(folder)).inputFiles() if "part-00001" in name]
+    job = LoadJob(TableName("t"), database, "days")
+    with pytest.raises(ConstraintViolated) as failure:
+        load_files(job, Files([str(folder)], "parquet", [], select=select), lambda: spark)
+    told = str(failure.value)
+    assert re.search(rf"The row: \S*/{re.escape(name)}, {place}\.", told), told
+    assert "2026" not in told
+    assert session.run("SELECT * FROM t") == []
+
+
+def test_a_filter_keeps_the_place_of_a_row_in_its_file(
+    spark: SparkSession, database: Settings, session: Session, tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY)")
+    session.run("INSERT INTO t VALUES (2500)")
+    spark.range(0, 3000, 1, 3).selectExpr("CAST(id AS int) AS id").write.parquet(str(tmp_path / "ids"))
+    rows = spark.read.parquet(str(tmp_path / "ids")).where("id >= 2200")
+    with pytest.raises(ConstraintViolated, match=r"The row: \S*/part-00002-\S*, row 501\."):
+        load_dataframe(rows, table="t", settings=database)
 
 
 def test_text_of_a_folders_name_is_not_changed(
