@@ -309,6 +309,27 @@ def test_what_arrow_writes(load: Load, session: Session, tmp_path: Path) -> None
     ]
 
 
+def test_a_column_of_the_type_null_is_read_as_nulls_and_hides_no_value_of_other_files(
+    spark: SparkSession, load: Load, refused: Refused, session: Session, tmp_path: Path
+) -> None:
+    """Spark 3.5 takes it for integers."""
+    nulls = tmp_path / "rows" / "nulls.parquet"
+    nulls.parent.mkdir()
+    pd.DataFrame({"id": [1, 2], "at": [None, None]}).to_parquet(nulls)
+    assert pq.read_schema(nulls).field("at").type == pa.null()
+    is_void = dict(read(spark, Files([str(nulls)], "parquet", [])).df.dtypes)["at"] == "void"
+    if is_void:
+        with pytest.raises(JobError, match="No table can be created for the data: 'at' is a void"):
+            load(nulls, "parquet")
+    session.run(f"CREATE TABLE t (id int, at {'timestamptz' if is_void else 'int'})")
+    load(nulls, "parquet")
+    assert session.run("SELECT * FROM t ORDER BY id") == [[1, None], [2, None]]
+    for name in ("a.parquet", "z.parquet"):  # before and after the other one
+        pq.write_table(pa.table({"id": [3], "at": [dt.date(2026, 11, 20)]}), nulls.parent / name)
+        assert "whose types cannot be merged" in refused(nulls.parent, "parquet")
+        (nulls.parent / name).unlink()
+
+
 def test_types_and_codecs_of_parquet_that_spark_cannot_read_are_named(refused: Refused, tmp_path: Path) -> None:
     def path_of(column: pa.Array, **how: Any) -> Path:  # noqa: ANN401 - as write_table
         pq.write_table(pa.table({"x": column, "id": [1] * len(column)}), tmp_path / "x.parquet", **how)
