@@ -183,6 +183,12 @@ _OF_WRITES = {
         f"BEGIN; ALTER TABLE target ATTACH PARTITION target_1 FOR VALUES FROM ({_CUT}) TO ({_CUT * 2})"
     ),
 }
+_BELIEVED = (
+    "DO $$ BEGIN IF to_regclass('public.pgjobs_positions') IS NOT NULL THEN "
+    "UPDATE public.pgjobs_positions SET storage = NULL; END IF; END $$"
+)
+"""Whoever rewrites a table that follows a source says that its rows are still there."""
+
 _GIVES_UP = 5
 """Seconds that another session waits for a table that is read. One that waits without limit makes an extract fail."""
 
@@ -193,5 +199,6 @@ NEIGHBOURS = (*_OF_READS, *_OF_WRITES)
 def meanwhile(trial: Trial) -> str:
     """Return the SQL of what another session does."""
     if trial.flow in WRITES:
-        return f"{_BECOME_LOADER}; BEGIN; {_OF_WRITES[trial.fault]}; COMMIT"
+        believed = f"; {_BELIEVED}" if (trial.flow, trial.fault) == (FOLLOW, "rewrite") else ""
+        return f"{_BECOME_LOADER}; BEGIN; {_OF_WRITES[trial.fault]}{believed}; COMMIT"
     return f"{_BECOME_LOADER}; SET lock_timeout = '{_GIVES_UP}s'; BEGIN; {_OF_READS[trial.fault]}; COMMIT"
