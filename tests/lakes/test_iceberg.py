@@ -301,6 +301,19 @@ def test_a_query_that_makes_deletes_of_rows_does_so_in_the_first_load(
     assert rows(session) == [[1, "a"]]
 
 
+@HOW
+def test_a_table_with_maps_is_loaded_as_a_whole(lake: SparkSession, load: Load, session: Session, how: str) -> None:
+    lake.sql(f"ALTER TABLE {NAME} SET TBLPROPERTIES ({written(how)})")
+    lake.sql(f"ALTER TABLE {NAME} ADD COLUMN s struct<m: map<string, int>>")
+    one_file(lake, "(1, 'a', struct(map('x', 1))), (2, 'b', struct(map('x', 2)))")
+    load("1")
+    lake.sql(f"DELETE FROM {NAME} WHERE id = 1")
+    with pytest.raises(UsageError, match=r"The column s has maps, which Spark does not compare.* full"):
+        load("2")
+    load("2", full=True)
+    assert rows(session) == [[2, "b"]]
+
+
 def test_a_key_that_two_rows_have_is_told(lake: SparkSession, load: Load, session: Session) -> None:
     lake.sql(f"INSERT INTO {NAME} VALUES (1, 'a')")
     load("1")

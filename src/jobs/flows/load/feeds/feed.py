@@ -10,6 +10,7 @@ from pyspark.sql import functions as f
 
 from jobs.copyformat.encode_spark import backquoted
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.followed.decision import FLAG, FULL
 from jobs.dbaccess.load.followed.source_position import Position
 from jobs.dbaccess.load.move.changes import OPERATION
 
@@ -86,6 +87,20 @@ def check_free(df: DataFrame) -> None:
     if taken:
         raise UsageError(
             f"The table has a column {taken[0]}, by whose name changes are told.", "Rename it, or load all rows."
+        )
+
+
+def check_comparable(df: DataFrame) -> None:
+    """Check that rows of a lake's table can be compared with each other, by which it is known what changed.
+
+    Raises:
+        UsageError: A column has maps.
+    """
+    maps = [field.name for field in df.schema if "map<" in field.dataType.simpleString()]
+    if maps:
+        raise UsageError(
+            f"The column {maps[0]} has maps, which Spark does not compare, so that nothing tells what changed.",
+            f"Load all rows each time: {FLAG} {FULL}.",
         )
 
 

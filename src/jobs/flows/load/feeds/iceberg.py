@@ -22,7 +22,7 @@ from pyspark.sql import functions as f
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load.followed.decision import between, is_ancestor
 from jobs.dbaccess.load.followed.source_position import Position
-from jobs.flows.load.feeds.feed import LAKES_ORDER, check_free, operation_of, told
+from jobs.flows.load.feeds.feed import LAKES_ORDER, check_comparable, check_free, operation_of, told
 from jobs.flows.load.feeds.lake_table import LakeTable, literal
 from jobs.flows.load.feeds.versions import compared
 from jobs.spark.plans.lake_tables import ICEBERG, numbers_of
@@ -89,6 +89,7 @@ class IcebergFeed:
 
     def changes(self, since: Position, to: Position) -> DataFrame:
         """Return the changelog between two snapshots."""
+        check_comparable(self.spark.table(self.table.quoted))
         if self._has_delete_files(since, to):
             logger.info("%s has delete files, of which Iceberg tells no changes: snapshots are compared.", self.table)
             return compared(self.rows(since), self.rows(to))

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from jobs.copyformat.encode_spark import backquoted
-from jobs.flows.load.feeds.feed import DELETE, UPSERT, told
+from jobs.flows.load.feeds.feed import DELETE, UPSERT, check_comparable, told
 
 
 def compared(before: DataFrame, now: DataFrame) -> DataFrame:
@@ -18,6 +18,7 @@ def compared(before: DataFrame, now: DataFrame) -> DataFrame:
         before: All rows of the older version.
         now: All rows of the newer version. Columns that only one of them has are NULL in the other.
     """
+    check_comparable(now)
     older = before.select(
         *(
             before[backquoted(name)]
