@@ -181,9 +181,9 @@ class LoadReport:
         )
 
     def _rejected(self) -> str:
-        rows = "row was" if self.rows_rejected == 1 else "rows were"
+        were = "was" if self.rows_rejected == 1 else "were"
         query = f"SELECT * FROM {self.rejects_table} WHERE load_id = {quote_literal(self.rejected_by)}"
-        return f"{self.rows_rejected:,} of {self.rows_read:,} {rows} rejected, and not loaded: {query}"
+        return f"{self.rows_rejected:,} of {plural(self.rows_read, 'row')} {were} rejected, and not loaded: {query}"
 
 
 def _public(fields: list[tuple[str, Any]]) -> dict[str, Any]:
