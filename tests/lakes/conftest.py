@@ -23,6 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="no Iceberg: run make test-lakes"))
 
 
+@pytest.fixture(autouse=True)
+def no_setting_of_spark_stays() -> None:
+    """Iceberg's own procedures leave settings: catalogues, in which they find the files to rewrite."""
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A Spark that reads and writes tables of Iceberg."""

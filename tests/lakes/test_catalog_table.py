@@ -9,12 +9,13 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import JobError, UsageError
+from jobs.dbaccess.errors import JobError, LoadError, UsageError
 from jobs.dbaccess.load.rejects.policy import QUARANTINE, Policy
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.compare import compare_dataframe
 from jobs.flows.load.catalog_table import read
+from jobs.flows.load.files import malformed_translated
 from jobs.flows.load.job import LoadJob, new_load_id
 from jobs.flows.load.run import run
 from jobs.flows.load.sources import load
@@ -84,6 +85,27 @@ def test_what_others_commit_during_a_load_is_not_read_however_often_it_reads(
     assert rows(session) == [[1, "a"], [2, "b"], [3, "c"]]
     assert compare_dataframe(read_from[0], table="t", settings=database, keys=["id"]).count() == 0
     assert table.table(NAME).count() == 3
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_snapshot_that_is_gone_before_it_was_read_fails_the_load_in_our_words(
+    table: SparkSession, database: Settings, session: Session, replaced: bool
+) -> None:
+    def read_before_it_is_gone() -> DataFrame:
+        df, _ = read(table, CatalogTable(NAME))
+        if replaced:
+            table.sql(f"DROP TABLE {NAME} PURGE")
+            table.sql(f"CREATE TABLE {NAME} USING iceberg AS SELECT 9 AS id, 'new' AS name")
+        else:
+            table.sql(f"DELETE FROM {NAME} WHERE id = 1")
+            table.sql("CALL lake.system.expire_snapshots('db.t', TIMESTAMP '2100-01-01 00:00:00')")
+        return df
+
+    session.run("CREATE TABLE t (id int, name text)")
+    gone = r"read of a table of Iceberg is gone: (snapshot with ID \d+|/\S+)\. Nothing was loaded\. .* Run it again\."
+    with pytest.raises(LoadError, match=gone), malformed_translated():
+        run(LoadJob(TableName("t"), database, "x"), read_before_it_is_gone)
+    assert rows(session) == []
 
 
 def test_a_column_that_was_added_without_a_commit_of_rows_is_read(

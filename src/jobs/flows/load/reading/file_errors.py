@@ -21,6 +21,11 @@ _GONE = re.compile(
 )
 """In Spark's messages for a file that was there when they were listed: of 3.5, and of 4."""
 
+_EXPIRED = re.compile(
+    r"^Cannot find (snapshot with ID \d+)|iceberg\.exceptions\.NotFoundException: [^:\n]*: (\S+)", re.MULTILINE
+)
+"""In Iceberg's messages for a snapshot, or a file of one, that was there when the table was looked up."""
+
 _READ = re.compile(r"(?:reading file|CSV file:|footer for file:|converted in file) (\S+?)\.?(?:\s|$)")
 """How Spark's messages name the file."""
 
@@ -70,13 +75,19 @@ def file_error(message: str) -> JobError | None:
 
 
 def _marked(message: str) -> LoadError | None:
-    """Return the error that a query of ours has raised, or that for a file that is gone."""
+    """Return the error that a query of ours has raised, or that for a file or a snapshot that is gone."""
     gone = _GONE.search(message)
     if gone:
         return LoadError(
             f"A file of the input is gone: {gone[1] or gone[2]}.",
             "Nothing was loaded. Somebody has replaced or removed files during the load. Run it again to read those "
             "that are there now.",
+        )
+    expired = _EXPIRED.search(message)
+    if expired:
+        return LoadError(
+            f"What was read of a table of Iceberg is gone: {expired[1] or expired[2]}.",
+            "Nothing was loaded. Somebody has expired snapshots, or replaced the table, during the load. Run it again.",
         )
     marked = re.search(rf"{MARK}(\w+:/\S*)", message)  # a plan that Spark shows contains the mark, but no file
     if marked:
