@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -29,4 +30,8 @@ def settings_that_are_set(spark: SparkSession) -> dict[str, str]:
     # PySpark 3.5 has no public way to all settings.
     lines = str(spark._jsparkSession.conf().getAll().mkString("\n")).split("\n")  # noqa: SLF001 - see above
     stated = dict(line.partition(" -> ")[::2] for line in lines)
-    return {name: text for name, text in stated.items() if name.startswith("spark.sql.")}
+    return {name: text for name, text in stated.items() if name.startswith("spark.sql.") and not _ICEBERGS.match(name)}
+
+
+_ICEBERGS = re.compile(r"spark\.sql\.catalog\.default_(cache_)?iceberg\b")
+"""Catalogues that Iceberg sets itself, when it first reads a table."""
