@@ -33,7 +33,7 @@ SPARK_4 = find_spec("pyspark.sql.datasource") is not None
 WAYS = ["load", *(["batch"] if SPARK_4 else []), *(["stream"] if HAS_SINK else [])]
 
 WRITES = [Write(way, mode) for way in WAYS for mode in MODES]
-OF_EACH_WAY = [Write("load", "upsert"), Write("batch", "append"), Write("stream", "overwrite")] if SPARK_4 else WRITES
+OF_EACH_WAY = [Write("load", "upsert"), Write("batch", "append"), Write("stream", "overwrite")] if HAS_SINK else WRITES
 """A write of each way, and together of each mode."""
 
 EACH_WRITE = pytest.mark.parametrize("write", WRITES, ids=lambda write: f"{write.way}-{write.mode}")
