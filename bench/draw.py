@@ -73,9 +73,8 @@ def drawn(stored: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     if growth is not None:
         pictures["performance-growth"] = growth
         texts["growth"] = "![Seconds for a million rows, by scale](assets/performance-growth.svg)"
-    found = page.best(scales, page.COSTS)
-    if found is not None:
-        texts["costs"] = page.costs(found[1], abouts[found[0]]["data"]["rows"])
+    if page.best(scales, page.COSTS) is not None:
+        texts["costs"] = page.costs(scales, {scale: about["data"]["rows"] for scale, about in abouts.items()})
     texts["goals"] = page.verdicts([_judged(goal, scales) for goal in goals.GOALS])
     return texts, pictures
 

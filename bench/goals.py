@@ -59,7 +59,7 @@ ENCODING = (
     "Two thirds of the CPU are the client's: reading Parquet, encoding text in the JVM, handing it to Python. Tried "
     "without gain: other ways to encode, Arrow batches for the JVM's strings, CSV for text."
 )
-INDEXES = "The server maintains the same three indexes for both ways, and that is most of its CPU: 0.8 times JDBC's."
+INDEXES = "The server maintains the same three indexes for both ways. That is most of its CPU, 0.7 times JDBC's."
 SLOW_ALONE = (
     "The client has two cores, and 18 s of CPU: more than half of the time. ANALYZE takes 3 s in one slow process, "
     "after the commit; JDBC leaves it to autovacuum."

@@ -103,23 +103,31 @@ def verdicts(judged: Sequence[tuple[float, goals.Judged]]) -> str:
     return "\n".join([*lines, *(["", "Not reached:", ""] if reasons else []), *reasons])
 
 
-def costs(runs: Runs, rows: int) -> str:
-    """Return what a row costs as Markdown, and what ten billion of them do."""
-    each = ("server CPU, µs a row", "publish, in one process", "WAL, bytes a row", "client CPU, µs a row")
+def costs(scales: Mapping[float, Runs], rows: Mapping[float, int]) -> str:
+    """Return what a row costs as Markdown, and what ten billion of them do.
+
+    Args:
+        scales: The runs of each scale. Of each way, the largest scale counts at which it was measured.
+        rows: How many rows a scale has.
+    """
+    each = ("rows", "server CPU, µs a row", "publish, in one process", "WAL, bytes a row", "client CPU, µs a row")
     whole = ("10 billion rows: server, core-hours", "publish, hours", "WAL, TB", "client, core-hours")
-    lines = [_row(("way", *each, *whole)), f"|{'---|' * 9}"]
+    lines = [_row(("way", *each, *whole)), f"|{'---|' * 10}"]
     for way in COSTS:
-        if way in runs:
-            one = median(runs[way])
-            server, publish, client = (
-                seconds / rows for seconds in (one.server_cpu, one.phases.get("publish", 0), one.client_cpu)
-            )
-            of_row = (f"{server * 1e6:.2f}", f"{publish * 1e6:.2f}", f"{one.wal / rows:.0f}", f"{client * 1e6:.2f}")
-            hours = [f"{seconds * TEN_BILLION / 3600:.1f}" for seconds in (server, publish, client)]
-            lines.append(
-                _row((way.label, *of_row, hours[0], hours[1], f"{one.wal / rows * TEN_BILLION / 1e12:.1f}", hours[2]))
-            )
+        measured = [scale for scale, runs in scales.items() if way in runs]
+        if measured:
+            scale = max(measured)
+            lines.append(_cost(way, median(scales[scale][way]), rows[scale]))
     return "\n".join(lines)
+
+
+def _cost(way: Way, one: Figures, rows: int) -> str:
+    server, publish, client = (
+        seconds / rows for seconds in (one.server_cpu, one.phases.get("publish", 0), one.client_cpu)
+    )
+    of_row = (f"{server * 1e6:.2f}", f"{publish * 1e6:.2f}", f"{one.wal / rows:.0f}", f"{client * 1e6:.2f}")
+    hours = [f"{seconds * TEN_BILLION / 3600:.1f}" for seconds in (server, publish, client)]
+    return _row((way.label, f"{rows:,}", *of_row, *hours[:2], f"{one.wal / rows * TEN_BILLION / 1e12:.1f}", hours[2]))
 
 
 def capture(lines: Sequence[Mapping[str, Any]]) -> str:

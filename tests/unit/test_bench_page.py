@@ -27,8 +27,11 @@ def test_the_table_has_medians_spread_and_ratios_and_says_what_was_measured() ->
 
 
 def test_the_costs_are_those_of_a_row_and_of_ten_billion() -> None:
-    assert page.costs(RUNS, 3_000_000).splitlines()[2:] == [
-        "| pgjobs, table exists | 2.00 | 0.83 | 200 | 4.00 | 5.6 | 2.3 | 2.0 | 11.1 |"
+    """Of each way, at the largest scale at which it was measured."""
+    upsert = {plan.SAME: [LOAD]}
+    assert page.costs({0.5: RUNS, 0.1: {**RUNS, **upsert}}, {0.5: 3_000_000, 0.1: 600_000}).splitlines()[2:] == [
+        "| pgjobs, table exists | 3,000,000 | 2.00 | 0.83 | 200 | 4.00 | 5.6 | 2.3 | 2.0 | 11.1 |",
+        "| pgjobs upsert, 0 % changed | 600,000 | 10.00 | 4.17 | 1000 | 20.00 | 27.8 | 11.6 | 10.0 | 55.6 |",
     ]
 
 
