@@ -134,3 +134,14 @@ def test_a_condition_that_would_leave_out_deletes_is_refused(
     batches.write({1: "gone"}, deleted=[2])
     batches.load(database, "2", select)
     assert rows(session) == []
+
+
+def test_files_that_no_capture_has_written_are_refused_and_not_taken_for_none(
+    spark: SparkSession, batches: Batches, database: Settings, session: Session
+) -> None:
+    """The load id would be recorded, and the files would never be loaded under it."""
+    spark.range(3).write.parquet(str(batches.folder))
+    with pytest.raises(UsageError, match="has no batches of a capture, but other files, such as"):
+        batches.load(database, "1")
+    [[ledger]] = session.run("SELECT to_regclass('pgjobs_loads')::text")
+    assert ledger is None or session.run(f"SELECT * FROM {ledger}") == []

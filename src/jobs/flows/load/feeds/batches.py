@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.followed.source_position import Position
 from jobs.dbaccess.load.move.changes import OPERATION
 from jobs.spark import hadoop_files
@@ -79,10 +79,20 @@ class BatchesFeed:
 
 
 def batches_in(spark: SparkSession, path: str) -> Mapping[int, Folder]:
-    """Return the folders of complete batches by their numbers."""
+    """Return the folders of complete batches by their numbers; none if the capture has not written any yet.
+
+    Raises:
+        UsageError: There are files, and none of a capture.
+    """
     found = {}
     for folder in hadoop_files.folders(spark, path, "_SUCCESS"):
         named = _FOLDER.fullmatch(folder.name)
         if named:
             found[int(named[1])] = folder
+    others = [] if found else [file for file in hadoop_files.below(spark, path) if f"/{COLUMN}=" not in file]
+    if others:
+        raise UsageError(
+            f"{path} has no batches of a capture, but other files, such as {others[0]}.",
+            "Give the folder of a capture (capture_changes.py --target).",
+        )
     return found
