@@ -21,6 +21,8 @@ from jobs.spark.hadoop_files import Folder
 KIND = "batches"
 COLUMN = "pgjobs_batch"
 _FOLDER = re.compile(rf"{COLUMN}=(\d+)")
+_OF_A_CAPTURE = re.compile(rf"/(?:{COLUMN}=|_)")
+"""What is in a path of a capture's, or of a writer's own, that has not completed a batch."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def batches_in(spark: SparkSession, path: str) -> Mapping[int, Folder]:
         named = _FOLDER.fullmatch(folder.name)
         if named:
             found[int(named[1])] = folder
-    others = [] if found else [file for file in hadoop_files.below(spark, path) if f"/{COLUMN}=" not in file]
+    files = [] if found else hadoop_files.below(spark, path)
+    others = [file for file in files if not _OF_A_CAPTURE.search(file)]
     if others:
         raise UsageError(
             f"{path} has no batches of a capture, but other files, such as {others[0]}.",
