@@ -95,7 +95,7 @@ def compared(name: str, plain: Sequence[Cost], captured: Sequence[Cost], goal: f
     (wall, cpu), (wall_captured, cpu_captured) = medians
     return [
         Measured(f"{name}, s", wall, wall_captured, wall_captured / wall, goal),
-        Measured("its CPU, s", cpu, cpu_captured, cpu_captured / cpu, None),
+        Measured(f"{name}: CPU, s", cpu, cpu_captured, cpu_captured / cpu, None),
     ]
 
 

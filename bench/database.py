@@ -49,6 +49,8 @@ COLUMNS_BESIDE = {
     ),
 }
 BY_YEAR, YEARS = "PARTITION BY RANGE (l_shipdate)", range(1992, 1999)
+OF_DLT = ("_dlt_loads", "_dlt_pipeline_state", "_dlt_version")
+"""Tables in which dlt keeps that its target exists, which it then does not create again."""
 FOR_READS = "pgjobs bench: lineitem as it is read"
 """The comment on the table while it holds the data for reads."""
 
@@ -91,6 +93,7 @@ def prepare(
 ) -> None:
     """Remove what the previous load left, and create the tables if they are to exist."""
     with session(address) as opened:
+        opened.run(f"DROP TABLE IF EXISTS {', '.join(OF_DLT)}")
         for table in (TABLE, WARM_UP_TABLE):
             opened.run(f"DROP TABLE IF EXISTS {table}, {table}_rejects")
             if make_tables:

@@ -113,6 +113,7 @@ GROWTH = (LOAD, LOAD_MAKES, JDBC)
 INDEXED = Way("pgjobs, three indexes", "pgjobs", indexed=True)
 PARTS_INDEXED = Way("pgjobs --publish parts, three indexes", "pgjobs", PARTS, indexed=True)
 JDBC_INDEXED = Way("Spark JDBC, three indexes", "jdbc", indexed=True)
+PSQL_INDEXED = Way(f"psql \\copy of text, {CONNECTIONS} connections, three indexes", "psql", spark=False, indexed=True)
 SAME = Way("pgjobs upsert, 0 % changed", "pgjobs", UPSERT, indexed=True, changed=0.0)
 TENTH = Way("pgjobs upsert, 10 % changed", "pgjobs", UPSERT, indexed=True, changed=0.1)
 TENTH_WRITES_ALL = Way(
@@ -125,7 +126,18 @@ TENTH_WRITES_ALL = Way(
 ALL = Way("pgjobs upsert, 100 % changed", "pgjobs", UPSERT, indexed=True, changed=1.0)
 REPLACED = Way("pgjobs overwrite, three indexes", "pgjobs", OVERWRITE, indexed=True, changed=0.1)
 DIFFERENCE = Way("pgjobs overwrite by difference, 10 % changed", "pgjobs", DIFF, indexed=True, changed=0.1)
-INTO_INDEXED = (INDEXED, PARTS_INDEXED, JDBC_INDEXED, SAME, TENTH, TENTH_WRITES_ALL, ALL, REPLACED, DIFFERENCE)
+INTO_INDEXED = (
+    INDEXED,
+    PARTS_INDEXED,
+    JDBC_INDEXED,
+    PSQL_INDEXED,
+    SAME,
+    TENTH,
+    TENTH_WRITES_ALL,
+    ALL,
+    REPLACED,
+    DIFFERENCE,
+)
 
 YEARS_REPLACED = Way(
     "pgjobs replace-partitions, 7 years, three indexes",

@@ -10,7 +10,7 @@ def test_what_capturing_costs_is_the_ratio_of_medians() -> None:
     plain, captured = [Cost(1.0, 0.5), Cost(2.0, 1.0), Cost(9.0, 9.0)], [Cost(3.0, 2.0)]
     wall, cpu = compared("COPY", plain, captured, 1.5)
     assert tuple(wall) == ("COPY, s", 2.0, 3.0, 1.5, 1.5)
-    assert tuple(cpu) == ("its CPU, s", 1.0, 2.0, 2.0, None)
+    assert tuple(cpu) == ("COPY: CPU, s", 1.0, 2.0, 2.0, None)
     assert wall.cells() == ["2.00", "3.00", "1.50", "1.50"]
 
 
