@@ -115,6 +115,70 @@ def test_a_table_that_took_the_name_is_compared(database: Settings, session: Ses
     assert rows(session) == rows(session, COPY)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE t ALTER b TYPE numeric USING b * 2",
+        "ALTER TABLE t DROP other, ADD other text DEFAULT 'new'",
+        "ALTER TABLE t DISABLE TRIGGER ALL; UPDATE t SET b = -b; ALTER TABLE t ENABLE TRIGGER ALL",
+    ],
+)
+def test_what_no_trigger_records_is_found_by_comparing_all_rows(
+    database: Settings, session: Session, change: str
+) -> None:
+    session.run(f"{T}; ALTER TABLE t ADD other text")
+    assert captured(database).rows_written == 50
+    session.run(change)
+    assert captured(database).compared == 1
+    tables = ("t", f'"{COPY}"')
+    [there, here] = [session.run(f"SELECT id, a, b, other FROM {table} ORDER BY 1") for table in tables]
+    assert there == here
+    assert captured(database).batches == 0
+
+
+def test_triggers_that_were_disabled_record_what_replicas_write_again(database: Settings, session: Session) -> None:
+    session.run(T)
+    captured(database)
+    session.run("ALTER TABLE t DISABLE TRIGGER ALL; ALTER TABLE t ENABLE TRIGGER ALL")
+    captured(database)
+    session.run("SET session_replication_role = replica; DELETE FROM t WHERE id < 9; RESET session_replication_role")
+    captured(database)
+    assert rows(session) == rows(session, COPY)
+
+
+def test_a_key_that_is_spelled_anew_is_so_in_the_copy(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (a numeric PRIMARY KEY, b int); INSERT INTO t VALUES (1.0, 1), (2.0, 2)")
+    captured(database)
+    session.run("UPDATE t SET a = 1.00 WHERE a = 1; DELETE FROM t WHERE a = 2; INSERT INTO t VALUES (2.000, 2)")
+    captured(database)
+    assert rows(session, COPY) == [["(1.00,1)"], ["(2.000,2)"]]
+
+
+def test_a_key_whose_collation_takes_different_texts_for_equal_is_refused(database: Settings, session: Session) -> None:
+    if not session.run("SELECT 1 FROM pg_collation WHERE collprovider = 'i'"):
+        pytest.skip("this server was built without ICU")
+    session.run("CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    session.run("CREATE TABLE t (a text COLLATE alike PRIMARY KEY)")
+    with pytest.raises(UsageError, match="not deterministic"):
+        captured(database)
+
+
+def test_nulls_in_arrays_are_carried_over_whatever_array_nulls_is(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, a text[]); INSERT INTO t VALUES (1, '{a,NULL}')")
+    other = replace(database, startup=(("array_nulls", "off"),))
+    captured(database, into_settings=other)
+    session.run("INSERT INTO t VALUES (2, '{NULL}')")
+    captured(database, into_settings=other)
+    assert session.run(f'SELECT id FROM "{COPY}" AS c JOIN t USING (id, a) ORDER BY 1') == [[1], [2]]
+
+
+def test_money_is_refused_where_it_would_be_read_otherwise(database: Settings, session: Session) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, price money); INSERT INTO t VALUES (1, 2)")
+    assert captured(database).rows_written == 1
+    with pytest.raises(UsageError, match=r"price of .* is money"):
+        captured(database, into_settings=replace(database, startup=(("lc_monetary", "POSIX"),)))
+
+
 def test_many_keys_of_one_statement_are_carried_over(database: Settings, session: Session) -> None:
     session.run("CREATE TABLE t (a text, b int, PRIMARY KEY (a, b))")
     captured(database)

@@ -45,6 +45,24 @@ def lake(spark: SparkSession, database: Settings, tmp_path: Path) -> Lake:
     return Lake(spark, database, tmp_path / "lake")
 
 
+def test_the_folder_is_there_before_the_first_row(lake: Lake, session: Session) -> None:
+    session.run("CREATE TABLE t (id int PRIMARY KEY, n int)")
+    lake.run()
+    assert lake.folders() == []
+
+
+def test_a_batch_is_marked_as_complete_also_where_spark_marks_none(lake: Lake, session: Session) -> None:
+    hadoop = lake.spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001 - a setting of the cluster
+    name = "mapreduce.fileoutputcommitter.marksuccessfuljobs"
+    session.run(T)
+    hadoop.set(name, "false")
+    try:
+        lake.run()
+    finally:
+        hadoop.unset(name)
+    assert [(folder / "_SUCCESS").exists() for folder in lake.path.iterdir()] == [True]
+
+
 def test_each_change_is_told_as_it_is_for_the_reader(lake: Lake, session: Session) -> None:
     session.run(T)
     assert lake.run(filter="n <> 3").rows_written == 4

@@ -34,7 +34,7 @@ def test_what_is_no_snapshot_is_refused(text: str) -> None:
         (HERE, 0, ""),
         (None, 0, "the first run"),
         (replace(HERE, history="server/2"), 5, "the server is another one, or was promoted"),
-        (replace(HERE, definition="[]"), 5, "the table's partitions, the columns or the filter have changed"),
+        (replace(HERE, definition="[]"), 5, "the table, its partitions, the columns or the filter were altered"),
         (replace(HERE, reader="forgotten"), 0, "the source did not know this reader any more"),
         (HERE, 6, "the target is older than what the source still has"),
     ],

@@ -95,6 +95,12 @@ def exists(spark: SparkSession, path: str) -> bool:
     return bool(system.exists(root))
 
 
+def make_folder(spark: SparkSession, path: str) -> None:
+    """Make a folder, and those above it, if it does not exist."""
+    root, system = _open(spark, path)
+    system.mkdirs(root)
+
+
 def is_file(spark: SparkSession, path: str) -> bool:
     """Return whether a path is that of a file."""
     root, system = _open(spark, path)

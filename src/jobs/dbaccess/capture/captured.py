@@ -27,9 +27,11 @@ FROM pg_class c WHERE c.oid = %s::regclass
 """
 
 _KEYS = """
-SELECT a.attname, format_type(base.oid, -1), base.typname, base.typcategory, n.nspname, o.oprname
-FROM pg_index i
-CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY AS k (attnum, opclass, place)
+SELECT a.attname, format_type(base.oid, -1), base.typname, base.typcategory, n.nspname, o.oprname, EXISTS (
+    SELECT FROM pg_collation l WHERE l.oid = k.coll AND NOT l.collisdeterministic
+)
+FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[])
+    WITH ORDINALITY AS k (attnum, opclass, coll, place)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 JOIN pg_opclass c ON c.oid = k.opclass
 JOIN pg_amop m ON m.amopfamily = c.opcfamily AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype
@@ -52,13 +54,20 @@ WHERE i.indrelid = %s::regclass AND i.indisprimary AND k.place <= i.indnkeyatts 
 RELATIONS = """
 SELECT p.relid::bigint AS oid, n.nspname, c.relname, ARRAY(
     SELECT t.tgname::text FROM pg_trigger t
-    WHERE t.tgrelid = p.relid AND t.tgenabled IN ('O', 'A') AND t.tgfoid = to_regprocedure({function})
+    WHERE t.tgrelid = p.relid AND t.tgfoid = to_regprocedure({function})
+    AND (t.tgenabled = 'A' OR t.tgenabled = 'O' AND NOT pg_has_role(c.relowner, 'USAGE'))
 ) AS triggers, ARRAY(
     SELECT t.tgname::text FROM pg_trigger t WHERE t.tgrelid = p.relid AND NOT t.tgisinternal
-) AS all_triggers
+) AS all_triggers, (
+    SELECT string_agg(t.xmin::text, ' ' ORDER BY t.tgname)
+    FROM pg_trigger t WHERE t.tgrelid = p.relid AND t.tgfoid = to_regprocedure({function})
+) AS written
 FROM (SELECT to_regclass({table})::oid AS relid UNION SELECT relid FROM pg_partition_tree(to_regclass({table}))) p
 JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
 """
+# After ALTER TABLE ... ENABLE TRIGGER ALL, a trigger does not fire with session_replication_role = replica any more,
+# which the owner can change again. `written` are the transactions that have written the triggers' rows of the catalog:
+# if these are others, triggers were disabled meanwhile.
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def relations(session: Session, capture: Capture) -> list[Relation]:
     rows = session.run(f"{relations_query(capture)} ORDER BY 1")
     return [
         Relation(oid, TableName(name, schema), frozenset(triggers), frozenset(others))
-        for oid, schema, name, triggers, others in rows
+        for oid, schema, name, triggers, others, _ in rows
     ]
 
 
@@ -136,7 +145,7 @@ def _keys(session: Session, table: TableName) -> tuple[Key, ...]:
     """Return the columns of the primary key.
 
     Raises:
-        UsageError: There is none, or it has an array.
+        UsageError: There is none, or it has an array, or a collation for which different texts are equal.
     """
     rows = session.run(_KEYS, table.quoted)
     if not rows:
@@ -144,10 +153,15 @@ def _keys(session: Session, table: TableName) -> tuple[Key, ...]:
             f"{table} has no primary key: its rows cannot be identified.",
             f"Add one: ALTER TABLE {table.quoted} ADD PRIMARY KEY (...).",
         )
-    for name, type_name, _, category, *_ in rows:
+    for name, type_name, _, category, *_, takes_for_equal in rows:
         if category == "A":
             raise UsageError(f"The key column {name} is an array ({type_name}).", "Capture needs another primary key.")
+        if takes_for_equal:  # the tables of a capture, and its copy, would tell such texts apart
+            raise UsageError(
+                f"The key column {name} has a collation for which different texts are equal (not deterministic).",
+                "Capture needs another primary key.",
+            )
     return tuple(
         Key(name, _WIDEST.get(base, type_name), f"OPERATOR({quote_name(schema)}.{operator})")
-        for name, type_name, base, _, schema, operator in rows
+        for name, type_name, base, _, schema, operator, _ in rows
     )

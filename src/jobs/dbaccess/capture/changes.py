@@ -29,6 +29,14 @@ _SERVER = "(SELECT system_identifier FROM pg_control_system()) || '/' || current
 _TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 """Transaction ids are comparable within a server, and within a timeline, which a promotion begins."""
 
+_ALTERED = (
+    "md5(concat(string_agg(written, ',' ORDER BY oid), (SELECT string_agg(concat(attnum, ' ', xmin), ',' "
+    "ORDER BY attnum) FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = ANY (%s::text[]))))"
+)
+"""No trigger fires for ALTER TABLE, although it may change values: ALTER COLUMN ... TYPE ... USING, RENAME COLUMN, or
+DROP COLUMN with ADD COLUMN. Nor does one fire between DISABLE TRIGGER and ENABLE TRIGGER. Each of them writes rows of
+the catalog."""
+
 _ON_DISK = "SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()"
 
 
@@ -90,6 +98,8 @@ class Look:
         history: As in `position.Position`.
         relations: The oids of the table and its partitions.
         armed: Whether each of them has all triggers, enabled.
+        altered: What is another text after each ALTER TABLE that may change values of the table, or that disables or
+            enables its triggers.
         registered: The number that the source has stored for the reader; None if it does not know it.
         keys: How many keys were recorded since the position, those that were recorded several times included.
         operations: The kinds of these changes, marks among them.
@@ -101,6 +111,7 @@ class Look:
     history: str
     relations: tuple[int, ...]
     armed: bool
+    altered: str
     registered: int | None
     keys: int
     operations: tuple[str, ...]
@@ -163,12 +174,12 @@ def _begin(session: Session, capture: Capture, lock_timeout: str) -> None:
         raise
 
 
-def look(session: Session, capture: Capture, reader: str, seen: Seen | None, *, has_wal: bool) -> Look:
+def look(session: Session, source: Source, reader: str, seen: Seen | None, *, has_wal: bool) -> Look:
     """Look at what is new.
 
     Args:
         session: Within `snapshot`.
-        capture: What is captured.
+        source: What is carried over.
         reader: The reader's id.
         seen: Its position; None for a new one, to which nothing is new.
         has_wal: As `tells_wal`.
@@ -176,18 +187,21 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None, *, 
     Raises:
         UsageError: The capture was dropped.
     """
+    capture = source.capture
     exists = session.value("SELECT to_regclass(%s) IS NOT NULL", capture.changes.quoted)
     if not exists:
         raise UsageError(
             f"The capture {capture.channel} of {capture.table} was dropped.", "Start it again to create it anew."
         )
-    [row] = session.run(_looking(capture, seen, has_wal=has_wal), reader, *capture.triggers.values())
-    text, history, oids, armed, registered, keys, operations, delay, written = row
+    looking = _looking(capture, seen, has_wal=has_wal)
+    [row] = session.run(looking, reader, *capture.triggers.values(), capture.table.quoted, list(source.columns))
+    text, history, registered, oids, armed, altered, keys, operations, delay, written = row
     return Look(
         snapshot=text,
         history=history,
         relations=tuple(oids),
         armed=armed,
+        altered=altered,
         registered=registered,
         keys=keys,
         operations=tuple(operations),
@@ -197,16 +211,17 @@ def look(session: Session, capture: Capture, reader: str, seen: Seen | None, *, 
 
 
 def _looking(capture: Capture, seen: Seen | None, *, has_wal: bool) -> str:
-    """Return the query of `look`. Its values are the reader's id, and the names of the triggers."""
+    """Return the query of `look`. Its values: the reader's id, the triggers' names, the table, and its columns."""
     history = f"{_SERVER} || '/' || {_TIMELINE}" if has_wal else _SERVER
     written = "pg_current_wal_insert_lsn()::text" if has_wal else "''"
     names = ", ".join("%s" for _ in capture.triggers)
     return (
-        f"SELECT pg_current_snapshot()::text, {history}, found.*, "
-        f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), new.*, "
+        f"SELECT pg_current_snapshot()::text, {history}, "
+        f"(SELECT number FROM {capture.readers.quoted} WHERE reader = %s), found.*, new.*, "
         f"{written} FROM ("
         f"SELECT array_agg(oid ORDER BY oid), bool_and((SELECT count(*) FROM unnest(triggers) AS name "
-        f"WHERE name IN ({names})) = {len(capture.triggers)}) FROM ({relations_query(capture)}) AS r) AS found, ("
+        f"WHERE name IN ({names})) = {len(capture.triggers)}), {_ALTERED} "
+        f"FROM ({relations_query(capture)}) AS r) AS found, ("
         f"SELECT coalesce(sum(cardinality({capture.columns[0]})), 0)::bigint, "
         "coalesce(array_agg(DISTINCT op::text), '{}'), "
         "coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8 "

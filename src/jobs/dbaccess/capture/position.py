@@ -63,6 +63,7 @@ class Definition:
         columns: Those that are carried, with the key's.
         relations: The oids of the table and its partitions. The rows of one that was attached or detached come and go
             without a change.
+        altered: As in `changes.Look`. Such an ALTER TABLE changes values without a change.
     """
 
     channel: str
@@ -70,6 +71,7 @@ class Definition:
     filter: str
     keys: tuple[str, ...]
     relations: tuple[int, ...]
+    altered: str = ""
 
     def to_json(self) -> str:
         """Return it as text."""
@@ -110,7 +112,7 @@ def reason_to_compare(position: Position | None, *, reader: str, history: str, d
     reasons = {
         "the source did not know this reader any more": position.reader != reader,
         "the server is another one, or was promoted": position.history != history,
-        "the table's partitions, the columns or the filter have changed": position.definition != definition,
+        "the table, its partitions, the columns or the filter were altered": position.definition != definition,
         "the target is older than what the source still has": registered > position.number,
     }
     return ", and ".join(reason for reason, applies in reasons.items() if applies)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog.tables import Column, Table
-from jobs.dbaccess.catalog.unique_indexes import equalities, has_unique_index
+from jobs.dbaccess.catalog.unique_indexes import equalities, has_unique_index, respelled
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
@@ -18,8 +18,15 @@ _BATCH = "pg_temp.pgjobs_capture_batch"
 ANALYZED = 10_000
 """Rows. A batch with more of them is worth the time that ANALYZE takes."""
 
-SETTINGS = {"lock_timeout": "60s", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
-"""Of the transaction that writes. Its locks must not wait for ever: the source's snapshot is held meanwhile."""
+SETTINGS = {
+    "lock_timeout": "60s",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "array_nulls": "on",
+    "xmloption": "content",
+}
+"""Of the transaction that writes. Its locks must not wait for ever: the source's snapshot is held meanwhile. What the
+source's text means depends on the others: with array_nulls off, a NULL in an array is the text NULL."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Target:
         types: Their types as the batch stores them: without domains, whose checks the table itself makes.
         keys: The columns that identify a row.
         equalities: The operators by which a unique index compares them.
+        respelled: Those of the keys whose values may be equal and differ, as 1.0 and 1.00: they are updated, too.
         has_identity: Whether the INSERT needs OVERRIDING SYSTEM VALUE, for an identity column.
     """
 
@@ -40,6 +48,7 @@ class Target:
     types: tuple[str, ...]
     keys: tuple[str, ...]
     equalities: tuple[str, ...]
+    respelled: tuple[str, ...]
     has_identity: bool
 
     def create_batch(self) -> str:
@@ -93,7 +102,7 @@ class Target:
 
     def upsert(self) -> str:
         """Return the statement that inserts the batch's rows, or updates those that differ."""
-        others = [quote_name(name) for name in self.columns if name not in self.keys]
+        others = [quote_name(name) for name in self.columns if name not in self.keys or name in self.respelled]
         into = f"{self.insert()} ON CONFLICT ({quote_names(self.keys)}) DO"
         if not others:
             return f"{into} NOTHING"
@@ -189,6 +198,7 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
         types=tuple(types[name][0] for name in written),
         keys=keys,
         equalities=tuple(operators[key] for key in keys),
+        respelled=respelled(session, table.name, keys),
         has_identity=any(types[name][1] for name in written),
     )
 

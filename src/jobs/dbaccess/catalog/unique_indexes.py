@@ -1,4 +1,4 @@
-"""Unique indexes of a table: on which keys there is one, and by which operators it compares them."""
+"""Unique indexes of a table: on which keys there is one, and which values of them it takes for equal."""
 
 from __future__ import annotations
 
@@ -38,6 +38,25 @@ def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[
     default = dict.fromkeys(keys, 'OPERATOR("pg_catalog".=)')
     found = {name: f"OPERATOR({quote_name(schema)}.{operator})" for name, schema, operator in by_type + by_index}
     return {**default, **found}
+
+
+def respelled(session: Session, table: TableName, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return those of some columns whose values may be equal and differ: 1.0 and 1.00, or two spellings of a citext.
+
+    The others have types whose B-tree says that equal values are the same bytes, by its support function 4.
+    https://www.postgresql.org/docs/current/btree.html#BTREE-SUPPORT-FUNCS
+    """
+    same = session.run(
+        "SELECT a.attname FROM pg_index i "
+        "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass) "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_opclass c ON c.oid = k.opclass "
+        "JOIN pg_amproc p ON p.amprocfamily = c.opcfamily AND p.amproclefttype = c.opcintype "
+        "AND p.amprocrighttype = c.opcintype AND p.amprocnum = 4 "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND a.attname = ANY (%s::text[])",
+        table.quoted,
+        list(keys),
+    )
+    return tuple(key for key in keys if [key] not in same)
 
 
 _EQUALITY_OF_CLASS = (

@@ -89,7 +89,7 @@ def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
     capture = use.source.capture
     with use.at_target.transaction(**SETTINGS):
         with changes.snapshot(use.at_source, capture, stop.pause):
-            look = changes.look(use.at_source, capture, use.reader, use.seen, has_wal=use.has_wal)
+            look = changes.look(use.at_source, use.source, use.reader, use.seen, has_wal=use.has_wal)
             if not look.armed:
                 raise Unarmed
             to, reason = decide(use.source, use.reader, use.position, look)
@@ -142,6 +142,7 @@ def decide(source: Source, reader: str, last: Position | None, look: Look) -> tu
         filter=source.condition,
         keys=tuple(key.name for key in capture.keys),
         relations=look.relations,
+        altered=look.altered,
     ).to_json()
     reason = position.reason_to_compare(
         last,

@@ -95,6 +95,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
     found = _target(at_source, at_target, table, into, source)
     if source_name == origin(at_target, replace(capture, table=found.name)):
         raise UsageError(f"{found.name} cannot be captured into itself.", "Name another --into.")
+    _check_money(at_source, at_target, found)
     mark = Mark(str(found.name), found.oid, source_name)
     position = positions.find(at_target, mark.name, mark.oid, mark.source)
     install.ensure(at_source, capture, stop.pause)
@@ -110,6 +111,22 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
         position=position,
         has_wal=changes.tells_wal(at_source),
     )
+
+
+def _check_money(at_source: Session, at_target: Session, found: Target) -> None:
+    """Refuse amounts of money if the sessions write them differently.
+
+    Raises:
+        UsageError: They do.
+    """
+    money = [name for name, type_name in zip(found.columns, found.types) if type_name in ("money", "money[]")]
+    setting = "SELECT current_setting('lc_monetary')"
+    if money and (there := at_source.value(setting)) != (here := at_target.value(setting)):
+        raise UsageError(
+            f"{', '.join(money)} of {found.name} is money, which lc_monetary says how to read: {there!r} at the "
+            f"source, {here!r} at the copy.",
+            "Set the same one for the roles, or leave the column out (--columns).",
+        )
 
 
 def _target(at_source: Session, at_target: Session, table: Table, into: TableName, source: Source) -> Target:

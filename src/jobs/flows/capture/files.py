@@ -44,6 +44,9 @@ from jobs.flows.extract.job import FilesJob, write
 from jobs.flows.extract.plan import ExtractPlan, Wanted, by_blocks, plan_extract
 from jobs.spark import hadoop_files
 
+_MARKED = "mapreduce.fileoutputcommitter.marksuccessfuljobs"
+"""Whether Spark writes _SUCCESS, without which a batch is none. Some users turn that off for all of their jobs."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -143,6 +146,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former, *, sp
     )
     succeed(use.holder, "snapshot", former)
     succeed(use.worker, "batch", former)
+    hadoop_files.make_folder(spark, job.files.path)  # readers know by it that there is a capture
     _tidy(use)
     return use
 
@@ -190,7 +194,7 @@ def _carry(use: FileConnections, stop: Stop) -> Batch | None:
 def _carry_snapshot(use: FileConnections, exported: Snapshot) -> Batch | None:
     capture = use.source.capture
     with snapshot.adopted(use.worker, exported):
-        look = changes.look(use.worker, capture, use.reader, use.seen, has_wal=use.has_wal)
+        look = changes.look(use.worker, use.source, use.reader, use.seen, has_wal=use.has_wal)
     if not look.armed:
         raise Unarmed
     to, reason = decide(use.source, use.reader, use.position, look)
@@ -243,7 +247,7 @@ def _write(use: FileConnections, exported: Snapshot, batch: FileBatch, number: i
         target=use.folder(number),
         file_format=use.files.file_format,
         write_mode="append",
-        writer_options=use.files.options,
+        writer_options={**use.files.options, _MARKED: "true"},
     )
     with reading(use.spark, connector, plan, exported) as extraction:
         write(extraction.df, files)
