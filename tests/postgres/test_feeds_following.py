@@ -102,6 +102,13 @@ def test_what_is_new_since_the_position_is_read(database: Settings) -> None:
 
 
 @pytest.mark.usefixtures("at_seven")
+def test_other_null_values_than_before_are_refused(database: Settings) -> None:
+    """Rows that nobody changed would keep the texts."""
+    with pytest.raises(UsageError, match=r"other values .*--null-value"):
+        load(database, Source(replace(AT, version="9")), null_values=("-",))
+
+
+@pytest.mark.usefixtures("at_seven")
 def test_a_position_that_the_source_has_lost_ends_the_load(database: Settings, session: Session) -> None:
     _store(session, replace(AT, version="0"))
     with pytest.raises(LoadError, match="cannot be read: it was expired"):
@@ -140,7 +147,7 @@ def test_what_tells_changes_is_neither_lost_nor_loaded(
     database: Settings, session: Session, column: str, null_values: tuple[str, ...]
 ) -> None:
     session.run(f"CREATE TABLE t (a int PRIMARY KEY, {column} text)")
-    with pytest.raises(UsageError, match=r"what tells changes|a name by which pgjobs reports changes"):
+    with pytest.raises(UsageError, match=r"what tells changes|by whose name changes are told"):
         load(database, Source(), null_values=null_values)
 
 
@@ -196,7 +203,7 @@ def test_a_table_whose_rows_may_be_gone_is_refused_until_they_are_believed(
     source = Source(replace(AT, version="9"))
     with pytest.raises(UsageError, match="emptied by TRUNCATE, detached, dropped or rewritten") as refused:
         load(database, source)
-    believe = refused.value.hint.partition("run: ")[2].partition(". ")[0]
+    believe = refused.value.hint.partition("believed: ")[2].partition(". ")[0]
     session.run(believe.replace("...", str(T)))
     assert load(database, source) == "7 9"
 

@@ -114,7 +114,7 @@ def test_a_query_sees_changes_and_rows_that_leave_it_are_deleted(
     batches.write({1: "gone", 3: "c"})
     batches.load(database, "2", select)
     assert rows(session) == [[2, "B"], [3, "C"]]
-    with pytest.raises(UsageError, match="other keys or another query"):
+    with pytest.raises(UsageError, match="other keys, another query"):
         batches.load(database, "3", "SELECT * FROM source")
     session.run("TRUNCATE t")
     with pytest.raises(UsageError, match="--select leaves out _op, pgjobs_batch"):
@@ -134,6 +134,15 @@ def test_a_condition_that_would_leave_out_deletes_is_refused(
     batches.write({1: "gone"}, deleted=[2])
     batches.load(database, "2", select)
     assert rows(session) == []
+
+
+def test_a_folder_that_does_not_exist_is_refused_and_one_without_batches_has_nothing_new(
+    batches: Batches, database: Settings
+) -> None:
+    with pytest.raises(UsageError, match="There is no folder"):
+        batches.load(database, "1")
+    batches.folder.mkdir()
+    assert batches.load(database, "1").nothing_new
 
 
 def test_files_that_no_capture_has_written_are_refused_and_not_taken_for_none(

@@ -85,7 +85,7 @@ def test_a_table_follows_one_source(now: Position, told: str) -> None:
 
 
 def test_other_keys_or_another_query_are_refused() -> None:
-    with pytest.raises(UsageError, match="other keys or another query"):
+    with pytest.raises(UsageError, match="other keys, another query"):
         decide(replace(FOLLOWING, definition=OTHER), NOW, kept)
 
 

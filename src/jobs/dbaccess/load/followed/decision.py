@@ -143,8 +143,8 @@ def _check_same(stored: Stored, now: Position, definition: Definition) -> None:
         raise UsageError(f"The table follows {stored.position.source}, and not {what}.", _FULL)
     if not stored.definition.is_wanted_as(definition):
         raise UsageError(
-            f"The table has {stored.position} by other keys or another query (--keys, --select, --soft-delete) than "
-            "these.",
+            f"The table has {stored.position} by other keys, another query or other values (--keys, --select, "
+            "--soft-delete, --null-value, --nul) than these.",
             f"Give the same. {_FULL}",
         )
     changed = stored.definition.changed(definition)
@@ -164,7 +164,7 @@ def _check_rows(stored: Stored, known: Known) -> None:
     if not are_kept(stored.files, known.files):
         raise UsageError(
             f"The table was loaded with {stored.position}, and since then {REPLACED}: its rows may be gone.",
-            f"If the rows are still there, run: UPDATE {known.positions} SET storage = NULL WHERE target = '...'. "
+            f"If they are not, have it believed: UPDATE {known.positions} SET storage = NULL WHERE target = '...'. "
             f"{_FULL}",
         )
 

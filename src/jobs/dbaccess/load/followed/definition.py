@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from jobs.dbaccess.load.rejects.policy import ERROR
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,16 @@ class Definition:
         soft_delete: The column that marks rows as deleted; None if they are deleted.
         columns: The source's columns, nested ones too, each with the number that it keeps if it is renamed, and that no
             other column gets; empty if the source has no such numbers.
+        null_values: Strings of the data that stand for NULL.
+        nul: What is done about characters that the server cannot store.
     """
 
     keys: tuple[str, ...]
     select: str = ""
     soft_delete: str | None = None
     columns: Mapping[str, int] = field(default_factory=dict)
+    null_values: tuple[str, ...] = ()
+    nul: str = ERROR
 
     @classmethod
     def parse(cls, text: str) -> Definition:
@@ -34,21 +40,23 @@ class Definition:
             values.get("select", ""),
             values.get("soft_delete"),
             values.get("columns", {}),
+            tuple(values.get("null_values", ())),
+            values.get("nul", ERROR),
         )
 
     @property
     def text(self) -> str:
         """Return it as it is stored."""
-        values: dict[str, object] = {"keys": self.keys, "select": self.select}
-        if self.soft_delete is not None:
-            values["soft_delete"] = self.soft_delete
-        if self.columns:
-            values["columns"] = dict(self.columns)
+        values = {name: value for name, value in asdict(self).items() if name in ("keys", "select") or value}
         return json.dumps(values, ensure_ascii=False)
 
     def is_wanted_as(self, now: Definition) -> bool:
-        """Return whether the user wants the same as before."""
-        return replace(self, columns=now.columns) == now
+        """Return whether the user wants the same as before.
+
+        Where such characters were errors, no row had one.
+        """
+        nul = now.nul if ERROR in (self.nul, now.nul) else self.nul
+        return replace(self, columns=now.columns, nul=nul) == now
 
     def changed(self, now: Definition) -> str:
         """Return which column's old values are under another name, or are those of another column; empty for none."""
@@ -62,7 +70,10 @@ class Definition:
         return ""
 
     def after(self, former: Definition) -> Definition:
-        """Return the definition after a load: the table keeps the values of columns that the source has dropped."""
+        """Return the definition after a load: the table keeps the values of columns that the source has dropped.
+
+        It keeps those, too, in which characters were changed.
+        """
         now = set(self.columns.values())
         kept = {name: number for name, number in former.columns.items() if number not in now}
-        return replace(self, columns={**kept, **self.columns})
+        return replace(self, columns={**kept, **self.columns}, nul=former.nul if self.nul == ERROR else self.nul)

@@ -84,8 +84,13 @@ def batches_in(spark: SparkSession, path: str) -> Mapping[int, Folder]:
     """Return the folders of complete batches by their numbers; none if the capture has not written any yet.
 
     Raises:
-        UsageError: There are files, and none of a capture.
+        UsageError: The folder does not exist, which a capture makes first, or has files, and none of a capture.
     """
+    if not hadoop_files.exists(spark, path):
+        raise UsageError(
+            f"There is no folder {path}.",
+            "Check its name, or start the capture (capture_changes.py --target), which makes it at first.",
+        )
     found = {}
     for folder in hadoop_files.folders(spark, path, "_SUCCESS"):
         named = _FOLDER.fullmatch(folder.name)

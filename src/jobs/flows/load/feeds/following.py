@@ -77,7 +77,13 @@ class Following:
 
     def _known(self, session: Session, job: LoadJob, positions: TableName) -> Known:
         relation = stored.relation_of(session, job.table)
-        definition = Definition(job.move.keys, self.select, job.move.changes.soft_delete)
+        definition = Definition(
+            job.move.keys,
+            self.select,
+            job.move.changes.soft_delete,
+            null_values=tuple(sorted(job.null_values)),
+            nul=job.nul,
+        )
         has_rows = relation is not None and stored.has_rows(session, job.table)
         files = "{}" if relation is None else storage.files_of(session, relation)
         found = stored.find(session, positions, job.table)
@@ -144,8 +150,7 @@ def _check_told(session: Session, job: LoadJob) -> None:
     taken = [column.name for column in table.columns if column.name in (OPERATION, ORDINAL)] if table else []
     if taken:
         raise UsageError(
-            f"{job.table} has a column {taken[0]}, a name by which pgjobs reports changes.",
-            "Rename it, or load all rows.",
+            f"{job.table} has a column {taken[0]}, by whose name changes are told.", "Rename it, or load all rows."
         )
 
 
