@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess.errors import ConstraintViolated
+from jobs.dbaccess.errors import ConstraintViolated, LoadError
 from jobs.dbaccess.load.copying.direct import Direct
 from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.move import overwrite
@@ -34,7 +34,8 @@ from jobs.flows.load.publish import Driver, publish_once, staging_tables
 from jobs.flows.load.resume import open_staging, staging_stays
 from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode
 from jobs.flows.load.targets.target import Target
-from jobs.flows.report import Stopwatch
+from jobs.flows.report import Stopwatch, plural
+from jobs.spark.plans.listed_files import overwritten
 from jobs.spark.tasks.load_tasks import Delivery
 
 FRESH_STARTS = 2
@@ -92,6 +93,22 @@ class Prepared:
             gate=self.next_governor(),
         )
 
+    def copy_and_check(self, direct: Direct | None = None, only: Sequence[int] | None = None) -> tuple[Receipt, ...]:
+        """Copy, and check that all parts have read the same files.
+
+        Raises:
+            LoadError: A file was overwritten meanwhile, or a part failed.
+        """
+        receipts = self.copy(direct, only)
+        files = overwritten(self.encoded.lines)
+        if files:
+            raise LoadError(
+                f"{plural(len(files), 'file')} got other contents while the load ran, such as {files[0]}: rows may be "
+                "missing, or of both contents.",
+                "Run it again when the files are complete. Write files under other names, and rename them then.",
+            )
+        return receipts
+
 
 def one_part(load: Prepared) -> Published | None:
     """Load one part by a transaction of its task. Return None if another run has recorded this load id."""
@@ -107,7 +124,7 @@ def parts(load: Prepared) -> Published | None:
     if found is None:
         return None
     with failures_explained(load.source):
-        return load_parts(load.driver, load.session, load.plan, found, load.copy, watch=load.watch)
+        return load_parts(load.driver, load.session, load.plan, found, load.copy_and_check, watch=load.watch)
 
 
 def resumed(load: Prepared, seconds: float) -> Published | None:
@@ -121,7 +138,7 @@ def resumed(load: Prepared, seconds: float) -> Published | None:
     load = replace(load, plan=found.plan)
     with failures_explained(load.source), staging_stays(load.driver, load.session, found):
         _check_condition(load)
-        copied = load.copy(only=found.missing) if found.missing else ()
+        copied = load.copy_and_check(only=found.missing) if found.missing else ()
         published = _published(load, (*found.before.receipts, *copied))
     return None if published is None else found.counted(published)
 
@@ -153,7 +170,7 @@ def stage(load: Prepared, stack: ExitStack) -> tuple[Prepared, tuple[Receipt, ..
             with ExitStack() as start:
                 start.enter_context(staging_tables(load.driver, load.session, load.plan.staging, load.target))
                 _check_condition(load)
-                receipts = load.copy()
+                receipts = load.copy_and_check()
                 stack.push(start.pop_all())
                 return load, receipts
         except RowsMayDiffer as error:

@@ -15,6 +15,7 @@ from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.dbaccess.errors import UsageError
+from jobs.spark.plans.listed_files import leaves, listed_now, statuses
 from jobs.spark.plans.repeatable import class_of, end_may_lie, is_file_scan, optimized_plan
 from jobs.spark.session_settings import setting
 
@@ -25,9 +26,6 @@ _SAME_IN_EACH_RUN = frozenset({"InputFileName", "InputFileBlockStart", "InputFil
 """Expressions that Spark takes for nondeterministic, although they depend on the input only."""
 
 _ALL_FIELDS = ("spark.sql.debug.maxToStringFields", "1000000")
-
-_VOLATILE = re.compile(r"(?:access_time|owner|group|permission|replication)=[^;]*;? ?")
-"""What changes in a file's status when the file is read, or is left out where many files are listed."""
 
 _LAMBDA = re.compile(r"\b[a-z]_\d+#\d+L?")
 """A variable of a lambda function, as plans show it. Its numbers are those of the JVM's own counters."""
@@ -124,19 +122,14 @@ def _chances(expression: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's obje
         yield f"it uses {expression.prettyName()}"
 
 
-def _leaves(plan: Any) -> Iterator[Any]:  # noqa: ANN401 - the JVM's objects
-    leaves = plan.collectLeaves()
-    return (leaves.apply(index) for index in range(leaves.size()))
-
-
 def _schemas(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
     """Yield the names and types of the columns that a plan reads: its own text has neither."""
-    return (str(leaf.schema().json()) for leaf in _leaves(plan))
+    return (str(leaf.schema().json()) for leaf in leaves(plan))
 
 
 def _options(plan: Any) -> Iterator[str]:  # noqa: ANN401 - the JVM's objects
     """Yield the options with which files are read."""
-    for leaf in filter(is_file_scan, _leaves(plan)):
+    for leaf in filter(is_file_scan, leaves(plan)):
         yield from sorted(str(leaf.relation().options().mkString("\n")).split("\n"))
 
 
@@ -192,9 +185,9 @@ def _files(spark: SparkSession, plan: Any) -> Iterator[str]:  # noqa: ANN401 - t
         UsageError: The files have changed since Spark listed them, when the DataFrame was made: a run would copy parts
             of what they were, and of what they are.
     """
-    for leaf in filter(is_file_scan, _leaves(plan)):
-        listed = _statuses(leaf)
-        now = _listed_now(spark, leaf) if listed else frozenset()
+    for leaf in filter(is_file_scan, leaves(plan)):
+        listed = statuses(leaf)
+        now = listed_now(spark, leaf) if listed else frozenset()
         changed = [status for status in listed if status not in now]
         if changed:
             raise UsageError(
@@ -204,47 +197,13 @@ def _files(spark: SparkSession, plan: Any) -> Iterator[str]:  # noqa: ANN401 - t
         yield from listed
 
 
-def _statuses(leaf: Any) -> list[str]:  # noqa: ANN401 - the JVM's objects
-    statuses = str(_location(leaf).allFiles().mkString("\n"))
-    return sorted(_VOLATILE.sub("", statuses).split("\n")) if statuses else []
-
-
-def _location(leaf: Any) -> Any:  # noqa: ANN401 - the JVM's objects
-    """Return the files of a source. A partitioned table of a catalog lists them only when asked for partitions."""
-    location = leaf.relation().location()
-    no_filters = leaf.children()  # a leaf has none: Scala's empty list
-    return location.filterPartitions(no_filters) if class_of(location) == "CatalogFileIndex" else location
-
-
-def _listed_now(spark: SparkSession, leaf: Any) -> frozenset[str]:  # noqa: ANN401 - the JVM's objects
-    """Return the files that are now in the folders that a source of a plan reads."""
-    relation = leaf.relation()
-    paths = str(_location(leaf).rootPaths().mkString("\n")).split("\n")
-    options = getattr(relation.options(), "$minus")("path")
-    # The paths are those of files, in which no character stands for others. Text has a schema of its own.
-    reader = spark._jsparkSession.read().options(options).option("__globPaths__", "false").format("text")  # noqa: SLF001 - takes the JVM's options
-    return frozenset(
-        status
-        for found in _leaves(reader.load(_java_strings(spark, paths)).queryExecution().optimizedPlan())
-        for status in _statuses(found)
-    )
-
-
-def _java_strings(spark: SparkSession, texts: Sequence[str]) -> Any:  # noqa: ANN401 - the JVM's array
-    context: Any = spark.sparkContext
-    array = context._gateway.new_array(context._jvm.java.lang.String, len(texts))  # noqa: SLF001 - as above
-    for place, text in enumerate(texts):
-        array[place] = text
-    return array
-
-
 def _splits(lines: DataFrame, rdd: RDD[Any], flag: str) -> Iterator[str]:
     """Yield the pieces of files in each part.
 
     Raises:
         UsageError: A part is not one of Spark's own partitions of files.
     """
-    if not any(map(is_file_scan, _leaves(optimized_plan(lines)))):
+    if not any(map(is_file_scan, leaves(optimized_plan(lines)))):
         return
     # PySpark has no public access to the partitions of an RDD.
     jvm: Any = lines.sparkSession.sparkContext._jvm  # noqa: SLF001 - see above
