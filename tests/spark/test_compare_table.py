@@ -168,3 +168,15 @@ def test_what_says_how_files_are_read_is_refused_for_a_table_of_another_server(
     with pytest.raises(SystemExit, match="2"):
         parse(arguments)
     assert f"argument {flag[0]}: not allowed with argument --source-url" in capsys.readouterr().err
+
+
+def test_a_value_that_the_tables_type_does_not_have_is_no_null_and_no_other_number(
+    spark: SparkSession, database: Settings, session: Session
+) -> None:
+    session.run("CREATE TABLE few (id int PRIMARY KEY, a int, b int, c int, d int)")
+    session.run("INSERT INTO few VALUES (1, NULL, NULL, 1, 1), (2, 2, NULL, 2, NULL)")
+    source = spark.sql(
+        "SELECT * FROM VALUES (1, 'abc', 3000000000, 1.5D, 1.5), (2, '2', NULL, 2.0D, NULL) AS v (id, a, b, c, d)"
+    )
+    found = compare_dataframe(source, table="few", settings=database, keys=("id",)).collect()
+    assert [tuple(row) for row in found] == [(1, "different", ["a", "b", "c", "d"])]

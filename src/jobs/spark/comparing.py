@@ -53,13 +53,44 @@ class Compared:
 
 def aligned(df: DataFrame, columns: Sequence[Compared], *, is_source: bool) -> DataFrame:
     """Return one side with the compared columns, under the table's names, each in the form that both sides share."""
-    return df.select([_canonical(df, column, is_source=is_source).alias(column.name) for column in columns])
+    values = [_canonical(df, column, is_source=is_source).alias(column.name) for column in columns]
+    cast = [column for column in columns if is_source and _is_cast(df, column)]
+    return df.select(*values, _unfit(df, cast).alias(_UNFIT))
+
+
+_UNFIT = "_unfit"
+"""The columns whose value in the source is none of the type in the table; NULL for none.
+
+Cast, such a value may be equal to that of the table: `abc` and 1.5 are NULL and 1 as integers.
+"""
+
+
+def _unfit(df: DataFrame, columns: Sequence[Compared]) -> Column:
+    names = [f.when(_is_unfit(df, column), f.lit(column.name)) for column in columns]
+    found = f.array_compact(f.array(*names)) if names else f.lit(None)
+    return f.when(f.size(found.cast("array<string>")) > 0, found).cast("array<string>")
+
+
+def _is_unfit(df: DataFrame, column: Compared) -> Column:
+    value, cast = df[backquoted(column.source)], _cast(column)
+    has_fraction = isinstance(df.schema[column.source].dataType, (t.FractionalType, t.DecimalType))
+    if has_fraction and isinstance(column.spark_type, t.IntegralType):
+        return ~cast.cast(df.schema[column.source].dataType).eqNullSafe(value)
+    return value.isNotNull() & cast.isNull()
+
+
+def _is_cast(df: DataFrame, column: Compared) -> bool:
+    return df.schema[column.source].dataType != column.spark_type and not isinstance(column.spark_type, t.MapType)
+
+
+def _cast(column: Compared) -> Column:
+    return f.expr(f"try_cast({backquoted(column.source)} AS {column.spark_type.simpleString()})")
 
 
 def _canonical(df: DataFrame, column: Compared, *, is_source: bool) -> Column:
     value = df[backquoted(column.source if is_source else column.name)]
     if is_source and df.schema[column.source].dataType != column.spark_type:
-        value = f.expr(f"try_cast({backquoted(column.source)} AS {column.spark_type.simpleString()})")
+        value = _cast(column)
     if isinstance(column.spark_type, t.MapType):  # of hstore, whose keys have another order
         return f.array_sort(f.map_entries(value))
     return _in_one_form(value, column.spark_type, column)
@@ -106,9 +137,9 @@ def _element(column: Compared | tables.Column, kind: t.DataType) -> Compared | t
     return column if isinstance(kind, t.ArrayType) else replace(column, base_type=column.element, element="")
 
 
-def row_hash(columns: Sequence[Compared]) -> Column:
+def row_hash(columns: Sequence[Compared], *others: Column) -> Column:
     """Return a row's hash. Spark's hash skips NULLs, so the positions of the NULLs are hashed, too."""
-    parts: list[Column] = []
+    parts: list[Column] = [*others]
     for column in columns:
         value = f.col(backquoted(column.name))
         is_nested = isinstance(column.spark_type, (t.ArrayType, t.MapType, t.StructType))
@@ -118,7 +149,7 @@ def row_hash(columns: Sequence[Compared]) -> Column:
 
 def bucket_sums(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared]) -> DataFrame:
     """Return for each bucket of keys the number of rows, and two sums of their hashes that cannot overflow."""
-    hashed = df.select(bucket(keys).alias("bucket"), row_hash(columns).alias("hash"))
+    hashed = df.select(bucket(keys).alias("bucket"), row_hash(columns, f.col(_UNFIT)).alias("hash"))
     return hashed.groupBy("bucket").agg(
         f.count("*").alias("rows"),
         f.bit_xor("hash").alias("xor"),
@@ -177,7 +208,11 @@ def differences(
         .otherwise(DIFFERENT)
     )
     unequal = [
-        f.when(~_of("source", column.name).eqNullSafe(_of("table", column.name)), f.lit(column.name))
+        f.when(
+            ~_of("source", column.name).eqNullSafe(_of("table", column.name))
+            | f.array_contains(_of("source", _UNFIT), column.name),
+            f.lit(column.name),
+        )
         for column in columns
         if column not in keys
     ]
@@ -196,11 +231,12 @@ def _of(side: str, name: str) -> Column:
 
 def _by_key(df: DataFrame, keys: Sequence[Compared], columns: Sequence[Compared], buckets: Sequence[int]) -> DataFrame:
     """Return one row for each key: how many rows have it, their hashes in order, and the values of the first one."""
-    some = df.where(bucket(keys).isin(list(buckets))).withColumn("_hash", row_hash(columns))
+    some = df.where(bucket(keys).isin(list(buckets))).withColumn("_hash", row_hash(columns, f.col(_UNFIT)))
     others = [column for column in columns if column not in keys]
     return some.groupBy([f.col(backquoted(key.name)) for key in keys]).agg(
         f.count("*").alias("_rows"),
         f.sort_array(f.collect_list("_hash")).alias("_hashes"),
+        f.first(_UNFIT).alias(_UNFIT),
         *(f.first(f.col(backquoted(column.name))).alias(column.name) for column in others),
     )
 
