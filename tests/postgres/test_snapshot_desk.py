@@ -162,3 +162,17 @@ def test_a_desk_that_ended_is_told(session: Session, database: Settings) -> None
         reading(database, ACTION),
     ):
         pass
+
+
+@pytest.mark.usefixtures("table")
+def test_another_desk_of_the_same_key_does_not_give_out_another_snapshot(session: Session, database: Settings) -> None:
+    """Somebody else's planner has opened it. Its snapshot would be newer than that of the parts that were read."""
+    open_desk(database, 60.0)
+    with connect(database, "planner") as planner:
+        planned = snapshot_desk.ask(planner, KEY, ACTION, 60.0)
+        assert snapshot_desk.ask(planner, KEY, ACTION, 60.0, planned.holder) == planned
+    end_sidecars(session)
+    assert until(lambda: sidecars(session) == 0)
+    assert open_desk(database, 60.0)
+    with connect(database, "part") as part, pytest.raises(SnapshotLost, match="that held it has ended"):
+        snapshot_desk.ask(part, KEY, ACTION, 60.0, planned.holder)

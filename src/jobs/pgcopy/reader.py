@@ -38,6 +38,7 @@ class SnapshotRequest:
         desk: The desk's key.
         number: The snapshot's number; None for the snapshot of the action that reads.
         idle: Seconds without a reader after which the desk releases the snapshot.
+        holder: The desk's session when the parts were planned.
         shape: The columns and partitions when the parts were planned, to be compared if they are read in a later
             snapshot.
     """
@@ -45,6 +46,7 @@ class SnapshotRequest:
     desk: int
     number: int | None
     idle: float
+    holder: str
     shape: str = ""
 
     def snapshot(self, session: Session) -> Snapshot:
@@ -55,7 +57,7 @@ class SnapshotRequest:
             SnapshotLost: The snapshot is no longer held.
         """
         number = _action() if self.number is None else self.number
-        return snapshot_desk.ask(session, self.desk, number, self.idle)
+        return snapshot_desk.ask(session, self.desk, number, self.idle, self.holder)
 
 
 def _action() -> int:
@@ -193,10 +195,12 @@ class BatchReader(DataSourceReader):
         with reach.connector.open() as session:
             table = find_source(session, reach.wanted)
             key = self._desk(session, selected(session, reach.wanted, table))
-            with snapshot.adopted(session, snapshot_desk.ask(session, key, number, self.idle)):
+            given = snapshot_desk.ask(session, key, number, self.idle)
+            with snapshot.adopted(session, given):
                 plan = plan_extract(session, reach.wanted, table)
                 shape = reach.shape(session) if self.each_action else ""
-            request = SnapshotRequest(key, None if self.each_action else self.number, self.idle, shape)
+            asked = None if self.each_action else self.number
+            request = SnapshotRequest(key, asked, self.idle, given.holder, shape)
             return reach.parts(plan, request, session.server)
 
     def _desk(self, session: Session, selection: Selection) -> int:

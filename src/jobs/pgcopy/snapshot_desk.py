@@ -73,7 +73,7 @@ def is_open(session: Session, key: int) -> bool:
     return bool(session.run(locks.DESK_PROCESS, key))
 
 
-def ask(session: Session, key: int, number: int, idle: float) -> Snapshot:
+def ask(session: Session, key: int, number: int, idle: float, desk: str = "") -> Snapshot:
     """Ask for the snapshot of a number. It is held at least until the session ends.
 
     Args:
@@ -81,6 +81,8 @@ def ask(session: Session, key: int, number: int, idle: float) -> Snapshot:
         key: The key of the desk.
         number: The number of a DataFrame or an action. A new number gets a new snapshot.
         idle: The desk's own, for the error message.
+        desk: The session of the desk, as a `Snapshot` has its holder; empty for any. If that one has ended, another one
+            of this key would give out a newer snapshot for the same number.
 
     Raises:
         SnapshotLost: The snapshot was released.
@@ -91,7 +93,7 @@ def ask(session: Session, key: int, number: int, idle: float) -> Snapshot:
             f"SELECT application_name, {snapshot.HOLDER} FROM pg_stat_activity WHERE pid = ({locks.DESK_PROCESS})",
             key,
         )
-        if not desks:
+        if not desks or desk not in ("", desks[0][1]):
             raise SnapshotLost(
                 "The snapshot is lost: the process or the connection of the driver's that held it has ended.",
                 "Load the DataFrame anew. The server's log tells who ended the connection.",
