@@ -42,6 +42,7 @@ def test_a_table_whose_schema_is_not_known_has_no_name() -> None:
         ("hdfs://name:8020/a/b", "hdfs://name:8020", "/a/b"),
         ("hdfs:/a/b", "hdfs", "/a/b"),
         ("abfss://box@account.dfs.core.windows.net/a", "abfss://box@account.dfs.core.windows.net", "/a"),
+        ("ftp://me:word@host:21/a", "ftp://me@host:21", "/a"),
         ("file:///a/b/", "file", "/a/b"),
         ("/a/b", "file", "/a/b"),
     ],

@@ -60,7 +60,7 @@ def _files(path: str) -> Dataset:
     match = _URL.fullmatch(path)
     if match is None:
         return Dataset("file", os.path.abspath(path))  # noqa: PTH100 - a name, which is not resolved
-    scheme, authority, place = match["scheme"].lower(), match["authority"] or "", match["place"]
+    scheme, authority, place = match["scheme"].lower(), _PASSWORD.sub("@", match["authority"] or ""), match["place"]
     if scheme in _S3:
         return Dataset(f"s3://{authority.rpartition('@')[2]}", place.strip("/") or "/")
     if scheme == "file":
@@ -71,4 +71,5 @@ def _files(path: str) -> Dataset:
 
 
 _S3 = ("s3", "s3a", "s3n")
+_PASSWORD = re.compile(r":[^@]*@")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):(?://(?P<authority>[^/]*))?(?P<place>.*)", re.DOTALL)

@@ -100,7 +100,7 @@ def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
     """Return the reader with a schema, if any.
 
     Raises:
-        UsageError: The schema is not a list of columns.
+        UsageError: The schema is no list of columns.
     """
     if not schema:
         return reader
@@ -109,7 +109,7 @@ def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
     except ParseException as error:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(
-            f"--schema {schema!r} is not a list of columns: {reason}", 'Write "id INT, name STRING".'
+            f"--schema {schema!r} is no list of columns: {reason}", 'Write "id INT, name STRING".'
         ) from None
 
 
