@@ -249,6 +249,17 @@ def test_a_table_that_can_hold_no_history_is_refused_before_anything_is_copied(
         check_target(table, T, at(1))
 
 
+@pytest.mark.parametrize("end", ["infinity", "9999-12-31"])
+def test_versions_that_are_current_and_have_an_end_are_refused(table: Session, end: str) -> None:
+    """Other programs end a version like this that did not end: none would be current after a load."""
+    table.run(f"INSERT INTO t VALUES (1, 'x', '2026-01-01', '{end}', true)")
+    with pytest.raises(LoadError, match=r"1 versions of public\.t are current .* have an end") as caught:
+        load(table, at(5), [(1, "x")])
+    table.run(caught.value.hint)
+    load(table, at(5), [(1, "y")])
+    assert versions(table) == [[1, "x", 1, 5, False], [1, "y", 5, None, True]]
+
+
 def test_an_exclusion_constraint_serves_too(session: Session) -> None:
     session.run("CREATE TABLE t (a int4range, b text, valid_from date, valid_to date, is_current boolean)")
     session.run("ALTER TABLE t ADD EXCLUDE USING gist (a WITH =, daterange(valid_from, valid_to) WITH &&)")

@@ -8,7 +8,9 @@ import pytest
 from publishing import AB, T, counts, load, rows_of
 
 from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.order import order_of
 from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.session import Session
 
@@ -73,3 +75,11 @@ def test_the_hint_for_keys_without_the_partition_key_is_one_that_postgresql_exec
     assert "only with its partition key (b)" in caught.value.hint
     session.run(caught.value.hint.partition("create one: ")[2].partition(";")[0])
     check_target(session, T, replace(move, keys=("a", "b")))
+
+
+def test_last_rows_that_differ_in_the_last_digit_of_a_float_are_told_apart(session: Session) -> None:
+    """A role may have the server write fewer digits."""
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b float8); SET extra_float_digits = 0")
+    move = Move("upsert", AB, ("a",), order_of(None, ["a"]), changes=Changes(order_by=("a",)))
+    with pytest.raises(LoadError, match="several last rows that differ"):
+        load(session, move, [(1, "0.3"), (1, "0.30000000000000004")])

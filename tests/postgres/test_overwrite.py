@@ -191,6 +191,19 @@ def test_a_trigger_that_deletes_new_rows_is_told_and_nothing_changes(session: Se
     assert rows_of(session) == [[1, "old"], [2, "old"]]
 
 
+@pytest.mark.parametrize(
+    "does", ["DELETE FROM t WHERE a = 3", "IF pg_trigger_depth() = 1 THEN INSERT INTO t VALUES (9); END IF"]
+)
+def test_a_trigger_on_insert_that_changes_what_the_table_holds_is_told(session: Session, does: str) -> None:
+    session.run(
+        PLAIN + f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {does}; RETURN NULL; END';"
+        "CREATE TRIGGER after AFTER INSERT ON t EXECUTE FUNCTION f()"
+    )
+    with pytest.raises(LoadError, match="rows are there, and not the 2 that were inserted"):
+        load(session, OVERWRITE, NEW)
+    assert rows_of(session) == [[1, "old"], [2, "old"]]
+
+
 def test_a_view_is_overwritten_in_what_it_shows(session: Session) -> None:
     session.run(PLAIN + "ALTER TABLE t RENAME TO base; CREATE VIEW t AS SELECT * FROM base WHERE a > 1")
     assert counts(load(session, OVERWRITE, NEW)) == (2, 0, 0)

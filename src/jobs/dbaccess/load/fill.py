@@ -14,7 +14,7 @@ from jobs.dbaccess.load import index_settings, staging, verify
 from jobs.dbaccess.load.copying import receipts
 from jobs.dbaccess.load.copying.parts import Tally
 from jobs.dbaccess.load.definitions import columns, indexes
-from jobs.dbaccess.load.move import keys, overwrite, slices
+from jobs.dbaccess.load.move import conversions, keys, overwrite, slices
 from jobs.dbaccess.load.move.by_keys import difference, history, merge, upsert
 from jobs.dbaccess.load.move.modes import Written
 from jobs.dbaccess.load.partitions import new, suitability
@@ -96,6 +96,8 @@ def fill(session: Session, plan: PublishPlan, filling: Filling, staged: Tally) -
             _create(session, plan)
         made = _supply(session, plan, creates=filling.creates)
         published = replace(_move(session, plan, staged), created=made)
+        if not filling.creates:
+            conversions.check(session, plan.target, plan.staging.rows, plan.move.columns)
     if filling.creates:
         indexes.create(session, plan.target, plan.indexes)
     return published

@@ -105,7 +105,7 @@ def foresee(session: Session, target: TableName, where: str | None, emptied: Seq
     )
     triggers_or_foreign = session.run(
         "SELECT 1 FROM pg_trigger WHERE tgrelid = ANY (%s::regclass[]) AND NOT tgisinternal AND tgenabled <> 'D' "
-        f"AND tgtype & {_ON_DELETE if where is None else _ON_ANY} <> 0 UNION ALL "
+        f"AND {_CHANGES_DELETED if where is None else _CHANGES_ANY} UNION ALL "
         "SELECT 1 FROM pg_class WHERE oid = ANY (%s::regclass[]) AND relkind = %s LIMIT 1",
         tables,
         tables,
@@ -117,8 +117,14 @@ def foresee(session: Session, target: TableName, where: str | None, emptied: Seq
     )
 
 
-_ON_DELETE, _ON_ANY = 8, 4 | 8 | 16
-"""The bits of pg_trigger's tgtype for DELETE, and for INSERT, DELETE and UPDATE: a new row may leave its slice."""
+_BEFORE, _DELETE, _INSERT_OR_UPDATE = 2, 8, 4 | 16
+"""Bits of pg_trigger's tgtype."""
+
+_CHANGES_ANY = f"tgtype & {_DELETE | _INSERT_OR_UPDATE} <> 0"
+"""A condition: that a trigger can change what a slice holds in the end. A new row may leave its slice."""
+
+_CHANGES_DELETED = f"(tgtype & {_DELETE} <> 0 OR tgtype & {_BEFORE} = 0 AND tgtype & {_INSERT_OR_UPDATE} <> 0)"
+"""Likewise, what a table holds of which all rows are replaced. Rows that BEFORE INSERT keeps are not counted at all."""
 
 
 def check(session: Session, target: TableName) -> None:
@@ -149,7 +155,7 @@ def check_share(move: Move, target: TableName, deleted: int, rows: int) -> None:
     Raises:
         LoadError: It does.
     """
-    if deleted > move.max_delete_share * rows:
+    if rows and deleted / rows > move.max_delete_share:  # 0.29 * 100 is less than 29
         raise LoadError(
             f"The load would delete {deleted:,} of the {rows:,} rows of {target}. At most "
             f"{move.max_delete_share:.4g} of them may be deleted.",

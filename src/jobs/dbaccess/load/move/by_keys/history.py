@@ -55,6 +55,7 @@ def check(session: Session, move: Move, target: TableName) -> str:
             keys.no_unique_index(session, move, target)
             or f"Create an index: CREATE UNIQUE INDEX ON {target.quoted} ({listed}) WHERE {current};",
         )
+    _check_ends(session, move, target)
     rounds = begin.type_name.startswith("timestamp(")  # versions are computed of times as they are stored
     time_type = begin.type_name if rounds else _TIMES[begin.base_type]
     check_time(session, move, conditions.data_of(move, target), time_type)
@@ -83,6 +84,22 @@ UNION ALL SELECT 1 FROM one JOIN pg_constraint c ON c.conrelid = relid AND c.con
     )
 """
 """Each row says that a key cannot have two current versions: by an index, or because times may not overlap."""
+
+
+def _check_ends(session: Session, move: Move, target: TableName) -> None:
+    """Check that versions that did not end have no end, as here: others write infinity, or the year 9999.
+
+    Raises:
+        LoadError: Some have. They would not be current any more.
+    """
+    end, mark = quote_name(move.history.valid_to), quote_name(move.history.is_current)
+    ended = session.value(f"SELECT count(*) FROM {target.quoted} WHERE {mark} AND {end} IS NOT NULL")
+    if ended:
+        raise LoadError(
+            f"{ended:,} versions of {target} are current ({move.history.is_current}), and have an end "
+            f"({move.history.valid_to}). A history has NULL as the end of a version that did not end.",
+            f"UPDATE {target.quoted} SET {end} = NULL WHERE {mark};",
+        )
 
 
 def keep(session: Session, move: Move, target: TableName, staged: TableName, rows: int) -> Written:
