@@ -182,6 +182,14 @@ def test_constraints_that_are_checked_at_the_commit_are_checked_before(session: 
     assert load(session, [[1, 1, 1], [1, 2, 2]]).rejected == 1
 
 
+def test_a_constraint_of_the_same_name_that_is_not_deferrable_is_in_nobodys_way(session: Session) -> None:
+    session.run("CREATE TABLE o (i int PRIMARY KEY); CREATE TABLE other (i int CONSTRAINT fk REFERENCES o)")
+    session.run("CREATE TABLE t (a int, b int, c int CONSTRAINT fk REFERENCES o DEFERRABLE INITIALLY DEFERRED)")
+    session.run("INSERT INTO o VALUES (1)")
+    assert load(session, [[1, 1, 1], [2, 2, 2]]).rejected == 1
+    assert rejected(session) == [["foreign_key", "c", "2"]]
+
+
 IGNORE = Move("ignore", ABC.columns, ("a",))
 MODES = {
     "overwrite": (Move("overwrite", ABC.columns), [[7, 1, 1], [7, 2, 2]], [[7, 1]]),
@@ -202,6 +210,17 @@ def test_each_mode_puts_aside_what_it_would_not_let_in(session: Session, mode: s
     session.run("INSERT INTO t VALUES (1, 1, 1), (2, 5, 2)")
     assert load(session, rows, move).rejected == (0 if mode == "upsert" else 1)
     assert session.run("SELECT a, b FROM t ORDER BY a") == left
+
+
+def test_the_row_that_an_upsert_updates_is_known_by_the_equality_of_its_key(session: Session) -> None:
+    if not session.run("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
+        pytest.skip("the server has no citext")
+    session.run("CREATE EXTENSION citext; CREATE TABLE t (a citext PRIMARY KEY, b int CHECK (b > 0), c int UNIQUE)")
+    session.run("INSERT INTO t VALUES ('Key', 1, 5)")
+    session.pin()
+    assert load(session, [["kEY", 2, 5], ["new", 0, 6]], Move("upsert", ABC.columns, ("a",))).rejected == 1
+    assert session.run("SELECT reason, row->>'a' FROM public.t_rejects") == [["check", "new"]]
+    assert session.run("SELECT b FROM public.t") == [[2]]
 
 
 def test_of_rows_whose_key_is_null_each_one_is_checked_that_ignore_would_insert(session: Session) -> None:
@@ -265,6 +284,8 @@ def test_a_reject_that_was_repaired_is_loaded_once_and_one_that_was_not_remains(
         load(session, [[7, 7, 7]], replayed=replayed)
     with pytest.raises(UsageError, match=r"has no rows of the load 'other' that could be loaded"):
         find_replayed(session, T, "other")
+    session.run('UPDATE t_rejects SET row = \'{"b": 1234567890123456.78, "c": 1.50}\'')
+    assert find_replayed(session, T, first).rows == ({"b": "1234567890123456.78", "c": "1.50"},)
     session.run("UPDATE t_rejects SET row = '[1]'")
     with pytest.raises(UsageError, match="is no object of texts, numbers and nulls"):
         find_replayed(session, T, first)

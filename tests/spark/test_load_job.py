@@ -532,6 +532,19 @@ def test_a_load_changes_its_table_for_the_data_and_verifies_and_rejects_as_ever(
         load_dataframe(rows, table="t", settings=database, schema_mode="loose")
 
 
+@pytest.mark.parametrize("mode", ["upsert", "ignore"])
+def test_a_table_that_the_load_creates_puts_rows_aside_that_have_no_key(
+    spark: SparkSession, session: Session, database: Settings, mode: str
+) -> None:
+    rows = spark.createDataFrame([(1, "x"), (None, "y"), (None, "z"), (2, "x")], "id int, b string")
+    load = partial(load_dataframe, rows, table="t", settings=database, mode=mode, keys=["id"], on_error="quarantine")
+    report = load(verify=True)
+    assert (report.rows_inserted, report.rows_rejected) == (2, 2)
+    assert [row.reason for row in report.rejects(spark).collect()] == ["not_null", "not_null"]
+    assert session.run("SELECT id FROM t ORDER BY id") == [[1], [2]]
+    assert load().rows_rejected == 2, "as in a table that exists"
+
+
 @pytest.mark.parametrize("strategy", ["delete", "truncate", "diff"])
 def test_an_overwrite_with_quarantine_deletes_the_old_version_of_a_row_that_is_put_aside(
     spark: SparkSession, session: Session, database: Settings, strategy: str

@@ -85,7 +85,7 @@ def fill(session: Session, plan: PublishPlan, filling: Filling, staged: Tally) -
         LoadError: Rows are missing, or the mode cannot be applied.
         DatabaseError: The table rejects the rows.
     """
-    if filling.creates and plan.move.keys:
+    if filling.creates and plan.move.keys and plan.staging.rejects is None:
         keys.check_not_null(session, plan.move, plan.staging.rows, plan.staging.rows)
     if filling.creates and plan.builds_indexes:
         index_settings.allow(session)

@@ -101,6 +101,12 @@ class LoadJob:
         return Connector(self.settings, "load", self.load_id)
 
     @property
+    def moving(self) -> Move:
+        """How rows come into its table. If the table is new, its primary key may refuse rows, which are put aside."""
+        refuses = self.policy.quarantines and self.move.keys
+        return replace(self.move, renames=False) if refuses else self.move
+
+    @property
     def reason_to_stage(self) -> str:
         """Why its rows are staged, whatever they are; empty if that depends on them."""
         if self.publish == STAGED or self.keep_staging is not None:

@@ -70,7 +70,7 @@ def settle(session: Session, job: LoadJob, read: Callable[[], DataFrame]) -> tup
     df = storable(session, with_nulls(read(), job.null_values), job.nul)
     unread = MALFORMED if job.policy.quarantines else ""
     schema = StructType([column for column in df.schema if column.name != unread])
-    target = settle_target(session, job.table, table, schema, job.move, defined=job.defined)
+    target = settle_target(session, job.table, table, schema, job.moving, defined=job.defined)
     target.move.changes.check_null_values(job.null_values)
     check_policy(job.policy, target.move, job.publish)
     if job.policy.quarantines:

@@ -140,8 +140,10 @@ def _may_change(session: Session, checked: Checked) -> bool:
 
 def _check_deferred(session: Session, target: TableName) -> None:
     """Check the constraints that would be checked at the commit, when rows can no longer be put aside."""
-    deferred = ", ".join(deferred_of(session, target))
+    deferred = deferred_of(session, target)
     if deferred:
         with session.users_path():
-            session.run(f"SET CONSTRAINTS {deferred} IMMEDIATE")
-        session.run(f"SET CONSTRAINTS {deferred} DEFERRED")
+            session.run(f"SET CONSTRAINTS {', '.join(name for name, _ in deferred)} IMMEDIATE")
+    again = [name for name, can_be_deferred in deferred if can_be_deferred]
+    if again:
+        session.run(f"SET CONSTRAINTS {', '.join(again)} DEFERRED")

@@ -17,9 +17,10 @@ checks are: a function that a CHECK calls may look up names there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.load.move.modes import Move, apart
 from jobs.dbaccess.load.rejects.places import Seeking
 from jobs.dbaccess.load.rejects.reasons import reason_of
@@ -60,7 +61,8 @@ def put_aside(session: Session, checked: Checked) -> int:
     source = _source(checked, rules.columns)
     removed = _remove(session, checked, _local(source, rules.local), rules.local)
     source = _inserted(checked, source, rules)
-    for query, queried in _against_target(checked, source, rules):
+    same_keys = equalities(session, checked.target, checked.move.keys)
+    for query, queried in _against_target(checked, source, rules, same_keys):
         removed += _remove(session, checked, query, queried)
     for query, queried in _among_staged(checked, source, rules):
         while some := _remove(session, checked, query, queried):
@@ -134,8 +136,13 @@ def _conflict(rule: Unique | Exclusion, names: Sequence[str] = ()) -> str:
     return " AND ".join(same)
 
 
-def _against_target(checked: Checked, source: str, rules: Rules) -> Iterator[tuple[str, list[Rule]]]:
-    """Yield queries for rows that conflict with rows that are in the table and stay there."""
+def _against_target(
+    checked: Checked, source: str, rules: Rules, same_keys: Mapping[str, str]
+) -> Iterator[tuple[str, list[Rule]]]:
+    """Yield queries for rows that conflict with rows that are in the table and stay there.
+
+    An upsert compares its keys by the operators in `same_keys`: those of citext are not in pg_catalog.
+    """
     move = checked.move
     if move.replaces_all:
         return
@@ -148,7 +155,8 @@ def _against_target(checked: Checked, source: str, rules: Rules) -> Iterator[tup
         there = _keyed(rules.relation, rule, *others, *([f"({move.where}) AS goes"] if move.where is not None else []))
         conditions = [_conflict(rule)]
         if keys:  # the row with the same keys is updated
-            conditions.append(" OR ".join(f"t.o{n} IS DISTINCT FROM s.o{n}" for n in range(len(keys))))
+            same = " AND ".join(f"t.o{n} {same_keys[key]} s.o{n}" for n, key in enumerate(keys))
+            conditions.append(f"({same}) IS NOT TRUE")
         if move.where is not None:
             conditions.append("t.goes IS NOT TRUE")
         condition = " AND ".join(f"({one})" for one in conditions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -225,8 +226,14 @@ def find_replayed(session: Session, target: TableName, load_id: str) -> Replayed
     name = rejects_table(target)
     found: list[list[Any]] = []
     if tables.find_table(session, name) is not None:
-        query = f"SELECT id, xmin::text, row, reason FROM {name.quoted} WHERE load_id = %s AND reason <> %s ORDER BY id"
-        found = session.run(query, load_id, UNPARSABLE)
+        query = (
+            f"SELECT id, xmin::text, row::text, reason FROM {name.quoted} "
+            "WHERE load_id = %s AND reason <> %s ORDER BY id"
+        )
+        found = [
+            [number, version, _parsed(row), reason]
+            for number, version, row, reason in session.run(query, load_id, UNPARSABLE)
+        ]
     if not found:
         raise UsageError(
             f"{name} has no rows of the load {load_id!r} that could be loaded.",
@@ -248,10 +255,15 @@ def find_replayed(session: Session, target: TableName, load_id: str) -> Replayed
     return Replayed(load_id, ids, versions, tuple({key: _text(value) for key, value in row.items()} for row in rows))
 
 
+def _parsed(row: str) -> Any:  # noqa: ANN401 - whatever somebody has written
+    """Return a row. Numbers are texts, with all of their digits: a float of Python has 15."""
+    return json.loads(row, parse_float=str, parse_int=str)
+
+
 def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)
 
 
 def _leave(session: Session, target: TableName, replayed: Replayed) -> None:

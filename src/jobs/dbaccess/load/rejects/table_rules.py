@@ -193,10 +193,15 @@ def _partitions(session: Session, target: TableName, unknown: Collection[str]) -
     return [Rule(CHECK, "no partition of the table is for the row", None, f"NOT ({anywhere})")]
 
 
-def deferred_of(session: Session, target: TableName) -> list[str]:
-    """Return the names of constraints that are checked at the commit, quoted."""
+def deferred_of(session: Session, target: TableName) -> list[tuple[str, bool]]:
+    """Return the names of constraints that are checked at the commit, quoted, and whether SET CONSTRAINTS defers them.
+
+    It takes a name, which constraints of several tables may have, and fails if one of them is not deferrable.
+    """
     query = (
-        "SELECT n.nspname, c.conname FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace "
+        "SELECT n.nspname, c.conname, NOT EXISTS (SELECT FROM pg_constraint same WHERE NOT same.condeferrable "
+        "AND (same.connamespace, same.conname) = (c.connamespace, c.conname)) "
+        "FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace "
         "WHERE c.conrelid = to_regclass(%s) AND c.condeferred ORDER BY 2"
     )
-    return [TableName(name, schema).quoted for schema, name in session.run(query, target.quoted)]
+    return [(TableName(name, schema).quoted, can) for schema, name, can in session.run(query, target.quoted)]

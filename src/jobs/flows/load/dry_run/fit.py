@@ -59,6 +59,6 @@ def fit(session: Session, job: LoadJob, schema: StructType) -> Fit:
         LoadError: The table does not suit the mode.
     """
     table = find_table(session, job.table, job.create)
-    target = settle_target(session, job.table, table, schema, job.move, defined=job.defined)
+    target = settle_target(session, job.table, table, schema, job.moving, defined=job.defined)
     target.move.changes.check_null_values(job.null_values)
     return Fit(table, target)
