@@ -405,6 +405,16 @@ def test_an_index_and_a_grant_that_are_made_while_rows_are_copied_are_there(sess
     assert session.run("SELECT has_table_privilege('public', 'high', 'SELECT')") == [[True]]
 
 
+def test_a_script_may_set_another_time_zone(session: Session) -> None:
+    session.run(
+        "CREATE TABLE t (a timestamptz, b text) PARTITION BY RANGE (a);"
+        "CREATE TABLE day PARTITION OF t FOR VALUES FROM ('2026-11-22 00:00Z') TO ('2026-11-23 00:00Z');"
+        "INSERT INTO t VALUES ('2026-11-22 01:00Z', 'old')"
+    )
+    load(session, REPLACE, [("2026-11-22 10:00Z", "new")], before="SET LOCAL TimeZone = 'Asia/Tokyo'")
+    assert session.run("SELECT b FROM t") == [["new"]]
+
+
 def test_a_partition_whose_detach_is_pending_is_named(session: Session, database: Settings) -> None:
     session.run(TENS)
     with connect(database, "reader") as reader, reader.transaction():

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import TransientError
 from jobs.dbaccess.load.statistics import refresh
+from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -65,4 +68,14 @@ def test_a_plain_table_is_read_again_if_a_noticeable_share_changed(
 
 def test_a_table_that_somebody_dropped_after_the_load_is_left_alone(session: Session) -> None:
     refresh(session, TableName("gone", "public"), None)
+    assert session.run("SELECT 1") == [[1]]
+
+
+def test_whoever_holds_the_table_does_not_hold_up_a_load_that_is_done(session: Session, database: Settings) -> None:
+    """CREATE INDEX CONCURRENTLY, for example, may take hours, and appends do not wait for it."""
+    session.run("CREATE TABLE t AS SELECT 1 AS a")
+    with connect(database, "holder") as holder, holder.transaction():
+        holder.run("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE")
+        with pytest.raises(TransientError, match="lock timeout"):
+            refresh(session, T, None, lock_timeout="100ms")
     assert session.run("SELECT 1") == [[1]]

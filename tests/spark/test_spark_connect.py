@@ -39,6 +39,8 @@ def connected(server: Settings) -> Iterator[Mapping[str, Any]]:
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_SUBMIT_ARGS": f"{conf} --conf spark.ui.enabled=false pyspark-shell",
         }
+        with connect(database, "pgjobs tests") as session:
+            session.run("CREATE SCHEMA elsewhere")
         done = subprocess.run([sys.executable, str(CLIENT)], env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         with connect(database, "pgjobs tests") as session:
@@ -80,6 +82,7 @@ def test_what_connect_does_not_have_is_refused_by_name(connected: Mapping[str, A
         ("no_column", "UsageError", "z"),
         ("constraint", "ConstraintViolated", "(SQLSTATE 23505)"),
         ("taken", "UsageError", "The load id 'x' is taken by a marker of 'public.t'"),
+        ("taken elsewhere", "UsageError", "The load id 'y' is taken by a marker of 'elsewhere.t'"),
     ],
 )
 def test_an_error_of_the_server_is_one_of_ours(

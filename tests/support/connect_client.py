@@ -52,6 +52,8 @@ def main() -> dict[str, object]:
         "no_column": tried(lambda: load(numbers.withColumnRenamed("b", "z"), table="t")),
         "constraint": tried(lambda: load(changed, table="t")),
         "taken": tried(lambda: load(changed, table="other", load_id="x")),
+        "elsewhere": tried(lambda: load(changed, table="elsewhere.t", load_id="y")),
+        "taken elsewhere": tried(lambda: load(changed, table="t", load_id="y", mode="upsert", keys=["a"])),
     }
     spark.stop()
     return told

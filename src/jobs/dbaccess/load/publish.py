@@ -31,6 +31,7 @@ from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionP
 from jobs.dbaccess.load.rejects import table as rejects
 from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
 from jobs.dbaccess.load.verify import Moved
+from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query.execute import Done
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -233,8 +234,10 @@ def _replace_partitions(session: Session, at: _At, staged: Tally) -> Published:
     made_as = plan.move.new_partitions or AUTO
     built = build(session, plan.staging, plan.target, staged.rows, new_partitions=made_as, patience=plan.lock_timeout)
     staging.drop(session, plan.staging)
+    zone = session.value("SELECT current_setting('TimeZone')")
     before = scripts.run(session, plan.scripts.before, scripts.BEFORE)
-    swap(session, plan.target, built, plan.lock_timeout)
+    with local_settings(session, {"TimeZone": zone}):  # the texts of bounds are compared with those from before
+        swap(session, plan.target, built, plan.lock_timeout)
     after = scripts.run(session, plan.scripts.after, scripts.AFTER)
     return Published(
         staged,

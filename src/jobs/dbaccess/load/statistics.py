@@ -9,6 +9,10 @@ from jobs.dbaccess.catalog.tables import PARTITIONED
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
+LONGEST_WAIT = "10s"
+"""How long to wait for whoever vacuums the table, or changes its definition. The server ends an autovacuum after 1 s.
+The rows are loaded, and whoever waits for the load is not to wait for that."""
+
 SHARE = 0.1
 """If a load changed this share of a table's rows, it is analyzed. It is autovacuum's default."""
 
@@ -22,13 +26,17 @@ class Partition:
     is_empty: bool
 
 
-def refresh(session: Session, table: TableName, changed: int | None) -> None:
+def refresh(session: Session, table: TableName, changed: int | None, *, lock_timeout: str = LONGEST_WAIT) -> None:
     """Analyze what a load changed.
 
     Args:
         session: A session of the table's database.
         table: The table that was loaded.
         changed: The least number of rows that were changed, or None for all rows.
+        lock_timeout: How long to wait for a lock of the table.
+
+    Raises:
+        TransientError: A lock was not granted in time.
     """
     found = session.run(
         "SELECT relkind::text, CASE WHEN EXISTS (SELECT FROM pg_stats s WHERE (s.schemaname, s.tablename) = "
@@ -41,7 +49,8 @@ def refresh(session: Session, table: TableName, changed: int | None) -> None:
     [[kind, rows]] = found
     partitions = _partitions(session, table) if kind == PARTITIONED else [Partition(table, rows, is_empty=False)]
     for name in worth_reading(table, partitions, changed):
-        session.run(analyzing(name))
+        with session.transaction(lock_timeout=lock_timeout):
+            session.run(analyzing(name))
 
 
 def analyzing(table: TableName) -> str:

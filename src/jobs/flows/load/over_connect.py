@@ -120,7 +120,10 @@ def _is_recorded(df: DataFrame, job: LoadJob, connection: Mapping[str, str]) -> 
     Raises:
         JobError: The server cannot read the ledger.
     """
-    query = f"SELECT target_table FROM {job.ledger.table.quoted} WHERE update_id = {quote_literal(job.load_id)}"
+    query = (
+        f"SELECT target_table, ({_SCHEMA.format(quote_literal(job.table.quoted))}) AS here "
+        f"FROM {job.ledger.table.quoted} WHERE update_id = {quote_literal(job.load_id)}"
+    )
     reader = df.sparkSession.read.format(FORMAT).options(**connection, query=query)
     try:
         markers = reader.load().collect()
@@ -129,11 +132,17 @@ def _is_recorded(df: DataFrame, job: LoadJob, connection: Mapping[str, str]) -> 
             return False
         raise
     try:
-        recorded = [TableName.parse(row[0] or "") for row in markers]
+        recorded = [(TableName.parse(row[0] or ""), job.table.schema or row[1]) for row in markers]
     except UsageError:  # a marker of somebody else's, which names no table
         return False
-    return any(found.name == job.table.name and job.table.schema in (None, found.schema) for found in recorded)
+    return any((found.name, found.schema) == (job.table.name, schema) for found, schema in recorded)
 
+
+_SCHEMA = (
+    "SELECT n.nspname::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+    "WHERE c.oid = pg_catalog.to_regclass({})"
+)
+"""A query for the schema in which the server finds a table."""
 
 _UNDEFINED = "(SQLSTATE 42P01)"
 """In our message for a table that does not exist."""
