@@ -259,6 +259,43 @@ def test_a_unique_value_moves_from_a_row_that_is_deleted_to_a_new_one(keyed: Ses
     assert written(load(keyed, TOLD, [(1, None, "D"), (9, "1", "I")])) == {"inserted": 1, "deleted": 1}
 
 
+def test_rows_exchange_unique_values_and_keep_what_the_data_lacks(session: Session) -> None:
+    """An UPDATE finds the first of them taken. Others may refer to the rows."""
+    session.run(
+        "CREATE TABLE t (a int PRIMARY KEY, b text UNIQUE, own text DEFAULT 'new', "
+        "n int GENERATED ALWAYS AS IDENTITY, up text GENERATED ALWAYS AS (upper(b)) STORED);"
+        "INSERT INTO t (a, b, own) VALUES (1, 'x', 'one'), (2, 'y', 'two'), (3, 'z', 'three'), (4, 'q', 'four');"
+        "CREATE TABLE child (a int REFERENCES t); INSERT INTO child VALUES (1), (2)"
+    )
+    rows = [(1, "y", "U"), (2, "x", "U"), (3, "z", "U"), (4, None, "D"), (5, "q", "I")]
+    assert written(load(session, TOLD, rows)) == {"inserted": 1, "updated": 2, "unchanged": 1, "deleted": 1}
+    assert session.run("SELECT a, b, own, n, up FROM t ORDER BY a") == [
+        [1, "y", "one", 1, "Y"],
+        [2, "x", "two", 2, "X"],
+        [3, "z", "three", 3, "Z"],
+        [5, "q", "new", 5, "Q"],
+    ]
+
+
+def test_a_unique_value_that_a_row_keeps_is_refused_to_another_one(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text UNIQUE); INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    with pytest.raises(ConstraintViolated, match="duplicate key value"):
+        load(session, TOLD, [(1, "y", "U")])
+    assert rows_of(session) == [[1, "x"], [2, "y"]]
+
+
+@pytest.mark.parametrize("kept", ["by a mark", "for a trigger"])
+def test_rows_that_are_not_to_be_deleted_do_not_exchange_unique_values(session: Session, kept: str) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text UNIQUE, gone boolean)")
+    session.run("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    move = replace(TOLD, changes=replace(TOLD.changes, soft_delete="gone")) if kept == "by a mark" else TOLD
+    if kept == "for a trigger":
+        session.run("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''deleted''; END'")
+        session.run("CREATE TRIGGER no BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION no()")
+    with pytest.raises(ConstraintViolated, match="duplicate key value"):
+        load(session, move, [(1, "y", "U"), (2, "x", "U")])
+
+
 @pytest.mark.parametrize(
     ("made", "told"),
     [

@@ -137,17 +137,6 @@ def test_overwrite_does_not_delete_other_tables_rows(keyed: Session) -> None:
     assert keyed.run("SELECT a FROM child") == [[2]]
 
 
-@pytest.mark.usefixtures("keyed")
-def test_readers_see_the_old_rows_while_overwriting_and_wait_for_nothing(database: Settings) -> None:
-    with connect(database, "reader") as reader, connect(database, "writer") as writer:
-        writer.run("BEGIN")
-        writer.run("LOCK TABLE t IN SHARE ROW EXCLUSIVE MODE")
-        writer.run("DELETE FROM t")
-        reader.run("SET statement_timeout = '2s'")
-        assert reader.run("SELECT count(*) FROM t") == [[2]]
-        writer.run("ROLLBACK")
-
-
 @pytest.mark.parametrize("mode", ["overwrite", "upsert", "ignore"])
 def test_publishing_waits_for_nobody_who_only_reads(keyed: Session, database: Settings, mode: str) -> None:
     with connect(database, "reader") as reader:

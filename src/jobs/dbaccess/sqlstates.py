@@ -19,7 +19,7 @@ BAD_COPY_FILE_FORMAT = "22P04"
 UNTRANSLATABLE = "22P05"
 """The database's encoding lacks a character, or JSON contains NUL."""
 
-FOREIGN_KEY_VIOLATION, UNIQUE_VIOLATION = "23503", "23505"
+FOREIGN_KEY_VIOLATION, UNIQUE_VIOLATION, EXCLUSION_VIOLATION = "23503", "23505", "23P01"
 
 SERIALIZATION_FAILURE, DEADLOCK = "40001", "40P01"
 """The server ended a transaction because of another one, which goes on.

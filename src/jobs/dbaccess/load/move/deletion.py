@@ -24,6 +24,9 @@ _CHANGES_ROWS = frozenset({"c", "n", "d"})
 
 _NO_ACTION = "a"
 
+AFTER_DELETE = "WHERE (SELECT pg_catalog.count(*) FROM pgjobs_gone) OPERATOR(pg_catalog.>=) 0"
+"""A condition that is always true. It causes the DELETE in a WITH, named so, to be executed first."""
+
 
 @dataclass(frozen=True)
 class Reference:

@@ -11,14 +11,11 @@ from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import PARTITIONED
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.move import conditions, deletion
-from jobs.dbaccess.load.move.deletion import Deletion
+from jobs.dbaccess.load.move.deletion import AFTER_DELETE, Deletion
 from jobs.dbaccess.load.move.modes import TRUNCATE, Move, Written
 from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-
-_AFTER_DELETE = "WHERE (SELECT pg_catalog.count(*) FROM pgjobs_gone) OPERATOR(pg_catalog.>=) 0"
-"""A condition that is always true. It causes the DELETE to be executed first."""
 
 _JUDGMENT = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE NOT inside)"
 
@@ -127,10 +124,10 @@ def replacing(move: Move, target: TableName, staged: TableName, *, at_once: bool
     delete = deleting(move, target)
     if move.where is None:
         insert = move.insert(target, staged)
-        return [f"WITH pgjobs_gone AS ({delete} RETURNING 1) {insert} {_AFTER_DELETE}"] if at_once else [delete, insert]
+        return [f"WITH pgjobs_gone AS ({delete} RETURNING 1) {insert} {AFTER_DELETE}"] if at_once else [delete, insert]
     if not at_once:
         return [delete, f"WITH {_judged(move, target, staged)} SELECT {_JUDGMENT} FROM pgjobs_moved"]
-    judged = _judged(move, target, staged, _AFTER_DELETE)
+    judged = _judged(move, target, staged, AFTER_DELETE)
     counts = f"{_JUDGMENT}, (SELECT pg_catalog.count(*) FROM pgjobs_gone)"
     return [f"WITH pgjobs_gone AS ({delete} RETURNING 1), {judged} SELECT {counts} FROM pgjobs_moved"]
 

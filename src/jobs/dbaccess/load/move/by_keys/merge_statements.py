@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.load import identity
 from jobs.dbaccess.load.move.by_keys.upsert import Upsert
+from jobs.dbaccess.load.move.deletion import AFTER_DELETE
 from jobs.dbaccess.query.condition import enclosed
 from jobs.dbaccess.sql import TableName, quote_name
 
@@ -73,10 +74,26 @@ class Merge(Upsert):
         sets += [f"{self._mark} = {self._alive}"] if self._mark else []
         if not sets:
             return ""
-        conditions = [self._matching, *([f"NOT ({self._unchanged})"] if self.skips else []), *self._update_when]
         return (
-            f"UPDATE {self.target.quoted} AS target SET {', '.join(sets)} FROM {self._chosen} "
-            f"WHERE {' AND '.join(conditions)}"
+            f"UPDATE {self.target.quoted} AS target SET {', '.join(sets)} FROM {self._chosen} WHERE {self._is_updated}"
+        )
+
+    def replace(self, columns: Sequence[str]) -> str:
+        """Return the statement that deletes the rows that `update` updates, and inserts them as they are to be.
+
+        So they may exchange unique values, of which an UPDATE would find the first one taken. Foreign keys are checked
+        at the end of the statement.
+
+        Args:
+            columns: The columns of the table, without those that an expression generates.
+        """
+        names = ", ".join(map(quote_name, columns))
+        new = (f"{'source' if name in self.move.values else 'target'}.{quote_name(name)}" for name in columns)
+        return (
+            f"WITH pgjobs_gone ({names}) AS (DELETE FROM {self.target.quoted} AS target USING {self._chosen} "
+            f"WHERE {self._is_updated} RETURNING {', '.join(new)}) "
+            f"INSERT INTO {self.target.quoted} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM pgjobs_gone "
+            f"{AFTER_DELETE}"
         )
 
     def insert_missing(self) -> str:
@@ -132,6 +149,11 @@ class Merge(Upsert):
     @property
     def _matching(self) -> str:
         return f"{self.same_keys('target', 'source')} AND NOT source.{_DELETES}"
+
+    @property
+    def _is_updated(self) -> str:
+        conditions = [self._matching, *([f"NOT ({self._unchanged})"] if self.skips else []), *self._update_when]
+        return " AND ".join(conditions)
 
     @property
     def _unchanged(self) -> str:
