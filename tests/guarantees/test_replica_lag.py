@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -53,9 +54,12 @@ def lag_is_0(session: Session) -> bool:
     return bool(seen.standbys) and seen.standbys[0].replayed == seen.written
 
 
-def load(spark: SparkSession, primary: Settings, max_replica_lag: float) -> None:
-    df = spark.range(0, ROWS, 1, 4).selectExpr("id", "repeat('x', 80) AS word")
-    load_dataframe(df, table="t", settings=primary, max_replica_lag=max_replica_lag)
+def load(spark: SparkSession, primary: Settings, max_replica_lag: float, publish: str = "auto") -> None:
+    """Staged rows are published in slices. By parts, all WAL is that of copies."""
+    df = spark.range(0, ROWS, 1, 16 if publish == "parts" else 4).selectExpr("id", "repeat('x', 80) AS word")
+    load_dataframe(
+        df, table="t", settings=primary, max_replica_lag=max_replica_lag, publish=publish, load_id=uuid.uuid4().hex
+    )
 
 
 def test_a_table_is_not_copied_into_itself_from_a_standby_unless_somebody_has_stopped_that(
@@ -73,13 +77,14 @@ def test_a_table_is_not_copied_into_itself_from_a_standby_unless_somebody_has_st
         there.run("SELECT pg_wal_replay_resume()")
 
 
+@pytest.mark.parametrize("publish", ["auto", "parts"])
 def test_a_load_waits_while_the_replay_is_paused(
-    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
+    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session], publish: str
 ) -> None:
     here, there = sessions
     there.run("SELECT pg_wal_replay_pause()")
     before = wal.read(here).written
-    loading = threading.Thread(target=load, args=(spark, pair[0], 2.0))
+    loading = threading.Thread(target=load, args=(spark, pair[0], 2.0, publish))
     loading.start()
     try:
         time.sleep(5)

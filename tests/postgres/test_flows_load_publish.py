@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 from publishing import AB, load, rows_of
@@ -19,7 +21,14 @@ from jobs.dbaccess.load.publish import AlreadyRecorded
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
-from jobs.flows.load.publish import Driver, answering, check_still_staged, publish_once, publish_together_once
+from jobs.flows.load.publish import (
+    CONFLICTS,
+    Driver,
+    answering,
+    check_still_staged,
+    publish_once,
+    publish_together_once,
+)
 
 APPEND_X = Move("append", ("x",))
 
@@ -38,16 +47,22 @@ def test_a_lock_that_is_not_granted_in_time_is_told_with_its_holder(session: Ses
     assert rows_of(session) == [[1, "theirs"]]
 
 
-def test_a_publish_that_a_deadlock_ended_is_done_again(
-    session: Session, database: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    session.run("CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'old'), (2, 'old')")
+def publishing(database: Settings) -> Callable[[Session, PublishPlan], Published]:
+    """How a driver publishes a load."""
 
     def publish(session: Session, plan: PublishPlan) -> Published:
         published = publish_once(Driver(Connector(database, "load", plan.load_id)), session, plan)
         assert published is not None
         return published
 
+    return publish
+
+
+def test_a_publish_that_a_deadlock_ended_is_done_again(
+    session: Session, database: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'old'), (2, 'old')")
+    publish = publishing(database)
     with connect(database, "other") as other, ThreadPoolExecutor(1) as pool:
         other.run("SET deadlock_timeout = '20s'")  # so that the load is the one that the server ends
         other.run("BEGIN; UPDATE t SET b = 'theirs' WHERE a = 2")
@@ -58,6 +73,23 @@ def test_a_publish_that_a_deadlock_ended_is_done_again(
         assert loading.result().updated == 2
     assert rows_of(session) == [[1, "ours"], [2, "ours"]]
     assert "Publishing again." in caplog.text
+
+
+@pytest.mark.parametrize(("failures", "rows"), [(CONFLICTS, [[1, "x"]]), (CONFLICTS + 1, [])])
+def test_a_publish_that_failed_to_serialize_is_done_again_but_not_for_ever(
+    session: Session, database: Settings, failures: int, rows: list[list[object]]
+) -> None:
+    """A sequence counts the attempts: it does not go back with their transactions."""
+    session.run(
+        "CREATE TABLE t (a int, b text); CREATE SEQUENCE public.attempts; "
+        "CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF nextval('public.attempts') <= {failures} THEN RAISE serialization_failure; END IF; RETURN NULL; END $$; "
+        "CREATE TRIGGER conflict AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION conflict()"
+    )
+    with nullcontext() if rows else pytest.raises(TransientError):
+        assert load(session, Move("append", AB), [(1, "x")], publish=publishing(database)).inserted == 1
+    assert rows_of(session) == rows
+    assert session.value("SELECT last_value FROM public.attempts") == CONFLICTS + 1
 
 
 def test_a_session_that_broke_unnoticed_is_replaced_by_one_that_holds_what_it_held(

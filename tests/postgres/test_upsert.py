@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -51,13 +52,36 @@ def test_the_same_data_again_writes_no_row(keyed: Session) -> None:
     assert versions(keyed) == before
 
 
+def test_the_same_data_again_writes_next_to_no_wal(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text) WITH (autovacuum_enabled = false); CREATE INDEX ON t (b)")
+    rows = [(a, f"row {a}") for a in range(30_000)]
+
+    def wal() -> int:
+        before = session.value("SELECT pg_current_wal_insert_lsn()")
+        load(session, AUTO, rows)
+        size: int = session.value("SELECT (pg_current_wal_insert_lsn() - %s::pg_lsn)::bigint", before)
+        return size
+
+    first = wal()
+    session.run("VACUUM t")  # so that nobody writes hints when he reads the rows
+    assert wal() < first / 10
+
+
 def test_a_null_and_an_empty_text_differ(keyed: Session) -> None:
     assert written(load(keyed, YES, [(3, "")])) == (0, 1, 0, 0)
     assert rows_of(keyed)[2] == [3, ""]
 
 
-def test_rows_are_written_if_few_of_a_sample_are_unchanged(keyed: Session) -> None:
-    assert written(load(keyed, AUTO, [(1, "old"), (2, "new"), (3, "new"), (4, "new")])) == (1, 3, 0, 0)
+def test_rows_are_written_if_few_of_a_sample_are_unchanged_and_the_decision_is_told(
+    keyed: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert written(load(keyed, AUTO, [(1, "old"), (2, "new"), (3, "new"), (4, "new")])) == (1, 3, 0, 0)
+        assert written(load(keyed, AUTO, [(1, "old"), (2, "new"), (3, "new"), (4, "new")])) == (0, 0, 4, 0)
+    assert [record.message for record in caplog.records if "sampled" in record.message] == [
+        "Of 4 sampled rows, 1 are in the table already. Unchanged rows are written, too: few are expected.",
+        "Of 4 sampled rows, 4 are in the table already. Unchanged rows are skipped.",
+    ]
 
 
 def test_every_row_is_written_if_that_is_wanted(keyed: Session) -> None:
