@@ -47,6 +47,16 @@ def test_a_column_that_the_table_fills_may_be_missing() -> None:
     assert targets(schema(a=t.IntegerType()), table(integer("a"), integer("b"))) == ["a"]
 
 
+def test_names_that_spark_gave_to_a_csv_without_a_header_are_told_as_such() -> None:
+    into = table(integer("id"), integer("n"))
+    with pytest.raises(UsageError, match="'_c0' is not a column of the table") as caught:
+        match_existing(schema(_c0=t.StringType(), _c1=t.StringType()), into)
+    assert "without a header: give --option header=true" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        match_existing(schema(_c0=t.StringType(), b=t.StringType()), into)
+    assert "header" not in caught.value.hint
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     into = table(integer("a"), integer("b", required=True), integer("c", generated=True), integer("d"))
     data = schema(x=t.IntegerType(), a=t.DateType(), c=t.IntegerType(), D=t.IntegerType(), d=t.IntegerType())

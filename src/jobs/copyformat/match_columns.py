@@ -69,9 +69,19 @@ def match_existing(schema: StructType, table: Table) -> tuple[Match, ...]:
         raise UsageError(
             f"The data does not fit the table {table.name}: {'; '.join(problems)}.",
             f"The table has {', '.join(column.name for column in table.columns)}; the data has "
-            f"{', '.join(schema.names)}. Rename, cast or leave out columns with --select.",
+            f"{', '.join(schema.names)}. {_advice(schema)}",
         )
     return matches
+
+
+def _advice(schema: StructType) -> str:
+    """Return what to do about columns that do not fit."""
+    if schema.fields and schema.names == [f"_c{place}" for place in range(len(schema.names))]:
+        return (
+            "These are Spark's names for a CSV without a header: give --option header=true if the first line has the "
+            'names, or else --schema "id INT, name STRING".'
+        )
+    return "Rename, cast or leave out columns with --select."
 
 
 def match_new(schema: StructType) -> tuple[Match, ...]:
