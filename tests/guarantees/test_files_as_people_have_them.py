@@ -117,7 +117,7 @@ def test_a_gzip_that_is_cut_short_or_is_none_is_refused_and_named(
 
 def test_quotes_and_line_breaks_of_both_styles(load: Load, reads: Reads, session: Session, tmp_path: Path) -> None:
     doubled = 'id,größe\r\n1,"a ""b"", c"\r\n2,"line\nbreak\n"\r\n3,"\ufffd € 漢🎈"\r\n4,""\r\n5,\r\n6,"C:\\dir\\"\r\n'
-    load(written(tmp_path / "doubled.csv", doubled), "csv", "header=true", 'escape="')
+    load(written(tmp_path / "doubled.csv", doubled), "csv", "header=true")
     assert session.run('SELECT "größe" FROM t ORDER BY id') == [
         *(['a "b", c'], ["line\nbreak\n"], ["\ufffd € 漢🎈"], [""], [None], ["C:\\dir\\"]),
     ]
@@ -125,6 +125,42 @@ def test_quotes_and_line_breaks_of_both_styles(load: Load, reads: Reads, session
     assert reads(written(tmp_path / "escaped.csv", escaped), "csv", "header=true")[1:] == [
         *(["1", 'a "b", c'], ["2", "C:\\dir\\"], ["3", "x\ny"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"C:\\dir, x"', "C:\\dir, x"),
+        ("\\\\host\\share", "\\\\host\\share"),
+        ('"{""a"": ""x\\\\n""}"', '{"a": "x\\\\n"}'),
+        ('"say ""hi\\"""', 'say "hi\\"'),
+        ('"a\\",b"', 'a",b'),
+        ('"say \\"hi\\\\\\""', 'say "hi\\"'),
+    ],
+    ids=["a backslash", "two, without quotes", "JSON", "RFC 4180", "a comma", "backslashes"],
+)
+def test_how_quotes_are_escaped_is_found_out(reads: Reads, tmp_path: Path, text: str, value: str) -> None:
+    path = written(tmp_path / "a.csv", f'id,s\n1,{text}\n2,""\n')
+    assert reads(path, "csv", "header=true")[1:] == [["1", value], ["2", ""]]
+
+
+@pytest.mark.parametrize(
+    ("text", "doubled", "escaped"),
+    [
+        ('1,"\\\\host, x"\n', [["1", "\\\\host, x"]], [["1", "\\host, x"]]),
+        ('1,"a\\"\n2,b"\n', [["1", "a\\"], ["2", 'b"']], [["1", 'a"\n2,b']]),
+    ],
+)
+def test_a_csv_that_may_be_meant_in_two_ways_is_refused_until_one_is_given(
+    reads: Reads, refused: Refused, tmp_path: Path, text: str, doubled: list[list[str]], escaped: list[list[str]]
+) -> None:
+    path = written(tmp_path / "a.csv", f"id,s\n{text}")
+    told = refused(path, "csv", "header=true")
+    assert f"The CSV files in {path} can be read in two ways: a backslash before a quote" in told
+    assert "--option 'escape=\"' if quotes within values are doubled" in told
+    assert "host" not in told.replace(str(path), "")
+    assert reads(path, "csv", "header=true", 'escape="')[1:] == doubled
+    assert reads(path, "csv", "header=true", "escape=\\")[1:] == escaped
 
 
 def test_text_in_another_encoding_is_refused_until_the_encoding_is_named(

@@ -11,12 +11,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as f
 
 from jobs.spark.sources.csv_bytes import BOM
-
-_OF_FILES = (
-    *("lineSep", "pathGlobFilter", "recursiveFileLookup", "modifiedBefore", "modifiedAfter", "basePath"),
-    *("ignoreCorruptFiles", "ignoreMissingFiles"),
-)
-"""Options that say which files, and which lines, are read."""
+from jobs.spark.sources.listing import lines_of
 
 _BROKEN = "pgjobs_broken"
 
@@ -35,10 +30,7 @@ def file_with_several(spark: SparkSession, paths: Sequence[str], options: Mappin
     if given.get("encoding", given.get("charset", "UTF-8")).upper().replace("-", "") != "UTF8":
         return ""  # the reader of text knows no other encoding
     multi_line = given.get("multiline", "").lower() == "true"
-    reader = spark.read.format("text").option("wholetext", str(multi_line).lower())
-    lines = reader.options(**{name: given[name.lower()] for name in _OF_FILES if name.lower() in given}).load(
-        list(paths)
-    )
+    lines = lines_of(spark, paths, options, whole=multi_line)
     value = lines["value"]
     if multi_line:  # for lines, Hadoop leaves it out
         value = f.when(value.startswith(BOM), f.substring(value, 2, _LONGEST)).otherwise(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -21,6 +21,12 @@ _TIMES = frozenset({"modifiedbefore", "modifiedafter"})
 
 _FILTERS = frozenset({"recursivefilelookup", "pathglobfilter"}) | _TIMES
 """Those by which a user says which files are read."""
+
+_OF_LINES = (
+    *("lineSep", "pathGlobFilter", "recursiveFileLookup", "modifiedBefore", "modifiedAfter", "basePath"),
+    *("ignoreCorruptFiles", "ignoreMissingFiles"),
+)
+"""Options that say which files, and which lines, are read."""
 
 
 def check_named(spark: SparkSession, paths: Sequence[str]) -> None:
@@ -86,6 +92,16 @@ def _path(uri: str) -> str:
     """Return a URI without the slashes by which `file:/a` and `file:///a` differ."""
     scheme, _, rest = uri.partition(":")
     return f"{scheme}:{rest.lstrip('/')}"
+
+
+def lines_of(
+    spark: SparkSession, paths: Sequence[str], options: Mapping[str, str], *, whole: bool = False
+) -> DataFrame:
+    """Return the lines of the files that a reader with these options reads, or whole files, as the column `value`."""
+    given = {name.lower(): value for name, value in options.items()}
+    chosen = {name: given[name.lower()] for name in _OF_LINES if name.lower() in given}
+    reader = spark.read.format("text").option("wholetext", str(whole).lower()).options(**chosen)
+    return reader.load(list(paths))
 
 
 def relations(df: DataFrame) -> Iterator[Any]:

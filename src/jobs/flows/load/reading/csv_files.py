@@ -1,19 +1,28 @@
-"""The columns of CSV files: their names, which each file's header is compared with, and their text, byte for byte."""
+"""CSV files: how they escape quotes, the names of their columns, with which each header is compared, and their text."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql import types as t
 
 from jobs.dbaccess.errors import LoadError
-from jobs.flows.file_options import are_headers_own, value_of
+from jobs.flows.file_options import PERMISSIVE, are_headers_own, value_of
 from jobs.flows.load.reading.reader import Reading
-from jobs.spark.sources import csv_bytes, csv_headers
+from jobs.flows.load.stage import MALFORMED
+from jobs.spark.sources import csv_bytes, csv_escapes, csv_headers
+from jobs.spark.sources.csv_escapes import BACKSLASH, Read
 from jobs.spark.sources.csv_headers import Header
 from jobs.spark.sources.listing import columns_of_folders, relations
+
+_SAYS_ESCAPE = {"escape", "chartoescapequoteescaping", "singlevariantcolumn"}
+"""Options, in small letters, with which nothing is to be found out: by the last one, Spark reads no columns."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,47 @@ class CsvColumns:
     def restored(self, df: DataFrame) -> DataFrame:
         """Return the rows with their text."""
         return csv_bytes.decoded(df, self.of_folders, without_bom=self.has_bom) if self.as_bytes else df
+
+
+def with_escape(reading: Reading) -> Reading:
+    """Return how CSV files are read, with the escape of quotes: they are doubled, or have a backslash before them.
+
+    Raises:
+        LoadError: The files could be meant in either way, with different values.
+    """
+    quote = value_of(reading.stated, "quote", '"')
+    if not {name.lower() for name in reading.stated}.isdisjoint(_SAYS_ESCAPE) or len(quote) != 1 or quote == BACKSLASH:
+        return reading
+    doubled, escaped = (replace(reading, stated={**reading.stated, "escape": one}) for one in (quote, BACKSLASH))
+    if not csv_escapes.may_escape(reading.spark, reading.paths, reading.stated, quote):
+        return doubled
+    by_backslash = _read_all(escaped)
+    by_quote = None if by_backslash is None else _read_all(doubled)
+    escapes = csv_escapes.escapes(by_backslash, by_quote)
+    if escapes is None:
+        raise LoadError(
+            f"The CSV files in {', '.join(reading.paths)} can be read in two ways: a backslash before a quote, or "
+            "before another backslash, is a character of the value, or escapes the next one.",
+            "Nothing was loaded. Give --option 'escape=\"' if quotes within values are doubled, as by Excel, pandas "
+            "and PostgreSQL, or --option 'escape=\\' if a backslash escapes, as by Spark and MySQL.",
+        )
+    if escapes:
+        logger.info("In the CSV files, a backslash escapes quotes.")
+    return escaped if escapes else doubled
+
+
+def _read_all(reading: Reading) -> Read | None:
+    """Return what a reader makes of all files; None if they are not written in this way."""
+    malformed = value_of(reading.stated, "columnNameOfCorruptRecord", MALFORMED)
+    strict = {"unescapedQuoteHandling": "RAISE_ERROR", "enforceSchema": "true", "inferSchema": "false"}
+    reader = partial(reading.reader, mode=PERMISSIVE, columnNameOfCorruptRecord=malformed, **strict)
+    try:
+        looked = reading.load(reading.with_schema(reader()))
+        names = [name for name in looked.columns if name != malformed]
+        schema = t.StructType([t.StructField(name, t.StringType()) for name in (*names, malformed)])
+        return csv_escapes.read_all(reading.load(reader().schema(schema)), malformed)
+    except Exception:  # noqa: BLE001 - of whatever kind: if the file cannot be read at all, the load will say why
+        return None
 
 
 def look(looked: DataFrame, columns: Sequence[t.StructField], reading: Reading) -> CsvColumns:

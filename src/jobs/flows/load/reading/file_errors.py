@@ -111,9 +111,10 @@ def _record_error(message: str, where: str) -> LoadError | None:
     """Return what Spark's message says of a record, or of a header."""
     if "Unescaped quote character" in message or "following quoted value of CSV field" in message:
         return LoadError(
-            f"A quoted value{where} holds a quote that is not escaped by a backslash.",
-            "Nothing was loaded. Give --option 'escape=\"' where quotes are doubled, or --option "
-            "unescapedQuoteHandling=STOP_AT_DELIMITER to load such values unchanged.",
+            f"A quoted value{where} holds a quote that is not escaped.",
+            "Nothing was loaded. Correct the file, or give --option 'escape=\"' if quotes are doubled in all files, "
+            "--option 'escape=\\' if a backslash escapes them, or --option unescapedQuoteHandling=STOP_AT_DELIMITER to "
+            "load such values unchanged.",
         )
     if "CSV header does not conform" in message or "Number of column in CSV header" in message:
         return LoadError(

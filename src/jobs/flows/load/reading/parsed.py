@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from pyspark.errors import ParseException
-from pyspark.sql import Column, DataFrame, DataFrameReader
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
@@ -43,9 +42,12 @@ def rows(reading: Reading, *, quarantines: bool) -> Rows:
     if value_of(reading.stated, "singleVariantColumn"):
         return Rows(reading.load(reading.reader(mode=mode)))
     name = value_of(reading.stated, "columnNameOfCorruptRecord", MALFORMED)
+    reading.with_schema(reading.reader())  # checks it, before any file is read
+    if reading.file_format == "csv":
+        reading = csv_files.with_escape(reading)
     # A malformed record must be detected here, because Spark's own error quotes it.
     lenient = reading.reader(columnNameOfCorruptRecord=name, mode=PERMISSIVE if mode == FAILFAST else mode)
-    lenient = _with_schema(lenient, reading.schema)
+    lenient = reading.with_schema(lenient)
     infers_json = reading.file_format == "json" and not reading.schema
     looked = json_files.look(reading, lenient) if infers_json else reading.load(lenient)
     listing.check_all_read(looked, reading.paths, list(reading.stated))
@@ -94,23 +96,6 @@ def _good(reading: Reading, marked: DataFrame, inferred: t.StructType, name: str
         logger.warning("%s malformed: %s (mode=%s).", plural(malformed, "record"), done, mode)
     df = marked if mode == PERMISSIVE else marked.where(_is_whole(marked, name, mode, all_columns=reading.selects))
     return Rows(df if name in inferred.names else df.drop(name), malformed)
-
-
-def _with_schema(reader: DataFrameReader, schema: str) -> DataFrameReader:
-    """Return the reader with a schema, if any.
-
-    Raises:
-        UsageError: The schema is no list of columns.
-    """
-    if not schema:
-        return reader
-    try:
-        return reader.schema(schema)
-    except ParseException as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(
-            f"--schema {schema!r} is no list of columns: {reason}", 'Write "id INT, name STRING".'
-        ) from None
 
 
 def _is_whole(df: DataFrame, name: str, mode: str, *, all_columns: bool) -> Column:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pyspark.errors import ParseException
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
+from jobs.dbaccess.errors import UsageError
 from jobs.flows import file_options
 from jobs.flows.report import SourceTable
 from jobs.spark.sources import csv_bytes
@@ -73,3 +75,19 @@ class Reading:
     def load(self, reader: DataFrameReader) -> DataFrame:
         """Return the rows of the files, by a reader."""
         return reader.load(list(self.paths))
+
+    def with_schema(self, reader: DataFrameReader) -> DataFrameReader:
+        """Return a reader with the schema, if any.
+
+        Raises:
+            UsageError: The schema is no list of columns.
+        """
+        if not self.schema:
+            return reader
+        try:
+            return reader.schema(self.schema)
+        except ParseException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UsageError(
+                f"--schema {self.schema!r} is no list of columns: {reason}", 'Write "id INT, name STRING".'
+            ) from None
