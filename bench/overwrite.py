@@ -2,9 +2,10 @@
 
     python -m bench.overwrite --rows 1000000
 
-The table has a primary key and another index. Each load brings all of its rows, of which 1 % or all have changed. Three
-sessions ask the server meanwhile: for the number of old and new rows, for one row by its key, and for the locks on the
-table. A reader has to see the old rows or the new ones, and nothing in between.
+The table has a primary key and another index. For the mode replace-partitions, it has four partitions, all of which are
+replaced. Each load brings all of its rows, of which 1 % or all have changed. Three sessions ask the server meanwhile:
+for the number of old and new rows, for one row by its key, and for the locks on the table. A reader has to see the old
+rows or the new ones, and nothing in between.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from bench.vectors import MEGABYTE, start_spark
 from bench.watch import others
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.load.move.modes import DIFF, STRATEGIES
+from jobs.dbaccess.load.move.modes import DELETE, DIFF, STRATEGIES
 from jobs.flows.load.dataframe import load_dataframe
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 TABLE, KEPT = "orders", "orders_before"
 INDEX = "customer"
+PARTITIONS = 4
+REPLACING = "replace-partitions"
+"""The mode, beside the strategies of overwrite."""
+
 CHANGES = {"1 %": 100, "all": 1}
 """By the share of the rows that changed: every which row did."""
 
@@ -155,7 +160,7 @@ class Trial:
             BenchError: A reader saw what nobody should see, or the table is not equal to the data afterwards.
         """
         every = CHANGES[changed]
-        before = self._fill()
+        before = self._fill(PARTITIONS if strategy == REPLACING else 0)
         wal = database.wal(self.address)
         stop = threading.Event()
         with ThreadPoolExecutor(len(ASKED)) as threads:
@@ -180,11 +185,17 @@ class Trial:
             least(answers[COUNTS], self.rows, self.rows // every),
         )
 
-    def _fill(self) -> int:
+    def _fill(self, partitions: int) -> int:
         """Make the table as it is before an overwrite, without autovacuum, and return its size."""
+        by = "PARTITION BY RANGE (id)" if partitions else "WITH (autovacuum_enabled = false)"
+        size_of_one = -(-self.rows // max(partitions, 1))
         with database.session(self.address) as session:
             session.run(f"DROP TABLE IF EXISTS {TABLE}")
-            session.run(f"CREATE TABLE {TABLE} (LIKE {KEPT} INCLUDING ALL) WITH (autovacuum_enabled = false)")
+            session.run(f"CREATE TABLE {TABLE} (LIKE {KEPT} INCLUDING ALL) {by}")
+            for place in range(partitions):
+                bounds = f"FROM ({place * size_of_one + 1}) TO ({(place + 1) * size_of_one + 1})"
+                partition = f"CREATE TABLE {TABLE}_{place} PARTITION OF {TABLE} FOR VALUES {bounds}"
+                session.run(f"{partition} WITH (autovacuum_enabled = false)")
             session.run(f"INSERT INTO {TABLE} SELECT * FROM {KEPT} ORDER BY id")
             session.run(f"VACUUM ANALYZE {TABLE}")
             session.run("CHECKPOINT")
@@ -196,8 +207,8 @@ class Trial:
             self.data(every),
             table=TABLE,
             settings=self.settings,
-            mode="overwrite",
-            overwrite_strategy=strategy,
+            mode=REPLACING if strategy == REPLACING else "overwrite",
+            overwrite_strategy=DELETE if strategy == REPLACING else strategy,
             keys=["id"] if strategy == DIFF else [],
         )
         return time.monotonic() - begun
@@ -213,7 +224,8 @@ class Trial:
 
 def size(session: Session) -> int:
     """Return the size of the table with its indexes, in bytes."""
-    bytes_of_files: int = session.value("SELECT pg_total_relation_size(%s::regclass)", TABLE)
+    tables = f"SELECT '{TABLE}'::regclass AS oid UNION SELECT relid FROM pg_partition_tree('{TABLE}'::regclass)"
+    bytes_of_files: int = session.value(f"SELECT sum(pg_total_relation_size(oid))::bigint FROM ({tables}) AS tables")
     return bytes_of_files
 
 
@@ -240,7 +252,7 @@ def main() -> int:
     """Make the rows, and print a line for each strategy."""
     parser = argparse.ArgumentParser(prog="bench.overwrite", description=__doc__, allow_abbrev=False)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
+    parser.add_argument("--strategies", nargs="+", choices=(*STRATEGIES, REPLACING), default=(*STRATEGIES, REPLACING))
     options = parser.parse_args()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
