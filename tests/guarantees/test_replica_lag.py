@@ -77,14 +77,13 @@ def test_a_table_is_not_copied_into_itself_from_a_standby_unless_somebody_has_st
         there.run("SELECT pg_wal_replay_resume()")
 
 
-@pytest.mark.parametrize("publish", ["auto", "parts"])
 def test_a_load_waits_while_the_replay_is_paused(
-    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session], publish: str
+    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
 ) -> None:
     here, there = sessions
     there.run("SELECT pg_wal_replay_pause()")
     before = wal.read(here).written
-    loading = threading.Thread(target=load, args=(spark, pair[0], 2.0, publish))
+    loading = threading.Thread(target=load, args=(spark, pair[0], 2.0))
     loading.start()
     try:
         time.sleep(5)
@@ -96,20 +95,28 @@ def test_a_load_waits_while_the_replay_is_paused(
     assert here.run("SELECT count(*), sum(id) FROM t") == [[ROWS, ROWS * (ROWS - 1) // 2]]
 
 
+@pytest.mark.parametrize(("publish", "runs", "allowed"), [("auto", 0.02, 4.0), ("parts", 0.001, 5.0)])
 def test_a_standby_that_replays_slowly_stays_within_the_lag(
-    spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
+    spark: SparkSession,
+    pair: tuple[Settings, Settings],
+    sessions: tuple[Session, Session],
+    publish: str,
+    runs: float,
+    allowed: float,
 ) -> None:
+    """Without a limit, it falls 6 and 7 s behind, which shows only when it has caught up."""
     here, there = sessions
     [[startup]] = there.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'")
-    with slowed(startup), watched(pair[0]) as lags:
-        load(spark, pair[0], 6.0)
-    assert 0.5 < max(lags) < 6.0
+    with slowed(startup, runs), watched(pair[0]) as lags:
+        load(spark, pair[0], allowed, publish)
+        until(lambda: lag_is_0(here), "the standby's replay")
+    assert 0.5 < max(lags) < allowed
     assert here.run("SELECT count(*) FROM t") == [[ROWS]]
 
 
 @contextmanager
-def slowed(pid: int) -> Iterator[None]:
-    """Stop a process most of the time."""
+def slowed(pid: int, runs: float) -> Iterator[None]:
+    """Stop a process most of the time. In between, it runs for so many seconds."""
     done = threading.Event()
 
     def slow() -> None:
@@ -118,7 +125,7 @@ def slowed(pid: int) -> Iterator[None]:
                 os.kill(pid, signal.SIGSTOP)
                 done.wait(0.2)
                 os.kill(pid, signal.SIGCONT)
-                done.wait(0.02)
+                done.wait(runs)
 
     thread = threading.Thread(target=slow)
     thread.start()
