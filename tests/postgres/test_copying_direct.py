@@ -151,7 +151,7 @@ def test_a_lost_answer_to_commit_is_looked_up_by_the_attempt(
     [
         ("CREATE TABLE t (a int)", ""),
         ("CREATE TABLE t (a int) PARTITION BY RANGE (a)", ""),
-        ("CREATE TABLE b (a int); CREATE VIEW t AS SELECT * FROM b", "no plain or partitioned table"),
+        ("CREATE TABLE b (a int); CREATE VIEW t AS SELECT * FROM b", "not a plain or partitioned table"),
         ("CREATE TABLE t (a int); CREATE RULE r AS ON INSERT TO t DO ALSO NOTHING", "triggers or rules"),
         (f"CREATE TABLE t (a int); {TRIGGER}", "triggers or rules"),
     ],

@@ -299,7 +299,7 @@ def test_rows_that_are_not_to_be_deleted_do_not_exchange_unique_values(session: 
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        ("CREATE TABLE base (a int, b text); CREATE VIEW t AS TABLE base", "no plain or partitioned table"),
+        ("CREATE TABLE base (a int, b text); CREATE VIEW t AS TABLE base", "not a plain or partitioned table"),
         ("CREATE TABLE t (a int PRIMARY KEY, b text); CREATE TABLE child () INHERITS (t)", "inheritance children"),
     ],
 )
