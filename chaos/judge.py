@@ -156,7 +156,7 @@ def _until_none(look: Callable[[], list[str]]) -> list[str]:
 
 
 def rejects(database: Database, identity: str) -> list[str]:
-    """Return the ids of the rows that a load put aside, in their order; none if there is no table of them."""
+    """Return the ids of the rows that a load put aside, in their order; none if there is not a table of them."""
     if not database.run("SELECT to_regclass('shop.target_rejects')").strip():
         return []
     return database.run(

@@ -50,7 +50,7 @@ def main() -> int:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("demo: interrupted; a table is loaded whole or not at all, and make demo goes on", file=sys.stderr)
+        print("demo: interrupted. Each table is loaded whole or not at all: make demo continues", file=sys.stderr)
         return 130
     return 0
 

@@ -40,7 +40,7 @@ def main() -> int:
         print(f"set-up: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("set-up: interrupted; the next run starts it anew", file=sys.stderr)
+        print("set-up: interrupted. Run it again: it completes what is missing", file=sys.stderr)
         return 130
     return 0
 
@@ -96,7 +96,7 @@ def java_or_advice(majors: tuple[int, ...]) -> rules.Java | None:
     except SetupError as error:
         if not WINDOWS:
             raise
-        print(f"set-up: {error}\nset-up: going on without Spark")
+        print(f"set-up: {error}\nset-up: continuing without Spark")
         return None
 
 

@@ -1,4 +1,4 @@
-"""Capture a table's changes by triggers, and carry them over as they happen: into another table, or into files."""
+"""Capture a table's changes by triggers, and copy them as they happen: into another table, or into files."""
 
 from __future__ import annotations
 
@@ -110,13 +110,13 @@ def build_parser() -> argparse.ArgumentParser:
     source = parser.add_argument_group("source")
     source.add_argument("--table", metavar="[SCHEMA.]TABLE", help="needs a primary key; names are taken as written")
     source.add_argument(
-        "--columns", type=names, default=(), metavar="A,B", help="carry over these and the key's; default: all"
+        "--columns", type=names, default=(), metavar="A,B", help="copy these columns and those of the key; default: all"
     )
     source.add_argument(
         "--filter",
         metavar="SQL",
         default="",
-        help="carry over only the rows for which this expression is true; it becomes part of statements",
+        help="copy only the rows for which this expression is true; it becomes part of statements",
     )
     source.add_argument(
         "--channel",
@@ -150,7 +150,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     time = parser.add_argument_group("time", "Without a flag, the job runs until SIGTERM or Ctrl-C.")
     how_long = time.add_mutually_exclusive_group()
-    how_long.add_argument("--once", action="store_true", help="carry over what is there now, and end")
+    how_long.add_argument("--once", action="store_true", help="copy what is there now, and end")
     how_long.add_argument("--for", dest="run_for", type=seconds, metavar="SECONDS", help="end after this time")
     manage_group = parser.add_argument_group("management of a capture, instead of reading it")
     what = manage_group.add_mutually_exclusive_group()

@@ -49,10 +49,15 @@ Command = Callable[[Session, Ledger, argparse.Namespace], int]
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run the command, and return its exit status."""
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     answers: list[int] = []
     status = run_job(lambda: answers.append(ask(options, environ)), options.verbose)
     return answers[0] if answers else status
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line. A wrong one ends the process with status 2."""
+    return build_parser().parse_args(arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:

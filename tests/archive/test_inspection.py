@@ -78,4 +78,4 @@ def test_what_would_not_run_is_found(
 def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "broken.tar.gz"
     broken.write_bytes(b"junk")
-    assert "is no archive" in str(inspect_archive(broken, DEFAULT, with_extras=False)[0])
+    assert "is not an archive" in str(inspect_archive(broken, DEFAULT, with_extras=False)[0])

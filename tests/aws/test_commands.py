@@ -189,7 +189,7 @@ def test_who_may_start_runs_but_not_look_at_them_is_told_the_id(submission: list
     [
         (["--conf", "spark.x"], "--conf must be of the form key=value"),
         (["--retries", "10"], "--retries must be from 0 to 9"),
-        (["--logs", "bucket"], "'bucket' is no S3 URI"),
+        (["--logs", "bucket"], "'bucket' is not an S3 URI"),
         (["--tag", "a!=b"], "the key of --tag a! must look like"),
         (["--conf", "spark.archives=x"], "--conf spark.archives is set by the archive"),
         (["--archive", "none.tar.gz"], "There is no archive none.tar.gz: run pgjobs package."),

@@ -38,8 +38,8 @@ def test_sql_is_read_from_s3(aws: Environ, bucket: str) -> None:
     [
         ("s3://sql/none.sql", NotThere, "The object s3://sql/none.sql cannot be read: .* \\(NoSuchKey\\)"),
         ("s3://none/a.sql", NotThere, "\\(NoSuchBucket\\)"),
-        ("s3://sql", UsageError, "is no object of S3"),
-        ("s3:///a.sql", UsageError, "is no object of S3"),
+        ("s3://sql", UsageError, "is not an object in S3"),
+        ("s3:///a.sql", UsageError, "is not an object in S3"),
     ],
 )
 @pytest.mark.usefixtures("bucket")
@@ -62,7 +62,7 @@ def test_places_are_tried_by_reading_and_by_writing_without_a_trace(aws: Environ
 def test_a_place_that_is_none_and_a_bucket_that_is_not_there_are_told(
     aws: Environ, attempt: Callable[[str, Environ], object]
 ) -> None:
-    with pytest.raises(UsageError, match="is no place in S3"):
+    with pytest.raises(UsageError, match="is not a place in S3"):
         attempt("/data/orders", aws)
     with pytest.raises(NotThere, match="NoSuchBucket"):
         attempt("s3://no-such-bucket/x", aws)

@@ -70,7 +70,7 @@ def test_what_is_no_archive_or_another_ones_manifest_is_refused(tmp_path: Path) 
     with pytest.raises(DeployError, match="run pgjobs package"):
         read_payload(tmp_path / "none.tar.gz", "load_table", "s3://code-bucket")
     (tmp_path / "junk.tar.gz").write_bytes(b"junk")
-    with pytest.raises(DeployError, match="is no archive"):
+    with pytest.raises(DeployError, match="is not an archive"):
         read_payload(tmp_path / "junk.tar.gz", "load_table", "s3://code-bucket")
     archive = archive_with(tmp_path, load_table="1")
     with pytest.raises(DeployError, match="no job 'extract'; it has load_table"):
@@ -82,7 +82,7 @@ def test_what_is_no_archive_or_another_ones_manifest_is_refused(tmp_path: Path) 
 
 @pytest.mark.parametrize("uri", ["code", "s3:/code", "https://bucket/x", "s3://B/x", "s3://"])
 def test_what_is_no_s3_uri_is_refused(uri: str, tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="is no S3 URI: write s3://bucket/prefix"):
+    with pytest.raises(DeployError, match="is not an S3 URI: write s3://bucket/prefix"):
         read_payload(archive_with(tmp_path, load_table="1"), "load_table", uri)
 
 

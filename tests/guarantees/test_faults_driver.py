@@ -21,7 +21,7 @@ from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.errors import ConnectionFailed, LoadError
 from servermgr.postgres import Manager
 
-INTERRUPTED = "error: interrupted. Run it again to have it done, or to be sure that it is done."
+INTERRUPTED = "error: interrupted. Run it again to complete it, or to confirm that it is done."
 
 ENDLESS = 10**12
 """Rows, of a load that is interrupted."""

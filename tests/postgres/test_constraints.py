@@ -287,7 +287,7 @@ def test_a_reject_that_was_repaired_is_loaded_once_and_one_that_was_not_remains(
     session.run('UPDATE t_rejects SET row = \'{"b": 1234567890123456.78, "c": 1.50}\'')
     assert find_replayed(session, T, first).rows == ({"b": "1234567890123456.78", "c": "1.50"},)
     session.run("UPDATE t_rejects SET row = '[1]'")
-    with pytest.raises(UsageError, match="is no object of texts, numbers and nulls"):
+    with pytest.raises(UsageError, match="is not a JSON object of texts, numbers and nulls"):
         find_replayed(session, T, first)
 
 

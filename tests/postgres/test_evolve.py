@@ -223,11 +223,11 @@ _INDEXED = (
     "CREATE INDEX ON t (f(a))"
 )
 REFUSED = {
-    "view": ("CREATE TABLE s (a int); CREATE VIEW t AS SELECT a FROM s", ABC, "public.t is no plain or partitioned"),
+    "view": ("CREATE TABLE s (a int); CREATE VIEW t AS SELECT a FROM s", ABC, "public.t is not a plain or partitioned"),
     "foreign table": (
         _FOREIGN,
         A,
-        "public.t is no plain or partitioned table",
+        "public.t is not a plain or partitioned table",
     ),
     "partition": (
         "CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE t PARTITION OF p DEFAULT",

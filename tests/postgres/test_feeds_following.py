@@ -147,7 +147,7 @@ def test_what_tells_changes_is_neither_lost_nor_loaded(
     database: Settings, session: Session, column: str, null_values: tuple[str, ...]
 ) -> None:
     session.run(f"CREATE TABLE t (a int PRIMARY KEY, {column} text)")
-    with pytest.raises(UsageError, match=r"what tells changes|by whose name changes are told"):
+    with pytest.raises(UsageError, match=r"what tells changes|a name by which pgjobs reports changes"):
         load(database, Source(), null_values=null_values)
 
 
@@ -203,7 +203,7 @@ def test_a_table_whose_rows_may_be_gone_is_refused_until_they_are_believed(
     source = Source(replace(AT, version="9"))
     with pytest.raises(UsageError, match="emptied by TRUNCATE, detached, dropped or rewritten") as refused:
         load(database, source)
-    believe = refused.value.hint.partition("believed: ")[2].partition(". ")[0]
+    believe = refused.value.hint.partition("run: ")[2].partition(". ")[0]
     session.run(believe.replace("...", str(T)))
     assert load(database, source) == "7 9"
 

@@ -245,7 +245,7 @@ def test_places_in_s3_are_examined_also_if_the_database_is_out_of_reach(database
     found = list(examine(lambda: Resolved(replace(database, dbname="none"), {}), wanted, aws))
     assert [(finding.check, finding.state) for finding in found[-2:]] == [("S3", FAULT), ("S3", FAULT)]
     assert "s3://not-there/x cannot be listed" in found[-2].found
-    assert "'/not/s3' is no place in S3" in found[-1].found
+    assert "'/not/s3' is not a place in S3" in found[-1].found
 
 
 def test_columns_that_are_granted_singly_are_no_missing_right(session: Session, role: Settings) -> None:

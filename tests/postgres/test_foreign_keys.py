@@ -86,7 +86,7 @@ def test_a_key_is_deferred_only_if_no_other_constraint_of_its_name_forbids_that(
     [
         (("t", "t"), r"public\.t is in the release more than once"),
         (("t", "none"), r"There is no table public\.none"),
-        (("t", "v"), r"public\.v is no plain or partitioned table"),
+        (("t", "v"), r"public\.v is not a plain or partitioned table"),
         (("p", "t", "p1"), r"public\.p1 is a partition or child of public\.p, and both"),
         (("p1", "p"), r"public\.p1 is a partition or child of public\.p, and both"),
     ],

@@ -268,7 +268,7 @@ def test_a_plan_shows_where_bad_rows_go_and_refuses_what_the_load_would(session:
     assert 'CREATE UNLOGGED TABLE "public"."pgjobs_rejects_TOKEN"' in shown
     assert 'CREATE TABLE IF NOT EXISTS "public"."t_rejects"' in shown
     session.run("CREATE TABLE t_rejects (a int)")
-    with pytest.raises(UsageError, match=r"public\.t_rejects is no table of rejected rows, and has no id, load_id"):
+    with pytest.raises(UsageError, match=r"public\.t_rejects is not a table of rejected rows, and has no id, load_id"):
         plan(asked)
     with pytest.raises(UsageError, match="--keep-staging keeps no rows that are put aside"):
         plan(replace(asked, keep_staging=60, load_id="x"))

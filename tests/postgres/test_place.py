@@ -206,7 +206,7 @@ REFUSED: dict[str, tuple[str, Move, list[tuple[object, object]], str]] = {
         DAYS,
         replace(APPEND, new_partitions="10"),
         [("2026-11-23", "x")],
-        "'10' is no rule for .* ranges of date",
+        "'10' is not a rule for .* ranges of date",
     ),
     "an overlap": (
         DAYS,
@@ -261,9 +261,9 @@ def test_rows_for_which_no_partition_can_be_created_are_refused_and_nothing_is_l
 @pytest.mark.parametrize(
     ("key", "rule", "message"),
     [
-        ("RANGE (a)", "value", "'value' is no rule for public.t, which is partitioned by ranges of integer"),
-        ("RANGE (a)", "day", "'day' is no rule for"),
-        ("LIST (a)", "1000", "'1000' is no rule for public.t, which is partitioned by lists"),
+        ("RANGE (a)", "value", "'value' is not a rule for public.t, which is partitioned by ranges of integer"),
+        ("RANGE (a)", "day", "'day' is not a rule for"),
+        ("LIST (a)", "1000", "'1000' is not a rule for public.t, which is partitioned by lists"),
         ("HASH (a)", "auto", "it is partitioned by hash"),
         ("LIST (many)", "auto", r"its key is of the type integer\[\]"),
         ("RANGE (at)", "day in Nowhere/City", "time zone .*not recognized"),

@@ -116,7 +116,9 @@ def test_what_the_server_cannot_partition_is_refused_before_anything_is_copied(s
     json_type = (Definition("b", "json"),)
     with pytest.raises(UsageError, match="cannot have these partitions: data type json has no default operator class"):
         target_of(session, Move("append", ()), by("list(b)", types=json_type))
-    with pytest.raises(LoadError, match=r"'month' is no rule for public\.t, which is partitioned by ranges of integer"):
+    with pytest.raises(
+        LoadError, match=r"'month' is not a rule for public\.t, which is partitioned by ranges of integer"
+    ):
         target_of(session, Move("append", (), new_partitions="month"), by("range(a)"))
     with pytest.raises(UsageError, match="give --partition-by"):
         target_of(session, Move("replace-partitions", ()), Defined())

@@ -132,7 +132,7 @@ def test_another_input_is_refused_and_what_is_kept_stays(
 ) -> None:
     with pytest.raises(UsageError, match=f"what differs {named}") as refused:
         rerun(session, inputs)
-    assert "python -m jobs.ledger drop-kept" in refused.value.hint
+    assert "pgjobs ledger drop-kept" in refused.value.hint
     assert staging.exists(session, earlier)
     other = names_of(note_of(session))
     with pytest.raises(UsageError, match=r"is the table \(public\.t\)"):

@@ -142,7 +142,7 @@ def test_what_is_refused_makes_neither_a_table_nor_a_column(
 @pytest.mark.parametrize(
     ("ddl", "reason"),
     [
-        ("CREATE TABLE b (a int); CREATE VIEW t AS SELECT * FROM b", "is no plain or partitioned table"),
+        ("CREATE TABLE b (a int); CREATE VIEW t AS SELECT * FROM b", "is not a plain or partitioned table"),
         ("CREATE UNLOGGED TABLE t (a int)", "is unlogged, or has such partitions"),
         (
             "CREATE TABLE t (a int) PARTITION BY RANGE (a); CREATE UNLOGGED TABLE p PARTITION OF t DEFAULT",

@@ -105,7 +105,7 @@ def test_ctrl_c_ends_an_extract_with_a_line_and_keeps_no_file(
         job.until(lambda: asleep(session), "the middle of a part")
         job.interrupt()
         assert job.status() != 0
-    assert job.told == ["error: interrupted. Run it again to have it done, or to be sure that it is done."]
+    assert job.told == ["error: interrupted. Run it again to complete it, or to confirm that it is done."]
     assert_no_connection(session)
     assert list((tmp_path / "files").glob("*.parquet")) == []
 

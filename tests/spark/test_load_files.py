@@ -141,8 +141,8 @@ def test_a_file_without_a_header_is_loaded_by_its_schema(load: Load, session: Se
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
-        ("id INTT, name", r"--schema 'id INTT, name' is no list of columns: \[PARSE"),
-        ("id NOSUCH", "is no list of columns"),
+        ("id INTT, name", r"--schema 'id INTT, name' is not a list of columns: \[PARSE"),
+        ("id NOSUCH", "is not a list of columns"),
     ],
 )
 def test_a_schema_that_cannot_be_read_is_refused(load: Load, schema: str, told: str) -> None:

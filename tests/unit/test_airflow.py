@@ -59,7 +59,7 @@ def test_a_connection_is_read_by_airflows_rules(value: str, stated: dict[str, st
         ('{"conn_type": "postgres", "password": "s3cret"', "not JSON"),
         ('{"conn_type": "postgres", "passwd": "s3cret"}', "passwd"),
         ('{"conn_type": "postgres", "extra": "s3cret"}', "extra that is not JSON"),
-        ('{"conn_type": "postgres", "extra": ["s3cret"]}', "no JSON object"),
+        ('{"conn_type": "postgres", "extra": ["s3cret"]}', "is not a JSON object"),
         ('{"conn_type": "postgres", "password": ["s3cret"]}', "'password' that is neither text"),
         ('{"password": "s3cret"}', "not a connection to PostgreSQL"),
         ('{"conn_type": "postgres", "extra": {"iam": true}}', "the login 'iam'"),

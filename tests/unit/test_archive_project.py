@@ -58,7 +58,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, table: str, told: str) 
 
 
 def test_a_folder_that_is_no_package_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match=r"src/acme is no package, it has no __init__\.py"):
+    with pytest.raises(DeployError, match=r"src/acme is not a package: it has no __init__\.py"):
         configured(tmp_path, 'packages = ["src/acme"]').sources()
 
 

@@ -123,12 +123,12 @@ def test_the_manifest_of_the_docs_is_one() -> None:
         ({"keys": [["a"]]}, r"keys is \['a'\]\. Write a text"),
         ({"keys": ["a,b", "c"]}, r"keys has 'a,b', and a comma ends a name\. Write each name by itself"),
         ({"keys": []}, r"keys is an empty list\. Leave it out"),
-        ({"keys": {"a": "b"}}, r"keys is a table, and takes none"),
-        ({"mode": ["append", "upsert"]}, r"mode is a list, and takes one value"),
-        ({"mode": ["append"]}, r"mode is a list, and takes one value"),
-        ({"select": ["SELECT 1", "SELECT 2"]}, r"select is a list, and takes one value"),
-        ({"mode": "overwrite", "overwrite-where": ["a > 0", "b"]}, r"overwrite-where is a list, and takes one value"),
-        ({"mode": "overwrite", "overwrite-where": {"day": 1}}, r"overwrite-where is a table, and takes none"),
+        ({"keys": {"a": "b"}}, r"keys is a table, but takes one value"),
+        ({"mode": ["append", "upsert"]}, r"mode is a list, but takes one value"),
+        ({"mode": ["append"]}, r"mode is a list, but takes one value"),
+        ({"select": ["SELECT 1", "SELECT 2"]}, r"select is a list, but takes one value"),
+        ({"mode": "overwrite", "overwrite-where": ["a > 0", "b"]}, r"overwrite-where is a list, but takes one value"),
+        ({"mode": "overwrite", "overwrite-where": {"day": 1}}, r"overwrite-where is a table, but takes one value"),
         ({"source": []}, r"source is an empty list"),
         ({"verify": [True]}, r"verify is \[True\]\. Write true or false"),
         ({"max-errors": "many"}, r"max-errors: invalid int value: 'many'"),
@@ -159,7 +159,7 @@ def test_what_cannot_be_right_is_told_with_the_table(table: dict[str, object], t
             {"tables": [{"table": "t"}]},
             "Table t of the manifest: Its rows come from files, from a table or from a query",
         ),
-        ({"tables": [{"table": "t", "query": " "}]}, "query is no SQL"),
+        ({"tables": [{"table": "t", "query": " "}]}, "query is not SQL"),
         ({"tables": [{"table": "t", "query": "x", "select": "y"}]}, "select: these are for files"),
         ({"mode": "upsrt", "tables": [{"table": "t", "source": "x"}]}, "Table t of the manifest: mode: invalid choice"),
     ],
@@ -174,7 +174,9 @@ def test_json_that_has_a_name_twice_is_refused_where_python_would_drop_the_first
         parse_manifest('{"tables": [{"table": "t", "source": "x"}], "tables": []}', RELEASE)
 
 
-@pytest.mark.parametrize(("text", "told"), [('{"tables": ', "begins as JSON, and is none"), ("[[tables", "is no TOML")])
+@pytest.mark.parametrize(
+    ("text", "told"), [('{"tables": ', "begins like JSON, but is not valid JSON"), ("[[tables", "is not valid TOML")]
+)
 def test_what_is_neither_json_nor_toml_is_told(text: str, told: str) -> None:
     if "TOML" in told:
         pytest.importorskip("tomllib")
@@ -185,7 +187,7 @@ def test_what_is_neither_json_nor_toml_is_told(text: str, told: str) -> None:
 def test_a_python_that_reads_no_toml_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("tomllib", "tomli"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=r"^This Python, 3\.\d+, reads no TOML\. Write the manifest as JSON"):
+    with pytest.raises(UsageError, match=r"^This Python, 3\.\d+, cannot read TOML\. Write the manifest as JSON"):
         parse_manifest(MANIFEST, RELEASE)
 
 

@@ -31,12 +31,15 @@ def test_without_a_command_the_help_is_shown(words: list[str], capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["sumbit"], "there is no command 'sumbit': did you mean submit?\npgjobs --help shows what there is\n"),
+        (["sumbit"], "there is no command 'sumbit': did you mean submit?\nFor help: pgjobs --help\n"),
         (["xyzzy"], "there is no command 'xyzzy'\n"),
-        (["package", "--releese", "x"], "unrecognized: --releese x: did you mean --release?\npgjobs package --help"),
+        (
+            ["package", "--releese", "x"],
+            "unrecognized: --releese x: did you mean --release?\nFor help: pgjobs package --help",
+        ),
         (["submit", "load_table", "--xyzzy"], "--xyzzy (the job's own arguments come last, after --)"),
         (["--wat"], "unrecognized: --wat (a command comes first)"),
-        (["status"], "the following arguments are required: RUN\npgjobs status --help"),
+        (["status"], "the following arguments are required: RUN\nFor help: pgjobs status --help"),
         (["list"], "missing: --application-id (PGJOBS_DEPLOY_APPLICATION_ID)"),
         (["verify", "--arch", "arm"], "invalid choice: 'arm'"),
         (["package", "--", "x"], "package accepts no arguments of a job"),

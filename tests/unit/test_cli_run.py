@@ -23,7 +23,11 @@ def test_a_job_that_ends_well_has_status_0() -> None:
         (LoadError("Lost.", "Run it again."), 1, "error: Lost. Run it again.\n"),
         (RuntimeError("first\nsecond"), 1, "error: first\n"),
         (RuntimeError(), 1, "error: RuntimeError\n"),
-        (KeyboardInterrupt(), 1, "error: interrupted. Run it again to have it done, or to be sure that it is done.\n"),
+        (
+            KeyboardInterrupt(),
+            1,
+            "error: interrupted. Run it again to complete it, or to confirm that it is done.\n",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_a_status(

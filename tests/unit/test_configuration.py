@@ -74,7 +74,7 @@ def test_policies_are_arns_and_one_document_without_its_blanks(tmp_path: Path) -
     ("texts", "told"),
     [
         (["none.json"], "--execution-iam-policy none.json cannot be read: No such file or directory."),
-        (["arn:aws:iam::123456789012:role/x"], "role/x is no policy's ARN: write arn:aws:iam::"),
+        (["arn:aws:iam::123456789012:role/x"], "role/x is not the ARN of a policy: write arn:aws:iam::"),
         (["a.json", "b.json"], "takes one file, and ARNs beside it; it has a.json and b.json"),
     ],
 )
@@ -84,5 +84,5 @@ def test_policies_that_cannot_be_meant_are_refused(texts: list[str], told: str) 
 
 
 def test_a_document_without_statements_is_no_policy(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match='is no IAM policy: it has no "Statement"'):
+    with pytest.raises(DeployError, match='is not an IAM policy: it has no "Statement"'):
         read_policies([written(tmp_path, "{}")])

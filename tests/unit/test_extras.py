@@ -53,11 +53,11 @@ def test_each_kind_is_listed_for_spark_in_its_order_and_uploaded_under_its_own_h
         ("py_files", ["rates.csv"], "--py-files rates.csv: a name that ends in .py or .zip or .egg is expected."),
         ("jars", ["s3://mine/driver.zip"], "--jars s3://mine/driver.zip: a name that ends in .jar is expected."),
         ("files", ["a b.csv"], "--files a b.csv: Spark's lists of files allow neither blanks nor # in a name."),
-        ("files", ["http://h/x.csv"], "'http://h/x.csv' is no S3 URI"),
+        ("files", ["http://h/x.csv"], "'http://h/x.csv' is not an S3 URI"),
         ("files", ["rates.csv", "s3://mine/rates.csv"], "rates.csv and s3://mine/rates.csv have the same name"),
         ("py_files", ["jobs.py"], "jobs.py contains jobs, which the archive contains, too"),
         ("py_files", ["shadow.zip"], "shadow.zip contains jobs, which the archive contains, too"),
-        ("py_files", ["broken.zip"], "--py-files broken.zip is no ZIP file."),
+        ("py_files", ["broken.zip"], "--py-files broken.zip is not a ZIP file."),
     ],
 )
 def test_files_that_spark_or_python_would_mistake_are_refused(

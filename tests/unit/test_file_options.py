@@ -36,7 +36,7 @@ def test_options_are_known_in_letters_of_any_case_and_keep_all_that_follows_the_
 def test_a_mode_that_spark_does_not_have_is_refused() -> None:
     assert mode_of({}) == "FAILFAST"
     assert mode_of({"MODE": "permissive"}) == "PERMISSIVE"
-    with pytest.raises(UsageError, match="mode=FASTFAIL is none of Spark's modes"):
+    with pytest.raises(UsageError, match="mode=FASTFAIL is not one of Spark's modes"):
         mode_of({"mode": "FASTFAIL"})
 
 

@@ -38,7 +38,39 @@ def test_wrong_flags_are_told_in_two_lines() -> None:
         main(["query", "--sql", "SELECT 1"], {}, terminal)
     assert ended.value.code == WRONG_USAGE
     assert err.getvalue().startswith("error: the following arguments are required: --load-id")
-    assert err.getvalue().endswith("\npgjobs query --help shows what there is\n")
+    assert err.getvalue().endswith("\nFor help: pgjobs query --help\n")
+
+
+def test_the_ledger_has_a_command_with_help_of_its_own() -> None:
+    terminal, out, _ = console()
+    with pytest.raises(SystemExit) as ended:
+        main(["ledger", "--help"], {}, terminal)
+    assert ended.value.code == OK
+    assert out.getvalue().startswith("usage: pgjobs ledger [-h] COMMAND")
+    assert "  pgjobs ledger forget orders/2026-11-20 " in out.getvalue()
+    assert "python -m" not in out.getvalue()
+
+
+def test_wrong_flags_of_a_command_of_the_ledger_are_told_with_the_help_of_that_command() -> None:
+    terminal, _, err = console()
+    with pytest.raises(SystemExit) as ended:
+        main(["ledger", "wait", "x", "--timeout", "soon"], {}, terminal)
+    assert ended.value.code == WRONG_USAGE
+    assert err.getvalue() == (
+        "error: argument --timeout: 'soon' is not a number of seconds\nFor help: pgjobs ledger wait --help\n"
+    )
+
+
+def test_the_ledger_is_asked_without_spark_and_without_java(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    words = ["ledger", "list", "--database-url", "postgresql://u@127.0.0.1:1/d", "--connect-deadline", "1"]
+    terminal, _, _ = console()
+    assert main(words, {}, terminal) == 1
+    assert "No server answers at 127.0.0.1:1" in capsys.readouterr().err
 
 
 def test_without_java_the_way_to_it_is_told_before_spark_starts() -> None:

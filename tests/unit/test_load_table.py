@@ -85,8 +85,8 @@ def test_flags_of_columns_and_text_reach_the_load() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--source-table", "t"], "'t' is no table of Spark's catalogues"),
-        (["--source-table", "db.t", "--source-version", "today"], "'today' is no version of a table"),
+        (["--source-table", "t"], "'t' is not a table of Spark's catalogues"),
+        (["--source-table", "db.t", "--source-version", "today"], "'today' is not a version of a table"),
         (["--source-table", "db.t", "--format", "csv"], "--format: for files, and not for --source-table"),
         (["--source-table", "db.t", "--option", "header=true"], "--option: for files, and not for --source-table"),
         (["--source", "x", "--source-version", "1"], "--source-version is for --source-table"),

@@ -88,7 +88,7 @@ def test_the_report_of_a_success_has_what_the_job_tells_and_when_it_ran(
             KeyboardInterrupt(),
             {
                 "type": "Interrupted",
-                "message": "interrupted. Run it again to have it done, or to be sure that it is done.",
+                "message": "interrupted. Run it again to complete it, or to confirm that it is done.",
                 "hint": "",
                 "sqlstate": "",
                 "column": None,

@@ -201,7 +201,7 @@ def test_parameters_are_quoted_only_where_a_shell_would_need_it() -> None:
         ({"application_id": "00ABC"}, "--application-id must look like"),
         ({"role": "arn:aws:iam::1:role/jobs"}, "--role must look like arn:aws:iam::123456789012:role/jobs"),
         ({"tags": {"x" * 129: ""}}, "the key of --tag x+ has 129 characters"),
-        ({"logs": "s3:/logs"}, "is no S3 URI"),
+        ({"logs": "s3:/logs"}, "is not an S3 URI"),
     ],
 )
 def test_what_the_api_or_the_rows_would_suffer_from_is_refused(change: dict[str, Any], reason: str) -> None:

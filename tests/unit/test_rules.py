@@ -69,7 +69,7 @@ def test_a_rule_is_parsed_and_written_so_that_it_is_parsed_again(text: str) -> N
 
 @pytest.mark.parametrize("text", ["", "0", "0 days", "-1", "fortnight", "day in", "1.5 days", "days days"])
 def test_what_is_no_rule_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no rule for partitions"):
+    with pytest.raises(UsageError, match="is not a rule for partitions"):
         parse(text)
 
 

@@ -25,12 +25,12 @@ def test_a_name_has_parts_of_which_each_is_taken_as_written(name: str, parts: tu
 
 @pytest.mark.parametrize("name", ["", "t", "db.", ".t", "db..t", "`db.t`", "db.`t", "db.t`", "db.``", "db.`a`b"])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=r"is no table of Spark's catalogues.* Write database\.table"):
+    with pytest.raises(UsageError, match=r"is not a table of Spark's catalogues.* Write database\.table"):
         parts_of(name)
 
 
 @pytest.mark.parametrize("version", ["-1", "1.0", "x", "٣", "1; DROP"])
 def test_a_version_is_a_number(version: str) -> None:
-    with pytest.raises(UsageError, match="is no version of a table"):
+    with pytest.raises(UsageError, match="is not a version of a table"):
         check(CatalogTable("db.t", version))
     check(CatalogTable("db.t", "798150000853375807"))

@@ -23,7 +23,7 @@ def read_object(url: str, environ: Mapping[str, str]) -> bytes:
     """
     bucket, _, key = url.partition("://")[2].partition("/")
     if not bucket or not key:
-        raise UsageError(f"{url!r} is no object of S3.", "Write s3://bucket/key.")
+        raise UsageError(f"{url!r} is not an object in S3.", "Write s3://bucket/key.")
     region = find_region("", environ)
     with aws_errors_translated(AwsRequest(f"The object {url} cannot be read", "s3", "s3:GetObject", region)):
         content: bytes = client("s3", region).get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -70,5 +70,5 @@ def _place(url: str) -> tuple[str, str]:
     scheme, _, rest = url.partition("://")
     bucket, _, prefix = rest.partition("/")
     if scheme not in ("s3", "s3a", "s3n") or not bucket:
-        raise UsageError(f"{url!r} is no place in S3.", "Write s3://bucket/prefix.")
+        raise UsageError(f"{url!r} is not a place in S3.", "Write s3://bucket/prefix.")
     return bucket, prefix

@@ -12,7 +12,7 @@ from jobs.dbaccess.errors import DatabaseError, JobError, UsageError
 OK, FAILED, WRONG_USAGE = 0, 1, 2
 """Exit statuses."""
 
-INTERRUPTED = "interrupted. Run it again to have it done, or to be sure that it is done."
+INTERRUPTED = "interrupted. Run it again to complete it, or to confirm that it is done."
 
 _INTERRUPTED = "Interrupted"
 

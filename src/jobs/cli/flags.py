@@ -37,7 +37,8 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where the database is."""
     group = parser.add_argument_group(
         "connection",
-        "A whole connection, single values, or both; PG* variables fill in. PGPASSWORD or AWS has the password.",
+        "A complete connection, single values, or both. PG* variables supply the rest. The password comes from "
+        "PGPASSWORD, ~/.pgpass or AWS.",
     )
     whole = group.add_mutually_exclusive_group()
     whole.add_argument("--database-url", metavar="URL", help="postgresql://user@host:5432/dbname?sslmode=verify-full")

@@ -56,9 +56,9 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=FOLLOWING,
         const=CHANGES,
-        help="with --mode upsert: load what changed, deletes included, since the state that the table has by the last "
-        "such load; of a table of Iceberg or Delta, or of a folder that a capture writes. full: load all rows, and "
-        "delete those that the source lacks",
+        help="with --mode upsert: load only what changed since the last such load, including deletes, in a table of "
+        "Iceberg or Delta or in a folder that a capture writes. full: load all rows, and delete those that the source "
+        "lacks",
     )
 
 
@@ -113,7 +113,7 @@ def _add_publishing_options(group: argparse._ActionsContainer) -> None:
         const=KEPT_FOR,
         metavar="TIME",
         help="if the load fails, keep what was staged for a rerun of the load id, which copies only what is missing; "
-        "for such a time as 2d, or without one for 7 days",
+        "for this time, such as 2d; default: 7 days",
     )
 
 

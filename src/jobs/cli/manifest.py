@@ -80,7 +80,7 @@ def _document(text: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(text, object_pairs_hook=_each_once)
     except ValueError as error:
-        raise UsageError(f"The manifest begins as JSON, and is none: {error}.", "Correct it.") from None
+        raise UsageError(f"The manifest begins like JSON, but is not valid JSON: {error}.", "Correct it.") from None
     return document
 
 
@@ -107,13 +107,13 @@ def _from_toml(text: str) -> dict[str, Any]:
             import tomli as tomllib
     except ModuleNotFoundError:
         raise UsageError(
-            f"This Python, {sys.version_info[0]}.{sys.version_info[1]}, reads no TOML.",
+            f"This Python, {sys.version_info[0]}.{sys.version_info[1]}, cannot read TOML.",
             "Write the manifest as JSON, with the same names, or install tomli, which archives of pgjobs contain.",
         ) from None
     try:
         return tomllib.loads(text)
     except ValueError as error:
-        raise UsageError(f"The manifest is no TOML: {error}.", "Correct it, or write JSON.") from None
+        raise UsageError(f"The manifest is not valid TOML: {error}.", "Correct it, or write JSON.") from None
 
 
 def _named_as_flags(given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -198,12 +198,12 @@ def _texts(name: str, value: object, action: argparse.Action) -> list[str]:
     is_list_of_names = "," in (action.metavar or "")
     if isinstance(value, dict):
         if "=" not in (action.metavar or ""):
-            raise UsageError(f"{name} is a table, and takes none.", "Write a text, or leave it out.")
+            raise UsageError(f"{name} is a table, but takes one value.", "Write a text, or leave it out.")
         return [f"{key}={_text(key, one, switches=True)}" for key, one in value.items()]
     if not isinstance(value, list):
         return [_text(name, value)]
     if not (is_list_of_names or _repeats(action) or action.nargs == "+"):
-        raise UsageError(f"{name} is a list, and takes one value.", "Write the value without brackets.")
+        raise UsageError(f"{name} is a list, but takes one value.", "Write the value without brackets.")
     texts = [_text(name, one) for one in value]
     with_comma = [text for text in texts if "," in text]
     if is_list_of_names and with_comma:
@@ -266,7 +266,7 @@ def _check_source(options: argparse.Namespace, query: object, own: Mapping[str, 
     if options.table is None:
         raise UsageError("It has no name.", 'Write table = "schema.table".')
     if query is not None and (not isinstance(query, str) or not query.strip()):
-        raise UsageError("query is no SQL.", 'Write query = "SELECT ...", for Spark.')
+        raise UsageError("query is not SQL.", 'Write query = "SELECT ...", for Spark.')
     if (options.source is None and options.source_table is None) == (query is None):
         raise UsageError(
             "Its rows come from files, from a table or from a query.",

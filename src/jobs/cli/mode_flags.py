@@ -43,8 +43,8 @@ def add_mode_options(group: argparse._ActionsContainer) -> None:
         default="",
         metavar="RULE",
         help="create the partitions that rows lack: day, '1 week', month, '6 hours', 'day in Europe/Berlin', 1000 (of "
-        "integers), value (of a list), or auto, as the others are, which is the default of --mode replace-partitions; "
-        "no refuses such rows",
+        "integers), value (of a list), or auto, like the existing ones, which is the default of --mode "
+        "replace-partitions; no refuses such rows",
     )
     group.add_argument(
         identity.FLAG,
@@ -71,8 +71,8 @@ def add_change_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--delete-when",
         metavar="SQL",
-        help="delete the table's row if this expression over the data's row is true, as \"op = 'D'\"; the table need "
-        "not have the column",
+        help="delete the table's row if this expression over the data's row is true, such as \"op = 'D'\"; the table "
+        "need not have the column",
     )
     group.add_argument("--delete-missing", action="store_true", help="delete rows whose keys the data lacks")
     group.add_argument(
@@ -94,7 +94,7 @@ def add_change_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--update-when",
         metavar="SQL",
-        help="update a row only if this expression is true, as 'source.updated_at > target.updated_at'",
+        help="update a row only if this expression is true, such as 'source.updated_at > target.updated_at'",
     )
     group.add_argument(
         "--order-by",

@@ -137,7 +137,7 @@ def mode_of(stated: Mapping[str, str]) -> str:
     """
     mode = value_of(stated, "mode", FAILFAST).upper()
     if mode not in MODES:
-        raise UsageError(f"--option mode={mode} is none of Spark's modes.", f"Give one of {', '.join(MODES)}.")
+        raise UsageError(f"--option mode={mode} is not one of Spark's modes.", f"Give one of {', '.join(MODES)}.")
     return mode
 
 

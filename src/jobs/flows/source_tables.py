@@ -43,7 +43,8 @@ def check_version(version: str) -> None:
     """
     if version and not (version.isascii() and version.isdigit()):
         raise UsageError(
-            f"{version!r} is no version of a table.", "Give the id of Iceberg's snapshot, or Delta's version: a number."
+            f"{version!r} is not a version of a table.",
+            "Give the id of Iceberg's snapshot, or Delta's version: a number.",
         )
 
 
@@ -56,7 +57,7 @@ def parts_of(name: str) -> tuple[str, ...]:
     found = list(_PART.finditer(name))
     if len(found) < 2 or ".".join(match.group() for match in found) != name:  # noqa: PLR2004 - database and table
         raise UsageError(
-            f"{name!r} is no table of Spark's catalogues.",
+            f"{name!r} is not a table of Spark's catalogues.",
             "Write database.table or catalog.database.table, and `a.b` in backquotes for a name with a dot.",
         )
     return tuple(match[2] if match[1] is None else match[1].replace("``", "`") for match in found)

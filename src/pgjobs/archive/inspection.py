@@ -61,7 +61,7 @@ def inspect_archive(file: Path, target: BuildTarget, *, with_extras: bool) -> li
             for member in archive:
                 findings += _inspect_member(archive, member, target, names)
     except (tarfile.TarError, EOFError, OSError) as error:
-        return [Finding(str(file), f"is no archive: {str(error).partition(':')[0]}")]
+        return [Finding(str(file), f"is not an archive: {str(error).partition(':')[0]}")]
     findings += _inspect_layout(file, target)
     budget = SELF_CONTAINED_BUDGET if target.carried else BUDGET
     if not with_extras and file.stat().st_size > budget:
@@ -70,7 +70,7 @@ def inspect_archive(file: Path, target: BuildTarget, *, with_extras: bool) -> li
 
 
 def carried_version(file: Path) -> str | None:
-    """Return the version of an archive's own interpreter, "3.12"; None if it has none, or the file is no archive."""
+    """Return the version of an archive's own interpreter, "3.12"; None if it has none, or if this is not an archive."""
     try:
         with tarfile.open(file) as archive:
             matches = (re.fullmatch(r"lib/python(3\.\d+)/os\.py", name) for name in archive.getnames())

@@ -85,7 +85,7 @@ class Project:
         paths = [(self.root / folder).resolve() for folder in self.packages]
         for path in paths:
             if not (path / "__init__.py").is_file():
-                raise DeployError(f"[tool.pgjobs] packages: {path} is no package, it has no __init__.py.")
+                raise DeployError(f"[tool.pgjobs] packages: {path} is not a package: it has no __init__.py.")
         outside = [path for path in paths if root not in path.parents]
         found = [find_sources(root, self.inside)] if self.inside else []
         return found + [find_sources(path.parent, [path.name]) for path in outside]

@@ -34,7 +34,7 @@ class Command:
 
 
 HERE = "on this machine, with its own Spark (pgjobs[spark])"
-SERVERLESS = "on EMR Serverless (pgjobs[deploy])"
+SERVERLESS = "a project of your own, and EMR Serverless (pgjobs[deploy])"
 
 _JOBS, _SUBMISSION, _RUNS, _ARCHIVE = (
     f"pgjobs.cli.{name}" for name in ("jobs_here", "submission", "following", "packing")
@@ -48,7 +48,8 @@ COMMANDS: Mapping[str, Command] = {
     "compare": Command("compare a table with files or another table", f"{_JOBS}:run", HERE),
     "copy": Command("copy a table from one server to another; needs no Spark", f"{_JOBS}:run", HERE),
     "capture": Command("keep a copy of a table up to date", f"{_JOBS}:run", HERE),
-    "doctor": Command("examine what a load needs: network, TLS, login, rights", f"{_JOBS}:run", HERE),
+    "ledger": Command("show and change which loads have finished; needs no Spark", f"{_JOBS}:run", HERE),
+    "doctor": Command("examine what a load needs: network, TLS, login, privileges", f"{_JOBS}:run", HERE),
     "init": Command("write a small project of your own", "pgjobs.cli.init:init", SERVERLESS),
     "package": Command("pack the jobs and their packages into an archive", f"{_ARCHIVE}:package", SERVERLESS),
     "verify": Command("check an archive", f"{_ARCHIVE}:verify", SERVERLESS),
@@ -73,6 +74,7 @@ JOBS: Mapping[str, str] = {
     "compare": "compare_table",
     "copy": "copy_table",
     "capture": "capture_changes",
+    "ledger": "ledger",
     "doctor": "doctor",
 }
 """A command that runs a job here -> the job's module in `jobs`. All words after it are the job's own."""

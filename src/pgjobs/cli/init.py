@@ -32,7 +32,7 @@ def init(options: argparse.Namespace, connect: Connect, console: Console) -> int
     """Write the project.
 
     Raises:
-        DeployError: The folder's name is no name for a package, or one of the files exists.
+        DeployError: The folder's name cannot be the name of a package, or one of the files exists.
     """
     del connect
     folder: Path = options.folder
@@ -52,11 +52,11 @@ def package_name(text: str) -> str:
     """Return the name of the package for a folder's name: shop_jobs for shop-jobs.
 
     Raises:
-        DeployError: It is no name for a package, or one that pgjobs needs.
+        DeployError: It cannot be the name of a package, or one that pgjobs needs.
     """
     name = re.sub(r"[-. ]+", "_", text).lower()
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
-        raise DeployError(f"{text!r} is no name for a package: give another one, --name my_jobs.")
+        raise DeployError(f"{text!r} cannot be the name of a package: give another one, --name my_jobs.")
     if name in TAKEN:
         raise DeployError(
             f"{name} is the name of a package that pgjobs needs itself: give another one, --name my_jobs."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from pgjobs.cli.commands import JOBS, Connect
 from pgjobs.console import Console
 from pgjobs.errors import DeployError
 
-WITHOUT_SPARK = ("query", "capture", "doctor")
+WITHOUT_SPARK = ("query", "capture", "ledger", "doctor")
 """Commands that start no Spark, unless they read or write files, or read a table of its catalogues."""
 
 COPY = "copy"
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """
     del connect
     module = import_module(f"jobs.{JOBS[options.command]}")
-    with _renamed(f"{JOBS[options.command]}.py", f"pgjobs {options.command}", console):
+    with _renamed(_SCRIPTS.get(options.command, f"{JOBS[options.command]}.py"), options.command, console):
         parsed = module.parse(options.arguments)
     starts_spark = _starts_spark(options.command, parsed) and not parsed.show_connection
     if starts_spark or options.command == COPY:
@@ -53,18 +54,22 @@ def _starts_spark(command: str, parsed: argparse.Namespace) -> bool:
     return command not in WITHOUT_SPARK or any(one is not None for one in data)
 
 
+_SCRIPTS: Mapping[str, str] = {"ledger": "python -m jobs.ledger"}
+"""A command -> what its job calls itself, if that is not the name of its script."""
+
+
 @contextmanager
 def _renamed(script: str, command: str, console: Console) -> Iterator[None]:
     """Print help and errors for this command instead of the script of spark-submit; an error without the usage."""
-    out, err = StringIO(), StringIO()
+    out, err, ours = StringIO(), StringIO(), f"pgjobs {command}"
     try:
         with redirect_stdout(out), redirect_stderr(err):
             yield
     finally:
-        console.out.write(out.getvalue().replace(f"spark-submit {script}", command).replace(script, command))
-        error = err.getvalue().partition(f"{script}: error: ")[2]
+        console.out.write(out.getvalue().replace(f"spark-submit {script}", ours).replace(script, ours))
+        error = re.search(rf"{re.escape(script)}( [a-z-]+)?: error: (.*)", err.getvalue(), re.DOTALL)
         if error:
-            console.tell(f"error: {error}{command} --help shows what there is")
+            console.tell(f"error: {error[2]}For help: {ours}{error[1] or ''} --help")
 
 
 def refuse_without_java(environ: Mapping[str, str], which: Callable[[str], Any]) -> None:

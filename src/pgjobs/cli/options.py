@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error, and where to look. Ends with status 2."""
-        sys.stderr.write(f"error: {message}\n{self.prog} --help shows what there is\n")
+        sys.stderr.write(f"error: {message}\nFor help: {self.prog} --help\n")
         raise SystemExit(WRONG_USAGE)
 
     def flags(self) -> list[str]:
@@ -67,8 +67,7 @@ def front_page() -> str:
     for group in (HERE, SERVERLESS):
         lines.append(f"{group}:")
         lines += [f"  {name:13} {one.meaning}" for name, one in COMMANDS.items() if one.group == group]
-        lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 def parse(arguments: Sequence[str], defaults: Mapping[str, Any]) -> argparse.Namespace:

@@ -96,7 +96,7 @@ def read_policies(texts: Sequence[str]) -> dict[str, Any]:
     wrong = [arn for arn in arns if not re.fullmatch(r"arn:aws[\w-]*:iam::(aws|\d{12}):policy/\S+", arn)]
     if wrong:
         raise DeployError(
-            f"{POLICY} {' '.join(wrong)} is no policy's ARN: write arn:aws:iam::123456789012:policy/NAME."
+            f"{POLICY} {' '.join(wrong)} is not the ARN of a policy: write arn:aws:iam::123456789012:policy/NAME."
         )
     if len(files) > 1:
         raise DeployError(f"{POLICY} takes one file, and ARNs beside it; it has {' and '.join(files)}.")
@@ -104,7 +104,7 @@ def read_policies(texts: Sequence[str]) -> dict[str, Any]:
     for file in files:
         document = _read(POLICY, file)
         if not isinstance(document, dict) or "Statement" not in document:
-            raise DeployError(f'{POLICY} {file} is no IAM policy: it has no "Statement".')
+            raise DeployError(f'{POLICY} {file} is not an IAM policy: it has no "Statement".')
         policy["policy"] = json.dumps(document, separators=(",", ":"))
     return {**policy, **({"policyArns": arns} if arns else {})}
 

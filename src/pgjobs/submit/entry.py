@@ -54,7 +54,7 @@ def find_entry(text: str, archive: Path) -> Entry:
     if re.match(r"s3[an]?://", text):
         split_uri(text)
         if not text.endswith(".py"):
-            raise DeployError(f"{text} is no Python script: its name must end in .py.")
+            raise DeployError(f"{text} is not a Python script: its name must end in .py.")
         return Entry(text.rpartition("/")[2][: -len(".py")], uri=text)
     if text.endswith(".py"):
         return _of_file(Path(text))
@@ -62,7 +62,7 @@ def find_entry(text: str, archive: Path) -> Entry:
         with tarfile.open(archive) as opened:
             return _of_archive(text, opened)
     except (tarfile.TarError, EOFError) as error:
-        raise DeployError(f"{archive} is no archive ({error}): run pgjobs package.") from None
+        raise DeployError(f"{archive} is not an archive ({error}): run pgjobs package.") from None
 
 
 def _of_file(path: Path) -> Entry:

@@ -137,7 +137,7 @@ def _importable(extra: Extra) -> Iterator[str]:
     """Yield the names that can be imported from a file.
 
     Raises:
-        DeployError: It is no ZIP file although its name says so.
+        DeployError: It is not a ZIP file although its name says so.
     """
     path = Path(extra.path)
     if path.suffix == ".py":
@@ -147,4 +147,4 @@ def _importable(extra: Extra) -> Iterator[str]:
         with zipfile.ZipFile(path) as opened:
             yield from {name.partition("/")[0].removesuffix(".py") for name in opened.namelist()}
     except zipfile.BadZipFile:
-        raise DeployError(f"--py-files {extra.path} is no ZIP file.") from None
+        raise DeployError(f"--py-files {extra.path} is not a ZIP file.") from None

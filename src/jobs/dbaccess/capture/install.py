@@ -121,7 +121,7 @@ def _check_owners(session: Session, capture: Capture) -> None:
     for name, owner in untrusted:
         raise UsageError(
             f"{name} belongs to {owner}, who is neither this user, the database's owner nor a superuser.",
-            "Have it given to a role that is trusted, or give another --channel.",
+            "Give it to a role that is trusted, or give another --channel.",
         )
 
 

@@ -56,7 +56,7 @@ class OwnTable:
             raise UsageError(
                 f"{table} belongs to {owner}, who is neither this user, the database's owner nor a superuser: triggers "
                 "there would run as this user.",
-                f"Have it given to a role that is trusted: ALTER TABLE {table.quoted} OWNER TO ...",
+                f"Give it to a role that is trusted: ALTER TABLE {table.quoted} OWNER TO ...",
             )
         return TableName(self.name, trusted) if trusted is not None else None
 

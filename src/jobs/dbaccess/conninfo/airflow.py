@@ -95,7 +95,7 @@ def _extra(extra: object, origin: str) -> Mapping[str, object]:
     if extra is None or extra == "":
         return {}
     if not isinstance(extra, dict):
-        raise UsageError(f"{origin} has an extra that is no JSON object.", "Make it one.")
+        raise UsageError(f"{origin} has an extra that is not a JSON object.", "Make it one.")
     return extra
 
 

@@ -141,7 +141,7 @@ def _check_parts(relations: Iterable[Relation], chosen: Iterable[Relation], excl
         if parents and _any_matches(excluded, relation):
             parent = names[min(parents)]
             raise UsageError(
-                f"{relation.name} is a part of {parent}, which is extracted as a whole.",
+                f"{relation.name} is a partition or child table of {parent}, which is extracted as a whole.",
                 f"Exclude {parent}, and extract it with --table and --filter.",
             )
 

@@ -55,7 +55,7 @@ def _of_version(
     """
     if not current.format:
         raise UsageError(
-            f"{'.'.join(parts)} has no versions: it is no table of Iceberg or Delta.", "Leave out --source-version."
+            f"{'.'.join(parts)} has no versions: it is not a table of Iceberg or Delta.", "Leave out --source-version."
         )
     try:
         if current.format == ICEBERG:

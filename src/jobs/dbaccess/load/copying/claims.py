@@ -72,7 +72,9 @@ class Claims:
             LoadError: The rows are in another table, which got the name since the load began.
         """
         if _oid(session, self.target) != self.relation:  # it has the lock of COPY, and cannot be renamed any more
-            raise LoadError(f"{self.target} was replaced by another table while parts were copied.")
+            raise LoadError(
+                f"{self.target} was replaced by another table while parts were copied.", "Run the load again."
+            )
         return bool(
             session.change(
                 f"INSERT INTO {self.table.quoted} (load, part, load_id, target, relation, input, rows, bytes, storage) "
@@ -106,7 +108,7 @@ class Claims:
             raise UsageError(
                 f"{count} parts of the load {self.load_id!r} were copied into {self.target}, and since then "
                 f"{storage.REPLACED}: their rows may be gone.",
-                f"If they are not, have it believed: UPDATE {self.table.quoted} SET storage = NULL WHERE load_id = "
+                f"If the rows are still there, run: UPDATE {self.table.quoted} SET storage = NULL WHERE load_id = "
                 f"'...'. Else delete what is left of them, and then their claims: {self._deletion}.",
             )
 

@@ -147,7 +147,7 @@ def why_not(session: Session, table: Table) -> str:
     COPY ignores rules, and is refused where policies apply. If triggers leave rows out, the counts prove nothing.
     """
     if table.kind not in ("r", PARTITIONED):
-        return f"{table.name} is no plain or partitioned table"
+        return f"{table.name} is not a plain or partitioned table"
     if not takes_every_row(session, table.name):
         return f"triggers or rules of {table.name} may change which rows are stored"
     if session.run("SELECT 1 WHERE row_security_active(to_regclass(%s)::oid)", table.name.quoted):

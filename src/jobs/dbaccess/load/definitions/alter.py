@@ -40,7 +40,7 @@ def check_alterable(session: Session, table: Table, adds: bool) -> None:
     )
     [is_partition, is_typed, is_owner, owner] = found[0] if found else [False, False, True, ""]
     if table.kind not in _ALTERED:
-        raise _refused(f"{table.name} is no plain or partitioned table", "Change its columns yourself")
+        raise _refused(f"{table.name} is not a plain or partitioned table", "Change its columns yourself")
     if not is_owner:
         raise _refused(
             f"only its owner {owner} can change the columns of {table.name}",

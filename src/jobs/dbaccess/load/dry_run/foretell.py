@@ -43,7 +43,7 @@ def key_columns(session: Session, target: TableName) -> list[tuple[str, str]]:
     if any(name is None for name, _ in found):
         raise UsageError(
             f"--dry-run cannot tell which partitions get rows: {target} is partitioned by an expression.",
-            "docs/load.md describes the steps.",
+            "docs/partitions.md describes the steps.",
         )
     return [(name, type_sql) for name, type_sql in found]
 

@@ -164,7 +164,7 @@ def _check_rows(stored: Stored, known: Known) -> None:
     if not are_kept(stored.files, known.files):
         raise UsageError(
             f"The table was loaded with {stored.position}, and since then {REPLACED}: its rows may be gone.",
-            f"If they are not, have it believed: UPDATE {known.positions} SET storage = NULL WHERE target = '...'. "
+            f"If the rows are still there, run: UPDATE {known.positions} SET storage = NULL WHERE target = '...'. "
             f"{_FULL}",
         )
 

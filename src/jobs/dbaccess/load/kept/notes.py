@@ -112,7 +112,7 @@ def until(session: Session, seconds: float) -> int:
 
 def dropping(load_id: str) -> str:
     """Return the command that drops what is kept of a load."""
-    return f"python -m jobs.ledger drop-kept {load_id!r}"
+    return f"pgjobs ledger drop-kept {load_id!r}"
 
 
 def what_stays(note: Note, size: Size) -> str:

@@ -140,7 +140,7 @@ def check(session: Session, target: TableName) -> None:
     deletion = foresee(session, target, "true")
     if deletion.changed_tables:
         raise LoadError(
-            f"Deleting rows of {target} would change or delete rows of {', '.join(deletion.changed_tables)}: because "
+            f"Deleting rows of {target} would change or delete rows of {', '.join(deletion.changed_tables)}, because "
             "of their foreign keys (ON DELETE).",
             "Mark rows with --soft-delete, or change these foreign keys.",
         )

@@ -37,7 +37,7 @@ def check(session: Session, move: Move, target: TableName) -> Deletion:
     if foreseen.changed_tables:
         raise LoadError(
             f"Overwriting {target} would change or delete {'other ' if move.where is not None else ''}rows of "
-            f"{', '.join(foreseen.changed_tables)}: because of their foreign keys (ON DELETE).",
+            f"{', '.join(foreseen.changed_tables)}, because of their foreign keys (ON DELETE).",
             "Use the mode upsert, or change these foreign keys.",
         )
     return foreseen
@@ -55,7 +55,7 @@ def _check_truncate(session: Session, target: TableName) -> None:
         target.quoted,
     )
     if kind not in ("r", PARTITIONED) or not may_truncate:
-        reason = "this user lacks the privilege" if not may_truncate else "it is no plain or partitioned table"
+        reason = "this user lacks the privilege" if not may_truncate else "it is not a plain or partitioned table"
         raise LoadError(f"{target} cannot be truncated: {reason}.", "Leave --overwrite-strategy truncate out.")
     referencing = relatives(session, target).referencing
     if referencing:

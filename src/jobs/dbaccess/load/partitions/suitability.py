@@ -138,7 +138,9 @@ def check_partitions(session: Session, target: TableName, partitions: Sequence[P
                 f"Nothing was loaded. Load the rows of {partition.name} with --table {partition.name}.",
             )
         if partition.kind != "r":
-            raise LoadError(f"{partition.name}, a partition of {target}, is a foreign table.", "Nothing was loaded.")
+            raise LoadError(
+                f"{partition.name}, a partition of {target}, is a foreign table.", f"Nothing was loaded. {_INSTEAD}"
+            )
         query = f"SELECT r FROM pg_class p, LATERAL ({_PARTITION}) AS x (r) WHERE p.oid = %s::oid"
         reasons = _texts(session, query, partition.oid)
         if reasons:

@@ -109,7 +109,7 @@ def check(session: Session, target: TableName) -> None:
     if found.kind not in ("r", tables.PARTITIONED) or missing:
         lacks = f", and has no {', '.join(missing)}" if missing else ""
         raise UsageError(
-            f"{name} is no table of rejected rows{lacks}.", "Rename it: --on-error quarantine writes to this name."
+            f"{name} is not a table of rejected rows{lacks}.", "Rename it: --on-error quarantine writes to this name."
         )
     if not session.value("SELECT has_table_privilege(%s, 'INSERT')", name.quoted):
         raise UsageError(f"This user may not insert into {name}.", f"GRANT INSERT ON {name} TO the user.")
@@ -221,7 +221,8 @@ def find_replayed(session: Session, target: TableName, load_id: str) -> Replayed
     """Return the rejects of a load as they are now, without records that Spark could not read.
 
     Raises:
-        UsageError: There are none, or a row is no object of texts, or one still has what stands for something else.
+        UsageError: There are none, or a row is not a JSON object of texts, or one still has what stands for something
+            else.
     """
     name = rejects_table(target)
     found: list[list[Any]] = []
@@ -242,7 +243,7 @@ def find_replayed(session: Session, target: TableName, load_id: str) -> Replayed
     for number, _, row, reason in found:
         if not isinstance(row, dict) or any(isinstance(value, (dict, list)) for value in row.values()):
             raise UsageError(
-                f"The row with the id {number} in {name} is no object of texts, numbers and nulls.",
+                f"The row with the id {number} in {name} is not a JSON object of texts, numbers and nulls.",
                 "Write each value as text, as PostgreSQL reads it.",
             )
         if reason in _STANDS_IN and any(_STANDS_IN[reason].search(str(value)) for value in row.values()):

@@ -87,7 +87,7 @@ def _check_kinds(
             new.append(table)
         elif kind not in ("r", "p"):
             raise UsageError(
-                f"{table} is no plain or partitioned table.",
+                f"{table} is not a plain or partitioned table.",
                 "Name the table itself: what a view or a foreign table shows is changed elsewhere.",
             )
     shared = session.run(

@@ -127,7 +127,7 @@ def _check_foreseeable(job: LoadJob) -> None:
     if job.publish == PARTS:
         raise NotForeseen(
             "--dry-run cannot list the steps of --publish parts: they depend on which parts are in the table.",
-            "docs/load.md describes them.",
+            "docs/large-loads.md describes them.",
         )
 
 
@@ -174,14 +174,14 @@ def _keys(session: Session, fitted: Fit, data: Data) -> Keys:
     if not set(names) <= set(fitted.target.move.columns):
         raise NotForeseen(
             f"--dry-run cannot tell which partitions get rows: the data lacks a column of the key {', '.join(names)}.",
-            "docs/load.md describes the steps.",
+            "docs/partitions.md describes the steps.",
         )
     keys = data.keys(fitted, names)
     if len(keys) > MOST_KEYS:
         raise NotForeseen(
             f"--dry-run cannot tell which partitions get rows: there are more than {MOST_KEYS:,} different values of "
             f"{', '.join(names)}.",
-            "docs/load.md describes the steps.",
+            "docs/partitions.md describes the steps.",
         )
     return keys
 

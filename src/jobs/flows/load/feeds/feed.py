@@ -86,7 +86,8 @@ def check_free(df: DataFrame) -> None:
     taken = [name for name in df.columns if name.casefold() in (OPERATION, ORDINAL)]
     if taken:
         raise UsageError(
-            f"The table has a column {taken[0]}, by whose name changes are told.", "Rename it, or load all rows."
+            f"The table has a column {taken[0]}, a name by which pgjobs reports changes.",
+            "Rename it, or load all rows.",
         )
 
 
@@ -99,7 +100,7 @@ def check_comparable(df: DataFrame) -> None:
     maps = [field.name for field in df.schema if "map<" in field.dataType.simpleString()]
     if maps:
         raise UsageError(
-            f"The column {maps[0]} has maps, which Spark does not compare, so that nothing tells what changed.",
+            f"The column {maps[0]} has maps, which Spark cannot compare, so changes of it cannot be found.",
             f"Load all rows each time: {FLAG} {FULL}.",
         )
 

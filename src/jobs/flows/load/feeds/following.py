@@ -150,7 +150,8 @@ def _check_told(session: Session, job: LoadJob) -> None:
     taken = [column.name for column in table.columns if column.name in (OPERATION, ORDINAL)] if table else []
     if taken:
         raise UsageError(
-            f"{job.table} has a column {taken[0]}, by whose name changes are told.", "Rename it, or load all rows."
+            f"{job.table} has a column {taken[0]}, a name by which pgjobs reports changes.",
+            "Rename it, or load all rows.",
         )
 
 

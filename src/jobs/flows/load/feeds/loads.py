@@ -79,7 +79,7 @@ def _lake(spark: SparkSession, source: CatalogTable) -> tuple[Feed, SourceTable]
     if read_from.format == DELTA:
         return DeltaFeed(spark, table), read_from
     raise UsageError(
-        f"{source.name} is no table of Iceberg or Delta, and {FLAG} does not know what changed in it.",
+        f"{source.name} is not a table of Iceberg or Delta, and {FLAG} does not know what changed in it.",
         f"Leave out {FLAG} to load all rows. Folders of a capture are given as --source.",
     )
 

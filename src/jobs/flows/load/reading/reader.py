@@ -80,7 +80,7 @@ class Reading:
         """Return a reader with the schema, if any.
 
         Raises:
-            UsageError: The schema is no list of columns.
+            UsageError: The schema is not a list of columns.
         """
         if not self.schema:
             return reader
@@ -89,5 +89,5 @@ class Reading:
         except ParseException as error:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(
-                f"--schema {self.schema!r} is no list of columns: {reason}", 'Write "id INT, name STRING".'
+                f"--schema {self.schema!r} is not a list of columns: {reason}", 'Write "id INT, name STRING".'
             ) from None

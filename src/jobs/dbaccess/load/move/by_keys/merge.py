@@ -43,8 +43,8 @@ def check(session: Session, move: Move, target: TableName) -> None:
     )
     if kind not in ("r", PARTITIONED):
         raise LoadError(
-            f"{target} is no plain or partitioned table: it has no unique index on exactly ({', '.join(move.keys)}), "
-            "and cannot be locked against other writers.",
+            f"{target} is not a plain or partitioned table: it has no unique index on exactly "
+            f"({', '.join(move.keys)}), and cannot be locked against other writers.",
             "Load into the table itself.",
         )
     if tables.has_children(session, target):

@@ -153,5 +153,5 @@ def check_few(target: TableName, count: int) -> None:
 def unfit(target: TableName, given: str, what: str) -> LoadError:
     """Return an error for a rule of the user that does not go with the table."""
     return LoadError(
-        f"{FLAG} {given!r} is no rule for {target}, which is partitioned by {what}.", "Nothing was loaded."
+        f"{FLAG} {given!r} is not a rule for {target}, which is partitioned by {what}.", "Nothing was loaded."
     )

@@ -120,7 +120,7 @@ def parse(text: str) -> Rule | None:
     found = _WRITTEN.fullmatch(text)
     if found is None or found["step"] == "0" * len(found["step"] or ""):
         raise UsageError(
-            f"{FLAG} {text!r} is no rule for partitions.",
+            f"{FLAG} {text!r} is not a rule for partitions.",
             "Write day, month, '1 week', '6 hours', 'day in Europe/Berlin', 1000 (integers), value (lists) or auto.",
         )
     unit, size = _UNITS[found["unit"].lower()]
