@@ -2,7 +2,7 @@
 
 Also what failed loads keep in staging (--keep-staging): kept, drop-kept.
 
-An orchestrator asks it whether a load has finished, and waits for it; a person has a load run again.
+An orchestrator asks whether a load has finished, or waits for it. A person makes a load run again.
 """
 
 from __future__ import annotations

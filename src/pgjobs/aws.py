@@ -175,5 +175,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     """
     match = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
     if match is None:
-        raise DeployError(f"{uri!r} is not an S3 URI: write s3://bucket/prefix.")
+        raise DeployError(
+            f"{uri!r} is not an S3 URI: write s3://bucket/prefix. A bucket's name has 3 to 63 lower-case characters."
+        )
     return match[1], (match[2] or "").strip("/")

@@ -12,6 +12,7 @@ from cfnlint.decode import decode
 from jobs.doctor import parse as doctor
 from jobs.extract_table import parse as extract_table
 from jobs.load_table import parse as load_table
+from pgjobs.archive.releases import DEFAULT_RELEASE
 from pgjobs.cli.command_flags import ADDING
 from pgjobs.cli.options import parse
 from pgjobs.submit.spark_conf import PYTHON_CONF
@@ -31,6 +32,10 @@ OF_THE_AWS_CLI = {
     "--cli-input-json",
 }
 FLAG = re.compile(r"(?<!\S)\[?`?(--[a-z][a-z-]*)")
+
+
+def test_the_default_release_is_the_one_that_is_named() -> None:
+    assert f"than `{DEFAULT_RELEASE}`, the default" in TEXT
 
 
 def section(title: str) -> str:

@@ -37,6 +37,24 @@ def test_an_error_is_one_line_and_a_status(
     assert capsys.readouterr().err == line
 
 
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ('org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "s3"', "cannot reach S3"),
+        ("java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found", "docs/load.md"),
+        ("[PATH_NOT_FOUND] Path does not exist: file:/a. SQLSTATE: 42K03", "Check the path"),
+        ("[PATH_ALREADY_EXISTS] Path file:/out already exists. SQLSTATE: 42K04", "--write-mode overwrite"),
+    ],
+)
+def test_what_a_message_of_spark_leaves_out_is_added(
+    message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_job(lambda: raising(RuntimeError(message)), verbose=False)
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {message} ")
+    assert hint in told
+
+
 # As Spark passes it on: cut to one frame.
 OF_A_WORKER = """org.apache.spark.api.python.PythonException: Traceback (most recent call last):
   File "pyspark/worker.py", line 3386, in main

@@ -41,6 +41,21 @@ def test_wrong_flags_are_told_in_two_lines() -> None:
     assert err.getvalue().endswith("\nFor help: pgjobs query --help\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["load", "--table", "t", "--sorce", "a.csv"], "--sorce a.csv: did you mean --source?\n"),
+        (["load", "--table", "t", "--lode-id=1"], "--lode-id=1: did you mean --load-id?\n"),
+        (["query", "--sql", "SELECT 1", "--xyzzy"], "--xyzzy\n"),
+    ],
+)
+def test_a_mistyped_flag_of_a_job_is_told_with_the_one_that_may_be_meant(words: list[str], told: str) -> None:
+    terminal, _, err = console()
+    with pytest.raises(SystemExit):
+        main(words, {}, terminal)
+    assert err.getvalue() == f"error: unrecognized arguments: {told}For help: pgjobs {words[0]} --help\n"
+
+
 def test_the_ledger_has_a_command_with_help_of_its_own() -> None:
     terminal, out, _ = console()
     with pytest.raises(SystemExit) as ended:

@@ -78,7 +78,7 @@ def test_what_is_missing_says_what_was_tried() -> None:
         resolve(Given(), {})
     assert str(caught.value) == (
         "There is no dbname and no user to connect with. Tried: --dbname, --user, --database-url, --connection, "
-        "--service, DATABASE_URL, PGSERVICE, PGDATABASE, PGUSER."
+        "--service, DATABASE_URL, PGSERVICE, PGDATABASE, PGUSER. Give one of these."
     )
     with pytest.raises(
         UsageError, match=r"no dbname .*Tried: --dbname, DATABASE_URL \(does not state it\), PGDATABASE"
@@ -263,7 +263,7 @@ def test_what_a_secret_does_not_state_either_is_told() -> None:
         resolve(Given(credentials=replace(SECRET, stated={"user": "u"})), {})
     with pytest.raises(UsageError, match=r"PGUSER, secret x \(does not state it\)\."):
         resolve(Given(credentials=replace(SECRET, stated={})), {})
-    with pytest.raises(UsageError, match=r"PGUSER\.$"):
+    with pytest.raises(UsageError, match=r"PGUSER\. Give one of these\.$"):
         resolve(Given(credentials=replace(SECRET, stated=None)), {})
 
 

@@ -65,7 +65,24 @@ class Failure:
             status = WRONG_USAGE if isinstance(error, UsageError) else FAILED
             return cls(name, error.message, error.hint, transient=error.transient, status=status)
         status = WRONG_USAGE if _is_wrong_usage_of_spark(error) else FAILED
-        return cls(name, first_line(error), status=status, is_ours=False)
+        message = first_line(error)
+        return cls(name, message, hint_about(message), status=status, is_ours=False)
+
+
+_HINTS = (
+    (
+        r'No FileSystem for scheme "?s3|S3AFileSystem not found',
+        "This Spark cannot reach S3. Add Hadoop's support for it (docs/load.md: Starting a job), or run it on EMR.",
+    ),
+    (r"^\[PATH_NOT_FOUND\]", "Check the path. A relative one is looked up in the folder in which the job runs."),
+    (r"^\[PATH_ALREADY_EXISTS\]", "Give another path. An extract replaces its target with --write-mode overwrite."),
+)
+"""What messages of Spark and Hadoop do not say: a pattern, and what to do."""
+
+
+def hint_about(message: str) -> str:
+    """Return what to do about a message of Spark or Hadoop; empty if the message says all that is known."""
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, message)), "")
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -46,7 +46,7 @@ HINTS: Mapping[str, str] = {
     "28000": "Check that the role exists, and that the server's pg_hba.conf admits it from here.",
     "28P01": "Check the user and the password (PGPASSWORD).",
     "3D000": "Check the database's name.",
-    INSUFFICIENT_PRIVILEGE: "Grant the user the privilege in the message, or use another user.",
+    INSUFFICIENT_PRIVILEGE: "Grant it, or use another user. pgjobs doctor --table NAME lists the privileges of a load.",
     "53100": "Free or add disk space on the server.",
     "57014": "If statement_timeout ended it, set a longer one for this user: ALTER ROLE .. SET statement_timeout.",
     "53300": "Lower --parallelism, or raise max_connections.",

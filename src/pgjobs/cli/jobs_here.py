@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pgjobs.cli.commands import JOBS, Connect
+from pgjobs.cli.options import meant
 from pgjobs.console import Console
 from pgjobs.errors import DeployError
 
@@ -34,7 +35,8 @@ def run(options: argparse.Namespace, connect: Connect, console: Console) -> int:
     """
     del connect
     module = import_module(f"jobs.{JOBS[options.command]}")
-    with _renamed(_SCRIPTS.get(options.command, f"{JOBS[options.command]}.py"), options.command, console):
+    script = _SCRIPTS.get(options.command, f"{JOBS[options.command]}.py")
+    with _renamed(script, options.command, console, module.build_parser):
         parsed = module.parse(options.arguments)
     starts_spark = _starts_spark(options.command, parsed) and not parsed.show_connection
     if starts_spark or options.command == COPY:
@@ -59,7 +61,9 @@ _SCRIPTS: Mapping[str, str] = {"ledger": "python -m jobs.ledger"}
 
 
 @contextmanager
-def _renamed(script: str, command: str, console: Console) -> Iterator[None]:
+def _renamed(
+    script: str, command: str, console: Console, build_parser: Callable[[], argparse.ArgumentParser]
+) -> Iterator[None]:
     """Print help and errors for this command instead of the script of spark-submit; an error without the usage."""
     out, err, ours = StringIO(), StringIO(), f"pgjobs {command}"
     try:
@@ -69,7 +73,15 @@ def _renamed(script: str, command: str, console: Console) -> Iterator[None]:
         console.out.write(out.getvalue().replace(f"spark-submit {script}", ours).replace(script, ours))
         error = re.search(rf"{re.escape(script)}( [a-z-]+)?: error: (.*)", err.getvalue(), re.DOTALL)
         if error:
-            console.tell(f"error: {error[2]}For help: {ours}{error[1] or ''} --help")
+            console.tell(f"error: {_with_near_flag(error[2], build_parser())}For help: {ours}{error[1] or ''} --help")
+
+
+def _with_near_flag(error: str, parser: argparse.ArgumentParser) -> str:
+    """Return an error of argparse. If it is about an unknown flag, it asks whether a similar one was meant."""
+    unknown = error.partition("unrecognized arguments: ")[2].split()
+    flags = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001 - argparse has no public list
+    near = next(filter(None, (meant(word.partition("=")[0], flags) for word in unknown if word.startswith("--"))), "")
+    return f"{error.rstrip()}{near}\n"
 
 
 def refuse_without_java(environ: Mapping[str, str], which: Callable[[str], Any]) -> None:

@@ -55,7 +55,7 @@ def resolve(given: Given, environ: Mapping[str, str]) -> Resolved:
     if missing:
         raise UsageError(
             f"There is no {' and no '.join(missing)} to connect with.",
-            f"Tried: {sources.tried(given, environ, missing)}.",
+            f"Tried: {sources.tried(given, environ, missing)}. Give one of these.",
         )
     reader = _Reader(values)
     servers = _servers(reader)
