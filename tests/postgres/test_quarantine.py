@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -38,7 +39,7 @@ def names(session: Session) -> Staging:
 
 
 def attempt(
-    session: Session, names: Staging, blocks: Sequence[Counted], number: int = 1, policy: Policy = POLICY
+    session: Session, names: Staging, blocks: Iterable[Counted], number: int = 1, policy: Policy = POLICY
 ) -> Outcome:
     assert parts.begin_attempt(session, names, 0, number)
     return quarantine.copy_part(session, names, 0, number, blocks, policy=policy)
@@ -81,6 +82,19 @@ def test_a_refused_line_is_told_with_all_that_is_known(session: Session, names: 
         [7, -6, 7, None, "22021", "nul", '{"a": "7", "b": "a\ufffd"}'],
     ]
     assert session.run(f"SELECT a, b FROM {names.rows.quoted} ORDER BY ctid") == [[1, "x"], [1, "x"], [3, "é\t\n"]]
+
+
+def test_blocks_may_come_as_slowly_as_those_of_a_copy(session: Session, names: Staging) -> None:
+    """The transaction is idle between two of them. A COPY that waits for rows is not, to the server."""
+    session.run("SET idle_in_transaction_session_timeout = '100ms'")
+    large = Counted(GOOD * 250_000, 250_000)
+
+    def slow() -> Iterator[Counted]:
+        yield large
+        time.sleep(0.3)
+        yield Counted(GOOD, 1)
+
+    assert attempt(session, names, slow()).rows == 250_001
 
 
 @pytest.mark.parametrize("per_block", [1, 7, 5000])

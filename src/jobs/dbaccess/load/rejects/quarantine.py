@@ -31,6 +31,9 @@ RECORD = "record"
 
 _NO_RECORD = "Spark could not read the record: too many or too few fields, a value of another type, or broken text."
 
+_PATIENT = {"idle_in_transaction_session_timeout": "0"}
+"""Between two blocks, the transaction is idle, while Spark computes. A single COPY would wait for its rows."""
+
 _HASH = struct.Struct("!q")
 
 
@@ -60,7 +63,7 @@ def copy_part(
         DatabaseError: The COPY failed for another reason than a row.
     """
     sender = _Sender(session, staging, part, attempt, policy=policy)
-    with session.transaction(**COPY_SETTINGS):
+    with session.transaction(**COPY_SETTINGS, **_PATIENT):
         with session.users_path():  # domains' checks are the user's
             for counted in gathered(blocks, sender.size):
                 sender.send(counted)
