@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from publishing import AB, load
 from stages import TARGET, attempt, stuck_copy, tables
 
 from jobs.dbaccess.conninfo.settings import Settings
@@ -121,6 +124,17 @@ def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session
     publish(session, plan(names, accepted, is_new=True))
     assert session.run("SELECT a, b FROM t ORDER BY a") == [[0, "theirs"], [1, "x"]]
     assert tables(session) == ["t", "table_updates"]
+
+
+def test_two_loads_that_create_a_table_at_once_leave_the_rows_of_both(session: Session, database: Settings) -> None:
+    types = ("integer", "text")
+    with connect(database, "first") as first, ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load, first, Move("append", AB), [(1, "x")], types, after="SELECT pg_sleep(0.5)")
+        while not session.run("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+            assert not loading.done()
+        assert load(session, Move("append", AB), [(2, "y")], types).inserted == 1
+        loading.result(10)
+    assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2]]
 
 
 def test_a_marker_table_that_takes_no_marker_keeps_the_load_out(session: Session, beside: Staging) -> None:

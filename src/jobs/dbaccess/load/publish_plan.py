@@ -65,8 +65,9 @@ class PublishPlan:
 
     @property
     def takes_turns(self) -> bool:
-        """Whether it waits until other publishes into the table have ended."""
-        return self.move.mode != "append" or bool(self.scripts) or bool(self.metadata) or bool(self.alterations)
+        """Whether it waits until other publishes into the table have ended: of two that create it, one would fail."""
+        changes_table = self.is_new or bool(self.metadata) or bool(self.alterations)
+        return self.move.mode != "append" or bool(self.scripts) or changes_table
 
     @property
     def locks_out_readers(self) -> bool:
