@@ -13,6 +13,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.load import verify
+from jobs.dbaccess.load.move.changes import Changes
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import parse_order
 from jobs.dbaccess.load.publish_plan import Published
@@ -116,6 +117,14 @@ def test_a_load_that_leaves_unchanged_rows_alone_is_verified(session: Session, m
     session.run("UPDATE t SET b = 'changed' WHERE a = 2")
     done = verified(session, move, UNIQUE)
     assert (done.updated, done.unchanged, done.verified) == (1, 2, Verified(compared, AB, ()))
+
+
+def test_rows_that_exchange_unique_values_are_verified_as_others_of_an_upsert_that_deletes(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text UNIQUE); INSERT INTO t VALUES (2, 'x'), (3, 'y'), (9, 'z')")
+    move = Move("upsert", AB, ("a",), changes=Changes(delete_missing=True))
+    done = verified(session, move, [(2, "y"), (3, "x"), (4, "new")])
+    assert (done.inserted, done.updated, done.deleted, done.verified) == (1, 2, 1, Verified(3, AB, ()))
+    assert verified(session, move, [(2, "old"), (3, "x"), (4, "new")]).updated == 1
 
 
 TRIGGER = """

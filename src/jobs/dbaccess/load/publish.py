@@ -35,7 +35,7 @@ from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query.execute import Done
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.sqlstates import FOREIGN_KEY_VIOLATION, LOCK_TIMEOUT, UNIQUE_VIOLATION
+from jobs.dbaccess.sqlstates import EXCLUSION_VIOLATION, FOREIGN_KEY_VIOLATION, LOCK_TIMEOUT, UNIQUE_VIOLATION
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,16 @@ def publish_together(session: Session, transaction: TransactionPlan) -> tuple[Pu
         DatabaseError: A target rejects the rows.
         UsageError: The load id is taken by another table.
     """
+    try:
+        return _publish_once(session, transaction)
+    except ConstraintViolated as error:
+        exchanging = transaction.exchanging
+        if exchanging == transaction or error.sqlstate not in (UNIQUE_VIOLATION, EXCLUSION_VIOLATION):
+            raise
+    return _publish_once(session, exchanging)
+
+
+def _publish_once(session: Session, transaction: TransactionPlan) -> tuple[Published, ...]:
     published = None
     at, settings = _At(transaction.plans[0]), transaction.settings
     with _failures_told(session, transaction, at):

@@ -149,6 +149,15 @@ class TransactionPlan:
         return tuple(sorted(self.plans, key=lambda plan: str(plan.target)))
 
     @property
+    def exchanging(self) -> TransactionPlan:
+        """The plan if rows exchange unique values. Where nothing may be deleted, others may refer to the rows."""
+        plans = (
+            replace(plan, move=replace(plan.move, exchanges=True)) if plan.move.changes.removes else plan
+            for plan in self.plans
+        )
+        return replace(self, plans=tuple(plans))
+
+    @property
     def settings(self) -> dict[str, str]:
         """Server settings of the transaction."""
         [first, *_] = self.plans

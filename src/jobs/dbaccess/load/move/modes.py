@@ -55,6 +55,7 @@ class Move:
         overriding: One of identity.OVERRIDING, or empty: what the values of identity columns are.
         emptied: For overwrite: tables that are empty when it is done, so that they refer to no row.
         renames: Whether the staged table may become a new table, if this has the same rows.
+        exchanges: For upsert: whether rows exchange unique values, and are deleted and inserted in place of an UPDATE.
     """
 
     mode: str
@@ -73,6 +74,7 @@ class Move:
     overriding: str = ""
     emptied: tuple[TableName, ...] = ()
     renames: bool = True
+    exchanges: bool = False
 
     @property
     def rights(self) -> str:

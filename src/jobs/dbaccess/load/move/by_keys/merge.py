@@ -3,8 +3,8 @@
 The table is locked against other writers (SHARE ROW EXCLUSIVE), so that rows that one statement does not find are not
 there for the next one either: DELETE, then UPDATE, then INSERT. It is what MERGE does, on each version of PostgreSQL,
 with two differences. Two loads cannot both insert a key, though no unique index keeps them from it. And a unique value
-may move from a row that is deleted to one that is inserted; if rows exchange such values, which an UPDATE cannot do,
-they are deleted and inserted by one statement. Readers are not blocked.
+may move from a row that is deleted to one that is inserted. Where rows exchange such values, which an UPDATE cannot do,
+publish tries again, and one statement deletes and inserts them. Readers are not blocked.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED
 from jobs.dbaccess.catalog.unique_indexes import equalities, has_unique_index
-from jobs.dbaccess.errors import ConstraintViolated, LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load.move import conditions, deletion, keys
 from jobs.dbaccess.load.move.by_keys import upsert
 from jobs.dbaccess.load.move.by_keys.merge_statements import Merge
 from jobs.dbaccess.load.move.modes import Move, Written
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.sqlstates import EXCLUSION_VIOLATION, UNIQUE_VIOLATION
 
 
 def is_needed(session: Session, move: Move, target: TableName) -> bool:
@@ -117,7 +116,7 @@ def merge(session: Session, move: Move, target: TableName, staged: TableName, ro
     statements = replace(statements, skips=_skips(session, statements, rows))
     if not has_unique_index(session, target, move.keys):
         _check_unambiguous(session, statements)
-    replacing = _replacing(session, statements)
+    replacing = _replacing(session, statements) if move.exchanges else ""
     with session.users_path():
         return _execute(session, statements, replacing)
 
@@ -134,7 +133,7 @@ def _execute(session: Session, statements: Merge, replacing: str) -> Written:
         deletion.check_share(move, statements.target, deleting + missing, before)
     update = statements.update()
     unchanged = session.ask(statements.count_unchanged()).rows[0][0] if statements.skips or not update else 0
-    updated = _update(session, update, replacing) if update else 0
+    updated = _change(session, replacing or update) if update else 0
     inserted = _change(session, statements.insert_missing())
     if changes.delete_when is not None:
         session.ask(statements.forget())
@@ -142,30 +141,15 @@ def _execute(session: Session, statements: Merge, replacing: str) -> Written:
 
 
 def _replacing(session: Session, statements: Merge) -> str:
-    """Return the statement that replaces the rows if they exchange unique values; empty if they are only updated.
+    """Return the statement that replaces rows that exchange unique values; empty if they have to be updated.
 
-    That is the case if the load deletes nothing, so that others may refer to the rows in any way, and if triggers would
-    see deletes and inserts in place of updates.
+    That is the case if triggers would see deletes and inserts in place of updates.
     """
-    move, target = statements.move, statements.target
+    target = statements.target
     table = tables.find_table(session, target)
-    if table is None or not move.changes.removes or deletion.foresee(session, target, "true").is_watched:
+    if table is None or deletion.foresee(session, target, "true").is_watched:
         return ""
     return statements.replace([column.name for column in table.columns if not column.generated or column.identity])
-
-
-def _update(session: Session, update: str, replacing: str) -> int:
-    """Update rows, or replace them if some get unique values that others have, and return how many."""
-    if not replacing:
-        return _change(session, update)
-    session.run("SAVEPOINT pgjobs_update")
-    try:
-        return _change(session, update)
-    except ConstraintViolated as error:
-        if error.sqlstate not in (UNIQUE_VIOLATION, EXCLUSION_VIOLATION):
-            raise
-    session.run("ROLLBACK TO SAVEPOINT pgjobs_update")
-    return _change(session, replacing)
 
 
 def _change(session: Session, statement: str) -> int:
