@@ -230,6 +230,21 @@ def test_of_rows_whose_key_is_null_each_one_is_checked_that_ignore_would_insert(
     assert session.run("SELECT b FROM t ORDER BY b") == [[1], [2], [4]]
 
 
+@pytest.mark.parametrize("exclusive", [False, True], ids=["unique", "exclusion"])
+def test_a_row_that_is_left_out_for_a_conflict_is_not_put_aside_for_a_foreign_key(
+    session: Session, exclusive: bool
+) -> None:
+    """The server checks foreign keys of rows that it has inserted."""
+    unique = "EXCLUDE USING btree (a WITH =)" if exclusive else "UNIQUE (a)"
+    session.run("CREATE TABLE o (i int PRIMARY KEY); INSERT INTO o VALUES (1)")
+    session.run(f"CREATE TABLE t (a int, b int, c int REFERENCES o, {unique}); INSERT INTO t VALUES (1, 1, 1)")
+    rows: list[Row] = [[1, 2, 9], [2, 3, 1], [2, 4, 9], [3, 5, 9], [3, 6, 1], [None, 7, 9]]
+    published = load(session, rows, Move("ignore", ABC.columns))
+    assert (published.rejected, published.inserted) == (2, 2)
+    assert rejected(session, "row->>'b'") == [["5"], ["7"]]
+    assert session.run("SELECT b FROM t ORDER BY b") == [[1], [3], [6]]
+
+
 @pytest.mark.parametrize("skip", ["yes", "no"])
 def test_rows_whose_required_key_is_null_are_put_aside_and_not_taken_for_one_key(session: Session, skip: str) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b int, c int)")

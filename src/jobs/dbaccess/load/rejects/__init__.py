@@ -6,7 +6,8 @@
   server names (`aside`).
 - table: the rejects of a load in staging, and the table that they are published to.
 - row_rules: what a table demands of its rows; table_rules reads it from the catalog.
-- constraints: staged rows that violate them, found by queries of sets; places: where these come from.
+- constraints: staged rows that violate them, found by queries of sets, of which `conflicts` has those of unique and
+  exclusion constraints; places: where these rows come from.
 - accepted: the other rows are moved.
 - search: the rows because of which a load failed that puts none aside.
 """

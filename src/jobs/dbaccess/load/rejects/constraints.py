@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.load.move.modes import Move, apart
+from jobs.dbaccess.load.rejects import conflicts
+from jobs.dbaccess.load.rejects.conflicts import PLACE
 from jobs.dbaccess.load.rejects.places import Seeking
 from jobs.dbaccess.load.rejects.reasons import reason_of
 from jobs.dbaccess.load.rejects.row_rules import Column, Exclusion, ForeignKey, Rule, Rules, Unique
@@ -29,8 +31,6 @@ from jobs.dbaccess.load.rejects.table_rules import rules_of
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_literal, quote_name
-
-_PLACE = "pgjobs_place"
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def _source(checked: Checked, columns: Sequence[Column]) -> str:
         for column in columns
         if not column.generated
     ]
-    rows = checked.move.source(checked.staging.rows, f"ctid AS {_PLACE}")
-    query = f"SELECT {_PLACE}, {', '.join(plain)} FROM ({rows}) AS staged"
+    rows = checked.move.source(checked.staging.rows, f"ctid AS {PLACE}")
+    query = f"SELECT {PLACE}, {', '.join(plain)} FROM ({rows}) AS staged"
     generated = [f"({column.default}) AS {quote_name(column.name)}" for column in columns if column.generated]
     return f"SELECT *, {', '.join(generated)} FROM ({query}) AS whole" if generated else query
 
@@ -89,13 +89,29 @@ def _source(checked: Checked, columns: Sequence[Column]) -> str:
 def _inserted(checked: Checked, source: str, rules: Rules) -> str:
     """Return a query for those of the rows that the mode inserts or updates: it may leave out keys that are there."""
     move = checked.move
+    if move.mode == "ignore" and not move.keys:
+        return _without_conflicts(source, rules)
     arbiter = next((rule for rule in rules.unique if _is_resolved(move, rule)), None)
-    if move.mode != "ignore" or not move.keys or arbiter is None:
+    if move.mode != "ignore" or arbiter is None:
         return source
-    keys = ", ".join([*arbiter.keys, *([] if arbiter.nulls_are_equal else [apart(arbiter.keys, _PLACE)])])
-    same = _conflict(arbiter, arbiter.keys)
+    keys = ", ".join([*arbiter.keys, *([] if arbiter.nulls_are_equal else [apart(arbiter.keys, PLACE)])])
+    same = conflicts.conflict(arbiter, arbiter.keys)
     there = f"EXISTS (SELECT FROM {rules.relation} AS t WHERE {same})"
-    return f"SELECT DISTINCT ON ({keys}) * FROM ({source}) AS s WHERE NOT {there} ORDER BY {keys}, {_PLACE}"
+    return f"SELECT DISTINCT ON ({keys}) * FROM ({source}) AS s WHERE NOT {there} ORDER BY {keys}, {PLACE}"
+
+
+def _without_conflicts(source: str, rules: Rules) -> str:
+    """Return a query for those of the rows that ON CONFLICT DO NOTHING, without keys, inserts if they are accepted.
+
+    A row that is left out because of a row that is left out itself is not known as such here. It is put aside if it
+    violates a foreign key.
+    """
+    if not rules.unique and not rules.exclusion:
+        return source
+    there = [conflicts.conflicting(source, rules.relation, rule) for rule in (*rules.unique, *rules.exclusion)]
+    new = f"SELECT * FROM ({source}) AS n WHERE {PLACE} NOT IN ({' UNION ALL '.join(there)})"
+    again = conflicts.later(new, rules.unique, rules.exclusion)
+    return f"SELECT * FROM ({new}) AS s WHERE {PLACE} NOT IN (SELECT place FROM ({again}) AS again)"
 
 
 def _local(source: str, rules: Sequence[Rule]) -> str:
@@ -104,36 +120,8 @@ def _local(source: str, rules: Sequence[Rule]) -> str:
     if not cases:
         return ""
     return (
-        f"SELECT * FROM (SELECT {_PLACE} AS place, CASE {cases} END AS rule FROM ({source}) AS s) AS f WHERE rule >= 0"
+        f"SELECT * FROM (SELECT {PLACE} AS place, CASE {cases} END AS rule FROM ({source}) AS s) AS f WHERE rule >= 0"
     )
-
-
-_GIVEN = "IS DISTINCT FROM NULL"
-"""To an index, a composite value with NULLs in its fields is no NULL. To IS NOT NULL, it is one."""
-
-
-def _keyed(relation: str, rule: Unique | Exclusion, *others: str) -> str:
-    """Return a query for the keys of rows, k0 and so on; without rows to which the constraint does not apply."""
-    keys = ", ".join([*(f"({key}) AS k{number}" for number, key in enumerate(rule.keys)), *others])
-    conditions = [rule.predicate or "true"]
-    if not rule.nulls_are_equal:
-        conditions += [f"({key}) {_GIVEN}" for key in rule.keys]
-    return f"SELECT {keys} FROM {relation} WHERE {' AND '.join(f'({one})' for one in conditions)}"
-
-
-def _conflict(rule: Unique | Exclusion, names: Sequence[str] = ()) -> str:
-    """Return the condition that rows t and s have keys that may not both be there.
-
-    Args:
-        rule: The constraint.
-        names: The columns that have the keys; by default, those of `_keyed`.
-    """
-    named = list(zip(names or [f"k{number}" for number in range(len(rule.keys))], rule.operators))
-    same = [f"t.{name} {operator} s.{name}" for name, operator in named]
-    if rule.nulls_are_equal:
-        both = zip(same, named)
-        same = [f"({one} OR NOT (t.{name} {_GIVEN} OR s.{name} {_GIVEN}))" for one, (name, _) in both]
-    return " AND ".join(same)
 
 
 def _against_target(
@@ -151,9 +139,11 @@ def _against_target(
             continue
         keys = move.keys if move.mode == "upsert" else ()
         others = [f"{quote_name(key)} AS o{number}" for number, key in enumerate(keys)]
-        staged = _keyed(f"({source}) AS s", rule, f"{_PLACE} AS place", *others)
-        there = _keyed(rules.relation, rule, *others, *([f"({move.where}) AS goes"] if move.where is not None else []))
-        conditions = [_conflict(rule)]
+        staged = conflicts.keyed(f"({source}) AS s", rule, f"{PLACE} AS place", *others)
+        there = conflicts.keyed(
+            rules.relation, rule, *others, *([f"({move.where}) AS goes"] if move.where is not None else [])
+        )
+        conditions = [conflicts.conflict(rule)]
         if keys:  # the row with the same keys is updated
             same = " AND ".join(f"t.o{n} {same_keys[key]} s.o{n}" for n, key in enumerate(keys))
             conditions.append(f"({same}) IS NOT TRUE")
@@ -180,53 +170,11 @@ def _among_staged(checked: Checked, source: str, rules: Rules) -> Iterator[tuple
         yield _unreferenced(checked, source, reference), [reference]
     unique = [rule for rule in rules.unique if not _is_resolved(checked.move, rule)]
     exclusion = [rule for rule in rules.exclusion if not _is_resolved(checked.move, rule)]
-    if exclusion:
-        yield _excluded(source, [*unique, *exclusion]), [*unique, *exclusion]
-    elif unique:
-        yield _repeated(source, unique), list(unique)
+    if unique or exclusion:
+        yield conflicts.later(source, unique, exclusion), [*unique, *exclusion]
     for reference in rules.foreign:
         if reference.table == checked.target:
             yield _unreferenced(checked, source, reference), [reference]
-
-
-def _repeated(source: str, rules: Sequence[Unique]) -> str:
-    """Return a query for rows whose key an earlier row has that conflicts with no row before it: that one stays."""
-    firsts: list[str] = []
-    for rule in rules:
-        applies = [f"({rule.predicate or 'true'})"]
-        if not rule.nulls_are_equal:
-            applies += [f"({key}) {_GIVEN}" for key in rule.keys]
-        condition = " AND ".join(applies)
-        keys = ", ".join([f"({condition})", *(f"({key})" for key in rule.keys)])
-        first = f"first_value({_PLACE}) OVER (PARTITION BY {keys} ORDER BY {_PLACE})"
-        firsts.append(f"CASE WHEN {condition} THEN {first} ELSE {_PLACE} END AS f{len(firsts)}")
-    stays = " AND ".join(f"f{number} = place" for number in range(len(rules)))
-    found = " UNION ALL ".join(
-        f"SELECT s.place, {number} AS rule FROM w AS s JOIN w AS t ON t.place = s.f{number} AND t.stays "
-        f"WHERE s.f{number} <> s.place"
-        for number in range(len(rules))
-    )
-    return (
-        f"WITH ranked AS (SELECT {_PLACE} AS place, {', '.join(firsts)} FROM ({source}) AS s), "
-        f"w AS MATERIALIZED (SELECT *, {stays} AS stays FROM ranked) "
-        f"SELECT place, min(rule) AS rule FROM ({found}) AS f GROUP BY place"
-    )
-
-
-def _excluded(source: str, rules: Sequence[Unique | Exclusion]) -> str:
-    """Return a query for rows that conflict with an earlier row that conflicts with no row before it."""
-    keyed, pairs = [], []
-    for number, rule in enumerate(rules):
-        keyed.append(f"keyed{number} AS MATERIALIZED ({_keyed(f'({source}) AS s', rule, f'{_PLACE} AS place')})")
-        pairs.append(
-            f"SELECT t.place AS earlier, s.place AS later, {number} AS rule "
-            f"FROM keyed{number} AS t JOIN keyed{number} AS s ON t.place < s.place AND {_conflict(rule)}"
-        )
-    return (
-        f"WITH {', '.join(keyed)}, pairs AS MATERIALIZED ({' UNION ALL '.join(pairs)}) "
-        "SELECT later AS place, min(rule) AS rule FROM pairs AS p "
-        "WHERE NOT EXISTS (SELECT FROM pairs AS q WHERE q.later = p.earlier) GROUP BY later"
-    )
 
 
 def _unreferenced(checked: Checked, source: str, rule: ForeignKey) -> str:
@@ -244,7 +192,7 @@ def _unreferenced(checked: Checked, source: str, rule: ForeignKey) -> str:
     violated = f"({nulls} = 0 AND {missing})"
     if rule.is_full:
         violated = f"({violated} OR {nulls} BETWEEN 1 AND {len(columns) - 1})"
-    return f"SELECT {_PLACE} AS place, 0 AS rule FROM ({source}) AS s WHERE {violated}"
+    return f"SELECT {PLACE} AS place, 0 AS rule FROM ({source}) AS s WHERE {violated}"
 
 
 def _remove(session: Session, checked: Checked, query: str, rules: Sequence[Rule]) -> int:
