@@ -215,10 +215,11 @@ def test_a_row_that_is_refused_is_told_by_its_file_and_its_place_there(
     [file] = [
         str(row[0]) for row in table.table(f"{NAME}.files").where("record_count = 5").select("file_path").collect()
     ]
-    row = pq.read_table(file).column("id").to_pylist().index(12) + 1  # Iceberg writes them in any order
+    row = pq.read_table(file).column("id").to_pylist().index(12) + 1
     session.run("CREATE DOMAIN d AS int CHECK (VALUE <> 12); CREATE TABLE t (id d, name text)")
-    with pytest.raises(JobError, match=rf"{Path(file).name}, row {row}\."):
-        load_of()
+    for _ in range(6):  # Iceberg lists the files in another order now and then, also for the reading that finds the row
+        with pytest.raises(JobError, match=rf"{Path(file).name}, row {row}\."):
+            load_of()
     report = load_of(policy=Policy(QUARANTINE), load_id="x")
     assert (report.rows_rejected, len(rows(session))) == (1, 7)
     assert session.run("SELECT file, file_row FROM t_rejects") == [[file, row]]

@@ -308,7 +308,7 @@ def test_a_table_with_maps_is_loaded_as_a_whole(lake: SparkSession, load: Load, 
     one_file(lake, "(1, 'a', struct(map('x', 1))), (2, 'b', struct(map('x', 2)))")
     load("1")
     lake.sql(f"DELETE FROM {NAME} WHERE id = 1")
-    with pytest.raises(UsageError, match=r"The column s has maps, which Spark does not compare.* full"):
+    with pytest.raises(UsageError, match=r"The column s has maps, which Spark cannot compare.* full"):
         load("2")
     load("2", full=True)
     assert rows(session) == [[2, "b"]]

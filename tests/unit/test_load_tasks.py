@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trickle import Trickle
 
+from jobs.dbaccess.load.copying.parts import Counted
 from jobs.spark.origins import Line
 from jobs.spark.tasks.copy_blocks import BlockDeserializer, HashedDeserializer, OriginDeserializer
-from jobs.spark.tasks.load_tasks import line_of
+from jobs.spark.tasks.load_tasks import line_like, line_of
 
 END = struct.pack("!ii", -1, -4)  # END_OF_DATA_SECTION, END_OF_STREAM
 
@@ -89,7 +90,10 @@ def test_origins_before_lines_are_taken_off_and_belong_to_their_lines(
     )
     for place, (origin, row) in enumerate(zip(origins, rows), 1):
         assert line_of(place)(blocks) == [Line(row[-1], origin)]
-    assert line_of(len(rows) + 1)(blocks) == []
+        first = next(one for one, other in zip(origins, rows) if other[-1] == row[-1])
+        assert line_like(row[-1])(blocks) == [Line(row[-1], first)]
+        assert line_of(place)([Counted(b"".join(line for *_, line in rows), len(rows))]) == [Line(row[-1], b"")]
+    assert line_of(len(rows) + 1)(blocks) == line_like(b"of no row\n")(blocks) == []
 
 
 @pytest.mark.parametrize("length", [10, 266, 2560, 0x0A0A])

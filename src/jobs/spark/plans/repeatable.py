@@ -39,6 +39,16 @@ def end_may_lie(lines: DataFrame, rdd: RDD[Any]) -> str:
     return next(filter(None, reasons), "")
 
 
+def keeps_order(df: DataFrame) -> bool:
+    """Return whether a query that is planned once more gives the rows of a part in the same order.
+
+    Of other sources this is not known: Iceberg lists the files of a table in another order each time.
+    """
+    leaves = optimized_plan(df).collectLeaves()
+    found = [leaves.apply(index) for index in range(leaves.size())]
+    return all(class_of(leaf) in _GENERATED or is_file_scan(leaf) for leaf in found)
+
+
 def optimized_plan(df: DataFrame) -> Any:  # noqa: ANN401 - the JVM's object
     """Return the optimized logical plan of a query."""
     # PySpark shows plans as text only.

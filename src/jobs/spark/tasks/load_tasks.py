@@ -146,15 +146,32 @@ def _deliver_blocks(delivery: Delivery, blocks: Iterable[Counted]) -> Iterator[R
 
 
 def line_of(row: int) -> Callable[[Iterable[Counted]], list[Line]]:
-    """Return a function that finds a row of a part, from 1, in its blocks, which have origins."""
+    """Return a function that finds a row of a part, from 1, in its blocks. Without origins there, it has none."""
 
     def find(blocks: Iterable[Counted]) -> list[Line]:
         before = 0
         for counted in blocks:
             if before + counted.rows >= row:
                 place = row - before - 1
-                return [Line(bytes(counted.block).split(b"\n")[place] + b"\n", counted.origins[place])]
+                return [_lines(counted)[place]]
             before += counted.rows
         return []
 
     return find
+
+
+def line_like(text: bytes) -> Callable[[Iterable[Counted]], list[Line]]:
+    """Return a function that finds the first row of a part with this text in its blocks."""
+
+    def find(blocks: Iterable[Counted]) -> list[Line]:
+        return next(
+            ([line] for block in blocks if text in bytes(block.block) for line in _lines(block) if line.text == text),
+            [],
+        )
+
+    return find
+
+
+def _lines(counted: Counted) -> list[Line]:
+    texts = bytes(counted.block).split(b"\n")[: counted.rows]
+    return [Line(text + b"\n", origin) for text, origin in zip(texts, counted.origins or [b""] * counted.rows)]

@@ -7,7 +7,7 @@ is computed once more, and not sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from pyspark.sql.types import ArrayType, MapType, StructType
 
 from jobs.dbaccess.copy_text import parse_line
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load.copying.parts import Refused
+from jobs.dbaccess.load.copying.parts import Counted, Refused
 from jobs.dbaccess.load.copying.receipts import PartFailed
 from jobs.dbaccess.sqlstates import NOT_UTF8, UNTRANSLATABLE
 from jobs.flows.load.stage import Copying, Encoded, encode
@@ -24,8 +24,11 @@ from jobs.flows.load.targets.target import Target
 from jobs.spark import nul
 from jobs.spark.origins import Line, Origin, file_names
 from jobs.spark.plans.recomputed import reads_shuffles
-from jobs.spark.tasks.load_tasks import line_of
+from jobs.spark.plans.repeatable import keeps_order
+from jobs.spark.tasks.load_tasks import line_like, line_of
 from jobs.spark.tasks.scheduling import job_group
+
+Find = Callable[[Iterable[Counted]], list[Line]]
 
 _LONGEST_VALUE = 200
 """Characters of a value that a message shows."""
@@ -70,15 +73,25 @@ def failures_explained(source: Source) -> Iterator[None]:
 
 
 def _found(source: Source, refused: Refused) -> Line | None:
-    """Return the line of a row of a part, by computing the part once more; None if that does not succeed."""
+    """Return the line of a row of a part, by computing the part once more; None if that does not succeed.
+
+    If another plan may read the rows in another order, the plan of the load says which line it was.
+    """
     group = f"{source.target.name}, refused row"
     again = encode(source.df, source.target, source.copying, group, merges=source.encoded.merges, with_origins=True)
     if again.parts != source.encoded.parts:
         return None
-    context = again.blocks.context
+    if keeps_order(source.df):
+        return _computed(again, line_of(refused.row), refused.part, group)
+    line = _computed(source.encoded, line_of(refused.row), refused.part, group)
+    return None if line is None else _computed(again, line_like(line.text), refused.part, group)
+
+
+def _computed(encoded: Encoded, find: Find, part: int, group: str) -> Line | None:
+    context = encoded.blocks.context
     with job_group(context, group, "pgjobs: the file of a refused row"):
         try:
-            found = context.runJob(again.blocks, line_of(refused.row), [refused.part])
+            found = context.runJob(encoded.blocks, find, [part])
         except Exception as error:  # noqa: BLE001 - of whatever kind, what is to be told is the failure of the load
             logger.debug("The refused row could not be read again: %s", error)
             return None
