@@ -51,7 +51,7 @@ def test_what_a_message_of_spark_leaves_out_is_added(
 ) -> None:
     run_job(lambda: raising(RuntimeError(message)), verbose=False)
     told = capsys.readouterr().err
-    assert told.startswith(f"error: {message} ")
+    assert told.startswith(f"error: {message}. ")
     assert hint in told
 
 

@@ -66,7 +66,8 @@ class Failure:
             return cls(name, error.message, error.hint, transient=error.transient, status=status)
         status = WRONG_USAGE if _is_wrong_usage_of_spark(error) else FAILED
         message = first_line(error)
-        return cls(name, message, hint_about(message), status=status, is_ours=False)
+        hint = hint_about(message)
+        return cls(name, f"{message.rstrip('.')}." if hint else message, hint, status=status, is_ours=False)
 
 
 _HINTS = (
