@@ -80,6 +80,56 @@ def test_a_slow_standby_stays_within_the_allowed_lag_and_is_kept_busy(size: floa
     assert seconds < 1.4 * 3000 / 15
 
 
+def publish(world: World, allowed: float, slices: int) -> float:
+    """Return how long slices of 4 MB take of which each is written within 20 ms."""
+    governor = world.governor(Limits(replica_lag=allowed))
+    begun = world.now
+    for _ in range(slices):
+        governor.wait()
+        world.written += 4 * MB
+        world.pass_time(0.02)
+        governor.ended()
+    seconds = world.now - begun
+    while world.replayed < world.written:
+        world.pass_time(PERIOD)
+    return seconds
+
+
+@pytest.mark.parametrize("allowed", [5, 20])
+def test_slices_wait_until_it_is_known_how_fast_the_standby_replays(allowed: float) -> None:
+    """Before 0.5 s have passed, in which the speed is measured, they would be 50 s ahead."""
+    world = World(speed=0, replays=2 * MB)
+    seconds = publish(world, allowed, 100)
+    assert world.longest_lag < allowed
+    assert seconds < 1.4 * 100 * 4 / 2
+
+
+@pytest.mark.parametrize("replays", [150, 190, 210, 1000])
+def test_slices_wait_little_for_a_fast_standby(replays: float) -> None:
+    world = World(speed=0, replays=replays * MB)
+    assert publish(world, 2, 1000) < max(1000 * 0.02, 4000 / replays) + 2
+
+
+def test_a_moment_in_which_the_standby_does_nothing_does_not_slow_a_load_for_long() -> None:
+    world = World(speed=10 * MB, replays=1000 * MB)
+    governor = world.governor(Limits(replica_lag=10))
+    governor.may_start(0)
+    world.written += 1 * MB
+    world.replays = 0
+    for _ in range(5):
+        world.pass_time(PERIOD)
+        governor.may_start(0)
+    world.replays = 1000 * MB
+    begun, left = world.now, 100
+    while left or world.running:
+        while left and len(world.running) < 16 and governor.may_start(len(world.running)):
+            world.running.append(10 * MB)
+            left -= 1
+        for _ in range(world.pass_time(PERIOD)):
+            governor.ended()
+    assert world.now - begun < 25
+
+
 def test_without_a_limit_the_same_standby_falls_far_behind() -> None:
     world = World(speed=20 * MB, replays=15 * MB)
     load(world, Limits(replica_lag=math.inf), 300, 10 * MB)

@@ -22,7 +22,10 @@ WINDOW = 5.0
 """Seconds over which the speed of a standby is measured."""
 
 SHORTEST = 0.5
-"""Seconds for which a standby has to be behind before its speed is known."""
+"""Seconds for which a standby has to be kept busy, in all, before its speed is known."""
+
+SHORTEST_SHOWN = 0.2
+"""Seconds over which a standby shows how fast it replays at least."""
 
 STUCK = 600.0
 """Seconds without any progress of a standby, or towards the allowed rate, after which the load fails."""
@@ -116,19 +119,26 @@ class ReplicaLag:
             )
         if lag > self._allowed * MARGIN:
             return f"the standby {standby.name} is {lag:.1f} s behind"
-        speed = trail.speed()
-        to_replay = self._written - standby.replayed + to_come + step
-        if speed is not None and to_replay > speed * self._allowed * (1 - MARGIN):
+        if trail.keeps_up and not trail.is_speed_known:
+            return ""
+        to_replay, speed = self._written - standby.replayed + to_come + step, trail.speed
+        if to_replay > speed * self._allowed * (1 - MARGIN):
             return f"the standby {standby.name} would have {megabytes(to_replay)} to replay"
         return ""
 
 
 class Trail:
-    """Where the WAL and one standby were at each look."""
+    """Where the WAL and one standby were at each look.
+
+    Attributes:
+        speed: How fast the standby replays, in bytes per second: at least so fast.
+        is_speed_known: Whether this has been measured while the standby always had something to replay.
+    """
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, int, Standby]] = deque()  # seconds, WAL written, and the standby
-        self._speed: float | None = None
+        self.speed = 0.0
+        self.is_speed_known = False
 
     def add(self, now: float, written: int, standby: Standby) -> None:
         """Take note of a look."""
@@ -137,12 +147,19 @@ class Trail:
         # The newest look at WAL that is replayed by now determines the lag. Older ones are needed only for the speed.
         while len(looks) > 1 and looks[1][0] <= now - WINDOW and looks[1][1] <= standby.replayed:
             looks.popleft()
-        self._speed = self._measured() or self._speed
+        measured = self._measured()
+        self.speed = max(self.speed, self._shown()) if measured is None else measured
+        self.is_speed_known |= measured is not None
 
     @property
     def standby(self) -> Standby:
         """The standby at the last look."""
         return self._looks[-1][2]
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the standby has replayed all that was written at the look before."""
+        return len(self._looks) == 1 or self.standby.replayed >= self._looks[-2][1]
 
     def lag(self) -> float:
         """Return the age of the oldest WAL that the standby has not replayed, in seconds.
@@ -155,19 +172,23 @@ class Trail:
         replayed = [when for when, position, _ in self._looks if position <= standby.replayed]
         return max(now - (replayed[-1] if replayed else self._looks[0][0]), standby.lag)
 
-    def speed(self) -> float | None:
-        """Return how fast the standby replays, in bytes per second. It is unknown, None, until it has been behind."""
-        return self._speed
-
     def _measured(self) -> float | None:
-        """Return the speed since the standby last had nothing to replay, within the window."""
-        now = self._looks[-1][0]
-        recent = [look for look in self._looks if look[0] >= now - WINDOW]
-        caught_up = [place for place, (_, written, then) in enumerate(recent) if then.replayed >= written]
-        begun, _, before = recent[caught_up[-1] if caught_up else 0]
-        if now - begun < SHORTEST:
-            return None
-        return (self.standby.replayed - before.replayed) / (now - begun)
+        """Return the speed while the standby was busy: it never replayed all that was there at the look before."""
+        recent = [look for look in self._looks if look[0] >= self._looks[-1][0] - WINDOW]
+        busy = [
+            (now - before, standby.replayed - earlier.replayed)
+            for (before, written, earlier), (now, _, standby) in zip(recent, recent[1:])
+            if standby.replayed < written
+        ]
+        seconds = sum(passed for passed, _ in busy)
+        return sum(replayed for _, replayed in busy) / seconds if seconds >= SHORTEST else None
+
+    def _shown(self) -> float:
+        """Return the speed since the standby last had nothing to replay. It may have had nothing in between, too."""
+        now, _, standby = self._looks[-1]
+        idle = (look for look in reversed(list(self._looks)[:-1]) if look[2].replayed >= look[1])
+        since, _, before = next(idle, self._looks[0])
+        return (standby.replayed - before.replayed) / (now - since) if now - since >= SHORTEST_SHOWN else 0.0
 
     def stuck_for(self) -> float:
         """Return the seconds since the standby last made progress."""
