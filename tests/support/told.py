@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-
-from pg8000 import dbapi
+from typing import Any
 
 from jobs.dbaccess.load.dry_run.steps import ANALYZE, COPY, Step
 from jobs.dbaccess.network.copy_in import Block
@@ -26,11 +25,15 @@ class Told(Session):
         self.said: list[str] = []
         self.held: list[list[str]] = []
 
-    def _execute(self, statement: str, values: tuple[object, ...]) -> dbapi.Cursor:
+    def run(self, statement: str, *values: object) -> list[list[Any]]:
         if statement == "COMMIT":
-            self.held = [list(row) for row in super()._execute(LOCKS_HELD, ()).fetchall()] or self.held
+            self.held = super().run(LOCKS_HELD) or self.held
         self.said.append(statement)
-        return super()._execute(statement, values)
+        return super().run(statement, *values)
+
+    def change(self, statement: str, *values: object) -> int:
+        self.said.append(statement)
+        return super().change(statement, *values)
 
     def copy_in(self, statement: str, blocks: Iterable[Block], before: Sequence[str] = ()) -> int:
         self.said.append(statement)

@@ -119,8 +119,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs.dbaccess.postgres_connectivity": BASE | {"jobs.dbaccess", "jobs.dbaccess.network"},
     "jobs.dbaccess.catalog": BASE - {"jobs.dbaccess.conninfo"} | {"jobs.dbaccess"},
     "jobs.dbaccess": BASE,  # locks, other sessions, poolers
-    "jobs.dbaccess.session": BASE | {"jobs.dbaccess.network", "pg8000"},
-    "jobs.dbaccess.network": {"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.pep249", "pg8000"},
+    "jobs.dbaccess.session": BASE | {"jobs.dbaccess.network"},
+    "jobs.dbaccess.network": {
+        *{"jobs.dbaccess.conninfo", "jobs.dbaccess.errors", "jobs.dbaccess.pep249", "jobs.dbaccess.sql", "pg8000"},
+    },
     "jobs.dbaccess.conninfo": {"jobs.dbaccess.sql", "jobs.dbaccess.errors"},
     "jobs.dbaccess.sql": {"jobs.dbaccess.errors"},
     "jobs.dbaccess.errors": {"jobs.errors", "jobs.dbaccess.sqlstates", "jobs.dbaccess.pep249", "scramp"},

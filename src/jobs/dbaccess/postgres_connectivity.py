@@ -23,6 +23,7 @@ from jobs.dbaccess.errors import (
     driver_errors_translated,
 )
 from jobs.dbaccess.network import sockets
+from jobs.dbaccess.network.conversation import Conversation
 from jobs.dbaccess.network.driver import Connection
 from jobs.dbaccess.network.hearing import READERS
 from jobs.dbaccess.session import Backend, Session
@@ -237,7 +238,8 @@ def _start_session(sock: sockets.WireSocket, params: Mapping[str, Any], server: 
     sockets.settle(sock)
     key = connection._backend_key_data or bytes(4)  # noqa: SLF001 - not public; a proxy may have none
     [pid_of_login] = struct.unpack_from("!i", key)
-    return Session(connection, sock, sockets.reached(sock, server), Backend(pid, started, label, pid_of_login != pid))
+    backend = Backend(pid, started, label, pid_of_login != pid)
+    return Session(Conversation(connection, sock), sockets.reached(sock, server), backend)
 
 
 def _identity(rows: Sequence[Sequence[object]]) -> tuple[int, str, str]:
