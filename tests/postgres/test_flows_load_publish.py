@@ -15,7 +15,8 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError, TransientError
 from jobs.dbaccess.load.kept import leftovers
-from jobs.dbaccess.load.ledger import LUIGIS, naming
+from jobs.dbaccess.load.ledger import LUIGIS
+from jobs.dbaccess.load.marker_targets import naming
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.publish import AlreadyRecorded
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan

@@ -4,11 +4,11 @@
 `copying` is what tasks do: attempts at parts copy rows, into staging or straight into the target. Staging that is
 `kept` stays when a load fails, for a rerun.
 
-`publish` takes a `publish_plan`. In one transaction, it records the load in the `ledger`, makes the staged rows part of
-the target (`fill`), and runs the user's `scripts`. The staged table becomes the target, or the statements of `move`
-move its rows, or `partitions` are replaced. `verify` compares the table's rows with what Spark encoded, using
-`row_text`. `statistics` refreshes the planner's statistics afterwards. `index_settings` lets builds of indexes use
-memory and workers.
+`publish` takes a `publish_plan`. In one transaction, it records the load in the `ledger`, whose markers name tables
+(`marker_targets`), makes the staged rows part of the target (`fill`), and runs the user's `scripts`. The staged table
+becomes the target, or the statements of `move` move its rows, or `partitions` are replaced. `verify` compares the
+table's rows with what Spark encoded, using `row_text`. `statistics` refreshes the planner's statistics afterwards.
+`index_settings` lets builds of indexes use memory and workers.
 
 If rows may be rejected, `rejects` puts those aside that the server refuses.
 `identity` columns that the data has get its values, or the server's.

@@ -7,8 +7,6 @@ https://github.com/spotify/luigi/blob/master/luigi/contrib/postgres.py
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs.dbaccess import locks
@@ -16,6 +14,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.catalog.unique_indexes import has_unique_index
 from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.load.marker_targets import in_json, is_named
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, is_text
@@ -176,22 +175,17 @@ class Ledger:
         return True
 
     def check_same_table(self, load_id: str, recorded: str, *targets: TableName) -> None:
-        """Check that a marker names a table, in full. Luigi writes whatever name its task has.
-
-        The marker of a release names several. It is also that of each of them: the load is in it.
+        """Check that a marker names a table, or the tables of a release.
 
         Args:
             load_id: The id of the marker.
             recorded: The marker's target_table.
-            targets: The table under its full name; several for a release, whose marker has to name all of them.
+            targets: The table under its full name; several for a release.
 
         Raises:
             UsageError: The marker names another table, or none.
         """
-        [first, *others] = targets
-        unquoted = f"{first.schema}.{first.name}"  # markers were written like this before names in them were quoted
-        named = _named(recorded)
-        if named == set(targets) or (not others and (recorded == unquoted or first in named)):
+        if is_named(recorded, targets):
             return
         taken = f"by a marker of {recorded!r}" if recorded else "by a marker that names no table"
         raise UsageError(
@@ -247,7 +241,7 @@ class Ledger:
             "WHERE (%s::text IS NULL OR update_id = %s::text) AND (%s::text IS NULL OR target_table = %s::text "
             "OR (starts_with(target_table, '[') AND strpos(target_table, %s::text) > 0)) "
             "ORDER BY inserted DESC NULLS LAST, update_id LIMIT %s::bigint",
-            *(load_id, load_id, table, table, _in_json(table or ""), limit),
+            *(load_id, load_id, table, table, in_json(table or ""), limit),
         )
         return [Marker(*row) for row in found]
 
@@ -280,22 +274,3 @@ def recording(table: str) -> str:
 
 LUIGIS = Ledger(TableName(MARKER_TABLE))
 """The ledger of Luigi's default marker table."""
-
-
-def naming(targets: Iterable[TableName]) -> str:
-    """Return the target_table of a marker: the full name of the table, or those of several as a list in JSON."""
-    names = sorted(map(str, targets))
-    return names[0] if len(names) == 1 else f"[{', '.join(map(_in_json, names))}]"
-
-
-def _in_json(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)
-
-
-def _named(recorded: str) -> set[TableName]:
-    """Return the tables that a marker names; none if it contains anything else."""
-    try:
-        names = json.loads(recorded) if recorded.startswith("[") else [recorded]
-        return {TableName.parse(name) for name in names}
-    except (UsageError, ValueError, TypeError):  # text of another program
-        return set()

@@ -22,7 +22,7 @@ from jobs.dbaccess.load.definitions.alter import alter
 from jobs.dbaccess.load.definitions.alterations import Alterations
 from jobs.dbaccess.load.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
 from jobs.dbaccess.load.followed import stored
-from jobs.dbaccess.load.ledger import naming
+from jobs.dbaccess.load.marker_targets import naming
 from jobs.dbaccess.load.move import deletion, keys
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build

@@ -15,7 +15,7 @@ from jobs.dbaccess.load.copying import claims
 from jobs.dbaccess.load.copying.direct import ONE_PART, PARTS, STAGED
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.kept.listing import give_up
-from jobs.dbaccess.load.ledger import naming
+from jobs.dbaccess.load.marker_targets import naming
 from jobs.dbaccess.load.publish_plan import Published
 from jobs.dbaccess.load.rejects.table import rejects_table
 from jobs.dbaccess.session import Session

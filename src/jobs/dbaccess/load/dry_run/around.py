@@ -8,7 +8,7 @@ from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.load import ledger, statistics
 from jobs.dbaccess.load.dry_run.held import on_target
 from jobs.dbaccess.load.dry_run.steps import ANALYZE, PREPARE, PUBLISH, Known, Lock, Step
-from jobs.dbaccess.load.ledger import naming
+from jobs.dbaccess.load.marker_targets import naming
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.sql import TableName
 
