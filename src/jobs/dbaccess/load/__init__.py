@@ -8,7 +8,7 @@
 (`marker_targets`), makes the staged rows part of the target (`fill`), and runs the user's `scripts`. The staged table
 becomes the target, or the statements of `move` move its rows, or `partitions` are replaced. `verify` compares the
 table's rows with what Spark encoded, using `row_text`. `statistics` refreshes the planner's statistics afterwards.
-`index_settings` lets builds of indexes use memory and workers.
+`index_settings` lets builds of indexes use memory and workers. `publish_failures` says what to do about a failure.
 
 If rows may be rejected, `rejects` puts those aside that the server refuses.
 `identity` columns that the data has get its values, or the server's.

@@ -7,35 +7,34 @@ names, so that two releases cannot deadlock. Then rows are moved, those that oth
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from jobs.dbaccess import locks, table_locks
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, LoadError, TransientError
+from jobs.dbaccess.errors import ConnectionFailed, ConstraintViolated, LoadError
 from jobs.dbaccess.load import scripts, staging, verify
 from jobs.dbaccess.load.copying import receipts
 from jobs.dbaccess.load.copying.parts import Tally
 from jobs.dbaccess.load.definitions import columns
 from jobs.dbaccess.load.definitions.alter import alter
 from jobs.dbaccess.load.definitions.alterations import Alterations
-from jobs.dbaccess.load.fill import Filling, MayRepeatKeys, choose, fill, is_locked, supply_before
+from jobs.dbaccess.load.fill import Filling, choose, fill, is_locked, supply_before
 from jobs.dbaccess.load.followed import stored
 from jobs.dbaccess.load.marker_targets import naming
-from jobs.dbaccess.load.move import deletion, keys
+from jobs.dbaccess.load.move import deletion
 from jobs.dbaccess.load.partitions.missing.rules import AUTO
 from jobs.dbaccess.load.partitions.replace import build
 from jobs.dbaccess.load.partitions.swap import swap
+from jobs.dbaccess.load.publish_failures import CurrentPlan, explained
 from jobs.dbaccess.load.publish_plan import Published, PublishPlan, TransactionPlan
 from jobs.dbaccess.load.rejects import table as rejects
-from jobs.dbaccess.load.scripts import Ran, ScriptInterrupted
+from jobs.dbaccess.load.scripts import Ran
 from jobs.dbaccess.load.verify import Moved
 from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query.execute import Done
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
-from jobs.dbaccess.sqlstates import EXCLUSION_VIOLATION, FOREIGN_KEY_VIOLATION, LOCK_TIMEOUT, UNIQUE_VIOLATION
+from jobs.dbaccess.sqlstates import EXCLUSION_VIOLATION, UNIQUE_VIOLATION
 
 logger = logging.getLogger(__name__)
 
@@ -54,18 +53,6 @@ class CommitUncertain(ConnectionFailed):
     def __init__(self, error: ConnectionFailed, published: tuple[Published, ...]) -> None:
         super().__init__(error.message, error.hint, error.sqlstate)
         self.published = published
-
-
-@dataclass
-class _At:
-    """The plan that a transaction is at: what fails is told of its table."""
-
-    plan: PublishPlan
-
-    def each(self, plans: Iterable[PublishPlan]) -> Iterator[PublishPlan]:
-        for plan in plans:
-            self.plan = plan
-            yield plan
 
 
 def publish(session: Session, plan: PublishPlan) -> Published:
@@ -99,8 +86,8 @@ def publish_together(session: Session, transaction: TransactionPlan) -> tuple[Pu
 
 def _publish_once(session: Session, transaction: TransactionPlan) -> tuple[Published, ...]:
     published = None
-    at, settings = _At(transaction.plans[0]), transaction.settings
-    with _failures_told(session, transaction, at):
+    at, settings = CurrentPlan(transaction.plans[0]), transaction.settings
+    with explained(session, transaction, at):
         try:
             supplied = [supply_before(session, plan, settings) for plan in at.each(transaction.plans)]
             with session.transaction(**settings):
@@ -114,48 +101,7 @@ def _publish_once(session: Session, transaction: TransactionPlan) -> tuple[Publi
     return published
 
 
-@contextmanager
-def _failures_told(session: Session, transaction: TransactionPlan, at: _At) -> Iterator[None]:
-    """Say of a failure what to do about it. The transaction was rolled back."""
-    try:
-        yield
-    except MayRepeatKeys as failure:
-        if at.plan.move.keys:
-            keys.check_not_repeated(session, at.plan.move, at.plan.staging.rows)
-        raise failure.error from None
-    except ConstraintViolated as error:
-        raise ConstraintViolated(
-            error.message, error.hint or _remedy(error, transaction, at.plan), error.sqlstate, error.column, error.line
-        ) from None
-    except TransientError as error:
-        if error.sqlstate == LOCK_TIMEOUT and not isinstance(error, ScriptInterrupted):
-            to_readers = at.plan.locks_out_readers
-            raise table_locks.not_granted(session, at.plan.target, to_readers=to_readers) from None
-        raise
-    except LoadError as error:
-        if transaction.is_release:
-            error.message = f"{at.plan.target}: {error.message}"
-        raise
-
-
-def _remedy(error: ConstraintViolated, transaction: TransactionPlan, plan: PublishPlan) -> str:
-    """Return what to do about a row that violates a constraint."""
-    nothing = "Nothing was loaded."
-    if error.sqlstate == FOREIGN_KEY_VIOLATION and transaction.is_release:
-        return (
-            f"{nothing} A row that another one needs is missing, or it comes later or goes earlier: rows are moved in "
-            f"the order {', '.join(map(str, transaction.targets))}. A key that holds only when all of them are moved "
-            "has to be DEFERRABLE."
-        )
-    if error.sqlstate != UNIQUE_VIOLATION or plan.move.mode != "append" or plan.staging.rejects is not None:
-        return nothing
-    return (
-        f"{nothing} --mode upsert (or ignore) with --keys is for rows that the table may have already; "
-        "--on-error quarantine puts them aside."
-    )
-
-
-def _publish(session: Session, transaction: TransactionPlan, at: _At) -> tuple[Published, ...]:
+def _publish(session: Session, transaction: TransactionPlan, at: CurrentPlan) -> tuple[Published, ...]:
     _record(session, transaction)
     staged = [_close_staging(session, plan) for plan in at.each(transaction.plans)]
     if at.plan.move.replaces_partitions:  # it is alone: a release does not do this
@@ -229,7 +175,7 @@ def _publish_rejects(session: Session, plan: PublishPlan, good: int) -> int:
     return rejects.publish(session, plan.staging.rejects, plan.target, plan.load_id, plan.rejecting, good=good)
 
 
-def _replace_partitions(session: Session, at: _At, staged: Tally) -> Published:
+def _replace_partitions(session: Session, at: CurrentPlan, staged: Tally) -> Published:
     """Complete the tables that replace partitions and verify their rows, before the target is locked.
 
     The turn comes first: to read what a partition is locks the table, and the load whose turn it is would wait for
@@ -287,7 +233,7 @@ def _close_staging(session: Session, plan: PublishPlan) -> Tally:
     return receipts.accept(session, plan.staging, plan.receipts)
 
 
-def _take_turns(session: Session, transaction: TransactionPlan, at: _At) -> dict[TableName, Alterations]:
+def _take_turns(session: Session, transaction: TransactionPlan, at: CurrentPlan) -> dict[TableName, Alterations]:
     """Wait for other loads into the tables: two that update the same rows in different orders would deadlock.
 
     Columns are changed then, for which a table is locked most strongly. Return what was changed of what is planned.
