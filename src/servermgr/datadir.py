@@ -57,16 +57,20 @@ def initialize(
 def check_writable(data_dir: Path, account: Account | None) -> None:
     """Check that the server's user can create its lock file in the data directory.
 
+    If that does not exist, the nearest existing directory above it is checked, in which it would be created.
+
     Raises:
         DatabaseException: The user cannot write there.
     """
-    if account:
-        writable = run(["/bin/sh", "-c", 'test -w "$1"', "sh", str(data_dir)], account, {})[0] == 0
+    nearest = next(place for place in (data_dir, *data_dir.parents) if place.exists())
+    user = account if nearest == data_dir else None  # root creates it, and hands it over
+    if user:
+        writable = run(["/bin/sh", "-c", 'test -w "$1"', "sh", str(nearest)], user, {})[0] == 0
     else:
-        writable = os.access(data_dir, os.W_OK | os.X_OK)
+        writable = os.access(nearest, os.W_OK | os.X_OK)
     if not writable:
-        name = account.name if account else f"uid {os.geteuid()}"
-        raise DatabaseException(f"the user PostgreSQL runs as ({name}) cannot write to {data_dir}")
+        name = user.name if user else f"uid {os.geteuid()}"
+        raise DatabaseException(f"the user PostgreSQL runs as ({name}) cannot write to {nearest}")
 
 
 def hand_over(data_dir: Path, account: Account) -> None:

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING
 
 from servermgr import address, binaries, cli, datadir, leftovers, processes, stepdown
 from servermgr.errors import DatabaseException, WorkerError
+from servermgr.programs import Programs
 from servermgr.server import LOG_FILE, Server
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
 __all__ = ["DatabaseException", "Manager", "WorkerError", "main"]
 
@@ -87,24 +87,17 @@ class Manager:
         named = {"cluster_name": process_name} if process_name else {}
         self.settings = {**named, **(settings or {}), **kwargs}
         self._chooses_port = port == 0
-        self._account = stepdown.account_to_use(os.geteuid())
-        self._installation = _installation(pg_version, self._account)
-        self.pg_version = self._installation.version
-        self._environ = _env_with_postgres_path(pg_version)
+        self._programs = Programs.choose(pg_version)
+        self.pg_version = self._programs.version
         self._server: Server | None = None
         if initialize and datadir.is_absent_or_empty(self.db_dir):
-            _initialize_directory(self.db_dir, pg_version, auth=auth, user=user, password=password)
+            self._programs.initialize(self.db_dir, auth=auth, user=user, password=password)
 
     def __enter__(self) -> Manager:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -173,8 +166,9 @@ class Manager:
                     raise self._ended(server) from None
                 if time.monotonic() > deadline:
                     self.stop()
-                    message = f"PostgreSQL is not ready after {timeout:g} s: {error}"
-                    raise WorkerError(server.with_log(message)) from None
+                    raise WorkerError(
+                        server.with_log(f"PostgreSQL is not ready after {timeout:g} s: {error}")
+                    ) from None
                 if verbose:
                     _log.info("%s", error)
             time.sleep(_POLL)
@@ -191,11 +185,7 @@ class Manager:
         # This comes first: if our server fails to start, another server could answer on the port.
         if not processes.is_listening(server.process.pid, self.db_dir):
             raise WorkerError(f"PostgreSQL does not listen on {self.host}:{self.port} yet")
-        command = [str(self._installation.bin / "pg_isready"), "-U", self.user, "-d", "postgres"]
-        command += ["-h", address.for_clients(self.host), "-p", str(self.port)]
-        status, answer = stepdown.run(command, None, self._environ)
-        if status != 0:
-            raise WorkerError(f"PostgreSQL does not accept connections: {answer}")
+        self._programs.check_accepts(self.user, self.host, self.port)
 
     def stop(self, wait: bool = True) -> None:
         """Stop the server by a fast shutdown. Does nothing if no server runs.
@@ -232,21 +222,13 @@ class Manager:
             raise DatabaseException(
                 f"{self.db_dir} is no data directory of PostgreSQL: initialize it (-i), or name another"
             )
-        if self._account:
-            datadir.hand_over(self.db_dir, self._account)
+        if self._programs.account:
+            datadir.hand_over(self.db_dir, self._programs.account)
         _check_lockdir_permissions(self.db_dir)
         with leftovers.locked(self.db_dir):
             leftovers.clear(self.db_dir)
             self.port = self.port or address.free_port(self.host)
-            self._server = Server(self._command(), self.db_dir, self._account, self._environ)
-
-    def _command(self) -> list[str]:
-        # No Unix socket: its directory may not exist, its path may be too long, or another server may use its name.
-        command = [str(self._installation.bin / "postgres"), "-D", str(self.db_dir), "-k", ""]
-        command += ["-h", address.to_listen(self.host), "-p", str(self.port)]
-        for name, value in self.settings.items():
-            command += ["-c", f"{name}={value}"]
-        return command
+            self._server = self._programs.start(self.db_dir, self.host, self.port, self.settings)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -292,48 +274,27 @@ def _check_lockdir_permissions(directory: str | os.PathLike[str] | None = None) 
     """Check that the server can create its lock file, which is in the data directory.
 
     Args:
-        directory: The data directory; by default that of `main`. If it does not exist, the nearest existing directory
-            above it is checked, in which it would be created.
+        directory: The data directory; by default that of `main`.
 
     Raises:
         DatabaseException: The server's user may not write there.
     """
     path = Path(cli.default_datadir() if directory is None else directory).resolve()
-    nearest = next(place for place in (path, *path.parents) if place.exists())
-    account = stepdown.account_to_use(os.geteuid()) if nearest == path else None  # root makes it, and hands it over
-    datadir.check_writable(nearest, account)
+    datadir.check_writable(path, stepdown.account_to_use(os.geteuid()))
 
 
-def _initialize_directory(
-    directory: str | os.PathLike[str],
-    pg_version: str,
-    *,
-    auth: str = "trust",
-    user: str = "postgres",
-    password: str = "",
-) -> None:
+def _initialize_directory(directory: str | os.PathLike[str], pg_version: str) -> None:
     """Initialize a data directory.
 
     Args:
         directory: Its name.
         pg_version: The version of PostgreSQL to use; if empty, the default.
-        auth: As for Manager.
-        user: As for Manager.
-        password: As for Manager.
 
     Raises:
         OSError: initdb cannot be executed.
         DatabaseException: initdb failed.
     """
-    account = stepdown.account_to_use(os.geteuid())
-    programs = _installation(pg_version, account).bin
-    environ = _env_with_postgres_path(pg_version)
-    datadir.initialize(Path(directory).resolve(), programs, account, environ, user=user, auth=auth, password=password)
-
-
-def _installation(pg_version: str, account: stepdown.Account | None) -> binaries.Installation:
-    installation = binaries.find(pg_version)
-    return stepdown.within_reach(installation, account) if account else installation
+    Programs.choose(pg_version).initialize(Path(directory).resolve(), auth="trust", user="postgres", password="")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,7 @@ def test_start_raises_oserror_if_postgres_fails_to_launch(stopped: Manager) -> N
     with server_folder() as programs:
         for program in binaries.PROGRAMS:
             (programs / program).symlink_to(binaries.find().bin / program)
-        stopped._installation = binaries.Installation(stopped.pg_version, programs)  # noqa: SLF001 - found, then removed
+        stopped._programs = replace(stopped._programs, directory=programs)  # noqa: SLF001 - found, then removed
         (programs / "postgres").unlink()
         with pytest.raises(OSError, match="postgres"):
             stopped.start()

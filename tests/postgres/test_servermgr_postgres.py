@@ -17,7 +17,7 @@ import pytest
 from server_folder import server_folder
 
 from servermgr import binaries, datadir, stepdown
-from servermgr.postgres import DatabaseException, Manager, WorkerError, _initialize_directory
+from servermgr.postgres import DatabaseException, Manager, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ def test_a_missing_directory_is_an_error_without_initialize(base: Path) -> None:
 
 def test_initdb_that_fails_tells_why(base: Path) -> None:
     with pytest.raises(DatabaseException, match="no-such-method"):
-        _initialize_directory(base / "data", "", auth="no-such-method")
+        Manager(HOST, 0, base / "data", initialize=True, auth="no-such-method")
 
 
 def test_port_zero_lets_two_servers_run_side_by_side(manager: Manager, base: Path, initialized: Path) -> None:
