@@ -167,6 +167,7 @@ def _moving_arguments(trial: Trial) -> list[str]:
             "--delete-when",
             f"id % {DELETED} = 1",
             "--delete-missing",
+            "--max-delete-share=1",
             "--update-when",
             "source.id >= target.id",
         ]

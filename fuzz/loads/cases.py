@@ -30,7 +30,7 @@ class Options:
     skip_unchanged: str = "auto"
     overwrite_where: str | None = None
     overwrite_strategy: str = "delete"
-    max_delete_share: float = 1.0
+    max_delete_share: float | None = None
     delete_when: str | None = None
     delete_missing: bool = False
     soft_delete: str | None = None

@@ -144,8 +144,8 @@ def _upserts(draw: Draw[Any], table: Table) -> dict[str, Any]:
     deletes = "delete_when" in given or "delete_missing" in given
     if deletes and MARK in table.columns and draw(st.booleans()):
         given["soft_delete"] = MARK.name
-    if deletes and draw(st.integers(0, 3)) == 0:
-        given["max_delete_share"] = 0.5
+    if deletes:
+        given["max_delete_share"] = draw(st.sampled_from([None, 0.5, 1.0, 1.0]))
     if draw(st.integers(0, 3)) == 0:
         given["update_when"] = UPDATE_WHEN
     if draw(st.integers(0, 3)) == 0:

@@ -151,12 +151,15 @@ def _diff(case: Case, stored: Stored, rows: Sequence[Row], counts: Counts) -> No
     stored.begin()
     counts.deleted = stored.delete([row for row in stored.rows if case.key(row) not in keys])
     stored.end()
-    _check_share(case, counts.deleted, before)
+    _check_share(case, before, missing=counts.deleted)
     _write(case, stored, rows, counts, skips=True)
 
 
-def _check_share(case: Case, deleted: int, before: int) -> None:
-    if deleted > case.options.max_delete_share * before:
+def _check_share(case: Case, before: int, *, missing: int, told: int = 0) -> None:
+    """By default, a fifth of the rows may be deleted by --delete-missing, and any number otherwise."""
+    share = case.options.max_delete_share
+    by_default = case.options.delete_missing and 5 * missing > before
+    if by_default if share is None else missing + told > share * before:
         raise Refused("too many rows would be deleted")
 
 
@@ -217,9 +220,9 @@ def _merge(case: Case, stored: Stored, rows: Sequence[Row], counts: Counts) -> N
         keys = {case.key(row) for row in rows}
         missing = [row for row in stored.rows if case.key(row) is None or case.key(row) not in keys]
         counts.deleted = _gone(case, stored, [row for row in missing if _is_alive(case, row)])
-    counts.deleted += counts.told
     if options.deletes:
-        _check_share(case, counts.deleted, before)
+        _check_share(case, before, missing=counts.deleted, told=counts.told)
+    counts.deleted += counts.told
     _update(case, stored, others, counts)
     stored.begin()
     there = {case.key(row) for row in stored.rows}

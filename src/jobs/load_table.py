@@ -53,7 +53,7 @@ examples:
 
   Customers as of a day, beside all that they were before:
     spark-submit load_table.py --source s3://bucket/customers/2026-11-20/ --table dim.customers \\
-      --mode history --keys id --as-of 2026-11-20T00:00:00Z --delete-missing --max-delete-share 0.2 \\
+      --mode history --keys id --as-of 2026-11-20T00:00:00Z --delete-missing \\
       --load-id customers/2026-11-20 --service shop
 
   A day that replaces the same day of the table:

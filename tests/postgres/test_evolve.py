@@ -164,6 +164,7 @@ def test_a_column_that_is_added_may_be_defined_by_the_user(session: Session) -> 
         settle(session, data(a=LONG, d=STRING), ADD_COLUMNS, d="text NOT NULL")
 
 
+MISSING = Changes(delete_when="c = 'gone'", delete_missing=True)
 KEYED = "CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'x'), (2, 'y')"
 VERSIONED = (
     "CREATE TABLE t (a int, b text, valid_from timestamptz, valid_to timestamptz, is_current bool); "
@@ -180,7 +181,7 @@ VERSIONED = (
         (KEYED, Move("overwrite", (), ("a",), strategy="diff")),
         (KEYED, Move("upsert", (), ("a",), skip_unchanged="yes")),
         (KEYED, Move("upsert", (), ("a",), skip_unchanged="no")),
-        (KEYED, Move("upsert", (), ("a",), changes=Changes(delete_when="c = 'gone'", delete_missing=True))),
+        (KEYED, Move("upsert", (), ("a",), max_delete_share=1, changes=MISSING)),
         (KEYED.replace(" PRIMARY KEY", ""), Move("upsert", (), ("a",))),
         (KEYED, Move("ignore", (), ("a",))),
         (VERSIONED, Move("history", (), ("a",), history=History.of((), "2026-11-20T00:00:00Z"))),

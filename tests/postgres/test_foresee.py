@@ -244,6 +244,16 @@ def test_a_plan_is_text_and_json(session: Session, database: Settings) -> None:
     assert [(lock["on"], lock["mode"]) for lock in insert["locks"]] == [("public.t", "ROW EXCLUSIVE")]
 
 
+def test_a_plan_tells_how_many_rows_may_be_deleted(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    planned = plan(job(database, move=DELETING))
+    assert planned.limit == "The load fails if the data lacks the keys of more than 0.2 of the table's rows."
+    assert planned.limit in planned.summary().splitlines()
+    assert json.loads(planned.to_json())["limit"] == planned.limit
+    assert plan(job(database, move=replace(DELETING, max_delete_share=1))).limit == ""
+    assert plan(job(database, "new", replace(DELETING, keys=("A",)))).limit == ""
+
+
 def test_a_name_with_control_characters_moves_no_cursor(session: Session, database: Settings) -> None:
     session.run('CREATE TABLE "t\x1b[2J" (a int, b text)')
     shown = plan(job(database, "t\x1b[2J")).summary()

@@ -30,7 +30,7 @@ TABLE = (
 )
 
 
-def at(day: int, *, missing: bool = False, op: bool = False, share: float = 1.0) -> Move:
+def at(day: int, *, missing: bool = False, op: bool = False, share: float | None = 1.0) -> Move:
     """A load of what is valid from a day of January on."""
     changes = Changes(delete_when="op = 'D'" if op else None, delete_missing=missing)
     past = History(as_of=f"2026-01-{day:02}T00:00:00Z")
@@ -203,10 +203,22 @@ def test_nobody_else_can_make_a_second_current_version(table: Session) -> None:
         table.run("INSERT INTO t VALUES (1, 'y', now(), NULL, true)")
 
 
+def test_without_a_share_only_versions_that_the_data_lacks_are_limited(table: Session) -> None:
+    move = at(2, missing=True, op=True, share=None)
+    assert load(table, move, [(key, "x", "U") for key in range(10)]).inserted == 10
+    told: list[tuple[object, ...]] = [(key, None, "D") for key in range(6)]
+    with pytest.raises(LoadError, match="would delete 3 of the 10 rows"):
+        load(table, replace(move, history=at(3).history), [*told, (6, "x", "U")])
+    assert load(table, replace(move, history=at(3).history), [*told, (6, "x", "U"), (7, "x", "U")]).updated == 8
+
+
 def test_more_versions_than_allowed_are_not_ended(table: Session) -> None:
     load(table, at(1), [(key, "x") for key in range(10)])
     with pytest.raises(LoadError, match=r"would delete 9 of the 10 rows of public\.t"):
         load(table, at(2, missing=True, share=0.5), [(1, "x")])
+    with pytest.raises(LoadError, match=r"would delete 10 of the 10 rows of public\.t, because"):
+        load(table, at(2, missing=True, share=None), [])
+    assert table.value("SELECT count(*) FROM t WHERE is_current") == 10
     assert load(table, at(2, missing=True, share=0.5), [(key, "x") for key in range(5)]).updated == 5
 
 

@@ -100,7 +100,8 @@ def test_a_key_twice_in_the_data_is_an_error(keyed: Session) -> None:
 
 
 def test_rows_that_the_data_lacks_are_deleted(keyed: Session) -> None:
-    assert written(load(keyed, MISSING, [(2, "old"), (4, "new")])) == {"inserted": 1, "unchanged": 1, "deleted": 2}
+    move = replace(MISSING, max_delete_share=1)
+    assert written(load(keyed, move, [(2, "old"), (4, "new")])) == {"inserted": 1, "unchanged": 1, "deleted": 2}
     assert rows_of(keyed) == [[2, "old"], [4, "new"]]
 
 
@@ -111,6 +112,19 @@ def test_more_rows_than_allowed_are_not_deleted(keyed: Session, move: Move) -> N
         load(keyed, replace(move, max_delete_share=0.5), rows)
     assert rows_of(keyed) == OLD
     assert load(keyed, replace(move, max_delete_share=0.7), rows).deleted == 2
+
+
+def test_without_a_share_what_the_data_lacks_is_limited_and_what_it_tells_is_not(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    session.run("INSERT INTO t SELECT g, 'old' FROM generate_series(1, 10) AS g")
+    both = replace(TOLD, changes=replace(TOLD.changes, delete_missing=True))
+    told = [(key, None, "D") for key in range(1, 7)]
+    with pytest.raises(LoadError, match=r"would delete 3 of the 10 rows of public\.t, .* At most 0\.2 of them"):
+        load(session, both, [*told, (7, "old", "U")])
+    assert session.value("SELECT count(*) FROM t") == 10
+    assert load(session, both, [*told, (7, "old", "U"), (8, "old", "U")]).deleted == 8
+    assert load(session, TOLD, [(7, None, "D"), (8, None, "D")]).deleted == 2
+    assert load(session, MISSING, [(1, "new")]).inserted == 1
 
 
 @pytest.mark.parametrize("kind", ["boolean NOT NULL DEFAULT false", "timestamptz"])
@@ -371,5 +385,12 @@ def test_a_new_table_has_no_rows_that_are_deleted(session: Session) -> None:
     assert rows_of(session) == [[1, "x"]]
 
 
-def test_nothing_to_load_with_deletes_of_what_is_missing_empties_the_table(keyed: Session) -> None:
-    assert written(load(keyed, MISSING, [])) == {"deleted": 3}
+def test_nothing_to_load_with_deletes_of_what_is_missing_empties_the_table_only_if_all_may_be_deleted(
+    keyed: Session,
+) -> None:
+    with pytest.raises(LoadError, match=r"would delete 3 of the 3 rows of public\.t, because") as caught:
+        load(keyed, MISSING, [])
+    assert "Nothing was changed." in str(caught.value)
+    assert "--max-delete-share: 1 allows all." in str(caught.value)
+    assert rows_of(keyed) == OLD
+    assert written(load(keyed, replace(MISSING, max_delete_share=1), [])) == {"deleted": 3}

@@ -57,6 +57,7 @@ class AtOnce:
 
 
 KEYED = Move("upsert", (), ("a",))
+MISSING = replace(KEYED, max_delete_share=1, changes=Changes(delete_missing=True))
 OVERWRITE = Move("overwrite", ())
 PARTITIONED = (
     "CREATE TABLE t (a int PRIMARY KEY, b text) PARTITION BY RANGE (a); CREATE TABLE t_1 PARTITION OF t DEFAULT"
@@ -103,20 +104,20 @@ CASES = {
     "upsert by a sample": Case(KEYED),
     "upsert the first of each key": Case(replace(KEYED, order=(OrderBy("b", descending=True),))),
     "upsert partitions": Case(KEYED, PARTITIONED),
-    "upsert with deletes": Case(replace(KEYED, changes=Changes(delete_when="b = 'gone'", delete_missing=True))),
+    "upsert with deletes": Case(
+        replace(KEYED, max_delete_share=1, changes=Changes(delete_when="b = 'gone'", delete_missing=True))
+    ),
     "upsert with conditions": Case(
         replace(KEYED, changes=Changes(update_when="source.b > target.b", update_columns=("b",))), PARTITIONED
     ),
     "upsert that marks": Case(
-        replace(KEYED, changes=Changes(delete_missing=True, soft_delete="gone")),
+        replace(MISSING, changes=Changes(delete_missing=True, soft_delete="gone")),
         "CREATE TABLE t (a int PRIMARY KEY, b text, gone date); CREATE TABLE child (a int REFERENCES t)",
     ),
-    "upsert of what is referenced": Case(replace(KEYED, changes=Changes(delete_missing=True)), REFERENCING),
+    "upsert of what is referenced": Case(MISSING, REFERENCING),
     "upsert without an index": Case(KEYED, "CREATE TABLE t (a int, b text)"),
-    "upsert with scripts": Case(
-        replace(KEYED, changes=Changes(delete_missing=True)), scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)
-    ),
-    "new with deletes": Case(replace(KEYED, changes=Changes(delete_missing=True)), ""),
+    "upsert with scripts": Case(MISSING, scripts=scripts.parse("SET LOCAL work_mem = '8MB'", None)),
+    "new with deletes": Case(MISSING, ""),
     "history": Case(
         Move("history", (), ("a",), changes=Changes(delete_missing=True), history=History(as_of="2026-01-01")),
         "CREATE TABLE t (a int, b text, valid_from date, valid_to date, is_current boolean); "

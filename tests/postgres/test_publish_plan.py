@@ -244,8 +244,8 @@ DELETING = Changes(delete_missing=True)
 
 def test_deletes_of_an_upsert_need_a_key_that_is_checked_at_the_end(shop: Session) -> None:
     complete: Tables = {
-        "customers": (Move("upsert", ("id", "v"), ("id",), changes=DELETING), [(2, 1), (3, 1)]),
-        "orders": (Move("upsert", ("id", "customer", "v"), ("id",), changes=DELETING), [(1, 3, 1)]),
+        "customers": (Move("upsert", ("id", "v"), ("id",), max_delete_share=1, changes=DELETING), [(2, 1), (3, 1)]),
+        "orders": (Move("upsert", ("id", "customer", "v"), ("id",), max_delete_share=1, changes=DELETING), [(1, 3, 1)]),
     }
     with pytest.raises(ConstraintViolated, match="orders_customer_fkey"):
         release(shop, "x", complete)

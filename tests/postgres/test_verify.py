@@ -121,7 +121,7 @@ def test_a_load_that_leaves_unchanged_rows_alone_is_verified(session: Session, m
 
 def test_rows_that_exchange_unique_values_are_verified_as_others_of_an_upsert_that_deletes(session: Session) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b text UNIQUE); INSERT INTO t VALUES (2, 'x'), (3, 'y'), (9, 'z')")
-    move = Move("upsert", AB, ("a",), changes=Changes(delete_missing=True))
+    move = Move("upsert", AB, ("a",), max_delete_share=1, changes=Changes(delete_missing=True))
     done = verified(session, move, [(2, "y"), (3, "x"), (4, "new")])
     assert (done.inserted, done.updated, done.deleted, done.verified) == (1, 2, 1, Verified(3, AB, ()))
     assert verified(session, move, [(2, "old"), (3, "x"), (4, "new")]).updated == 1

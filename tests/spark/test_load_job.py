@@ -704,6 +704,8 @@ def test_a_history_is_made_and_goes_on(spark: SparkSession, session: Session, da
     days = [date(2026, 1, day) for day in (1, 3)]
     report = put([(1, "x", days[0]), (1, "y", days[1]), (2, "x", days[0])], changed, as_of="changed")
     assert (report.rows_inserted, report.rows_updated, report.publish) == (3, 0, "staged")
+    with pytest.raises(LoadError, match="would delete 1 of the 2 rows"):
+        put([(1, "z")], "id int, b string", as_of="2026-01-09", delete_missing=True)
     later = put([(1, "z")], "id int, b string", as_of="2026-01-09", delete_missing=True, max_delete_share=0.5)
     assert (later.rows_inserted, later.rows_updated) == (1, 2)
     assert session.run("SELECT id, b, valid_to::date::text, is_current FROM t ORDER BY id, valid_from") == [

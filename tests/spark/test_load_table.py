@@ -156,6 +156,23 @@ def test_workers_without_pyarrow_load_in_pure_python(
     assert session.run("SELECT count(*) FROM trips") == [[2]]
 
 
+def test_an_empty_folder_deletes_nothing_unless_all_rows_may_be_deleted(
+    run_here: RunHere, spark: SparkSession, session: Session, tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    session.run("INSERT INTO t SELECT g, 'old' FROM generate_series(1, 10) AS g")
+    spark.createDataFrame([], "a int, b string").write.parquet(str(tmp_path / "empty"))
+    wanted = ["--source", str(tmp_path / "empty"), "--table", "t", "--load-id", "x"]
+    arguments = [*wanted, "--mode", "upsert", "--keys", "a", "--delete-missing"]
+    failed = run_here(arguments)
+    assert failed.status == 1
+    assert "would delete 10 of the 10 rows of public.t, because the data lacks their keys" in failed.err
+    assert "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share: 1" in failed.err
+    assert session.value("SELECT count(*) FROM t WHERE b = 'old'") == 10
+    assert run_here([*arguments, "--max-delete-share", "1"]).status == 0
+    assert session.value("SELECT count(*) FROM t") == 0
+
+
 def test_a_query_chooses_renames_and_casts(run_here: RunHere, trips: Path, session: Session) -> None:
     select = "SELECT id AS trip, CAST(fare AS decimal(8,2)) AS price FROM source WHERE fare IS NOT NULL"
     assert run_here(csv(trips, "--table", "trips", "--select", select)).status == 0

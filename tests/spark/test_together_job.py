@@ -144,6 +144,10 @@ def test_a_row_that_one_table_refuses_leaves_all_as_they_were(
 
     with pytest.raises(LoadError, match=r"^public\.orders: The server refused a row: .*column \"customer\""):
         load("('1', '1', '2'), ('2', 'not a number', '3')")
+    with pytest.raises(LoadError, match=r"would delete 1 of the 1 rows of public\.orders"):
+        nothing = rows(spark, "(1, 1, 1)", "id, customer, price").where("false")
+        lacking = ReleaseTable(nothing, "orders", mode="upsert", keys=["id"], delete_missing=True)
+        load_release([lacking], settings=database, load_id="x")
     with pytest.raises(UsageError, match="nosuch"):
         load_release([ReleaseTable(rows(spark, "(1, 2)", "id, nosuch"), "orders")], settings=database, load_id="x")
     assert shop.run("SELECT name, price::text FROM customers c JOIN orders o ON customer = c.id") == [["old", "1"]]

@@ -59,6 +59,10 @@ def as_flags(*words: str) -> Namespace:
             {"mode": "upsert", "keys": "a", "delete-missing": True, "max-delete-share": 0.2},
             ["--mode", "upsert", "--keys", "a", "--delete-missing", "--max-delete-share", "0.2"],
         ),
+        (
+            {"mode": "upsert", "keys": "a", "delete-missing": True},
+            ["--mode", "upsert", "--keys", "a", "--delete-missing"],
+        ),
         ({"on-error": "quarantine", "max-errors": 5}, ["--on-error", "quarantine", "--max-errors", "5"]),
     ],
 )

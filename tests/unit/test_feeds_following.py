@@ -24,6 +24,11 @@ def test_of_all_rows_those_that_the_source_lacks_are_deleted() -> None:
     assert (move.changes, move.order) == (Changes(delete_missing=True), ())
 
 
+def test_only_a_share_that_is_given_limits_what_a_source_lacks_of_which_a_whole_version_is_read() -> None:
+    shares = [replace(UPSERT, max_delete_share=share) for share in (None, 0.5)]
+    assert [moving(one, (), is_whole=True, is_new=False).max_delete_share for one in shares] == [1.0, 0.5]
+
+
 def test_a_new_table_can_be_made_of_the_staged_rows() -> None:
     move = moving(UPSERT, (), is_whole=True, is_new=True)
     assert (move.changes, move.max_delete_share) == (Changes(), 1.0)

@@ -51,7 +51,8 @@ def test_a_null_value_may_be_empty() -> None:
     assert Options.parse(options_of(replace(JOB, null_values=("",)))).null_values() == ("",)
 
 
-def test_changes_are_the_same_for_pgcopy() -> None:
+@pytest.mark.parametrize("share", [None, 0.25, 1.0])
+def test_changes_are_the_same_for_pgcopy(share: float | None) -> None:
     changes = Changes(
         delete_when="op = 'D'",
         delete_missing=True,
@@ -60,7 +61,7 @@ def test_changes_are_the_same_for_pgcopy() -> None:
         update_when="true",
         order_by=("b", "c"),
     )
-    move = Move("upsert", (), ("id",), order_of(None, changes.order_by), max_delete_share=0.25, changes=changes)
+    move = Move("upsert", (), ("id",), order_of(None, changes.order_by), max_delete_share=share, changes=changes)
     assert Options.parse(options_of(replace(JOB, move=move))).move(overwrite=False) == move
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jobs.dbaccess.errors import UsageError
@@ -44,6 +46,13 @@ def test_what_says_nothing_is_refused(changes: Changes, reason: str) -> None:
 def test_columns_that_do_not_fit_are_refused(changes: Changes, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         combinations.check_columns(Move("upsert", ("a", "b"), ("a",), changes=changes, max_delete_share=0.5))
+
+
+@pytest.mark.parametrize("share", [None, 1.0])
+def test_a_share_that_limits_nothing_goes_with_a_load_that_deletes_nothing(share: float | None) -> None:
+    for move in (Move("append", ("a",)), Move("upsert", ("a", "b"), ("a",))):
+        combinations.check(replace(move, max_delete_share=share))
+        combinations.check_columns(replace(move, max_delete_share=share))
 
 
 def test_the_table_need_not_have_columns_that_only_conditions_and_the_order_name() -> None:

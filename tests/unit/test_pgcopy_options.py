@@ -63,6 +63,12 @@ def test_sparks_mode_and_the_option_do_not_contradict_each_other() -> None:
             Options.parse(options).move(overwrite)
 
 
+def test_no_share_leaves_the_default_limit_of_deletes() -> None:
+    given = {"mode": "upsert", "keys": "id", "deleteMissing": "true"}
+    assert Options.parse(given).move(overwrite=False).max_delete_share is None
+    assert Options.parse({**given, "maxDeleteShare": "1"}).move(overwrite=False).max_delete_share == 1
+
+
 @pytest.mark.parametrize("load_id", ["", " ", "a\0b", "x" * 2693])
 def test_a_load_id_that_cannot_be_recorded_is_refused(load_id: str) -> None:
     with pytest.raises(UsageError, match="The option loadId"):

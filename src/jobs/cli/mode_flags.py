@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jobs.dbaccess.load import identity
-from jobs.dbaccess.load.move.modes import MODES, SKIPPING, STRATEGIES
+from jobs.dbaccess.load.move.modes import MISSING_SHARE, MODES, SKIPPING, STRATEGIES
 from jobs.dbaccess.load.partitions.missing.rules import FLAG as NEW_PARTITIONS
 
 
@@ -78,9 +78,9 @@ def add_change_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-delete-share",
         type=float,
-        default=1.0,
         metavar="SHARE",
-        help="the load fails if it would delete more than this share of the table's rows, such as 0.2; also with "
+        help="the load fails if it would delete more than this share of the table's rows; 1 for no limit. Default: "
+        f"{MISSING_SHARE:g} of them may be deleted by --delete-missing, and any number by --delete-when and by "
         "--overwrite-strategy diff",
     )
     group.add_argument(

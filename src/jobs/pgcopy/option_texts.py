@@ -68,14 +68,14 @@ class OptionTexts:
             raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a number of seconds; inf for no end.")
         return value
 
-    def share(self, name: str) -> float:
-        """Return a share of 1; 1 if it was not given. Its range is checked with the mode.
+    def share(self, name: str) -> float | None:
+        """Return a share of 1; None if it was not given. Its range is checked with the mode.
 
         Raises:
             UsageError: It is not a number.
         """
         try:
-            return float(self.text(name) or 1)
+            return float(self.text(name)) if self.text(name) else None
         except ValueError:
             raise UsageError(f"The option {name} is {self.text(name)!r}.", "Give a share from 0 to 1.") from None
 

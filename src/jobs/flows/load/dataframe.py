@@ -42,7 +42,7 @@ def load_dataframe(
     skip_unchanged: str = "auto",
     overwrite_where: str | None = None,
     overwrite_strategy: str = "delete",
-    max_delete_share: float = 1.0,
+    max_delete_share: float | None = None,
     delete_when: str | None = None,
     delete_missing: bool = False,
     soft_delete: str | None = None,
@@ -100,8 +100,9 @@ def load_dataframe(
             rows must meet. It becomes part of statements: take it only from people you trust.
         overwrite_strategy: For the mode "overwrite": "delete" replaces all rows, "truncate" likewise, while readers
             wait, and "diff" writes only what differs from the table's rows, by `keys`.
-        max_delete_share: For the strategy "diff" and for upserts that delete: the load fails if it would delete more
-            than this share of the table's rows.
+        max_delete_share: For the strategy "diff", and for upserts and histories that delete: the load fails if it would
+            delete more than this share of the table's rows. By default, `delete_missing` may delete 0.2 of them, and
+            any number may be deleted otherwise. 1 allows all.
         delete_when: For the mode "upsert": delete the table's row if this SQL condition over `source`, the row of the
             data, is true. The table need not have its columns. Take conditions only from people you trust.
         delete_missing: Likewise, delete the rows whose keys the data lacks.

@@ -67,7 +67,7 @@ def options_of(job: LoadJob) -> dict[str, str]:
         "schemaMode": job.defined.schema_mode if job.defined.schema_mode != STRICT else "",
         "deleteWhen": changes.delete_when or "",
         "deleteMissing": str(changes.delete_missing).lower() if changes.delete_missing else "",
-        "maxDeleteShare": f"{move.max_delete_share!r}" if move.max_delete_share != 1 else "",
+        "maxDeleteShare": "" if move.max_delete_share is None else f"{move.max_delete_share!r}",
         "softDelete": changes.soft_delete or "",
         "updateColumns": ",".join(changes.update_columns),
         "updateWhen": changes.update_when or "",

@@ -8,6 +8,9 @@ from jobs.dbaccess.load.move.changes import NO_HISTORY
 from jobs.dbaccess.load.move.modes import CHANGING, DIFF, KEYED, MODES, SKIPPING, STRATEGIES, TRUNCATE, Move
 from jobs.dbaccess.load.partitions.missing import rules
 
+NO_LIMIT = (None, 1.0)
+"""Values of --max-delete-share that say nothing to a load that deletes nothing."""
+
 
 def check(move: Move) -> None:
     """Check that the mode, the keys and the order fit together.
@@ -45,7 +48,7 @@ def check_columns(move: Move) -> None:
     move.changes.check_columns(move.columns, move.keys)
     if move.keeps_history:
         _check_history_columns(move)
-    if move.max_delete_share != 1.0 and move.mode in CHANGING and not move.changes.deletes:
+    if move.max_delete_share not in NO_LIMIT and move.mode in CHANGING and not move.changes.deletes:
         raise UsageError(
             "--max-delete-share limits deletes, and this load has none.",
             "Give --delete-missing or --delete-when, or leave it out.",
@@ -104,9 +107,9 @@ def _check_keys(move: Move) -> None:
 
 
 def _check_changes(move: Move) -> None:
-    if not 0 <= move.max_delete_share <= 1:
+    if move.max_delete_share is not None and not 0 <= move.max_delete_share <= 1:
         raise UsageError(f"--max-delete-share is {move.max_delete_share:g}.", "Give a share from 0 to 1.")
-    if move.max_delete_share != 1.0 and move.strategy != "diff" and move.mode not in CHANGING:
+    if move.max_delete_share not in NO_LIMIT and move.strategy != "diff" and move.mode not in CHANGING:
         raise UsageError(
             "--max-delete-share limits what an overwrite by difference, or an upsert, deletes.",
             "Give --overwrite-strategy diff, or --mode upsert with --delete-missing, or leave it out.",

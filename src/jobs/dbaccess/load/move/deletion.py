@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.dbaccess.catalog.tables import FOREIGN, VIEW
 from jobs.dbaccess.errors import DatabaseError, LoadError
-from jobs.dbaccess.load.move.modes import Move
+from jobs.dbaccess.load.move.modes import MISSING_SHARE, Move
 from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.query import condition
 from jobs.dbaccess.session import Session
@@ -146,24 +146,38 @@ def check(session: Session, target: TableName) -> None:
         )
 
 
-def check_share(move: Move, target: TableName, deleted: int, rows: int) -> None:
-    """Check that a load deletes no larger share of a table than it may.
+def check_share(move: Move, target: TableName, rows: int, *, missing: int, told: int = 0) -> None:
+    """Check that a load deletes no larger share of a table than it may. The default limits only what the data lacks.
 
     Args:
         move: It has the limit.
         target: The table.
-        deleted: How many rows were deleted.
-        rows: How many there were.
+        rows: How many rows it had.
+        missing: How many of them were deleted because the data lacks their keys.
+        told: How many were deleted because the data says so.
 
     Raises:
         LoadError: It does.
     """
-    if rows and deleted / rows > move.max_delete_share:  # 0.29 * 100 is less than 29
+    is_default = move.max_delete_share is None
+    share = MISSING_SHARE if move.max_delete_share is None else move.max_delete_share
+    deleted = missing if is_default else missing + told
+    if rows and deleted / rows > share:  # 0.29 * 100 is less than 29
+        why = ", because the data lacks their keys" if is_default else ""
         raise LoadError(
-            f"The load would delete {deleted:,} of the {rows:,} rows of {target}. At most "
-            f"{move.max_delete_share:.4g} of them may be deleted.",
-            "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share.",
+            f"The load would delete {deleted:,} of the {rows:,} rows of {target}{why}. At most {share:.4g} of them may "
+            "be deleted.",
+            "Nothing was changed. Check that the data is complete, or give a larger --max-delete-share: 1 allows all.",
         )
+
+
+def limit_told(move: Move) -> str:
+    """Return how many rows of the table a load may delete, as a sentence; empty if there is no limit."""
+    if not move.limits_deletes:
+        return ""
+    if move.max_delete_share is None:
+        return f"The load fails if the data lacks the keys of more than {MISSING_SHARE:.4g} of the table's rows."
+    return f"The load fails if it would delete more than {move.max_delete_share:.4g} of the table's rows."
 
 
 def _plans(session: Session, target: TableName, where: str | None) -> list[dict[str, Any]]:

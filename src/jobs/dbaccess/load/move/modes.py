@@ -31,6 +31,12 @@ SKIPPING = ("auto", "yes", "no")
 DELETE, TRUNCATE, DIFF = STRATEGIES = ("delete", "truncate", "diff")
 """How overwrite replaces rows: all of them, by DELETE or by TRUNCATE; or only those that differ."""
 
+MISSING_SHARE = 0.2
+"""The largest share of a table's rows that is deleted because the data lacks their keys, unless another one is given.
+
+Data that is not there yet, or only a part of it, must not empty a table.
+"""
+
 
 @dataclass(frozen=True)
 class Move:
@@ -43,8 +49,8 @@ class Move:
         order: Of staged rows with the same keys, only the first in this order is moved. Without it, they are an error.
         skip_unchanged: One of SKIPPING; for upsert.
         strategy: One of STRATEGIES; for overwrite.
-        max_delete_share: For whatever deletes rows that the data lacks: the largest share of the table's rows that may
-            be deleted, 0 to 1.
+        max_delete_share: The largest share of the table's rows that may be deleted, 0 to 1. None for the default:
+            MISSING_SHARE may be deleted by `delete_missing`, and any number otherwise.
         where: For overwrite: an SQL condition. Only rows that meet it are replaced, and all new rows must meet it.
         changes: For upsert: what it does beside inserting and updating.
         history: For history: where versions are kept, and from when on they are valid.
@@ -65,7 +71,7 @@ class Move:
     skip_unchanged: str = "auto"
     where: str | None = None
     strategy: str = "delete"
-    max_delete_share: float = 1.0
+    max_delete_share: float | None = None
     changes: Changes = NO_CHANGES
     staged_only: tuple[tuple[str, str], ...] = ()
     new_partitions: str = ""
@@ -82,6 +88,13 @@ class Move:
         if self.mode == "upsert" and self.changes.by_statements:
             return "upsert with deletes" if self.changes.removes else "upsert by statements"
         return self.mode if self.strategy == DELETE else self.strategy
+
+    @property
+    def limits_deletes(self) -> bool:
+        """Whether a share of the table's rows limits how many may be deleted."""
+        if self.max_delete_share is None:
+            return self.changes.delete_missing
+        return self.max_delete_share < 1 and (self.changes.deletes or self.strategy == DIFF)
 
     @property
     def replaces_all(self) -> bool:

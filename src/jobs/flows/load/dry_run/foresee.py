@@ -22,6 +22,7 @@ from jobs.dbaccess.load.dry_run.foretell import MOST_KEYS, Keys, foretell, key_c
 from jobs.dbaccess.load.dry_run.outline import outline, outline_of_one_part
 from jobs.dbaccess.load.dry_run.steps import Known, Step
 from jobs.dbaccess.load.ledger import Ledger
+from jobs.dbaccess.load.move import deletion
 from jobs.dbaccess.load.move.slices import can_slice
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.rejects import table as rejects
@@ -115,6 +116,7 @@ def foreseen(session: Session, job: LoadJob, look: Callable[[], Data], ending: s
         columns=fitted.columns,
         unfilled=fitted.unfilled,
         changes=fitted.target.alterations.told(),
+        limit="" if fitted.target.is_new else deletion.limit_told(publishing.move),
         parts=parts,
         publish=STAGED if is_staged else ONE_PART,
         connections=replace(connections, at_once=min(parts, connections.at_once)),

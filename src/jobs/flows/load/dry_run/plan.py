@@ -51,6 +51,7 @@ class LoadPlan:
         is_new: Whether the load creates the table.
         unfilled: Columns of the table that the data does not have: the server fills them.
         changes: Which columns of the table are added or get other types; empty for none.
+        limit: How many rows of the table may be deleted; empty if there is no limit.
         parts: How many parts are copied, each in a transaction of its own.
         publish: "staged", or "one part" if the only part is copied straight into the table, in one transaction.
         steps: The statements, in their order.
@@ -67,6 +68,7 @@ class LoadPlan:
     columns: tuple[PlannedColumn, ...] = ()
     unfilled: tuple[str, ...] = ()
     changes: str = ""
+    limit: str = ""
     parts: int = 0
     publish: str = STAGED
     steps: tuple[Step, ...] = ()
@@ -97,6 +99,7 @@ class LoadPlan:
         yield ""
         yield from self.source_lines()
         yield from self.column_lines()
+        yield from filter(None, [self.limit])
         yield ""
         there = self.connections
         how = f"{there.at_once} at once" if self.publish == STAGED else "small, copied straight into the table"

@@ -170,7 +170,7 @@ def moving(move: Move, order: tuple[str, ...], *, is_whole: bool, is_new: bool) 
         delete_missing=is_whole and (not is_new or move.changes.soft_delete is not None),
         order_by=order,
     )
-    share = move.max_delete_share if changes.deletes else 1.0
+    share = move.max_delete_share if changes.deletes and move.max_delete_share is not None else 1.0
     return replace(move, changes=changes, order=order_of(None, order), max_delete_share=share)
 
 

@@ -67,6 +67,7 @@ class ReleasePlan:
             yield f"{number}. {table.what}{new}, {plural(table.parts, 'part')}"
             yield from table.source_lines()
             yield from table.column_lines()
+            yield from filter(None, [table.limit])
         yield ""
         yield from statement_lines(self.steps, PUBLISH)
         yield ""

@@ -58,9 +58,9 @@ def replace_rows(session: Session, move: Move, target: TableName, staged: TableN
     statements = Upsert(written_by, target, staged, equalities(session, target, move.keys))
     with session.users_path():
         deleted = session.change(statements.delete_missing())
-    if move.max_delete_share < 1:
+    if move.limits_deletes:
         left = session.value(f"SELECT count(*) FROM {target.quoted}")
-        deletion.check_share(move, target, deleted, left + deleted)
+        deletion.check_share(move, target, left + deleted, missing=deleted)
     written = upsert.upsert(session, written_by, target, staged, rows)
     if not move.values:  # each row that remains has a staged key, and that is all there is to compare
         present = session.value(f"SELECT count(*) FROM {target.quoted}")

@@ -134,9 +134,9 @@ def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows
     move = statements.move
     if move.changes.delete_when is not None:
         session.ask(statements.judge())
-    if move.changes.deletes and move.max_delete_share < 1:
-        [[valid, ended]] = session.ask(statements.count_closing(), time).rows
-        deletion.check_share(move, statements.target, ended, valid)
+    if move.limits_deletes:
+        [[valid, ending, missing]] = session.ask(statements.count_closing(), time).rows
+        deletion.check_share(move, statements.target, valid, missing=missing, told=ending)
     session.ask(statements.create())
     session.ask(statements.fill(), time)
     [[told]] = session.ask(statements.count_told()).rows

@@ -125,19 +125,18 @@ def _execute(session: Session, statements: Merge, replacing: str) -> Written:
     changes, move = statements.move.changes, statements.move
     if changes.delete_when is not None:
         session.ask(statements.judge())
-    is_limited = changes.deletes and move.max_delete_share < 1
-    before = session.ask(statements.count_rows()).rows[0][0] if is_limited else 0
-    deleting = _change(session, statements.delete_told()) if changes.delete_when is not None else 0
+    before = session.ask(statements.count_rows()).rows[0][0] if move.limits_deletes else 0
+    told = _change(session, statements.delete_told()) if changes.delete_when is not None else 0
     missing = _change(session, statements.delete_missing()) if changes.delete_missing else 0
-    if is_limited:
-        deletion.check_share(move, statements.target, deleting + missing, before)
+    if move.limits_deletes:
+        deletion.check_share(move, statements.target, before, missing=missing, told=told)
     update = statements.update()
     unchanged = session.ask(statements.count_unchanged()).rows[0][0] if statements.skips or not update else 0
     updated = _change(session, replacing or update) if update else 0
     inserted = _change(session, statements.insert_missing())
     if changes.delete_when is not None:
         session.ask(statements.forget())
-    return Written(inserted, updated, unchanged, deleting + missing, otherwise=deleting)
+    return Written(inserted, updated, unchanged, told + missing, otherwise=told)
 
 
 def _replacing(session: Session, statements: Merge) -> str:

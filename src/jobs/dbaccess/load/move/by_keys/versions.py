@@ -121,13 +121,16 @@ class Versions(Merge):
         )
 
     def count_closing(self) -> str:
-        """Return a query for how many versions are valid at the time of the data, and how many of them it ends."""
+        """Return a query for how many versions are valid at the time of the data, and how many of them it ends.
+
+        The second number is of those that the data tells to end, the third of those whose keys it lacks.
+        """
         row = f"SELECT FROM {self._chosen} WHERE {self.same_keys('target', 'source')}"
-        ends = f"EXISTS ({row} AND source.pgjobs_deletes)"
-        if self.move.changes.delete_missing:
-            ends += f" OR NOT EXISTS ({row})"
+        told = f"EXISTS ({row} AND source.pgjobs_deletes)"
+        missing = f"NOT EXISTS ({row})" if self.move.changes.delete_missing else "false"
         return (
-            f"SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE {ends}) "
+            f"SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE {told}), "
+            f"pg_catalog.count(*) FILTER (WHERE {missing}) "
             f"FROM {self.target.quoted} AS target WHERE {self._is_valid if self._as_of is None else self._is_open}"
         )
 
