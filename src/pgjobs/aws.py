@@ -133,7 +133,10 @@ _ADVICE: Mapping[str, str] = {
     "ConflictException": "Check that the application is started, or starts automatically.",
 }
 _DENIED = ("AccessDenied", "AccessDeniedException", "403")
-_THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestTimeout")
+_THROTTLED = (
+    *("Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestTimeout"),
+    "ConditionalRequestConflict",
+)
 
 # Permissions whose names differ from the name of the call.
 _PERMISSIONS: Mapping[str, str] = {

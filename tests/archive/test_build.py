@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from pgjobs.archive.build import build, refuse_hidden
+from pgjobs.archive.build import build, make_folder, put_in_place, refuse_hidden
 from pgjobs.archive.inspection import BUDGET
 from pgjobs.archive.manifest import NAME
 from pgjobs.archive.sources import Sources, own_sources
@@ -83,3 +84,27 @@ def test_requirements_that_hide_the_jobs_are_refused_by_name(tmp_path: Path) -> 
     (tmp_path / "acme").mkdir()
     with pytest.raises(DeployError, match="remove what brings acme there"):
         refuse_hidden(tmp_path, mine)
+
+
+def test_a_disk_that_becomes_full_leaves_the_earlier_archive_as_it_was(tmp_path: Path) -> None:
+    earlier, fresh = tmp_path / "dist" / NAME, tmp_path / NAME
+    earlier.parent.mkdir()
+    earlier.write_bytes(b"earlier")
+    most = 8_000_000  # bytes of a file; more than anything else writes meanwhile
+    fresh.write_bytes(bytes(most + 1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            put_in_place([fresh], earlier.parent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in earlier.parent.iterdir()} == {NAME: b"earlier"}
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DeployError, match=r"--output .*/file is a file\. Name a folder"):
+        build(DEFAULT, tmp_path / "file")
+    with pytest.raises(DeployError, match=r"--output .*/file/dist cannot be written to: Not a directory"):
+        make_folder(tmp_path / "file" / "dist")

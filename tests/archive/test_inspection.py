@@ -44,6 +44,11 @@ def tampered(archive: Path, tmp_path: Path, name: str, content: bytes = b"", lin
 SITE = "lib/python3.11/site-packages"
 
 
+def test_modules_in_a_package_named_bin_need_no_exec_bit(archive: Path, tmp_path: Path) -> None:
+    changed = tampered(archive, tmp_path, f"{SITE}/shop_jobs/bin/tool.py", b"x = 1")
+    assert inspect_archive(changed, DEFAULT, with_extras=True) == []
+
+
 @pytest.mark.parametrize(
     ("name", "content", "link", "fault"),
     [

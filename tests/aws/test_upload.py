@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from botocore.stub import ANY, Stubber
 from emr_runs import Client, archive_with, manifest_of
 
+from pgjobs.archive.project import MARKS, OF_PYTHON
+from pgjobs.archive.tarball import pack
 from pgjobs.errors import AwsError, DeployError
 from pgjobs.submit.payload import Item, read_payload
 from pgjobs.submit.upload import checksum, upload
@@ -64,6 +67,56 @@ def test_a_mistyped_job_is_told_with_what_may_be_meant(tmp_path: Path, entry: st
     with pytest.raises(DeployError) as caught:
         read_payload(archive_with(tmp_path, load_table="1"), entry, "s3://code-bucket")
     assert told in str(caught.value)
+
+
+SITE = "lib/python3.11/site-packages"
+AS_SCRIPT = {
+    "shop/calendar.py": b"print(1)",
+    "shop/weekly.py": b"import sys\nfrom .common import totals\n",
+    "shop/late.py": b"if __package__:\n    from .common import totals\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("shop", r"Python would import shop\.py in place of the module shop\. Give the entrypoint another name\."),
+        ("jobs.py", r"Python would import jobs\.py in place of the module jobs\. Give the file another name\."),
+        ("s3://mine/pg8000.py", r"in place of the module pg8000\."),
+        ("my job.py", "allows neither blanks nor # in a script's name: give the file another one"),
+        ("shop.weekly", r"Line 2 has a relative import, .* in: from shop import"),
+    ],
+)
+def test_what_would_fail_as_a_script_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("jobs.py", "my job.py"):
+        Path(name).write_text("print(1)")
+    archive = archive_of({"shop": "shop.calendar"}, {**AS_SCRIPT, "pg8000/__init__.py": b""})
+    with pytest.raises(DeployError, match=f"{entry} cannot run as a script. .*{told}"):
+        read_payload(archive, entry, "s3://code-bucket")
+    for harmless in ("shop.calendar", "shop.late"):
+        assert read_payload(archive, harmless, "s3://code-bucket").entry.module == harmless
+
+
+@pytest.mark.skipif(not OF_PYTHON, reason="Python 3.9 does not know its modules")
+def test_an_entrypoint_that_hides_a_module_of_python_is_told(tmp_path: Path) -> None:
+    archive = archive_of({"calendar": "shop.calendar"}, AS_SCRIPT, tmp_path)
+    with pytest.raises(DeployError, match=r"Python would import calendar\.py in place of the module calendar\."):
+        read_payload(archive, "calendar", "s3://code-bucket")
+
+
+def archive_of(entrypoints: dict[str, str], modules: dict[str, bytes], folder: Path = Path()) -> Path:
+    """An archive of these modules."""
+    tree = folder / "tree"
+    for name, content in {"jobs/load_table.py": b"", **modules}.items():
+        file = tree / SITE / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    (tree / MARKS).write_text(json.dumps({"entrypoints": entrypoints}))
+    pack(tree, folder / "packed.tar.gz")
+    return folder / "packed.tar.gz"
 
 
 def test_what_is_no_archive_or_another_ones_manifest_is_refused(tmp_path: Path) -> None:
@@ -138,6 +191,26 @@ def test_who_loses_the_race_keeps_the_winners_object() -> None:
     upload(client, ITEM, told.append)
     assert told == [f"there already  {ITEM.uri}"]
     stubber.assert_no_pending_responses()
+
+
+def test_who_meets_another_upload_that_has_not_ended_tries_again() -> None:
+    """The other one may fail: then the object would be missing, and the run would not find it."""
+    client, stubber = stubbed()
+    stubber.add_client_error("head_object", "404", http_status_code=404)
+    stubber.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409, expected_params=PUT)
+    stubber.add_response("put_object", {}, PUT)
+    told: list[str] = []
+    upload(client, ITEM, told.append)
+    assert told == [f"uploaded       {ITEM.uri}  11 bytes"]
+    stubber.assert_no_pending_responses()
+
+
+def test_credentials_that_have_expired_are_told_by_the_upload_itself() -> None:
+    client, stubber = stubbed()
+    stubber.add_client_error("head_object", "400", "Bad Request", 400)  # the answer to a HEAD has no body
+    stubber.add_client_error("put_object", "ExpiredToken", "The provided token has expired.", 400)
+    with pytest.raises(AwsError, match="The AWS credentials have expired"):
+        upload(client, ITEM, print)
 
 
 def test_who_may_not_look_still_writes_once() -> None:

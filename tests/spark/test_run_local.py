@@ -53,7 +53,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
         architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
         target = target_for("emr-spark-8.1.0", architecture, INTERPRETER)
         return build(target, tmp_path_factory.mktemp("dist"))
-    return Path(shutil.copytree(carried.parent, tmp_path_factory.mktemp("copy") / "dist"), NAME)
+    return Path(shutil.copytree(carried.parent, tmp_path_factory.mktemp("copy") / "my dist"), NAME)
 
 
 @pytest.fixture(scope="module")

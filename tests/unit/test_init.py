@@ -9,7 +9,7 @@ import pytest
 from emr_runs import console
 
 from pgjobs.__main__ import main
-from pgjobs.archive.project import read_project
+from pgjobs.archive.project import OF_PYTHON, read_project
 from pgjobs.cli.init import package_name
 from pgjobs.errors import OK, WRONG_USAGE, DeployError
 
@@ -23,6 +23,18 @@ def test_the_package_is_named_after_the_folder(folder: str, name: str) -> None:
 def test_what_is_no_name_is_refused_with_the_way_out(folder: str) -> None:
     with pytest.raises(DeployError, match="give another one, --name my_jobs"):
         package_name(folder)
+
+
+@pytest.mark.parametrize("folder", ["class", *(["json"] if OF_PYTHON else [])])
+def test_a_package_that_python_could_not_import_or_that_hides_one_of_pythons_is_refused(folder: str) -> None:
+    with pytest.raises(DeployError, match=f"{folder} is a word or a module of Python itself"):
+        package_name(folder)
+
+
+def test_the_way_into_a_folder_with_blanks_can_be_pasted(tmp_path: Path) -> None:
+    terminal, out, _ = console()
+    assert main(["init", str(tmp_path / "shop jobs")], {}, terminal) == OK
+    assert f"cd '{tmp_path}/shop jobs'\n" in out.getvalue()
 
 
 def test_a_project_is_written_once_and_is_configured(tmp_path: Path) -> None:

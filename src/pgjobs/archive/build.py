@@ -97,6 +97,7 @@ def build(
     missing = [str(file) for file in extras.requirements if not file.is_file()]
     if missing:
         raise DeployError(f"There is no requirements file {', '.join(missing)}.")
+    make_folder(output)  # before the work: a folder that cannot be written to is no surprise at its end
     found = [sources.own_sources(), *own.sources()]
     with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
         tree = Path(scratch, "venv")
@@ -124,12 +125,33 @@ def build(
         described = manifest.describe(packed, site, target, inputs)
         if carried:
             described["carried_interpreter"] = interpreter.describe(carried, target)
-        output.mkdir(parents=True, exist_ok=True)
-        shutil.move(str(packed), output / NAME)
-        manifest.beside(output / NAME).write_bytes(f"{json.dumps(described, indent=2)}\n".encode())
+        manifest.beside(packed).write_bytes(f"{json.dumps(described, indent=2)}\n".encode())
+        put_in_place([packed, manifest.beside(packed)], output)
         for line in filter(None, [*(line for one in found for line in sources.describe(one)), pinned.keep()]):
             tell(line)
     return output / NAME
+
+
+def make_folder(output: Path) -> None:
+    """Make the folder to write to.
+
+    Raises:
+        DeployError: It cannot be made or written to.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        reason = "is a file" if output.is_file() else f"cannot be written to: {error.strerror}"
+        raise DeployError(f"--output {output} {reason}. Name a folder in which files can be made.") from None
+
+
+def put_in_place(files: Sequence[Path], output: Path) -> None:
+    """Give files their place in a folder, which may be on another disk: each is there completely, or as it was."""
+    with tempfile.TemporaryDirectory(prefix=".pgjobs-", dir=output) as beside:
+        complete = [Path(shutil.copy(file, beside)) for file in files]
+        for file in complete:
+            file.replace(output / file.name)
 
 
 def refuse_hidden(site: Path, ours: sources.Sources) -> None:

@@ -90,7 +90,7 @@ def _inspect_member(
     if member.isfile():
         content = archive.extractfile(member)
         yield from _inspect_content(path, content.read() if content else b"", target, names)
-        if path.parent.name == "bin" and not member.mode & 0o100:
+        if path.parent == PurePosixPath("bin") and not member.mode & 0o100:
             yield Finding(member.name, "is not executable")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,9 @@ MARKS = "pgjobs.json"
 
 TAKEN = (*OWN, "pgjobs", "servermgr", "pg8000", "pyspark")
 """Names of packages that a project may not have: its own would hide them."""
+
+OF_PYTHON: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())
+"""The modules of Python itself, which a module of the same name hides. Python 3.9 does not know them."""
 
 _KEYS: Mapping[str, type] = {"packages": list, "entrypoints": dict, "requirements": list, "with": list, "deploy": dict}
 _SAID: Mapping[type, str] = {list: "a list of texts", dict: "a table"}

@@ -72,5 +72,7 @@ def target_for(release: str, architecture: str, python: str | None = None, *, ca
     interpreter = python or known_release.python
     version = re.search(r"python(3\.\d+)$", interpreter)
     if version is None or not interpreter.startswith("/"):
-        raise DeployError(f"{interpreter!r} does not contain its version: give a path such as /usr/bin/python3.11.")
+        raise DeployError(
+            f"{interpreter!r} is not the path of an interpreter with its version: give one such as /usr/bin/python3.11."
+        )
     return BuildTarget(known_release.label, interpreter, version[1], architecture, known_release.glibc)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import keyword
 import re
+import shlex
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from pgjobs.archive.project import TAKEN
+from pgjobs.archive.project import OF_PYTHON, TAKEN
 from pgjobs.cli.commands import Connect
 from pgjobs.console import Console
 from pgjobs.errors import OK, DeployError
@@ -57,6 +59,8 @@ def package_name(text: str) -> str:
     name = re.sub(r"[-. ]+", "_", text).lower()
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
         raise DeployError(f"{text!r} cannot be the name of a package: give another one, --name my_jobs.")
+    if keyword.iskeyword(name) or name in OF_PYTHON:
+        raise DeployError(f"{name} is a word or a module of Python itself: give another name, --name my_jobs.")
     if name in TAKEN:
         raise DeployError(
             f"{name} is the name of a package that pgjobs needs itself: give another one, --name my_jobs."
@@ -75,7 +79,7 @@ def project(name: str) -> dict[str, str]:
 
 def next_steps(folder: Path, texts: Mapping[str, str]) -> str:
     """Return what was written, and how to go on."""
-    there = "" if folder.resolve() == Path.cwd() else f"  cd {folder}\n"
+    there = "" if folder.resolve() == Path.cwd() else f"  cd {shlex.quote(str(folder))}\n"
     return (
         f"Wrote {', '.join(texts)}. Next:\n{there}"
         '  pip install --editable ".[dev]"\n'

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pgjobs.archive.manifest import NAME
 from pgjobs.aws import Clients
 from pgjobs.cli.commands import Connect
 from pgjobs.cli.following import wait_options
@@ -87,7 +88,9 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
         script, work = Path(folder, f"{payload.entry.name}.py"), Path(folder, "work")
         script.write_bytes(payload.entry.content)
         work.mkdir()
-        files = {payload.archive.uri: options.archive.resolve(), payload.script_uri: script}
+        archive = Path(folder, NAME)  # spark.archives allows no blanks in a path, and the user's may have some
+        archive.write_bytes(payload.archive.content)
+        files = {payload.archive.uri: archive, payload.script_uri: script}
         files.update(written(payload.extras, Path(folder, "extras")))
         return run_local(request, files, work, Path.cwd(), os.environ)
 

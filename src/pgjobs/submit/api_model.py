@@ -42,6 +42,8 @@ _FLAGS: Mapping[str, str] = {
 
 # Descriptions in place of the model's patterns that are hard to read.
 _EXAMPLES: Mapping[str, str] = {
+    "--application-id": "00f1abcdefghij09",
+    "the run's id": "00f2abcdefghij0a",
     "--role": "arn:aws:iam::123456789012:role/jobs",
     "--log-key": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }

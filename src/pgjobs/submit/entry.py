@@ -8,15 +8,16 @@ s3://bucket/job.py             an object that is used as it is
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from pgjobs.archive.project import MARKS, OWN_ENTRYPOINTS
+from pgjobs.archive.project import MARKS, OF_PYTHON, OWN_ENTRYPOINTS
 from pgjobs.aws import split_uri
 from pgjobs.errors import DeployError
 
@@ -49,20 +50,27 @@ def find_entry(text: str, archive: Path) -> Entry:
     """Return the entrypoint that a user means.
 
     Raises:
-        DeployError: There is none, or the archive is none. The message lists the marked jobs.
+        DeployError: There is none, it cannot run as a script, or the archive is none.
     """
-    if re.match(r"s3[an]?://", text):
-        split_uri(text)
-        if not text.endswith(".py"):
-            raise DeployError(f"{text} is not a Python script: its name must end in .py.")
-        return Entry(text.rpartition("/")[2][: -len(".py")], uri=text)
-    if text.endswith(".py"):
-        return _of_file(Path(text))
     try:
         with tarfile.open(archive) as opened:
-            return _of_archive(text, opened)
+            if re.match(r"s3[an]?://", text):
+                entry = _of_s3(text)
+            else:
+                entry = _of_file(Path(text)) if text.endswith(".py") else _of_archive(text, opened)
+            faults = list(_faults(entry, _packages(opened)))
     except (tarfile.TarError, EOFError) as error:
         raise DeployError(f"{archive} is not an archive ({error}): run pgjobs package.") from None
+    if faults:
+        raise DeployError(f"{text} cannot run as a script. {' '.join(faults)}")
+    return entry
+
+
+def _of_s3(uri: str) -> Entry:
+    split_uri(uri)
+    if not uri.endswith(".py"):
+        raise DeployError(f"{uri} is not a Python script: its name must end in .py.")
+    return Entry(uri.rpartition("/")[2][: -len(".py")], uri=uri)
 
 
 def _of_file(path: Path) -> Entry:
@@ -99,8 +107,42 @@ def _marked(archive: tarfile.TarFile) -> Mapping[str, str]:
     return {str(name): str(module) for name, module in listed.items()}
 
 
+def _faults(entry: Entry, packed: frozenset[str]) -> Iterator[str]:
+    """Yield the reasons why an entrypoint would fail as a script, which is how Spark runs it, and what to do.
+
+    Args:
+        entry: The entrypoint.
+        packed: The names that can be imported from the archive.
+    """
+    file, rename = f"{entry.name}.py", "Give the entrypoint" if entry.module else "Give the file"
+    if re.search(r"[\s#]", entry.name):
+        yield f"Spark allows neither blanks nor # in a script's name: {rename.lower()} another one."
+    if entry.name in packed | OF_PYTHON:
+        yield f"Python would import {file} in place of the module {entry.name}. {rename} another name."
+    relative = next(_relative_imports(entry.content or b""), None)
+    if relative is not None:
+        package = entry.module.rpartition(".")[0] or "acme_jobs"
+        yield (
+            f"Line {relative.lineno} has a relative import, and a script belongs to no package. "
+            f"Write the full name, as in: from {package} import ..."
+        )
+
+
+def _relative_imports(script: bytes) -> Iterator[ast.ImportFrom]:
+    """Yield the relative imports that a script executes at its beginning."""
+    try:
+        statements = ast.parse(script).body
+    except (SyntaxError, ValueError):  # syntax of a newer Python than this one
+        return
+    yield from (one for one in statements if isinstance(one, ast.ImportFrom) and one.level)
+
+
 def packages_of(archive: Path) -> frozenset[str]:
     """Return the names that can be imported from an archive, except those of the standard library."""
     with tarfile.open(archive) as opened:
-        found = (re.match(r"lib/python[\d.]+/site-packages/(\w+)(\.py$|/)", name) for name in opened.getnames())
-        return frozenset(match[1] for match in found if match)
+        return _packages(opened)
+
+
+def _packages(archive: tarfile.TarFile) -> frozenset[str]:
+    found = (re.match(r"lib/python[\d.]+/site-packages/(\w+)(\.py$|/)", name) for name in archive.getnames())
+    return frozenset(match[1] for match in found if match)

@@ -13,8 +13,11 @@ from pgjobs.errors import DeployError
 from pgjobs.submit.payload import Item
 
 _MISSING = ("404", "NoSuchKey", "NotFound")
-_NOT_TOLD = ("403", "AccessDenied")
-_LOST_RACE = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+_NOT_TOLD = ("403", "AccessDenied", "400")  # 400: a HEAD whose credentials have expired; the PUT says so
+_LOST_RACE = ("PreconditionFailed", "412")
+_RACING = ("ConditionalRequestConflict", "409")
+"""Something else happens to the key, and has not ended. PutObject's reference: "On a 409 failure, retry the upload"."""
+_TRIES = 3
 
 
 def upload(objects: Objects, item: Item, tell: Callable[[str], None]) -> None:
@@ -63,20 +66,24 @@ def _put(objects: Objects, item: Item) -> bool:
         DeployError: Another process has written another content.
     """
     bucket, key = split_uri(item.uri)
-    try:
-        objects.put_object(
-            Bucket=bucket,
-            Key=key,
-            Body=item.content,
-            IfNoneMatch="*",
-            ChecksumAlgorithm="SHA256",
-            ChecksumSHA256=checksum(item.content),
-        )
-    except ClientError as error:
-        if code_of(error) not in _LOST_RACE:
-            raise
-        _is_there(objects, item)
-        return False
+    for rest in reversed(range(_TRIES)):
+        try:
+            objects.put_object(
+                Bucket=bucket,
+                Key=key,
+                Body=item.content,
+                IfNoneMatch="*",
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=checksum(item.content),
+            )
+        except ClientError as error:
+            if code_of(error) in _RACING and rest:
+                continue
+            if code_of(error) not in _LOST_RACE:
+                raise
+            _is_there(objects, item)
+            return False
+        break
     return True
 
 
