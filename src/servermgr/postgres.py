@@ -84,8 +84,7 @@ class Manager:
         self.db_dir = Path(db_dir).resolve()
         self.user = user
         self.process_name = process_name
-        named = {"cluster_name": process_name} if process_name else {}
-        self.settings = {**named, **(settings or {}), **kwargs}
+        self.settings = {**({"cluster_name": process_name} if process_name else {}), **(settings or {}), **kwargs}
         self._chooses_port = port == 0
         self._programs = Programs.choose(pg_version)
         self.pg_version = self._programs.version
@@ -166,9 +165,8 @@ class Manager:
                     raise self._ended(server) from None
                 if time.monotonic() > deadline:
                     self.stop()
-                    raise WorkerError(
-                        server.with_log(f"PostgreSQL is not ready after {timeout:g} s: {error}")
-                    ) from None
+                    message = f"PostgreSQL is not ready after {timeout:g} s: {error}"
+                    raise WorkerError(server.with_log(message)) from None
                 if verbose:
                     _log.info("%s", error)
             time.sleep(_POLL)
