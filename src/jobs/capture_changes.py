@@ -33,7 +33,7 @@ from jobs.flows.capture.report import CaptureReport
 from jobs.flows.capture.table import run
 from jobs.flows.connection import connection as connection_from
 from jobs.flows.file_options import parse_options
-from jobs.flows.report import megabytes
+from jobs.flows.report import readable_size
 from jobs.lineage import datasets
 from jobs.lineage.datasets import Datasets
 
@@ -238,7 +238,7 @@ def files_of(options: argparse.Namespace) -> Files | None:
 
 def status_text(status: CaptureStatus) -> str:
     """Return what --status prints."""
-    lines = [f"{status.table} is captured as {status.channel}; recorded changes take {megabytes(status.size)}"]
+    lines = [f"{status.table} is captured as {status.channel}; recorded changes take {readable_size(status.size)}"]
     if status.unarmed:
         lines.append(f"NOT RECORDED, for triggers are missing or disabled: {', '.join(status.unarmed)}")
     if not status.readers:

@@ -25,6 +25,7 @@ from jobs.dbaccess.load.kept.listing import Listed, drop_kept, listed
 from jobs.dbaccess.load.ledger import Ledger, Marker, check_id
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
+from jobs.flows.report import readable_size
 
 NO = 3
 """The exit status of an answer that is no: there is no such marker, or there was none in time."""
@@ -176,7 +177,7 @@ def _kept(session: Session, _: Ledger, options: argparse.Namespace) -> int:
     rows = [
         (
             *(one.note.load_id, one.note.target, f"{'?' if one.claimed is None else one.claimed} of {one.note.parts}"),
-            *(f"{one.size / 1e6:,.1f} MB", "in use" if one.in_use else one.note.date, one.owner),
+            *(readable_size(one.size), "in use" if one.in_use else one.note.date, one.owner),
         )
         for one in found
     ]
@@ -202,7 +203,7 @@ def _drop_kept(session: Session, _: Ledger, options: argparse.Namespace) -> int:
     found = listed(session, options.load_id)
     for one in found:
         drop_kept(session, one)
-        sys.stdout.write(f"dropped: {one.size / 1e6:,.1f} MB of {options.load_id} for {one.note.target}\n")
+        sys.stdout.write(f"dropped: {readable_size(one.size)} of {options.load_id} for {one.note.target}\n")
     if not found:
         sys.stderr.write(f"Nothing is kept of the load id {options.load_id!r}.\n")
     return 0 if found else NO

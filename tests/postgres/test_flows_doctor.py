@@ -346,7 +346,7 @@ def test_a_token_is_signed_before_the_server_is_asked(database: Settings) -> Non
     [
         (Replication(0, 0, None, awaits=False, idle_slots={}), OK, "none"),
         (Replication(2, 1, 5_000_000, awaits=True, idle_slots={}), OK, "2 replicas, 5.0 MB behind"),
-        (Replication(1, 0, 2_000_000_000, awaits=False, idle_slots={}), WARNING, "1 replica, 2,000.0 MB behind"),
+        (Replication(1, 0, 2_000_000_000, awaits=False, idle_slots={}), WARNING, "1 replica, 2.0 GB behind"),
         (Replication(1, 0, None, awaits=True, idle_slots={}), OK, "1 replica, how far behind, only pg_monitor may see"),
         (Replication(0, 0, None, awaits=True, idle_slots={}), FAULT, "no synchronous standby is connected"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from dataclasses import replace
@@ -72,7 +73,7 @@ def test_what_failed_loads_keep_is_listed_with_its_size_and_dropped(
         staging.create(driver, names, T)
         attempt(driver, names, 0, 1, 1)
         assert ledger("kept") == 0
-        assert " | 1 of 3 | 0.1 MB | in use |" in capsys.readouterr().out
+        assert re.search(r" \| 1 of 3 \| [\d.]+ kB \| in use \|", capsys.readouterr().out)
         assert ledger("drop-kept", "orders/1") == 1
         assert "is in use by process" in capsys.readouterr().err
     assert ledger("kept", "--table", "t", "--json") == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from jobs.dbaccess.load.verify import Verified
 from jobs.flows.report import LoadReport, SourceTable, Stopwatch, plural
 
@@ -66,6 +68,29 @@ def test_the_summary_tells_rows_speed_and_phases() -> None:
         "loaded 1,000 rows into public.orders in 2.0 s: 500 rows/s, 2.5 MB in 2 parts\n"
         "  prepare 1.0 s, copy 0.8 s, publish 0.2 s, analyze 0.1 s; load id 'orders/1'; 1 attempt discarded"
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "figures"),
+    [
+        (0, 0, "0 bytes in 2 parts"),
+        (3, 70, "70 bytes in 2 parts"),
+        (999, 12_300, "12.3 kB in 2 parts"),
+        (1000, 5_600_000, "500 rows/s, 5.6 MB in 2 parts"),
+        (9_000_000, 1_500_000_000, "4,500,000 rows/s, 1.5 GB in 2 parts"),
+    ],
+)
+def test_a_size_has_a_unit_that_shows_it_and_a_few_rows_have_no_rate(rows: int, size: int, figures: str) -> None:
+    report = replace(DONE, rows_inserted=rows, rows_staged=rows, bytes_copied=size)
+    assert f"loaded {rows:,} rows into public.orders in 2.0 s: {figures}\n" in report.summary()
+
+
+def test_one_row_is_not_rows() -> None:
+    assert replace(DONE, rows_inserted=1).summary().startswith("loaded 1 row into public.orders")
+
+
+def test_a_load_that_took_no_measurable_time_has_no_rate() -> None:
+    assert " in 0.0 s: 2.5 MB in 2 parts\n" in replace(DONE, seconds={"total": 0.0}).summary()
 
 
 def test_what_was_verified_is_told_and_what_was_not() -> None:

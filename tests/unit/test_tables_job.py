@@ -36,8 +36,8 @@ def test_the_report_is_json_with_the_report_of_each_table() -> None:
 
 def test_the_summary_has_a_line_for_each_table() -> None:
     assert REPORT.summary().splitlines() == [
-        "extracted 2 tables with 31 rows to x in 2.0 s: 16 rows/s, 3.1 MB in 4 parts",
+        "extracted 2 tables with 31 rows to x in 2.0 s: 3.1 MB in 4 parts",
         "  prepare 0.5 s, read 1.5 s",
         "  s.a: 30 rows, 3.0 MB in 2 parts, 0.5 s",
-        "  s.b: 1 row, 0.1 MB in 2 parts, 0.5 s",
+        "  s.b: 1 row, 100.0 kB in 2 parts, 0.5 s",
     ]

@@ -161,10 +161,9 @@ class LoadReport:
             "malformed": self.records_malformed,
         }
         other_words = "".join(f", {word} {count:,}" for word, count in other_counts.items() if count)
-        size = f"{megabytes(self.bytes_copied)} in {plural(self.parts, 'part')}"
         return (
-            f"{self.verb} {self.rows_inserted:,} rows into {self.table}{other_words} in {total:.1f} s: "
-            f"{self.rows_staged / total:,.0f} rows/s, {size}\n"
+            f"{self.verb} {plural(self.rows_inserted, 'row')} into {self.table}{other_words} in {total:.1f} s: "
+            f"{figures(self.rows_staged, self.bytes_copied, self.parts, total)}\n"
             f"  {phases}; load id {self.load_id!r}"
             + (f"; {plural(self.attempts_discarded, 'attempt')} discarded" if self.attempts_discarded else "")
             + (f"; {plural(self.parts_kept, 'part')} of an earlier run" if self.parts_kept else "")
@@ -231,9 +230,25 @@ class Stopwatch:
         return {name: round(value, 3) for name, value in {**self._phases, "total": total}.items()}
 
 
-def megabytes(size: float) -> str:
-    """Return a size in bytes as readable text."""
-    return f"{size / 1e6:,.1f} MB"
+MIN_ROWS_FOR_RATE = 1000
+"""Fewer rows are moved in milliseconds. The seconds are those of the steps around them, so a rate would mislead."""
+
+
+def figures(rows: int, size: int, parts: int, seconds: float) -> str:
+    """Return how fast rows were moved, unless they are few, and their size: "617 rows/s, 5.6 MB in 2 parts"."""
+    rate = f"{rows / seconds:,.0f} rows/s, " if rows >= MIN_ROWS_FOR_RATE and seconds > 0 else ""
+    return f"{rate}{readable_size(size)} in {plural(parts, 'part')}"
+
+
+def readable_size(size: float) -> str:
+    """Return a size in bytes as text, in a unit in which it is at least 1: "120 bytes", "5.6 MB"."""
+    for unit, factor in _UNITS:
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return plural(round(size), "byte")
+
+
+_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 def phases_of(seconds: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ from jobs.dbaccess.errors import ConnectionFailed, DatabaseError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
 from jobs.flows.doctor.finding import FAULT, OK, SKIPPED, WARNING, Finding, judged
-from jobs.flows.report import megabytes, plural
+from jobs.flows.report import plural, readable_size
 
 OLDEST = 140000
 """server_version_num of the oldest PostgreSQL that is tested (docs/versions.md)."""
@@ -81,7 +81,7 @@ def _replication(session: Session) -> Iterator[Finding]:
     yield replicas(found)
     for name, kept in found.idle_slots.items():
         advice = f"The server keeps all WAL for it, also that of loads. If unused: pg_drop_replication_slot('{name}')."
-        yield Finding("slot", WARNING, f"{name} has no receiver, and keeps {megabytes(kept)} of WAL", advice)
+        yield Finding("slot", WARNING, f"{name} has no receiver, and keeps {readable_size(kept)} of WAL", advice)
 
 
 def replicas(found: Replication) -> Finding:
@@ -91,7 +91,9 @@ def replicas(found: Replication) -> Finding:
         return Finding("replicas", FAULT, "no synchronous standby is connected", advice)
     if not found.standbys:
         return Finding("replicas", OK, "none")
-    behind = "how far behind, only pg_monitor may see" if found.behind is None else f"{megabytes(found.behind)} behind"
+    behind = (
+        "how far behind, only pg_monitor may see" if found.behind is None else f"{readable_size(found.behind)} behind"
+    )
     far = "A load's WAL comes on top. Wait for them, or load less at a time." if (found.behind or 0) > FAR else ""
     return judged("replicas", f"{plural(found.standbys, 'replica')}, {behind}", far)
 

@@ -24,7 +24,7 @@ from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, hold_source, plan_extract
 from jobs.flows.extract.watermark_runs import Turn
 from jobs.flows.file_options import PARSED, to_write, value_of
-from jobs.flows.report import Stopwatch, megabytes, phases_of, plural
+from jobs.flows.report import Stopwatch, figures, phases_of, plural
 from jobs.spark import hadoop_files
 from jobs.spark.deleted_keys import Deletes, with_operations
 from jobs.spark.file_text import for_text_files, refusal
@@ -116,11 +116,10 @@ class ExtractReport:
         total = self.seconds["total"]
         phases = phases_of(self.seconds)
         moved = f"; watermark {self.watermark_from} -> {self.watermark_to}" if self.watermark_to is not None else ""
-        size = f"{megabytes(self.bytes)} in {plural(self.parts, 'part')}"
         deletes = f" and {plural(self.deletes, 'delete')}" if self.deletes is not None else ""
         return (
-            f"extracted {self.rows:,} rows{deletes} of {self.source} to {self.target} in {total:.1f} s: "
-            f"{self.rows / total:,.0f} rows/s, {size}\n  {phases}{moved}"
+            f"extracted {plural(self.rows, 'row')}{deletes} of {self.source} to {self.target} in {total:.1f} s: "
+            f"{figures(self.rows, self.bytes, self.parts, total)}\n  {phases}{moved}"
         )
 
 

@@ -20,7 +20,7 @@ from jobs.flows.extract.dataframe import held, reading
 from jobs.flows.extract.job import ExtractReport, FilesJob, write
 from jobs.flows.extract.table_folders import folder_of
 from jobs.flows.extract.tables_plan import PlannedTable, WantedTables, plan_tables, refuse
-from jobs.flows.report import Stopwatch, megabytes, phases_of, plural
+from jobs.flows.report import Stopwatch, figures, phases_of, plural, readable_size
 from jobs.flows.spark_connect import is_remote
 from jobs.spark import hadoop_files
 
@@ -78,11 +78,10 @@ class TablesReport:
         total = self.seconds["total"]
         phases = phases_of(self.seconds)
         counts = f"{plural(len(self.tables), 'table')} with {plural(self.rows, 'row')}"
-        size = f"{megabytes(self.bytes)} in {plural(self.parts, 'part')}"
-        rate = f"{self.rows / total:,.0f} rows/s"
-        lines = [f"extracted {counts} to {self.target} in {total:.1f} s: {rate}, {size}", f"  {phases}"]
+        moved = figures(self.rows, self.bytes, self.parts, total)
+        lines = [f"extracted {counts} to {self.target} in {total:.1f} s: {moved}", f"  {phases}"]
         for each in self.tables:
-            size = f"{megabytes(each.bytes)} in {plural(each.parts, 'part')}"
+            size = f"{readable_size(each.bytes)} in {plural(each.parts, 'part')}"
             lines.append(f"  {each.source}: {plural(each.rows, 'row')}, {size}, {each.seconds['total']:.1f} s")
         return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.load.copying import parts
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
-from jobs.flows.report import megabytes
+from jobs.flows.report import readable_size
 
 TERMINAL_PERIOD = 1.0
 """Seconds between two updates of the line on a terminal."""
@@ -74,4 +74,4 @@ def progress_line(parts: int, all_parts: int, rows: int, size: int, seconds: flo
     width = 20
     filled = width * parts // all_parts if all_parts else width
     bar = "#" * filled + "." * (width - filled)
-    return f"copy [{bar}] {parts}/{all_parts} parts, {rows:,} rows, {megabytes(size / max(seconds, 0.001))}/s"
+    return f"copy [{bar}] {parts}/{all_parts} parts, {rows:,} rows, {readable_size(size / max(seconds, 0.001))}/s"

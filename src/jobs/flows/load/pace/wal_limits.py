@@ -10,7 +10,7 @@ from collections import deque
 
 from jobs.dbaccess.catalog.wal import Standby, Wal
 from jobs.dbaccess.errors import LoadError
-from jobs.flows.report import megabytes
+from jobs.flows.report import readable_size
 
 BURST = 5.0
 """Seconds of the allowed rate that may be written at once after a pause."""
@@ -64,7 +64,7 @@ class WalRate:
             return ""
         if to_come == 0:
             self._check_recovers()
-        return f"the server may write {megabytes(self._allowed)} of WAL per second, and has written more"
+        return f"the server may write {readable_size(self._allowed)} of WAL per second, and has written more"
 
     def _check_recovers(self) -> None:
         now = self._seen[0] if self._seen else 0.0
@@ -72,8 +72,8 @@ class WalRate:
             self._most = now, self._budget
         elif now - self._most[0] > STUCK:
             raise LoadError(
-                f"Others have written at least {megabytes(self._allowed)} of WAL per second for {STUCK:.0f} s, while "
-                "the load waited.",
+                f"Others have written at least {readable_size(self._allowed)} of WAL per second for {STUCK:.0f} s, "
+                "while the load waited.",
                 "Give --max-wal-rate a rate above what the server writes without the load, or load at another time.",
             )
 
@@ -123,7 +123,7 @@ class ReplicaLag:
             return ""
         to_replay, speed = self._written - standby.replayed + to_come + step, trail.speed
         if to_replay > speed * self._allowed * (1 - MARGIN):
-            return f"the standby {standby.name} would have {megabytes(to_replay)} to replay"
+            return f"the standby {standby.name} would have {readable_size(to_replay)} to replay"
         return ""
 
 

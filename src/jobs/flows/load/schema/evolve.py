@@ -35,7 +35,7 @@ from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.session import Session
 from jobs.flows.load.defined import Defined, complete
 from jobs.flows.load.schema.drift import Drift, drift
-from jobs.flows.report import megabytes
+from jobs.flows.report import readable_size
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ def _tell(session: Session, table: Table, alterations: Alterations) -> None:
             "For that, the server writes all rows of %s and its indexes anew (%s). Nobody else can read or write it "
             "meanwhile.",
             table.name,
-            megabytes(alterations.size),
+            readable_size(alterations.size),
         )
     publications = publications_of(session, table.name)
     if publications:
