@@ -22,7 +22,7 @@ from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.load.dataframe import load_dataframe
 from jobs.flows.load.pace.governor import Limits
-from jobs.flows.load.pace.wal_limits import Trail
+from jobs.flows.load.pace.wal_limits import ReplicaLag
 from servermgr.postgres import Manager
 
 ROWS = 600_000
@@ -120,13 +120,12 @@ def watched(primary: Settings) -> Iterator[list[float]]:
     lags: list[float] = []
 
     def watch() -> None:
-        trail = Trail()
+        measured = ReplicaLag(ALLOWED)
         with connect(primary, "watch") as session:
             while not done.wait(0.05):
                 seen = wal.read(session)
-                for standby in seen.standbys:
-                    trail.add(time.monotonic(), seen.written, standby)
-                    lags.append(trail.lag())
+                measured.see(time.monotonic(), seen)
+                lags.extend(map(measured.lag, seen.standbys))
 
     thread = threading.Thread(target=watch)
     thread.start()

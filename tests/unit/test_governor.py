@@ -13,6 +13,9 @@ from jobs.flows.load.pace.governor import PERIOD, Governor, Limits
 
 MB = 1_000_000
 
+MESSAGE = 104
+"""Bytes of WAL that each look at standbys writes. A standby on another machine has not replayed them yet."""
+
 
 @dataclass
 class World:
@@ -28,16 +31,21 @@ class World:
     trail: list[tuple[float, float]] = field(default_factory=list)
     longest_lag: float = 0
     has_standby: bool = True
+    pid: int = 7
 
     def look(self) -> Wal:
-        standby = Standby(7, "walreceiver", int(self.replayed), 0.0)
+        if self.has_standby:
+            self.written += MESSAGE
+            self.trail.append((self.now, self.written))
+        standby = Standby(self.pid, "walreceiver", int(self.replayed), 0.0)
         return Wal(int(self.written), (standby,) if self.has_standby else ())
 
     def governor(self, limits: Limits) -> Governor:
         def sleep(seconds: float) -> None:
             self.pass_time(seconds)
+            assert self.now < 3_000, "the load waits in vain"
 
-        return Governor(limits, self.look, lambda: self.now, sleep)
+        return Governor(limits.rules(), self.look, lambda: self.now, sleep)
 
     def pass_time(self, seconds: float) -> int:
         """Return how many steps ended."""
@@ -49,8 +57,8 @@ class World:
         self.running = [left for left in self.running if left > 0]
         self.replayed = min(self.written, self.replayed + self.replays * seconds)
         self.trail.append((self.now, self.written))
-        not_replayed = [when for when, position in self.trail if position > self.replayed]
-        self.longest_lag = max(self.longest_lag, self.now - not_replayed[0] if not_replayed else 0)
+        self.trail = [(when, position) for when, position in self.trail if position > self.replayed]
+        self.longest_lag = max(self.longest_lag, self.now - self.trail[0][0] if self.trail else 0)
         return ended
 
 
@@ -80,9 +88,9 @@ def test_a_slow_standby_stays_within_the_allowed_lag_and_is_kept_busy(size: floa
     assert seconds < 1.4 * 3000 / 15
 
 
-def publish(world: World, allowed: float, slices: int) -> float:
+def publish(world: World, allowed: float, slices: int, governor: Governor | None = None) -> float:
     """Return how long slices of 4 MB take of which each is written within 20 ms."""
-    governor = world.governor(Limits(replica_lag=allowed))
+    governor = governor or world.governor(Limits(replica_lag=allowed))
     begun = world.now
     for _ in range(slices):
         governor.wait()
@@ -128,6 +136,18 @@ def test_a_moment_in_which_the_standby_does_nothing_does_not_slow_a_load_for_lon
         for _ in range(world.pass_time(PERIOD)):
             governor.ended()
     assert world.now - begun < 25
+
+
+@pytest.mark.parametrize("allowed", [2, 10, 60])
+def test_a_moment_in_which_a_standby_replays_nothing_does_not_stop_slices(allowed: float) -> None:
+    """All that it could replay since then are the few bytes that each look writes: it seemed to be as slow as that."""
+    world = World(speed=0, replays=0)
+    governor = world.governor(Limits(replica_lag=allowed))
+    for _ in range(4):
+        governor.may_start(0)
+        world.pass_time(PERIOD)
+    world.replays = 1000 * MB
+    assert publish(world, allowed, 100, governor) < 100 * 0.02 + 6
 
 
 def test_without_a_limit_the_same_standby_falls_far_behind() -> None:
@@ -189,7 +209,36 @@ def test_a_slice_waits_until_it_may_start() -> None:
     governor.may_start(0)
     world.pass_time(8)
     governor.wait()
-    assert world.replayed == world.written
+    assert world.replayed == world.written - MESSAGE
+
+
+def look_each_period(world: World, governor: Governor, seconds: float) -> None:
+    for _ in range(int(seconds / PERIOD)):
+        governor.may_start(0)
+        world.pass_time(PERIOD)
+
+
+def test_a_standby_that_comes_back_is_as_far_behind_as_what_it_has_not_replayed_is_old() -> None:
+    """It gets another server process, of which nothing was seen, and the server has no measure of its lag yet."""
+    world = World(speed=0, replays=1 * MB, others=2 * MB)
+    governor = world.governor(Limits(replica_lag=10))
+    look_each_period(world, governor, 2)
+    world.has_standby, world.replays = False, 0
+    look_each_period(world, governor, 60)
+    world.has_standby, world.pid, world.replays, world.others = True, 8, 1000 * MB, 0
+    assert not governor.may_start(0)
+    world.pass_time(PERIOD)
+    governor.wait()
+
+
+def test_a_standby_that_had_nothing_to_replay_between_two_phases_is_not_stuck() -> None:
+    """It was asked when it had just replayed what the first look wrote."""
+    world, rules = World(speed=0, replays=0), Limits(replica_lag=10).rules()
+    first, second = (Governor(rules, world.look, lambda: world.now) for _ in range(2))
+    world.replayed += MESSAGE
+    first.may_start(0)
+    world.now += 1200
+    second.may_start(0)
 
 
 @pytest.mark.parametrize("limits", [Limits(replica_lag=0), Limits(wal_rate=-1), Limits(replica_lag=math.nan)])

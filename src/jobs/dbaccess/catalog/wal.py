@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import quote_name
 
 
 @dataclass(frozen=True)
@@ -75,5 +76,5 @@ def check_standbys_visible(session: Session) -> None:
         user = session.value("SELECT current_user::text")
         raise UsageError(
             f"The role {user} may not see how far standbys are behind.",
-            f'Have an administrator run: GRANT pg_monitor TO "{user}"; or leave out --max-replica-lag.',
+            f"Have an administrator run: GRANT pg_monitor TO {quote_name(user)}; or leave out --max-replica-lag.",
         )

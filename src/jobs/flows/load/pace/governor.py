@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Union
 
 from jobs.dbaccess.catalog import wal
 from jobs.dbaccess.catalog.wal import Wal
@@ -30,6 +31,8 @@ LOG_PERIOD = 10.0
 """Seconds between two lines in the log that say what a step waits for."""
 
 logger = logging.getLogger(__name__)
+
+Rules = tuple[Union[ReplicaLag, WalRate], ...]
 
 
 @dataclass(frozen=True)
@@ -62,25 +65,27 @@ class Limits:
                 f"Give at least {SHORTEST_LAG:g} s: standbys do not report more precisely.",
             )
 
+    def rules(self) -> Rules:
+        """Return what refuses steps. All phases of a load share it: what one has written counts in the next one."""
+        of_standbys = () if self.replica_lag is None else (ReplicaLag(self.replica_lag),)
+        of_server = () if self.wal_rate is None else (WalRate(self.wal_rate),)
+        return (*of_standbys, *of_server)
+
 
 NO_LIMITS = Limits()
 
 
 class Governor:
-    """Decides whether a step may start. Several threads may use it."""
+    """Decides whether a step of one phase of a load may start. Several threads may use it."""
 
     def __init__(
         self,
-        limits: Limits,
+        rules: Rules,
         look: Callable[[], Wal],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._rules: list[ReplicaLag | WalRate] = []
-        if limits.replica_lag is not None:
-            self._rules.append(ReplicaLag(limits.replica_lag))
-        if limits.wal_rate is not None:
-            self._rules.append(WalRate(limits.wal_rate))
+        self._rules = rules
         self._look = look
         self._clock = clock
         self._sleep = sleep
@@ -130,7 +135,7 @@ class Governor:
 def governors(limits: Limits, connector: Connector) -> Iterator[Callable[[], Governor | None]]:
     """Yield a function that returns a governor for the next phase of a load, or None if nothing is limited.
 
-    They share a connection of their own, because the driver's is in use meanwhile.
+    They share a connection of their own, because the driver's is in use meanwhile, and what is seen over it.
 
     Raises:
         UsageError: The user may not see how far standbys are behind.
@@ -156,4 +161,5 @@ def governors(limits: Limits, connector: Connector) -> Iterator[Callable[[], Gov
                 session = sessions.enter_context(connector.open("governor"))
                 return look()
 
-        yield lambda: Governor(limits, look_despite_breaks)
+        rules = limits.rules()
+        yield lambda: Governor(rules, look_despite_breaks)

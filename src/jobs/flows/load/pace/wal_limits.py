@@ -83,14 +83,16 @@ class ReplicaLag:
 
     def __init__(self, allowed: float) -> None:
         self._allowed = allowed
-        self._written = 0
+        self._looks: deque[tuple[float, int]] = deque()  # seconds, and WAL written, also while no standby was there
         self._trails: dict[int, Trail] = {}
 
     def see(self, now: float, wal: Wal) -> None:
         """Take note of a look at the server."""
-        if not wal.standbys and (self._trails or not self._written):
+        if not wal.standbys and (self._trails or not self._looks):
             logger.warning("No standby is connected. --max-replica-lag has no effect until one is.")
-        self._written = wal.written
+        while len(self._looks) > 1 and self._looks[0][0] < now - STUCK:
+            self._looks.popleft()
+        self._looks.append((now, wal.written))
         present = {standby.pid for standby in wal.standbys}
         self._trails = {pid: trail for pid, trail in self._trails.items() if pid in present}
         for standby in wal.standbys:
@@ -109,7 +111,7 @@ class ReplicaLag:
         return next(filter(None, (self._behind(trail, to_come, step) for trail in self._trails.values())), "")
 
     def _behind(self, trail: Trail, to_come: float, step: float) -> str:
-        standby, lag = trail.standby, trail.lag()
+        standby, lag = trail.standby, self.lag(trail.standby)
         if lag == 0 and to_come == 0:
             return ""
         if trail.stuck_for() > STUCK:
@@ -119,12 +121,29 @@ class ReplicaLag:
             )
         if lag > self._allowed * MARGIN:
             return f"the standby {standby.name} is {lag:.1f} s behind"
-        if trail.keeps_up and not trail.is_speed_known:
+        # What it has shown may be a pause, or no more than the few bytes that looks write. A single step shows more.
+        if self._keeps_up(standby) and (to_come == 0 or not trail.is_speed_known):
             return ""
-        to_replay, speed = self._written - standby.replayed + to_come + step, trail.speed
+        to_replay, speed = self._looks[-1][1] - standby.replayed + to_come + step, trail.speed
         if to_replay > speed * self._allowed * (1 - MARGIN):
             return f"the standby {standby.name} would have {readable_size(to_replay)} to replay"
         return ""
+
+    def _keeps_up(self, standby: Standby) -> bool:
+        """Return whether a standby has replayed all that was written at the look before, even if it was not there."""
+        return len(self._looks) == 1 or standby.replayed >= self._looks[-2][1]
+
+    def lag(self, standby: Standby) -> float:
+        """Return the age of the oldest WAL that a standby has not replayed, in seconds.
+
+        The server's own measure lacks a standby that has stopped or was away, and this one what was before the first
+        look.
+        """
+        now, written = self._looks[-1]
+        if standby.replayed >= written:
+            return 0.0
+        replayed = (when for when, position in reversed(self._looks) if position <= standby.replayed)
+        return max(now - next(replayed, self._looks[0][0]), standby.lag)
 
 
 class Trail:
@@ -137,15 +156,19 @@ class Trail:
 
     def __init__(self) -> None:
         self._looks: deque[tuple[float, int, Standby]] = deque()  # seconds, WAL written, and the standby
+        self._in_vain_since: float | None = None
         self.speed = 0.0
         self.is_speed_known = False
 
     def add(self, now: float, written: int, standby: Standby) -> None:
         """Take note of a look."""
         looks = self._looks
+        if not looks or standby.replayed > self.standby.replayed or standby.replayed >= written:
+            self._in_vain_since = None
+        if self._in_vain_since is None and standby.replayed < written:
+            self._in_vain_since = now
         looks.append((now, written, standby))
-        # The newest look at WAL that is replayed by now determines the lag. Older ones are needed only for the speed.
-        while len(looks) > 1 and looks[1][0] <= now - WINDOW and looks[1][1] <= standby.replayed:
+        while len(looks) > 1 and looks[1][0] <= now - WINDOW:
             looks.popleft()
         measured = self._measured()
         self.speed = max(self.speed, self._shown()) if measured is None else measured
@@ -156,21 +179,9 @@ class Trail:
         """The standby at the last look."""
         return self._looks[-1][2]
 
-    @property
-    def keeps_up(self) -> bool:
-        """Whether the standby has replayed all that was written at the look before."""
-        return len(self._looks) == 1 or self.standby.replayed >= self._looks[-2][1]
-
-    def lag(self) -> float:
-        """Return the age of the oldest WAL that the standby has not replayed, in seconds.
-
-        The server's own measure lacks a standby that has stopped, and this one what was before the first look.
-        """
-        now, written, standby = self._looks[-1]
-        if standby.replayed >= written:
-            return 0.0
-        replayed = [when for when, position, _ in self._looks if position <= standby.replayed]
-        return max(now - (replayed[-1] if replayed else self._looks[0][0]), standby.lag)
+    def stuck_for(self) -> float:
+        """Return for how many seconds the standby has had something to replay, and made no progress."""
+        return 0.0 if self._in_vain_since is None else self._looks[-1][0] - self._in_vain_since
 
     def _measured(self) -> float | None:
         """Return the speed while the standby was busy: it never replayed all that was there at the look before."""
@@ -189,7 +200,3 @@ class Trail:
         idle = (look for look in reversed(list(self._looks)[:-1]) if look[2].replayed >= look[1])
         since, _, before = next(idle, self._looks[0])
         return (standby.replayed - before.replayed) / (now - since) if now - since >= SHORTEST_SHOWN else 0.0
-
-    def stuck_for(self) -> float:
-        """Return the seconds since the standby last made progress."""
-        return self._looks[-1][0] - min(when for when, _, then in self._looks if then.replayed >= self.standby.replayed)
