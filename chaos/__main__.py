@@ -11,9 +11,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from chaos import coverage, here, lanes, plan, report
+from chaos import lanes, report
 from chaos.errors import ChaosError
-from chaos.verdict import Verdict
+from chaos.judge.writes import Verdict
+from chaos.plan import coverage
+from chaos.plan import draw as plan
+from chaos.stage import here
 from servermgr.errors import DatabaseException, WorkerError
 
 

@@ -14,14 +14,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from chaos import server
+from chaos.course import run
 from chaos.errors import ChaosError
-from chaos.passwords import Search
-from chaos.plan import Trial
-from chaos.stage import Stage
-from chaos.trial import run
-from chaos.verdict import Verdict
-from chaos.wire import Wire
+from chaos.judge.writes import Verdict
+from chaos.plan.draw import Trial
+from chaos.stage import server
+from chaos.stage.passwords import Search
+from chaos.stage.stage import Stage
+from chaos.stage.wire import Wire
 from servermgr.errors import DatabaseException, WorkerError
 
 _END = 60.0

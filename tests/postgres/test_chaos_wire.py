@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.plan import Point
-from chaos.wire import Ambush, Link, Wire
+from chaos.plan.draw import Point
+from chaos.stage.wire import Ambush, Link, Wire
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed
 from jobs.dbaccess.postgres_connectivity import connect

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chaos.passwords import Search, plant
+from chaos.stage.passwords import Search, plant
 
 
 def test_a_password_is_found_in_files_once_and_also_where_a_log_has_grown(tmp_path: Path) -> None:

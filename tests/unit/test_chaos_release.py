@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow.dataset
 import pytest
 
-from chaos.flows import RELEASE
-from chaos.plan import DECK, draw
-from chaos.release import BEFORE, MODES, Seen, after, before, contradictions, loaded, manifest, referencing, write
-from chaos.rows import first_old
+from chaos.data.release import BEFORE, MODES, Seen, after, before, contradictions, loaded, manifest, referencing, write
+from chaos.data.rows import first_old
+from chaos.plan.draw import DECK, draw
+from chaos.plan.flows import RELEASE
 
 TRIALS = [draw(seed) for seed in range(1, 2_000) if draw(seed).flow == RELEASE]
 TRIAL = next(trial for trial in TRIALS if {table.mode for table in referencing(trial)} == {"overwrite", "upsert"})

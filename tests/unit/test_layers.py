@@ -281,7 +281,7 @@ def names_for_tests() -> dict[str, list[str]]:
         for start in range(len(parts)):
             found.setdefault("_".join(parts[start:]), []).append(module)
     for folder in (*HARNESSES, *SCRIPTS):
-        for path in (SOURCE.parent / folder).glob("*.py"):
+        for path in (SOURCE.parent / folder).rglob("*.py"):
             name = path.stem.strip("_")
             found.setdefault(f"{folder}_{name}" if folder in HARNESSES else name, []).append(f"{folder}.{name}")
     return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos.drivers import Driver
-from chaos.passwords import Search
-from chaos.server import PostgresUnderTrial
-from chaos.wire import Wire
+from chaos.stage.passwords import Search
+from chaos.stage.server import PostgresUnderTrial
+from chaos.stage.spark.drivers import Driver
+from chaos.stage.wire import Wire
 
 CLUSTER = "local-cluster[2,1,640]"
 RIVAL = "local[1]"

@@ -19,10 +19,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos import rows
+from chaos.data import rows
 from chaos.errors import ChaosError
-from chaos.plan import OVERLAP, ROWS, Trial
-from chaos.server import Database
+from chaos.plan.draw import OVERLAP, ROWS, Trial
+from chaos.stage.server import Database
 
 OLD = 200
 """Rows that a referencing table has before the release. In all modes but append, it has as many again with keys of the

@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from chaos.flows import FOLLOW, TARGETS
-from chaos.follow import READ, Capture, Seen, batches, contradictions, held
-from chaos.plan import draw
-from chaos.rows import as_json, loaded
+from chaos.data.batches import READ, Capture, Seen, batches, contradictions, held
+from chaos.data.rows import as_json, loaded
+from chaos.plan.draw import draw
+from chaos.plan.flows import FOLLOW, TARGETS
 
 TRIALS = [draw(seed) for seed in range(1, 2_000) if draw(seed).flow == FOLLOW]
 TRIAL = TRIALS[0]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from chaos import coverage
-from chaos.flows import FAULTS, FLOWS, TARGETS, WRITES
-from chaos.plan import DECK, draw
-from chaos.states import State, final, possible
-from chaos.steps import COMMITS, STEPS, step_of
+from chaos.judge.states import State, final, possible
+from chaos.plan import coverage
+from chaos.plan.draw import DECK, draw
+from chaos.plan.flows import FAULTS, FLOWS, TARGETS, WRITES
+from chaos.plan.steps import COMMITS, STEPS, step_of
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 431

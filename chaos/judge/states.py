@@ -5,9 +5,9 @@ What another session did to the table meanwhile happened either before or after 
 
 from __future__ import annotations
 
-from chaos import rows
-from chaos.plan import Trial
-from chaos.rows import Row
+from chaos.data import rows
+from chaos.data.rows import Row
+from chaos.plan.draw import Trial
 
 State = tuple[list[Row], list[Row]]
 """The rows of the target, and those of the table that was swapped out."""

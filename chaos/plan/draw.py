@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-from chaos.flows import (
+from chaos.plan.flows import (
     APPENDS,
     CAPTURE,
     COPY_ROWS,
@@ -33,7 +33,7 @@ from chaos.flows import (
     WIRE_FAULTS,
     WRITES,
 )
-from chaos.steps import COMMITS, FIRST_STEPS, RESUMING_STEPS, SCRIPT_STEPS, STEPS, how_often
+from chaos.plan.steps import COMMITS, FIRST_STEPS, RESUMING_STEPS, SCRIPT_STEPS, STEPS, how_often
 
 ROWS = 12_000
 """Rows of a load's input."""

@@ -32,7 +32,7 @@ _CONF = {
     # Jobs are short: the optimizing compiler would take longer than it saves.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "spark.python.daemon.module": "chaos.spark_daemon",
+    "spark.python.daemon.module": "chaos.stage.spark.daemon",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     "spark.driver.memory": "1g",
@@ -103,7 +103,7 @@ class Driver:
             "PGPASSWORD": password,
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "chaos.spark_driver", str(other_end), str(self._kill_request)],
+            [sys.executable, "-m", "chaos.stage.spark.program", str(other_end), str(self._kill_request)],
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
@@ -234,7 +234,7 @@ def _is_executor(process: psutil.Process) -> bool:
 
 
 def _is_worker(process: psutil.Process) -> bool:
-    return "-m chaos.spark_daemon" in _command(process)  # the JVM's settings name this module, too
+    return "-m chaos.stage.spark.daemon" in _command(process)  # the JVM's settings name this module, too
 
 
 def _is_driver_jvm(process: psutil.Process) -> bool:

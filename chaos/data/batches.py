@@ -17,9 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos import judge, rows
-from chaos.plan import ROWS, Trial
-from chaos.server import Database
+from chaos.data import rows
+from chaos.judge import evidence as judge
+from chaos.plan.draw import ROWS, Trial
+from chaos.stage.server import Database
 
 FILES = 2
 """Files of a batch."""

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import follow, judge, release, rows, states
-from chaos.drivers import Driver, Outcome
-from chaos.flows import (
+from chaos.data import batches as follow
+from chaos.data import release, rows
+from chaos.jobs.request import BEFORE, Place, load_id
+from chaos.judge import evidence as judge
+from chaos.judge import states
+from chaos.plan.draw import ONE_BAD_IN, ROWS, Trial
+from chaos.plan.flows import (
     BATCH_WRITES,
     CAPTURE,
     COPY_ROWS,
@@ -23,9 +27,8 @@ from chaos.flows import (
     RELEASE,
     WRITES,
 )
-from chaos.jobs import BEFORE, Place, load_id
-from chaos.plan import ONE_BAD_IN, ROWS, Trial
-from chaos.server import LOADER, Database
+from chaos.stage.server import LOADER, Database
+from chaos.stage.spark.drivers import Driver, Outcome
 
 
 @dataclass

@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos import judge
-from chaos.drivers import Outcome
-from chaos.plan import draw
+from chaos.judge import evidence as judge
+from chaos.judge.writes import Verdict
+from chaos.plan.draw import draw
 from chaos.report import line, summary
-from chaos.verdict import Verdict
+from chaos.stage.spark.drivers import Outcome
 
 
 def write(path: Path, *rows: tuple[int, int, str]) -> Path:

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos.flows import PARTITIONS
-from chaos.plan import DELETED, LEAVES_WINDOW, LEFT_OUT, OVERLAP, ROWS, UNTOUCHED, Trial
+from chaos.plan.draw import DELETED, LEAVES_WINDOW, LEFT_OUT, OVERLAP, ROWS, UNTOUCHED, Trial
+from chaos.plan.flows import PARTITIONS
 
 FILES = 4
 

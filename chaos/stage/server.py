@@ -18,9 +18,9 @@ from typing import Any
 
 import psutil
 
-from chaos import passwords
-from chaos.clock import ServerClock
 from chaos.errors import ChaosError
+from chaos.stage import passwords
+from chaos.stage.clock import ServerClock
 from servermgr import binaries, stepdown
 from servermgr.postgres import Manager
 

@@ -14,10 +14,10 @@ from urllib.parse import unquote, urlsplit
 import pyarrow.dataset
 import pyarrow.parquet
 
-from chaos.drivers import Driver
+from chaos.data.rows import AS_JSON
 from chaos.errors import ChaosError
-from chaos.rows import AS_JSON
-from chaos.server import Database
+from chaos.stage.server import Database
+from chaos.stage.spark.drivers import Driver
 
 PATIENCE = 20.0
 """Seconds after a job's end until all of its processes must have ended. An executor of a killed driver is slow."""

@@ -10,18 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos import faults, release, rows, tables
-from chaos.drivers import Outcome
+from chaos.data import release, rows
+from chaos.data.batches import Capture
 from chaos.errors import ChaosError
-from chaos.flows import CAPTURE, COPY_TABLE, FOLLOW, KEPT, NEWER, RELEASE, WRITES
-from chaos.follow import Capture
-from chaos.jobs import BEFORE, NEXT, Place, ask, ask_and_fail, load_id
-from chaos.plan import Trial
-from chaos.pooler import Pooler, pooler
-from chaos.server import LOADER, Database
-from chaos.stage import CLUSTER, RIVAL, Stage
-from chaos.verdict import Court, Verdict
-from chaos.wire import Ambush, Link
+from chaos.faults import causes as faults
+from chaos.jobs import tables
+from chaos.jobs.request import BEFORE, NEXT, Place, ask, ask_and_fail, load_id
+from chaos.judge.writes import Court, Verdict
+from chaos.plan.draw import Trial
+from chaos.plan.flows import CAPTURE, COPY_TABLE, FOLLOW, KEPT, NEWER, RELEASE, WRITES
+from chaos.stage.pooler import Pooler, pooler
+from chaos.stage.server import LOADER, Database
+from chaos.stage.spark.drivers import Outcome
+from chaos.stage.stage import CLUSTER, RIVAL, Stage
+from chaos.stage.wire import Ambush, Link
 
 RERUNS = 2
 """How often a job may fail after the fault has ended: it may still meet what the fault left running."""

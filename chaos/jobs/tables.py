@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from chaos import release, rows
-from chaos.flows import COPY_TABLE, FOLLOW, RELEASE, WRITES
-from chaos.plan import ROWS, Trial
-from chaos.server import LOADER, Database
+from chaos.data import release, rows
+from chaos.plan.draw import ROWS, Trial
+from chaos.plan.flows import COPY_TABLE, FOLLOW, RELEASE, WRITES
+from chaos.stage.server import LOADER, Database
 
 HOSTILE = (
     "default_transaction_isolation = 'serializable'",

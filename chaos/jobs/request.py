@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos import release
-from chaos.flows import CAPTURE, COPY_ROWS, COPY_TABLE, FOLLOW, KEPT, LOADS, ONE_PART, PARTS, QUERY, RELEASE
-from chaos.plan import DELETED, FILES_ONLY, LEAVES_WINDOW, LEFT_OUT, ONE_BAD_IN, ROWS, Trial
-from chaos.server import LOADER
+from chaos.data import release
+from chaos.plan.draw import DELETED, FILES_ONLY, LEAVES_WINDOW, LEFT_OUT, ONE_BAD_IN, ROWS, Trial
+from chaos.plan.flows import CAPTURE, COPY_ROWS, COPY_TABLE, FOLLOW, KEPT, LOADS, ONE_PART, PARTS, QUERY, RELEASE
+from chaos.stage.server import LOADER
 
 TABLE = "shop.target"
 

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chaos import tables
-from chaos.drivers import Driver
 from chaos.errors import ChaosError
-from chaos.plan import Trial
-from chaos.pooler import Pooler
-from chaos.server import LOADER, Database, PostgresUnderTrial
-from chaos.wire import Link
+from chaos.jobs import tables
+from chaos.plan.draw import Trial
+from chaos.stage.pooler import Pooler
+from chaos.stage.server import LOADER, Database, PostgresUnderTrial
+from chaos.stage.spark.drivers import Driver
+from chaos.stage.wire import Link
 
 
 @dataclass

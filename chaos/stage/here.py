@@ -8,8 +8,8 @@ import subprocess
 
 import pyspark
 
-from chaos import clock, pooler
-from chaos.flows import FLOWS, POOLER_FAULTS
+from chaos.plan.flows import FLOWS, POOLER_FAULTS
+from chaos.stage import clock, pooler
 from servermgr import binaries
 
 _PGCOPY_SINCE = 4

@@ -1,0 +1,1 @@
+"""The jobs that are struck: what each gets, as a user would give it."""

@@ -1,0 +1,1 @@
+"""Judges what is left after a trial. It uses no code of the product."""

@@ -1,0 +1,1 @@
+"""What trials need and share: a server, a proxy, and Spark."""

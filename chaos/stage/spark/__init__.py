@@ -1,0 +1,1 @@
+"""Spark below a lane: the processes in which jobs run."""
