@@ -1,6 +1,7 @@
 """Breaks real jobs at random, from a seed, and checks what is left with independent programs.
 
-The steps of a trial: `plan` draws it from its seed; `trial` creates its data, database and table; `drivers` runs the
-job in a Spark of its own; `wire` is a proxy between the job and the server, which triggers the fault at the planned
-point; `faults` breaks something; and `judge` compares the result with the expected rows, by psql and PyArrow.
+`plan` draws a trial from its seed: one job, one fault, and the point at which it strikes. `lanes` runs trials in
+parallel, each lane on a `stage` of its own: a server, a proxy, and Spark. `course` takes one trial from its rows
+(`data`), its table and its command line (`jobs`) through the disturbed run, in which one of the `faults` strikes, to
+the rerun, and has the `judge` say what is wrong. `report` prints that. `errors` are what ends the trials.
 """

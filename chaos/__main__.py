@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from chaos import lanes, report
 from chaos.errors import ChaosError
-from chaos.judge.writes import Verdict
+from chaos.judge.verdict import Verdict
 from chaos.plan import coverage
-from chaos.plan import draw as plan
+from chaos.plan.draw import draw
+from chaos.plan.trial import Trial
 from chaos.stage import here
 from servermgr.errors import DatabaseException, WorkerError
 
@@ -33,10 +34,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     seeds = [first + more for first in options.seed for more in range(options.times)]
     if options.coverage:
-        print(coverage.table(map(plan.draw, seeds)))
+        print(coverage.table(map(draw, seeds)))
         return 0
     lacking = here.lacking()
-    trials = [plan.draw(seed, lacking) for seed in seeds]
+    trials = [draw(seed, lacking) for seed in seeds]
     if options.show:
         print("\n".join(f"{trial.seed:6} {trial}" for trial in trials))
         return 0
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         return 130
 
 
-def tell(trials: Sequence[plan.Trial], lacking: Mapping[str, str], count: int) -> int:
+def tell(trials: Sequence[Trial], lacking: Mapping[str, str], count: int) -> int:
     """Run the trials in `count` lanes, print a line for each, and a summary, also if interrupted."""
     start = time.monotonic()
     verdicts: list[Verdict] = []

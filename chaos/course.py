@@ -13,14 +13,19 @@ from typing import Any
 from chaos.data import release, rows
 from chaos.data.batches import Capture
 from chaos.errors import ChaosError
-from chaos.faults import causes as faults
+from chaos.faults import causes, roles
+from chaos.faults.scene import Scene
 from chaos.jobs import tables
-from chaos.jobs.request import BEFORE, NEXT, Place, ask, ask_and_fail, load_id
-from chaos.judge.writes import Court, Verdict
-from chaos.plan.draw import Trial
+from chaos.jobs.names import BEFORE, NEXT, load_id
+from chaos.jobs.place import Place
+from chaos.jobs.request import ask, ask_and_fail
+from chaos.judge.courts import court_of
+from chaos.judge.reader import Reader
+from chaos.judge.verdict import Verdict
 from chaos.plan.flows import CAPTURE, COPY_TABLE, FOLLOW, KEPT, NEWER, RELEASE, WRITES
+from chaos.plan.trial import Trial
+from chaos.stage.database import LOADER, Database
 from chaos.stage.pooler import Pooler, pooler
-from chaos.stage.server import LOADER, Database
 from chaos.stage.spark.drivers import Outcome
 from chaos.stage.stage import CLUSTER, RIVAL, Stage
 from chaos.stage.wire import Ambush, Link
@@ -70,12 +75,13 @@ class _Run:
         loaded = rows.loaded(self.trial) if self.trial.flow in WRITES else []
         with self._taking("make"):
             tables.make(self.trial, self.database)
+            roles.make_hostile(self.trial, self.database)
             self._make_files(loaded)
         if self.trial.deletes:
             with self._taking("run before"):
                 self._rerun("the run before")
                 tables.delete_some(self.database)
-        court = Court(self.trial, self.database, self.place, self.verdict, loaded)
+        court = court_of(self.trial, self.database, self.place, self.verdict, loaded)
         if self.trial.primed:
             with self._taking("run before"):
                 self._prime()
@@ -96,14 +102,14 @@ class _Run:
             court.judge_last()
         if self.trial.flow in (*NEWER, CAPTURE):
             with self._taking("rerun"):
-                court.change_source()
+                tables.change(self.trial, self.database)
                 self._rerun("the next run")
-            (court.judge_copy if self.trial.flow == CAPTURE else court.judge_lake)("what there is after an update")
+            court.judge_next()
         if self.capture is not None:
             with self._taking("rerun"):
                 self.capture.change()
                 self._rerun("the next load", identity=load_id(self.trial) + NEXT)
-            court.judge_followed("after the next load", load_id(self.trial) + NEXT)
+            court.judge_next()
         with self._taking("search"):
             court.judge_leftovers(self.stage.driver(CLUSTER), self.stage.ended)
             self._search()
@@ -137,7 +143,7 @@ class _Run:
         if self.trial.flow != RELEASE:
             yield
             return
-        with release.Reader(self.trial, self.database) as reader:
+        with Reader(self.trial, self.database) as reader:
             yield
         self.verdict.complaints.extend(reader.complaints)
 
@@ -160,8 +166,8 @@ class _Run:
         driver = self.stage.driver(CLUSTER)
         with self._pooler() as between:
             choose = random.Random(self.trial.seed)  # noqa: S311 - no secret
-            scene = faults.Scene(self.trial, self.stage.server, self.database, driver, choose, between)
-            spring = faults.springing(scene)
+            scene = Scene(self.trial, self.stage.server, self.database, driver=driver, choose=choose, pooler=between)
+            spring = causes.springing(scene)
             ambush = None if spring is None else Ambush(self.trial.point, self._looking(spring))
             self.stage.wire.reset(ambush)
             rival = self._start_rival()
@@ -189,7 +195,7 @@ class _Run:
             finally:
                 wire.backend = direct
 
-    def _looking(self, spring: faults.Spring) -> faults.Spring:
+    def _looking(self, spring: causes.Spring) -> causes.Spring:
         """Look for the password where it would be visible only for a while, before something breaks."""
 
         def look_and_spring(link: Link) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from chaos.course import run
 from chaos.errors import ChaosError
-from chaos.judge.writes import Verdict
-from chaos.plan.draw import Trial
+from chaos.judge.verdict import Verdict
+from chaos.plan.trial import Trial
 from chaos.stage import server
 from chaos.stage.passwords import Search
 from chaos.stage.stage import Stage

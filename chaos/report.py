@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from chaos.judge.writes import Verdict
+from chaos.judge.verdict import Verdict
 
 
 def line(verdict: Verdict) -> str:

@@ -1,26 +1,22 @@
-"""A table that follows the files of a capture: what is written there while it is loaded, and what the table must hold.
+"""The batches of a capture: written while a table that follows them is loaded, and the rows that they add up to.
 
 The folder gets batches of changes before, during and after the disturbed load. The last one before it is not complete
-until the fault strikes, and one is never completed. What the table must hold is what the complete batches say, up to
-its position: it is read from the files themselves.
+until the fault strikes, and one is never completed. What a table must hold is read from the files themselves.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaos.data import rows
-from chaos.judge import evidence as judge
-from chaos.plan.draw import ROWS, Trial
-from chaos.stage.server import Database
+from chaos.plan.ids import ROWS
+from chaos.plan.trial import Trial
 
 FILES = 2
 """Files of a batch."""
@@ -144,58 +140,3 @@ def held(folder: Path, last: int) -> list[rows.Row]:
             else:
                 there[row[0]] = tuple(row)
     return list(there.values())
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The trial's table.
-
-    Attributes:
-        table: Its rows, as psql prints them.
-        batch: Its position; 0 for none.
-        load_id: The load that stored the position; empty for none.
-        recorded: Whether this load has a marker.
-    """
-
-    table: list[list[Any]]
-    batch: int = 0
-    load_id: str = ""
-    recorded: bool = False
-
-
-def look(database: Database) -> Seen:
-    """Return what there is of the trial's table."""
-    table = judge.table(database, "target")
-    if not database.run("SELECT to_regclass('public.pgjobs_positions')").strip():
-        return Seen(table)
-    positions: list[Any] = database.as_json(
-        "SELECT json_build_array(version::int, load_id) FROM public.pgjobs_positions WHERE target = 'shop.target' "
-        "AND relation = to_regclass('shop.target')"
-    )
-    if not positions:
-        return Seen(table)
-    [[batch, load_id]] = positions
-    return Seen(table, batch, load_id, judge.marker(database, load_id))
-
-
-def contradictions(seen: Seen, folder: Path, by: str | None = None, least: int | None = None) -> Iterator[str]:
-    """Yield what is wrong with a table: its rows, its position and its marker have to be one.
-
-    Args:
-        seen: The table.
-        folder: The folder of the batches.
-        by: The load that stored the position; empty for none, None for any.
-        least: The batch that was read at least; None for the newest one.
-    """
-    complete = batches(folder)
-    if seen.batch and seen.batch not in complete:
-        yield f"the position is batch {seen.batch}, which is not complete"
-    if seen.batch < (max(complete) if least is None else least):
-        yield f"the position is batch {seen.batch}, and {max(complete)} are complete"
-    if by is not None and seen.load_id != by:
-        yield f"the position was stored by {seen.load_id!r}, and not by {by!r}"
-    if seen.load_id and not seen.recorded:
-        yield f"{seen.load_id!r} stored a position, and has no marker"
-    different = judge.difference(seen.table, rows.as_json(held(folder, seen.batch)))
-    if different:
-        yield f"the table at batch {seen.batch}: {different}"

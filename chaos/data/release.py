@@ -5,24 +5,17 @@ Each row of the two names the release that wrote it. So a reader who joins the t
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos.data import rows
-from chaos.errors import ChaosError
-from chaos.plan.draw import OVERLAP, ROWS, Trial
-from chaos.stage.server import Database
+from chaos.data import contents, rows
+from chaos.plan.ids import OVERLAP, ROWS
+from chaos.plan.trial import Trial
 
 OLD = 200
 """Rows that a referencing table has before the release. In all modes but append, it has as many again with keys of the
@@ -38,12 +31,6 @@ BEFORE = "before"
 
 CREATED = 3
 """One in so many releases creates the last of its tables."""
-
-PAUSE = 0.1
-"""Seconds between two looks of the reader."""
-
-_WITHIN_A_LOOK = 0.01
-"""Seconds between its statements, which are of one snapshot."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +75,13 @@ Row = tuple[int, int, str, "str | None"]
 def referencing(trial: Trial) -> tuple[Referencing, Referencing]:
     """Return the tables that refer to the trial's own. Two releases at once append nothing: their keys are the same."""
     modes = [mode for mode in MODES if trial.fault != "same table" or mode != "append"]
-    kept = range(rows.first_old(trial), rows.first_old(trial) + OVERLAP)
-    child = Referencing("child", "target", range(ROWS), kept, 3_000, modes[trial.seed % len(modes)])
+    kept = range(contents.first_old(trial), contents.first_old(trial) + OVERLAP)
+    mode = modes[trial.seed % len(modes)]
+    child = Referencing("child", "target", parents=range(ROWS), kept=kept, count=3_000, mode=mode)
     kept = range(child.first_old, child.first_old + OLD)
     mode = modes[trial.seed // len(modes) % len(modes)]
-    last = Referencing("grandchild", "child", range(child.count), kept, 1_000, mode, deferrable=trial.seed % 2 == 0)
-    return child, replace(last, created=trial.seed % CREATED == 1)
+    last = Referencing("grandchild", "child", parents=range(child.count), kept=kept, count=1_000, mode=mode)
+    return child, replace(last, deferrable=trial.seed % 2 == 0, created=trial.seed % CREATED == 1)
 
 
 def loaded(trial: Trial, table: Referencing, identity: str) -> list[Row]:
@@ -123,7 +111,6 @@ def after(trial: Trial, table: Referencing, identity: str, *, published: bool) -
 
 def creating(trial: Trial) -> Iterator[str]:
     """Yield the statements that create and fill the tables that refer to the trial's own."""
-    yield _SEEN
     for table in referencing(trial):
         if table.created:
             continue
@@ -146,169 +133,3 @@ def write(trial: Trial, folder: Path) -> None:
             names = {"id": pa.int64(), "parent": pa.int64(), "release": pa.string(), "text": pa.string()}
             arrays = {name: pa.array(values, type_) for (name, type_), values in zip(names.items(), columns)}
             pq.write_table(pa.table(arrays), folder / table.name / f"{number}.parquet")
-
-
-def manifest(trial: Trial, folder: Path, identity: str, target: Mapping[str, Any]) -> str:
-    """Return the manifest of a release. Tables that others refer to come last: their keys decide, and not the order.
-
-    Args:
-        trial: The trial.
-        folder: The folder below which `write` has written.
-        identity: The load id.
-        target: The entry of the trial's own table.
-    """
-    hint = "/*+ REPARTITION(2, id) */ " if trial.input == "shuffled" else ""
-    select = f"SELECT {hint}id, parent, '{identity}' AS release, text FROM source"
-    entries = [
-        {
-            "table": f"shop.{table.name}",
-            "source": str(folder / table.name),
-            "select": select,
-            **(
-                {"mode": "overwrite", "overwrite-strategy": "diff"}
-                if table.mode == DIFFERENCE
-                else {"mode": table.mode}
-            ),
-            **({} if table.mode in ("append", "overwrite") else {"keys": "id"}),
-            **({"column-type": f"parent=bigint NOT NULL REFERENCES shop.{table.parent}"} if table.created else {}),
-        }
-        for table in reversed(referencing(trial))
-    ]
-    return json.dumps({"format": "parquet", "tables": [*entries, target]})
-
-
-def rows_of(database: Database, table: Referencing) -> list[list[Any]]:
-    """Return the rows of a table, as psql prints them; none if it does not exist."""
-    if not database.run(f"SELECT to_regclass('shop.{table.name}')").strip():
-        return []
-    return database.as_json(f"SELECT json_build_array(id, parent, release, text) FROM shop.{table.name} ORDER BY id")
-
-
-def recorded(database: Database, identity: str) -> list[str]:
-    """Return the tables that the marker names."""
-    [names] = database.as_json(f"SELECT target_table FROM public.table_updates WHERE update_id = '{identity}'")
-    return names
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a reader saw in one snapshot.
-
-    Attributes:
-        counts: Of the trial's own table and of those that refer to it: how many rows there are that only a release has.
-        releases: Of the latter: the releases of these rows.
-        orphans: How many rows of the last table lead to no row of the first.
-    """
-
-    counts: tuple[int, ...]
-    releases: tuple[tuple[str, ...], ...]
-    orphans: int
-
-
-def contradictions(trial: Trial, seen: Seen) -> Iterator[str]:
-    """Yield what a reader must not see, whenever he looks: a part of a release, or rows of two of them."""
-    tables = referencing(trial)
-    whole = (rows.first_old(trial), *(table.first_old for table in tables))
-    if seen.counts not in (whole, (0,) * len(whole)):
-        yield f"{seen.counts} rows of a release of {whole}"
-    if any(len(found) > 1 for found in seen.releases):
-        yield f"rows of two releases in one table: {seen.releases}"
-    for last_wins in (True, False):
-        alike = {found for table, found in zip(tables, seen.releases) if table.last_wins == last_wins}
-        if len(alike) > 1:
-            yield f"rows of another release in each table: {sorted(alike)}"
-    if seen.orphans:
-        yield f"{seen.orphans} rows without those that they refer to"
-
-
-class Reader:
-    """Joins the tables in one snapshot after the other, beside the jobs, and keeps what it must not see.
-
-    Attributes:
-        looks: How often it has looked.
-        complaints: What it must not see.
-    """
-
-    def __init__(self, trial: Trial, database: Database) -> None:
-        self.looks = 0
-        self.complaints: list[str] = []
-        self._trial = trial
-        self._database = database
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-
-    def __enter__(self) -> Reader:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-        if not self.looks:
-            self.complaints.append("the reader never saw the tables")
-
-    def _read(self) -> None:
-        while not self._ended.is_set():
-            with suppress(ChaosError, subprocess.TimeoutExpired):  # the server does not answer: it is restarted
-                seen = self._look()
-                self.looks += 1
-                found = [f"a reader saw {what}" for what in contradictions(self._trial, seen)]
-                self.complaints += [complaint for complaint in found if complaint not in self.complaints]
-            self._ended.wait(PAUSE)
-
-    def _look(self) -> Seen:
-        tables = referencing(self._trial)
-        pause = f"SELECT pg_sleep({_WITHIN_A_LOOK})"
-        output = self._database.run(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ",
-            *_before_a_snapshot(self._trial),
-            f"SELECT json_build_array(count(*)) FROM shop.target WHERE id < {rows.first_old(self._trial)}",
-            *(statement for table in tables for statement in (pause, _seen_of(table.name, _of(table)))),
-            _seen_of("grandchild", _ORPHANS),
-            "COMMIT",
-        )
-        return _seen([json.loads(line) for line in output.split("\n") if line])
-
-
-def _before_a_snapshot(trial: Trial) -> list[str]:
-    """Return what keeps another session from rewriting the table between a look's snapshot and its reading.
-
-    ALTER TABLE writes the rows anew as if they were inserted then: they are in no older snapshot, and the table would
-    look empty. The release itself must not do that: in other trials, the reader locks nothing.
-    """
-    return ["LOCK TABLE shop.target IN ACCESS SHARE MODE"] if trial.fault == "rewrite" else []
-
-
-_SEEN = """
-CREATE FUNCTION seen (name text, query text) RETURNS json LANGUAGE plpgsql AS $$
-    DECLARE result json;
-    BEGIN
-        IF to_regclass('shop.' || name) IS NULL THEN RETURN '[0, []]'; END IF;
-        EXECUTE query INTO result;
-        RETURN result;
-    END $$
-"""
-"""A function that returns what a query of a table says, which may not exist yet."""
-
-_ORPHANS = (
-    "SELECT json_build_array(count(*)) FROM shop.grandchild AS g LEFT JOIN shop.child AS c ON c.id = g.parent "
-    "LEFT JOIN shop.target AS t ON t.id = c.parent WHERE t.id IS NULL"
-)
-
-
-def _seen_of(table: str, query: str) -> str:
-    return f"SELECT shop.seen('{table}', $${query}$$)"
-
-
-def _of(table: Referencing) -> str:
-    return (
-        "SELECT json_build_array(count(*), coalesce(json_agg(DISTINCT release), '[]')) "
-        f"FROM shop.{table.name} WHERE id < {table.first_old}"
-    )
-
-
-def _seen(answers: Sequence[Any]) -> Seen:
-    *counted, orphans = answers
-    return Seen(tuple(one[0] for one in counted), tuple(tuple(one[1]) for one in counted[1:]), orphans[0])

@@ -1,4 +1,4 @@
-"""The rows of a trial: as a load's Parquet files, and as the judge expects them in the table."""
+"""The rows of a load: made from the seed, written as Parquet files or SQL, and as psql prints them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaos.plan.draw import DELETED, LEAVES_WINDOW, LEFT_OUT, OVERLAP, ROWS, UNTOUCHED, Trial
-from chaos.plan.flows import PARTITIONS
+from chaos.plan.ids import ROWS
+from chaos.plan.trial import Trial
 
 FILES = 4
 
@@ -53,7 +53,8 @@ WORDS = (
     "{a,b}",
     "NULL",
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def loaded(trial: Trial, count: int = ROWS) -> list[Row]:
@@ -73,7 +74,7 @@ def row(choose: random.Random, number: int) -> Row:
         maybe(date(1970, 1, 1) + timedelta(days=choose.randrange(-30_000, 30_000))),
         maybe(f"{choose.choice(WORDS)} {number}"),
         maybe(Decimal(choose.randrange(-(10**11), 10**11)).scaleb(-2)),
-        maybe(_EPOCH + timedelta(microseconds=choose.randrange(-(10**15), 10**15))),
+        maybe(EPOCH + timedelta(microseconds=choose.randrange(-(10**15), 10**15))),
         maybe(choose.randbytes(choose.randrange(8))),
         maybe([choose.choice((*WORDS, None)) for _ in range(choose.randrange(3))]),
     )
@@ -111,66 +112,6 @@ _OF_JSON = (
 )
 
 
-def first_old(trial: Trial) -> int:
-    """Return the lowest id of the rows that a table has before. Those of an append have no key of a loaded row."""
-    return ROWS if trial.mode == "append" else ROWS - OVERLAP
-
-
-def old_ids(trial: Trial) -> list[range]:
-    """Return the ids of the rows that a table has before."""
-    ids = [range(first_old(trial), ROWS + OVERLAP)]
-    return [*ids, range(UNTOUCHED, UNTOUCHED + OVERLAP)] if trial.flow == PARTITIONS else ids
-
-
-def insert_old(trial: Trial) -> str:
-    """Return the SQL that inserts the rows that a table has before."""
-    series = " UNION ALL ".join(f"SELECT generate_series({ids.start}, {ids.stop - 1})" for ids in old_ids(trial))
-    return (
-        "INSERT INTO target SELECT id, DATE '2020-01-01', 'old ' || id, 1.50, to_timestamp(id), '\\x00', '{old}' "
-        f"FROM ({series}) AS ids (id)"
-    )
-
-
-def old(trial: Trial) -> list[Row]:
-    """Return the same rows."""
-    if trial.target == "new":
-        return []
-    return [
-        (key, date(2020, 1, 1), f"old {key}", Decimal("1.50"), _EPOCH + timedelta(seconds=key), b"\0", ["old"])
-        for ids in old_ids(trial)
-        for key in ids
-    ]
-
-
-def after(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
-    """Return the rows of a table after the load was published.
-
-    Args:
-        trial: The trial.
-        rows: The rows of the load.
-        before: The rows of the table.
-    """
-    if trial.scripts:
-        before = [row for row in before if row[0] != LEAVES_WINDOW]
-        return [row for row in _moved(trial, rows, before) if row[0] != LEFT_OUT]
-    return _moved(trial, rows, before)
-
-
-def _moved(trial: Trial, rows: list[Row], before: list[Row]) -> list[Row]:
-    if trial.mode == "overwrite" and not trial.slice:
-        return rows
-    if trial.changes:
-        return [row for row in rows if row[0] % DELETED != 1]
-    if trial.flow == PARTITIONS:
-        return rows + [row for row in before if row[0] >= UNTOUCHED]
-    if trial.mode in ("upsert", "overwrite"):
-        return rows + [row for row in before if row[0] >= ROWS]
-    if trial.mode == "ignore":
-        old_ids = {row[0] for row in before}
-        return before + [row for row in rows if row[0] not in old_ids]
-    return before + rows
-
-
 def as_json(rows: Iterable[Row]) -> list[list[Any]]:
     """Return rows as `AS_JSON` prints them, ordered by id."""
     microsecond = timedelta(microseconds=1)
@@ -180,7 +121,7 @@ def as_json(rows: Iterable[Row]) -> list[list[Any]]:
             day and day.isoformat(),
             name,
             None if amount is None else str(amount),
-            None if at is None else (at - _EPOCH) // microsecond,
+            None if at is None else (at - EPOCH) // microsecond,
             None if data is None else data.hex(),
             tags,
         ]

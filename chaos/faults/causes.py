@@ -2,67 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import subprocess
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from chaos.errors import ChaosError
-from chaos.jobs import tables
-from chaos.plan.draw import Trial
-from chaos.stage.pooler import Pooler
-from chaos.stage.server import LOADER, Database, PostgresUnderTrial
-from chaos.stage.spark.drivers import Driver
+from chaos.faults import neighbours
+from chaos.faults.scene import Scene
+from chaos.stage.database import LOADER, Database
 from chaos.stage.wire import Link
-
-
-@dataclass
-class Scene:
-    """What a fault can disturb.
-
-    Attributes:
-        beside: What must end before the trial is judged: threads of temporary faults.
-    """
-
-    trial: Trial
-    server: PostgresUnderTrial
-    database: Database
-    driver: Driver
-    choose: random.Random
-    pooler: Pooler | None = None
-    beside: list[threading.Thread] = field(default_factory=list)
-    sessions: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    def meanwhile(self, work: Callable[[], None]) -> None:
-        """Do something while the job continues."""
-
-        def run() -> None:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001 - `settle` reports it, whatever it is
-                self.failures.append(f"{self.trial.fault}: {error}")
-
-        thread = threading.Thread(target=run, daemon=True)
-        self.beside.append(thread)
-        thread.start()
-
-    def settle(self) -> bool:
-        """Wait until everything beside the job has ended. Return whether all of it was done.
-
-        Raises:
-            ChaosError: A fault could not be caused or repaired.
-        """
-        for thread in self.beside:
-            thread.join(60)
-        for session in self.sessions:
-            session.wait(60)
-        if self.failures:
-            raise ChaosError("; ".join(self.failures))
-        return not any(session.returncode for session in self.sessions)
-
 
 Spring = Callable[[Link], None]
 Fault = Callable[[Scene, Link], None]
@@ -123,7 +69,7 @@ def _lose_pooler(scene: Scene, _: Link) -> None:
 
 
 def _somebody_else(scene: Scene, _: Link) -> None:
-    scene.sessions.append(scene.database.start_in_background(tables.meanwhile(scene.trial)))
+    scene.sessions.append(scene.database.start_in_background(neighbours.meanwhile(scene.trial)))
     time.sleep(scene.choose.choice((0.0, 0.1, 0.5)))
 
 
@@ -147,7 +93,7 @@ FAULTS: dict[str, Fault] = {
     "clock jumps": lambda scene, _: scene.server.clock.jump(scene.choose),
     "pooler dies": _lose_pooler,
     "lock target": _lock,
-    **dict.fromkeys(tables.NEIGHBOURS, _somebody_else),
+    **dict.fromkeys(neighbours.NEIGHBOURS, _somebody_else),
 }
 """The faults by name. The others are caused by a trial's input, its role, or another job beside it."""
 

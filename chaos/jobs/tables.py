@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import random
-
-from chaos.data import release, rows
-from chaos.plan.draw import ROWS, Trial
+from chaos.data import contents, release, rows
 from chaos.plan.flows import COPY_TABLE, FOLLOW, RELEASE, WRITES
-from chaos.stage.server import LOADER, Database
+from chaos.plan.ids import ROWS
+from chaos.plan.trial import Trial
+from chaos.stage.database import LOADER, Database
 
-HOSTILE = (
-    "default_transaction_isolation = 'serializable'",
-    "default_transaction_isolation = 'repeatable read'",
-    "default_transaction_read_only = on",
-    "array_nulls = off",
-    "DateStyle = 'SQL, DMY'",
-    "TimeZone = 'Asia/Kathmandu'",
-    "IntervalStyle = 'sql_standard'",
-    "search_path = nowhere, public",
-    "search_path = public, pg_catalog",
-    "standard_conforming_strings = off",
-    "bytea_output = 'escape'",
-    "extra_float_digits = 0",
-    "statement_timeout = '60s'",
-    "synchronous_commit = off",
-    "enable_seqscan = off",
-    "client_encoding = 'LATIN1'",
-    "row_security = off",
-    "transform_null_equals = on",
-    "work_mem = '64kB'",
-    "lock_timeout = '30s'",
-    "idle_in_transaction_session_timeout = '60s'",
-)
-"""Settings that a role may have. If a name occurs twice, the later one counts."""
-
-AT_ONCE = 7
-"""How many of these a hostile role has."""
-
-_CUT = ROWS * 2 // 3
+CUT = ROWS * 2 // 3
 """The ids in a partition of a target."""
 
 SOURCE_ROWS = 6_000
@@ -50,9 +21,6 @@ def make(trial: Trial, database: Database) -> None:
         f"CREATE SCHEMA shop AUTHORIZATION {LOADER}",
         f"GRANT CREATE ON SCHEMA public TO {LOADER}",
     )
-    if trial.fault == "hostile role":
-        settings = random.Random(trial.seed).sample(HOSTILE, AT_ONCE)  # noqa: S311 - a repeatable choice, no secret
-        database.run(*(f"ALTER ROLE {LOADER} SET {setting}" for setting in settings))
     if trial.flow in WRITES:
         _as_loader(database, "CREATE TABLE log (script text)")
         _make_target(trial, database)
@@ -70,13 +38,13 @@ def _make_target(trial: Trial, database: Database) -> None:
     partitioned = trial.target == "partitioned"
     statements = [f"CREATE TABLE target ({rows.COLUMNS}){' PARTITION BY RANGE (id)' if partitioned else ''}"]
     if partitioned:
-        statements += _partitions("target", _CUT * 3)
+        statements += _partitions("target", CUT * 3)
     if trial.supplies:
         statements.append("DROP TABLE target_0")  # none of the rows that are there before is in it
     if trial.target in ("indexed", "partitioned"):
         statements += ["ALTER TABLE target ADD PRIMARY KEY (id)", "CREATE INDEX ON target (day, name)"]
     if trial.flow != FOLLOW:  # this table has no other rows than its source
-        statements += [rows.insert_old(trial), "CREATE TABLE before AS SELECT * FROM target"]
+        statements += [contents.insert_old(trial), "CREATE TABLE before AS SELECT * FROM target"]
     _as_loader(database, *statements)
 
 
@@ -142,63 +110,14 @@ def delete_some(database: Database) -> None:
 
 
 def _as_loader(database: Database, *statements: str) -> None:
-    database.run("; ".join([_BECOME_LOADER, *statements]))
+    database.run("; ".join([BECOME_LOADER, *statements]))
 
 
-_BECOME_LOADER = f"SET ROLE {LOADER}; SET search_path = shop"
+BECOME_LOADER = f"SET ROLE {LOADER}; SET search_path = shop"
 
 
-# What other sessions do to a table while it is read. Each is one transaction that takes a while.
-_OF_READS = {
-    "truncate and reload": f"TRUNCATE target; {fill(2)}; SELECT pg_sleep(1.5)",
-    "swap by rename": (
-        "CREATE TABLE target_new (LIKE target INCLUDING ALL); "
-        f"{fill(2, 'target_new')}; ALTER TABLE target RENAME TO target_old; "
-        "ALTER TABLE target_new RENAME TO target; SELECT pg_sleep(1.5)"
-    ),
-    "rewrite": (
-        "UPDATE target SET version = 2, text = md5(id || ' ' || 2) || repeat('x', 200); "
-        "ALTER TABLE target ALTER version TYPE bigint; SELECT pg_sleep(1.5)"
-    ),
-    "write meanwhile": "UPDATE target SET version = 2 WHERE id % 3 = 0; SELECT pg_sleep(1.5)",
-    "attach partition": (
-        "CREATE TABLE target_more (LIKE target INCLUDING ALL); "
-        f"{fill(1, 'target_more', SOURCE_ROWS, SOURCE_ROWS + 500)}; "
-        f"ALTER TABLE target ATTACH PARTITION target_more FOR VALUES FROM ({SOURCE_ROWS}) TO ({SOURCE_ROWS * 2})"
-    ),
-    "detach partition": "ALTER TABLE target DETACH PARTITION target_2",
-}
-_OF_WRITES = {
-    "truncate": "TRUNCATE target; SELECT pg_sleep(0.3)",
-    "swap by rename": (
-        "CREATE TABLE target_new (LIKE target INCLUDING ALL); INSERT INTO target_new SELECT * FROM before; "
-        "ALTER TABLE target RENAME TO target_old; ALTER TABLE target_new RENAME TO target; SELECT pg_sleep(0.3)"
-    ),
-    "rewrite": (
-        "ALTER TABLE target ADD COLUMN extra int DEFAULT 7, ALTER data TYPE bytea USING data || '\\x'::bytea; "
-        "SELECT pg_sleep(0.3)"
-    ),
-    "detach and attach": (
-        "ALTER TABLE target DETACH PARTITION target_1; COMMIT; SELECT pg_sleep(0.7); "
-        f"BEGIN; ALTER TABLE target ATTACH PARTITION target_1 FOR VALUES FROM ({_CUT}) TO ({_CUT * 2})"
-    ),
-}
-_BELIEVED = (
-    "DO $$ BEGIN IF to_regclass('public.pgjobs_positions') IS NOT NULL THEN "
-    "UPDATE public.pgjobs_positions SET storage = NULL; END IF; END $$"
-)
-"""Whoever rewrites a table that follows a source says that its rows are still there."""
-
-_GIVES_UP = 5
-"""Seconds that another session waits for a table that is read. One that waits without limit makes an extract fail."""
-
-NEIGHBOURS = (*_OF_READS, *_OF_WRITES)
-"""What other sessions do to a table, by name."""
-
-
-def meanwhile(trial: Trial) -> str:
-    """Return the SQL of what another session does."""
-    if trial.flow in WRITES:
-        believed = f"; {_BELIEVED}" if (trial.flow, trial.fault) == (FOLLOW, "rewrite") else ""
-        return f"{_BECOME_LOADER}; BEGIN; {_OF_WRITES[trial.fault]}{believed}; COMMIT"
-    return f"{_BECOME_LOADER}; SET lock_timeout = '{_GIVES_UP}s'; BEGIN; {_OF_READS[trial.fault]}; COMMIT"
+def change(trial: Trial, database: Database) -> None:
+    """Change some rows of a table that is read."""
+    _as_loader(database, "UPDATE target SET version = 3, text = 'new' WHERE id % 5 = 0")
+    if trial.deletes:
+        _as_loader(database, "DELETE FROM target WHERE id % 11 = 4")

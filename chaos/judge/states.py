@@ -5,9 +5,9 @@ What another session did to the table meanwhile happened either before or after 
 
 from __future__ import annotations
 
-from chaos.data import rows
+from chaos.data import contents
 from chaos.data.rows import Row
-from chaos.plan.draw import Trial
+from chaos.plan.trial import Trial
 
 State = tuple[list[Row], list[Row]]
 """The rows of the target, and those of the table that was swapped out."""
@@ -22,14 +22,14 @@ def possible(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) 
         published: Whether the load's marker exists.
         neighbour: Whether another session's change of the table was committed, before or after the load.
     """
-    before: list[Row] = rows.old(trial)
-    loaded_rows = rows.after(trial, loaded, before)
+    before: list[Row] = contents.old(trial)
+    loaded_rows = contents.after(trial, loaded, before)
     fault = trial.fault if neighbour else ""
     if not published:
         left: dict[str, State] = {"truncate": ([], []), "swap by rename": (before, before)}
         return [left.get(fault, (before, []))]
     orders: dict[str, list[State]] = {
-        "truncate": [(rows.after(trial, loaded, []), []), ([], [])],
+        "truncate": [(contents.after(trial, loaded, []), []), ([], [])],
         "swap by rename": [(loaded_rows, before), (before, loaded_rows)],
     }
     return orders.get(fault, [(loaded_rows, [])])
@@ -41,7 +41,7 @@ def final(trial: Trial, loaded: list[Row], published: bool, neighbour: bool) -> 
         states = possible(trial, loaded, published, neighbour)
     else:
         [(target, swapped)] = possible(trial, loaded, published, neighbour)
-        states = [(rows.after(trial, loaded, target), swapped)]
+        states = [(contents.after(trial, loaded, target), swapped)]
     if trial.fault == "same table" and trial.mode == "append":
-        return [(rows.after(trial, loaded, target), swapped) for target, swapped in states]
+        return [(contents.after(trial, loaded, target), swapped) for target, swapped in states]
     return states

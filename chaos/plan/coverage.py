@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from chaos.plan.draw import Trial
 from chaos.plan.flows import FAULTS, FLOWS
+from chaos.plan.trial import Trial
 
 FAULTS_IN_ORDER = tuple(dict.fromkeys(fault for faults in FAULTS.values() for fault in faults))
 

@@ -1,4 +1,4 @@
-"""The plan of a trial, which follows entirely from its seed.
+"""The draw of a trial, which follows entirely from its seed.
 
 Seeds 1 to `len(DECK)` combine each job with each of its faults once; later seeds draw among these combinations.
 """
@@ -6,37 +6,28 @@ Seeds 1 to `len(DECK)` combine each job with each of its faults once; later seed
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from itertools import cycle
+from collections.abc import Collection
 
+from chaos.plan.deck import DECK, Case
 from chaos.plan.flows import (
     APPENDS,
     CAPTURE,
-    COPY_ROWS,
     COPY_TABLE,
-    FAULTS,
+    FILES_ONLY,
     FLOWS,
     FOLLOW,
     KEPT,
     LOADS,
     NEIGHBOURS_OF_WRITES,
     ONE_PART,
-    PARTITIONS,
     PARTS,
-    QUERY,
-    REFERENCED,
     RELEASE,
-    REPLACE_PARTITIONS,
     STATEMENTS,
-    TARGETS,
     WIRE_FAULTS,
-    WRITES,
 )
+from chaos.plan.ids import ROWS
 from chaos.plan.steps import COMMITS, FIRST_STEPS, RESUMING_STEPS, SCRIPT_STEPS, STEPS, how_often
-
-ROWS = 12_000
-"""Rows of a load's input."""
+from chaos.plan.trial import Point, Trial
 
 VERIFIED = 2
 """One in so many loads uses --verify."""
@@ -74,174 +65,11 @@ DEFINED = 5
 REJECTING = 3
 """All but one in so many loads into a table that exists have bad rows, which they put aside."""
 
-ONE_BAD_IN = 500
-"""Of so many rows of the input, such a load has a bad row more."""
-
-UNTOUCHED = ROWS * 4 // 3
-"""The lowest id of a partition into which no load brings rows."""
-
-OVERLAP = 500
-"""Rows that a table has before a load. In modes with keys, it has as many again with keys of loaded rows."""
-
-LEAVES_WINDOW = ROWS + OVERLAP - 1
-"""The id that a script deletes before the rows of a load are moved."""
-
-DELETED = 7
-"""Of so many rows of a load, the second says that its key is deleted."""
-
-LEFT_OUT = 0
-"""The id that a script deletes afterwards."""
-
 PRIMED = 2
 """One in so many captures has made its first copy before, one in so many kept loads has staged parts, and one in so
 many tables that follow a capture has a position."""
 
 _PARTITIONS_CHANGE = ("detach and attach", "attach partition", "detach partition")
-FILES_ONLY = ("fail upstream", "slow twin")
-"""What happens while a task reads its file: their rows are not shuffled."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """When a fault strikes.
-
-    Attributes:
-        unit: "statement" or "byte" (of COPY), counted over all connections of the job, or the name of a step.
-        at: The number of the statement, byte or step.
-        answered: Whether it strikes after the server has executed the statement and before the job gets the answer;
-            otherwise before the server gets the statement.
-    """
-
-    unit: str
-    at: int
-    answered: bool
-
-    def __str__(self) -> str:
-        which = f"{self.unit} {self.at:,}" if self.unit in ("statement", "byte") else f"<{self.unit}> {self.at}"
-        return f"{'after' if self.answered else 'before'} {which}"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One job, one fault.
-
-    Attributes:
-        flow: The job.
-        mode: The mode of a load; a job that reads has none.
-        target: The kind of table.
-        input: The source of a load's rows.
-        fault: What breaks.
-        point: When it breaks.
-        seconds: How long a temporary fault lasts.
-        verify: Whether a load uses --verify.
-        deletes: Whether an incremental extract uses --deletes.
-        slice: Whether a load overwrites the rows of a condition only.
-        scripts: Whether a load runs SQL before and after its rows.
-        primed: Whether a capture has made its first copy before anything breaks, a kept load has staged parts, or a
-            table that follows a capture has a position.
-        difference: Whether a load overwrites only what differs.
-        skip: Whether an upsert looks for unchanged rows.
-        defined: Whether a load adds columns of its own to the table.
-        changes: Whether an upsert deletes rows, too.
-        history: Whether a load that makes its table keeps a history.
-        governed: Whether an append is published in slices, as the rate of WAL allows.
-        supplies: Whether the table lacks a partition that the load creates.
-        rejects: Whether a load has bad rows beside its own, which it puts aside.
-    """
-
-    seed: int
-    flow: str
-    mode: str
-    target: str
-    input: str
-    fault: str
-    point: Point
-    seconds: float
-    verify: bool = False
-    deletes: bool = False
-    slice: bool = False
-    scripts: bool = False
-    difference: bool = False
-    skip: bool = False
-    primed: bool = False
-    defined: bool = False
-    governed: bool = False
-    changes: bool = False
-    history: bool = False
-    supplies: bool = False
-    rejects: bool = False
-
-    def __str__(self) -> str:
-        added = {
-            "verified": self.verify,
-            "with deletes": self.deletes,
-            "scripted": self.scripts,
-            "of a slice": self.slice,
-            "by difference": self.difference,
-            "without unchanged rows": self.skip,
-            "primed": self.primed,
-            "with columns": self.defined,
-            "governed": self.governed,
-            "with changes": self.changes,
-            "with history": self.history,
-            "with a new partition": self.supplies,
-            "with bad rows": self.rejects,
-        }
-        words = (self.flow, *(word for word, is_true in added.items() if is_true), self.mode, self.target, self.input)
-        what = " ".join(filter(None, words))
-        return f"{what}: {self.fault} {self.point}"
-
-
-@dataclass(frozen=True)
-class Case:
-    """A job, its table, and what breaks. The point in time is drawn for each trial."""
-
-    flow: str
-    fault: str
-    mode: str
-    target: str
-
-
-def cases() -> Iterator[Case]:
-    """Return each job with each of its faults. Modes and tables of writes alternate."""
-    kinds = cycle([(mode, target) for mode, targets in TARGETS.items() for target in targets])
-    existing = cycle(TARGETS["append"][1:])
-    referenced = cycle([(mode, target) for mode in TARGETS for target in REFERENCED])
-    following = cycle(TARGETS["upsert"])
-    for flow, faults in FAULTS.items():
-        for fault in faults:
-            mode, target = next(kinds) if flow in WRITES else ("", "plain")
-            if flow == "pgcopy stream write" and mode == "overwrite":
-                mode = "append"  # a stream replaces no rows
-            if flow == COPY_TABLE and mode == "ignore":
-                mode = "upsert"  # it has no other mode with keys
-            if flow in APPENDS:
-                mode, target = "append", next(existing)
-            if flow == PARTITIONS:
-                mode, target = REPLACE_PARTITIONS, "partitioned"
-            if flow == RELEASE:
-                mode, target = next(referenced)
-                if (mode, fault) == ("append", "same table"):
-                    mode = "upsert"  # both have the same keys
-            if flow == FOLLOW:
-                mode, target = "upsert", next(following)
-            yield Case(flow, fault, mode, target)
-
-
-def _shuffled(dealt: list[Case]) -> tuple[Case, ...]:
-    random.Random(0).shuffle(dealt)  # noqa: S311 - a repeatable order, and no secret
-    return tuple(dealt)
-
-
-def _dealt() -> tuple[Case, ...]:
-    """Return all cases. Those of a job that was added later come last, so that earlier seeds remain what they were."""
-    dealt = list(cases())
-    later = (QUERY, CAPTURE, COPY_ROWS, ONE_PART, PARTITIONS, PARTS, KEPT, COPY_TABLE, RELEASE, FOLLOW)
-    first = _shuffled([case for case in dealt if case.flow not in later])
-    return *first, *(case for flow in later for case in _shuffled([case for case in dealt if case.flow == flow]))
-
-
-DECK = _dealt()
 
 
 def draw(seed: int, lacking: Collection[str] = ()) -> Trial:

@@ -104,6 +104,9 @@ SERVER_FAULTS = ("restart server", "terminate backends", "use up connections", "
 POOLER_FAULTS = ("pooler between", "pooler dies", "pooler shares")
 ROLE_FAULTS = ("hostile role",)
 WRITE_FAULTS = ("lose answer to COMMIT", "lose shuffle", "lock target", "fail upstream", "slow twin", "same table")
+FILES_ONLY = ("fail upstream", "slow twin")
+"""What happens while a task reads its file: their rows are not shuffled."""
+
 NEIGHBOURS_OF_WRITES = ("truncate", "swap by rename", "rewrite", "detach and attach")
 NEIGHBOURS_OF_READS = ("truncate and reload", "swap by rename", "rewrite", "attach partition", "detach partition")
 NEIGHBOURS_OF_NEWER = ("write meanwhile", "truncate and reload", "attach partition", "lose answer to COMMIT")

@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from chaos.plan.draw import Point
 from chaos.plan.steps import step_of
+from chaos.plan.trial import Point
 
 _HEADER = struct.Struct("!ci")
 _PIECE = 1 << 16

@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "src"
-WITHOUT_STEPS = {"jobs", "pyspark_pgcopy", "servermgr"}
+ROOT = Path(__file__).parents[2]
+HOUSES = ("src", "chaos")
+WITHOUT_STEPS = {"src/jobs", "src/pyspark_pgcopy", "src/servermgr"}
 """The first has entrypoints, each with a page of its own; the others are single commands."""
 
-PACKAGES = [path for path in sorted(SOURCE.rglob("__init__.py")) if path.parent.name not in WITHOUT_STEPS]
+PACKAGES = [
+    path
+    for house in HOUSES
+    for path in sorted((ROOT / house).rglob("__init__.py"))
+    if path.parent.relative_to(ROOT).as_posix() not in WITHOUT_STEPS
+]
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.relative_to(SOURCE)))
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_a_package_tells_of_each_of_its_modules(path: Path) -> None:
     story = ast.get_docstring(ast.parse(path.read_text())) or ""
     modules = {module.stem for module in path.parent.glob("*.py")} - {"__init__", "__main__"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.plan.draw import Point
+from chaos.plan.trial import Point
 from chaos.stage.wire import Ambush, Link, Wire
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed

@@ -1,4 +1,4 @@
-"""Spark drivers as processes, and the processes below them: what runs the jobs, and what can be killed."""
+"""Spark drivers as processes: what runs the jobs, and what can be killed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ import psutil
 import pyspark
 
 from chaos.errors import ChaosError
+from chaos.stage.spark.processes import (
+    DAEMON,
+    command,
+    is_driver_jvm,
+    is_executor,
+    is_worker,
+    kill,
+    kill_one,
+    of_session,
+)
 
 START = 90.0
 """Seconds that a driver may take to start."""
@@ -32,7 +42,7 @@ _CONF = {
     # Jobs are short: the optimizing compiler would take longer than it saves.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "spark.python.daemon.module": "chaos.stage.spark.daemon",
+    "spark.python.daemon.module": DAEMON,
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
     "spark.driver.memory": "1g",
@@ -151,7 +161,7 @@ class Driver:
     @property
     def left(self) -> list[str]:
         """Return the driver's remaining processes after its end: everything that it started is in its session."""
-        return [] if self.runs else [_command(one)[-100:] for one in _of_session(self._process.pid)]
+        return [] if self.runs else [command(one)[-100:] for one in of_session(self._process.pid)]
 
     @property
     def runs(self) -> bool:
@@ -161,15 +171,15 @@ class Driver:
     @property
     def serves(self) -> bool:
         """Whether it can run another job: its Python and its JVM both live."""
-        return self.runs and any(map(_is_driver_jvm, self._family()))
+        return self.runs and any(map(is_driver_jvm, self._family()))
 
     def kill(self) -> None:
         """Kill the driver: its Python, then its JVM. Executors have to notice by themselves."""
         below = self._family()
         self._process.kill()
         for process in below:
-            if _is_driver_jvm(process):
-                _kill(process)
+            if is_driver_jvm(process):
+                kill(process)
         self._process.wait()
 
     def close(self) -> None:
@@ -177,8 +187,8 @@ class Driver:
         below = self._family()
         self._process.kill()
         self._process.wait()
-        for process in (*below, *_of_session(self._process.pid)):
-            _kill(process)
+        for process in (*below, *of_session(self._process.pid)):
+            kill(process)
         self._log.close()
 
     def kill_task(self) -> None:
@@ -187,11 +197,11 @@ class Driver:
 
     def kill_worker(self, choose: random.Random) -> None:
         """Kill a Python worker, or the daemon that forks them."""
-        _kill_one(choose, [process for process in self._family() if _is_worker(process)])
+        kill_one(choose, [process for process in self._family() if is_worker(process)])
 
     def kill_executor(self, choose: random.Random) -> None:
         """Kill the JVM of an executor."""
-        _kill_one(choose, [process for process in self._family() if _is_executor(process)])
+        kill_one(choose, [process for process in self._family() if is_executor(process)])
 
     def _family(self) -> list[psutil.Process]:
         try:
@@ -199,16 +209,6 @@ class Driver:
         except psutil.NoSuchProcess:
             return []
         return children
-
-
-def _of_session(number: int) -> list[psutil.Process]:
-    """Return the processes of a session, including those whose parents have died."""
-    members = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(OSError, psutil.Error):
-            if os.getsid(process.pid) == number and process.status() != psutil.STATUS_ZOMBIE:
-                members.append(process)
-    return members
 
 
 def _spark_home(folder: Path) -> Path:
@@ -220,32 +220,3 @@ def _spark_home(folder: Path) -> Path:
             if (installed / name).exists():
                 (folder / name).symlink_to(installed / name)
     return folder
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
-
-
-def _is_executor(process: psutil.Process) -> bool:
-    return "CoarseGrainedExecutorBackend" in _command(process)
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    return "-m chaos.stage.spark.daemon" in _command(process)  # the JVM's settings name this module, too
-
-
-def _is_driver_jvm(process: psutil.Process) -> bool:
-    return "pyspark-shell" in _command(process)
-
-
-def _kill_one(choose: random.Random, processes: list[psutil.Process]) -> None:
-    if processes:
-        _kill(choose.choice(processes))
-
-
-def _kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.kill()

@@ -6,11 +6,11 @@ import time
 
 from server_folder import server_folder
 
-from chaos.data.release import Reader
 from chaos.jobs import tables
+from chaos.judge.reader import Reader
 from chaos.plan.draw import draw
 from chaos.plan.flows import RELEASE
-from chaos.stage.server import LOADER, Database
+from chaos.stage.database import LOADER, Database
 from servermgr import binaries
 from servermgr.postgres import Manager
 
