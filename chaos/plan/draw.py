@@ -112,7 +112,12 @@ def draw(seed: int, lacking: Collection[str] = ()) -> Trial:
         governed=is_load and case.mode == "append" and seed % GOVERNED == 0,
         changes=is_load and case.mode == "upsert" and target != "new" and seed % 5 in CHANGED,
         history=is_load and case.flow != KEPT and case.mode == "upsert" and target == "new" and seed % HISTORIC == 1,
-        supplies=is_load and case.flow != KEPT and target == "partitioned" and seed % SUPPLIED == 1,
+        # The table that is swapped in has no partitions: a load that is to create one refuses it.
+        supplies=is_load
+        and case.flow != KEPT
+        and target == "partitioned"
+        and case.fault != "swap by rename"
+        and seed % SUPPLIED == 1,
         rejects=case.flow == "load"
         and target != "new"
         and seed % REJECTING != REJECTING - 1

@@ -34,6 +34,12 @@ def test_some_loads_write_only_what_differs() -> None:
     assert {trial.flow for trial in trials if trial.supplies} == {"load", "partitions"}
 
 
+def test_no_load_creates_a_partition_of_a_table_that_is_swapped_for_one_without() -> None:
+    swapped = [trial for trial in (draw(seed) for seed in range(1, 6001)) if trial.fault == "swap by rename"]
+    assert "partitioned" in {trial.target for trial in swapped if trial.flow == "load"}
+    assert not [trial for trial in swapped if trial.supplies]
+
+
 def test_faults_strike_at_each_step_at_statements_and_in_copy() -> None:
     met = {(trial.flow, trial.point.unit) for trial in (draw(seed) for seed in range(1, 6001))}
     assert met >= {(flow, step) for flow, steps in STEPS.items() for step in steps}
