@@ -177,6 +177,26 @@ def test_rows_by_whose_key_no_partition_can_be_created_are_put_aside(session: Se
     assert session.run("SELECT b FROM t") == [[1]]
 
 
+@pytest.mark.parametrize(
+    ("key", "last"),
+    [("date", "5874897-12-31"), ("timestamp", "294276-12-31 23:59:59"), ("timestamptz", "294276-12-31 23:59:59+00")],
+)
+@pytest.mark.parametrize("rule", ["day", "month", "6 hours", "10 years"])
+def test_rows_whose_partition_would_not_be_within_the_years_1_to_9999_are_put_aside(
+    session: Session, key: str, last: str, rule: str
+) -> None:
+    if (key, rule) == ("date", "6 hours"):
+        rule = "week"
+    session.run(f"CREATE TABLE t (a {key}, b int) PARTITION BY RANGE (a)")
+    session.run("SET TimeZone = 'Asia/Tokyo'")
+    texts = ["4714-11-25 BC", "0044-03-15 BC", "0001-01-01 00:00:00 BC", "10000-01-01", "12026-11-20", last]
+    rows: list[Row] = [["2026-11-20", 0], *([text, number] for number, text in enumerate(texts, 1))]
+    published = load(session, rows, Move("append", ("a", "b"), new_partitions=rule))
+    assert (published.rejected, len(published.created)) == (6, 1)
+    assert session.run("SELECT b FROM t") == [[0]]
+    assert rejected(session, "reason, (row->>'b')::int") == [["check", number] for number in range(1, 7)]
+
+
 def test_constraints_that_are_checked_at_the_commit_are_checked_before(session: Session) -> None:
     session.run("CREATE TABLE t (a int, b int, c int, UNIQUE (a) DEFERRABLE INITIALLY DEFERRED)")
     assert load(session, [[1, 1, 1], [1, 2, 2]]).rejected == 1

@@ -73,6 +73,8 @@ def test_a_plan_tells_which_partitions_are_replaced_and_created(session: Session
     assert {("public.t", "ACCESS EXCLUSIVE"), ("public.p10", "ACCESS EXCLUSIVE")} <= locked
     assert ("public.t and its partitions (2)", "SHARE UPDATE EXCLUSIVE") in locked  # by ANALYZE
     assert session.run(FINGERPRINT) == before
+    with pytest.raises(LoadError, match="1 different keys have no value"):
+        plan_of_keys(asked, [["12"], [None]])
     with pytest.raises(LoadError, match=r"DEFAULT partition of public\.t, has 1 rows"):
         session.run("CREATE TABLE other PARTITION OF t DEFAULT; INSERT INTO t VALUES (25, '')")
         plan_of_keys(asked, [["21"]])

@@ -196,6 +196,8 @@ def test_a_rule_that_the_user_gives_needs_no_other_partition(session: Session, r
 REFUSED: dict[str, tuple[str, Move, list[tuple[object, object]], str]] = {
     "NULL": (DAYS, APPEND, [("\\N", "x"), ("2026-11-23", "x")], "1 rows have no value in the partition key .*NULL"),
     "infinity": (DAYS, REPLACE, [("infinity", "x"), ("2026-11-23", "x")], "1 rows have no value"),
+    "a late year": (DAYS, APPEND, [("10000-01-01", "x")], "1 rows have no value .* not be within the years 1 to 9999"),
+    "an early year": (DAYS, REPLACE, [("0044-03-15 BC", "x")], "1 rows have no value"),
     "no rule": (
         "CREATE TABLE t (a date, b text) PARTITION BY RANGE (a)",
         APPEND,
@@ -384,8 +386,8 @@ def test_a_default_partition_is_told_if_it_has_rows_of_a_new_one_and_else_takes_
             load(session, move, [("2026-11-23", "x")])
     assert left(session) == []
     session.run("DELETE FROM other")
-    load(session, APPEND, [("\\N", "x"), ("infinity", "x"), ("2026-11-23", "x")])
-    assert session.run("SELECT a::text FROM other ORDER BY 1") == [["infinity"], [None]]
+    load(session, APPEND, [("\\N", "x"), ("infinity", "x"), ("10000-01-01", "x"), ("2026-11-23", "x")])
+    assert session.run("SELECT a::text FROM other ORDER BY 1") == [["10000-01-01"], ["infinity"], [None]]
 
 
 def test_a_reader_of_the_default_partition_is_waited_for_and_readers_go_on(

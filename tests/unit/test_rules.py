@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -12,7 +12,6 @@ from jobs.dbaccess.load.partitions.missing.rules import (
     INTEGER,
     MICROSECOND,
     MONTH,
-    OutOfRange,
     Rule,
     aligned,
     infer,
@@ -90,7 +89,22 @@ def test_bins_of_a_users_rule_begin_where_partitions_of_its_size_do() -> None:
     assert aligned(week, ()) == week
 
 
-def test_a_bin_that_cannot_be_written_is_told() -> None:
-    for rule in (Rule(DAY), Rule(MONTH), Rule(MICROSECOND, int(timedelta(days=1) / timedelta(microseconds=1)))):
-        with pytest.raises(OutOfRange):
-            rule.low(4_000_000)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(DAY),
+        Rule(DAY, 7, 4),
+        Rule(MONTH),
+        Rule(MONTH, 120, 5),
+        Rule(MICROSECOND, HOUR, 9),
+        Rule(MICROSECOND, 7, -3),
+    ],
+)
+def test_the_first_and_the_last_bin_are_the_outermost_of_which_both_bounds_are_points(rule: Rule) -> None:
+    assert rule.bins is not None
+    first, last = rule.bins
+    assert rule.low(first) < rule.low(first + 1) < rule.low(last) < rule.low(last + 1)  # type: ignore[operator]  # datetimes
+    for outside in (first - 1, last + 2):
+        with pytest.raises((ValueError, OverflowError)):
+            rule.low(outside)
+    assert Rule(INTEGER, 10).bins is None

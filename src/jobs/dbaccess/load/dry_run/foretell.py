@@ -13,7 +13,7 @@ from jobs.dbaccess.load.partitions import new, rebuild, suitability
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.partitions.definition import read
 from jobs.dbaccess.load.partitions.missing.find import find
-from jobs.dbaccess.load.partitions.missing.key import Missing
+from jobs.dbaccess.load.partitions.missing.key import Missing, check_placed
 from jobs.dbaccess.load.partitions.replace import Replacement
 from jobs.dbaccess.load.partitions.swap import exchange
 from jobs.dbaccess.load.publish_plan import PublishPlan
@@ -59,6 +59,7 @@ def foretell(session: Session, plan: PublishPlan, known: Known, keys: Keys) -> l
         rows = _relation(key_columns(session, target), keys)
         old = _touched(session, target, rows) if keys else []
         found = find(session, target, rows, plan.move.new_partitions or "auto") if keys else Missing()
+        check_placed(target, found, "different keys")
         suitability.check_partitions(session, target, old)
         new.check_default(session, target, found.partitions)
         definitions = [read(session, partition) for partition in old]

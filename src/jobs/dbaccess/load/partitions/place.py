@@ -8,6 +8,7 @@ from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.partitions import attempts, new, staged
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, partitions_of
 from jobs.dbaccess.load.partitions.missing.find import find
+from jobs.dbaccess.load.partitions.missing.key import check_placed
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_names
@@ -41,12 +42,7 @@ def place(
     found = find(session, target, stray.quoted, given)
     if found.rows + found.unplaced < rows and not late:
         raise _stray(session, staging, target, rows)
-    if found.unplaced:
-        raise LoadError(
-            f"{found.unplaced:,} rows have no value in the partition key of {target} by which a partition could be "
-            "created: NULL, or infinity.",
-            "Nothing was loaded. Leave them out with --select, or create a partition for them.",
-        )
+    check_placed(target, found)
     new.check_default(session, target, found.partitions)
     made = new.create(session, target, found.partitions)
     root = staging.rows.quoted

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.partitions import attempts, new
 from jobs.dbaccess.load.partitions.catalog import exact_forms
 from jobs.dbaccess.load.partitions.missing.find import find
-from jobs.dbaccess.load.partitions.missing.key import NOTHING
+from jobs.dbaccess.load.partitions.missing.key import NOTHING, check_placed
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
@@ -52,12 +51,8 @@ def supply(
     with attempts.changes_kept_out(session, [target], patience) as until, exact_forms(session):
         found = find(session, target, staged.quoted, given)  # another load may have created some
         default = new.default_of(session, target)
-        if found.unplaced and default is None and not puts_aside:
-            raise LoadError(
-                f"{found.unplaced:,} rows have no value in the partition key of {target} by which a partition could be "
-                "created: NULL, or infinity.",
-                "Nothing was loaded. Leave them out with --select, or create a DEFAULT partition for them.",
-            )
+        if default is None and not puts_aside:
+            check_placed(target, found, instead="a DEFAULT partition")
         new.check_default(session, target, found.partitions)
         new.create(session, target, found.partitions)
         attaching = "; ".join(new.attaching(target, found.partitions)) or "SELECT"

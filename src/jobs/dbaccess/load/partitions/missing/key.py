@@ -37,7 +37,7 @@ class Missing:
     Attributes:
         partitions: The partitions to create.
         rows: How many rows belong to them.
-        unplaced: How many other rows belong to none, because their key is NULL or infinite.
+        unplaced: How many other rows belong to none: their key is NULL or infinite, or not within the years 1 to 9999.
     """
 
     partitions: tuple[Wanted, ...] = ()
@@ -147,6 +147,26 @@ def check_few(target: TableName, count: int) -> None:
         raise LoadError(
             f"Rows belong to more than {MOST:,} partitions that {target} does not have.",
             f"Nothing was loaded. Give larger partitions by {FLAG}, or create them first.",
+        )
+
+
+def check_placed(target: TableName, found: Missing, what: str = "rows", instead: str = "a partition") -> None:
+    """Check that a partition can be created for each row that has none.
+
+    Args:
+        target: The table.
+        found: What the rows lack.
+        what: What was counted.
+        instead: What takes such rows.
+
+    Raises:
+        LoadError: That is not so.
+    """
+    if found.unplaced:
+        raise LoadError(
+            f"{found.unplaced:,} {what} have no value in the partition key of {target} by which a partition could be "
+            "created: NULL, infinity, or a time whose partition would not be within the years 1 to 9999.",
+            f"Nothing was loaded. Leave them out with --select, or create {instead} for them.",
         )
 
 

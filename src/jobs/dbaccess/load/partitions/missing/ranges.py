@@ -22,7 +22,7 @@ from jobs.dbaccess.load.partitions.missing.key import (
     named,
     not_known,
 )
-from jobs.dbaccess.load.partitions.missing.rules import FLAG, INTEGER, OutOfRange, Point, Rule
+from jobs.dbaccess.load.partitions.missing.rules import FLAG, INTEGER, Point, Rule
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_literal
 
@@ -59,23 +59,13 @@ def of_ranges(session: Session, table: Partitioned, rows: str, given: str) -> Mi
     ).rows
     numbers = [int(number) for number, _ in counted if number is not None]
     check_few(target, len(numbers))
-    new = _ends(target, rule, numbers)
+    new = [(rule.low(number), rule.low(number + 1)) for number in numbers]
     _check_apart(target, new, known)
     others = [(one.partition.name.name, one.low) for one in known if one.low is not None and one.high is not None]
     written = _written(session, key, rule, new)
     wanted = named(session, target, rule, others, [(low, *texts) for (low, _), texts in zip(new, written)])
     unplaced = sum(count for number, count in counted if number is None)
     return Missing(wanted, sum(count for _, count in counted) - unplaced, unplaced)
-
-
-def _ends(target: TableName, rule: Rule, numbers: Sequence[int]) -> list[tuple[Point, Point]]:
-    try:
-        return [(rule.low(number), rule.low(number + 1)) for number in numbers]
-    except OutOfRange:
-        raise LoadError(
-            f"Rows belong to partitions of {target} before the year 1 or after the year 9999.",
-            "Nothing was loaded. Check these rows, or create the partitions first.",
-        ) from None
 
 
 def _uncovered(key: Key, spans: Sequence[Span], rows: str) -> tuple[str, list[object]]:
@@ -180,7 +170,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _bin(key: Key, rule: Rule) -> str:
-    """Return an expression for the number of the bin of a key v; NULL if it is in none."""
+    """Return an expression for the number of the bin of a key v; NULL if it is in none whose bounds are points."""
     local = f"(v AT TIME ZONE {quote_literal(rule.zone)})" if key.type_name == "timestamptz" else "v::timestamp"
     if rule.unit == INTEGER:
         place = f"(v::numeric - {rule.origin})"
@@ -192,10 +182,15 @@ def _bin(key: Key, rule: Rule) -> str:
         place = f"(({local})::date - date '1970-01-01' - {rule.origin})::numeric"
     else:
         place = f"(extract(epoch FROM {local}) * 1000000 - {rule.origin})::numeric"
-    finite = "isfinite(v)" if rule.is_of_times else "v::text NOT IN ('NaN', 'Infinity', '-Infinity')"
     step = rule.step
     # The difference is divisible, so that nothing is rounded.
-    return f"CASE WHEN {finite} THEN div({place} - mod(mod({place}, {step}) + {step}, {step}), {step}) END"
+    number = f"div({place} - mod(mod({place}, {step}) + {step}, {step}), {step})"
+    if rule.bins is None:
+        return f"CASE WHEN v::text NOT IN ('NaN', 'Infinity', '-Infinity') THEN {number} END"
+    # A key far outside is told first: it may have no local time.
+    is_near = f"v > '0002-01-01 BC'::{key.type_sql} AND v < '10001-01-01'::{key.type_sql}"
+    first, last = rule.bins
+    return f"CASE WHEN {is_near} THEN CASE WHEN {number} BETWEEN {first} AND {last} THEN {number} END END"
 
 
 def _check_apart(target: TableName, new: Sequence[tuple[Point, Point]], known: Sequence[Known]) -> None:

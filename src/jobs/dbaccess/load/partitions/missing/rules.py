@@ -41,14 +41,20 @@ _MONDAY = 4
 """The first Monday is so many days after the epoch."""
 
 _DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
 _MICROSECONDS_OF_A_DAY = 86_400_000_000
+
+_EARLIEST, _LATEST = (end - _EPOCH for end in (datetime.min, datetime.max))  # noqa: DTZ901 - local times, as above
+
+_REACH = {
+    MONTH: ((1 - 1970) * 12, (9999 - 1970) * 12 + 11),
+    DAY: (_EARLIEST // _DAY, _LATEST // _DAY),
+    MICROSECOND: (_EARLIEST // _MICROSECOND, _LATEST // _MICROSECOND),
+}
+"""How many units the first and the last point are from the epoch."""
 
 Point = Union[int, datetime]
 """A value of the partition key: an integer, or a local time."""
-
-
-class OutOfRange(ValueError):
-    """A bin is before the year 1 or after the year 9999."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +78,22 @@ class Rule:
         """Whether it divides times."""
         return self.unit in (MONTH, DAY, MICROSECOND)
 
-    def low(self, number: int) -> Point:
-        """Return the lower bound of a bin.
+    @property
+    def bins(self) -> tuple[int, int] | None:
+        """The first and the last bin of which both bounds are points, in the years 1 to 9999; None if all are."""
+        if not self.is_of_times:
+            return None
+        first, last = _REACH[self.unit]
+        return -((self.origin - first) // self.step), (last - self.origin) // self.step - 1
 
-        Raises:
-            OutOfRange: It cannot be written.
-        """
+    def low(self, number: int) -> Point:
+        """Return the lower bound of a bin, one of `bins`."""
         place = self.origin + number * self.step
-        try:
-            if self.unit == MONTH:
-                return datetime(*divmod_month(place), 1)  # noqa: DTZ001 - as above
-            if self.unit == DAY:
-                return _EPOCH + place * _DAY
-            return place if self.unit == INTEGER else _EPOCH + timedelta(microseconds=place)
-        except (ValueError, OverflowError):
-            raise OutOfRange from None
+        if self.unit == MONTH:
+            return datetime(*divmod_month(place), 1)  # noqa: DTZ001 - as above
+        if self.unit == DAY:
+            return _EPOCH + place * _DAY
+        return place if self.unit == INTEGER else _EPOCH + timedelta(microseconds=place)
 
     def __str__(self) -> str:
         """Return it as the flag takes it."""
@@ -173,7 +180,7 @@ def _place(point: Point, unit: str) -> int | None:
         return point
     since = point - _EPOCH
     if unit == MICROSECOND:
-        return since // timedelta(microseconds=1)
+        return since // _MICROSECOND
     if since % _DAY:
         return None
     if unit == DAY:
