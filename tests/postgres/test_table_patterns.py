@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.extract.table_patterns import Relation, TablePattern, choose, relations
 from jobs.dbaccess.session import Session
 
@@ -39,6 +42,17 @@ def test_what_is_below_a_table_is_known_at_all_levels(session: Session) -> None:
     assert [str(each.name) for each in choose(list(by_name.values()), [TablePattern.parse("sales.*")])] == [
         *("sales.m", "sales.p", "sales.parent", "sales.t"),
     ]
+
+
+def test_a_child_table_is_read_with_its_parent_only_if_that_loses_nothing(session: Session) -> None:
+    session.run("CREATE TABLE a (id int, gone int); CREATE TABLE b (id int); CREATE TABLE c () INHERITS (a, b)")
+    session.run("ALTER TABLE a DROP COLUMN gone; CREATE TABLE d (more text) INHERITS (b)")
+    known = relations(session)
+    with pytest.raises(UsageError, match=r"public\.c is a child table of public\.a, .* and of public\.b"):
+        choose(known, [TablePattern.parse("?")])
+    with pytest.raises(UsageError, match=r"public\.d is a child table of public\.b, .* which lacks its columns more\."):
+        choose(known, [TablePattern.parse("b")])
+    assert [each.name.name for each in choose(known, [TablePattern.parse("a")])] == ["a"]
 
 
 def test_a_name_alone_is_the_table_that_the_search_path_finds(session: Session) -> None:

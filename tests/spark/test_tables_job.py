@@ -64,6 +64,19 @@ def test_what_spark_could_not_write_of_any_table_is_refused_before_the_first_is_
     assert not (tmp_path / "files").exists()
 
 
+def test_what_text_files_cannot_nest_is_text_in_them_as_in_an_extract_of_one_table(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path
+) -> None:
+    session.run("CREATE TYPE pair AS (a int, b text); CREATE TABLE t1 (id int, p pair)")
+    session.run("INSERT INTO t1 VALUES (1, (2, 'x'))")
+    for file_format in ("csv", "json"):
+        target = tmp_path / file_format
+        wanted = ["--tables", "t1", "--format", file_format, "--option", "lineSep=\n", "--target", str(target)]
+        assert main(wanted, environment(database)) == 0
+    assert [row.value for row in spark.read.text(str(tmp_path / "csv/public/t1")).collect()] == ['1,"(2,x)"']
+    assert spark.read.json(str(tmp_path / "json/public/t1")).collect() == [(1, "(2,x)")]
+
+
 @pytest.mark.usefixtures("spark")
 def test_columns_that_spark_takes_for_one_are_refused_before_the_first_table_is_read(
     session: Session, database: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]

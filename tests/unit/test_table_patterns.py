@@ -10,9 +10,16 @@ from jobs.dbaccess.sql import TableName
 
 
 def relation(
-    name: str, oid: int = 1, kind: str = "r", *, visible: bool = True, parents: tuple[int, ...] = ()
+    name: str,
+    oid: int = 1,
+    kind: str = "r",
+    *,
+    visible: bool = True,
+    parents: tuple[int, ...] = (),
+    columns: tuple[str, ...] = ("id",),
 ) -> Relation:
-    return Relation(oid, TableName.parse(name), kind, visible=visible, ancestors=frozenset(parents))
+    ancestors = frozenset(parents)
+    return Relation(oid, TableName.parse(name), kind, visible=visible, ancestors=ancestors, columns=frozenset(columns))
 
 
 @pytest.mark.parametrize(
@@ -116,3 +123,17 @@ def test_an_exact_name_to_exclude_is_a_tables_and_a_pattern_may_match_none() -> 
 def test_to_exclude_all_is_refused() -> None:
     with pytest.raises(UsageError, match="Each table that matches is excluded"):
         chosen("public.*", exclude=("*.*",))
+
+
+def test_a_child_table_whose_columns_would_be_lost_with_its_parent_is_refused() -> None:
+    family = (relation("s.parent"), relation("s.child", 2, parents=(1,), columns=("id", "b", "a")))
+    with pytest.raises(UsageError, match=r"s\.child is a child table of s\.parent, .* which lacks its columns a, b\."):
+        choose(family, [TablePattern.parse("s.*")])
+    assert choose(family, [TablePattern.parse("s.child")]) == family[1:]
+
+
+def test_a_child_table_whose_rows_would_be_in_the_folders_of_two_parents_is_refused() -> None:
+    family = (relation("s.a", 1), relation("s.b", 2), relation("s.c", 3, parents=(1, 2)))
+    with pytest.raises(UsageError, match=r"s\.c is a child table of s\.a, .* and of s\.b: its rows would be in both"):
+        choose(family, [TablePattern.parse("s.*")])
+    assert choose(family, [TablePattern.parse("s.*")], [TablePattern.parse("s.b")]) == family[:1]

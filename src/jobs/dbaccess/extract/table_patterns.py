@@ -32,6 +32,7 @@ class Relation:
         visible: Whether search_path finds it by its name alone.
         readable: Whether the user may read all of its columns.
         ancestors: The oids of the tables of which it is a partition or child, at all levels.
+        columns: The names of its columns.
     """
 
     oid: int
@@ -40,6 +41,7 @@ class Relation:
     visible: bool = True
     readable: bool = True
     ancestors: frozenset[int] = frozenset()
+    columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def choose(
         excluded: What they match is left out.
 
     Raises:
-        UsageError: A pattern matches nothing, or nothing is left; or a part of a chosen table is excluded.
+        UsageError: A pattern matches nothing, or nothing is left; or a part of a chosen table is excluded, or cannot be
+            read with it.
     """
     for pattern in patterns:
         if not any(pattern.matches(relation) and relation.kind not in _LEFT_OUT for relation in relations):
@@ -134,16 +137,34 @@ def _any_matches(patterns: Iterable[TablePattern], relation: Relation) -> bool:
 
 
 def _check_parts(relations: Iterable[Relation], chosen: Iterable[Relation], excluded: Sequence[TablePattern]) -> None:
-    """Refuse to exclude a partition or child table whose parent is read as a whole."""
-    names = {each.oid: each.name for each in chosen}
+    """Check that what is read with a table is to be read, and that nothing of it is lost, or read twice.
+
+    Raises:
+        UsageError: A partition or child table is excluded, or has other parents or columns.
+    """
+    by_oid = {each.oid: each for each in chosen}
     for relation in relations:
-        parents = relation.ancestors & names.keys()
-        if parents and _any_matches(excluded, relation):
-            parent = names[min(parents)]
+        parents = [by_oid[oid] for oid in sorted(relation.ancestors & by_oid.keys())]
+        if not parents:
+            continue
+        [parent, *others] = parents
+        if _any_matches(excluded, relation):
             raise UsageError(
-                f"{relation.name} is a partition or child table of {parent}, which is extracted as a whole.",
-                f"Exclude {parent}, and extract it with --table and --filter.",
+                f"{relation.name} is a partition or child table of {parent.name}, which is extracted as a whole.",
+                f"Exclude {parent.name}, and extract it with --table and --filter.",
             )
+        if others:
+            raise _to_be_read_alone(relation, parent, f"and of {others[0].name}: its rows would be in both folders")
+        lost = sorted(relation.columns - parent.columns)
+        if lost:
+            raise _to_be_read_alone(relation, parent, f"which lacks its columns {', '.join(lost)}")
+
+
+def _to_be_read_alone(relation: Relation, parent: Relation, why: str) -> UsageError:
+    return UsageError(
+        f"{relation.name} is a child table of {parent.name}, with which it would be read, {why}.",
+        f"Exclude {parent.name}, and extract each of them with --table, or with --query from ONLY.",
+    )
 
 
 def _matches_nothing(pattern: TablePattern, relations: Sequence[Relation]) -> UsageError:
@@ -198,7 +219,9 @@ SELECT c.oid::bigint, nspname, relname, CASE WHEN EXISTS (
     coalesce(has_schema_privilege(n.oid, 'USAGE') AND (has_table_privilege(c.oid, 'SELECT') OR (
         SELECT bool_and(has_column_privilege(c.oid, attnum, 'SELECT')) FROM pg_attribute
         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
-    )), true), coalesce(ancestors, '{{}}')
+    )), true), coalesce(ancestors, '{{}}'), ARRAY(
+        SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+    )
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN heir ON heir.oid = c.oid
 WHERE relkind IN ('r', 'p', 'm', 'v', 'f') AND nspname !~ '^pg_' AND nspname <> 'information_schema'
     AND relname !~ '{_OWN}'
@@ -224,6 +247,7 @@ def relations(session: Session) -> tuple[Relation, ...]:
             visible=places.get(schema, -1) == first.get(name),
             readable=readable,
             ancestors=frozenset(up),
+            columns=frozenset(columns),
         )
-        for oid, schema, name, kind, readable, up in rows
+        for oid, schema, name, kind, readable, up, columns in rows
     )

@@ -20,6 +20,7 @@ from jobs.flows.extract.dataframe import held, reading
 from jobs.flows.extract.job import ExtractReport, FilesJob, write
 from jobs.flows.extract.table_folders import folder_of
 from jobs.flows.extract.tables_plan import PlannedTable, WantedTables, plan_tables, refuse
+from jobs.flows.file_options import PARSED
 from jobs.flows.report import Stopwatch, figures, phases_of, plural, readable_size
 from jobs.flows.spark_connect import is_remote
 from jobs.spark import hadoop_files
@@ -99,6 +100,7 @@ def run(job: TablesJob, start_spark: Callable[[], SparkSession]) -> TablesReport
     """
     watch = Stopwatch()
     job.wanted.check()
+    job = replace(job, wanted=replace(job.wanted, flat=job.file_format in PARSED))  # as in a job for one table
     connector = Connector(job.settings, "extract", str(job.wanted))
     with connector.open() as session:
         with watch.phase("prepare"):

@@ -24,7 +24,7 @@ class WantedTables:
     Attributes:
         patterns: Patterns as in psql, each of which matches at least one table.
         excluded: Patterns of tables that are left out.
-        unbounded, require_primary_key, parallelism: For each table, as in `Wanted`.
+        unbounded, require_primary_key, parallelism, flat: For each table, as in `Wanted`.
     """
 
     patterns: tuple[str, ...]
@@ -32,6 +32,7 @@ class WantedTables:
     unbounded: str = "text"
     require_primary_key: bool = False
     parallelism: int | None = None
+    flat: bool = False
 
     def check(self) -> None:
         """Check the patterns.
@@ -51,6 +52,7 @@ class WantedTables:
             unbounded=self.unbounded,
             require_primary_key=self.require_primary_key,
             parallelism=self.parallelism,
+            flat=self.flat,
         )
 
     def __str__(self) -> str:
