@@ -57,6 +57,22 @@ def test_a_column_takes_another_whose_values_it_holds_with_the_same_text(
     assert fits(source, target) is is_taken
 
 
+def composite(*fields: SourceColumn, name: str = "p") -> SourceColumn:
+    return SourceColumn(name, "pair", BaseType("pair", fields=fields))
+
+
+def test_a_composite_type_takes_one_with_the_same_fields_in_the_same_order() -> None:
+    """Its text has no names: of (a, b) and (b, a), each would take the values of the other."""
+    a, b = column("int4", name="a"), column("int4", name="b")
+    assert fits(composite(a, b), composite(a, column("int8", name="b")))
+    assert not any(fits(composite(a, b), other) for other in (composite(b, a), composite(a), composite(a, b, a)))
+    assert not fits(composite(a, b), column("pair"))
+    with pytest.raises(
+        UsageError, match=r"'p' is pair \(a int4, b int4\), which pair \(b int4, a int4\) does not take"
+    ):
+        matched([composite(a, b)], table(Column("p", "pair", "pair", "C")), {"p": composite(b, a)})
+
+
 def table(*columns: Column) -> Table:
     return Table(T, "r", columns)
 

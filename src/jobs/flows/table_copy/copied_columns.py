@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
 from jobs.dbaccess.catalog.tables import Column, Table
@@ -56,7 +57,7 @@ def matched(
     problems = [f"{column.name!r} is not a column of the table" for column in source if column.name not in targets]
     found = [column for column in source if column.name in targets and column.name not in computed]
     problems += [
-        f"{column.name!r} is {column.type_name}, which {types[column.name].type_name} does not take as it is"
+        f"{column.name!r} is {_told(column)}, which {_told(types[column.name])} does not take as it is"
         for column in found
         if not fits(column, types[column.name])
     ]
@@ -75,6 +76,12 @@ def matched(
     return tuple(CopiedColumn(column, targets[column.name]) for column in found)
 
 
+def _told(column: SourceColumn) -> str:
+    """Return a column's type with its fields, in which two of one name may differ."""
+    fields = ", ".join(f"{field.name} {field.type_name}" for field in column.scalar.fields)
+    return f"{column.type_name} ({fields})" if fields else column.type_name
+
+
 def fits(source: SourceColumn, target: SourceColumn) -> bool:
     """Return whether each value of the source is a value of the target, with the same text."""
     into_text = target.scalar.base in _TEXTS and target.scalar.modifier < 0 and not target.dimensions
@@ -86,6 +93,9 @@ def fits(source: SourceColumn, target: SourceColumn) -> bool:
 def _fits(source: BaseType, target: BaseType) -> bool:
     if source.base != target.base:
         return target.modifier < 0 and target.base in _WIDER.get(source.base, ())
+    if source.fields or target.fields:  # a value's text has no names
+        fields = list(zip_longest(source.fields, target.fields))
+        return all(one and other and one.name == other.name and fits(one, other) for one, other in fields)
     if target.modifier < 0 or target.modifier == source.modifier:
         return True
     if source.base in _OF_LENGTH:
