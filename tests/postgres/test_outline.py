@@ -22,6 +22,7 @@ from jobs.dbaccess.load.move.changes import Changes, History
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.order import OrderBy
 from jobs.dbaccess.load.publish import publish
+from jobs.dbaccess.load.rejects.policy import FAILS, QUARANTINE, Policy
 from jobs.dbaccess.load.scripts import Scripts
 from jobs.dbaccess.session import Session
 from jobs.flows.load.defined import Defined
@@ -43,9 +44,11 @@ class Case:
     scripts: Scripts = field(default_factory=Scripts)
     defined: Defined = field(default_factory=Defined)
     limits: Limits = NO_LIMITS
+    policy: Policy = FAILS
 
     def job(self, database: Settings) -> LoadJob:
-        return LoadJob(T, database, "one", self.move, scripts=self.scripts, defined=self.defined, limits=self.limits)
+        job = LoadJob(T, database, "one", self.move, scripts=self.scripts, defined=self.defined, limits=self.limits)
+        return replace(job, policy=self.policy)
 
 
 class AtOnce:
@@ -124,6 +127,9 @@ CASES = {
         "CREATE UNIQUE INDEX ON t (a) WHERE is_current",
     ),
     "new with an index": Case(Move("append", ()), "", defined=Defined(indexes=("b",))),
+    "new with an index by which rows are put aside": Case(
+        Move("append", ()), "", defined=Defined(indexes=("b", "UNIQUE (a)")), policy=Policy(QUARANTINE)
+    ),
     "new with history": Case(Move("history", (), ("a",)), ""),
     "ignore": Case(Move("ignore", (), ("a",))),
 }
@@ -137,8 +143,9 @@ def load(session: Session, case: Case, database: Settings) -> Told:
     schema, job = AB, case.job(database)
     told = Told(session)
     found = find_table(session, T, create=True)
-    target = settle_target(session, T, found, schema, job.move, defined=job.defined)
+    target = settle_target(session, T, found, schema, job.moving, defined=job.defined)
     names = staging.plan_staging(target.name, target.columns, extras=target.not_yet)
+    names = names.with_rejects() if job.policy.quarantines else names
     staging.create(told, names, target.name, target.new_types, logged=target.is_staging)
     receipt = attempt(session, names, 0, 0, 1, 2)
     pace = AtOnce() if case.limits else None

@@ -422,6 +422,30 @@ def test_a_new_table_has_the_types_defaults_and_columns_that_are_given_and_a_lat
     assert public_tables(session) == {"t", "table_updates"}
 
 
+@pytest.mark.parametrize("keys", [[], ["id"]])
+def test_rows_that_a_unique_index_of_a_new_table_refuses_are_put_aside(
+    spark: SparkSession, session: Session, database: Settings, keys: list[str]
+) -> None:
+    rows = spark.createDataFrame(
+        [(1, "x", 1), (2, "X", 2), (3, "y", 3), (4, "y", -1), (5, "y", -1)], "id int, b string, n int"
+    )
+    report = load_dataframe(
+        rows.coalesce(1),
+        table="t",
+        settings=database,
+        mode="upsert" if keys else "append",
+        keys=keys,
+        indexes=["UNIQUE (lower(b)) WHERE n > 0", "b"],
+        on_error="quarantine",
+        verify=True,
+    )
+    assert (report.rows_inserted, report.rows_rejected) == (4, 1)
+    assert session.run("SELECT id FROM t ORDER BY 1") == [[1], [3], [4], [5]]
+    assert session.run("SELECT reason, row->>'b', part_row::int FROM t_rejects") == [["unique", "X", 2]]
+    made = "SELECT count(*) FILTER (WHERE indisunique), count(*) FROM pg_index WHERE indrelid = 't'::regclass"
+    assert session.run(made) == [[1 + len(keys), 2 + len(keys)]]
+
+
 def test_values_are_encoded_by_the_types_that_are_given(
     spark: SparkSession, session: Session, database: Settings
 ) -> None:

@@ -45,13 +45,14 @@ class Told(Session):
 
 
 def does(statement: str) -> bool:
-    """Whether a statement does more than to check or count. Rows of late attempts are deleted from staging alone."""
+    """Whether a statement does more than to check or count. What is written into staging does not count."""
     matters = re.match(
         r"(COPY|INSERT|UPDATE|DELETE|TRUNCATE|WITH (?!REC|asked)|ALTER|CREATE|DROP|LOCK|SET LOCAL ma|"
         r"SET CONSTRAINTS (?!ALL)|SELECT pg_advisory_xact_lock)",
         statement,
     )
-    return bool(matters) and not statement.startswith(('DELETE FROM "public"."pgjobs_', 'UPDATE "public"."pgjobs_'))
+    of_ours = ('DELETE FROM "public"."pgjobs_', 'UPDATE "public"."pgjobs_', 'INSERT INTO "public"."pgjobs_rejects_')
+    return bool(matters) and not statement.startswith(of_ours)
 
 
 def executed(step: Step) -> bool:

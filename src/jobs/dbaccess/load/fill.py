@@ -99,7 +99,7 @@ def fill(session: Session, plan: PublishPlan, filling: Filling, staged: Tally) -
         if not filling.creates:
             conversions.check(session, plan.target, plan.staging.rows, plan.move.columns)
     if filling.creates:
-        indexes.create(session, plan.target, plan.indexes)
+        indexes.create(session, plan.target, plan.last_indexes)
     return published
 
 
@@ -119,12 +119,12 @@ def _rename(session: Session, plan: PublishPlan, staged: Tally) -> Published:
 
 
 def _create(session: Session, plan: PublishPlan) -> None:
-    """Create the table, with its keys, if any, as primary key."""
+    """Create the table, with its keys, if any, as primary key, and with the indexes that keep its rows right."""
     if plan.definitions:
         columns.create(session, plan.target, plan.definitions, plan.move.primary_key, plan.shape.clause)
-        indexes.create(session, plan.target, plan.move.first_indexes)
     else:
         session.run(staging.creating_target(plan.staging, plan.target, plan.move.keys))
+    indexes.create(session, plan.target, plan.first_indexes)
     for statement in plan.shape.altering(plan.target):
         session.run(statement)
     tell_subscribers(session, plan.target)

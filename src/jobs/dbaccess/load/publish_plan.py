@@ -10,6 +10,7 @@ from jobs.dbaccess.load.copying.parts import Tally
 from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.definitions.alterations import NO_ALTERATIONS, Alterations
 from jobs.dbaccess.load.definitions.columns import Definition
+from jobs.dbaccess.load.definitions.indexes import is_unique
 from jobs.dbaccess.load.definitions.shape import NO_SHAPE, Shape
 from jobs.dbaccess.load.followed.stored import Step
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
@@ -39,7 +40,7 @@ class PublishPlan:
         alterations: Columns and types that an existing table gets for the data.
         pace: Decides when the next slice of rows is moved, in the mode append; None moves all in one statement.
         shape: What a new table is to be beside its columns' types.
-        indexes: Indexes of a new table, beside its primary key: they are built when the rows are in it.
+        indexes: Indexes of a new table, beside its primary key.
         rejecting: What is done about rows that were put aside; staging has a table for them if any may be.
         step: From which state of a source to which one the rows lead, if the table follows one.
     """
@@ -91,6 +92,17 @@ class PublishPlan:
     def builds_indexes(self) -> bool:
         """Whether a table that it creates gets indexes."""
         return bool(self.move.keys or self.indexes)
+
+    @property
+    def first_indexes(self) -> tuple[str, ...]:
+        """The indexes that a new table has before its rows: those that refuse rows which are to be put aside, too."""
+        puts_aside = self.staging.rejects is not None
+        return (*self.move.first_indexes, *(text for text in self.indexes if puts_aside and is_unique(text)))
+
+    @property
+    def last_indexes(self) -> tuple[str, ...]:
+        """The indexes of a new table that are built when the rows are in it."""
+        return tuple(text for text in self.indexes if text not in self.first_indexes)
 
     def received(self, receipts: Sequence[Receipt]) -> PublishPlan:
         """Return the plan when all parts are staged.

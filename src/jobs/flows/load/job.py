@@ -13,6 +13,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.load.copying.direct import AUTO, PARTS, STAGED, check_parts
+from jobs.dbaccess.load.definitions.indexes import is_unique
 from jobs.dbaccess.load.followed.decision import check_followed
 from jobs.dbaccess.load.followed.stored import Step
 from jobs.dbaccess.load.kept.notes import check_keep
@@ -102,9 +103,9 @@ class LoadJob:
 
     @property
     def moving(self) -> Move:
-        """How rows come into its table. If the table is new, its primary key may refuse rows, which are put aside."""
-        refuses = self.policy.quarantines and self.move.keys
-        return replace(self.move, renames=False) if refuses else self.move
+        """How rows come into its table. If it is new, its keys and indexes may refuse rows, which are put aside."""
+        refuses = self.move.keys or any(map(is_unique, self.defined.indexes))
+        return replace(self.move, renames=False) if self.policy.quarantines and refuses else self.move
 
     @property
     def reason_to_stage(self) -> str:

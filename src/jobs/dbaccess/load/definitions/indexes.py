@@ -33,6 +33,11 @@ def create(session: Session, name: TableName, indexes: Iterable[str]) -> None:
     run_definitions(session, [creating(name, text) for text in indexes])
 
 
+def is_unique(text: str) -> bool:
+    """Return whether an index refuses rows: whether its text begins with UNIQUE."""
+    return _UNIQUE.match(text) is not None
+
+
 def creating(name: TableName, text: str) -> str:
     """Return the statement that creates an index.
 
@@ -41,7 +46,7 @@ def creating(name: TableName, text: str) -> str:
         text: Columns or expressions; or what follows the table in CREATE INDEX, from USING or a parenthesis on. UNIQUE
             may come before.
     """
-    unique, rest = ("UNIQUE ", text.split(None, 1)[1]) if _UNIQUE.match(text) else ("", text)
+    unique, rest = ("UNIQUE ", text.split(None, 1)[1]) if is_unique(text) else ("", text)
     given = rest if _FROM_METHOD_ON.match(rest) else f"({rest}\n)"
     return f"CREATE {unique}INDEX ON {name.quoted} {given}"
 

@@ -26,6 +26,8 @@ def renaming(plan: PublishPlan) -> Iterator[Step]:
 def creating(plan: PublishPlan) -> Iterator[Step]:
     """Yield the steps that create an empty table."""
     yield from _creating_table(plan)
+    for text in plan.first_indexes:
+        yield Step(PUBLISH, indexes.creating(plan.target, text))
     for statement in plan.shape.altering(plan.target):
         yield Step(PUBLISH, statement)
 
@@ -38,8 +40,6 @@ def _creating_table(plan: PublishPlan) -> Iterator[Step]:
     if plan.move.keys:
         condition = "unless the columns' definitions make the keys unique"
         yield Step(PUBLISH, columns.adding_key(plan.target, plan.move.primary_key), condition=condition)
-    for text in plan.move.first_indexes:
-        yield Step(PUBLISH, indexes.creating(plan.target, text))
 
 
 def supplying(plan: PublishPlan, known: Known) -> Iterator[Step]:

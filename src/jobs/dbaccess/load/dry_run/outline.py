@@ -82,7 +82,7 @@ def filling(plan: PublishPlan, known: Known) -> Iterator[Step]:
     if plan.is_new and plan.builds_indexes:
         yield from (Step(PUBLISH, statement) for statement in known.raising)
     yield from renaming(plan) if plan.is_new and known.is_logged else moving(plan, known)
-    for text in plan.indexes:
+    for text in plan.last_indexes:
         yield Step(PUBLISH, indexes.creating(plan.target, text))
 
 
