@@ -87,15 +87,14 @@ def fits(source: SourceColumn, target: SourceColumn) -> bool:
     into_text = target.scalar.base in _TEXTS and target.scalar.modifier < 0 and not target.dimensions
     if into_text and source.scalar.base != "bpchar":
         return True
-    return bool(source.dimensions) == bool(target.dimensions) and _fits(source.scalar, target.scalar)
+    alike = bool(source.dimensions) == bool(target.dimensions) and _fits(source.scalar, target.scalar)
+    fields = zip_longest(source.scalar.fields, target.scalar.fields)  # a value's text has no names
+    return alike and all(one and other and one.name == other.name and fits(one, other) for one, other in fields)
 
 
 def _fits(source: BaseType, target: BaseType) -> bool:
     if source.base != target.base:
         return target.modifier < 0 and target.base in _WIDER.get(source.base, ())
-    if source.fields or target.fields:  # a value's text has no names
-        fields = list(zip_longest(source.fields, target.fields))
-        return all(one and other and one.name == other.name and fits(one, other) for one, other in fields)
     if target.modifier < 0 or target.modifier == source.modifier:
         return True
     if source.base in _OF_LENGTH:
