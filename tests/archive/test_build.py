@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from pgjobs.archive.build import build, make_folder, put_in_place, refuse_hidden
+from pgjobs.archive.build import build, put_in_place, refuse_hidden
 from pgjobs.archive.inspection import BUDGET
 from pgjobs.archive.manifest import NAME
+from pgjobs.archive.project import Project
 from pgjobs.archive.sources import Sources, own_sources
 from pgjobs.archive.target import target_for
 from pgjobs.errors import DeployError
@@ -104,7 +106,23 @@ def test_a_disk_that_becomes_full_leaves_the_earlier_archive_as_it_was(tmp_path:
 
 def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DeployError, match=r"--output .*/file is a file\. Name a folder"):
+    with pytest.raises(DeployError, match=r"--output .*/file: .*/file is no folder\. Name a folder"):
         build(DEFAULT, tmp_path / "file")
-    with pytest.raises(DeployError, match=r"--output .*/file/dist cannot be written to: Not a directory"):
-        make_folder(tmp_path / "file" / "dist")
+    with pytest.raises(DeployError, match=r"--output .*/file/dist: .*/file is no folder"):
+        build(DEFAULT, tmp_path / "file" / "dist")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_told_before_the_work(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(DeployError, match="cannot be written to"):
+        build(DEFAULT, tmp_path / "dist")
+
+
+def test_what_holds_for_pgjobs_and_for_a_project_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "__init__.py").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))  # there is no git
+    told: list[str] = []
+    build(DEFAULT, tmp_path / "dist", tell=told.append, own=Project(tmp_path, ("acme",)))
+    assert len([line for line in told if line.startswith("Packed without git")]) == 1

@@ -163,3 +163,21 @@ def test_what_a_requirements_file_pins_is_packed(tmp_path: Path) -> None:
     install(site, DEFAULT, [LOCK, mine])
     assert (site / "jmespath" / "__init__.py").exists()
     assert (site / "pg8000" / "__init__.py").exists()
+
+
+def test_a_requirements_file_that_powershell_has_written_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("jmespath\r\n", encoding="utf-16")
+    with pytest.raises(DeployError, match=r"mine\.txt is not UTF-8, .*: save it as UTF-8"):
+        build(DEFAULT, tmp_path / "dist", Extras(requirements=[file]))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "told"),
+    [("pyspark==3.5.1", "The image has Spark: remove pyspark"), ("pgjobs==99", "by itself: remove pgjobs")],
+)
+def test_requirements_of_what_the_archive_must_not_have_are_told(tmp_path: Path, requirement: str, told: str) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text(f"{requirement}\n")
+    with pytest.raises(DeployError, match=told):
+        build(DEFAULT, tmp_path / "dist", Extras(requirements=[file], locks=tmp_path))

@@ -32,7 +32,7 @@ from pgjobs.__main__ import main
 from pgjobs.aws import Clients
 from pgjobs.cli.commands import run
 from pgjobs.cli.options import parse
-from pgjobs.errors import FAILED, OK, WRONG_USAGE
+from pgjobs.errors import FAILED, OK, WRONG_USAGE, PassingError
 from pgjobs.submit.request import client_token
 from pgjobs.submit.start import describe, prepare, start
 
@@ -241,6 +241,17 @@ def test_ctrl_c_tells_what_was_submitted(submission: list[str], s3: Client, call
     with pytest.raises(KeyboardInterrupt):
         start(clients, request, payload, terminal)
     assert told in err.getvalue()
+
+
+def test_a_start_without_an_answer_tells_how_to_find_out_whether_there_is_a_run(
+    submission: list[str], s3: Client
+) -> None:
+    """Without a load id, the same command again would be a second run."""
+    request, payload = prepare(parse([*submission, "--application-id", APPLICATION, *JOB], {}))
+    runs, stubber = emr()
+    stubber.add_client_error("start_job_run", "InternalServerException", "Something went wrong.", 500)
+    with stubber, pytest.raises(PassingError, match=r"went wrong\. Try again\. It is not known .* pgjobs list --app"):
+        start(Clients(runs, s3), request, payload, console()[0])
 
 
 def test_a_drawn_token_never_gives_an_earlier_run(submission: list[str], application: str) -> None:

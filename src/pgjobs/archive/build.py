@@ -9,6 +9,7 @@ self-contained archive contains an interpreter instead, and sees none of the ima
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -97,7 +98,7 @@ def build(
     missing = [str(file) for file in extras.requirements if not file.is_file()]
     if missing:
         raise DeployError(f"There is no requirements file {', '.join(missing)}.")
-    make_folder(output)  # before the work: a folder that cannot be written to is no surprise at its end
+    refuse_output(output)  # before the work, which takes some seconds
     found = [sources.own_sources(), *own.sources()]
     with tempfile.TemporaryDirectory(prefix="pgjobs-venv-") as scratch:
         tree = Path(scratch, "venv")
@@ -127,27 +128,27 @@ def build(
             described["carried_interpreter"] = interpreter.describe(carried, target)
         manifest.beside(packed).write_bytes(f"{json.dumps(described, indent=2)}\n".encode())
         put_in_place([packed, manifest.beside(packed)], output)
-        for line in filter(None, [*(line for one in found for line in sources.describe(one)), pinned.keep()]):
+        told = [*(line for one in found for line in sources.describe(one)), pinned.keep()]
+        for line in filter(None, dict.fromkeys(told)):  # pgjobs and a project may have the same to tell
             tell(line)
     return output / NAME
 
 
-def make_folder(output: Path) -> None:
-    """Make the folder to write to.
+def refuse_output(output: Path) -> None:
+    """Refuse a folder that cannot be made or written to.
 
     Raises:
-        DeployError: It cannot be made or written to.
+        DeployError: Names what is in the way.
     """
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=output).close()
-    except OSError as error:
-        reason = "is a file" if output.is_file() else f"cannot be written to: {error.strerror}"
-        raise DeployError(f"--output {output} {reason}. Name a folder in which files can be made.") from None
+    there = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        reason = "cannot be written to" if there.is_dir() else "is no folder"
+        raise DeployError(f"--output {output}: {there} {reason}. Name a folder in which files can be made.")
 
 
 def put_in_place(files: Sequence[Path], output: Path) -> None:
     """Give files their place in a folder, which may be on another disk: each is there completely, or as it was."""
+    output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pgjobs-", dir=output) as beside:
         complete = [Path(shutil.copy(file, beside)) for file in files]
         for file in complete:

@@ -25,7 +25,10 @@ def package(options: argparse.Namespace, connect: Connect, console: Console) -> 
     carried = options.self_contained or options.interpreter is not None
     target = target_for(options.release, options.arch, options.python, carried=carried)
     extras = Extras(options.extras, options.requirements)
-    archive = build(target, options.output, extras, options.interpreter, console.tell, own=read_project(Path()))
+    own = read_project(Path())
+    if not own.packages and (above := project_above(Path.cwd())):
+        console.tell(f"{above} was not read: to pack that project, run pgjobs package in its folder.")
+    archive = build(target, options.output, extras, options.interpreter, console.tell, own=own)
     described = json.loads(beside(archive).read_text(encoding="utf-8"))
     del described["provenance"]
     console.answer(
@@ -33,6 +36,12 @@ def package(options: argparse.Namespace, connect: Connect, console: Console) -> 
         {"file": str(archive), "manifest": str(beside(archive)), **described},
     )
     return OK
+
+
+def project_above(folder: Path) -> Path | None:
+    """Return the pyproject.toml of the project within which a folder is, if it names packages."""
+    files = (one / "pyproject.toml" for one in folder.parents)
+    return next((file for file in files if file.is_file() and read_project(file.parent).packages), None)
 
 
 def verify(options: argparse.Namespace, connect: Connect, console: Console) -> int:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from pgjobs.aws import Clients, aws_errors
 from pgjobs.console import Console
-from pgjobs.errors import AwsError, DeployError
+from pgjobs.errors import AwsError, DeployError, PassingError
 from pgjobs.runs.run import UNSUCCESSFUL, Run, get_run, region_of
 from pgjobs.runs.summary import ago, command, headline
 from pgjobs.submit.configuration import read_configuration, read_policies, spark_defaults
@@ -107,12 +107,17 @@ def start(clients: Clients, request: Mapping[str, Any], payload: Payload, consol
         DeployError: AWS refuses a call, or another object exists under the archive's key.
     """
     send(clients, payload, console)
+    unknown = (
+        "It is not known whether the run was started. "
+        f"To find out: pgjobs list --application-id {request['applicationId']}"
+    )
     try:
         return try_again(clients, request, console)
     except KeyboardInterrupt:
-        listed = f"pgjobs list --application-id {request['applicationId']}"
-        console.tell(f"\nIt is not known whether the run was started. To find out: {listed}")
+        console.tell(f"\n{unknown}")
         raise
+    except PassingError as error:  # the request may have arrived, and only its answer is missing
+        raise PassingError(f"{error} {unknown}") from None
 
 
 def send(clients: Clients, payload: Payload, console: Console) -> None:

@@ -49,8 +49,17 @@ class Pins:
 
 
 def has_hashes(file: Path) -> bool:
-    """Return whether a file of requirements pins them by hash."""
-    return "--hash=" in file.read_text(encoding="utf-8")
+    """Return whether a file of requirements pins them by hash.
+
+    Raises:
+        DeployError: It is not text in UTF-8.
+    """
+    try:
+        return "--hash=" in file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DeployError(
+            f"{file} is not UTF-8, as a file that PowerShell's > has written: save it as UTF-8."
+        ) from None
 
 
 def pin(
