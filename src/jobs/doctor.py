@@ -1,4 +1,4 @@
-"""Examine what a load needs, in order, from the settings to the rights of the role, and show the plan of the load."""
+"""Examine what a load needs, in order, from the settings to the privileges of the role, and show the load's plan."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ examples:
   The way to the server, and the server:
     doctor.py --service shop
 
-  Also the table, and the rights of an upsert:
+  Also the table, and the privileges of an upsert:
     doctor.py --table sales.orders --mode upsert --secret-id shop/loader --json
 
   Also the files, and the plan of the load, by the flags of load_table.py:
@@ -174,7 +174,7 @@ def _wanted(options: argparse.Namespace, planning: Planning) -> Wanted:
     sources = [path for path in options.source or () if path.startswith(("s3:", "s3a:", "s3n:"))]
     return Wanted(
         table=None if options.table is None else TableName.parse(options.table),
-        mode=move_of(options).rights,
+        mode=move_of(options).privileges,
         ledger=Ledger.parse(options.marker_table),
         fit=planning.fit if _has_source(options) else None,
         plan=planning.line if _has_source(options) else None,

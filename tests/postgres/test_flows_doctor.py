@@ -57,7 +57,7 @@ def test_a_server_that_a_load_can_use_passes_in_the_order_of_a_load(database: Se
     assert list(states(found)) == [
         *("Python", "settings", "name", "port", "TLS", "login", "pooler"),
         *("server", "writes", "max_wal_size", "max_connections", "replicas", "connections"),
-        *("table", "ledger", "rights"),
+        *("table", "ledger", "privileges"),
     ]
     assert [finding.advice for finding in found if finding.state == OK] == [""] * len(
         [finding for finding in found if finding.state == OK]
@@ -94,14 +94,14 @@ def test_each_right_that_is_missing_is_named_in_one_run(session: Session, role: 
         ("connections", "0 free of 1; a load opens 1"): (
             "Close idle sessions, or raise max_connections, or the limit of the role or database."
         ),
-        ("rights", "USAGE on schema sales"): f'GRANT USAGE ON SCHEMA "sales" TO {user};',
-        ("rights", "CREATE on schema sales"): f'GRANT CREATE ON SCHEMA "sales" TO {user};',
+        ("privileges", "USAGE on schema sales"): f'GRANT USAGE ON SCHEMA "sales" TO {user};',
+        ("privileges", "CREATE on schema sales"): f'GRANT CREATE ON SCHEMA "sales" TO {user};',
         **{
-            ("rights", f"{privilege} on sales.orders"): f'GRANT {privilege} ON "sales"."orders" TO {user};'
+            ("privileges", f"{privilege} on sales.orders"): f'GRANT {privilege} ON "sales"."orders" TO {user};'
             for privilege in ("INSERT", "UPDATE", "SELECT")
         },
         **{
-            ("rights", f"{privilege} on public.table_updates"): (
+            ("privileges", f"{privilege} on public.table_updates"): (
                 f'GRANT {privilege} ON "public"."table_updates" TO {user};'
             )
             for privilege in ("SELECT", "INSERT")
@@ -109,7 +109,7 @@ def test_each_right_that_is_missing_is_named_in_one_run(session: Session, role: 
     }
     assert len(planted) == 10
     assert {place: wrong.get(place) for place in planted} == planted
-    assert not {place for place in wrong if place[0] == "rights"} - set(planted)
+    assert not {place for place in wrong if place[0] == "privileges"} - set(planted)
 
 
 def test_ten_misconfigurations_are_named_in_one_run(
@@ -151,7 +151,7 @@ def test_ten_misconfigurations_are_named_in_one_run(
         "slot": f"{slot} has no receiver, and keeps",
         "connections": "0 free of 1",
         "ledger": "public.marks cannot be the marker table. It lacks",
-        "rights": "INSERT on sales.orders",
+        "privileges": "INSERT on sales.orders",
         "fit": "'total' is a date, which does not fit integer; 'at' is missing, and is NOT NULL with no default",
         "S3": "s3://not-there/out cannot be written to",
     }
@@ -166,7 +166,7 @@ def test_ten_misconfigurations_are_named_in_one_run(
 def test_a_grant_that_was_advised_heals(session: Session, role: Settings) -> None:
     session.run("CREATE SCHEMA sales")
     advised = [
-        finding.advice for finding in findings(role, "sales.orders") if finding.check == "rights" and finding.advice
+        finding.advice for finding in findings(role, "sales.orders") if finding.check == "privileges" and finding.advice
     ]
     assert advised
     for statement in advised:
@@ -195,7 +195,7 @@ def test_a_fault_on_the_way_is_named_and_what_lies_behind_it_is_skipped(
     assert (fault.check, told in fault.found) == (check, True)
     behind = found[found.index(fault) + 1 :]
     assert {finding.state for finding in behind} == {SKIPPED}
-    assert behind[-1].check == "rights"
+    assert behind[-1].check == "privileges"
 
 
 def test_a_port_that_nobody_listens_on_is_no_fault_of_the_name(database: Settings) -> None:
@@ -251,8 +251,8 @@ def test_places_in_s3_are_examined_also_if_the_database_is_out_of_reach(database
 def test_columns_that_are_granted_singly_are_no_missing_right(session: Session, role: Settings) -> None:
     session.run("CREATE TABLE t (a int, b text)")
     session.run(f"GRANT INSERT (a, b) ON t TO {quote_name(role.user)}")
-    rights = {finding.found: finding.state for finding in findings(role, "t") if finding.check == "rights"}
-    assert (rights["INSERT on public.t"], rights["CREATE on schema public"]) == (OK, FAULT)
+    privileges = {finding.found: finding.state for finding in findings(role, "t") if finding.check == "privileges"}
+    assert (privileges["INSERT on public.t"], privileges["CREATE on schema public"]) == (OK, FAULT)
 
 
 def test_a_history_needs_temporary_tables(session: Session, role: Settings) -> None:
@@ -281,7 +281,7 @@ def test_the_command_prints_a_table_or_json_and_fails_for_a_fault(
     assert main(["--table", "t", "--json"], environ) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["healthy"] is True
-    assert {finding["check"] for finding in document["findings"]} >= {"login", "rights"}
+    assert {finding["check"] for finding in document["findings"]} >= {"login", "privileges"}
 
 
 def test_of_several_hosts_one_is_enough(database: Settings) -> None:

@@ -5,6 +5,6 @@
 and `relatives` are what a load of it locks, too. `same_table` tells whether one that is read is one that is written,
 and `storage` whether its rows may be gone.
 
-`own_tables` creates the tables of pgjobs. `capacity` counts free connections, `health` examines settings and rights,
-`encodings` tells which characters the database lacks, and `wal` says how far standbys have replayed.
+`own_tables` creates the tables of pgjobs. `capacity` counts free connections, `health` examines settings and
+privileges, `encodings` tells which characters the database lacks, and `wal` says how far standbys have replayed.
 """

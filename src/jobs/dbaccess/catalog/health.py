@@ -1,4 +1,4 @@
-"""What a load asks of the server before it starts: settings that matter, and the rights of the role."""
+"""What a load asks of the server before it starts: settings that matter, and the privileges of the role."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ def replication(session: Session) -> Replication:
 
 
 @dataclass(frozen=True)
-class Right:
-    """A right that a load needs.
+class Privilege:
+    """A privilege that a load needs.
 
     Attributes:
         what: The privilege and the object: INSERT on public.t.
@@ -152,15 +152,15 @@ BY_COLUMN = {
 before several statements, takes no grant of columns, and any of UPDATE and DELETE."""
 
 
-def rights_on_schema(session: Session, schema: str) -> Iterator[Right]:
-    """Yield the rights to create staging tables in an existing schema."""
+def privileges_on_schema(session: Session, schema: str) -> Iterator[Privilege]:
+    """Yield the privileges to create staging tables in an existing schema."""
     for privilege in ("USAGE", "CREATE"):
         granted = session.value("SELECT pg_catalog.has_schema_privilege(%s, %s)", schema, privilege)
-        yield Right(f"{privilege} on schema {schema}", granted, f"GRANT {privilege} ON SCHEMA {quote_name(schema)}")
+        yield Privilege(f"{privilege} on schema {schema}", granted, f"GRANT {privilege} ON SCHEMA {quote_name(schema)}")
 
 
 def oid_of(session: Session, table: TableName) -> int | None:
-    """Return the oid of a table with its schema, or None. Unlike to_regclass, this needs no right on the schema."""
+    """Return the oid of a table with its schema, or None. Unlike to_regclass, this needs no privilege on the schema."""
     found = session.run(
         "SELECT c.oid::int8 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = %s AND c.relname = %s",
@@ -170,20 +170,20 @@ def oid_of(session: Session, table: TableName) -> int | None:
     return int(found[0][0]) if found else None
 
 
-def rights_on_table(
+def privileges_on_table(
     session: Session, oid: int, table: TableName, privileges: tuple[str, ...], by_column: tuple[str, ...] = ()
-) -> Iterator[Right]:
-    """Yield these rights on an existing table. Of those by column, any column is enough: see `rights_on_columns`."""
+) -> Iterator[Privilege]:
+    """Yield these privileges on an existing table. Of those by column, one on any column is enough."""
     for privilege in privileges:
         test = "has_any_column_privilege" if privilege in by_column else "has_table_privilege"
         granted = session.value(f"SELECT pg_catalog.{test}(%s::oid, %s)", oid, privilege)
-        yield Right(f"{privilege} on {table}", granted, f"GRANT {privilege} ON {table.quoted}")
+        yield Privilege(f"{privilege} on {table}", granted, f"GRANT {privilege} ON {table.quoted}")
 
 
-def rights_on_columns(
+def privileges_on_columns(
     session: Session, table: TableName, mode: str, columns: Sequence[str], keys: Sequence[str]
-) -> Iterator[Right]:
-    """Yield the rights on the columns that a load writes, and on those that it compares, which may be granted singly.
+) -> Iterator[Privilege]:
+    """Yield the privileges on the columns that a load writes or compares, which may be granted for each column.
 
     Args:
         session: A session of the table's database.
@@ -205,28 +205,30 @@ def rights_on_columns(
         if names:
             lacking = [name for [name] in names]
             what = f"{privilege} on {table} ({', '.join(lacking)})"
-            yield Right(what, False, f"GRANT {privilege} ({quote_names(lacking)}) ON {table.quoted}")
+            yield Privilege(what, False, f"GRANT {privilege} ({quote_names(lacking)}) ON {table.quoted}")
 
 
-def _ownership(session: Session, oid: int, table: TableName) -> Right:
+def _ownership(session: Session, oid: int, table: TableName) -> Privilege:
     [owner, is_member] = session.row(
         2,
         "SELECT pg_get_userbyid(relowner)::text, pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class "
         "WHERE oid = %s::oid",
         oid,
     )
-    return Right(f"ownership of {table}", is_member, f"GRANT {quote_name(owner)}")
+    return Privilege(f"ownership of {table}", is_member, f"GRANT {quote_name(owner)}")
 
 
-def _temporary(session: Session) -> Right:
+def _temporary(session: Session) -> Privilege:
     [database, granted] = session.row(
         2, "SELECT current_database()::text, has_database_privilege(current_database(), 'TEMP')"
     )
-    return Right(f"TEMPORARY on database {database}", granted, f"GRANT TEMPORARY ON DATABASE {quote_name(database)}")
+    return Privilege(
+        f"TEMPORARY on database {database}", granted, f"GRANT TEMPORARY ON DATABASE {quote_name(database)}"
+    )
 
 
-def rights(session: Session, target: TableName, mode: str, markers: TableName) -> Iterator[Right]:
-    """Yield the rights of a load into a table whose schema exists.
+def privileges(session: Session, target: TableName, mode: str, markers: TableName) -> Iterator[Privilege]:
+    """Yield the privileges of a load into a table whose schema exists.
 
     Args:
         session: A session on its database.
@@ -234,23 +236,23 @@ def rights(session: Session, target: TableName, mode: str, markers: TableName) -
         mode: The load's mode, or its strategy where that is another one than `delete`.
         markers: The marker table, with its schema; it may be missing.
     """
-    yield from rights_on_schema(session, str(target.schema))
+    yield from privileges_on_schema(session, str(target.schema))
     existing = oid_of(session, target)
     if existing is not None:
-        yield from rights_on_table(session, existing, target, OF_MODE[mode], BY_COLUMN.get(mode, ()))
+        yield from privileges_on_table(session, existing, target, OF_MODE[mode], BY_COLUMN.get(mode, ()))
         if mode == _REPLACE_PARTITIONS:
             yield _ownership(session, existing, target)
     if mode == _HISTORY:
         yield _temporary(session)
     recorded = oid_of(session, markers)
     if recorded is not None:
-        yield from rights_on_table(session, recorded, markers, ("SELECT", "INSERT"))
+        yield from privileges_on_table(session, recorded, markers, ("SELECT", "INSERT"))
     elif markers.schema is not None and markers.schema != target.schema:
-        yield from rights_on_schema(session, markers.schema)
+        yield from privileges_on_schema(session, markers.schema)
 
 
-def rights_on_sequences(session: Session, table: TableName, columns: Sequence[str]) -> Iterator[Right]:
-    """Yield the rights on the sequences of the defaults of a table's other columns, as those of a serial.
+def privileges_on_sequences(session: Session, table: TableName, columns: Sequence[str]) -> Iterator[Privilege]:
+    """Yield the privileges on the sequences of the defaults of a table's other columns, as those of a serial.
 
     Args:
         session: A session of the table's database.
@@ -269,4 +271,4 @@ def rights_on_sequences(session: Session, table: TableName, columns: Sequence[st
     )
     for schema, name, granted in found:
         sequence = TableName(name, schema)
-        yield Right(f"USAGE on sequence {sequence}", granted, f"GRANT USAGE ON SEQUENCE {sequence.quoted}")
+        yield Privilege(f"USAGE on sequence {sequence}", granted, f"GRANT USAGE ON SEQUENCE {sequence.quoted}")

@@ -67,10 +67,10 @@ def request_replies(session: Session) -> None:
 
 
 def check_standbys_visible(session: Session) -> None:
-    """Check that the user may see how far standbys are. Without the right, PostgreSQL shows NULLs.
+    """Check that the user may see how far standbys are. Without the privilege, PostgreSQL shows NULLs.
 
     Raises:
-        UsageError: The user may not. The message names the right.
+        UsageError: The user may not. The message names the role that has it.
     """
     if not session.value("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"):
         user = session.value("SELECT current_user::text")

@@ -176,7 +176,7 @@ def _matches_nothing(pattern: TablePattern, relations: Sequence[Relation]) -> Us
                 "Leave the pattern out, or extract this one with --table.",
             )
     near = _near(pattern, [each for each in relations if each.kind not in _LEFT_OUT])
-    hint = f"Near names: {', '.join(near)}." if near else "Check the schema, and the user's right to see it."
+    hint = f"Near names: {', '.join(near)}." if near else "Check the schema, and the user's privileges."
     return UsageError(
         f"{pattern.text!r} matches no table; names are taken as written, and system schemas are never matched.", hint
     )

@@ -17,7 +17,7 @@ from jobs.flows.doctor.way import Store
 WAY = ("settings", "name", "port", "TLS", "login")
 """The checks on the way to the server. Behind a fault in one of them, the others are skipped."""
 
-BEHIND = ("server", "connections", "rights")
+BEHIND = ("server", "connections", "privileges")
 
 
 def examine(

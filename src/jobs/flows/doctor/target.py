@@ -1,4 +1,4 @@
-"""The table of a load: its schema, the marker table, the rights of the role, and the plan of the load."""
+"""The table of a load: its schema, the marker table, the privileges of the role, and the plan of the load."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.catalog.health import oid_of, rights
+from jobs.dbaccess.catalog.health import oid_of, privileges
 from jobs.dbaccess.errors import JobError
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger
 from jobs.dbaccess.session import Session
@@ -20,7 +20,7 @@ class Wanted:
 
     Attributes:
         table: The target; None to examine only the server.
-        mode: The load's mode, or by what else its rights are known (`Move.rights`).
+        mode: What determines the privileges that the load needs (`Move.privileges`).
         ledger: What records the load.
         fit: Returns a line about how the data fits the table; None if nothing is known of the data.
         plan: Likewise, about the plan of the load.
@@ -37,7 +37,7 @@ class Wanted:
 
 
 def findings(session: Session, table: TableName, wanted: Wanted) -> Iterator[Finding]:
-    """Yield the findings about the table: whether it exists, the rights that a load needs, and the plan."""
+    """Yield the findings about the table: whether it exists, the privileges that a load needs, and the plan."""
     full = table if table.schema else tables.full_name(session, table)
     if full.schema is None or not tables.schema_exists(session, full.schema):
         yield Finding("table", FAULT, f"there is no schema for {table}", "CREATE SCHEMA, or name another one.")
@@ -52,8 +52,9 @@ def findings(session: Session, table: TableName, wanted: Wanted) -> Iterator[Fin
     except JobError as error:
         yield fault("ledger", error)
     role = session.value("SELECT current_user::text")
-    for right in rights(session, full, wanted.mode, markers):
-        yield judged("rights", right.what, "" if right.granted else f"{right.grant} TO {quote_name(role)};", FAULT)
+    for privilege in privileges(session, full, wanted.mode, markers):
+        advice = "" if privilege.granted else f"{privilege.grant} TO {quote_name(role)};"
+        yield judged("privileges", privilege.what, advice, FAULT)
     for check, line in (("fit", wanted.fit), ("plan", wanted.plan)):
         if line is not None:
             try:

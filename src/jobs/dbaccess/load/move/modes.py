@@ -83,8 +83,8 @@ class Move:
     exchanges: bool = False
 
     @property
-    def rights(self) -> str:
-        """By what the rights are known that the user needs: the mode, what an upsert does beside, or the strategy."""
+    def privileges(self) -> str:
+        """What determines the privileges that the user needs: the mode, the variant of an upsert, or the strategy."""
         if self.mode == "upsert" and self.changes.by_statements:
             return "upsert with deletes" if self.changes.removes else "upsert by statements"
         return self.mode if self.strategy == DELETE else self.strategy

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.capacity import capacity
-from jobs.dbaccess.catalog.health import Right, rights, rights_on_columns, rights_on_sequences
+from jobs.dbaccess.catalog.health import Privilege, privileges, privileges_on_columns, privileges_on_sequences
 from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.dbaccess.load import staging, verify
 from jobs.dbaccess.load.copying import claims
@@ -86,14 +86,14 @@ def foreseen(session: Session, job: LoadJob, look: Callable[[], Data], ending: s
 
     Raises:
         UsageError: The data does not fit the table, or an argument is wrong: the load would fail likewise.
-        LoadError: The table does not suit the mode, or the user lacks rights.
+        LoadError: The table does not suit the mode, or the user lacks privileges.
     """
     job.check()
     _check_foreseeable(job)
     markers, creates_markers = job.ledger.place(session)
     job = replace(job, table=tables.full_name(session, job.table))
     find_table(session, job.table, job.create)
-    check_rights(rights(session, job.table, job.move.rights, markers))
+    check_privileges(privileges(session, job.table, job.move.privileges, markers))
     server = capacity(session)
     connections = Connections(job.copying.parallelism or server.share(), server.free, server.allowed)
     planned = LoadPlan(str(job.table), job.move.mode, job.move.keys, job.load_id, connections)
@@ -137,13 +137,13 @@ def _check_fitted(session: Session, job: LoadJob, fitted: Fit) -> None:
     """Check what depends on which columns of the table the data has.
 
     Raises:
-        LoadError: The user lacks rights, or the rows cannot be loaded like that.
+        LoadError: The user lacks privileges, or the rows cannot be loaded like that.
     """
     if fitted.table is not None:
-        check_rights(rights_on_sequences(session, job.table, fitted.target.move.columns))
-        added = fitted.target.alterations.names_added  # its owner has all rights on them
+        check_privileges(privileges_on_sequences(session, job.table, fitted.target.move.columns))
+        added = fitted.target.alterations.names_added  # its owner has all privileges on them
         there = [name for name in fitted.target.move.columns if name not in added]
-        check_rights(rights_on_columns(session, job.table, job.move.rights, there, job.move.keys))
+        check_privileges(privileges_on_columns(session, job.table, job.move.privileges, there, job.move.keys))
         if job.verify:
             verify.check_target(session, fitted.table)
     check_policy(job.policy, fitted.target.move, job.publish)
@@ -188,15 +188,15 @@ def _keys(session: Session, fitted: Fit, data: Data) -> Keys:
     return keys
 
 
-def check_rights(needed: Iterable[Right]) -> None:
-    """Check that the user has the rights that the load needs.
+def check_privileges(needed: Iterable[Privilege]) -> None:
+    """Check that the user has the privileges that the load needs.
 
     Raises:
         LoadError: Some are missing. The message names them.
     """
-    missing = [right for right in needed if not right.granted]
+    missing = [privilege for privilege in needed if not privilege.granted]
     if missing:
         raise LoadError(
-            f"The load would fail. The user lacks {', '.join(right.what for right in missing)}.",
-            f"Have them granted: {'; '.join(f'{right.grant} TO ...' for right in missing)}.",
+            f"The load would fail. The user lacks {', '.join(privilege.what for privilege in missing)}.",
+            f"Have them granted: {'; '.join(f'{privilege.grant} TO ...' for privilege in missing)}.",
         )

@@ -83,7 +83,7 @@ def plan(release: Release) -> ReleasePlan:
 
     Raises:
         UsageError: The data does not fit a table, or an argument is wrong: the release would fail likewise.
-        LoadError: A table does not suit the mode, or the user lacks rights.
+        LoadError: A table does not suit the mode, or the user lacks privileges.
     """
     release.check()
     with release.first.connector.open() as session:
