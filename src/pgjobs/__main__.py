@@ -13,7 +13,7 @@ from pgjobs.cli.commands import JOBS, run
 from pgjobs.cli.config import read_defaults
 from pgjobs.cli.options import parse
 from pgjobs.console import Console
-from pgjobs.errors import INTERRUPTED, WRONG_USAGE, DeployError
+from pgjobs.errors import INTERRUPTED, NOT_READ, WRONG_USAGE, DeployError
 
 if TYPE_CHECKING:
     from pgjobs.aws import Clients
@@ -32,6 +32,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
     except DeployError as error:
         console.tell(f"error: {error}")
         return error.status
+    except BrokenPipeError:  # `pgjobs logs RUN | head`: nobody reads on, also not what Python writes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), console.out.fileno())
+        return NOT_READ
     except OSError as error:
         console.tell(f"error: {error}")
         return WRONG_USAGE

@@ -22,6 +22,8 @@ STILL_GOING = 5
 """--wait-minutes have passed; the run is still active."""
 INTERRUPTED = 130
 """Ctrl-C, as in shells (128 + SIGINT); a submitted run stays active."""
+NOT_READ = 141
+"""Nobody reads the output any more, as in shells (128 + SIGPIPE): `pgjobs list | head -1`."""
 
 
 class DeployError(Exception):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from pgjobs.cli.command_flags import ADDING
 from pgjobs.cli.commands import COMMANDS, JOBS
 from pgjobs.cli.options import RUNNING, front_page, parse
+from pgjobs.errors import NOT_READ
 
 
 def test_the_help_fits_a_screen_and_names_every_command() -> None:
@@ -67,3 +71,15 @@ def test_the_usage_shows_where_the_jobs_own_arguments_go(name: str, capsys: pyte
     with pytest.raises(SystemExit):
         parse([name, "--help"], {})
     assert f"usage: pgjobs {name} ENTRY [FLAG]... [-- ARGUMENT OF THE JOB]...\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["load", "--help"], ["completion", "bash"]])
+def test_who_reads_only_the_beginning_is_told_no_error(words: list[str]) -> None:
+    """As in `pgjobs logs RUN | head`."""
+    command = [sys.executable, "-m", "pgjobs", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == NOT_READ
