@@ -57,3 +57,10 @@ def test_every_cause_has_been_tried() -> None:
 
 def test_an_unknown_failure_gets_none() -> None:
     assert hints("error: the load has 3 parts, and 2 claims") == []
+
+
+def test_what_spark_reports_at_each_start_is_no_failure() -> None:
+    starts = "26/11/22 18:45:06 INFO ResourceProfile: Default ResourceProfile created, executor resources: Map"
+    assert (
+        hints(f"{starts}(memoryOverhead -> name: memoryOverhead, amount: 400)\nerror: the table has no column x") == []
+    )

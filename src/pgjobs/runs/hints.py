@@ -126,6 +126,11 @@ CAUSES = (
 )
 
 
+_NO_FAILURE = re.compile(r"^(\S+ \S+ )?(INFO|DEBUG) .*$", re.MULTILINE)
+"""A line of a log, with or without its time, that reports no failure. Spark reports `memoryOverhead` at each start."""
+
+
 def hints(text: str) -> list[str]:
     """Return the hints for every cause that occurs in the words of a failure."""
-    return [cause.hint for cause in CAUSES if re.search(cause.words, text, re.IGNORECASE)]
+    said = _NO_FAILURE.sub("", text)
+    return [cause.hint for cause in CAUSES if re.search(cause.words, said, re.IGNORECASE)]
