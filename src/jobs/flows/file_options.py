@@ -21,6 +21,9 @@ PARSED = ("csv", "json")
 NO_SUCH_TEXT = "\0pgjobs NULL\0"
 """What a CSV reader treats as NULL. PostgreSQL's text cannot contain NUL, so no value equals this one."""
 
+RAISE = "RAISE_ERROR"
+"""What Spark's reader of CSV does about a quote that is not escaped: it fails."""
+
 _FILES = (
     "pathGlobFilter recursiveFileLookup modifiedBefore modifiedAfter ignoreCorruptFiles ignoreMissingFiles basePath"
 )
@@ -156,7 +159,10 @@ def to_read(file_format: str, stated: Mapping[str, str]) -> dict[str, str]:
     """Return the options of a reader."""
     chosen = dict(_CHOSEN_TO_READ.get(file_format, {}))
     if file_format == "csv" and mode_of(stated) == FAILFAST:
-        chosen["unescapedQuoteHandling"] = "RAISE_ERROR"
+        chosen["unescapedQuoteHandling"] = RAISE
+    escape = value_of(stated, "escape")
+    if file_format == "csv" and escape and escape == value_of(stated, "quote", '"'):
+        chosen["charToEscapeQuoteEscaping"] = escape  # without one, Spark drops NUL from quoted values
     return completed(stated, chosen)
 
 

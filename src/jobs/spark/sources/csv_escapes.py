@@ -1,22 +1,44 @@
-"""Whether a backslash may be an escape in CSV files, and whether two ways to read them differ.
+"""Whether a backslash escapes quotes in CSV files: what their text says, and what two ways to read them make of them.
 
 Files as people have them double the quotes within quoted values (RFC 4180), which Spark's reader does by the escape
 `"`. Spark's and MySQL's writers escape them by a backslash. A backslash does so only in front of a quote or of another
 backslash. If it stands in front of neither, both ways read the same, but for doubled quotes.
+
+Text may show that a way is impossible. A separator, a quote and another character can only begin a quoted value: within
+one, that quote would not be escaped in either way. So what the lines before say does not matter. If in one of the ways
+the next quote, or its pair, then ends the value, although the line goes on, that way is impossible.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from jobs.copyformat.encode_spark import backquoted
 from jobs.spark.sources.listing import lines_of
 
 BACKSLASH = "\\"
+
+_LIKE_ASCII = re.compile(r"utf-?8|(us-)?ascii|iso-?8859-?\d+|latin-?1|windows-?125\d|cp-?125\d", re.IGNORECASE)
+"""Encodings in which each byte of an ASCII character is that character, so that the reader of text finds it."""
+
+
+class Evidence(NamedTuple):
+    """What the text of files says of how they escape quotes.
+
+    Attributes:
+        matters: Whether there is a quote, and a backslash in front of a quote or of another backslash.
+        against_backslash: Whether a value has a quote that is not escaped, if a backslash escapes quotes.
+        against_doubled: Whether a value has one, if quotes are doubled.
+    """
+
+    matters: bool
+    against_backslash: bool = False
+    against_doubled: bool = False
 
 
 class Read(NamedTuple):
@@ -33,10 +55,16 @@ class Read(NamedTuple):
     values: int
 
 
-def may_escape(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str], quote: str) -> bool:
-    """Return whether a backslash stands in front of a quote or of another backslash anywhere in files.
+def separator_of(options: Mapping[str, str]) -> str:
+    """Return what separates values, by the options of a reader, in small letters. It may be several characters."""
+    separator = options.get("sep", options.get("delimiter", ","))
+    return "\t" if separator == r"\t" else separator
 
-    This reads the files once, as text.
+
+def evidence(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str], quote: str) -> Evidence:
+    """Return what the text of files says, line by line. This reads them once, but for the first of such lines.
+
+    If there are lines against both ways, one of them is taken: neither way can read the files.
 
     Args:
         spark: The session.
@@ -45,15 +73,49 @@ def may_escape(spark: SparkSession, paths: Sequence[str], options: Mapping[str, 
         quote: The character that encloses values.
     """
     given = {name.lower(): value for name, value in options.items()}
-    if given.get("encoding", given.get("charset", "")).upper().startswith(("UTF-16", "UTF-32")):
-        return True  # the reader of text does not know them
+    if not _LIKE_ASCII.fullmatch(given.get("encoding", given.get("charset", "UTF-8"))) or not quote.isascii():
+        return Evidence(matters=True)
     lines = lines_of(spark, paths, {**options, "recursiveFileLookup": "true"})  # a folder's name may be value=1
     text = lines["value"]
+    pair = text.contains(BACKSLASH + quote) | text.contains(BACKSLASH * 2)
     try:
-        row = lines.agg(f.max(text.contains(BACKSLASH + quote) | text.contains(BACKSLASH * 2))).first()
+        if not (_says(lines, pair) and _says(lines, text.contains(quote))):
+            return Evidence(matters=False)
+        separator = separator_of(given)
+        is_plain = len(separator) == 1 and separator.isascii() and separator not in {quote, BACKSLASH}
+        if not is_plain or given.get("comment"):
+            return Evidence(matters=True)
+        patterns = impossible_by(quote, separator)
+        against_backslash = text.contains(quote * 2) & text.rlike(patterns[0])
+        against_doubled = text.contains(BACKSLASH + quote) & text.rlike(patterns[1])
+        said = _says(lines, against_backslash | against_doubled, against_backslash)
     except Exception:  # noqa: BLE001 - of whatever kind: if the files cannot be read, the load will say why
-        return True
-    return row is not None and bool(row[0])
+        return Evidence(matters=True)
+    return Evidence(True, against_backslash=said is True, against_doubled=said is False)
+
+
+def _says(lines: DataFrame, wanted: Column, what: Column | None = None) -> bool | None:
+    """Return what the first such line says, or None if there is none. Nothing of a file is read after the first."""
+    said = lines.where(wanted).select((wanted if what is None else what).alias("said")).limit(1)
+    row = said.agg(f.max("said")).first()
+    return None if row is None or row[0] is None else bool(row[0])
+
+
+def impossible_by(quote: str, separator: str) -> tuple[str, str]:
+    """Return what is impossible if a backslash escapes quotes, and if they are doubled, as regular expressions of Java.
+
+    After a closing quote, and spaces, which belong to no value, the value or the line has to end.
+
+    Args:
+        quote: The character that encloses values, in ASCII.
+        separator: The one between values, likewise.
+    """
+    mark, between = (f"\\x{ord(character):02x}" for character in (quote, separator))
+    end = f"{mark}{between}\\x00-\\x20"
+    goes_on = ("" if separator == " " else " *+") + f"[^{end}]"
+    against_backslash = f"{between}{mark}(?:[^{end}\\\\][^{mark}\\\\\\r]*+)?{mark}{{2,}}+{goes_on}"
+    against_doubled = f"{between}{mark}[^{end}][^{mark}\\r]*+{mark}{goes_on}"
+    return against_backslash, against_doubled
 
 
 def read_all(df: DataFrame, malformed: str) -> Read:
@@ -64,8 +126,10 @@ def read_all(df: DataFrame, malformed: str) -> Read:
         malformed: The name of the column with the text of a malformed record.
     """
     bad = df[backquoted(malformed)]
-    values = f.xxhash64(*[df[backquoted(name)] for name in df.columns]).cast("decimal(20,0)")
-    row = df.agg(f.count(f.lit(1)), f.count(bad), f.coalesce(f.sum(values), f.lit(0))).first() or (0, 0, 0)
+    columns = [df[backquoted(name)] for name in df.columns]
+    hashed = f.xxhash64(*columns, *[column.isNull() for column in columns])  # a NULL changes no hash
+    values = f.coalesce(f.sum(hashed.cast("decimal(20,0)")), f.lit(0))
+    row = df.agg(f.count(f.lit(1)), f.count(bad), values).first() or (0, 0, 0)
     return Read(int(row[0]), int(row[1]), int(row[2]))
 
 

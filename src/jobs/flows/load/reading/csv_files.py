@@ -11,16 +11,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as t
 
 from jobs.dbaccess.errors import LoadError
-from jobs.flows.file_options import PERMISSIVE, are_headers_own, value_of
+from jobs.flows.file_options import NO_SUCH_TEXT, PERMISSIVE, RAISE, are_headers_own, value_of
 from jobs.flows.load.reading.reader import Reading
 from jobs.flows.load.stage import MALFORMED
 from jobs.spark.sources import csv_bytes, csv_escapes, csv_headers
-from jobs.spark.sources.csv_escapes import BACKSLASH, Read
+from jobs.spark.sources.csv_escapes import BACKSLASH, Evidence, Read
 from jobs.spark.sources.csv_headers import Header
 from jobs.spark.sources.listing import columns_of_folders, relations
 
 _SAYS_ESCAPE = {"escape", "chartoescapequoteescaping", "singlevariantcolumn"}
 """Options, in small letters, with which nothing is to be found out: by the last one, Spark reads no columns."""
+
+_KEPT, _SKIPPED = "STOP_AT_DELIMITER", "SKIP_VALUE"
+"""What Spark's reader can make of a value with a quote that is not escaped: its text, or NULL."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +68,11 @@ def with_escape(reading: Reading) -> Reading:
     if not {name.lower() for name in reading.stated}.isdisjoint(_SAYS_ESCAPE) or len(quote) != 1 or quote == BACKSLASH:
         return reading
     doubled, escaped = (replace(reading, stated={**reading.stated, "escape": one}) for one in (quote, BACKSLASH))
-    if not csv_escapes.may_escape(reading.spark, reading.paths, reading.stated, quote):
+    told = csv_escapes.evidence(reading.spark, reading.paths, reading.stated, quote)
+    if not told.matters or told.against_backslash:
         return doubled
-    by_backslash = _read_all(escaped)
-    by_quote = None if by_backslash is None else _read_all(doubled)
-    escapes = csv_escapes.escapes(by_backslash, by_quote)
+    is_strict = value_of(reading.options, "unescapedQuoteHandling").upper() == RAISE
+    escapes = True if told.against_doubled and is_strict else _by_reading(escaped, doubled, told)
     if escapes is None:
         raise LoadError(
             f"The CSV files in {', '.join(reading.paths)} can be read in two ways: a backslash before a quote, or "
@@ -82,11 +85,39 @@ def with_escape(reading: Reading) -> Reading:
     return escaped if escapes else doubled
 
 
-def _read_all(reading: Reading) -> Read | None:
-    """Return what a reader makes of all files; None if they are not written in this way."""
+def _by_reading(escaped: Reading, doubled: Reading, told: Evidence) -> bool | None:
+    """Return whether a backslash escapes quotes, by reading the files in both ways; None if that cannot be told."""
+    by_backslash = _read(escaped, _KEPT)
+    by_quote = None if told.against_doubled else _read(doubled, _KEPT)
+    if by_backslash == by_quote:
+        return False
+    return csv_escapes.escapes(_if_escaped(escaped, by_backslash), _if_escaped(doubled, by_quote))
+
+
+def _if_escaped(reading: Reading, read: Read | None) -> Read | None:
+    """Return what was read if all quotes within values are escaped, or else None.
+
+    The reader could be told to raise an error, but Spark logs that with the text of the record. Instead, values with
+    other quotes are read as NULL: that makes a difference if there are any.
+    """
+    if read is None:
+        return None
+    is_one = len(csv_escapes.separator_of({name.lower(): value for name, value in reading.stated.items()})) == 1
+    # By several characters, the reader fails at such values even if it is to skip them.
+    return read if _read(reading, _SKIPPED if is_one else RAISE) == read else None
+
+
+def _read(reading: Reading, unescaped_quotes: str) -> Read | None:
+    """Return what a reader makes of all files and of their headers, or None if it cannot read them.
+
+    Args:
+        reading: How they are read.
+        unescaped_quotes: What becomes of values with quotes that are not escaped.
+    """
     malformed = value_of(reading.stated, "columnNameOfCorruptRecord", MALFORMED)
-    strict = {"unescapedQuoteHandling": "RAISE_ERROR", "enforceSchema": "true", "inferSchema": "false"}
-    reader = partial(reading.reader, mode=PERMISSIVE, columnNameOfCorruptRecord=malformed, **strict)
+    others = {"header": "false", "inferSchema": "false", "nullValue": NO_SUCH_TEXT}
+    others |= {"unescapedQuoteHandling": unescaped_quotes, "columnNameOfCorruptRecord": malformed}
+    reader = partial(reading.reader, mode=PERMISSIVE, **others)
     try:
         looked = reading.load(reading.with_schema(reader()))
         names = [name for name in looked.columns if name != malformed]
