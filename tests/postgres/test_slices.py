@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from hashlib import shake_256
 
 from publishing import AB, T, load, rows_of
 
@@ -35,6 +36,15 @@ def test_all_rows_are_inserted_once_in_several_slices(session: Session) -> None:
     assert load(session, APPEND, ROWS, pace=pauses).inserted == len(ROWS)
     assert rows_of(session) == [list(row) for row in ROWS]
     assert (pauses.begun, pauses.done) == (3, 3)
+
+
+def test_values_that_the_server_stores_beside_the_rows_make_slices_of_fewer_rows(session: Session) -> None:
+    """Only 60 bytes of each are in the pages of its table: one slice had all of these 20 MB."""
+    session.run("CREATE TABLE t (a int PRIMARY KEY, b text)")
+    pauses, large = Pauses(), [(n, shake_256(b"%d" % n).hexdigest(10_000)) for n in range(1000)]
+    assert load(session, APPEND, large, pace=pauses).inserted == 1000
+    assert rows_of(session) == [list(row) for row in large]
+    assert 4 <= pauses.begun == pauses.done
 
 
 def test_a_pause_is_no_idleness_for_which_the_server_ends_a_session(session: Session) -> None:

@@ -13,7 +13,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 
 PAGES = 512
-"""Pages of staging per slice: 4 MB, of which indexes make several times as much WAL."""
+"""Pages of staging per slice, with large values: 4 MB, of which indexes make several times as much WAL."""
 
 
 class Pace(Protocol):
@@ -45,20 +45,25 @@ SELECT EXISTS (
 
 def insert(session: Session, move: Move, target: TableName, staged: TableName, pace: Pace) -> int:
     """Insert all staged rows, and return how many rows the server counted."""
-    pages = session.value(_PAGES, staged.quoted)
+    pages, of_large_values = session.row(2, _PAGES, staged.quoted)
+    each = max(1, PAGES * pages // max(1, pages + of_large_values))
     inserted = 0
-    for first in range(0, pages, PAGES):
+    for first in range(0, pages, each):
         pace.wait()
         with session.users_path():
-            inserted += session.change(move.insert_from(target, slice_of(move, staged, first)))
+            inserted += session.change(move.insert_from(target, slice_of(move, staged, first, each)))
         pace.ended()
     return inserted
 
 
-def slice_of(move: Move, staged: TableName, first: int) -> str:
-    """Return a query for the rows in the pages from `first` on. The server scans only these."""
-    begin, end = (f"'({page},0)'::pg_catalog.tid" for page in (first, first + PAGES))
+def slice_of(move: Move, staged: TableName, first: int, pages: int = PAGES) -> str:
+    """Return a query for the rows in so many pages from `first` on. The server scans only these."""
+    begin, end = (f"'({page},0)'::pg_catalog.tid" for page in (first, first + pages))
     return f"{move.source(staged)} WHERE ctid OPERATOR(pg_catalog.>=) {begin} AND ctid OPERATOR(pg_catalog.<) {end}"
 
 
-_PAGES = "SELECT (pg_relation_size(%s::regclass) / current_setting('block_size')::int)::int"
+_PAGES = """
+SELECT pg_relation_size(oid) / block, coalesce(pg_relation_size(nullif(reltoastrelid, 0)), 0) / block
+FROM pg_class, CAST(current_setting('block_size') AS int) AS block WHERE oid = %s::regclass
+"""
+"""Values of more than some 2 kB are in a table of their own (TOAST)."""
