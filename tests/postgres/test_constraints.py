@@ -265,6 +265,45 @@ def test_a_row_that_is_left_out_for_a_conflict_is_not_put_aside_for_a_foreign_ke
     assert session.run("SELECT b FROM t ORDER BY b") == [[1], [3], [6]]
 
 
+CHAINS: dict[str, tuple[list[Row], list[list[object]], list[int]]] = {
+    "behind one that is put aside": ([[1, 1, 9], [1, 2, 1], [2, 2, 9]], [["9", "1"]], [2]),
+    "behind one that only a row would keep out that is left out": (
+        [[1, 1, 1], [1, 2, 9], [2, 2, 1], [2, 3, 9], [5, 5, 9]],
+        [["9", "5"]],
+        [1, 3],
+    ),
+    "behind one that is left out": ([[1, 1, 1], [1, 2, 1], [2, 2, 9], [2, 3, 1]], [["9", "3"]], [1, 4]),
+}
+"""Rows (a, b, c), of which a and b are unique and 9 is no reference; rejects, as c and place; the places that stay."""
+
+
+@pytest.mark.parametrize("exclusive", [False, True], ids=["unique", "exclusion"])
+@pytest.mark.parametrize("which", CHAINS)
+def test_in_a_chain_of_conflicts_a_row_is_put_aside_for_a_foreign_key_only_if_it_would_be_inserted(
+    session: Session, which: str, exclusive: bool
+) -> None:
+    rows, aside, places = CHAINS[which]
+    unique = "EXCLUDE USING btree (b WITH =)" if exclusive else "UNIQUE (b)"
+    session.run("CREATE TABLE o (i int PRIMARY KEY); INSERT INTO o VALUES (1)")
+    session.run(f"CREATE TABLE t (a int UNIQUE, b int, c int REFERENCES o, d int, {unique})")
+    move = Move("ignore", (*ABC.columns, "d"))
+    published = load(session, [[*row, place] for place, row in enumerate(rows, 1)], move)
+    assert (published.rejected, published.inserted) == (len(aside), len(places))
+    assert rejected(session, "row->>'c', row->>'d'") == aside
+    assert session.run("SELECT d FROM t ORDER BY d") == [[place] for place in places]
+
+
+def test_a_reference_to_a_row_that_is_left_out_is_none_and_one_to_a_row_that_comes_in_then_is_one(
+    session: Session,
+) -> None:
+    session.run("CREATE TABLE t (a int UNIQUE, b int UNIQUE, c int REFERENCES t (a))")
+    rows: list[Row] = [[1, 1, None], [2, 1, None], [3, 3, 2], [4, 4, 3], [3, 5, None], [5, 6, 9]]
+    published = load(session, rows, Move("ignore", ABC.columns))
+    assert (published.rejected, published.inserted) == (2, 3)
+    assert rejected(session, "row->>'b'") == [["3"], ["6"]]
+    assert session.run("SELECT b FROM t ORDER BY b") == [[1], [4], [5]]
+
+
 @pytest.mark.parametrize("skip", ["yes", "no"])
 def test_rows_whose_required_key_is_null_are_put_aside_and_not_taken_for_one_key(session: Session, skip: str) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b int, c int)")
@@ -445,8 +484,10 @@ VALUES = st.none() | st.integers(0, 5)
     there=st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=4),
     rows=st.lists(st.tuples(VALUES | st.just("x"), VALUES, VALUES), max_size=14),
 )
+@pytest.mark.parametrize("mode", ["append", "ignore"])
 def test_the_good_rows_are_those_that_single_inserts_let_in(
     shared: Session,
+    mode: str,
     constraints: list[str],
     indexes: list[str],
     required: set[str],
@@ -461,20 +502,21 @@ def test_the_good_rows_are_those_that_single_inserts_let_in(
             shared.run(f"CREATE UNIQUE INDEX ON {table} {index}")
         for row in there:
             one_by_one(shared, table, row)
-    refused = sum(not one_by_one(shared, "model", row) for row in rows)
-    published = load(shared, rows)
+    end = " ON CONFLICT DO NOTHING" if mode == "ignore" else ""
+    refused = sum(not one_by_one(shared, "model", row, end) for row in rows)
+    published = load(shared, rows, replace(ABC, mode=mode))
     assert published.rejected == refused
-    assert published.inserted + published.rejected == len(rows)
+    assert published.inserted + published.ignored + published.rejected == len(rows)
     assert shared.run("SELECT * FROM t ORDER BY 1, 2, 3") == shared.run("SELECT * FROM model ORDER BY 1, 2, 3")
     if refused:
         assert shared.run("SELECT count(*) FROM t_rejects") == [[refused]]
 
 
-def one_by_one(session: Session, table: str, row: Row) -> bool:
+def one_by_one(session: Session, table: str, row: Row, end: str = "") -> bool:
     """Insert a row by a statement of its own. Return whether the table let it in."""
     values = ", ".join("NULL" if value is None else f"'{value}'" for value in row)
     try:
-        session.run(f"INSERT INTO {table} VALUES ({values})")
+        session.run(f"INSERT INTO {table} VALUES ({values}){end}")
     except Exception:  # noqa: BLE001 - whatever the server says
         return False
     return True

@@ -51,11 +51,29 @@ def later(source: str, unique: Sequence[Unique], exclusion: Sequence[Exclusion])
 
     A row stays if it conflicts with no row before it. Whether others do is known when these have gone: repeat it.
     """
-    return _excluded(source, [*unique, *exclusion]) if exclusion else _repeated(source, unique)
+    if exclusion:
+        rules = [*unique, *exclusion]
+        return (
+            f"WITH {_pairs(source, rules)} SELECT later AS place, min(rule) AS rule FROM pairs AS p "
+            "WHERE NOT EXISTS (SELECT FROM pairs AS q WHERE q.later = p.earlier) GROUP BY later"
+        )
+    found = " UNION ALL ".join(
+        f"SELECT s.place, {number} AS rule FROM w AS s JOIN w AS t ON t.place = s.f{number} AND t.stays "
+        f"WHERE s.f{number} <> s.place"
+        for number in range(len(unique))
+    )
+    return f"WITH {_firsts(source, unique)} SELECT place, min(rule) AS rule FROM ({found}) AS f GROUP BY place"
 
 
-def _repeated(source: str, rules: Sequence[Unique]) -> str:
-    """Return a query for rows whose key an earlier row has that conflicts with no row before it: that one stays."""
+def behind(source: str, unique: Sequence[Unique], exclusion: Sequence[Exclusion]) -> str:
+    """Return a query for the places of rows that conflict with an earlier row, whether that one stays or not."""
+    if exclusion:
+        return f"WITH {_pairs(source, [*unique, *exclusion])} SELECT later FROM pairs"
+    return f"WITH {_firsts(source, unique)} SELECT place FROM w WHERE NOT stays"
+
+
+def _firsts(source: str, rules: Sequence[Unique]) -> str:
+    """Return what follows WITH for w: the first row with the same key, by each rule; and whether a row is it."""
     firsts: list[str] = []
     for rule in rules:
         applies = [f"({rule.predicate or 'true'})"]
@@ -66,20 +84,14 @@ def _repeated(source: str, rules: Sequence[Unique]) -> str:
         first = f"first_value({PLACE}) OVER (PARTITION BY {keys} ORDER BY {PLACE})"
         firsts.append(f"CASE WHEN {condition} THEN {first} ELSE {PLACE} END AS f{len(firsts)}")
     stays = " AND ".join(f"f{number} = place" for number in range(len(rules)))
-    found = " UNION ALL ".join(
-        f"SELECT s.place, {number} AS rule FROM w AS s JOIN w AS t ON t.place = s.f{number} AND t.stays "
-        f"WHERE s.f{number} <> s.place"
-        for number in range(len(rules))
-    )
     return (
-        f"WITH ranked AS (SELECT {PLACE} AS place, {', '.join(firsts)} FROM ({source}) AS s), "
-        f"w AS MATERIALIZED (SELECT *, {stays} AS stays FROM ranked) "
-        f"SELECT place, min(rule) AS rule FROM ({found}) AS f GROUP BY place"
+        f"ranked AS (SELECT {PLACE} AS place, {', '.join(firsts)} FROM ({source}) AS s), "
+        f"w AS MATERIALIZED (SELECT *, {stays} AS stays FROM ranked)"
     )
 
 
-def _excluded(source: str, rules: Sequence[Unique | Exclusion]) -> str:
-    """Return a query for rows that conflict with an earlier row that conflicts with no row before it."""
+def _pairs(source: str, rules: Sequence[Unique | Exclusion]) -> str:
+    """Return what follows WITH for pairs: two rows that conflict, and the number of the rule."""
     keys, pairs = [], []
     for number, rule in enumerate(rules):
         keys.append(f"keyed{number} AS MATERIALIZED ({keyed(f'({source}) AS s', rule, f'{PLACE} AS place')})")
@@ -87,8 +99,4 @@ def _excluded(source: str, rules: Sequence[Unique | Exclusion]) -> str:
             f"SELECT t.place AS earlier, s.place AS later, {number} AS rule "
             f"FROM keyed{number} AS t JOIN keyed{number} AS s ON t.place < s.place AND {conflict(rule)}"
         )
-    return (
-        f"WITH {', '.join(keys)}, pairs AS MATERIALIZED ({' UNION ALL '.join(pairs)}) "
-        "SELECT later AS place, min(rule) AS rule FROM pairs AS p "
-        "WHERE NOT EXISTS (SELECT FROM pairs AS q WHERE q.later = p.earlier) GROUP BY later"
-    )
+    return f"{', '.join(keys)}, pairs AS MATERIALIZED ({' UNION ALL '.join(pairs)})"

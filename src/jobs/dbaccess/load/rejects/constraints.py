@@ -11,6 +11,9 @@ the order in which they are staged:
    conflicts only with rows that are put aside, stays.
 5. Foreign keys of the table to itself, again: the row that is referenced may have been put aside.
 
+`--mode ignore` without keys leaves out rows that conflict, before foreign keys are checked: of 2 to 5, it knows only
+the foreign keys of rows that it inserts.
+
 The queries are parsed with the names of pg_catalog alone, as views, and run on the user's path, as the server's own
 checks are: a function that a CHECK calls may look up names there.
 """
@@ -60,6 +63,8 @@ def put_aside(session: Session, checked: Checked) -> int:
     rules = rules_of(session, checked.target, checked.move.columns)
     source = _source(checked, rules.columns)
     removed = _remove(session, checked, _local(source, rules.local), rules.local)
+    if checked.move.mode == "ignore" and not checked.move.keys and (rules.unique or rules.exclusion):
+        return removed + _put_aside_inserted(session, checked, source, rules)
     source = _inserted(checked, source, rules)
     same_keys = equalities(session, checked.target, checked.move.keys)
     for query, queried in _against_target(checked, source, rules, same_keys):
@@ -89,8 +94,6 @@ def _source(checked: Checked, columns: Sequence[Column]) -> str:
 def _inserted(checked: Checked, source: str, rules: Rules) -> str:
     """Return a query for those of the rows that the mode inserts or updates: it may leave out keys that are there."""
     move = checked.move
-    if move.mode == "ignore" and not move.keys:
-        return _without_conflicts(source, rules)
     arbiter = next((rule for rule in rules.unique if _is_resolved(move, rule)), None)
     if move.mode != "ignore" or arbiter is None:
         return source
@@ -100,18 +103,54 @@ def _inserted(checked: Checked, source: str, rules: Rules) -> str:
     return f"SELECT DISTINCT ON ({keys}) * FROM ({source}) AS s WHERE NOT {there} ORDER BY {keys}, {PLACE}"
 
 
-def _without_conflicts(source: str, rules: Rules) -> str:
-    """Return a query for those of the rows that ON CONFLICT DO NOTHING, without keys, inserts if they are accepted.
+def _put_aside_inserted(session: Session, checked: Checked, source: str, rules: Rules) -> int:
+    """Put aside rows that violate a foreign key, of those that ON CONFLICT DO NOTHING, without keys, inserts.
 
-    A row that is left out because of a row that is left out itself is not known as such here. It is put aside if it
-    violates a foreign key.
+    It leaves out a row that conflicts with one that is inserted before. A row behind no other one is inserted, unless
+    it is put aside. Then it is known that the rows that conflict with it are left out, and which of the rest are behind
+    no other one. What rows reference in the same table is looked for when all of that is known; if one is put aside for
+    it, all of that has changed.
     """
-    if not rules.unique and not rules.exclusion:
-        return source
+    left_out = checked.rejects.sibling(checked.rejects.name + "_l")
+    rest = _except(source, f"SELECT place FROM {left_out.quoted}")
+    first = _except(rest, conflicts.behind(rest, rules.unique, rules.exclusion))
     there = [conflicts.conflicting(source, rules.relation, rule) for rule in (*rules.unique, *rules.exclusion)]
-    new = f"SELECT * FROM ({source}) AS n WHERE {PLACE} NOT IN ({' UNION ALL '.join(there)})"
-    again = conflicts.later(new, rules.unique, rules.exclusion)
-    return f"SELECT * FROM ({new}) AS s WHERE {PLACE} NOT IN (SELECT place FROM ({again}) AS again)"
+    later = conflicts.later(rest, rules.unique, rules.exclusion)
+    own = [reference for reference in rules.foreign if reference.table == checked.target]
+    others = [reference for reference in rules.foreign if reference.table != checked.target]
+
+    def remove(references: Sequence[ForeignKey], rows: str, staged: str) -> int:
+        queries = [_unreferenced(checked, rows, reference, staged) for reference in references]
+        return sum(_remove(session, checked, query, [rule]) for query, rule in zip(queries, references))
+
+    removed = 0
+    while True:
+        session.run(f"CREATE UNLOGGED TABLE {left_out.quoted} (place tid)")
+        _leave_out(session, checked, left_out, " UNION ALL ".join(there))
+        is_open = True
+        while is_open:
+            while some := remove(others, first, rest):
+                removed += some
+            is_open = _leave_out(session, checked, left_out, later) > 0
+        gone = remove(own, rest, source) or remove(own, rest, rest)
+        session.run(f"DROP TABLE {left_out.quoted}")
+        removed += gone
+        if not gone:
+            return removed
+
+
+def _except(source: str, places: str) -> str:
+    return f"SELECT * FROM ({source}) AS s WHERE {PLACE} NOT IN ({places})"
+
+
+def _leave_out(session: Session, checked: Checked, left_out: TableName, query: str) -> int:
+    """Store the places that a query finds, and return their number."""
+    view = checked.rejects.sibling(checked.rejects.name + "_v")
+    session.ask(f"CREATE VIEW {view.quoted} AS {query}")
+    with session.users_path():
+        number = session.change(f"INSERT INTO {left_out.quoted} SELECT place FROM {view.quoted}")
+    session.run(f"DROP VIEW {view.quoted}")
+    return number
 
 
 def _local(source: str, rules: Sequence[Rule]) -> str:
@@ -158,8 +197,6 @@ def _against_target(
 
 def _is_resolved(move: Move, rule: Unique | Exclusion) -> bool:
     """Return whether the mode itself does something about rows that conflict."""
-    if move.mode == "ignore" and not move.keys:
-        return True
     names = [key[1:-1].replace('""', '"') if key.startswith('"') else key for key in rule.keys]
     return bool(move.keys) and sorted(names) == sorted(move.keys)
 
@@ -177,14 +214,14 @@ def _among_staged(checked: Checked, source: str, rules: Rules) -> Iterator[tuple
             yield _unreferenced(checked, source, reference), [reference]
 
 
-def _unreferenced(checked: Checked, source: str, rule: ForeignKey) -> str:
-    """Return a query for rows that reference no row."""
+def _unreferenced(checked: Checked, source: str, rule: ForeignKey, staged: str = "") -> str:
+    """Return a query for rows that reference no row, neither in the table nor, if it is their own, of staged rows."""
     columns = [f"s.{quote_name(name)}" for name in rule.columns]
     nulls = f"num_nulls({', '.join(columns)})"
     is_self = rule.table == checked.target
     relations = [] if rule.table is None or (is_self and checked.move.replaces_all) else [rule.relation]
     if is_self:
-        relations.append(f"({source})")
+        relations.append(f"({staged or source})")
     same = " AND ".join(
         f"t.{quote_name(key)} {operator} {column}" for key, operator, column in zip(rule.keys, rule.operators, columns)
     )
