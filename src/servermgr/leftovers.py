@@ -104,7 +104,7 @@ def _stop_orphan(pid: int, owner: Owner | None, data_dir: Path, grace: float) ->
         )
     if owner.lives():
         raise WorkerError(
-            f"{data_dir} is in use by the PostgreSQL (pid {pid}) of the process {owner.pid}, which lives: "
+            f"{data_dir} is in use by the PostgreSQL (pid {pid}) of the process {owner.pid}, which still runs: "
             f"stop that process, or name another data directory"
         )
     if not processes.shut_down(pid, data_dir, grace):

@@ -127,7 +127,7 @@ def test_a_load_of_which_parts_are_there_is_done_in_no_other_way(session: Sessio
         direct.copy_part(session, earlier, 0, 1, [Counted(b"0\n", 1)])
     copy(session, a_run(session, claims), 0, 1)
     check_none(session, ledger, "y", T)
-    refused = "1 parts of the load 'x' are in the table by --publish parts"
+    refused = "--publish parts has copied parts of the load 'x' into the table"
     with pytest.raises(UsageError, match=refused):
         check_none(session, ledger, "x", T)
     with pytest.raises(UsageError, match=refused):  # as pgcopy does

@@ -121,7 +121,7 @@ def test_a_table_without_rows_gets_all(database: Settings, session: Session) -> 
     session.run("CREATE TABLE t (a int PRIMARY KEY)")
     assert load(database, Source()) == "all 7"
     session.run("INSERT INTO t VALUES (1)")
-    with pytest.raises(UsageError, match="not known of which state"):
+    with pytest.raises(UsageError, match="unknown which state"):
         load(database, Source())
 
 
@@ -147,7 +147,7 @@ def test_what_tells_changes_is_neither_lost_nor_loaded(
     database: Settings, session: Session, column: str, null_values: tuple[str, ...]
 ) -> None:
     session.run(f"CREATE TABLE t (a int PRIMARY KEY, {column} text)")
-    with pytest.raises(UsageError, match=r"what tells changes|a name by which pgjobs reports changes"):
+    with pytest.raises(UsageError, match=r"values that mark changes|a name by which pgjobs reports changes"):
         load(database, Source(), null_values=null_values)
 
 

@@ -140,7 +140,7 @@ def test_an_orphan_is_stopped_at_the_next_start(data_dir: Path) -> None:
 
 def test_the_server_of_a_living_owner_is_left_alone_and_its_owner_named(data_dir: Path) -> None:
     with Manager(HOST, 0, data_dir) as server:
-        with pytest.raises(WorkerError, match=f"of the process {os.getpid()}, which lives"):
+        with pytest.raises(WorkerError, match=f"of the process {os.getpid()}, which still runs"):
             Manager(HOST, 0, data_dir).start()
         server.health()
 

@@ -86,7 +86,7 @@ def test_a_snapshot_that_idled_out_is_reported_and_the_next_one_is_new(session: 
         assert reader.run("SELECT count(*) FROM t") == [[1]]
     assert until(lambda: not holds(session))
     with (
-        pytest.raises(SnapshotLost, match=r"idled out: nothing was read in it for 1 s .*Load the DataFrame anew"),
+        pytest.raises(SnapshotLost, match=r"idled out: nothing was read in it for 1 s .*Load the DataFrame again"),
         reading(database, ACTION, idle=1.0),
     ):
         pass

@@ -71,5 +71,5 @@ def test_a_table_that_is_attached_while_the_locks_are_taken_is_noticed(session: 
         planning = pool.submit(planned, holder, database, WantedTables(("s.*",)))
         until(lambda: session.run(waiting), "the wait for the lock")
         session.run("COMMIT")
-        with pytest.raises(TransientError, match="other ones came to match, or some were attached"):
+        with pytest.raises(TransientError, match="others began to match, or some were attached"):
             planning.result()

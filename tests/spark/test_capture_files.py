@@ -168,7 +168,7 @@ def test_a_null_value_that_would_hide_deletes_is_refused_and_another_one_keeps_t
         job = {"table": "copied", "settings": database, "mode": "upsert", "keys": ["id"]}
         load_dataframe(changes, null_values=[null_value], **job)  # type: ignore[arg-type]
 
-    with pytest.raises(UsageError, match="--null-value D would make NULLs of what tells deletes"):
+    with pytest.raises(UsageError, match="--null-value D would make NULL of the values that mark deletes"):
         load("D")
     assert session.value("SELECT count(*) FROM copied") == 5
     load("d")

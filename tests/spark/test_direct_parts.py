@@ -168,7 +168,7 @@ def test_a_load_of_which_parts_are_there_is_refused_in_any_other_way(
         load(rows, database, parallelism=1)
     session.run("ALTER TABLE t DROP CONSTRAINT c")
     there = session.run("SELECT count(*) FROM t")
-    refused = "parts of the load 'x' are in the table by --publish parts"
+    refused = "--publish parts has copied parts of the load 'x' into the table"
     for way in ("auto", "staged"):
         with pytest.raises(UsageError, match=refused):
             load_dataframe(rows, table="t", settings=database, load_id="x", publish=way)

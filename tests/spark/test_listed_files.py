@@ -59,7 +59,7 @@ def test_a_load_of_files_that_were_overwritten_is_not_published(
     session.run("CREATE TABLE t (value text)")
     lines = spark.read.text(escaped(folder))
     (folder / "1;=.txt").write_text("other\n")
-    with pytest.raises(LoadError, match=r"1 file got other contents while the load ran, such as .*1;=.txt"):
+    with pytest.raises(LoadError, match=r"1 file changed while the load ran, such as .*1;=.txt"):
         load_dataframe(lines, table="t", settings=database, publish="staged")
     assert session.run("SELECT * FROM t") == []
 
@@ -78,7 +78,7 @@ def test_parts_of_files_that_were_overwritten_are_not_reported_as_loaded(
 
         other = threading.Thread(target=overwrite)
         other.start()
-        with pytest.raises(LoadError, match="1 file got other contents while the load ran"):
+        with pytest.raises(LoadError, match="1 file changed while the load ran"):
             load_dataframe(spark.read.text(escaped(folder)), table="t", settings=database, load_id="x", publish="parts")
         other.join()
     assert session.run("SELECT * FROM table_updates") == []

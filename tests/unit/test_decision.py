@@ -60,7 +60,7 @@ def test_all_rows_are_read_into_a_table_without_rows_and_without_a_position(know
 @pytest.mark.parametrize("known", [replace(FOLLOWING, stored=None), replace(FOLLOWING, relation=6)])
 def test_a_table_with_rows_of_which_nothing_is_known_is_refused(known: Known) -> None:
     """Also one that got the name of the table that has the position."""
-    with pytest.raises(UsageError, match="not known of which state") as caught:
+    with pytest.raises(UsageError, match="unknown which state") as caught:
         decide(known, NOW, kept)
     assert caught.value.hint.endswith("--changes-since-ledger full.")
 
@@ -85,7 +85,7 @@ def test_a_table_follows_one_source(now: Position, told: str) -> None:
 
 
 def test_other_keys_or_another_query_are_refused() -> None:
-    with pytest.raises(UsageError, match="other keys, another query"):
+    with pytest.raises(UsageError, match="other values of --keys, --select"):
         decide(replace(FOLLOWING, definition=OTHER), NOW, kept)
 
 
@@ -141,7 +141,7 @@ UPSERT = Move("upsert", (), ("id",))
         (Move("append", ()), "Give --mode upsert and --keys"),
         (Move("upsert", ()), "Give --mode upsert and --keys"),
         (replace(UPSERT, changes=Wanted(delete_missing=True)), "--delete-missing"),
-        (replace(UPSERT, changes=Wanted(update_when="true", soft_delete="gone")), "it has no --update-when"),
+        (replace(UPSERT, changes=Wanted(update_when="true", soft_delete="gone")), "it takes no --update-when"),
         (replace(UPSERT, order=order_of("id desc", ())), "--dedupe-order"),
     ],
 )

@@ -63,7 +63,7 @@ FOLLOWING = ["--mode", "upsert", "--keys", "id", "--changes-since-ledger"]
         ),
         (["--marker-table", "a.b.c"], "'a.b.c' is not a table's name"),
         (["--changes-since-ledger"], "--changes-since-ledger loads changes of rows that keys identify"),
-        ([*FOLLOWING, "--delete-missing"], "it has no --delete-missing"),
+        ([*FOLLOWING, "--delete-missing"], "it takes no --delete-missing"),
         ([*FOLLOWING, "--on-error", "quarantine"], "puts no rows aside"),
         ([*FOLLOWING, "--keep-staging", "--load-id", "x"], "keeps no staging"),
         ([*FOLLOWING, "--dry-run"], "--dry-run shows no plan of --changes-since-ledger"),

@@ -69,7 +69,7 @@ def test_files_of_our_own_say_what_is_deleted_and_in_which_order() -> None:
     assert with_own(NO_CHANGES, captured, ["id", "a"], ordered=True).order_by == ()
     assert with_own(NO_CHANGES, captured, ["id", "a", "_op"], ordered=False) == NO_CHANGES
     assert with_own(TOLD, captured, ["id", "a"], ordered=False) == TOLD
-    with pytest.raises(UsageError, match="NULLs of what tells deletes"):
+    with pytest.raises(UsageError, match="NULL of the values that mark deletes"):
         changes.check_null_values(["NA", "D"])
     NO_CHANGES.check_null_values(["D"])
 

@@ -59,7 +59,7 @@ def test_sparks_mode_and_the_option_do_not_contradict_each_other() -> None:
         ({"mode": "overwrite"}, False),
         ({"mode": "replace-partitions"}, False),
     ):
-        with pytest.raises(UsageError, match="Spark's own mode another one"):
+        with pytest.raises(UsageError, match="does not match Spark's own mode"):
             Options.parse(options).move(overwrite)
 
 

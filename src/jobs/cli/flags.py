@@ -63,7 +63,7 @@ def _add_aws_options(parser: argparse.ArgumentParser) -> None:
         "--secret-id", metavar="ID", help="name or ARN of a secret; it may also state host, port, dbname and user"
     )
     store.add_argument(
-        "--ssm-parameter", metavar="NAME", help="likewise, the name of a SecureString in Parameter Store"
+        "--ssm-parameter", metavar="NAME", help="name of a SecureString in Parameter Store; it may state the same"
     )
     store.add_argument(
         "--iam-auth",
@@ -127,7 +127,7 @@ def add_lineage_options(parser: argparse.ArgumentParser) -> None:
         "--lineage-url",
         metavar="URL",
         type=_lineage_url,
-        help="tell this server what is read and written: https://host",
+        help="report to this server what is read and written: https://host",
     )
     group.add_argument("--lineage-job", metavar="NAME", help="the job's name there; default: that of job and table")
 

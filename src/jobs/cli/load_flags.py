@@ -143,7 +143,7 @@ def _add_row_options(group: argparse._ActionsContainer) -> None:
         "--max-error-rate",
         type=float,
         metavar="SHARE",
-        help="likewise, if more than this share of all rows is rejected, such as 0.01",
+        help="with --on-error quarantine: the load fails if more than this share of all rows is rejected, such as 0.01",
     )
     group.add_argument(
         "--show-values",
@@ -176,7 +176,7 @@ def add_pace_options(parser: argparse.ArgumentParser) -> None:
         "--max-wal-rate",
         type=byte_rate,
         metavar="RATE",
-        help="likewise, how much WAL the server may write, with that of others, such as 50MB/s",
+        help="how much WAL the server may write, with that of others, such as 50MB/s: parts and slices wait likewise",
     )
 
 

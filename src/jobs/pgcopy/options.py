@@ -224,7 +224,7 @@ class Options(OptionTexts):
         mode = self.text("mode") or ("overwrite" if overwrite else "append")
         if overwrite != (mode in _OVERWRITING):
             raise UsageError(
-                f"The option mode is {mode!r}, and Spark's own mode another one.",
+                f"The option mode is {mode!r}, which does not match Spark's own mode.",
                 "Give append, upsert or ignore with .mode('append'), and replace-partitions with .mode('overwrite').",
             )
         if mode == HISTORY:

@@ -96,7 +96,7 @@ def ask(session: Session, key: int, number: int, idle: float, desk: str = "") ->
         if not desks or desk not in ("", desks[0][1]):
             raise SnapshotLost(
                 "The snapshot is lost: the process or the connection of the driver's that held it has ended.",
-                "Load the DataFrame anew. The server's log tells who ended the connection.",
+                "Load the DataFrame again. The server's log shows who ended the connection.",
             )
         [[name, holder]] = desks
         answer = _ANSWER.match(name or "")
@@ -115,8 +115,8 @@ def _released(why: str, idle: float) -> SnapshotLost:
     )
     return SnapshotLost(
         reason,
-        "Load the DataFrame anew to see the table as it is now; a greater snapshotIdle holds snapshots for longer, and "
-        "by the option snapshot = action each action takes a new one.",
+        "Load the DataFrame again to see the table as it is now. A greater snapshotIdle holds snapshots for longer; "
+        "with the option snapshot = action, each action takes a new one.",
     )
 
 

@@ -169,9 +169,8 @@ def _verify_some(session: Session, verification: Verification, moved: Moved, sta
     )
     if strange or count != moved.changed:
         raise VerificationFailed(
-            f"The load was not published: {strange:,} of {count:,} rows of {moved.target} are none that "
-            f"{verification.row.intended}, "
-            f"and {moved.changed:,} were moved.",
+            f"The load was not published: {strange:,} of {count:,} rows of {moved.target} are not among those that "
+            f"{verification.row.intended}, and {moved.changed:,} were moved.",
             _MENDING[True],
         )
     return int(count)

@@ -120,8 +120,8 @@ def _changed(job: CaptureJob, error: DatabaseError) -> UsageError | None:
         return None
     return UsageError(
         f"{job.table}, its capture or its copy was dropped while this ran: {error.message}",
-        "Start it again: what is missing of the capture and the copy is then created anew. If the table itself is to "
-        "stay away, --drop removes what remains of its capture.",
+        "Start it again: what is missing of the capture and the copy is then created again. If the table is not "
+        "to come back, --drop removes what remains of its capture.",
     )
 
 

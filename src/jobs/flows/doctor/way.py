@@ -164,4 +164,4 @@ def pooler(session: Session) -> Finding:
     """Return whether a pooler is between."""
     if not session.backend.pooled:
         return Finding("pooler", OK, "none: the login leads to the server's own process")
-    return Finding("pooler", OK, "in session mode (PgBouncer or alike), whose pool limits connections, too")
+    return Finding("pooler", OK, "in session mode (PgBouncer or similar), whose pool limits connections, too")

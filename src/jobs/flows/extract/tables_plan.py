@@ -103,7 +103,7 @@ def plan_tables(session: Session, connector: Connector, wanted: WantedTables) ->
     with connector.at(session.server).open("plan") as planner, snapshot.adopted(planner, exported):
         if _chosen(planner, wanted) != chosen:
             raise TransientError(
-                "While the tables were locked, other ones came to match, or some were attached.", "Run it again."
+                "While the tables were being locked, others began to match, or some were attached.", "Run it again."
             )
         for name in readable:
             one = wanted.one(name)

@@ -82,7 +82,7 @@ def open_staging(session: Session, plan: PublishPlan, encoded: Encoded, target: 
     resumable = Resumable(replace(plan, staging=names), note, before)
     if before.receipts:
         logger.info(
-            "%s of %d are in staging by an earlier run: %d are missing.",
+            "%s of %d are in staging from an earlier run: %d are missing.",
             *(plural(before.size.parts, "part"), note.parts, len(resumable.missing)),
         )
     else:

@@ -103,9 +103,9 @@ class Prepared:
         files = overwritten(self.encoded.lines)
         if files:
             raise LoadError(
-                f"{plural(len(files), 'file')} got other contents while the load ran, such as {files[0]}: rows may be "
-                "missing, or of both contents.",
-                "Run it again when the files are complete. Write files under other names, and rename them then.",
+                f"{plural(len(files), 'file')} changed while the load ran, such as {files[0]}: rows may be missing, or "
+                "come from both contents.",
+                "Run it again when the files are complete. Write files under another name, and rename them afterwards.",
             )
         return receipts
 

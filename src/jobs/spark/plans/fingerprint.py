@@ -210,8 +210,8 @@ def _splits(lines: DataFrame, rdd: RDD[Any], flag: str) -> Iterator[str]:
     for partition in rdd._jrdd.rdd().partitions():  # noqa: SLF001 - see above
         if class_of(partition) != "FilePartition":
             raise UsageError(
-                f"A load with {flag} could not be resumed: each part is a {class_of(partition)}, which another run may "
-                "make of others.",
+                f"A load with {flag} could not be resumed: each part is a {class_of(partition)}, and another run may "
+                "divide the input into other parts.",
                 f"Leave out {flag}.",
             )
         yield str(jvm.scala.runtime.ScalaRunTime.stringOf(partition.files()))

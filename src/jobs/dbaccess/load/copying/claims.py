@@ -224,17 +224,16 @@ def check_none(
         return
     if not session.value(_MAY_READ, table.quoted, table.quoted):
         raise UsageError(
-            f"The user may not read all of {table}, so whether parts of the load {load_id!r} are in {target} by "
-            "--publish parts is unknown: they would be there twice.",
+            f"The user may not read all of {table}, so it is unknown whether --publish parts has copied parts of the "
+            f"load {load_id!r} into {target}. They would be loaded twice.",
             f"GRANT SELECT ON {table.quoted} TO ..., and let no policy of row-level security apply.",
         )
     if ends_earlier_runs:
         end_earlier_runs(session, ledger, load_id, target)
-    count = session.value(f"SELECT count(*) FROM {table.quoted} WHERE load = %s", key(ledger, load_id))
-    if count:
+    if session.value(f"SELECT EXISTS (SELECT FROM {table.quoted} WHERE load = %s)", key(ledger, load_id)):
         raise UsageError(
-            f"{count} parts of the load {load_id!r} are in the table by --publish parts, and would be there twice.",
-            "Run it with --publish parts again, and the same input: it copies the rest. Or delete its rows from the "
+            f"--publish parts has copied parts of the load {load_id!r} into the table. They would be loaded twice.",
+            "Run it again with --publish parts and the same input: it copies the rest. Or delete its rows from the "
             f"table and its claims: DELETE FROM {table.quoted} WHERE load_id = '...'. Or give another load id.",
         )
 

@@ -167,7 +167,8 @@ def _made(
     names = [*present, *(definition.name for definition in definitions)]
     if table is None or [column.name for column in table.columns] != names:
         raise UsageError(
-            f"What defines the columns {', '.join(names)} defines others, too.", f"Check {columns.COLUMN_TYPE}."
+            f"The definitions of the columns {', '.join(names)} define other columns, too.",
+            f"Check {columns.COLUMN_TYPE}.",
         )
     return replace(table, name=name)
 

@@ -41,7 +41,8 @@ def check_followed(move: Move, *, keeps: bool = False, quarantines: bool = False
         refused.append("--dedupe-order")
     if refused:
         raise UsageError(
-            f"{FLAG} itself tells what changed, in which order: it has no {', '.join(refused)}.", "Leave it out."
+            f"{FLAG} itself determines what changed, and in which order: it takes no {', '.join(refused)}.",
+            "Leave it out.",
         )
     if quarantines:
         raise UsageError(
@@ -122,7 +123,7 @@ def decide(
     stored = known.current
     if stored is None:
         if known.has_rows:
-            raise UsageError("The table has rows, and it is not known of which state of the source they are.", _FULL)
+            raise UsageError("The table has rows, and it is unknown which state of the source they represent.", _FULL)
         return Whole(now, "the table is new" if known.relation is None else "the table is empty")
     _check_same(stored, now, known.definition)
     _check_rows(stored, known)
@@ -143,9 +144,9 @@ def _check_same(stored: Stored, now: Position, definition: Definition) -> None:
         raise UsageError(f"The table follows {stored.position.source}, and not {what}.", _FULL)
     if not stored.definition.is_wanted_as(definition):
         raise UsageError(
-            f"The table has {stored.position} by other keys, another query or other values (--keys, --select, "
-            "--soft-delete, --null-value, --nul) than these.",
-            f"Give the same. {_FULL}",
+            f"The table was loaded with {stored.position} and other values of --keys, --select, --soft-delete, "
+            "--null-value or --nul.",
+            f"Give the same values. {_FULL}",
         )
     changed = stored.definition.changed(definition)
     if changed:

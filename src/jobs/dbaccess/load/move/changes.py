@@ -102,14 +102,14 @@ class Changes:
             )
 
     def check_null_values(self, texts: Collection[str]) -> None:
-        """Check that strings that stand for NULL are not those by which our own files tell deletes.
+        """Check that strings that stand for NULL are not those by which our own files mark deletes.
 
         Raises:
             UsageError: One is.
         """
         if self.delete_when == OWN_CONDITION and DELETED in texts:
             raise UsageError(
-                f"--null-value {DELETED} would make NULLs of what tells deletes in the column {OPERATION}.",
+                f"--null-value {DELETED} would make NULL of the values that mark deletes in the column {OPERATION}.",
                 "Replace these values of other columns with --select.",
             )
 

@@ -249,8 +249,8 @@ def find_replayed(session: Session, target: TableName, load_id: str) -> Replayed
         if reason in _STANDS_IN and any(_STANDS_IN[reason].search(str(value)) for value in row.values()):
             raise UsageError(
                 f"The row with the id {number} in {name} still has U+FFFD or an escape, where it had a character that "
-                "the table does not accept: loaded as it is, its text would be another one.",
-                "Repair it, or delete it. If it is meant so, change its reason, too.",
+                "the table does not accept: its text would differ from the original.",
+                "Repair it, or delete it. If the text is what you want, change its reason, too.",
             )
     ids, versions, rows, _ = zip(*found)
     return Replayed(load_id, ids, versions, tuple({key: _text(value) for key, value in row.items()} for row in rows))

@@ -102,7 +102,7 @@ def find_parts(session: Session, plan: PublishPlan, encoded: Encoded) -> Parts |
     claims.check_kept(session, parts.before)
     if parts.before:
         logger.info(
-            "%s of %d are in %s by an earlier run: %d are missing.",
+            "%s of %d are in %s from an earlier run: %d are missing.",
             *(plural(len(parts.before), "part"), parts.count, plan.target, len(parts.missing)),
         )
     return parts

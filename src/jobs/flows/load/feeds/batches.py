@@ -71,7 +71,7 @@ class BatchesFeed:
         df = self.read([self.batches[number].path for number in sorted(self.batches) if after < number <= last])
         if OPERATION not in df.columns or COLUMN not in df.columns:
             raise LoadError(
-                f"The files of {self.path} do not tell changes: they have no column {OPERATION}.",
+                f"The files of {self.path} contain no changes: they have no column {OPERATION}.",
                 "Nothing was loaded. Give the folder of a capture (capture_changes.py --target).",
             )
         return df

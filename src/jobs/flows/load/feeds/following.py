@@ -59,8 +59,8 @@ class Following:
             return _without_rows(job, known)
         if self.full and known.has_rows and not feed.has_all_rows:
             raise UsageError(
-                f"{FLAG} {FULL} reads all batches of {now.source}, and whether the first ones are still there is not "
-                f"known: rows of {job.table} might be missing.",
+                f"{FLAG} {FULL} reads all batches of {now.source}, and it is unknown whether the first ones are still "
+                f"there: rows of {job.table} might be missing.",
                 "Empty the table first, or start the capture with a new --target.",
             )
         known = replace(known, definition=replace(known.definition, columns=feed.columns()))
@@ -117,7 +117,7 @@ def _check_selected(selected: DataFrame, source: DataFrame, feed: Feed) -> None:
     """Check that a query keeps what the load has to know.
 
     Raises:
-        UsageError: It leaves out a column, or rows of a source that does not tell how they were.
+        UsageError: It leaves out a column, or rows of a source that does not contain their earlier versions.
     """
     names = tuple(dict.fromkeys((OPERATION, *feed.order)))
     missing = [name for name in names if name not in selected.columns]
@@ -128,15 +128,15 @@ def _check_selected(selected: DataFrame, source: DataFrame, feed: Feed) -> None:
         )
     if not feed.tells_how_rows_were and filters(selected) > filters(source):
         raise UsageError(
-            "--select has a condition, and a capture tells rows only as they are now: one that does not fulfil it any "
-            "more, or is deleted, would stay in the table.",
+            "--select has a condition, and the files of a capture contain rows only as they are now: a row that no "
+            "longer satisfies it, or was deleted, would stay in the table.",
             f"In place of WHERE region = 'EU': SELECT id, ..., IF(region = 'EU', {OPERATION}, '{DELETE}') AS "
             f"{OPERATION}, {', '.join(feed.order)} FROM source.",
         )
 
 
 def _check_told(session: Session, job: LoadJob) -> None:
-    """Check that what tells changes can neither be lost nor get into the table.
+    """Check that what marks changes can neither be lost nor get into the table.
 
     Raises:
         UsageError: It would.
@@ -144,7 +144,8 @@ def _check_told(session: Session, job: LoadJob) -> None:
     lost = [text for text in job.null_values if text in (DELETE, UPSERT)]
     if lost:
         raise UsageError(
-            f"--null-value {lost[0]} would make NULLs of what tells changes.", "Replace these values with --select."
+            f"--null-value {lost[0]} would make NULL of the values that mark changes.",
+            "Replace these values with --select.",
         )
     table = tables.find_table(session, job.table)
     taken = [column.name for column in table.columns if column.name in (OPERATION, ORDINAL)] if table else []

@@ -91,7 +91,7 @@ class IcebergFeed:
         """Return the changelog between two snapshots."""
         check_comparable(self.spark.table(self.table.quoted))
         if self._has_delete_files(since, to):
-            logger.info("%s has delete files, of which Iceberg tells no changes: snapshots are compared.", self.table)
+            logger.info("%s has delete files, for which Iceberg has no changelog: snapshots are compared.", self.table)
             return compared(self.rows(since), self.rows(to))
         view = f"pgjobs_changes_{uuid.uuid4().hex}"
         options = f"map('start-snapshot-id', '{int(since.version)}', 'end-snapshot-id', '{int(to.version)}')"
@@ -102,7 +102,7 @@ class IcebergFeed:
             )
         except ParseException:
             raise UsageError(
-                "Spark does not know Iceberg's procedures, one of which tells the changes of a table.",
+                "Spark does not know Iceberg's procedures, one of which returns the changes of a table.",
                 "Give --conf spark.sql.extensions=org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions.",
             ) from None
         changes = self.spark.table(view)

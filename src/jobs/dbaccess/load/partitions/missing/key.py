@@ -105,9 +105,9 @@ def key_of(session: Session, target: TableName) -> Key:
 
 
 def not_known(target: TableName, why: str) -> LoadError:
-    """Return an error for rows whose partitions no rule tells."""
+    """Return an error for rows whose partitions no rule determines."""
     return LoadError(
-        f"Which partitions of {target} to create for rows that have none is not known: {why}.",
+        f"It is unknown which partitions of {target} to create for rows that have none: {why}.",
         f"Nothing was loaded. Create the partitions, or give a rule: {FLAG} day, month, '1 week', 1000, value.",
     )
 
