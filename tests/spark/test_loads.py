@@ -114,7 +114,7 @@ def test_a_query_sees_changes_and_rows_that_leave_it_are_deleted(
     batches.write({1: "gone", 3: "c"})
     batches.load(database, "2", select)
     assert rows(session) == [[2, "B"], [3, "C"]]
-    with pytest.raises(UsageError, match="other keys, another query"):
+    with pytest.raises(UsageError, match="other values of --keys, --select"):
         batches.load(database, "3", "SELECT * FROM source")
     session.run("TRUNCATE t")
     with pytest.raises(UsageError, match="--select leaves out _op, pgjobs_batch"):
