@@ -21,7 +21,6 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.load.dataframe import load_dataframe
-from jobs.flows.load.pace.governor import Limits
 from jobs.flows.load.pace.wal_limits import ReplicaLag
 from servermgr.postgres import Manager
 
@@ -144,6 +143,7 @@ def test_who_may_not_see_the_standbys_is_told_the_right(
     here.run("GRANT ALL ON SCHEMA public TO plain; GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
     plain = Settings("postgres", "plain", pair[0].servers, tls=Tls("disable"))
     with pytest.raises(UsageError, match="plain may not see how far standbys are behind") as caught:
-        load_dataframe(spark.range(1), table="u", settings=plain, max_replica_lag=Limits(1.0).replica_lag)
-    assert "GRANT pg_monitor TO" in caught.value.hint
+        load_dataframe(spark.range(1), table="u", settings=plain, max_replica_lag=1.0, publish="parts", load_id="u")
+    assert 'GRANT pg_monitor TO "plain";' in caught.value.hint
+    assert here.run("SELECT to_regclass('u')") == [[None]]  # parts are copied into a table that is created first
     here.run("DROP OWNED BY plain; DROP ROLE plain")

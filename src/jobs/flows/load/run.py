@@ -56,6 +56,7 @@ def run(job: LoadJob, read: Callable[[], DataFrame]) -> LoadReport:
             if job.keep_staging is None:
                 give_up(session, job.table, stream, "this run has no --keep-staging")
             leftovers.sweep(session)
+            job.limits.check_visible(session)
             begun = Begun(job, read, "") if job.follows is None else job.follows.begin(session, job)
             if begun.read is None:
                 return _nothing_new(session, begun, watch)

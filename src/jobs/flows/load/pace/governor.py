@@ -19,6 +19,7 @@ from jobs.dbaccess.catalog import wal
 from jobs.dbaccess.catalog.wal import Wal
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.errors import ConnectionFailed, UsageError
+from jobs.dbaccess.session import Session
 from jobs.flows.load.pace.wal_limits import ReplicaLag, WalRate
 
 PERIOD = 0.2
@@ -64,6 +65,15 @@ class Limits:
                 f"--max-replica-lag is {self.replica_lag:g} s.",
                 f"Give at least {SHORTEST_LAG:g} s: standbys do not report more precisely.",
             )
+
+    def check_visible(self, session: Session) -> None:
+        """Check that what is limited can be seen.
+
+        Raises:
+            UsageError: The user may not see how far standbys are behind.
+        """
+        if self.replica_lag is not None:
+            wal.check_standbys_visible(session)
 
     def rules(self) -> Rules:
         """Return what refuses steps. All phases of a load share it: what one has written counts in the next one."""
@@ -136,17 +146,12 @@ def governors(limits: Limits, connector: Connector) -> Iterator[Callable[[], Gov
     """Yield a function that returns a governor for the next phase of a load, or None if nothing is limited.
 
     They share a connection of their own, because the driver's is in use meanwhile, and what is seen over it.
-
-    Raises:
-        UsageError: The user may not see how far standbys are behind.
     """
     if not limits:
         yield lambda: None
         return
     with ExitStack() as sessions:
         session = sessions.enter_context(connector.open("governor"))
-        if limits.replica_lag is not None:
-            wal.check_standbys_visible(session)
 
         def look() -> Wal:
             if limits.replica_lag is not None:

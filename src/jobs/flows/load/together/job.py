@@ -144,6 +144,7 @@ def run(release: Release) -> ReleaseReport:
             release = release.located(session)
             if _is_done(session, release):
                 return _already_loaded(release, watch)
+            first.limits.check_visible(session)
             arrangement = release.arrangement(session)
             release = release.arranged(arrangement)
             settled = [_settle(session, member) for member in release.members]
