@@ -14,18 +14,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import data, database, goals, measure, plan, report
+from bench import measure
 from bench.errors import BenchError
-from bench.jdbc_jar import PACKAGE, find_jar
-from bench.store import RESULTS, open_store
+from bench.machine.jdbc_jar import PACKAGE, find_jar
+from bench.plan import catalogue as plan
+from bench.results import goals, report
+from bench.results.store import RESULTS, open_store
+from bench.tpch import files as data
+from bench.tpch import tables as database
 from jobs.dbaccess.errors import JobError
 from servermgr.errors import DatabaseException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.plan import Way
-    from bench.store import Store
+    from bench.plan.catalogue import Way
+    from bench.results.store import Store
 
 FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 INTERRUPTED = 130

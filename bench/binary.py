@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING
 from pyspark import RDD
 from pyspark.sql import SparkSession
 
-from bench import data, database
 from bench.binary_rows import BinaryRows, RowDeserializer
-from bench.cpu import Cpu, so_far
 from bench.errors import BenchError
-from bench.task import CONNECTIONS, PARQUET, Server
+from bench.machine.cpu import Cpu, so_far
+from bench.tpch import files as data
+from bench.tpch import tables as database
+from bench.ways.task import CONNECTIONS, PARQUET, Server
 from jobs.copyformat import encode_spark
 from jobs.copyformat.match_columns import match_new
 from jobs.dbaccess.network import bodies

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from bench import database
-from bench.store import RESULTS
+from bench.results.store import RESULTS
+from bench.tpch import tables as database
 from demo_text import aligned
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import goals, page, plan
-from bench.figures import median
-from bench.store import RESULTS
+from bench.plan import catalogue as plan
+from bench.results import goals, page
+from bench.results.figures import median
+from bench.results.store import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from bench import database
-from bench.cpu import so_far
 from bench.errors import BenchError
-from bench.task import Server
+from bench.machine.cpu import so_far
 from bench.throttle import throttled
+from bench.tpch import tables as database
+from bench.ways.task import Server
 
 INDEXES = ("CREATE UNIQUE INDEX ON t (id)", "CREATE INDEX ON t (day, n)", "CREATE INDEX ON t (name)")
 FILL = (

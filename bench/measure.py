@@ -13,23 +13,27 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import data, database, store, throttle, watch
+from bench import throttle
 from bench.errors import BenchError
-from bench.figures import DISTURBED, figures
-from bench.plan import THREE
-from bench.task import KEPT_TABLE, PARQUET, TABLE, Server, Task
-from bench.ways import psql
+from bench.machine import watch
+from bench.plan.catalogue import THREE
+from bench.results import store
+from bench.results.figures import DISTURBED, figures
+from bench.tpch import files as data
+from bench.tpch import tables as database
+from bench.ways.peers import psql
+from bench.ways.task import KEPT_TABLE, PARQUET, TABLE, Server, Task
 from jobs import load_table
 from servermgr import binaries
 
 if TYPE_CHECKING:
-    from bench.data import Totals
-    from bench.figures import Figures
-    from bench.plan import Way
+    from bench.plan.catalogue import Way
+    from bench.results.figures import Figures
+    from bench.tpch.files import Totals
     from servermgr.postgres import Manager
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN_ONCE = str(ROOT / "bench" / "run_once.py")
+RUN_ONCE = str(ROOT / "bench" / "ways" / "run_once.py")
 SPARK_OPTIONS = ("--conf", "spark.ui.enabled=false")
 ATTEMPTS = 2  # to measure a load without disturbance
 PACKAGES = ("pyspark", "pyarrow", "pg8000", "psycopg", "adbc-driver-postgresql", "dlt", "connectorx")

@@ -20,11 +20,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import database
 from bench.errors import BenchError
-from bench.task import CONNECTIONS, Server
+from bench.machine.watch import others
+from bench.tpch import tables as database
 from bench.vectors import MEGABYTE, start_spark
-from bench.watch import others
+from bench.ways.task import CONNECTIONS, Server
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.load.move.modes import DELETE, DIFF, STRATEGIES

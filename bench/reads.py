@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from bench import cpu, data, database
 from bench.errors import BenchError
-from bench.jdbc_jar import find_jar
-from bench.task import CONNECTIONS, TABLE, TEXTS, Server, Task
-from bench.ways import jdbc_extract, pgjobs_extract
+from bench.machine import cpu
+from bench.machine.jdbc_jar import find_jar
+from bench.tpch import files as data
+from bench.tpch import tables as database
+from bench.ways.ours import extract as pgjobs_extract
+from bench.ways.peers import jdbc_extract
 from bench.ways.reading import drain
+from bench.ways.task import CONNECTIONS, TABLE, TEXTS, Server, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

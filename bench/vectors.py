@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from bench import database
 from bench.errors import BenchError
-from bench.task import CONNECTIONS, Server
+from bench.tpch import tables as database
+from bench.ways.task import CONNECTIONS, Server
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.sql import TableName

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as f
 
-from bench.data import Totals
 from bench.errors import BenchError
-from bench.task import PARQUET, Task
+from bench.tpch.files import Totals
+from bench.ways.task import PARQUET, Task
 
 
 def drain(rows: DataFrame, task: Task) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import BenchError
-from bench.figures import PAUSE, Figures, Sample, figures, median
+from bench.results.figures import PAUSE, Figures, Sample, figures, median
 
 
 def sample(at: float, cpu: float, memory: int = 0) -> Sample:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import draw, goals, page, plan, store
-from bench.figures import Figures
+from bench import draw
+from bench.plan import catalogue as plan
+from bench.results import goals, page, store
+from bench.results.figures import Figures
 
 LOAD = Figures(10.0, 20.0, 6.0, 12.0, 0.5, 3, 2, 80e6, {"copy": 5.0, "publish": 2.5}, wal=600e6)
 JDBC = replace(LOAD, seconds=20.0, worker_memory=0, phases={})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from bench.pictures import JDBC, LEFT, OURS, RIGHT, WIDTH, Bar, Line, bars, lines
+from bench.results.pictures import JDBC, LEFT, OURS, RIGHT, WIDTH, Bar, Line, bars, lines
 
 SVG = "{http://www.w3.org/2000/svg}"
 

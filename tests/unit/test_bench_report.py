@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench import goals, plan, report
 from bench.errors import BenchError
-from bench.figures import Figures
-from bench.goals import Goal
+from bench.plan import catalogue as plan
+from bench.results import goals, report
+from bench.results.figures import Figures
+from bench.results.goals import Goal
 
 LOAD = Figures(
     seconds=10.0,

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from bench import store
-from bench.figures import Figures
+from bench.results import store
+from bench.results.figures import Figures
 
 LOAD = Figures(10.0, 20.0, 4.0, 12.0, 0.5, 3, 2, 1, {"copy": 5.0})
 ABOUT = {"code": "a", "data": {"scale": 1.0}, "Spark": ("x", "y")}

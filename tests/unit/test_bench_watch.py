@@ -12,7 +12,7 @@ import pytest
 from bench.errors import BenchError
 
 pytest.importorskip("psutil", reason="psutil is of the group bench, and comes with most machines' group dev")
-from bench import watch
+from bench.machine import watch
 
 BURN = "import time\nwhile time.process_time() < 0.5: pass"
 # The command's own child burns, and ends long before the command does.

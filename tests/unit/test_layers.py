@@ -304,7 +304,7 @@ def names_for_tests() -> dict[str, list[str]]:
         for start in range(len(parts)):
             found.setdefault("_".join([*house, *parts[start:]]), []).append(module)
     for folder in (*HARNESSES, *SCRIPTS):
-        for path in (ROOT / folder).glob("*.py"):
+        for path in (ROOT / folder).rglob("*.py"):
             name = path.stem.strip("_")
             found.setdefault(f"{folder}_{name}" if folder in HARNESSES else name, []).append(f"{folder}.{name}")
     return found

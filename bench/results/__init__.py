@@ -1,0 +1,1 @@
+"""Figures: computed, kept, judged and shown."""

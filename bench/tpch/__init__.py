@@ -1,0 +1,1 @@
+"""TPC-H's tables: as files, and on the server."""
