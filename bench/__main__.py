@@ -11,27 +11,26 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import measure
 from bench.errors import BenchError
+from bench.machine import database
 from bench.machine.jdbc_jar import PACKAGE, find_jar
-from bench.plan import catalogue as plan
+from bench.places import FOLDER, RESULTS
+from bench.plan import catalogue
 from bench.results import goals, report
-from bench.results.store import RESULTS, open_store
-from bench.tpch import files as data
-from bench.tpch import tables as database
+from bench.results.store import open_store
+from bench.tpch import files
 from jobs.dbaccess.errors import JobError
 from servermgr.errors import DatabaseException
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.plan.catalogue import Way
+    from bench.plan.way import Way
     from bench.results.store import Store
 
-FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 INTERRUPTED = 130
 
 
@@ -72,7 +71,7 @@ def chosen(options: argparse.Namespace) -> Sequence[Way]:
     """Return the ways to run."""
     if options.goals:
         return goals.needed()
-    return plan.GROWTH if options.growth else plan.choose(options.only)
+    return catalogue.GROWTH if options.growth else catalogue.choose(options.only)
 
 
 def run(scale: float, rounds: int, ways: Sequence[Way], *, fresh: bool = False, busy: bool = False) -> list[Way]:
@@ -80,7 +79,7 @@ def run(scale: float, rounds: int, ways: Sequence[Way], *, fresh: bool = False, 
     load_before = os.getloadavg()
     folder = FOLDER / f"scale-{scale:g}"
     print(f"bench: lineitem of scale {scale:g} in {folder}", flush=True)
-    rows = data.make(folder, scale)
+    rows = files.make(folder, scale)
     jar = find_jar()
     if jar is None:
         print(f"bench: skipped, all by JDBC: there is no jar, and {PACKAGE} could not be installed")

@@ -24,10 +24,12 @@ from pyspark.sql import SparkSession
 
 from bench.binary_rows import BinaryRows, RowDeserializer
 from bench.errors import BenchError
+from bench.machine import database
+from bench.machine.address import Server
 from bench.machine.cpu import Cpu, so_far
-from bench.tpch import files as data
-from bench.tpch import tables as database
-from bench.ways.task import CONNECTIONS, PARQUET, Server
+from bench.places import FOLDER
+from bench.tpch import files, tables
+from bench.tpch.names import CONNECTIONS, PARQUET
 from jobs.copyformat import encode_spark
 from jobs.copyformat.match_columns import match_new
 from jobs.dbaccess.network import bodies
@@ -42,13 +44,12 @@ if TYPE_CHECKING:
     from jobs.dbaccess.load.copying.parts import Counted
     from jobs.dbaccess.network.copy_in import Block
 
-FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 TEXT, BINARY = "text", "binary"
 TABLE, PUBLISHED = "copied", "published"
 INTEGERS = ("l_orderkey", "l_partkey", "l_suppkey", "l_linenumber")
 TEXTS = ("l_comment", "l_shipinstruct", "l_shipmode", "l_returnflag")
 CONTENTS = {
-    "lineitem": (tuple(database.TYPES),),
+    "lineitem": (tuple(tables.TYPES),),
     "integers": (INTEGERS, INTEGERS, INTEGERS),
     "texts": (("l_orderkey",), TEXTS, TEXTS),
 }
@@ -81,7 +82,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = FOLDER / f"scale-{options.scale:g}"
     folder.mkdir(parents=True, exist_ok=True)
-    data.make(folder, options.scale)
+    files.make(folder, options.scale)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     with database.server() as manager:
         if manager.process is None:
@@ -129,7 +130,15 @@ class Bench:
                 session.run(f"INSERT INTO {PUBLISHED} SELECT * FROM {TABLE}")
             publish = so_far(self.server_pid).since(copied).server
             [[found]] = session.run(f"SELECT sum(hash_record_extended({TABLE}, 0))::text FROM {TABLE}")
-        return Copied(rows.content, format_, logged, copied.since(before), publish, sum(sizes) / 1e6, found)
+        return Copied(
+            rows.content,
+            format_,
+            logged,
+            cpu=copied.since(before),
+            publish=publish,
+            megabytes=sum(sizes) / 1e6,
+            found=found,
+        )
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,7 @@ def rows_of(content: str, parquet: Path) -> Rows:
     spark.sparkContext.setLogLevel("ERROR")
     columns = {f"c{place}": name for place, name in enumerate(chain.from_iterable(CONTENTS[content]))}
     df = spark.read.parquet(str(parquet)).select(*columns.values()).toDF(*columns)
-    return Rows(content, df, ", ".join(f"{name} {database.TYPES[column]}" for name, column in columns.items()))
+    return Rows(content, df, ", ".join(f"{name} {tables.TYPES[column]}" for name, column in columns.items()))
 
 
 def measure(rows: Rows, bench: Bench, rounds: int) -> Iterator[Copied]:

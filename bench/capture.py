@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
-from bench.results.store import RESULTS
-from bench.tpch import tables as database
+from bench.machine import database
+from bench.places import RESULTS
 from demo_text import aligned
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given

@@ -11,15 +11,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.plan import catalogue as plan
+from bench.places import RESULTS, ROOT
+from bench.plan import catalogue
 from bench.results import goals, page
 from bench.results.figures import median
-from bench.results.store import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).resolve().parent.parent
 ASSETS = ROOT / "docs" / "assets"
 FIGURES = ASSETS / "performance.json"
 CAPTURE = ASSETS / "performance-capture.json"
@@ -59,7 +58,7 @@ def drawn(stored: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     abouts = {float(scale): one["about"] for scale, one in stored.items()}
     scales = {float(scale): page.by_way(one) for scale, one in stored.items()}
     texts, pictures = {}, {}
-    for name, (ways, jdbc) in plan.TABLES.items():
+    for name, (ways, jdbc) in catalogue.TABLES.items():
         found = page.best(scales, ways)
         if found is not None:
             scale, runs = found

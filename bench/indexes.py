@@ -16,10 +16,10 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 from bench.errors import BenchError
+from bench.machine import database
+from bench.machine.address import Server
 from bench.machine.cpu import so_far
 from bench.throttle import throttled
-from bench.tpch import tables as database
-from bench.ways.task import Server
 
 INDEXES = ("CREATE UNIQUE INDEX ON t (id)", "CREATE INDEX ON t (day, n)", "CREATE INDEX ON t (name)")
 FILL = (

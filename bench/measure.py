@@ -15,24 +15,25 @@ from typing import TYPE_CHECKING
 
 from bench import throttle
 from bench.errors import BenchError
-from bench.machine import watch
-from bench.plan.catalogue import THREE
+from bench.machine import database, watch
+from bench.machine.address import Server
+from bench.machine.samples import DISTURBED
+from bench.places import ROOT
 from bench.results import store
-from bench.results.figures import DISTURBED, figures
-from bench.tpch import files as data
-from bench.tpch import tables as database
+from bench.results.figures import figures
+from bench.tpch import checks, files, tables
+from bench.tpch.names import KEPT_TABLE, PARQUET, TABLE, THREE
 from bench.ways.peers import psql
-from bench.ways.task import KEPT_TABLE, PARQUET, TABLE, Server, Task
+from bench.ways.task import Task
 from jobs import load_table
 from servermgr import binaries
 
 if TYPE_CHECKING:
-    from bench.plan.catalogue import Way
+    from bench.plan.way import Way
     from bench.results.figures import Figures
     from bench.tpch.files import Totals
     from servermgr.postgres import Manager
 
-ROOT = Path(__file__).resolve().parent.parent
 RUN_ONCE = str(ROOT / "bench" / "ways" / "run_once.py")
 SPARK_OPTIONS = ("--conf", "spark.ui.enabled=false")
 ATTEMPTS = 2  # to measure a load without disturbance
@@ -105,8 +106,8 @@ def measure(way: Way, setting: Setting) -> Figures:
     server_process = setting.manager.process
     if server_process is None:
         raise BenchError("PostgreSQL does not run")
-    folder = data.make_beside(setting.folder, way.data, setting.scale)
-    expected = data.totals(folder / PARQUET).times(way.loads) if way.data else setting.rows
+    folder = files.make_beside(setting.folder, way.data, setting.scale)
+    expected = files.totals(folder / PARQUET).times(way.loads) if way.data else setting.rows
     before(way, setting)
     written_before = database.wal(setting.server)
     if not setting.busy:
@@ -119,28 +120,28 @@ def measure(way: Way, setting: Setting) -> Figures:
         samples = watch.run(command_line, environment(), setting.folder / "way.log", server_process.pid)
     wall = time.monotonic() - began
     written = database.wal(setting.server) - written_before
-    database.check(setting.server, expected)
+    checks.check(setting.server, expected)
     if way.data == THREE:
-        database.check_beside(setting.server, data.rows_beside(folder))
+        checks.check_beside(setting.server, files.rows_beside(folder))
     outcome = json.loads(result.read_text())
     return replace(figures(samples, outcome["start"], outcome["end"], wall=wall, phases=outcome["phases"]), wal=written)
 
 
 def before(way: Way, setting: Setting) -> None:
     """Bring the tables into the state that the way finds."""
-    if (way.reads or way.copies or way.changed is not None) and database.keep(setting.server):
+    if (way.reads or way.copies or way.changed is not None) and tables.keep(setting.server):
         psql.run(task(replace(way, data=""), setting, KEPT_TABLE))
     if way.reads:
-        if not database.is_for_reads(setting.server):
-            database.fill_for_reads(setting.server)
+        if not tables.is_for_reads(setting.server):
+            tables.fill_for_reads(setting.server)
         return
-    years = () if way.lacks_partitions else database.YEARS
+    years = () if way.lacks_partitions else tables.YEARS
     made = not way.makes_table
-    database.prepare(setting.server, way.data, make_tables=made, partitioned=way.partitioned, years=years)
+    tables.prepare(setting.server, way.data, make_tables=made, partitioned=way.partitioned, years=years)
     if way.changed is not None:
-        database.fill(setting.server, way.changed)
+        tables.fill(setting.server, way.changed)
     if way.indexed:
-        database.index(setting.server, partitioned=way.partitioned)
+        tables.index(setting.server, partitioned=way.partitioned)
 
 
 def command(way: Way, setting: Setting, result: Path) -> list[str]:
@@ -161,9 +162,9 @@ def task(way: Way, setting: Setting, table: str = TABLE) -> Task:
         table,
         str(setting.folder / way.data),
         str(binaries.find().bin / "psql"),
-        way.connections,
-        way.arrow,
-        way.flags,
+        connections=way.connections,
+        arrow=way.arrow,
+        flags=way.flags,
     )
 
 

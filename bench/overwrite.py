@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.errors import BenchError
+from bench.machine import database
+from bench.machine.address import Server
+from bench.machine.spark import start_spark
 from bench.machine.watch import others
-from bench.tpch import tables as database
-from bench.vectors import MEGABYTE, start_spark
-from bench.ways.task import CONNECTIONS, Server
+from bench.results.figures import MEGABYTE
+from bench.tpch.names import CONNECTIONS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.load.move.modes import DELETE, DIFF, STRATEGIES
@@ -176,13 +178,13 @@ class Trial:
         return Measured(
             strategy,
             changed,
-            seconds,
-            written,
-            (before, after),
-            held(answers[LOCKS], WRITERS_WAIT),
-            held(answers[LOCKS], READERS_WAIT),
-            longest(answers[BY_KEY]),
-            least(answers[COUNTS], self.rows, self.rows // every),
+            seconds=seconds,
+            wal=written,
+            sizes=(before, after),
+            writers_wait=held(answers[LOCKS], WRITERS_WAIT),
+            readers_wait=held(answers[LOCKS], READERS_WAIT),
+            longest_read=longest(answers[BY_KEY]),
+            least_rows=least(answers[COUNTS], self.rows, self.rows // every),
         )
 
     def _fill(self, partitions: int) -> int:
@@ -258,7 +260,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     with database.server() as manager:
         address = Server(manager.host, manager.port, manager.user, "postgres")
-        trial = Trial(start_spark(), resolve(Given(url=manager.url()), {}).settings, address, options.rows)
+        trial = Trial(start_spark(CONNECTIONS), resolve(Given(url=manager.url()), {}).settings, address, options.rows)
         trial.keep()
         print(f"{options.rows:,} rows; PostgreSQL {database.version(address)}, Spark {trial.spark.version}")
         print(f"cores that other work used: {others():.1f} of {os.cpu_count()}\n\n{HEADINGS}", flush=True)

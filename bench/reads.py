@@ -19,19 +19,20 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from bench.errors import BenchError
-from bench.machine import cpu
+from bench.machine import cpu, database
+from bench.machine.address import Server
 from bench.machine.jdbc_jar import find_jar
-from bench.tpch import files as data
-from bench.tpch import tables as database
-from bench.ways.ours import extract as pgjobs_extract
+from bench.places import FOLDER
+from bench.tpch import files, tables
+from bench.tpch.names import CONNECTIONS, TABLE, TEXTS
+from bench.ways.ours import extract
 from bench.ways.peers import jdbc_extract
 from bench.ways.reading import drain
-from bench.ways.task import CONNECTIONS, TABLE, TEXTS, Server, Task
+from bench.ways.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 BATCH = 16_000  # rows, of about 2 MB as text: a block of an extract
 HEADINGS = "| way | JVM, s | Python, s | server, s | all CPU, s |\n|---|---|---|---|---|"
 
@@ -44,7 +45,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = FOLDER / f"scale-{options.scale:g}"
     folder.mkdir(parents=True, exist_ok=True)
-    totals = data.make(folder, options.scale)
+    totals = files.make(folder, options.scale)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server's folder is removed
     with database.server() as manager:
@@ -69,8 +70,8 @@ def main() -> int:
 def ways(task: Task, rows: int) -> Mapping[str, Callable[[], object]]:
     """Return what is compared."""
     return {
-        "pgjobs extract, PyArrow": lambda: pgjobs_extract.run(Task(**{**vars(task), "arrow": True})),
-        "pgjobs extract, pure Python": lambda: pgjobs_extract.run(task),
+        "pgjobs extract, PyArrow": lambda: extract.run(Task(**{**vars(task), "arrow": True})),
+        "pgjobs extract, pure Python": lambda: extract.run(task),
         "Spark JDBC, 2 partitions": lambda: jdbc_extract.run(task),
         "ready batches": lambda: hand_over(task, rows),
     }
@@ -78,11 +79,11 @@ def ways(task: Task, rows: int) -> Mapping[str, Callable[[], object]]:
 
 def fill(server: Server, folder: Path) -> None:
     """Fill the table, and bring it to a steady state."""
-    database.prepare(server)
+    tables.prepare(server)
     with database.session(server) as session:
         for text in TEXTS:
             session.copy_in(f"COPY {TABLE} FROM STDIN", blocks(folder / text))
-    database.settle(server)
+    tables.settle(server)
 
 
 def blocks(text: Path) -> Iterator[bytes]:
@@ -104,8 +105,8 @@ def start_spark() -> None:
 def hand_over(task: Task, rows: int) -> None:
     """Have workers hand over as many rows as the table has: its first ones, again and again."""
     spark = SparkSession.builder.getOrCreate()
-    first = data.first_rows(Path(task.parquet), BATCH)
-    batch = first.cast(data.without_views(first.schema))
+    first = files.first_rows(Path(task.parquet), BATCH)
+    batch = first.cast(files.without_views(first.schema))
 
     def repeated(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part in (part for number in numbers for part in number.column(0).to_pylist()):

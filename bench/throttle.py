@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
+from bench.places import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +44,7 @@ def throttled(parent: int) -> Iterator[None]:
         BenchError: The processes cannot be watched.
     """
     command = [sys.executable, "-m", "bench.throttle", str(parent)]
-    root = Path(__file__).resolve().parent.parent
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as watcher:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as watcher:
         try:
             if watcher.stdout is None or watcher.stdout.readline() != READY:
                 raise BenchError("the server's processes cannot be throttled: that needs Linux's /proc")

@@ -24,8 +24,11 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 from bench.errors import BenchError
-from bench.tpch import tables as database
-from bench.ways.task import CONNECTIONS, Server
+from bench.machine import database
+from bench.machine.address import Server
+from bench.machine.spark import start_spark
+from bench.results.figures import MEGABYTE
+from bench.tpch.names import CONNECTIONS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.sql import TableName
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
 
 TYPES = ("vector", "halfvec")
 HEADINGS = "| type | step | seconds | MB |\n|---|---|---|---|"
-MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,9 @@ def main() -> int:
                     raise BenchError("this server has no pgvector: POSTGRES_VERSION=16 takes that of the wheel")
                 session.run("CREATE EXTENSION vector")
                 settings = resolve(Given(url=manager.url()), {}).settings
-                spark = start_spark()
+                spark = start_spark(CONNECTIONS)
                 source = make(spark, f"{folder}/source", options.rows, options.dimensions)
-                trial = Trial(spark, settings, session, source, folder, options.dimensions)
+                trial = Trial(spark, settings, session, source, folder, dimensions=options.dimensions)
                 print(f"{options.rows:,} x {options.dimensions}, {size_of(source) / MEGABYTE:,.0f} MB of Parquet\n")
                 print(HEADINGS, flush=True)
                 for kind in options.types:
@@ -117,15 +119,6 @@ def main() -> int:
     finally:
         shutil.rmtree(folder)
     return 0
-
-
-def start_spark() -> SparkSession:
-    """Start Spark."""
-    builder = SparkSession.builder.master(f"local[{CONNECTIONS}]").config("spark.driver.memory", "2g")
-    builder = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false")
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 def make(spark: SparkSession, path: str, rows: int, dimensions: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.machine import watch
-from bench.results.figures import PAUSE
+from bench.machine.samples import PAUSE
 
 
 class Cpu(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from bench.errors import BenchError
-from bench.results.figures import DISTURBED, Sample
+from bench.machine.samples import DISTURBED, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

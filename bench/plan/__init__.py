@@ -1,1 +1,1 @@
-"""What is compared."""
+"""What is compared: the `catalogue` lists each `way`, in the tables of the report."""

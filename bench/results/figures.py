@@ -7,34 +7,12 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
+from bench.machine.samples import PAUSE, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PAUSE = 1.0
-"""Seconds of rest before and after a load: several samples, so that CPU counters are read while they do not change."""
-
-DISTURBED = 0.25
-"""Cores that other processes may use during a load. The benchmark's own measuring uses about 0.1."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One sample of the processes: CPU seconds since their start, and current memory in bytes.
-
-    Attributes:
-        at: Seconds on the monotonic clock.
-        jvm_memory: Of the largest JVM; 0 without one.
-        worker_memory: Of the largest Python process that Spark started for rows; 0 without one.
-    """
-
-    at: float
-    server_cpu: float
-    client_cpu: float
-    machine_cpu: float
-    client_memory: int = 0
-    jvm_memory: int = 0
-    worker_memory: int = 0
+MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -63,7 +41,7 @@ class Figures:
     @property
     def worker_megabytes(self) -> float:
         """Return the memory of the largest Python worker in MB."""
-        return self.worker_memory / 1e6
+        return self.worker_memory / MEGABYTE
 
     @property
     def disturbance(self) -> float:
@@ -98,7 +76,15 @@ def figures(
     )
     other_cpu = machine_cpu - server_cpu - client_cpu
     return Figures(
-        end - start, wall, server_cpu, client_cpu, other_cpu, client_memory, jvm_memory, worker_memory, phases
+        seconds=end - start,
+        wall=wall,
+        server_cpu=server_cpu,
+        client_cpu=client_cpu,
+        other_cpu=other_cpu,
+        client_memory=client_memory,
+        jvm_memory=jvm_memory,
+        worker_memory=worker_memory,
+        phases=phases,
     )
 
 

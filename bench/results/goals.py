@@ -9,7 +9,7 @@ from bench.plan import catalogue as plan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.plan.catalogue import Way
+    from bench.plan.way import Way
     from bench.results.figures import Figures
 
 TIME, SERVER_CPU, WORKER = "seconds", "server_cpu", "worker_megabytes"
@@ -88,27 +88,27 @@ SPLITTING = (
 MD5 = "MD5 is the cheapest hash that Spark and PostgreSQL before 18 share; docs/performance.md has its parts."
 
 GOALS = (
-    Goal("table exists: time, x JDBC", 0.65, TIME, plan.LOAD, plan.JDBC, TWICE),
-    Goal("table exists: server CPU, x JDBC", 0.5, SERVER_CPU, plan.LOAD, plan.JDBC, TWICE),
-    Goal("makes the table: time, x JDBC", 0.45, TIME, plan.LOAD_MAKES, plan.JDBC, ENCODING),
-    Goal("makes the table: server CPU, x JDBC", 0.3, SERVER_CPU, plan.LOAD_MAKES, plan.JDBC, TEXT),
-    Goal("parts: time, x JDBC", 0.5, TIME, plan.LOAD_PARTS, plan.JDBC, ENCODING),
-    Goal("three indexes: time, x JDBC", 0.6, TIME, plan.INDEXED, plan.JDBC_INDEXED, ONE_PROCESS),
-    Goal("parts, three indexes: time, x JDBC", 0.6, TIME, plan.PARTS_INDEXED, plan.JDBC_INDEXED, INDEXES),
-    Goal("parts, 16 throttled connections: time, x JDBC", 0.5, TIME, plan.MANY_PARTS, plan.MANY_JDBC, SLOW_ALONE),
+    Goal("table exists: time, x JDBC", 0.65, TIME, plan.LOAD, plan.JDBC, tried=TWICE),
+    Goal("table exists: server CPU, x JDBC", 0.5, SERVER_CPU, plan.LOAD, plan.JDBC, tried=TWICE),
+    Goal("makes the table: time, x JDBC", 0.45, TIME, plan.LOAD_MAKES, plan.JDBC, tried=ENCODING),
+    Goal("makes the table: server CPU, x JDBC", 0.3, SERVER_CPU, plan.LOAD_MAKES, plan.JDBC, tried=TEXT),
+    Goal("parts: time, x JDBC", 0.5, TIME, plan.LOAD_PARTS, plan.JDBC, tried=ENCODING),
+    Goal("three indexes: time, x JDBC", 0.6, TIME, plan.INDEXED, plan.JDBC_INDEXED, tried=ONE_PROCESS),
+    Goal("parts, three indexes: time, x JDBC", 0.6, TIME, plan.PARTS_INDEXED, plan.JDBC_INDEXED, tried=INDEXES),
+    Goal("parts, 16 throttled connections: time, x JDBC", 0.5, TIME, plan.MANY_PARTS, plan.MANY_JDBC, tried=SLOW_ALONE),
     Goal("upsert, 10 % changed: time, x writing all", 0.6, TIME, plan.TENTH, plan.TENTH_WRITES_ALL),
     Goal("replace-partitions: time, x overwrite", 0.5, TIME, plan.YEARS_REPLACED, plan.YEARS_OVERWRITTEN),
-    Goal("200 columns: time, x JDBC", 0.65, TIME, plan.WIDE_LOAD, plan.WIDE_JDBC, ANALYZED),
-    Goal("16 throttled connections: time, x JDBC", 0.5, TIME, plan.MANY_LOAD, plan.MANY_JDBC, ONE_PROCESS),
-    Goal("makes the table, 16 throttled: time, x JDBC", 0.5, TIME, plan.MANY_MAKES, plan.MANY_JDBC, SLOW_ALONE),
+    Goal("200 columns: time, x JDBC", 0.65, TIME, plan.WIDE_LOAD, plan.WIDE_JDBC, tried=ANALYZED),
+    Goal("16 throttled connections: time, x JDBC", 0.5, TIME, plan.MANY_LOAD, plan.MANY_JDBC, tried=ONE_PROCESS),
+    Goal("makes the table, 16 throttled: time, x JDBC", 0.5, TIME, plan.MANY_MAKES, plan.MANY_JDBC, tried=SLOW_ALONE),
     Goal("smallest load after Spark's start, s", 0.7, "phases.load", plan.SMALLEST),
-    Goal("verify, table exists: time, x the load", 1.15, TIME, plan.VERIFIED, plan.LOAD, MD5),
-    Goal("verify, makes the table: time, x the load", 1.15, TIME, plan.VERIFIED_MAKES, plan.LOAD_MAKES, MD5),
+    Goal("verify, table exists: time, x the load", 1.15, TIME, plan.VERIFIED, plan.LOAD, tried=MD5),
+    Goal("verify, makes the table: time, x the load", 1.15, TIME, plan.VERIFIED_MAKES, plan.LOAD_MAKES, tried=MD5),
     Goal("quarantine, none bad: time, x the load", 1.1, TIME, plan.NONE_BAD, plan.LOAD),
     Goal("quarantine, one in 10,000 bad: time, x the load", 1.1, TIME, plan.SOME_BAD, plan.LOAD),
-    Goal("extract: time, x JDBC", 0.6, TIME, plan.READ_ARROW, plan.READ_JDBC, HANDING_OVER),
+    Goal("extract: time, x JDBC", 0.6, TIME, plan.READ_ARROW, plan.READ_JDBC, tried=HANDING_OVER),
     Goal("extract: server CPU, x JDBC", 0.9, SERVER_CPU, plan.READ_ARROW, plan.READ_JDBC),
-    Goal("extract: time of pure Python, x JDBC", 0.9, TIME, plan.READ_PURE, plan.READ_JDBC, SPLITTING),
+    Goal("extract: time of pure Python, x JDBC", 0.9, TIME, plan.READ_PURE, plan.READ_JDBC, tried=SPLITTING),
     Goal("compare: time, x extract_table to Parquet", 1.2, TIME, plan.COMPARE, plan.READ_FILES),
     Goal("Python worker of a load, MB", 300, WORKER, plan.LOAD),
     Goal("Python worker of an extract, MB", 300, WORKER, plan.READ_ARROW),

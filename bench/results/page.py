@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bench.plan import catalogue as plan
+from bench.plan import catalogue
 from bench.results import goals
 from bench.results.figures import Figures, median
 from bench.results.pictures import JDBC, OTHERS, OURS, Bar, Line, bars, lines
@@ -15,19 +15,19 @@ from bench.results.store import runs_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bench.plan.catalogue import Way
+    from bench.plan.way import Way
 
 CAPTURED = ("plain", "captured", "ratio", "goal")
 TEN_BILLION = 10_000_000_000
-COSTS = (plan.LOAD_MAKES, plan.LOAD, plan.INDEXED, plan.ALL, plan.TENTH, plan.SAME)
+COSTS = (catalogue.LOAD_MAKES, catalogue.LOAD, catalogue.INDEXED, catalogue.ALL, catalogue.TENTH, catalogue.SAME)
 """The ways whose costs for each row are in docs/scaling.md."""
 
 SUMMARY = (
-    (plan.LOAD_MAKES, plan.JDBC),
-    (plan.LOAD_PARTS, plan.JDBC),
-    (plan.LOAD, plan.JDBC),
-    (plan.INDEXED, plan.JDBC_INDEXED),
-    (plan.READ_ARROW, plan.READ_JDBC),
+    (catalogue.LOAD_MAKES, catalogue.JDBC),
+    (catalogue.LOAD_PARTS, catalogue.JDBC),
+    (catalogue.LOAD, catalogue.JDBC),
+    (catalogue.INDEXED, catalogue.JDBC_INDEXED),
+    (catalogue.READ_ARROW, catalogue.READ_JDBC),
 )
 """The ways in the README, each with JDBC's."""
 
@@ -37,7 +37,7 @@ Runs = dict["Way", list[Figures]]
 def by_way(stored: Mapping[str, Any]) -> Runs:
     """Return the runs of a stored scale, of those ways that the plan has."""
     runs = runs_of(stored)
-    return {way: runs[way.label] for way in plan.WAYS if runs.get(way.label)}
+    return {way: runs[way.label] for way in catalogue.WAYS if runs.get(way.label)}
 
 
 def best(scales: Mapping[float, Runs], ways: Iterable[Way]) -> tuple[float, Runs] | None:
@@ -152,7 +152,7 @@ def growth(scales: Mapping[float, Runs]) -> str | None:
     """Return a picture of the seconds for a million rows by scale; None if there is only one scale."""
     rows = 6_001_215
     values = []
-    for way in plan.GROWTH:
+    for way in catalogue.GROWTH:
         points = {
             scale: median(runs[way]).seconds / (rows * scale) * 1e6 for scale, runs in scales.items() if way in runs
         }

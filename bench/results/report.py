@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bench.plan import catalogue as plan
+from bench.machine.samples import DISTURBED
+from bench.plan import catalogue
 from bench.results import goals
-from bench.results.figures import DISTURBED, median
+from bench.results.figures import median
 from demo_text import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.plan.catalogue import Way
+    from bench.plan.way import Way
     from bench.results.figures import Figures
     from bench.results.goals import Judged
 
@@ -35,7 +36,7 @@ def text(runs: Mapping[Way, Sequence[Figures]], about: Mapping[str, object]) -> 
     medians = {way: median(of_way) for way, of_way in runs.items()}
     circumstances = "\n".join(f"{name}: {shown(value)}" for name, value in about.items())
     parts = [circumstances]
-    for name, (ways, jdbc) in plan.TABLES.items():
+    for name, (ways, jdbc) in catalogue.TABLES.items():
         of_table = {way: runs[way] for way in ways if way in runs}
         if of_table:
             parts += [f"{name}\n{table(of_table, jdbc)}", phases({way: medians[way] for way in of_table})]

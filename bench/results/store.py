@@ -20,7 +20,6 @@ from bench.results.figures import Figures, median, spread
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RESULTS = Path(__file__).resolve().parents[2] / "build" / "bench" / "results"
 SAME = ("code", "data", "server", "versions", "cores")
 """What has to be the same for runs to be compared."""
 

@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 from pyarrow.parquet import ParquetFile, read_table, write_table
 
-from bench.plan.catalogue import THREE, TINY, WIDE
-from bench.ways.task import BESIDE, PARQUET, TABLE, TEXTS
+from bench.tpch.names import BESIDE, PARQUET, TABLE, TEXTS, THREE, TINY, WIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,31 +1,18 @@
-"""The server, and the statements before and after a load."""
+"""The tables on the server, before a load or a read."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import tempfile
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError
-from bench.plan.catalogue import THREE, WIDE
-from bench.tpch.files import SAMPLE_ROWS, Totals, wide_names
-from bench.ways.task import BESIDE, KEPT_TABLE, KEYS, TABLE, WARM_UP_TABLE, Server, beside_table
-from jobs.dbaccess.conninfo.resolve import resolve
-from jobs.dbaccess.conninfo.sources import Given
-from jobs.dbaccess.postgres_connectivity import connect
-from servermgr.postgres import Manager
+from bench.machine.address import Server
+from bench.machine.database import session
+from bench.tpch.files import SAMPLE_ROWS, wide_names
+from bench.tpch.names import BESIDE, KEPT_TABLE, KEYS, TABLE, THREE, WARM_UP_TABLE, WIDE, beside_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
-    from jobs.dbaccess.session import Session
-
-# Differs from PostgreSQL's defaults, so that no checkpoint falls into one load and not into another.
-SERVER_SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB", "checkpoint_timeout": "30min"}
 
 # TPC-H's own types (4.1 of its specification: identifiers are wide), and no index.
 TYPES = {
@@ -53,27 +40,6 @@ OF_DLT = ("_dlt_loads", "_dlt_pipeline_state", "_dlt_version")
 """Tables in which dlt keeps that its target exists, which it then does not create again."""
 FOR_READS = "pgjobs bench: lineitem as it is read"
 """The comment on the table while it holds the data for reads."""
-
-
-@contextlib.contextmanager
-def server() -> Iterator[Manager]:
-    """Run a PostgreSQL for the benchmark."""
-    # Not below the clone, which other users may not be able to enter: as root, the server runs as another user.
-    directory = tempfile.mkdtemp(prefix="pgjobs-bench-")
-    Path(directory).chmod(0o755)
-    try:
-        with Manager("127.0.0.1", 0, f"{directory}/data", initialize=True, settings=SERVER_SETTINGS) as manager:
-            yield manager
-    finally:
-        shutil.rmtree(directory)
-
-
-@contextlib.contextmanager
-def session(address: Server) -> Iterator[Session]:
-    """Open a session."""
-    given = Given({name: str(value) for name, value in asdict(address).items()})
-    with connect(resolve(given, {}).settings, "pgjobs bench") as opened:
-        yield opened
 
 
 def columns(data: str = "") -> str:
@@ -156,13 +122,6 @@ def index(address: Server, *, partitioned: bool = False) -> None:
     settle(address)
 
 
-def wal(address: Server) -> float:
-    """Return how many bytes of write-ahead log the server has written."""
-    with session(address) as opened:
-        [[written]] = opened.run("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8")
-    return float(written)
-
-
 def settle(address: Server) -> None:
     """Bring the rows to a steady state: a reader shall neither write hint bits nor wait for a checkpoint."""
     with session(address) as opened:
@@ -170,38 +129,3 @@ def settle(address: Server) -> None:
             opened.run(f"VACUUM ANALYZE {table}")
         opened.run("CHECKPOINT")
     os.sync()
-
-
-def check(address: Server, expected: Totals) -> None:
-    """Check that the table contains the data, apart from rows that were put aside.
-
-    Raises:
-        BenchError: It does not.
-    """
-    rejects = f"{TABLE}_rejects"
-    with session(address) as opened:
-        rows = f"SELECT l_extendedprice, l_orderkey FROM {TABLE}"
-        if opened.run("SELECT to_regclass(%s) IS NOT NULL", rejects) == [[True]]:
-            rows += f" UNION ALL SELECT (row->>'l_extendedprice')::numeric, (row->>'l_orderkey')::bigint FROM {rejects}"
-        [totals_of_table] = opened.run(f"SELECT count(*), sum(l_extendedprice), sum(l_orderkey) FROM ({rows}) AS rows")
-    if Totals(*totals_of_table) != expected:
-        raise BenchError(f"{TABLE} holds {Totals(*totals_of_table)}, and not {expected}")
-
-
-def check_beside(address: Server, rows: Mapping[str, int]) -> None:
-    """Check that the tables beside lineitem have so many rows.
-
-    Raises:
-        BenchError: They do not.
-    """
-    with session(address) as opened:
-        found = {name: opened.value(f"SELECT count(*) FROM {name}") for name in rows}
-    if found != rows:
-        raise BenchError(f"The tables beside {TABLE} hold {found}, and not {dict(rows)}")
-
-
-def version(address: Server) -> str:
-    """Return the server's version."""
-    with session(address) as opened:
-        [[number]] = opened.run("SHOW server_version")
-    return str(number)

@@ -7,7 +7,8 @@ from pyspark.sql import functions as f
 
 from bench.errors import BenchError
 from bench.tpch.files import Totals
-from bench.ways.task import PARQUET, Task
+from bench.tpch.names import PARQUET
+from bench.ways.task import Task
 
 
 def drain(rows: DataFrame, task: Task) -> None:

@@ -14,8 +14,10 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from bench.results.figures import PAUSE
-from bench.ways.task import WARM_UP_TABLE, Server, Task
+from bench.machine.address import Server
+from bench.machine.samples import PAUSE
+from bench.tpch.names import WARM_UP_TABLE
+from bench.ways.task import Task
 
 
 def main(module: str, task_json: str, result: str) -> None:

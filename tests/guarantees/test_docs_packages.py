@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HOUSES = ("src", "chaos")
+HOUSES = ("src", "bench", "chaos")
 WITHOUT_STEPS = {"src/jobs", "src/pyspark_pgcopy", "src/servermgr"}
 """The first has entrypoints, each with a page of its own; the others are single commands."""
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import BenchError
-from bench.results.figures import PAUSE, Figures, Sample, figures, median
+from bench.machine.samples import PAUSE, Sample
+from bench.results.figures import Figures, figures, median
 
 
 def sample(at: float, cpu: float, memory: int = 0) -> Sample:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import pyarrow as pa
 import pytest
 from pyarrow.parquet import ParquetFile, write_table
 
-from bench.plan.catalogue import TINY, WIDE
-from bench.tpch import files as data
-from bench.ways.run_once import read_task
-from bench.ways.task import BESIDE, PARQUET, TEXTS, Server, Task
+from bench.machine.address import Server
+from bench.tpch import files
+from bench.tpch.names import BESIDE, PARQUET, TEXTS, TINY, WIDE
+from bench.ways.task import Task
 
 
 @pytest.fixture
@@ -30,11 +29,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_totals_are_exact(folder: Path) -> None:
-    assert data.totals(folder / PARQUET) == (4, Decimal("4.30"), 10)
+    assert files.totals(folder / PARQUET) == (4, Decimal("4.30"), 10)
 
 
 def test_the_texts_hold_each_row_once_as_copy_reads_it(folder: Path) -> None:
-    data.write_texts(folder)
+    files.write_texts(folder)
     assert [(folder / text).read_text() for text in TEXTS] == [
         "1\t0.10\t1998-12-01\ta b\n2\t0.20\t1998-12-01\tit's\n",
         "3\t-1.00\t1998-12-01\tc, d\n4\t5.00\t1998-12-01\te\n",
@@ -42,23 +41,18 @@ def test_the_texts_hold_each_row_once_as_copy_reads_it(folder: Path) -> None:
 
 
 def test_the_sample_has_the_same_columns_in_the_same_forms(folder: Path) -> None:
-    data.write_sample(folder / PARQUET, folder / "sample")
+    files.write_sample(folder / PARQUET, folder / "sample")
     assert (
         ParquetFile(folder / "sample" / PARQUET).schema_arrow.names == ParquetFile(folder / PARQUET).schema_arrow.names
     )
     assert all((folder / "sample" / text).exists() for text in TEXTS)
 
 
-def test_a_task_survives_its_way_to_another_process() -> None:
-    task = Task(Server("127.0.0.1", 5432, "me", "db"), "lineitem", "/data", "psql", arrow=True, flags=("--verify",))
-    assert read_task(json.dumps(asdict(task))) == task
-
-
-@pytest.mark.parametrize(("name", "columns"), [("", 4), (WIDE, data.WIDE_COLUMNS), (TINY, 4)])
+@pytest.mark.parametrize(("name", "columns"), [("", 4), (WIDE, files.WIDE_COLUMNS), (TINY, 4)])
 def test_each_folder_of_data_has_rows_and_a_sample(folder: Path, name: str, columns: int) -> None:
-    data.write_sample(folder / PARQUET, folder / "sample")
+    files.write_sample(folder / PARQUET, folder / "sample")
     for _ in range(2):  # what exists is left alone
-        beside = data.make_beside(folder, name)
+        beside = files.make_beside(folder, name)
     assert beside == folder / name
     for path in (beside / PARQUET, beside / "sample" / PARQUET):
         file = ParquetFile(path)
@@ -71,8 +65,8 @@ def test_the_tables_beside_lineitem_have_rows_and_a_sample(folder: Path) -> None
         (folder / "three").mkdir(exist_ok=True)
         write_table(pa.table({"key": list(range(rows))}), folder / "three" / f"{name}.parquet")
     for _ in range(2):  # if it was interrupted
-        data.add_lineitem(folder / PARQUET, folder / "three")
-    assert data.rows_beside(folder / "three") == {"customer": 2, "orders": 3}
+        files.add_lineitem(folder / PARQUET, folder / "three")
+    assert files.rows_beside(folder / "three") == {"customer": 2, "orders": 3}
     task = Task(Server("127.0.0.1", 5432, "me", "db"), "lineitem", str(folder / "three"), "psql")
     sample = replace(task, table="warm_up", folder=f"{task.folder}/sample")
     assert [ParquetFile(path).metadata.num_rows for path in task.three.values()] == [2, 3, 4]
@@ -81,9 +75,9 @@ def test_the_tables_beside_lineitem_have_rows_and_a_sample(folder: Path) -> None
 
 
 def test_the_wide_table_begins_with_the_columns_of_lineitem() -> None:
-    names = data.wide_names(["a", "b", "c"])
-    assert (names[:5], len(names)) == (["a", "b", "c", "a_2", "b_2"], data.WIDE_COLUMNS)
+    names = files.wide_names(["a", "b", "c"])
+    assert (names[:5], len(names)) == (["a", "b", "c", "a_2", "b_2"], files.WIDE_COLUMNS)
 
 
 def test_the_totals_of_several_loads_are_the_sums() -> None:
-    assert data.Totals(2, Decimal("0.10"), 3).times(10) == (20, Decimal("1.00"), 30)
+    assert files.Totals(2, Decimal("0.10"), 3).times(10) == (20, Decimal("1.00"), 30)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.errors import BenchError
-from bench.plan import catalogue as plan
+from bench.plan import catalogue
+from bench.plan.way import Way
 from bench.results import goals, report
 from bench.results.figures import Figures
 from bench.results.goals import Goal
@@ -22,12 +22,12 @@ LOAD = Figures(
     wal=950e6,
 )
 OURS = replace(LOAD, seconds=7.5, server_cpu=3.0, worker_memory=150e6, phases={"copy": 5.0, "publish": 2.5})
-MEDIANS = {plan.LOAD: OURS, plan.JDBC: LOAD}
-RUNS = {plan.LOAD: [replace(OURS, seconds=7.4), replace(OURS, seconds=7.6)], plan.JDBC: [LOAD]}
+MEDIANS = {catalogue.LOAD: OURS, catalogue.JDBC: LOAD}
+RUNS = {catalogue.LOAD: [replace(OURS, seconds=7.4), replace(OURS, seconds=7.6)], catalogue.JDBC: [LOAD]}
 
 
 def test_each_way_is_shown_with_its_spread_and_its_ratios_to_jdbc() -> None:
-    first, ours, jdbc = (" ".join(line.split()) for line in report.table(RUNS, plan.JDBC).splitlines())
+    first, ours, jdbc = (" ".join(line.split()) for line in report.table(RUNS, catalogue.JDBC).splitlines())
     assert first.startswith(
         "way rounds seconds +- x JDBC server CPU s x JDBC client CPU s other CPU s WAL MB worker MB"
     )
@@ -35,9 +35,9 @@ def test_each_way_is_shown_with_its_spread_and_its_ratios_to_jdbc() -> None:
     assert jdbc == "Spark JDBC, reWriteBatchedInserts 1 10.0 1.00 4.0 1.00 12.0 0.5 950 700 900 20.0"
 
 
-@pytest.mark.parametrize("jdbc", [plan.JDBC, None])
-def test_without_jdbc_there_are_no_ratios(jdbc: plan.Way | None) -> None:
-    [_, ours] = report.table({plan.LOAD: [OURS]}, jdbc).splitlines()
+@pytest.mark.parametrize("jdbc", [catalogue.JDBC, None])
+def test_without_jdbc_there_are_no_ratios(jdbc: Way | None) -> None:
+    [_, ours] = report.table({catalogue.LOAD: [OURS]}, jdbc).splitlines()
     assert " ".join(ours.split()) == "pgjobs, table exists 1 7.5 3.0 12.0 0.5 950 150 700 900 20.0"
 
 
@@ -50,8 +50,8 @@ def test_phases_are_shown_where_there_are_some() -> None:
 
 def test_a_load_that_others_disturbed_is_named() -> None:
     assert not report.disturbed(MEDIANS)
-    busy = {**MEDIANS, plan.JDBC: replace(LOAD, other_cpu=6.0)}
-    assert report.disturbed(busy) == f"Disturbed, the machine had other work meanwhile: {plan.JDBC.label}."
+    busy = {**MEDIANS, catalogue.JDBC: replace(LOAD, other_cpu=6.0)}
+    assert report.disturbed(busy) == f"Disturbed, the machine had other work meanwhile: {catalogue.JDBC.label}."
 
 
 def test_a_report_has_the_tables_of_what_was_measured_only() -> None:
@@ -61,10 +61,10 @@ def test_a_report_has_the_tables_of_what_was_measured_only() -> None:
     assert "extracting\n" not in text
 
 
-TIME = Goal("a", 0.75, "seconds", plan.LOAD, plan.JDBC, "a reason")
-PHASE = Goal("b", 5, "phases.copy", plan.LOAD)
-MISSED = Goal("c", 0.7, "server_cpu", plan.LOAD, plan.JDBC, "tried in vain")
-ABSENT = Goal("d", 0.7, "seconds", plan.ADBC, plan.JDBC)
+TIME = Goal("a", 0.75, "seconds", catalogue.LOAD, catalogue.JDBC, "a reason")
+PHASE = Goal("b", 5, "phases.copy", catalogue.LOAD)
+MISSED = Goal("c", 0.7, "server_cpu", catalogue.LOAD, catalogue.JDBC, "tried in vain")
+ABSENT = Goal("d", 0.7, "seconds", catalogue.ADBC, catalogue.JDBC)
 
 
 def test_a_goal_is_judged_by_a_figure_or_by_a_ratio_of_two() -> None:
@@ -83,25 +83,9 @@ def test_the_verdict_shows_target_and_reached_and_what_was_tried_for_a_missed_go
     assert report.tried(judged) == "c: tried in vain"
 
 
-def test_the_ways_of_the_goals_are_ways_of_the_plan() -> None:
-    named = {way for goal in goals.GOALS for way in (goal.way, goal.to) if way is not None}
-    assert set(goals.needed()) == named
-
-
 @pytest.mark.parametrize(
     ("value", "shown"),
     [({"scale": 0.5, "rows": 7}, "scale 0.50, rows 7"), ((0.123, 4.0), "0.12 4.00"), ("text", "text")],
 )
 def test_circumstances_are_shown_in_a_line(value: object, shown: str) -> None:
     assert report.shown(value) == shown
-
-
-def test_several_ways_are_chosen_by_parts_of_their_names() -> None:
-    chosen = plan.choose("JDBC, three indexes|upsert, 100")
-    assert chosen == (plan.JDBC_INDEXED, plan.ALL)
-    with pytest.raises(BenchError, match="No way's name contains 'nothing'"):
-        plan.choose("nothing")
-
-
-def test_each_way_has_a_name_of_its_own() -> None:
-    assert len({way.label for way in plan.WAYS}) == len(plan.WAYS)

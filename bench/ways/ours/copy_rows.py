@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyarrow.parquet import ParquetFile
 
-from bench.tpch import tables as database
+from bench.machine import database
 from jobs.dbaccess.rows.copy import copy_rows
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.ways.task import KEPT_TABLE, WARM_UP_TABLE
+from bench.tpch.names import KEPT_TABLE, WARM_UP_TABLE
 from jobs.copy_table import main
 from jobs.flows.load.job import new_load_id
 

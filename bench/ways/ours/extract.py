@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
+from bench.tpch.names import CONNECTIONS
 from bench.ways.reading import drain
-from bench.ways.task import CONNECTIONS
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given

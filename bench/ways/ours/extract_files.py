@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from bench.ways.task import CONNECTIONS
+from bench.tpch.names import CONNECTIONS
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given
 from jobs.dbaccess.sql import TableName

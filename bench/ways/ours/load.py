@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def run(task: Task) -> dict[str, float]:
-    """Load, and return the seconds of the phases. Raises as `load`."""
-    return load(task, task.parquet, task.table)
+    """Load, and return the seconds of the phases. Raises as `load_file`."""
+    return load_file(task, task.parquet, task.table)
 
 
-def load(task: Task, source: str, table: str) -> dict[str, float]:
+def load_file(task: Task, source: str, table: str) -> dict[str, float]:
     """Load a file into a table, and return the seconds of the phases.
 
     Raises:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
+from bench.tpch.names import CONNECTIONS
 from bench.ways.reading import drain
-from bench.ways.task import CONNECTIONS
 from jobs.pgcopy.datasource import PostgresCopyDataSource
 
 if TYPE_CHECKING:

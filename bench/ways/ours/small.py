@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.plan.catalogue import SMALLEST
-from bench.ways.ours import load as pgjobs
+from bench.ways.ours import load
 
 if TYPE_CHECKING:
     from bench.ways.task import Task
@@ -18,6 +18,6 @@ def run(task: Task) -> dict[str, float]:
     loads = []
     for _ in range(SMALLEST.loads):
         start = time.monotonic()
-        phases = pgjobs.run(task)
+        phases = load.run(task)
         loads.append({**phases, "load": time.monotonic() - start})
-    return {name: median(load[name] for load in loads) for name in loads[0]}
+    return {name: median(one[name] for one in loads) for name in loads[0]}

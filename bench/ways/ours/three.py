@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.ways.ours import load as pgjobs
+from bench.ways.ours import load
 
 if TYPE_CHECKING:
     from bench.ways.task import Task
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 def run(task: Task) -> dict[str, float]:
     """Load, and return the seconds of the phases of all three together."""
-    loads = [pgjobs.load(task, source, table) for table, source in task.three.items()]
-    return {phase: sum(load.get(phase, 0.0) for load in loads) for phase in loads[0]}
+    loads = [load.load_file(task, source, table) for table, source in task.three.items()]
+    return {phase: sum(one.get(phase, 0.0) for one in loads) for phase in loads[0]}

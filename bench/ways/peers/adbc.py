@@ -10,7 +10,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 from pyarrow.parquet import ParquetFile
 
-from bench.ways.task import CONNECTIONS
+from bench.tpch.names import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ import connectorx
 from pyarrow.parquet import ParquetFile
 
 from bench.errors import BenchError
-from bench.ways.task import CONNECTIONS
+from bench.tpch.names import CONNECTIONS
 
 if TYPE_CHECKING:
     from bench.ways.task import Task

@@ -10,7 +10,7 @@ import dlt
 from pyarrow.parquet import ParquetFile
 
 from bench.tpch.files import without_views
-from bench.ways.task import CONNECTIONS
+from bench.tpch.names import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
+from bench.tpch.names import CONNECTIONS
+from bench.ways.peers.jdbc import JDBC_BATCH
 from bench.ways.reading import drain
-from bench.ways.task import CONNECTIONS, JDBC_BATCH
 
 if TYPE_CHECKING:
     from bench.ways.task import Task

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.ways.task import TEXTS
+from bench.tpch.names import TEXTS
 
 if TYPE_CHECKING:
     from bench.ways.task import Task
