@@ -5,6 +5,7 @@ wrong in different ways. From the bottom to the top:
 
 - `values`: columns' types, with values that they store, in which form, and values that they refuse.
 - `tables`: a table as a value, and the SQL that creates it.
+- `conditions`: conditions of SQL, in its three-valued logic.
 - `stored`: such a table with its rows, in Python: what an INSERT, UPDATE or DELETE does to it, or why it fails.
 - `cases`: a table, its rows, the rows of a load, and its options.
 - `modes`: the modes of a load, as operations of a stored table.

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fuzz.loads.cases import OPERATION, Case
-from fuzz.loads.stored import CONDITIONS, INSERTED, UPDATED, Key, Stored, Violation
+from fuzz.loads.conditions import CONDITIONS
+from fuzz.loads.stored import INSERTED, UPDATED, Key, Stored, Violation
 from fuzz.loads.tables import MARK, Row
 from fuzz.loads.values import NOT_NULL
 

@@ -7,9 +7,10 @@ foreign keys are checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Optional
 
+from fuzz.loads.conditions import CONDITIONS, number
 from fuzz.loads.tables import CHANGE, GENERATED, INSERT, NUMBERED, PARENTS, REFUSE, SKIP, UPDATE, Row, Table, Trigger
 from fuzz.loads.values import CHECK, EXCLUSION, FOREIGN_KEY, NOT_NULL, UNIQUE, Text
 
@@ -31,40 +32,6 @@ class Violation(Exception):
         super().__init__(sqlstate)
         self.sqlstate, self.by_trigger = sqlstate, by_trigger
 
-
-def _int(text: Text) -> int | None:
-    return None if text is None else int(text)
-
-
-def _or(a: bool | None, b: bool | None) -> bool | None:
-    return True if a or b else None if a is None or b is None else False
-
-
-def _n(test: Callable[[int], bool]) -> Callable[[Row], bool | None]:
-    def tested(row: Row) -> bool | None:
-        n = _int(row["n"])
-        return None if n is None else test(n)
-
-    return tested
-
-
-def _s(test: Callable[[str], bool]) -> Callable[[Row], bool | None]:
-    def tested(row: Row) -> bool | None:
-        return None if row["s"] is None else test(row["s"])
-
-    return tested
-
-
-CONDITIONS: dict[str, Callable[[Row], bool | None]] = {
-    "n > 0": _n(lambda n: n > 0),
-    "n < 5": _n(lambda n: n < 5),
-    "s <> 'b'": _s(lambda s: s != "b"),
-    "length(s) < 3": _s(lambda s: len(s) < 3),
-    "n > 0 OR s IS NOT NULL": lambda row: _or(_n(lambda n: n > 0)(row), row["s"] is not None),
-    "u <> n": lambda row: None if row["u"] is None or row["n"] is None else int(row["u"]) != int(row["n"]),
-    "g = 1": lambda row: None if row["g"] is None else int(row["g"]) == 1,
-}
-"""Conditions of SQL, in its three-valued logic: NULL is None."""
 
 Key = Optional[tuple[Hashable, ...]]
 
@@ -256,7 +223,7 @@ class Stored:
     def _check(self, row: Row) -> None:
         """Compute generated columns, and check what depends on the row alone."""
         if GENERATED.name in row:
-            n = _int(row["n"])
+            n = number(row["n"])
             row[GENERATED.name] = None if n is None else str(2 * n)
         for column in self.table.columns:
             if row[column.name] is None and (self.table.is_required(column.name) or column.kind.refuses_null):
@@ -291,7 +258,7 @@ class Stored:
         mine, theirs = self._unique_u(row), self._unique_u(other)
         if mine is not None and mine == theirs and self.table.unique_u != "u DEFERRABLE":
             return UNIQUE
-        a, b = _int(row["n"]) if self.table.excludes else None, _int(other["n"])
+        a, b = number(row["n"]) if self.table.excludes else None, number(other["n"])
         return EXCLUSION if a is not None and b is not None and abs(a - b) < 2 else ""
 
     def _unique_u(self, row: Row) -> int | None:
