@@ -95,7 +95,8 @@ def compared(name: str, plain: Sequence[Cost], captured: Sequence[Cost], goal: f
     (wall, cpu), (wall_captured, cpu_captured) = medians
     return [
         Measured(f"{name}, s", wall, wall_captured, wall_captured / wall, goal),
-        Measured(f"{name}: CPU, s", cpu, cpu_captured, cpu_captured / cpu, None),
+        # The kernel counts CPU in hundredths of a second, of which a short measurement may have none.
+        Measured(f"{name}: CPU, s", cpu, cpu_captured, cpu_captured / cpu if cpu else None, None),
     ]
 
 

@@ -18,3 +18,8 @@ def test_delays_are_told_by_their_median_and_their_99th_percentile() -> None:
     median, late = arrived([number / 1000 for number in range(200, 0, -1)])
     assert (median.captured, late.captured) == (0.101, 0.199)
     assert median.name.startswith("delay of 200 changes")
+
+
+def test_there_is_no_ratio_to_a_cpu_that_was_too_short_to_be_counted() -> None:
+    _, cpu = compared("COPY", [Cost(0.1, 0.0)], [Cost(0.1, 0.01)], None)
+    assert cpu.cells() == ["0.00", "0.01", "", ""]
