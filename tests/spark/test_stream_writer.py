@@ -38,6 +38,24 @@ def test_a_batch_that_comes_again_is_written_once(
     assert until(lambda: sidecars(session) == 0)
 
 
+@pytest.mark.skipif(not HAS_SINK, reason="pgcopy writes streams from Spark 4.1 on")
+def test_a_stream_whose_checkpoint_was_lost_discards_no_batch_for_an_earlier_one_of_its_number(
+    spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE events (id int)")
+    for number in (1, 2):
+        session.run("INSERT INTO events VALUES (%s)", number)
+        run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
+    session.run("INSERT INTO events VALUES (3)")
+    with pytest.raises(
+        Exception, match=r"batch 0 of the stream 'copying'.*batch 1 has been published.*another streamId"
+    ):
+        run_to_the_end(source(spark, options), options, tmp_path / "another")
+    run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
+    assert ids(session) == [1, 2, 3]
+    assert session.run("SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_'") == []
+
+
 def test_a_stream_that_was_aborted_leaves_nothing_when_it_goes_on(
     spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
 ) -> None:

@@ -61,7 +61,25 @@ class StreamCommitter(DataSourceStreamWriter):
         stage = _stage_of(messages)
         if stage is None:
             raise LoadError("Spark committed a batch without any message.", "Nothing was written. Start again.")
+        self._refuse_earlier(batchId)
         stage.publish(self.destination, f"{self.stream}/{batchId}", messages, analyzed=False)
+
+    def _refuse_earlier(self, number: int) -> None:
+        """Refuse a batch after which another one has been published.
+
+        After a restart, Spark repeats at most the last batch. An earlier number comes from another checkpoint: that
+        batch has other rows, and would be discarded because there was one of its id.
+
+        Raises:
+            LoadError: The following batch has been published.
+        """
+        with self.destination.driver.connect() as session:
+            if self.destination.ledger.exists(session, f"{self.stream}/{number + 1}"):
+                raise LoadError(
+                    f"This is batch {number} of the stream {self.stream!r}, and batch {number + 1} has been published: "
+                    "the checkpoint is not the one that the stream had before.",
+                    "Start with that checkpoint. For another one, which begins anew, give another streamId.",
+                )
 
     def abort(self, messages: Sequence[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803 - Spark's
         """Leave nothing behind."""
