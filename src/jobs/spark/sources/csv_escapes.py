@@ -11,7 +11,6 @@ the next quote, or its pair, then ends the value, although the line goes on, tha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,12 +18,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from jobs.copyformat.encode_spark import backquoted
-from jobs.spark.sources.listing import lines_of
+from jobs.spark.sources.listing import finds_ascii, lines_of
 
 BACKSLASH = "\\"
-
-_LIKE_ASCII = re.compile(r"utf-?8|(us-)?ascii|iso-?8859-?\d+|latin-?1|windows-?125\d|cp-?125\d", re.IGNORECASE)
-"""Encodings in which each byte of an ASCII character is that character, so that the reader of text finds it."""
 
 
 class Evidence(NamedTuple):
@@ -56,8 +52,9 @@ class Read(NamedTuple):
 
 
 def separator_of(options: Mapping[str, str]) -> str:
-    """Return what separates values, by the options of a reader, in small letters. It may be several characters."""
-    separator = options.get("sep", options.get("delimiter", ","))
+    """Return what separates values, by the options of a reader. It may be several characters."""
+    given = {name.lower(): value for name, value in options.items()}
+    separator = given.get("sep", given.get("delimiter", ","))
     return "\t" if separator == r"\t" else separator
 
 
@@ -73,7 +70,7 @@ def evidence(spark: SparkSession, paths: Sequence[str], options: Mapping[str, st
         quote: The character that encloses values.
     """
     given = {name.lower(): value for name, value in options.items()}
-    if not _LIKE_ASCII.fullmatch(given.get("encoding", given.get("charset", "UTF-8"))) or not quote.isascii():
+    if not finds_ascii(options) or not quote.isascii():
         return Evidence(matters=True)
     lines = lines_of(spark, paths, {**options, "recursiveFileLookup": "true"})  # a folder's name may be value=1
     text = lines["value"]
@@ -81,7 +78,7 @@ def evidence(spark: SparkSession, paths: Sequence[str], options: Mapping[str, st
     try:
         if not (_says(lines, pair) and _says(lines, text.contains(quote))):
             return Evidence(matters=False)
-        separator = separator_of(given)
+        separator = separator_of(options)
         is_plain = len(separator) == 1 and separator.isascii() and separator not in {quote, BACKSLASH}
         if not is_plain or given.get("comment"):
             return Evidence(matters=True)

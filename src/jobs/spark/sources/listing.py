@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ _OF_LINES = (
     *("ignoreCorruptFiles", "ignoreMissingFiles"),
 )
 """Options that say which files, and which lines, are read."""
+
+_LIKE_ASCII = re.compile(r"utf-?8|(us-)?ascii|iso-?8859-?\d+|latin-?1|windows-?125\d|cp-?125\d", re.IGNORECASE)
+"""Encodings in which the bytes of ASCII characters are those characters."""
 
 
 def check_named(spark: SparkSession, paths: Sequence[str]) -> None:
@@ -102,6 +106,12 @@ def lines_of(
     chosen = {name: given[name.lower()] for name in _OF_LINES if name.lower() in given}
     reader = spark.read.format("text").option("wholetext", str(whole).lower()).options(**chosen)
     return reader.load(list(paths))
+
+
+def finds_ascii(options: Mapping[str, str]) -> bool:
+    """Return whether `lines_of` finds ASCII characters in files that a reader with these options reads."""
+    given = {name.lower(): value for name, value in options.items()}
+    return _LIKE_ASCII.fullmatch(given.get("encoding", given.get("charset", "UTF-8"))) is not None
 
 
 def relations(df: DataFrame) -> Iterator[Any]:

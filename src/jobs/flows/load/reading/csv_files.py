@@ -102,7 +102,7 @@ def _if_escaped(reading: Reading, read: Read | None) -> Read | None:
     """
     if read is None:
         return None
-    is_one = len(csv_escapes.separator_of({name.lower(): value for name, value in reading.stated.items()})) == 1
+    is_one = len(csv_escapes.separator_of(reading.stated)) == 1
     # By several characters, the reader fails at such values even if it is to skip them.
     return read if _read(reading, _SKIPPED if is_one else RAISE) == read else None
 

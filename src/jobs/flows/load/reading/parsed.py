@@ -10,14 +10,14 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.encode_spark import backquoted
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import LoadError, UsageError
 from jobs.flows.file_options import DROPMALFORMED, FAILFAST, PERMISSIVE, value_of
 from jobs.flows.load.reading import csv_files, json_files
 from jobs.flows.load.reading.file_errors import MARK
 from jobs.flows.load.reading.reader import Reading, Rows
 from jobs.flows.load.stage import MALFORMED
 from jobs.flows.report import plural
-from jobs.spark.sources import listing
+from jobs.spark.sources import csv_bytes, csv_escapes, grouped_numbers, listing
 
 _MOST = 2**31 - 1
 
@@ -53,6 +53,7 @@ def rows(reading: Reading, *, quarantines: bool) -> Rows:
     listing.check_all_read(looked, reading.paths, list(reading.stated))
     if not looked.columns:  # of empty files
         return Rows(looked)
+    _check_numbers(reading, looked.schema, name)
     if reading.file_format == "json":
         json_files.check_values(reading)
         return _good(reading, _marked(reading, looked.schema, name), looked.schema, name, quarantines=quarantines)
@@ -61,6 +62,41 @@ def rows(reading: Reading, *, quarantines: bool) -> Rows:
     marked = csv.named(_marked(reading, t.StructType(list(csv.fields)), name, **checks))
     good = _good(reading, marked, looked.schema, name, quarantines=quarantines)
     return replace(good, df=csv.restored(good.df))
+
+
+def _check_numbers(reading: Reading, schema: t.StructType, name: str) -> None:
+    """Check that no number of a column of decimals has a separator that Spark would leave out.
+
+    Args:
+        reading: How the files are read.
+        schema: The columns.
+        name: The name of the column of malformed records.
+
+    Raises:
+        LoadError: There is one.
+    """
+    of_text = grouped_numbers.with_text(schema)
+    if of_text is None:
+        return
+    locale = value_of(reading.stated, "locale")
+    marks = grouped_numbers.separators(reading.spark, locale or "en-US")
+    quotes = "\"'" if reading.file_format == "json" else ""
+    if reading.file_format == "csv" and marks[0] == csv_escapes.separator_of(reading.stated):
+        quotes = value_of(reading.stated, "quote", '"')
+    if not grouped_numbers.may_be_in(reading.spark, reading.paths, reading.stated, marks, quotes):
+        return
+    others = {"mode": PERMISSIVE, "columnNameOfCorruptRecord": name}
+    if reading.file_format == "csv":
+        others |= {"enforceSchema": "true", "unescapedQuoteHandling": "STOP_AT_DELIMITER"}
+    df = reading.load(reading.reader(**others).schema(of_text))
+    found = grouped_numbers.misread(df, schema, marks, is_given=bool(locale))
+    if found:
+        column = (csv_bytes.as_text(found[1]) if reading.of_bytes and not reading.schema else None) or found[1]
+        raise LoadError(
+            f"{found[0]} has a number with {marks[0]!r} in {column}, and Spark would read 1{marks[0]}5 as 15.",
+            "Nothing was loaded. Give --option locale=de-DE, for example, if the numbers are written as in German. Or "
+            "declare the column as STRING by --schema, and convert it by --select.",
+        )
 
 
 def _marked(reading: Reading, columns: t.StructType, name: str, **options: str) -> DataFrame:
