@@ -182,6 +182,26 @@ def test_others_that_write_all_that_is_allowed_end_the_load() -> None:
     assert 600 < world.now - 1000 < 900
 
 
+def test_loads_with_the_same_limit_share_it() -> None:
+    """The second one begins when the first one has written all that it may for the moment."""
+    world = World(speed=30 * MB, replays=math.inf)
+    first, second = (world.governor(Limits(wal_rate=50 * MB)) for _ in range(2))
+    steps, running = {first: 0, second: 0}, {first: 0, second: 0}
+    begun, before = world.now, world.written
+    while world.now < begun + 900:
+        for one in (first, second):
+            for _ in range(running[one]):  # a step takes less than a period
+                one.ended()
+            running[one] = 0
+            while (one is first or world.now > begun + 20) and running[one] < 16 and one.may_start(running[one]):
+                running[one] += 1
+                steps[one] += 1
+                world.running.append(5 * MB)
+            world.pass_time(PERIOD / 2)
+    assert min(steps.values()) > 0.3 * max(steps.values())
+    assert 0.8 * 50 * MB < (world.written - before) / 900 < 1.1 * 50 * MB
+
+
 def test_a_step_that_wrote_far_too_much_is_waited_for() -> None:
     """It takes 2,000 seconds until the rate is kept again: the load itself has written that, and goes on."""
     world = World(speed=30 * MB, replays=math.inf, others=0.9 * MB)

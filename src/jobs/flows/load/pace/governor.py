@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Union
 
 from jobs.dbaccess.catalog import wal
 from jobs.dbaccess.catalog.wal import Wal
@@ -33,7 +32,17 @@ LOG_PERIOD = 10.0
 
 logger = logging.getLogger(__name__)
 
-Rules = tuple[Union[ReplicaLag, WalRate], ...]
+
+@dataclass
+class Rules:
+    """What refuses steps. All phases of a load share it: what one has written counts in the next one.
+
+    Attributes:
+        wrote: Whether a step has ended since the last look.
+    """
+
+    each: tuple[ReplicaLag | WalRate, ...]
+    wrote: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,10 +85,10 @@ class Limits:
             wal.check_standbys_visible(session)
 
     def rules(self) -> Rules:
-        """Return what refuses steps. All phases of a load share it: what one has written counts in the next one."""
+        """Return what refuses steps."""
         of_standbys = () if self.replica_lag is None else (ReplicaLag(self.replica_lag),)
         of_server = () if self.wal_rate is None else (WalRate(self.wal_rate),)
-        return (*of_standbys, *of_server)
+        return Rules((*of_standbys, *of_server))
 
 
 NO_LIMITS = Limits()
@@ -114,13 +123,14 @@ class Governor:
             seen, now = self._look(), self._clock()
             if self._begun is None:
                 self._begun = seen.written
-            for rule in self._rules:
-                rule.see(now, seen)
+            for rule in self._rules.each:
+                rule.see(now, seen, is_own=running > 0 or self._rules.wrote)
+            self._rules.wrote = False
             if running > self._ended:
                 return False  # the first steps show how much one writes, and what the standbys can bear
             step = (seen.written - self._begun) / max(self._ended, 1)
             to_come = running * step / 2  # on average, running steps have done half of their work
-            reason = next(filter(None, (rule.refusal(to_come, step) for rule in self._rules)), "")
+            reason = next(filter(None, (rule.refusal(to_come, step) for rule in self._rules.each)), "")
             if reason and now - self._logged >= LOG_PERIOD:
                 logger.info("Waiting: %s.", reason)
                 self._logged = now
@@ -130,6 +140,7 @@ class Governor:
         """Take note that a step has ended."""
         with self._lock:
             self._ended += 1
+            self._rules.wrote = True
 
     def wait(self) -> None:
         """Wait until a step may start while no other one runs.

@@ -13,7 +13,7 @@ from jobs.dbaccess.errors import LoadError
 from jobs.flows.report import readable_size
 
 BURST = 5.0
-"""Seconds of the allowed rate that may be written at once after a pause."""
+"""Seconds over which the rate is measured. What is allowed for them may be written at once after a pause."""
 
 MARGIN = 0.5
 """The share of the allowed lag at which no step starts: those that run still write."""
@@ -34,23 +34,36 @@ logger = logging.getLogger(__name__)
 
 
 class WalRate:
-    """How much WAL the server may write, in bytes per second: a token bucket."""
+    """How much WAL the server may write, in bytes per second.
+
+    All of it counts over the last seconds. What is written while steps of the load run also counts until it is made up
+    for, by what others leave: a step may be larger than what is allowed for these seconds. Loads with the same limit
+    see the same WAL, and take turns: one that had to make up for what others write would wait for them to end.
+    """
 
     def __init__(self, allowed: float) -> None:
         self._allowed = allowed
         self._budget = allowed * BURST
-        self._seen: tuple[float, int] | None = None
-        self._most: tuple[float, float] | None = None  # when the budget was at its highest since a step ended, and that
+        self._looks: deque[tuple[float, int]] = deque()  # seconds, and WAL written: those of the last seconds
+        self._in_vain_since: float | None = None
 
-    def see(self, now: float, wal: Wal) -> None:
-        """Take note of a look at the server."""
-        before, written = self._seen or (now, wal.written)
-        earned, spent = self._allowed * (now - before), wal.written - written
-        self._budget = min(self._budget + earned - spent, self._allowed * BURST)
-        self._seen = now, wal.written
+    def see(self, now: float, wal: Wal, *, is_own: bool) -> None:
+        """Take note of a look at the server.
+
+        Args:
+            now: In seconds.
+            wal: What was seen.
+            is_own: Whether steps of the load have run since the look before.
+        """
+        before, written = self._looks[-1] if self._looks else (now, wal.written)
+        left = self._allowed * (now - before) - (wal.written - written)
+        self._budget = min(self._budget + (left if is_own else max(left, 0)), self._allowed * BURST)
+        self._looks.append((now, wal.written))
+        while len(self._looks) > 1 and self._looks[1][0] <= now - BURST:
+            self._looks.popleft()
 
     def refusal(self, to_come: float, step: float) -> str:  # noqa: ARG002 - as of the other limit
-        """Return why no step may start, or nothing. A step may write more than the budget: the next one waits longer.
+        """Return why no step may start, or nothing. A step may write more than is allowed: the next one waits longer.
 
         Args:
             to_come: What running steps will still write, in bytes.
@@ -59,23 +72,21 @@ class WalRate:
         Raises:
             LoadError: No step runs, and others have written as much as is allowed for so long that waiting is in vain.
         """
-        if self._budget > to_come:
-            self._most = None
-            return ""
-        if to_come == 0:
-            self._check_recovers()
-        return f"the server may write {readable_size(self._allowed)} of WAL per second, and has written more"
-
-    def _check_recovers(self) -> None:
-        now = self._seen[0] if self._seen else 0.0
-        if self._most is None or self._budget > self._most[1]:
-            self._most = now, self._budget
-        elif now - self._most[0] > STUCK:
+        (begun, before), (now, written) = self._looks[0], self._looks[-1]
+        is_exceeded = written - before + to_come > self._allowed * max(now - begun, BURST)
+        if not is_exceeded or to_come:
+            self._in_vain_since = None
+        elif self._in_vain_since is None:
+            self._in_vain_since = now
+        elif now - self._in_vain_since > STUCK:
             raise LoadError(
                 f"Others have written at least {readable_size(self._allowed)} of WAL per second for {STUCK:.0f} s, "
                 "while the load waited.",
                 "Give --max-wal-rate a rate above what the server writes without the load, or load at another time.",
             )
+        if is_exceeded or self._budget <= to_come:
+            return f"the server may write {readable_size(self._allowed)} of WAL per second, and has written more"
+        return ""
 
 
 class ReplicaLag:
@@ -86,7 +97,7 @@ class ReplicaLag:
         self._looks: deque[tuple[float, int]] = deque()  # seconds, and WAL written, also while no standby was there
         self._trails: dict[int, Trail] = {}
 
-    def see(self, now: float, wal: Wal) -> None:
+    def see(self, now: float, wal: Wal, *, is_own: bool = True) -> None:  # noqa: ARG002 - as of the other limit
         """Take note of a look at the server."""
         if not wal.standbys and (self._trails or not self._looks):
             logger.warning("No standby is connected. --max-replica-lag has no effect until one is.")
