@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pgjobs.archive.build import build
 from pgjobs.archive.manifest import NAME, beside
 from pgjobs.archive.target import target_for
 
+BEGIN = time.time()
 INTERPRETER = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -78,6 +80,11 @@ def test_a_submission_loads_rows_through_the_archive_from_a_relative_path_withou
     assert json.loads((archive.parent / "report.json").read_text())["rows_inserted"] == 2
     assert " ERROR " not in ran.stderr
     assert "\tat " not in ran.stderr
+
+
+def test_nothing_of_a_run_stays_in_the_installation_of_spark(ran: subprocess.CompletedProcess[str]) -> None:
+    assert ran.returncode == 0
+    assert [folder for folder in jvm.HOME.glob("work/*/*/environment") if folder.parent.stat().st_mtime > BEGIN] == []
 
 
 def test_a_self_contained_archive_runs_driver_and_executors_on_its_own_python_with_the_files_beside_it(

@@ -62,7 +62,7 @@ def run_local(
         KeyboardInterrupt: Ctrl-C. Spark has ended.
     """
     refuse_windows(sys.platform)
-    spark_home()  # if it is missing, that is the first error
+    installed = spark_home()  # if it is missing, that is the first error
     spark = request["jobDriver"]["sparkSubmit"]
     stated = {**configured(request), **read_parameters(spark["sparkSubmitParameters"])}
     conf = sized_for_here(localized(stated, files))
@@ -71,7 +71,7 @@ def run_local(
     packed = for_here(Path(conf["spark.archives"].rpartition("#")[0]), folder)
     conf["spark.archives"] = f"{packed}#{probe.ENVIRONMENT}"
     unpack(packed, home / probe.ENVIRONMENT)
-    variables = environment(conf, environ, folder)
+    variables = environment(conf, environ, spark_beside(installed, folder))
     prove_interpreters(spark_submit(conf), home, variables)
     job = [str(caller), str(files[spark["entryPoint"]]), *spark["entryPointArguments"]]
     return run_to_end([*spark_submit(at_home(conf, caller)), driver.__file__, *job], home, variables)
@@ -225,12 +225,25 @@ def interpreter_here(name: str) -> Path | None:
     return own if own.exists() else Path(on_path).resolve() if on_path else None
 
 
-def environment(conf: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+def spark_beside(installed: Path, folder: Path) -> Path:
+    """Return a home of Spark in a folder of ours, with links to the installed one.
+
+    Executors of local-cluster unpack the archive below work in Spark's home, whatever SPARK_WORKER_DIR says. In the
+    installation, that would stay, and its folder may not be writable.
+    """
+    home = folder / "spark"
+    home.mkdir()
+    for entry in installed.iterdir():
+        if entry.name != "work":
+            (home / entry.name).symlink_to(entry)
+    return home
+
+
+def environment(conf: Mapping[str, str], environ: Mapping[str, str], home: Path) -> dict[str, str]:
     """Return the environment of driver and spark-submit: the caller's variables they need, and the request's."""
     passed = {name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)}
     requested = {key[len(_DRIVER_ENV) :]: value for key, value in conf.items() if key.startswith(_DRIVER_ENV)}
-    work = {"SPARK_HOME": str(spark_home()), "SPARK_WORKER_DIR": str(folder / "work"), "SPARK_LOCAL_IP": "127.0.0.1"}
-    return {**passed, **work, **requested}
+    return {**passed, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", **requested}
 
 
 def spark_home() -> Path:
