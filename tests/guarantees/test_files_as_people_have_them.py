@@ -163,6 +163,27 @@ def test_a_csv_that_may_be_meant_in_two_ways_is_refused_until_one_is_given(
     assert reads(path, "csv", "header=true", "escape=\\")[1:] == escaped
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ("id,s\n1,x\r\n2,y\r\n", (), "end in \\r\\n, but the first line break of one is \\n"),
+        ('"i\nd",s\r\n1,x\r\n2,\r\n', (), "end in \\r\\n, but the first line break of one is \\n"),
+        ('"i\nd",s\r\n1,x\r\n2,\r\n', ("lineSep=\r\n",), ["x", None]),
+        ("id,s\n1,x\r\n2,y\r\n", ("multiLine=false",), ["x", "y"]),
+        ('id,s\r\n1,"x\ny"\r\n2,y\r\n', (), ["x\ny", "y"]),
+        ('id,s\n1,"x\r\n\r"\n2,"y\r"\n', (), ["x\r\n\r", "y\r"]),
+    ],
+)
+def test_no_carriage_return_of_a_line_end_becomes_a_part_of_a_value(
+    reads: Reads, refused: Refused, tmp_path: Path, text: str, options: tuple[str, ...], told: str | list[str | None]
+) -> None:
+    path = written(tmp_path / "a.csv", text)
+    if isinstance(told, str):
+        assert told in refused(path, "csv", "header=true", *options)
+    else:
+        assert [row[1] for row in reads(path, "csv", "header=true", *options)[1:]] == told
+
+
 def test_text_in_another_encoding_is_refused_until_the_encoding_is_named(
     load: Load, reads: Reads, refused: Refused, session: Session, tmp_path: Path
 ) -> None:

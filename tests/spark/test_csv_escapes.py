@@ -88,28 +88,30 @@ def test_any_table_is_read_as_it_was_written_or_refused(
 @pytest.mark.parametrize(
     ("text", "options", "told"),
     [
-        ('1,"a ""b"" \\\\"\n', {}, Evidence(True, True, False)),
-        ('1,"""b"" \\\\ c"\n', {}, Evidence(True, True, False)),
-        ('1,"a 5"" \\\\ pipe"\n', {}, Evidence(True, True, False)),
-        ('1,"\\"b\\" c"\n', {}, Evidence(True, False, True)),
-        ('1,"a 5\\" pipe"\n', {}, Evidence(True, False, True)),
-        ('1,"a ""b"" \\\\"\n2,"a \\"b\\""\n', {}, Evidence(True, True, False)),
-        ('1,"a\\",b"\n', {}, Evidence(True, False, False)),
-        ('1,"",""x\n2,"\\\\"\n', {}, Evidence(True, False, False)),
-        ("1,\\\\host\\share\n", {}, Evidence(False, False, False)),
-        ('1,"C:\\dir"\n', {}, Evidence(False, False, False)),
-        ('1;"a ""b"" \\\\"\n', {}, Evidence(True, False, False)),
-        ('1;"a ""b"" \\\\"\n', {"SEP": ";"}, Evidence(True, True, False)),
-        ("1,'a ''b'' \\\\'\n", {}, Evidence(False, False, False)),
-        ('1||"a ""b"" \\\\"\n', {"delimiter": "||"}, Evidence(True)),
-        ('#,"a ""b"" \\\\"\n', {"comment": "#"}, Evidence(True)),
-        ('1,"a"\n', {"encoding": "UTF-16"}, Evidence(True)),
+        ('1,"a ""b"" \\\\"\n', {}, Evidence(False, True, True, False)),
+        ('1,"""b"" \\\\ c"\n', {}, Evidence(False, True, True, False)),
+        ('1,"a 5"" \\\\ pipe"\n', {}, Evidence(False, True, True, False)),
+        ('1,"\\"b\\" c"\n', {}, Evidence(False, True, False, True)),
+        ('1,"a 5\\" pipe"\n', {}, Evidence(False, True, False, True)),
+        ('1,"a ""b"" \\\\"\n2,"a \\"b\\""\n', {}, Evidence(False, True, True, False)),
+        ('1,"a\\",b"\n', {}, Evidence(False, True, False, False)),
+        ('1,"",""x\n2,"\\\\"\n', {}, Evidence(False, True, False, False)),
+        ("1,\\\\host\\share\n", {}, Evidence(False, False)),
+        ('1,"C:\\dir"\n', {}, Evidence(False, False)),
+        ('1;"a ""b"" \\\\"\n', {}, Evidence(False, True, False, False)),
+        ('1;"a ""b"" \\\\"\n', {"SEP": ";"}, Evidence(False, True, True, False)),
+        ("1,'a ''b'' \\\\'\n", {}, Evidence(False, False)),
+        ('1||"a ""b"" \\\\"\n', {"delimiter": "||"}, Evidence(False, True)),
+        ('#,"a ""b"" \\\\"\n', {"comment": "#"}, Evidence(False, True)),
+        ("a\r\nb\r\n", {}, Evidence(False, False)),
+        ("a\nb\r\n", {}, Evidence(True, False)),
+        ('1,"a"\n', {"encoding": "UTF-16"}, Evidence(True, True)),
     ],
 )
 def test_what_the_text_says_of_how_quotes_are_escaped(
     spark: SparkSession, tmp_path: Path, text: str, options: dict[str, str], told: Evidence
 ) -> None:
-    (tmp_path / "a.csv").write_text(text)
+    (tmp_path / "a.csv").write_text(text, newline="")
     assert evidence(spark, [str(tmp_path)], options, '"') == told
 
 

@@ -27,11 +27,13 @@ class Evidence(NamedTuple):
     """What the text of files says of how they escape quotes.
 
     Attributes:
+        line_ends_differ: Whether some lines end in a carriage return, and others do not.
         matters: Whether there is a quote, and a backslash in front of a quote or of another backslash.
         against_backslash: Whether a value has a quote that is not escaped, if a backslash escapes quotes.
         against_doubled: Whether a value has one, if quotes are doubled.
     """
 
+    line_ends_differ: bool
     matters: bool
     against_backslash: bool = False
     against_doubled: bool = False
@@ -59,7 +61,7 @@ def separator_of(options: Mapping[str, str]) -> str:
 
 
 def evidence(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str], quote: str) -> Evidence:
-    """Return what the text of files says, line by line. This reads them once, but for the first of such lines.
+    """Return what the text of files says, line by line. This reads them once, and once more up to what decides.
 
     If there are lines against both ways, one of them is taken: neither way can read the files.
 
@@ -71,24 +73,28 @@ def evidence(spark: SparkSession, paths: Sequence[str], options: Mapping[str, st
     """
     given = {name.lower(): value for name, value in options.items()}
     if not finds_ascii(options) or not quote.isascii():
-        return Evidence(matters=True)
-    lines = lines_of(spark, paths, {**options, "recursiveFileLookup": "true"})  # a folder's name may be value=1
+        return Evidence(line_ends_differ=True, matters=True)
+    feeds = {"recursiveFileLookup": "true", "lineSep": given.get("linesep", "\n")}  # a folder's name may be value=1
+    lines = lines_of(spark, paths, {**options, **feeds})
     text = lines["value"]
     pair = text.contains(BACKSLASH + quote) | text.contains(BACKSLASH * 2)
+    is_return = text.endswith("\r")
     try:
-        if not (_says(lines, pair) and _says(lines, text.contains(quote))):
-            return Evidence(matters=False)
+        row = lines.agg(f.max(pair), f.max(is_return), f.min(is_return)).first() or (None, None, None)
+        pairs, returns, others = bool(row[0]), bool(row[1]), row[2] is False
+        if not pairs or not _says(lines, text.contains(quote)):
+            return Evidence(returns and others, matters=False)
         separator = separator_of(options)
         is_plain = len(separator) == 1 and separator.isascii() and separator not in {quote, BACKSLASH}
         if not is_plain or given.get("comment"):
-            return Evidence(matters=True)
+            return Evidence(returns and others, matters=True)
         patterns = impossible_by(quote, separator)
         against_backslash = text.contains(quote * 2) & text.rlike(patterns[0])
         against_doubled = text.contains(BACKSLASH + quote) & text.rlike(patterns[1])
         said = _says(lines, against_backslash | against_doubled, against_backslash)
     except Exception:  # noqa: BLE001 - of whatever kind: if the files cannot be read, the load will say why
-        return Evidence(matters=True)
-    return Evidence(True, against_backslash=said is True, against_doubled=said is False)
+        return Evidence(line_ends_differ=True, matters=True)
+    return Evidence(returns and others, True, against_backslash=said is True, against_doubled=said is False)
 
 
 def _says(lines: DataFrame, wanted: Column, what: Column | None = None) -> bool | None:
@@ -128,6 +134,13 @@ def read_all(df: DataFrame, malformed: str) -> Read:
     values = f.coalesce(f.sum(hashed.cast("decimal(20,0)")), f.lit(0))
     row = df.agg(f.count(f.lit(1)), f.count(bad), values).first() or (0, 0, 0)
     return Read(int(row[0]), int(row[1]), int(row[2]))
+
+
+def returns(df: DataFrame) -> int:
+    """Return how many values, of strings, end in a carriage return."""
+    ends = [f.count_if(df[backquoted(name)].endswith("\r")) for name in df.columns]
+    row = df.agg(*ends).first() or ()
+    return sum(map(int, row))
 
 
 def escapes(by_backslash: Read | None, by_quote: Read | None) -> bool | None:

@@ -58,17 +58,53 @@ class CsvColumns:
         return csv_bytes.decoded(df, self.of_folders, without_bom=self.has_bom) if self.as_bytes else df
 
 
-def with_escape(reading: Reading) -> Reading:
+def settled(reading: Reading) -> Reading:
     """Return how CSV files are read, with the escape of quotes: they are doubled, or have a backslash before them.
 
     Raises:
-        LoadError: The files could be meant in either way, with different values.
+        LoadError: The files could be meant in either way, with different values. Or their lines end in several ways.
     """
     quote = value_of(reading.stated, "quote", '"')
-    if not {name.lower() for name in reading.stated}.isdisjoint(_SAYS_ESCAPE) or len(quote) != 1 or quote == BACKSLASH:
-        return reading
+    told = csv_escapes.evidence(reading.spark, reading.paths, reading.stated, quote or '"')
+    is_stated = not {name.lower() for name in reading.stated}.isdisjoint(_SAYS_ESCAPE)
+    escaping = reading if is_stated or len(quote) != 1 or quote == BACKSLASH else _with_escape(reading, quote, told)
+    is_detected = value_of(reading.options, "multiLine").lower() == "true" and not value_of(reading.stated, "lineSep")
+    if is_detected and told.line_ends_differ:
+        _check_line_ends(escaping)
+    return escaping
+
+
+def _check_line_ends(reading: Reading) -> None:
+    """Check that no value without quotes ends in a carriage return: the reader can trim those alone.
+
+    The reader takes the first line end of a file for all of them. So it keeps a carriage return as a part of the last
+    value if the first line ends in a line feed alone, or if a line feed stands within quotes in it.
+
+    Raises:
+        LoadError: There is one.
+    """
+    kept, trimmed = _carriage_returns(reading), _carriage_returns(reading, ignoreTrailingWhiteSpace="true")
+    if kept != trimmed:
+        raise LoadError(
+            f"Lines of the CSV files in {', '.join(reading.paths)} end in \\r\\n, but the first line break of one is "
+            "\\n, so that Spark would keep \\r as a part of each last value.",
+            "Nothing was loaded. Write all line ends in one way. Or give --option lineSep=$'\\r\\n' if that first line "
+            "break is a part of a value, or --option multiLine=false if no value has line breaks.",
+        )
+
+
+def _carriage_returns(reading: Reading, **others: str) -> int | None:
+    """Return how many values end in a carriage return; None if the files cannot be read."""
+    try:
+        texts = _texts(reading, MALFORMED, unescapedQuoteHandling=_KEPT, **others)
+        return csv_escapes.returns(texts.drop(MALFORMED))
+    except Exception:  # noqa: BLE001 - of whatever kind: if the file cannot be read at all, the load will say why
+        return None
+
+
+def _with_escape(reading: Reading, quote: str, told: Evidence) -> Reading:
+    """Return how CSV files are read, with the escape of quotes."""
     doubled, escaped = (replace(reading, stated={**reading.stated, "escape": one}) for one in (quote, BACKSLASH))
-    told = csv_escapes.evidence(reading.spark, reading.paths, reading.stated, quote)
     if not told.matters or told.against_backslash:
         return doubled
     is_strict = value_of(reading.options, "unescapedQuoteHandling").upper() == RAISE
@@ -115,16 +151,21 @@ def _read(reading: Reading, unescaped_quotes: str) -> Read | None:
         unescaped_quotes: What becomes of values with quotes that are not escaped.
     """
     malformed = value_of(reading.stated, "columnNameOfCorruptRecord", MALFORMED)
-    others = {"header": "false", "inferSchema": "false", "nullValue": NO_SUCH_TEXT}
-    others |= {"unescapedQuoteHandling": unescaped_quotes, "columnNameOfCorruptRecord": malformed}
-    reader = partial(reading.reader, mode=PERMISSIVE, **others)
     try:
-        looked = reading.load(reading.with_schema(reader()))
-        names = [name for name in looked.columns if name != malformed]
-        schema = t.StructType([t.StructField(name, t.StringType()) for name in (*names, malformed)])
-        return csv_escapes.read_all(reading.load(reader().schema(schema)), malformed)
+        texts = _texts(reading, malformed, unescapedQuoteHandling=unescaped_quotes)
+        return csv_escapes.read_all(texts, malformed)
     except Exception:  # noqa: BLE001 - of whatever kind: if the file cannot be read at all, the load will say why
         return None
+
+
+def _texts(reading: Reading, malformed: str, **others: str) -> DataFrame:
+    """Return all records, also headers, as strings, with a column for the text of malformed records."""
+    others |= {"header": "false", "inferSchema": "false", "nullValue": NO_SUCH_TEXT}
+    reader = partial(reading.reader, mode=PERMISSIVE, columnNameOfCorruptRecord=malformed, **others)
+    looked = reading.load(reading.with_schema(reader()))
+    names = [name for name in looked.columns if name != malformed]
+    schema = t.StructType([t.StructField(name, t.StringType()) for name in (*names, malformed)])
+    return reading.load(reader().schema(schema))
 
 
 def look(looked: DataFrame, columns: Sequence[t.StructField], reading: Reading) -> CsvColumns:

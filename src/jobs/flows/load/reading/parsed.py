@@ -44,7 +44,7 @@ def rows(reading: Reading, *, quarantines: bool) -> Rows:
     name = value_of(reading.stated, "columnNameOfCorruptRecord", MALFORMED)
     reading.with_schema(reading.reader())  # checks it, before any file is read
     if reading.file_format == "csv":
-        reading = csv_files.with_escape(reading)
+        reading = csv_files.settled(reading)
     # A malformed record must be detected here, because Spark's own error quotes it.
     lenient = reading.reader(columnNameOfCorruptRecord=name, mode=PERMISSIVE if mode == FAILFAST else mode)
     lenient = reading.with_schema(lenient)
