@@ -165,6 +165,24 @@ def test_a_verified_copy_fails_if_the_table_holds_other_values(
     assert rows(session) == []
 
 
+def test_a_copy_from_a_database_that_counts_bytes_is_verified(
+    server: Settings, session: Session, database: Settings
+) -> None:
+    """There, char(4) has as many blanks as make it 4 bytes."""
+    name = f"pgjobs_there_{uuid.uuid4().hex[:12]}"
+    with connect(server, "pgjobs tests") as admin:
+        admin.run(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
+        try:
+            with connect(replace(server, dbname=name), "pgjobs tests") as source:
+                source.run("CREATE TABLE t (id int PRIMARY KEY, c char(4), v text); INSERT INTO t VALUES (1, 'é', 'é')")
+            report = run(verifying(job(replace(server, dbname=name), database)))
+        finally:
+            admin.run(f"DROP DATABASE {name} WITH (FORCE)")
+    assert report.verified is not None
+    assert (report.verified.columns, report.verified.not_compared) == (("id", "v"), ("c",))
+    assert rows(session) == [[1, "é   ", "é"]]
+
+
 def test_modes_replace_or_update_as_those_of_a_load(
     session: Session, source: Session, database: Settings, there: Settings
 ) -> None:

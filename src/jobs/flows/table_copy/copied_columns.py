@@ -107,15 +107,20 @@ def _fits(source: BaseType, target: BaseType) -> bool:
     return bounds[0] - bounds[1] <= wanted[0] - wanted[1] and bounds[1] <= wanted[1]
 
 
-def is_written_alike(source: SourceColumn, target: SourceColumn) -> bool:
+def is_written_alike(source: SourceColumn, target: SourceColumn, *, counts_alike: bool = True) -> bool:
     """Return whether the target writes each value, which fits it, as the source does, with the same settings.
 
     Blanks and zeros at the end follow the declared length. What a name of a relation or type is written as follows the
     search path.
+
+    Args:
+        source: The column that is copied.
+        target: The one that takes it.
+        counts_alike: Whether both servers count a text's characters, or both its bytes, as in SQL_ASCII.
     """
     if target.scalar.base in _TEXTS and source.scalar.base not in _TEXTS:
         return True  # it stores the text
-    if target.scalar.base in _NAMES:
+    if target.scalar.base in _NAMES or (target.scalar.base == "bpchar" and not counts_alike):
         return False
     if target.scalar.modifier < 0 or target.scalar.modifier == source.scalar.modifier:
         return True

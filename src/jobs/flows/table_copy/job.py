@@ -162,7 +162,9 @@ def _planned(session: Session, source: Connector, job: CopyJob, table: Table | N
         expressions = [quote_name(column.source.name) for column in columns]
         parts = divided(planner, job.wanted, there, selection)
         free = min(capacity(planner).share(), capacity(session).share())
-        kept = tuple(is_written_alike(column.source, types[column.target.name]) for column in columns)
+        encodings = [one.value("SHOW server_encoding") for one in (planner, session)]
+        alike = encodings.count("SQL_ASCII") != 1
+        kept = tuple(is_written_alike(one.source, types[one.target.name], counts_alike=alike) for one in columns)
         row = row_text(planner, session, columns, kept) if job.load.verify else None
     if row is not None:
         verify.check_target(session, table)
