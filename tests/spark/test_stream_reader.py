@@ -61,6 +61,20 @@ def test_a_partition_that_is_attached_comes_whole_and_a_table_that_is_swapped_in
         run_to_the_end(source(spark, options), options, checkpoint)
 
 
+def test_a_checkpoint_that_is_ahead_of_the_server_is_refused_with_the_way_on(
+    spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
+) -> None:
+    """The database was restored from a backup."""
+    session.run("CREATE TABLE events (id int PRIMARY KEY); INSERT INTO events VALUES (1)")
+    run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
+    offsets = tmp_path / "checkpoint" / "offsets"
+    (offsets / "0").write_text(re.sub(r'"below": ?[0-9]+', '"below": 1000000000000', (offsets / "0").read_text()))
+    (offsets / ".0.crc").unlink()
+    told = r"(?s)ends at transaction 1,000,000,000,000.* restored elsewhere.*Begin a new stream with a new checkpoint"
+    with pytest.raises(Exception, match=told):
+        run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
+
+
 def test_the_ordinal_column_comes_along_with_those_that_are_wanted(
     spark: SparkSession, session: Session, options: dict[str, str]
 ) -> None:

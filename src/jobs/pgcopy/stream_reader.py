@@ -27,6 +27,8 @@ Offset = dict[str, int]
 _FIRST = 0
 """The offset before all transactions; no transaction has this id."""
 
+_ALL_AGAIN = "Begin a new stream with a new checkpoint, which reads all rows."
+
 
 class StreamReader(DataSourceStreamReader):
     """Reads new rows. Spark creates it in a process of the driver that lives as long as the query.
@@ -122,7 +124,7 @@ class StreamReader(DataSourceStreamReader):
             raise ExtractError(
                 f"{self.reach.wanted} is not the table that the stream began with (its oid was {known['table']}, and "
                 f"is {oid}): which of its rows are new is not known.",
-                "Begin a new stream with a new checkpoint, which reads all rows.",
+                _ALL_AGAIN,
             )
         return oid
 
@@ -130,4 +132,4 @@ class StreamReader(DataSourceStreamReader):
         """Return the window from the last offset to the transactions that a snapshot sees completed."""
         if not seen:
             raise UsageError("A standby does not know which transactions have ended.", "Connect to the primary.")
-        return window_since(seen, self._taken["below"])
+        return window_since(seen, self._taken["below"], _ALL_AGAIN)

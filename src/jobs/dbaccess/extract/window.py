@@ -73,12 +73,16 @@ def _distance(xid: int) -> str:
     return f"pg_catalog.mod({ids}, {XIDS})"
 
 
-def window_since(seen: str, extracted: int) -> Window:
+ALL_AGAIN = "Extract all rows again, with another --watermark-id or with --restart-watermark."
+
+
+def window_since(seen: str, extracted: int, all_again: str = ALL_AGAIN) -> Window:
     """Return the window of what is new in a snapshot.
 
     Args:
         seen: The snapshot, as PostgreSQL's pg_snapshot.
         extracted: All transactions with a lower id have been extracted; 0 for none.
+        all_again: What to do if that cannot be: how all rows are read again.
 
     Raises:
         ExtractError: `extracted` cannot belong to this server's history.
@@ -88,9 +92,9 @@ def window_since(seen: str, extracted: int) -> Window:
         return Window(None, xmin, xmax)
     if extracted > xmin or xmin - extracted >= _MOST_APART:
         raise ExtractError(
-            f"The watermark is at transaction {extracted:,}, and the server's oldest is {xmin:,}: the database "
+            f"What was read ends at transaction {extracted:,}, and the server's oldest is {xmin:,}: the database "
             "was restored elsewhere, or two billion transactions have passed.",
-            "Extract all rows again, with another --watermark-id or with --restart-watermark.",
+            all_again,
         )
     return Window(extracted, xmin, xmax)
 
