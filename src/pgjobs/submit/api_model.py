@@ -45,6 +45,7 @@ _EXAMPLES: Mapping[str, str] = {
     "--application-id": "00f1abcdefghij09",
     "the run's id": "00f2abcdefghij0a",
     "--role": "arn:aws:iam::123456789012:role/jobs",
+    "--prometheus": "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1234abcd/api/v1/remote_write",
     "--log-key": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 }
 

@@ -246,11 +246,16 @@ def refuse_blind_retries(submission: Submission) -> None:
     elif not load_id(submission.arguments) or "--autocommit" in submission.arguments:
         if submission.own in (LOAD, RELEASE):
             raise DeployError("--retries would load the rows again without a load id: give the job --load-id.")
+        takes_id = submission.own in TAKE_LOAD_IDS and "--autocommit" not in submission.arguments
+        way = "Give the job --load-id, with which it runs once. Or if" if takes_id else "If"
         raise DeployError(
-            f"--retries would run {submission.entry} again from its beginning. If that does no harm, declare it: "
+            f"--retries would run {submission.entry} again from its beginning. {way} that does no harm, declare it: "
             "--idempotent."
         )
 
+
+TAKE_LOAD_IDS = ("run_query", "copy_table")
+"""Jobs beside the loads that run once for each load id."""
 
 CAPTURE = "capture_changes"
 """The job that goes on from where its target is."""
