@@ -258,6 +258,20 @@ def test_no_json_value_is_passed_over(
     assert told in reason
 
 
+@pytest.mark.parametrize(
+    "text", ["\\ud83d", "x\\uD83D y", "\\ude00\\ud83d", "\\\\\\ud83d", "\\ud83d\\ud83d\\ude00", "\\uDE00"]
+)
+def test_half_of_an_emoji_does_not_become_a_question_mark(refused: Refused, tmp_path: Path, text: str) -> None:
+    path = written(tmp_path / "rows.json", f'{{"a": "{text}"}}\n')
+    assert f"{path} has half of a surrogate pair" in refused(path, "json", schema="a STRING")
+
+
+def test_whole_emojis_and_escaped_backslashes_are_read(reads: Reads, tmp_path: Path) -> None:
+    lines = ['{"a": "\\ud83d\\ude00\\uD83D\\uDE00"}', '{"a": "\\\\ud83d x"}', '{"a": "\\\\\\ud83d\\ude00"}']
+    path = written(tmp_path / "rows.json", "\n".join(lines))
+    assert reads(path, "json", schema="a STRING")[1:] == [["\\ud83d x"], ["\\😀"], ["😀😀"]]
+
+
 def test_json_with_a_bom_blank_lines_arrays_and_nested_fields(
     load: Load, reads: Reads, session: Session, tmp_path: Path
 ) -> None:

@@ -1,11 +1,13 @@
 """JSON of which Spark would read the first value alone: its reader ignores what follows that in a line, or in a file.
 
-Amazon Data Firehose, for one, writes records one after another without a line feed, all of them in one line.
+Amazon Data Firehose, for one, writes records one after another without a line feed, all of them in one line. Likewise,
+Spark reads half of a surrogate pair as `?`: JavaScript writes its escape where a text was cut within an emoji.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as f
@@ -16,8 +18,24 @@ from jobs.spark.sources.listing import lines_of
 _BROKEN = "pgjobs_broken"
 
 
-def file_with_several(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str]) -> str:
-    """Return a file with text after the first value of a line, or of the file with multiLine; empty if there is none.
+_HALF = r"(?i)(?<!\\)(?:\\\\)*(?:\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2})"
+"""An escape of half a surrogate pair, alone, as a regular expression of Java."""
+
+
+class Misread(NamedTuple):
+    """Files, each empty if there is none, that Spark would not read as they are.
+
+    Attributes:
+        several: One with text after the first value of a line, or of the file with multiLine.
+        half: One with half of a surrogate pair.
+    """
+
+    several: str = ""
+    half: str = ""
+
+
+def misread(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str]) -> Misread:
+    """Return files that Spark would not read as they are.
 
     This reads the files once. Values that are broken are not looked for.
 
@@ -28,15 +46,17 @@ def file_with_several(spark: SparkSession, paths: Sequence[str], options: Mappin
     """
     given = {name.lower(): value for name, value in options.items()}
     if given.get("encoding", given.get("charset", "UTF-8")).upper().replace("-", "") != "UTF8":
-        return ""  # the reader of text knows no other encoding
+        return Misread()  # the reader of text knows no other encoding
     multi_line = given.get("multiline", "").lower() == "true"
     lines = lines_of(spark, paths, options, whole=multi_line)
     value = lines["value"]
     if multi_line:  # for lines, Hadoop leaves it out
         value = f.when(value.startswith(BOM), f.substring(value, 2, _LONGEST)).otherwise(value)
-    more = lines.where(_has_more(value, options)).select(f.input_file_name().alias("file"))
-    row = more.agg(f.max("file")).first()
-    return "" if row is None or row[0] is None else str(row[0])
+    half = value.contains("\\u") & value.rlike(_HALF)
+    wrong = {"several": _has_more(value, options), "half": half}
+    files = lines.select([f.when(is_so, f.input_file_name()).alias(name) for name, is_so in wrong.items()])
+    row = files.agg(*map(f.max, wrong)).first()
+    return Misread(*[file or "" for file in row or ()])
 
 
 _LONGEST = 2**31 - 1

@@ -50,21 +50,31 @@ def _alike(kind: t.DataType) -> Iterator[list[str]]:
 
 
 def check_values(reading: Reading) -> None:
-    """Check that Spark reads all values.
+    """Check that Spark reads all values, and reads them as they are.
 
     Raises:
-        LoadError: It would read the first of several values alone. In other modes than FAILFAST, this is a warning.
+        LoadError: It would read the first of several values alone, or other characters. In other modes than FAILFAST,
+            this is a warning.
     """
-    file = json_values.file_with_several(reading.spark, reading.paths, reading.stated)
-    if not file:
-        return
+    found = json_values.misread(reading.spark, reading.paths, reading.stated)
     where = "the file, with multiLine=true" if reading.is_true("multiLine") else "a line"
-    message = f"{file} has text after the first JSON value of {where}: Spark would not read it."
-    if reading.mode != FAILFAST:
-        logger.warning("%s (mode=%s)", message, reading.mode)
-        return
-    raise LoadError(
-        message,
-        "Nothing was loaded. Write each record as a line of its own, and leave out multiLine=true; or put all records "
-        "of the file into one array.",
-    )
+    if found.several:
+        _refuse(
+            reading,
+            f"{found.several} has text after the first JSON value of {where}: Spark would not read it.",
+            "Write each record as a line of its own, and leave out multiLine=true; or put all records of the file into "
+            "one array.",
+        )
+    if found.half:
+        _refuse(
+            reading,
+            f"{found.half} has half of a surrogate pair, such as \\ud83d alone: Spark would read it as '?'.",
+            "No text in UTF-8 has such a character. Replace it by \\ufffd, for example.",
+        )
+
+
+def _refuse(reading: Reading, message: str, hint: str) -> None:
+    """Raise an error, or log a warning in other modes than FAILFAST."""
+    if reading.mode == FAILFAST:
+        raise LoadError(message, f"Nothing was loaded. {hint}")
+    logger.warning("%s (mode=%s)", message, reading.mode)
