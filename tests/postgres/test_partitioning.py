@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 
 from jobs.dbaccess.conninfo.settings import Settings
+from jobs.dbaccess.errors import DatabaseError
 from jobs.dbaccess.extract import partitioning
 from jobs.dbaccess.extract.partitioning import Part, by_blocks, by_key, key_bounds, leaves_of
 from jobs.dbaccess.extract.selection import select
+from jobs.dbaccess.extract.table_patterns import TablePattern, choose, relations
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -66,6 +68,32 @@ def test_a_table_and_its_heirs_are_leaves_each_with_its_own_rows(session: Sessio
     leaves = leaves_of(session, T)
     assert [leaf.name.name for leaf in leaves] == ["heir", "t"]
     assert everything(read(session, by_blocks(leaves, 3))) == everything([list(range(1, 100))])
+
+
+def test_a_partition_that_is_being_detached_is_no_leaf_but_a_table_of_its_own(
+    session: Session, database: Settings
+) -> None:
+    """DETACH ... CONCURRENTLY waits for earlier readers. If it is interrupted then, the partition stays so."""
+    session.run("CREATE TABLE t (id int) PARTITION BY LIST (id); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)")
+    session.run("CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2); INSERT INTO t VALUES (1), (2)")
+    with connect(database, "pgjobs tests") as reader, reader.transaction():
+        reader.run("SELECT FROM t")
+        session.run("SET statement_timeout = '300ms'")
+        with pytest.raises(DatabaseError, match="statement timeout"):
+            session.run("ALTER TABLE t DETACH PARTITION t1 CONCURRENTLY")
+    assert session.run("SELECT id FROM t") == [[2]]
+    assert everything(read(session, by_blocks(leaves_of(session, T), 1))) == [2]
+    chosen = choose(relations(session), [TablePattern.parse("t"), TablePattern.parse("t?")])
+    assert [each.name.name for each in chosen] == ["t", "t1"]
+
+
+def test_a_temporary_child_table_of_another_session_is_no_leaf(session: Session, database: Settings) -> None:
+    session.run("CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 9)")
+    with connect(database, "pgjobs tests") as other:
+        other.run("CREATE TEMPORARY TABLE heir () INHERITS (t); INSERT INTO heir VALUES (10)")
+        leaves = leaves_of(session, T)
+        assert [leaf.name.name for leaf in leaves] == ["t"]
+        assert everything(read(session, by_blocks(leaves, 1))) == list(range(1, 10))
 
 
 def test_a_materialised_view_has_blocks_and_a_view_has_none(session: Session) -> None:

@@ -128,10 +128,12 @@ def comparing_schema(session: Session, relation: str, key: str) -> str:
     return str(rows[0][0]) if rows else "pg_catalog"
 
 
-# A table and all of its descendants. Each stores its own rows.
+# A table and all of its descendants. Each stores its own rows. A partition that DETACH ... CONCURRENTLY has begun to
+# detach is none any more: queries of the table do not read it. It may stay so until somebody finalizes it.
 _TREE = """
 WITH RECURSIVE tree (oid) AS (
-    SELECT %s::regclass::oid UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid
+    SELECT %s::regclass::oid
+    UNION SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid WHERE NOT inhdetachpending
 )
 """
 
@@ -140,8 +142,9 @@ _LEAVES = f"""
     CASE WHEN relkind IN ('r', 'm') THEN pg_relation_size(c.oid) / current_setting('block_size')::int ELSE 0 END,
     has_table_privilege(c.oid, 'SELECT'), row_security_active(c.oid)
 FROM tree JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace
-WHERE relkind IN ('r', 'm', 'p', 'f') ORDER BY nspname, relname
+WHERE relkind IN ('r', 'm', 'p', 'f') AND NOT pg_is_other_temp_schema(relnamespace) ORDER BY nspname, relname
 """
+"""Who reads a table does not see its temporary child tables of other sessions, and may not read one."""
 
 
 def leaves_of(session: Session, table: TableName) -> tuple[Leaf, ...]:

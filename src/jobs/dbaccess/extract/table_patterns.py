@@ -208,8 +208,8 @@ _OWN = "^pgjobs_(rows|parts|rejects|result)_[0-9a-f]{32}$"
 
 _RELATIONS = f"""
 WITH RECURSIVE up (oid, ancestor) AS (
-    SELECT inhrelid, inhparent FROM pg_inherits
-    UNION SELECT up.oid, inhparent FROM up JOIN pg_inherits ON inhrelid = up.ancestor
+    SELECT inhrelid, inhparent FROM pg_inherits WHERE NOT inhdetachpending
+    UNION SELECT up.oid, inhparent FROM up JOIN pg_inherits ON inhrelid = up.ancestor WHERE NOT inhdetachpending
 ), heir AS (
     SELECT oid, array_agg(ancestor::bigint) AS ancestors FROM up GROUP BY oid
 )
