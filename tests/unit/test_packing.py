@@ -13,5 +13,6 @@ def test_a_folder_within_a_project_knows_whose_packages_it_would_not_pack(tmp_pa
     (tmp_path / "src" / "pyproject.toml").write_text("[tool.other]\n")
     file.write_text('[tool.pgjobs.deploy]\nregion = "eu-west-1"\n')
     assert project_above(within) is None
+    (tmp_path / "src" / "pyproject.toml").write_text("[tool.pgjobs\n")  # which is not to be read
     file.write_text('[tool.pgjobs]\npackages = ["src/acme"]\n')
     assert project_above(within) == file

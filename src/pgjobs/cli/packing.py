@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from pgjobs.archive.build import Extras, build, complain
@@ -40,8 +41,11 @@ def package(options: argparse.Namespace, connect: Connect, console: Console) -> 
 
 def project_above(folder: Path) -> Path | None:
     """Return the pyproject.toml of the project within which a folder is, if it names packages."""
-    files = (one / "pyproject.toml" for one in folder.parents)
-    return next((file for file in files if file.is_file() and read_project(file.parent).packages), None)
+    for above in folder.parents:
+        with suppress(DeployError, OSError, UnicodeDecodeError):  # it is somebody else's, and only looked at
+            if read_project(above).packages:
+                return above / "pyproject.toml"
+    return None
 
 
 def verify(options: argparse.Namespace, connect: Connect, console: Console) -> int:
