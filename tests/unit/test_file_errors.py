@@ -40,6 +40,12 @@ def test_a_file_that_cannot_be_read_is_named(start: str, cause: str, told: str) 
     assert "secret" not in str(error)
 
 
+def test_what_the_parser_of_csv_says_is_not_shown_if_it_names_no_file() -> None:
+    error = file_error("Job aborted due to stage failure: com.univocity.parsers.common.TextParsingException: secret")
+    assert str(error).startswith("A file of the input cannot be read. Nothing was loaded. --verbose shows why")
+    assert "secret" not in str(error)
+
+
 def test_other_errors_are_left_alone() -> None:
     assert file_error("Job aborted due to stage failure: executor lost") is None
 

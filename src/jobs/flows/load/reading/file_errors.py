@@ -68,10 +68,11 @@ def file_error(message: str) -> JobError | None:
     file = _READ.search(message)
     where = f" of {file.group(1)}" if file else ""
     own = _marked(message) or _record_error(message, where) or _schema_error(message, where)
-    if own or file is None:
-        is_parsers = any(parser in message for parser in _QUOTING)  # Spark 3.5 names no file in these
-        return own or (_broken_data("A file of the input", message) if is_parsers else None)
-    return _broken_file(message, file.group(1))
+    if own or file:
+        return own or (_broken_file(message, file.group(1)) if file else None)
+    is_parsers = any(parser in message for parser in _QUOTING)  # Spark 3.5, and inference, name no file in these
+    broken = _broken_data(_SOME_FILE, message) if is_parsers else None
+    return broken or (_unread(_SOME_FILE) if _OF_CSV in message else None)
 
 
 def _marked(message: str) -> LoadError | None:
@@ -204,9 +205,14 @@ def _broken_file(message: str, file: str) -> LoadError:
         if any(sign in message for sign in signs):
             return LoadError(f"{file} {sentence}.", f"Nothing was loaded. {hint}")
     if any(parser in message for parser in _QUOTING):
-        return LoadError(f"{file} cannot be read.", "Nothing was loaded. --verbose shows why, and may quote the file.")
+        return _unread(file)
     reason = message.strip().splitlines()[-1]
     return LoadError(f"{file} cannot be read: {reason.rstrip('.')}.", "Nothing was loaded.")
+
+
+def _unread(file: str) -> LoadError:
+    """Return the error for a file of which a parser has said, with the file's own text, why it cannot be read."""
+    return LoadError(f"{file} cannot be read.", "Nothing was loaded. --verbose shows why, and may quote the file.")
 
 
 def _broken_data(file: str, message: str) -> LoadError | None:
@@ -223,6 +229,11 @@ def _broken_data(file: str, message: str) -> LoadError | None:
 
 _QUOTING = ("univocity", "jackson", "BadRecordException")
 """In messages of parsers, which quote what they read."""
+
+_OF_CSV = "univocity.parsers.common.TextParsingException"
+"""The error of the parser of CSV, such as for more columns than maxColumns."""
+
+_SOME_FILE = "A file of the input"
 
 _ANOTHER_FORMAT = (
     "Name its format (--format csv, for example), write it again, or leave it out: --option pathGlobFilter='*.{}' "
