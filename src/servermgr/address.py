@@ -33,7 +33,10 @@ def free_port(host: str) -> int:
     Raises:
         OSError: This machine has no such interface.
     """
-    family, kind, protocol, _, name = socket.getaddrinfo(for_clients(host), 0, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.bind(name)
-        return int(probe.getsockname()[1])
+    try:
+        family, kind, protocol, _, name = socket.getaddrinfo(for_clients(host), 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(name)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise OSError(error.errno, f"{host} is no interface of this machine: {error.strerror}") from None

@@ -217,9 +217,12 @@ class Manager:
                 raise WorkerError(f"PostgreSQL is running already, with pid {self._server.process.pid}")
             self._server.wait()  # it ended by itself, but its guardian still runs
         if not (self.db_dir / "PG_VERSION").exists():
-            raise DatabaseException(
-                f"{self.db_dir} is no data directory of PostgreSQL: initialize it (-i), or name another"
+            way = (
+                "initialize it (-i), or name"
+                if datadir.is_absent_or_empty(self.db_dir)
+                else "it has other files, so name"
             )
+            raise DatabaseException(f"{self.db_dir} is no data directory of PostgreSQL: {way} another")
         if self._programs.account:
             datadir.hand_over(self.db_dir, self._programs.account)
         _check_lockdir_permissions(self.db_dir)

@@ -229,3 +229,14 @@ def test_help_has_an_example() -> None:
         output, _ = process.communicate()
     assert process.returncode == 0
     assert "example: python -m servermgr.postgres -d" in output
+
+
+def test_a_folder_of_something_else_is_not_to_be_initialized(data_dir: Path) -> None:
+    other = data_dir.parent / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    with command_line("-d", str(other)) as process:
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert errors.endswith("is no data directory of PostgreSQL: it has other files, so name another\n")
+    assert [file.name for file in other.iterdir()] == ["notes.txt"]

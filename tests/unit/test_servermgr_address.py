@@ -30,3 +30,8 @@ def test_url_quotes_names() -> None:
 def test_free_port_can_be_bound() -> None:
     with socket.create_server(("127.0.0.1", address.free_port("127.0.0.1"))):
         pass
+
+
+def test_an_interface_that_this_machine_does_not_have_is_named() -> None:
+    with pytest.raises(OSError, match=r"192\.0\.2\.1 is no interface of this machine"):  # an address for documentation
+        address.free_port("192.0.2.1")
