@@ -15,13 +15,13 @@ from pyspark.sql import SparkSession
 from jobs.dbaccess.errors import UsageError
 
 _USED = """
-! % & * + - < <= <=> = == > >= abs and array array_compact array_contains array_distinct array_join array_sort
-bit_xor coalesce collect_list concat concat_ws contains conv count date_format date_from_unix_date decode div encode
-endswith explode extract first flatten format_string from_json get get_json_object hash hex hour if in
+! % & * + - < <= <=> = == > >= abs and array array_compact array_contains array_distinct array_join array_sort bit_xor
+coalesce collect_list concat concat_ws contains conv count count_if date_format date_from_unix_date decode div encode
+endswith exists explode extract first flatten format_string from_json get get_json_object hash hex hour if in
 input_file_name instr int is_valid_utf8 isnan isnotnull isnull java_method json_array_length left length lower lpad
-make_valid_utf8 map map_entries max md5 minute named_struct negative not octet_length or parse_json pmod raise_error
-regexp_extract regexp_replace replace right rlike round rpad rtrim shiftrightunsigned size sort_array split
-startswith string struct substring substring_index sum timestamp_micros to_json transform transform_keys
+make_valid_utf8 map map_entries map_values max md5 min minute named_struct negative not octet_length or parse_json
+pmod raise_error regexp_extract regexp_replace replace right rlike round rpad rtrim shiftrightunsigned size sort_array
+split startswith string struct substring substring_index sum timestamp_micros to_json transform transform_keys
 transform_values translate unhex unix_date unix_micros unix_seconds xxhash64 year
 """
 USED = frozenset(_USED.split())
