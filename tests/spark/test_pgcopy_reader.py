@@ -169,6 +169,11 @@ def test_an_option_that_is_not_known_is_refused(reader: DataFrameReader) -> None
         reader.option("tabel", "t").load()
 
 
+def test_a_table_of_sparks_catalog_is_refused_with_what_sql_has_in_its_place(spark: SparkSession) -> None:
+    with pytest.raises(Exception, match=r"cannot be of pgcopy\. In SQL, write CREATE TEMPORARY VIEW"):
+        spark.sql("CREATE TABLE c USING pgcopy OPTIONS (table 't')")
+
+
 def test_a_schema_that_is_not_the_catalogues_is_refused(reader: DataFrameReader, session: Session) -> None:
     session.run("CREATE TABLE t (id int)")
     with pytest.raises(Exception, match=r"t has the columns struct<id:int>, and not struct<id:string>"):

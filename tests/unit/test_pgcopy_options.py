@@ -32,6 +32,7 @@ def test_a_source_is_what_the_flags_of_the_extract_say() -> None:
         ({"password": "secret"}, "a password must not be one"),
         ({"databaseUrl": "postgresql://me:secret@h/d"}, "a password must not be one"),
         ({"tabel": "t"}, "no option tabel"),
+        ({"provider": "pgcopy", "owner": "me", "option.table": "t"}, "A table of Spark's catalog cannot be of pgcopy"),
     ],
 )
 def test_what_cannot_be_an_option_is_refused(given: dict[str, str], message: str) -> None:

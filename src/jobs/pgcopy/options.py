@@ -84,6 +84,11 @@ class Options(OptionTexts):
                 "the same DataFrame.",
                 "Leave pushFilters out. The option filter, in SQL, is applied by the server.",
             )
+        if "provider" in texts:  # as Spark names it to a table that it creates, beside the options by other names
+            raise UsageError(
+                "A table of Spark's catalog cannot be of pgcopy.",
+                "In SQL, write CREATE TEMPORARY VIEW ... USING pgcopy OPTIONS (...), and read it or INSERT INTO it.",
+            )
         unknown = [name for name in given if name.lower() not in NAMES]
         if unknown:
             raise UsageError(f"pgcopy has no option {', '.join(unknown)}.", f"It has {', '.join(NAMES.values())}.")
