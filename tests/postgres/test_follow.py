@@ -179,6 +179,23 @@ def test_money_is_refused_where_it_would_be_read_otherwise(database: Settings, s
         captured(database, into_settings=replace(database, startup=(("lc_monetary", "POSIX"),)))
 
 
+def test_a_copy_whose_types_would_change_values_is_refused(database: Settings, session: Session) -> None:
+    """The server reads a timestamp as a date, and a number as one with fewer digits, without an error."""
+    session.run("CREATE TABLE t (id int PRIMARY KEY, at timestamp, price numeric, word varchar(9))")
+    session.run(f'CREATE TABLE "{COPY}" (id bigint PRIMARY KEY, at date, price numeric(9, 2), word text)')
+    session.run("INSERT INTO t VALUES (1, '2026-11-20 10:00', 1.555, 'a')")
+    with pytest.raises(
+        UsageError,
+        match=r"at is timestamp without time zone at the source and date in the copy; "
+        r"price is numeric at the source and numeric\(9,2\) in the copy\.",
+    ):
+        captured(database)
+    assert captured(database, columns=("id", "word")).rows_written == 1
+    session.run(f'ALTER TABLE "{COPY}" ALTER at TYPE timestamp, ALTER price TYPE numeric')
+    captured(database)
+    assert rows(session) == rows(session, COPY)
+
+
 def test_many_keys_of_one_statement_are_carried_over(database: Settings, session: Session) -> None:
     session.run("CREATE TABLE t (a text, b int, PRIMARY KEY (a, b))")
     captured(database)

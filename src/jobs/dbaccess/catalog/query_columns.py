@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.kinds import kind_of
 from jobs.dbaccess.session import ResultColumn, Session
+from jobs.dbaccess.sql import TableName
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,12 @@ def describe(session: Session, query: str, dimensions: Mapping[str, int] | None 
     """
     described = session.describe(query)
     return _resolved(session, described, [(dimensions or {}).get(column.name, 0) for column in described])
+
+
+def describe_table(session: Session, table: TableName) -> dict[str, SourceColumn]:
+    """Return the columns of a table by their names."""
+    dimensions = tables.array_dimensions(session, table)
+    return {column.name: column for column in describe(session, f"SELECT * FROM {table.quoted}", dimensions)}
 
 
 def _resolved(

@@ -12,7 +12,8 @@ from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.position import Position, Seen
 from jobs.dbaccess.capture.positions import Mark
 from jobs.dbaccess.capture.target import Target
-from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog import query_columns, tables
+from jobs.dbaccess.catalog.fitting_types import fits, shown
 from jobs.dbaccess.catalog.publications import tell_subscribers
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
@@ -95,6 +96,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
     found = _target(at_source, at_target, table, into, source)
     if source_name == origin(at_target, replace(capture, table=found.name)):
         raise UsageError(f"{found.name} cannot be captured into itself.", "Name another --into.")
+    _check_types(at_source, at_target, table.name, found)
     _check_money(at_source, at_target, found)
     mark = Mark(str(found.name), found.oid, source_name)
     position = positions.find(at_target, mark.name, mark.oid, mark.source)
@@ -111,6 +113,26 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
         position=position,
         has_wal=changes.tells_wal(at_source),
     )
+
+
+def _check_types(at_source: Session, at_target: Session, table: TableName, found: Target) -> None:
+    """Refuse columns that would change values: their text is read as another type, without an error.
+
+    Raises:
+        UsageError: There are some. The message lists them.
+    """
+    source = query_columns.describe_table(at_source, table)
+    copy = query_columns.describe_table(at_target, found.name)
+    changed = [
+        f"{name} is {shown(source[name])} at the source and {shown(copy[name])} in the copy"
+        for name in found.columns
+        if not fits(source[name], copy[name])
+    ]
+    if changed:
+        raise UsageError(
+            f"{found.name} does not take all values of the source as they are: {'; '.join(changed)}.",
+            "Give these columns the types of the source (ALTER TABLE), or leave them out (--columns).",
+        )
 
 
 def _check_money(at_source: Session, at_target: Session, found: Target) -> None:

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
-from jobs.dbaccess.catalog.query_columns import BaseType, SourceColumn
+from jobs.dbaccess.catalog.fitting_types import TEXTS, fits, shown
+from jobs.dbaccess.catalog.query_columns import SourceColumn
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.sql import TableName
-
-_WIDER = {"int2": ("int4", "int8", "numeric"), "int4": ("int8", "numeric"), "int8": ("numeric",)}
-"""A type -> those that hold all of its values, if they have no modifier."""
-
-_TEXTS = ("text", "varchar")
-"""Types that take any text as it is, if they have no length."""
-
-_OF_LENGTH = ("varchar", "bpchar", "varbit")
-"""Types whose modifier is a length, and that hold shorter values."""
 
 _NAMES = (
     *("regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc"),
     *("regprocedure", "regrole", "regtype"),
 )
 """Types that are written as names."""
-
-_OF_FRACTION = ("time", "timetz", "timestamp", "timestamptz")
-"""Types whose modifier is a number of digits; none is 6."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ def matched(
     problems = [f"{column.name!r} is not a column of the table" for column in source if column.name not in targets]
     found = [column for column in source if column.name in targets and column.name not in computed]
     problems += [
-        f"{column.name!r} is {_told(column)}, which {_told(types[column.name])} does not take as it is"
+        f"{column.name!r} is {shown(column)}, which {shown(types[column.name])} does not take as it is"
         for column in found
         if not fits(column, types[column.name])
     ]
@@ -76,37 +64,6 @@ def matched(
     return tuple(CopiedColumn(column, targets[column.name]) for column in found)
 
 
-def _told(column: SourceColumn) -> str:
-    """Return a column's type with its fields, in which two of one name may differ."""
-    fields = ", ".join(f"{field.name} {field.type_name}" for field in column.scalar.fields)
-    return f"{column.type_name} ({fields})" if fields else column.type_name
-
-
-def fits(source: SourceColumn, target: SourceColumn) -> bool:
-    """Return whether each value of the source is a value of the target, with the same text."""
-    into_text = target.scalar.base in _TEXTS and target.scalar.modifier < 0 and not target.dimensions
-    if into_text and source.scalar.base != "bpchar":
-        return True
-    alike = bool(source.dimensions) == bool(target.dimensions) and _fits(source.scalar, target.scalar)
-    fields = zip_longest(source.scalar.fields, target.scalar.fields)  # a value's text has no names
-    return alike and all(one and other and one.name == other.name and fits(one, other) for one, other in fields)
-
-
-def _fits(source: BaseType, target: BaseType) -> bool:
-    if source.base != target.base:
-        return target.modifier < 0 and target.base in _WIDER.get(source.base, ())
-    if target.modifier < 0 or target.modifier == source.modifier:
-        return True
-    if source.base in _OF_LENGTH:
-        return 0 <= source.modifier <= target.modifier
-    if source.base in _OF_FRACTION:
-        return (source.modifier if source.modifier >= 0 else 6) <= target.modifier
-    bounds, wanted = source.precision_and_scale, target.precision_and_scale
-    if bounds is None or wanted is None:
-        return False
-    return bounds[0] - bounds[1] <= wanted[0] - wanted[1] and bounds[1] <= wanted[1]
-
-
 def is_written_alike(source: SourceColumn, target: SourceColumn, *, counts_alike: bool = True) -> bool:
     """Return whether the target writes each value, which fits it, as the source does, with the same settings.
 
@@ -118,7 +75,7 @@ def is_written_alike(source: SourceColumn, target: SourceColumn, *, counts_alike
         target: The one that takes it.
         counts_alike: Whether both servers count a text's characters, or both its bytes, as in SQL_ASCII.
     """
-    if target.scalar.base in _TEXTS and source.scalar.base not in _TEXTS:
+    if target.scalar.base in TEXTS and source.scalar.base not in TEXTS:
         return True  # it stores the text
     if target.scalar.base in _NAMES or (target.scalar.base == "bpchar" and not counts_alike):
         return False

@@ -20,7 +20,7 @@ from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import ConnectionFailed, LoadError, UsageError
 from jobs.dbaccess.extract import snapshot
-from jobs.dbaccess.extract.selection import Selection, select
+from jobs.dbaccess.extract.selection import select
 from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.load import identity, staging, verify
 from jobs.dbaccess.load.copying import claims
@@ -155,7 +155,7 @@ def _planned(session: Session, source: Connector, job: CopyJob, table: Table | N
             keys = tables.primary_key(planner, there.name)
             new = _definitions(planner, there, chosen)
             table = _created(session, job.load, new, keys if set(keys) <= {column.name for column in new} else [])
-        types = _types(session, table)
+        types = query_columns.describe_table(session, table.name)
         columns = matched(chosen, table, types)
         money = "SELECT pg_catalog.current_setting('lc_monetary')"
         check_money(columns, planner.value(money), session.value(money), table.name)
@@ -191,13 +191,6 @@ def check_other(there: Session, source: TableName, here: Session, target: TableN
     """
     if is_same(there, source, here, target):
         raise UsageError(f"{target} would be copied into itself.", "Give --source-table, or the URL of another server.")
-
-
-def _types(session: Session, table: Table) -> dict[str, SourceColumn]:
-    """Return the types of a table's columns, with domains and arrays resolved."""
-    dimensions = tables.array_dimensions(session, table.name)
-    described = query_columns.describe(session, Selection.of_table(table.name).select(["*"]), dimensions)
-    return {column.name: column for column in described}
 
 
 def _definitions(planner: Session, source: Table, chosen: Sequence[SourceColumn]) -> tuple[Definition, ...]:
