@@ -85,7 +85,7 @@ def judge(dist: Path) -> None:
     Raises:
         ReleaseError: A tool found something, or a package of the wheel lacks its types.
     """
-    tool("twine", "check", "--strict", *map(str, sorted(dist.glob("pgjobs-*"))))
+    tool("twine", "check", "--strict", *map(str, sorted(dist.glob("pgjobs_spark-*"))))
     tool("validate-pyproject", str(FOLDER / "source" / "pyproject.toml"))
     tool("zizmor", "--offline", "--no-progress", str(ROOT / ".github" / "workflows"))
     [wheel] = dist.glob("*.whl")
@@ -133,7 +133,9 @@ def install(wheel: Path, extras: str, python: str) -> Path:
     """Install the wheel with some of its extras into an empty environment. Returns its folder."""
     folder = FOLDER / f"python-{python}-{extras.partition(',')[0]}"
     run(["uv", "venv", "--quiet", "--clear", "--python", interpreter(python), str(folder)], ROOT)
-    run(["uv", "pip", "install", "--quiet", "--python", str(folder), f"pgjobs[{extras}] @ {wheel.as_uri()}"], ROOT)
+    run(
+        ["uv", "pip", "install", "--quiet", "--python", str(folder), f"pgjobs-spark[{extras}] @ {wheel.as_uri()}"], ROOT
+    )
     return folder
 
 
@@ -177,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReleaseError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print("\n".join(str(path) for path in sorted(dist.glob("pgjobs-*"))))
+    print("\n".join(str(path) for path in sorted(dist.glob("pgjobs_spark-*"))))
     return 0
 
 

@@ -8,5 +8,6 @@ The jobs never import it.
 4. `local` runs a request on this machine instead of submitting it.
 5. `cli` is the command `pgjobs`: flags, their defaults, and one function for each command.
 
-`aws` has the clients and errors of AWS, `console` prints, `toml` reads TOML, and `errors` are those of all of this.
+`aws` has the clients and errors of AWS, `console` prints, `toml` reads TOML,
+`distribution` is the name that pip knows, and `errors` are those of all of this.
 """

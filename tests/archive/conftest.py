@@ -28,5 +28,5 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def laptop(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Laptop:
-    """pgjobs[deploy] from the wheel alone."""
+    """pgjobs-spark[deploy] from the wheel alone."""
     return install(wheel, tmp_path_factory.mktemp("laptop") / "venv", "deploy")

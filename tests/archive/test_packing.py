@@ -1,4 +1,4 @@
-"""pgjobs[deploy] from the wheel alone, without Spark, Java or a clone: it packs, verifies and submits."""
+"""pgjobs-spark[deploy] from the wheel alone, without Spark, Java or a clone: it packs, verifies and submits."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_the_configuration_is_one(tmp_path: Path) -> None:
 
 def test_the_extras_are_the_distributions() -> None:
     extras = read_toml((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = set(re.findall(r"^\| `pgjobs\[(\w+)\]`", TEXT, re.MULTILINE))
+    named = set(re.findall(r"^\| `pgjobs-spark\[(\w+)\]`", TEXT, re.MULTILINE))
     assert {"deploy", "spark"} <= named <= set(extras)
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 def wheel_of_this(factory: pytest.TempPathFactory) -> Path:
     """The wheel of this clone."""
-    [wheel] = made_once(factory, "wheel", _build_wheel).glob("pgjobs-*.whl")
+    [wheel] = made_once(factory, "wheel", _build_wheel).glob("pgjobs_spark-*.whl")
     return wheel
 
 
@@ -67,7 +67,7 @@ def install_from_this(wheel: Path, folder: Path, *extras: str) -> Laptop:
     python = folder / "bin" / "python"
     subprocess.run([*uv, "pip", "install", "--python", str(python), "--no-deps", str(wheel)], check=True)
     [site] = folder.glob("lib/python3*/site-packages")
-    [metadata] = site.glob("pgjobs-*.dist-info")
+    [metadata] = site.glob("pgjobs_spark-*.dist-info")
     for distribution in _required(Distribution.at(metadata), set(extras), {}).values():
         _link(distribution, site, python)
     return Laptop(folder)
@@ -116,5 +116,5 @@ def install(wheel: Path, folder: Path, extra: str) -> Laptop:
     uv = [find_uv_bin(), "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, str(folder)], check=True)
     python = str(folder / "bin" / "python")
-    subprocess.run([*uv, "pip", "install", "--python", python, f"pgjobs[{extra}] @ {wheel.as_uri()}"], check=True)
+    subprocess.run([*uv, "pip", "install", "--python", python, f"pgjobs-spark[{extra}] @ {wheel.as_uri()}"], check=True)
     return Laptop(folder)

@@ -129,5 +129,5 @@ def test_a_package_that_is_not_installed_is_named_with_the_extra_that_brings_it(
     terminal, _, err = console()
     assert main(words, {}, terminal) == WRONG_USAGE
     assert err.getvalue() == (
-        f"error: pgjobs {words[0]} needs {package}, which is not installed: pip install 'pgjobs[{extra}]'\n"
+        f"error: pgjobs {words[0]} needs {package}, which is not installed: pip install 'pgjobs-spark[{extra}]'\n"
     )

@@ -136,9 +136,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pgjobs": {"pgjobs.cli", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
     "pgjobs.cli": {
         *{"pgjobs.local", "pgjobs.submit", "pgjobs.runs", "pgjobs.checks", "pgjobs.archive"},
-        *{"pgjobs.aws", "pgjobs.console", "pgjobs.errors", "pgjobs.toml", "shtab"},
+        *{"pgjobs.aws", "pgjobs.console", "pgjobs.distribution", "pgjobs.errors", "pgjobs.toml", "shtab"},
     },
-    "pgjobs.local": {"pgjobs.local.driver", "pgjobs.archive.probe", "pgjobs.submit", "pgjobs.archive", "pgjobs.errors"},
+    "pgjobs.local": {
+        *{"pgjobs.local.driver", "pgjobs.archive.probe", "pgjobs.submit", "pgjobs.archive"},
+        *{"pgjobs.distribution", "pgjobs.errors"},
+    },
     "pgjobs.local.driver": set(),  # sent alone to where the job runs
     "pgjobs.submit": {
         *{"pgjobs.runs", "pgjobs.archive", "pgjobs.archive.probe", "pgjobs.aws", "pgjobs.console", "pgjobs.errors"},
@@ -146,10 +149,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "pgjobs.runs": {"pgjobs.aws", "pgjobs.console", "pgjobs.errors", "botocore"},
     "pgjobs.checks": {"pgjobs.archive.probe", "pgjobs.archive", "pgjobs.errors"},
-    "pgjobs.archive": {"pgjobs.archive.probe", "pgjobs.errors", "pgjobs.toml", "elftools", "uv"},
+    "pgjobs.archive": {
+        *{"pgjobs.archive.probe", "pgjobs.distribution", "pgjobs.errors", "pgjobs.toml", "elftools", "uv"},
+    },
     "pgjobs.archive.probe": {"pyspark"},  # sent alone to where the archive runs
     "pgjobs.aws": {"pgjobs.errors", "boto3", "botocore"},
     "pgjobs.console": set(),
+    "pgjobs.distribution": set(),
     "pgjobs.toml": {"tomllib", "tomli"},
     "pgjobs.errors": set(),
     "servermgr": set(),

@@ -1,7 +1,7 @@
 """A pool of sessions for jobs with many short statements: SQLAlchemy's QueuePool of this package's sessions.
 
 A load does not need one: each of its tasks holds one connection throughout. SQLAlchemy is not in the archive unless it
-is requested (`pip install pgjobs[pool]`).
+is requested (`pip install pgjobs-spark[pool]`).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pgjobs.archive.packages.wheels import Wheel
 from pgjobs.archive.sources import DIRTY, Sources
+from pgjobs.distribution import DISTRIBUTION
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -136,7 +137,7 @@ def package_url(package: str, number: str) -> str:
 
 def builder_versions() -> dict[str, str]:
     """Return the versions of the tools that build on this machine."""
-    return {"pgjobs": _version("pgjobs"), "python": platform.python_version(), "uv": _version("uv")}
+    return {"pgjobs": _version(DISTRIBUTION), "python": platform.python_version(), "uv": _version("uv")}
 
 
 def _version(package: str) -> str:

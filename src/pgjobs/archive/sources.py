@@ -18,6 +18,7 @@ from fnmatch import fnmatch
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePath, PurePosixPath
 
+from pgjobs.distribution import DISTRIBUTION
 from pgjobs.errors import DeployError
 from pgjobs.toml import read_toml
 
@@ -89,7 +90,7 @@ def own_sources(environ: Mapping[str, str] = os.environ) -> Sources:
         DeployError: The installed files differ from those of the wheel.
     """
     try:
-        installed = distribution("pgjobs")
+        installed = distribution(DISTRIBUTION)
     except PackageNotFoundError:  # a clone on PYTHONPATH
         return find_sources(HOME.parent, [f"{HOME.name}/{name}" for name in OWN], environ)
     files = tuple(sorted(str(file) for file in installed.files or () if _is_source(file)))

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pgjobs.console import Console
+from pgjobs.distribution import DISTRIBUTION
 from pgjobs.errors import DeployError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Command:
     group: str
 
 
-HERE = "on this machine, with its own Spark (pgjobs[spark])"
-SERVERLESS = "a project of your own, and EMR Serverless (pgjobs[deploy])"
+HERE = "on this machine, with its own Spark (pgjobs-spark[spark])"
+SERVERLESS = "a project of your own, and EMR Serverless (pgjobs-spark[deploy])"
 
 _JOBS, _SUBMISSION, _RUNS, _ARCHIVE = (
     f"pgjobs.cli.{name}" for name in ("jobs_here", "submission", "following", "packing")
@@ -116,5 +117,5 @@ def missing(command: str, error: ModuleNotFoundError) -> DeployError:
     if package not in _EXTRAS:
         raise error
     return DeployError(
-        f"pgjobs {command} needs {package}, which is not installed: pip install 'pgjobs[{_EXTRAS[package]}]'"
+        f"pgjobs {command} needs {package}, which is not installed: pip install '{DISTRIBUTION}[{_EXTRAS[package]}]'"
     )

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from pgjobs.cli.command_flags import ADDING
 from pgjobs.cli.commands import COMMANDS, HERE, JOBS, SERVERLESS
 from pgjobs.cli.config import variable
+from pgjobs.distribution import DISTRIBUTION
 from pgjobs.errors import OK, WRONG_USAGE
 from pgjobs.runs.log_rotation import SHOWN
 from pgjobs.submit.run_modes import MODES
@@ -143,7 +144,7 @@ def _without_cloudwatch(options: argparse.Namespace, given: set[str]) -> Iterato
 def build_parser(defaults: Mapping[str, Any]) -> Parser:
     """Return the parser of the command line. The words after `--` belong to the job."""
     parser = Parser(prog="pgjobs", usage="pgjobs COMMAND ...", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"pgjobs {version('pgjobs')}")
+    parser.add_argument("--version", action="version", version=f"pgjobs {version(DISTRIBUTION)}")
     commands = parser.add_subparsers(prog="pgjobs", dest="command", required=True, metavar="COMMAND")
     for name, add_flags in ADDING.items():
         meaning = COMMANDS[name].meaning

@@ -20,6 +20,7 @@ from typing import Any
 
 from pgjobs.archive import probe
 from pgjobs.archive.tarball import relink, unpack
+from pgjobs.distribution import DISTRIBUTION
 from pgjobs.errors import DeployError
 from pgjobs.local import driver
 from pgjobs.local.process_group import run_to_end
@@ -254,5 +255,5 @@ def spark_home() -> Path:
     """
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise DeployError("run-local needs Spark, which is not installed: pip install 'pgjobs[spark]'")
+        raise DeployError(f"run-local needs Spark, which is not installed: pip install '{DISTRIBUTION}[spark]'")
     return Path(spec.origin).parent

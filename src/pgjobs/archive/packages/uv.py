@@ -1,4 +1,4 @@
-"""Runs uv, which pgjobs[deploy] and the lock file install in this environment."""
+"""Runs uv, which pgjobs-spark[deploy] and the lock file install in this environment."""
 
 from __future__ import annotations
 
