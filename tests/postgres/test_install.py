@@ -47,6 +47,9 @@ def test_a_key_column_that_changes_fails_no_writer(database: Settings, session: 
         captured(database)
         assert rows(session) == rows(session, COPY)
     else:
+        with pytest.raises(UsageError, match="id is text at the source and integer in the copy"):
+            captured(database)
+        session.run(f'ALTER TABLE "{COPY}" ALTER id TYPE text')
         with pytest.raises(UsageError, match="another primary key"):
             captured(database)
 
