@@ -57,7 +57,7 @@ def read_service(text: str) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "service"
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_bytes(text.encode())
         theirs, _ = libpq.resolved({"service": "s"}, {"PGSERVICEFILE": str(path), "PGSYSCONFDIR": folder})
     for name in ("host", "port", "dbname", "user", "password"):
         assert theirs.get(name, "") == stated.get(name, theirs.get(name, ""))
@@ -72,7 +72,7 @@ def find_password(value: tuple[str, str]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pgpass"
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_bytes(text.encode())
         path.chmod(0o600)
         place = {"host": "127.0.0.1", "port": "1", "dbname": "db", "user": user, "passfile": str(path)}
         _, theirs = libpq.resolved(place, {})

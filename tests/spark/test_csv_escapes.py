@@ -74,7 +74,7 @@ def test_any_table_is_read_as_it_was_written_or_refused(
 ) -> None:
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     numbered = [["id", "a", "b"], *([str(place), *row] for place, row in enumerate(rows))]
-    path.write_text(write(numbered, separator), newline="")
+    path.write_bytes(write(numbered, separator).encode())
     try:
         df = read(spark, Files([str(path)], "csv", ("header=true", f"sep={separator}"))).df
     except LoadError as error:
@@ -111,7 +111,7 @@ def test_any_table_is_read_as_it_was_written_or_refused(
 def test_what_the_text_says_of_how_quotes_are_escaped(
     spark: SparkSession, tmp_path: Path, text: str, options: dict[str, str], told: Evidence
 ) -> None:
-    (tmp_path / "a.csv").write_text(text, newline="")
+    (tmp_path / "a.csv").write_bytes(text.encode())
     assert evidence(spark, [str(tmp_path)], options, '"') == told
 
 
