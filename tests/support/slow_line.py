@@ -27,6 +27,7 @@ class Line:
 
     rate: float | None = None
     free: float = field(default=0.0, init=False)
+    _carried: list[threading.Event] = field(default_factory=list, init=False)
 
     @contextmanager
     def to(self, server: tuple[str, int]) -> Iterator[int]:
@@ -43,12 +44,21 @@ class Line:
         finally:
             self.rate = None
 
+    def fall_silent(self) -> None:
+        """From now on, lose what the server sends on the connections that are open, while TCP goes on."""
+        for silent in self._carried:
+            silent.set()
+
     def _carry(self, server: tuple[str, int]) -> Handler:
         def handle(client: socket.socket) -> None:
+            silent = threading.Event()
+            self._carried.append(silent)
             with socket.create_connection(server) as there:
                 asking = threading.Thread(target=_pass_on, args=(client, there), daemon=True)
                 asking.start()
                 while data := there.recv(65536):
+                    if silent.is_set():
+                        continue
                     client.sendall(data)
                     self._wait(len(data))
                 client.shutdown(socket.SHUT_RDWR)

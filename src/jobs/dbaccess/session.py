@@ -229,6 +229,18 @@ class Session:
         """Wait until the server sends something of its own accord, such as a notification, or for so long."""
         self._conversation.wait(seconds)
 
+    @contextmanager
+    def answers_within(self, seconds: float) -> Iterator[None]:
+        """Limit how long the statements of the block may take, together, even if the server's process hangs.
+
+        Otherwise a statement has no limit, because a COPY or a publish may take hours.
+
+        Raises:
+            ConnectionFailed: The server has not answered in time. The session is closed.
+        """
+        with self._conversation.answers_within(seconds):
+            yield
+
     def close(self) -> None:
         """Close the connection. Closing it again has no effect."""
         self._conversation.close()

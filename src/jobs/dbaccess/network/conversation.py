@@ -7,6 +7,7 @@ arrive, the connection is closed, since it would be taken for the next answer.
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from jobs.dbaccess.errors import (
 from jobs.dbaccess.network import copy_out
 from jobs.dbaccess.network.copy_in import Block, CopyIn
 from jobs.dbaccess.network.driver import Connection, Cursor
-from jobs.dbaccess.network.sockets import WireSocket
+from jobs.dbaccess.network.sockets import WireSocket, settle
 from jobs.dbaccess.sql import check_texts
+
+_HANGS = "Look whether the server is overloaded, or whether its storage hangs."
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,20 @@ class Conversation:
         arrivals = select.poll()
         arrivals.register(self._sock, select.POLLIN)
         arrivals.poll(seconds * 1000)
+
+    @contextmanager
+    def answers_within(self, seconds: float) -> Iterator[None]:
+        """Fail with ConnectionFailed if the server has not answered all requests of the block in so many seconds."""
+        self._sock.deadline = time.monotonic() + seconds
+        try:
+            yield
+        except ConnectionFailed:
+            if time.monotonic() < self._sock.deadline:
+                raise
+            raise ConnectionFailed(f"The server has not answered for {seconds:g} s.", _HANGS) from None
+        finally:
+            if not self.closed:
+                settle(self._sock)
 
     def close(self) -> None:
         """Close the connection. Closing it again has no effect."""

@@ -30,6 +30,9 @@ SHORTEST_LAG = 1.0
 LOG_PERIOD = 10.0
 """Seconds between two lines in the log that say what a step waits for."""
 
+LONGEST_LOOK = 30.0
+"""Seconds for a look at the server. Its statements take milliseconds, unless the disk is slow to store the WAL."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -165,15 +168,17 @@ def governors(limits: Limits, connector: Connector) -> Iterator[Callable[[], Gov
         session = sessions.enter_context(connector.open("governor"))
 
         def look() -> Wal:
-            if limits.replica_lag is not None:
-                wal.request_replies(session)
-            return wal.read(session)
+            with session.answers_within(LONGEST_LOOK):
+                if limits.replica_lag is not None:
+                    wal.request_replies(session)
+                return wal.read(session)
 
         def look_despite_breaks() -> Wal:
             nonlocal session
             try:
                 return look()
-            except ConnectionFailed:
+            except ConnectionFailed as error:
+                logger.warning("Asking the server anew how much WAL it has written. %s", error.message)
                 session = sessions.enter_context(connector.open("governor"))
                 return look()
 
