@@ -193,10 +193,55 @@ def test_a_rule_that_the_user_gives_needs_no_other_partition(session: Session, r
     assert bounds(session) == expected
 
 
+FOREVER = {
+    "day": ("date", "9999-12-31", "FROM ('9999-12-31') TO ('10000-01-01')"),
+    "month": ("date", "9999-12-31", "FROM ('9999-12-01') TO ('10000-01-01')"),
+    "year": ("timestamp", "9999-12-31 23:59:59.999999", "FROM ('9999-01-01 00:00:00') TO ('10000-01-01 00:00:00')"),
+    "1 week": ("date", "9999-12-31", "FROM ('9999-12-27') TO ('10000-01-03')"),
+    "10 years": ("date", "0001-01-01", "FROM ('0001-01-01 BC') TO ('0010-01-01')"),
+    "6 hours": ("timestamp", "9999-12-31 23:59", "FROM ('9999-12-31 18:00:00') TO ('10000-01-01 00:00:00')"),
+    "day in UTC": (
+        "timestamptz",
+        "9999-12-31 23:59:59Z",
+        "FROM ('9999-12-31 00:00:00+00') TO ('10000-01-01 00:00:00+00')",
+    ),
+    "day in Europe/Berlin": (
+        "timestamptz",
+        "9999-12-31 23:59:59Z",
+        "FROM ('9999-12-31 23:00:00+00') TO ('10000-01-01 23:00:00+00')",
+    ),
+    "day in America/New_York": (
+        "timestamptz",
+        "0001-01-01 00:00:00Z",
+        "FROM ('0001-12-31 04:56:02+00 BC') TO ('0001-01-01 04:56:02+00')",
+    ),
+}
+"""For a rule, the type of the key, its last or first value of four digits, and the bound of the partition for it."""
+
+
+@pytest.mark.parametrize("rule", FOREVER)
+@pytest.mark.parametrize("move", [REPLACE, APPEND], ids=lambda move: move.mode)
+def test_what_others_write_for_ever_has_a_partition_and_the_next_load_goes_on_beside_it(
+    session: Session, rule: str, move: Move
+) -> None:
+    type_sql, forever, bound = FOREVER[rule]
+    session.run(f"CREATE TABLE t (a {type_sql}, b text) PARTITION BY RANGE (a)")
+    session.run("SET TimeZone = 'UTC'")
+    load(session, replace(move, new_partitions=rule), [(forever, "x")])
+    [(name, found)] = bounds(session).items()
+    assert found == bound
+    zone = rule.partition(" in ")[2] or "UTC"
+    session.run(f"SET TimeZone = '{zone}'")
+    load(session, replace(move, new_partitions="auto"), [(forever, "y"), ("2026-11-20", "z")])
+    assert len(bounds(session)) == 2
+    assert session.run("SELECT b FROM t WHERE a < '2026-11-21' AND a > '2026-11-19'") == [["z"]]
+    assert session.run(f"SELECT max(b) FROM {name}") == [["y"]]
+
+
 REFUSED: dict[str, tuple[str, Move, list[tuple[object, object]], str]] = {
     "NULL": (DAYS, APPEND, [("\\N", "x"), ("2026-11-23", "x")], "1 rows have no value in the partition key .*NULL"),
     "infinity": (DAYS, REPLACE, [("infinity", "x"), ("2026-11-23", "x")], "1 rows have no value"),
-    "a late year": (DAYS, APPEND, [("10000-01-01", "x")], "1 rows have no value .* not be within the years 1 to 9999"),
+    "a late year": (DAYS, APPEND, [("10000-01-01", "x")], "1 rows have no value .* not within the years 1 to 9999"),
     "an early year": (DAYS, REPLACE, [("0044-03-15 BC", "x")], "1 rows have no value"),
     "no rule": (
         "CREATE TABLE t (a date, b text) PARTITION BY RANGE (a)",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 
 import pytest
 
+from jobs.dbaccess.load.partitions.missing.local_times import of_months
 from jobs.dbaccess.load.partitions.missing.naming import name
 from jobs.dbaccess.load.partitions.missing.rules import DAY, INTEGER, MONTH, VALUE, Rule
 
-NOVEMBER, OCTOBER = datetime(2026, 11, 1), datetime(2026, 10, 1)  # noqa: DTZ001 - local times
+NOVEMBER, OCTOBER = of_months(682), of_months(681)
+"""Of 2026."""
 
 
 @pytest.mark.parametrize("pattern", ["t_%Y_%m", "p%Y%m", "%Y-%m of t", "t_y%Ym%m", "t%Y%m%d_x"])
 def test_a_pattern_of_the_others_is_followed(pattern: str) -> None:
-    others = [(OCTOBER.strftime(pattern), OCTOBER)]
-    assert name("orders", NOVEMBER, Rule(MONTH), others, ()) == NOVEMBER.strftime(pattern)
+    others = [(date(2026, 10, 1).strftime(pattern), OCTOBER)]
+    assert name("orders", NOVEMBER, Rule(MONTH), others, ()) == date(2026, 11, 1).strftime(pattern)
 
 
 def test_without_a_pattern_the_tables_name_is_followed_by_the_bound() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.partitions.catalog import Partition
 from jobs.dbaccess.load.partitions.missing import naming
-from jobs.dbaccess.load.partitions.missing.rules import FLAG, Point, Rule
+from jobs.dbaccess.load.partitions.missing.rules import FLAG, Rule
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name
 
@@ -125,7 +125,7 @@ def named(
     session: Session,
     target: TableName,
     rule: Rule,
-    others: Sequence[tuple[str, Point]],
+    others: Sequence[tuple[str, int]],
     new: Sequence[tuple[Any, str, str]],
 ) -> tuple[Wanted, ...]:
     """Return new partitions with names, by their lower bounds or values, their bounds and conditions."""
@@ -165,7 +165,7 @@ def check_placed(target: TableName, found: Missing, what: str = "rows", instead:
     if found.unplaced:
         raise LoadError(
             f"{found.unplaced:,} {what} have no value in the partition key of {target} by which a partition could be "
-            "created: NULL, infinity, or a time whose partition would not be within the years 1 to 9999.",
+            "created: NULL, infinity, or a time that is not within the years 1 to 9999.",
             f"Nothing was loaded. Leave them out with --select, or create {instead} for them.",
         )
 

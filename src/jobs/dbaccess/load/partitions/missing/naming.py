@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 
-from jobs.dbaccess.load.partitions.missing.rules import DAY, MONTH, Point, Rule
+from jobs.dbaccess.load.partitions.missing import local_times
+from jobs.dbaccess.load.partitions.missing.rules import DAY, MONTH, Rule
 from jobs.dbaccess.sql import MAX_NAME_BYTES
 
 _FORMATS = ("%Y_%m_%d_%H%M", "%Y_%m_%d_%H", "%Y_%m_%d", "%Y%m%d%H", "%Y%m%d", "%Y-%m-%d", "%Yw%V", "%Y_w%V")
@@ -14,7 +14,7 @@ _OF_YEARS = ("%Y",)
 
 
 def name(
-    table: str, low: Point | str | None, rule: Rule, others: Sequence[tuple[str, Point]], taken: Collection[str]
+    table: str, low: int | str | None, rule: Rule, others: Sequence[tuple[str, int]], taken: Collection[str]
 ) -> str:
     """Return the name of a new partition.
 
@@ -26,10 +26,10 @@ def name(
         taken: Names that other relations have.
     """
     for written in _formats(rule):
-        pattern = _pattern(written, others)
-        if pattern is not None and isinstance(low, (int, datetime)):
-            return _free(pattern[0], _write(low, written) + pattern[1], taken)
-    suffix = "null" if low is None else low if isinstance(low, str) else _write(low, _formats(rule)[0])
+        pattern = _pattern(written, rule, others)
+        if pattern is not None and isinstance(low, int):
+            return _free(pattern[0], _write(low, written, rule) + pattern[1], taken)
+    suffix = "null" if low is None else low if isinstance(low, str) else _write(low, _formats(rule)[0], rule)
     return _free(table, f"_{suffix}", taken)
 
 
@@ -46,17 +46,17 @@ def _formats(rule: Rule) -> Sequence[str]:
     return days[: None if rule.step % 7 == 0 else 3] if rule.unit == DAY else _FORMATS[:4]
 
 
-def _write(low: Point, written: str) -> str:
-    if isinstance(low, datetime):
-        return low.strftime(written.replace("%Y", f"{low.year:04}"))  # strftime does not pad years on each platform
+def _write(low: int, written: str, rule: Rule) -> str:
+    if rule.is_of_times:
+        return local_times.formatted(low, written)
     return str(low) if low >= 0 else f"m{-low}"
 
 
-def _pattern(written: str, others: Sequence[tuple[str, Point]]) -> tuple[str, str] | None:
+def _pattern(written: str, rule: Rule, others: Sequence[tuple[str, int]]) -> tuple[str, str] | None:
     """Return what all names have before and after their lower bounds; None if they do not have them so."""
     found = set()
     for other, low in others:
-        before, bound, after = other.rpartition(_write(low, written))
+        before, bound, after = other.rpartition(_write(low, written, rule))
         if not bound:
             return None
         found.add((before, after))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.partitions.catalog import Partition
-from jobs.dbaccess.load.partitions.missing import bounds, rules
+from jobs.dbaccess.load.partitions.missing import bounds, local_times, rules
 from jobs.dbaccess.load.partitions.missing.bounds import Span
 from jobs.dbaccess.load.partitions.missing.key import (
     MOST,
@@ -22,22 +21,21 @@ from jobs.dbaccess.load.partitions.missing.key import (
     named,
     not_known,
 )
-from jobs.dbaccess.load.partitions.missing.rules import FLAG, INTEGER, Point, Rule
+from jobs.dbaccess.load.partitions.missing.rules import FLAG, INTEGER, Rule
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_literal
 
-_WRITTEN = "YYYY-MM-DD HH24:MI:SS.US"
 _INTEGER = re.compile(r"(-?\d+)(?:\.0+)?")
 
 
 @dataclass(frozen=True)
 class Known:
-    """A partition by ranges: its bound as text, and as points in a zone, where both ends can be written as such."""
+    """A partition by ranges: its bound as text, and as integers or as local times of a zone, where it is finite."""
 
     partition: Partition
     span: Span
-    low: Point | None
-    high: Point | None
+    low: int | None
+    high: int | None
 
 
 def of_ranges(session: Session, table: Partitioned, rows: str, given: str) -> Missing:
@@ -60,7 +58,7 @@ def of_ranges(session: Session, table: Partitioned, rows: str, given: str) -> Mi
     numbers = [int(number) for number, _ in counted if number is not None]
     check_few(target, len(numbers))
     new = [(rule.low(number), rule.low(number + 1)) for number in numbers]
-    _check_apart(target, new, known)
+    _check_apart(target, new, known, rule)
     others = [(one.partition.name.name, one.low) for one in known if one.low is not None and one.high is not None]
     written = _written(session, key, rule, new)
     wanted = named(session, target, rule, others, [(low, *texts) for (low, _), texts in zip(new, written)])
@@ -98,7 +96,7 @@ def _rule(
 ) -> tuple[Rule, list[Known]]:
     """Return the rule of the new partitions, and the bounds of the others in its time zone."""
     wanted = rules.parse(given)
-    seen = [_seen(_points(session, key, spans, zone), zone) for zone in _zones(session, key, wanted)]
+    seen = [_seen(_points(session, key, spans, zone), key, zone) for zone in _zones(session, key, wanted)]
     if wanted is not None:
         like = [one for one in seen if one.rule and (one.rule.unit, one.rule.step) == (wanted.unit, wanted.step)]
         chosen = (like or seen)[0]
@@ -117,13 +115,14 @@ class Seen:
 
     zone: str
     known: list[Known]
-    closed: list[tuple[Point, Point]]
+    closed: list[rules.Ends]
     rule: Rule | None
 
 
-def _seen(known: list[Known], zone: str) -> Seen:
+def _seen(known: list[Known], key: Key, zone: str) -> Seen:
     closed = [(one.low, one.high) for one in known if one.low is not None and one.high is not None]
-    return Seen(zone, known, closed, rules.infer(closed, zone) if _all_known(known) else None)
+    rule = rules.infer(closed, key.type_name in TIMES, zone) if _all_known(known) else None
+    return Seen(zone, known, closed, rule)
 
 
 def _all_known(known: Sequence[Known]) -> bool:
@@ -148,11 +147,12 @@ def _points(session: Session, key: Key, spans: Sequence[tuple[Partition, Span]],
     else:
         cast = f"text::{key.type_sql}" + (" AT TIME ZONE %s" if zone else "::timestamp")
         rows = session.run(
-            f"SELECT to_char({cast}, '{_WRITTEN}') FROM unnest(%s::text[]) WITH ORDINALITY AS u (text, n) ORDER BY n",
+            f"SELECT to_char({cast}, '{local_times.READ}') FROM unnest(%s::text[]) WITH ORDINALITY AS u (text, n) "
+            "ORDER BY n",
             *([zone] if zone else []),
             [*lows, *highs],
         )
-        times = [_time(text) for [text] in rows]
+        times = [local_times.parsed(text) for [text] in rows]
         known = [Known(*pair, low, high) for pair, low, high in zip(spans, times, times[len(spans) :])]
     return sorted(known, key=lambda one: (one.low is not None, one.low))
 
@@ -162,15 +162,8 @@ def _integer(text: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def _time(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else datetime.fromisoformat(text)
-    except ValueError:  # BC, or after the year 9999
-        return None
-
-
 def _bin(key: Key, rule: Rule) -> str:
-    """Return an expression for the number of the bin of a key v; NULL if it is in none whose bounds are points."""
+    """Return an expression for the number of the bin of a key v; NULL if it is in none."""
     local = f"(v AT TIME ZONE {quote_literal(rule.zone)})" if key.type_name == "timestamptz" else "v::timestamp"
     if rule.unit == INTEGER:
         place = f"(v::numeric - {rule.origin})"
@@ -185,35 +178,34 @@ def _bin(key: Key, rule: Rule) -> str:
     step = rule.step
     # The difference is divisible, so that nothing is rounded.
     number = f"div({place} - mod(mod({place}, {step}) + {step}, {step}), {step})"
-    if rule.bins is None:
+    if not rule.is_of_times:
         return f"CASE WHEN v::text NOT IN ('NaN', 'Infinity', '-Infinity') THEN {number} END"
-    # A key far outside is told first: it may have no local time.
-    is_near = f"v > '0002-01-01 BC'::{key.type_sql} AND v < '10001-01-01'::{key.type_sql}"
-    first, last = rule.bins
-    return f"CASE WHEN {is_near} THEN CASE WHEN {number} BETWEEN {first} AND {last} THEN {number} END END"
+    # A key far outside may have no local time. In some time zone, a year begins a day earlier, or later.
+    first, after = ("0001-12-31 BC", "10000-01-02") if key.type_name == "timestamptz" else ("0001-01-01", "10000-01-01")
+    return f"CASE WHEN v >= '{first}'::{key.type_sql} AND v < '{after}'::{key.type_sql} THEN {number} END"
 
 
-def _check_apart(target: TableName, new: Sequence[tuple[Point, Point]], known: Sequence[Known]) -> None:
-    """Check that new partitions do not overlap others. The points of both are of one type.
+def _check_apart(target: TableName, new: Sequence[rules.Ends], known: Sequence[Known], rule: Rule) -> None:
+    """Check that new partitions do not overlap others.
 
     Raises:
         LoadError: They do: a partition covers a part of a bin, and rows belong to the rest of it.
     """
     for low, high in new:
         for one in known:
-            starts = one.span.low is None or (one.low is not None and one.low < high)  # type: ignore[operator]  # one type
-            ends = one.span.high is None or (one.high is not None and one.high > low)  # type: ignore[operator]  # one type
+            starts = one.span.low is None or (one.low is not None and one.low < high)
+            ends = one.span.high is None or (one.high is not None and one.high > low)
             if starts and ends:
                 raise LoadError(
-                    f"Rows belong to no partition of {target}, and one from {low} to {high} would overlap "
-                    f"{one.partition.name}.",
+                    f"Rows belong to no partition of {target}, and one from {_text(low, rule)} to {_text(high, rule)} "
+                    f"would overlap {one.partition.name}.",
                     f"Nothing was loaded. Create the partition first, or give another rule by {FLAG}.",
                 )
 
 
-def _written(session: Session, key: Key, rule: Rule, new: Sequence[tuple[Point, Point]]) -> list[tuple[str, str]]:
+def _written(session: Session, key: Key, rule: Rule, new: Sequence[rules.Ends]) -> list[tuple[str, str]]:
     """Return the bounds of new partitions, as in ATTACH PARTITION, and as conditions."""
-    texts = [str(point) for ends in new for point in ends]
+    texts = [_text(point, rule) for ends in new for point in ends]
     if key.type_name == "timestamptz":
         found = session.run(
             "SELECT (text::timestamp AT TIME ZONE %s)::text FROM unnest(%s::text[]) WITH ORDINALITY AS u (text, n) "
@@ -223,10 +215,14 @@ def _written(session: Session, key: Key, rule: Rule, new: Sequence[tuple[Point, 
         )
         texts = [text for [text] in found]
     elif key.type_name == "date":
-        texts = [text[:10] for text in texts]
+        texts = [text.replace(" 00:00:00", "") for text in texts]
     ends = [(quote_literal(low), quote_literal(high)) for low, high in zip(texts[::2], texts[1::2])]
     of_type = f"::{key.type_sql}"
     return [
         (f"FOR VALUES FROM ({low}) TO ({high})", f"{key.sql} >= {low}{of_type} AND {key.sql} < {high}{of_type}")
         for low, high in ends
     ]
+
+
+def _text(point: int, rule: Rule) -> str:
+    return local_times.written(point) if rule.is_of_times else str(point)

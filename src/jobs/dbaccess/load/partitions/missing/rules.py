@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Union
 
 from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.load.partitions.missing import local_times
+from jobs.dbaccess.load.partitions.missing.local_times import MICROSECONDS_OF_A_DAY
 
 AUTO, NO = "auto", "no"
 """What a user may want, beside a rule: one that is inferred, or no new partitions."""
@@ -36,25 +36,11 @@ _UNITS = {
     "quarter": (MONTH, 3),
     "year": (MONTH, 12),
 }
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - local times, in the rule's zone
 _MONDAY = 4
 """The first Monday is so many days after the epoch."""
 
-_DAY = timedelta(days=1)
-_MICROSECOND = timedelta(microseconds=1)
-_MICROSECONDS_OF_A_DAY = 86_400_000_000
-
-_EARLIEST, _LATEST = (end - _EPOCH for end in (datetime.min, datetime.max))  # noqa: DTZ901 - local times, as above
-
-_REACH = {
-    MONTH: ((1 - 1970) * 12, (9999 - 1970) * 12 + 11),
-    DAY: (_EARLIEST // _DAY, _LATEST // _DAY),
-    MICROSECOND: (_EARLIEST // _MICROSECOND, _LATEST // _MICROSECOND),
-}
-"""How many units the first and the last point are from the epoch."""
-
-Point = Union[int, datetime]
-"""A value of the partition key: an integer, or a local time."""
+Ends = tuple[int, int]
+"""The lower and upper bound of a partition: integers, or local times (local_times.py)."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +64,12 @@ class Rule:
         """Whether it divides times."""
         return self.unit in (MONTH, DAY, MICROSECOND)
 
-    @property
-    def bins(self) -> tuple[int, int] | None:
-        """The first and the last bin of which both bounds are points, in the years 1 to 9999; None if all are."""
-        if not self.is_of_times:
-            return None
-        first, last = _REACH[self.unit]
-        return -((self.origin - first) // self.step), (last - self.origin) // self.step - 1
-
-    def low(self, number: int) -> Point:
-        """Return the lower bound of a bin, one of `bins`."""
+    def low(self, number: int) -> int:
+        """Return the lower bound of a bin."""
         place = self.origin + number * self.step
         if self.unit == MONTH:
-            return datetime(*divmod_month(place), 1)  # noqa: DTZ001 - as above
-        if self.unit == DAY:
-            return _EPOCH + place * _DAY
-        return place if self.unit == INTEGER else _EPOCH + timedelta(microseconds=place)
+            return local_times.of_months(place)
+        return place * MICROSECONDS_OF_A_DAY if self.unit == DAY else place
 
     def __str__(self) -> str:
         """Return it as the flag takes it."""
@@ -104,12 +80,6 @@ class Rule:
         name, count = fitting[-1] if fitting else ("microsecond", self.step)
         zone = f" in {self.zone}" if self.zone else ""
         return (name if count == 1 else f"{count} {name}s") + zone
-
-
-def divmod_month(months: int) -> tuple[int, int]:
-    """Return the year and the month (1 to 12) of a number of months from January 1970."""
-    years, month = divmod(months, 12)
-    return 1970 + years, month + 1
 
 
 def parse(text: str) -> Rule | None:
@@ -135,14 +105,15 @@ def parse(text: str) -> Rule | None:
     return Rule(unit, step, _MONDAY if unit == DAY and step % 7 == 0 else 0, found["zone"] or "")
 
 
-def infer(spans: Sequence[tuple[Point, Point]], zone: str = "") -> Rule | None:
+def infer(spans: Sequence[Ends], is_of_times: bool, zone: str = "") -> Rule | None:
     """Return the rule that partitions follow; None if they follow none.
 
     Args:
         spans: The lower and upper bound of each, without those that are open.
+        is_of_times: Whether the bounds are times.
         zone: The time zone of the bounds.
     """
-    for unit in (INTEGER,) if spans and isinstance(spans[0][0], int) else (MONTH, DAY, MICROSECOND):
+    for unit in (MONTH, DAY, MICROSECOND) if is_of_times else (INTEGER,):
         places = [(_place(low, unit), _place(high, unit)) for low, high in spans]
         known = [(low, high) for low, high in places if low is not None and high is not None]
         if not known or len(known) < len(places):
@@ -153,11 +124,9 @@ def infer(spans: Sequence[tuple[Point, Point]], zone: str = "") -> Rule | None:
     return None
 
 
-def aligned(rule: Rule, spans: Sequence[tuple[Point, Point]]) -> Rule:
+def aligned(rule: Rule, spans: Sequence[Ends]) -> Rule:
     """Return a rule that a user gave, whose bins begin where partitions of the same size do."""
     for low, high in reversed(spans):
-        if isinstance(low, int) != (rule.unit == INTEGER):
-            continue
         first, last = _place(low, rule.unit), _place(high, rule.unit)
         if first is not None and last is not None and last - first == rule.step:
             return Rule(rule.unit, rule.step, first, rule.zone)
@@ -171,18 +140,14 @@ def is_by_calendar(rule: Rule | None) -> bool:
 
 def is_ambiguous(rule: Rule) -> bool:
     """Whether bins in a time zone have the length of days, and do not begin at midnight there."""
-    return rule.unit == MICROSECOND and rule.step >= _MICROSECONDS_OF_A_DAY
+    return rule.unit == MICROSECOND and rule.step >= MICROSECONDS_OF_A_DAY
 
 
-def _place(point: Point, unit: str) -> int | None:
+def _place(point: int, unit: str) -> int | None:
     """Return how many units a value is from 0 or the epoch; None if it is between two of them."""
-    if not isinstance(point, datetime):
-        return point
-    since = point - _EPOCH
-    if unit == MICROSECOND:
-        return since // _MICROSECOND
-    if since % _DAY:
-        return None
+    if unit == MONTH:
+        return local_times.months(point)
     if unit == DAY:
-        return since // _DAY
-    return (point.year - 1970) * 12 + point.month - 1 if point.day == 1 else None
+        days, rest = divmod(point, MICROSECONDS_OF_A_DAY)
+        return None if rest else days
+    return point
