@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -650,6 +651,34 @@ def test_one_small_part_is_copied_straight_into_its_table_with_the_marker(
         load_dataframe(rows, table="t", settings=database, load_id="y")
     assert public_tables(session) == {"t", "table_updates"}
     assert session.run("SELECT update_id FROM table_updates") == [["x"]]
+
+
+@pytest.mark.parametrize("publish", ["auto", "staged", "parts"])
+@pytest.mark.parametrize("other", ["date", "timestamp", "text"])
+def test_rows_are_not_stored_as_other_values_in_a_table_that_is_altered_while_the_load_begins(
+    spark: SparkSession, session: Session, database: Settings, tmp_path: Path, publish: str, other: str
+) -> None:
+    """The load reads the catalog before this transaction is committed, and waits for its lock after that."""
+    session.run("CREATE TABLE t (a timestamptz)")
+    spark.sql("SELECT TIMESTAMP '2026-11-01 23:30:00Z' AS a").coalesce(1).write.parquet(str(tmp_path / "rows"))
+    rows, failures = spark.read.parquet(str(tmp_path / "rows")), []
+
+    def load() -> None:
+        with pytest.raises(LoadError) as failed:
+            load_dataframe(rows, table="t", settings=database, load_id="x", publish=publish)
+        failures.append(failed.value.message)
+
+    loading = threading.Thread(target=load)
+    with session.transaction():
+        session.run(f"ALTER TABLE t ALTER a TYPE {other}")
+        loading.start()
+        while not session.value("SELECT count(*) FROM pg_locks WHERE NOT granted") and loading.is_alive():
+            time.sleep(0.02)
+    loading.join()
+    assert session.run("SELECT a FROM t") == []
+    [message] = failures
+    assert f"a is {other}" in message
+    assert "and not timestamp with time zone" in message
 
 
 def test_a_rerun_ends_what_is_left_of_a_load_of_one_part(

@@ -79,7 +79,7 @@ class Destination:
         Raises:
             UsageError: The load id is taken by another table.
         """
-        names = staging.plan_staging(target.name, target.columns, stream, target.not_yet)
+        names = staging.plan_staging(target.name, target.columns, stream, target.not_yet, target.encoded_for)
         held = HeldStaging(
             names,
             target.name,

@@ -1,6 +1,7 @@
 """A load in the database: staging tables and the parts in them, and the transaction that publishes them.
 
-`definitions` are what the user says about the columns and indexes of a table. `staging` creates the tables of a load.
+`definitions` are what the user says about the columns and indexes of a table. `staging` creates the tables of a load,
+which have to have the `encoded_types`.
 `copying` is what tasks do: attempts at parts copy rows, into staging or straight into the target. Staging that is
 `kept` stays when a load fails, for a rerun.
 

@@ -17,6 +17,7 @@ from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.publications import publications_of
 from jobs.dbaccess.errors import JobError
+from jobs.dbaccess.load import encoded_types
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
@@ -36,6 +37,7 @@ class Staging:
         extras: Those of the columns that the target does not have, or not yet with this type: each with its type.
         note: The comment on both tables if they are kept when the load fails (see kept/); empty if they are dropped.
         rejects: The table for rows that the server refuses, if they are put aside.
+        encoded_for: The types for which rows are encoded, of columns of an existing target (see encoded_types).
     """
 
     rows: TableName
@@ -44,6 +46,7 @@ class Staging:
     extras: tuple[tuple[str, str], ...] = ()
     note: str = ""
     rejects: TableName | None = None
+    encoded_for: tuple[tuple[str, str], ...] = ()
 
     @property
     def tables(self) -> tuple[TableName, ...]:
@@ -61,10 +64,16 @@ class Staging:
         return f"COPY {self.rows.quoted} ({quote_names(self.columns)}) FROM STDIN"
 
 
-def plan_staging(target: TableName, columns: Iterable[str], stream: str = "", extras: Extras = ()) -> Staging:
+def plan_staging(
+    target: TableName,
+    columns: Iterable[str],
+    stream: str = "",
+    extras: Extras = (),
+    encoded_for: Iterable[tuple[str, str]] = (),
+) -> Staging:
     """Choose unique names in the target's schema. The names of one stream's tables have a common prefix."""
     token = (_stream_token(stream) + uuid.uuid4().hex)[:32]
-    return _named(target, token, columns, extras)
+    return replace(_named(target, token, columns, extras), encoded_for=tuple(encoded_for))
 
 
 def foreseen(target: TableName, columns: Iterable[str], extras: Extras = (), ending: str = "TOKEN") -> Staging:
@@ -194,6 +203,7 @@ def _create(session: Session, staging: Staging, statements: Iterable[str], *, lo
     with session.transaction():
         for statement in statements:
             session.run(statement)
+        encoded_types.check(session, staging.rows, staging.encoded_for)
         if logged and publications_of(session, staging.rows):
             for table in staging.tables:
                 session.run(f"ALTER TABLE {table.quoted} SET UNLOGGED")

@@ -190,7 +190,7 @@ def prepared(
 def _plan_staged(job: LoadJob, df: DataFrame, target: Target) -> tuple[PublishPlan, Encoded]:
     """Return what is to be published, with names for new staging tables, and the rows for it."""
     stream = claims.stream(job.ledger, job.load_id)
-    names = staging.plan_staging(target.name, target.columns, stream, target.not_yet)
+    names = staging.plan_staging(target.name, target.columns, stream, target.not_yet, target.encoded_for)
     merges, origins = not job.can_be_resumed, job.policy.quarantines
     encoded = encode(df, target, job.copying, names.rows.name, merges=merges, with_origins=origins)
     return job.plan(target, names), encoded

@@ -171,7 +171,7 @@ def _planned(session: Session, source: Connector, job: CopyJob, table: Table | N
     target = replace(_target(session, job.load, table, columns), row=row)
     queries = tuple(tuple(select(expressions, piece, selection.condition) for piece in part) for part in parts)
     stream = claims.stream(job.load.ledger, job.load.load_id)
-    names = staging.plan_staging(target.name, target.columns, stream)
+    names = staging.plan_staging(target.name, target.columns, stream, encoded_for=target.encoded_for)
     hashes = None if row is None else LineHashes(kept)
     crossing = Crossing(source, exported, job.load.connector, names, queries, hashes=hashes)
     return Planned(target, columns, crossing, min(len(queries), job.wanted.parallelism or free))

@@ -23,7 +23,7 @@ from jobs.dbaccess import backends
 from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.catalog.tables import PARTITIONED, Table
 from jobs.dbaccess.errors import LoadError, UsageError
-from jobs.dbaccess.load import staging
+from jobs.dbaccess.load import encoded_types, staging
 from jobs.dbaccess.load.copying.parts import COPY_SETTINGS, Counted, Meter, Tally, tally
 from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, STRICT
 from jobs.dbaccess.load.ledger import Ledger
@@ -184,7 +184,7 @@ def copy_part(session: Session, direct: Direct, part: int, attempt: int, blocks:
 
     Raises:
         Superseded: Another attempt has committed this part. Nothing of this one remains.
-        LoadError: The server counted a different number of rows than was sent.
+        LoadError: The server counted a different number of rows than was sent; or columns have other types by now.
         DatabaseError: The table rejects a row, the load has ended, or the connection broke.
     """
     meter = Meter(blocks)
@@ -194,6 +194,7 @@ def copy_part(session: Session, direct: Direct, part: int, attempt: int, blocks:
         with session.users_path():
             copied = session.copy_in(direct.copy_statement, meter)
         session.end_deferral()
+        encoded_types.check(session, direct.target, direct.names.encoded_for)
         if copied != meter.rows:
             raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
         if not direct.record.write(session, part, meter.rows, meter.bytes):

@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.dbaccess.catalog.publications import publications_of
 from jobs.dbaccess.errors import LoadError
-from jobs.dbaccess.load import staging
+from jobs.dbaccess.load import encoded_types, staging
 from jobs.dbaccess.load.partitions import new
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
 from jobs.dbaccess.load.staging import Staging
@@ -34,11 +34,12 @@ def create(session: Session, staged: Staging, target: TableName) -> None:
     The tables are logged, as they become partitions. Checks and indexes are added when the rows are there.
 
     Raises:
-        LoadError: A publication of logical replication includes them.
+        LoadError: A publication of logical replication includes them; or the target has other columns by now.
     """
     staging.hold(session, staged)
     with session.transaction(), exact_forms(session):
         _create_root(session, staged, target)
+        encoded_types.check(session, staged.rows, staged.encoded_for)
         session.run(staging.creating_parts(staged, logged=True))
         partitions = [partition for partition in partitions_of(session, target) if partition.bound != DEFAULT]
     try:

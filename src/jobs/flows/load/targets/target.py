@@ -74,6 +74,13 @@ class Target:
         return tuple(match.target.type_name for match in self.matches) if self.is_new else ()
 
     @property
+    def encoded_for(self) -> tuple[tuple[str, str], ...]:
+        """The columns of an existing table, each with the type for which rows are encoded."""
+        others = {name for name, _ in self.not_yet}
+        types = ((match.target.name, match.target.type_name) for match in self.matches)
+        return () if self.is_new else tuple((name, type_) for name, type_ in types if name not in others)
+
+    @property
     def not_yet(self) -> tuple[tuple[str, str], ...]:
         """The columns of staging that the table does not have, or not yet with these types."""
         return (*self.move.staged_only, *self.move.altered)
