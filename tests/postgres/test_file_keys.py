@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.dbaccess.capture import captured, changes, file_keys, install, target
+from jobs.dbaccess.capture import captured, changes, column_types, file_keys, install
 from jobs.dbaccess.capture.file_keys import FileBatch
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -20,8 +20,8 @@ def batch_of(session: Session, condition: str = "") -> FileBatch:
     install.ensure(session, capture)
     file_keys.ensure(session, capture)
     columns = changes.check_columns([column.name for column in table.columns], (), [key.name for key in capture.keys])
-    types = target.base_types(session, table.name)
-    of_keys = tuple(types[key.name][0] for key in capture.keys)
+    types = column_types.read(session, table.name)
+    of_keys = tuple(types[key.name].name for key in capture.keys)
     return FileBatch("reader", changes.Source(capture, columns, condition), of_keys, ordinal="n")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.capture.job import Stop
+from jobs.flows.capture.report import CaptureReport
 from jobs.flows.capture.table import run
 
 T = (
@@ -194,6 +196,70 @@ def test_a_copy_whose_types_would_change_values_is_refused(database: Settings, s
     session.run(f'ALTER TABLE "{COPY}" ALTER at TYPE timestamp, ALTER price TYPE numeric')
     captured(database)
     assert rows(session) == rows(session, COPY)
+
+
+@contextmanager
+def running(database: Settings) -> Iterator[Future[CaptureReport]]:
+    """A run that has made the first copy, and ends with the block."""
+    stop = Stop()
+    with ThreadPoolExecutor(1) as pool, connect(database, "watch") as watch:
+        future = pool.submit(run, job_of(database, seconds=None), stop)
+        _until(lambda: watch.run("SELECT 1 FROM pg_tables WHERE tablename = 'pgjobs_captures'") != [])
+        _until(lambda: watch.run("SELECT 1 FROM pgjobs_captures") != [])
+        try:
+            yield future
+        finally:
+            stop.request()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            f'ALTER TABLE "{COPY}" ALTER b TYPE numeric(9, 1)',
+            r"b is numeric at the source and numeric\(9,1\) in the copy",
+        ),
+        ("ALTER TABLE t ALTER a TYPE char(9)", r"a is character\(9\) at the source and text in the copy"),
+        ("CREATE TABLE child () INHERITS (t)", "t has child tables"),
+        ("ALTER TABLE t SET UNLOGGED", "t is not a permanent table"),
+    ],
+)
+def test_a_change_meanwhile_after_which_the_copy_would_differ_ends_the_run(
+    database: Settings, session: Session, change: str, told: str
+) -> None:
+    session.run(T)
+    with running(database) as future:
+        session.run(change)
+        session.run("UPDATE t SET b = 7.77 WHERE id = 3")
+        with pytest.raises(UsageError, match=told):
+            future.result(20)
+    assert session.run(f'SELECT b::int FROM "{COPY}" WHERE id = 3') == [[3]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'ALTER TABLE "{}" RENAME a TO x; ALTER TABLE "{}" RENAME c TO a; ALTER TABLE "{}" RENAME x TO c',
+        'ALTER TABLE "{}" ALTER b TYPE int; ALTER TABLE "{}" ALTER b TYPE numeric',
+        'ALTER TABLE "{}" DROP c, ADD c text',
+    ],
+)
+@pytest.mark.parametrize("meanwhile", [True, False])
+def test_a_copy_whose_columns_were_altered_and_take_the_values_again_becomes_equal(
+    database: Settings, session: Session, change: str, meanwhile: bool
+) -> None:
+    session.run(f"{T}; ALTER TABLE t ADD c text DEFAULT 'c'; UPDATE t SET b = b + 0.5")
+    if meanwhile:
+        with running(database):
+            session.run(change.replace("{}", COPY))
+            session.run("UPDATE t SET b = 7.77 WHERE id = 3")
+            _until(lambda: session.run(f'SELECT 1 FROM "{COPY}" WHERE b = 7.77') != [])
+    else:
+        captured(database)
+        session.run(change.replace("{}", COPY))
+        captured(database)
+    columns = "SELECT id, a, b, c FROM {} ORDER BY 1"
+    assert session.run(columns.format("t")) == session.run(columns.format(f'"{COPY}"'))
 
 
 def test_many_keys_of_one_statement_are_carried_over(database: Settings, session: Session) -> None:

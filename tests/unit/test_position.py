@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.dbaccess.capture.position import Position, Seen, marks, reason_to_compare
+from jobs.dbaccess.capture.position import Definition, Position, Seen, marks, reason_to_compare
 from jobs.dbaccess.errors import ExtractError
 
 HERE = Position("reader", 5, "10:20:", "server/1", "{}")
@@ -50,3 +50,11 @@ def test_the_whole_table_is_compared_if_changes_alone_would_not_do(
 def test_marks_among_the_changes_say_why_all_rows_are_compared() -> None:
     assert marks(["I", "U", "D"]) == ""
     assert marks(["I", "T"]) == "the table was truncated"
+
+
+def test_a_position_of_version_0_2_does_not_compare_the_table_only_because_it_lacks_the_copy() -> None:
+    definition = Definition("channel", ("id",), '"copy": ', ("id",), (1,), "altered", copy="digest")
+    without = replace(definition, copy="").to_json()
+    assert definition.like(replace(HERE, definition=without)).to_json() == without
+    assert definition.like(replace(HERE, definition=definition.to_json())) == definition
+    assert definition.like(None) == definition

@@ -19,7 +19,8 @@ _WIDEST = {
 """By pg_type's name: a column may be altered to a wider type of its kind without another trigger function."""
 
 _KIND = """
-SELECT c.relpersistence::text, EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r'),
+SELECT c.relkind::text, c.relpersistence::text,
+    EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid AND c.relkind = 'r'),
     EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid),
     EXISTS (SELECT FROM pg_partition_tree(c.oid) p JOIN pg_class f ON f.oid = p.relid WHERE f.relkind = 'f'),
     pg_is_in_recovery()
@@ -117,16 +118,22 @@ def find(session: Session, name: TableName, channel: str) -> tuple[Capture, Tabl
     table = tables.find_table(session, name)
     if table is None:
         raise UsageError(f"There is no table {name}.", "Check its name and schema; names are taken as written.")
-    _check_kind(session, table)
+    check_kind(session, table.name)
     channel = channel or objects.default_channel(table.name)
     objects.check_channel(channel)
     return Capture(channel, table.name, _keys(session, table.name)), table
 
 
-def _check_kind(session: Session, table: Table) -> None:
-    if table.kind not in ("r", "p"):
-        raise UsageError(f"{table.name} is not a table: its changes cannot be captured.", "Name a table.")
-    [persistence, has_children, subscribed, has_foreign, standby] = session.row(5, _KIND, table.name.quoted)
+def check_kind(session: Session, name: TableName) -> None:
+    """Check that triggers see each change of an existing table, as far as its kind decides that.
+
+    Raises:
+        UsageError: They do not. The message says why.
+    """
+    [kind, *rest] = session.row(6, _KIND, name.quoted)
+    if kind not in ("r", "p"):
+        raise UsageError(f"{name} is not a table: its changes cannot be captured.", "Name a table.")
+    [persistence, has_children, subscribed, has_foreign, standby] = rest
     wrong = {
         "is on a standby, which has no triggers of its own. Connect to the primary": standby,
         "is not a permanent table: a crash empties it, and no change is recorded": persistence != "p",
@@ -138,7 +145,7 @@ def _check_kind(session: Session, table: Table) -> None:
     }
     for reason, applies in wrong.items():
         if applies:
-            raise UsageError(f"{table.name} {reason}.")
+            raise UsageError(f"{name} {reason}.")
 
 
 def _keys(session: Session, table: TableName) -> tuple[Key, ...]:

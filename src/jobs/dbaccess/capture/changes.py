@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from jobs.dbaccess.capture.captured import relations_query
+from jobs.dbaccess.capture.captured import check_kind, relations_query
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.patience import short_timeout, until_locked
 from jobs.dbaccess.capture.position import Seen
@@ -185,9 +185,10 @@ def look(session: Session, source: Source, reader: str, seen: Seen | None, *, ha
         has_wal: As `tells_wal`.
 
     Raises:
-        UsageError: The capture was dropped.
+        UsageError: The capture was dropped, or the table has become one whose changes cannot be captured.
     """
     capture = source.capture
+    check_kind(session, capture.table)
     exists = session.value("SELECT to_regclass(%s) IS NOT NULL", capture.changes.quoted)
     if not exists:
         raise UsageError(

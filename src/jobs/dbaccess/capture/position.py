@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from jobs.dbaccess.errors import ExtractError
 
@@ -64,6 +64,7 @@ class Definition:
         relations: The oids of the table and its partitions. The rows of one that was attached or detached come and go
             without a change.
         altered: As in `changes.Look`. Such an ALTER TABLE changes values without a change.
+        copy: As in `target.Target`, whose values an ALTER TABLE changes, too; empty for files.
     """
 
     channel: str
@@ -72,10 +73,17 @@ class Definition:
     keys: tuple[str, ...]
     relations: tuple[int, ...]
     altered: str = ""
+    copy: str = ""
 
     def to_json(self) -> str:
         """Return it as text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(
+            {name: value for name, value in asdict(self).items() if name != "copy" or value}, sort_keys=True
+        )
+
+    def like(self, last: Position | None) -> Definition:
+        """Return the definition as the version of pgjobs states it that has written a position: 0.2 has no `copy`."""
+        return self if last is None or '"copy": ' in last.definition else replace(self, copy="")
 
 
 @dataclass(frozen=True)

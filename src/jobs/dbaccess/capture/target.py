@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess import table_locks
+from jobs.dbaccess.capture import column_types
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.catalog.unique_indexes import equalities, has_unique_index, respelled
 from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
@@ -40,6 +41,7 @@ class Target:
         equalities: The operators by which a unique index compares them.
         respelled: Those of the keys whose values may be equal and differ, as 1.0 and 1.00: they are updated, too.
         has_identity: Whether the INSERT needs OVERRIDING SYSTEM VALUE, for an identity column.
+        altered: Another text after each ALTER TABLE of the columns.
     """
 
     name: TableName
@@ -50,6 +52,7 @@ class Target:
     equalities: tuple[str, ...]
     respelled: tuple[str, ...]
     has_identity: bool
+    altered: str
 
     def create_batch(self) -> str:
         """Return the statement that creates the temporary table of a batch."""
@@ -127,26 +130,6 @@ class Applied:
         return Applied(self.written + other.written, self.deleted + other.deleted)
 
 
-_BASE_TYPES = """
-SELECT a.attname, below.type_name, a.attidentity = 'a' FROM pg_attribute a CROSS JOIN LATERAL (
-    WITH RECURSIVE below AS (
-        SELECT t.typtype, t.typbasetype, t.typtypmod, format_type(t.oid, a.atttypmod) AS type_name
-        FROM pg_type t WHERE t.oid = a.atttypid
-        UNION ALL
-        SELECT t.typtype, t.typbasetype, t.typtypmod, format_type(t.oid, below.typtypmod)
-        FROM below JOIN pg_type t ON t.oid = below.typbasetype WHERE below.typtype = 'd'
-    )
-    SELECT type_name FROM below WHERE typtype <> 'd'
-) below WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
-"""
-
-
-def base_types(session: Session, table: TableName) -> dict[str, tuple[str, bool]]:
-    """Return, for each column, its type without domains, and whether it is GENERATED ALWAYS AS IDENTITY."""
-    rows = session.run(_BASE_TYPES, table.quoted)
-    return {name: (type_name, is_identity) for name, type_name, is_identity in rows}
-
-
 def create_table(name: TableName, columns: Iterable[tuple[str, str]], keys: Iterable[str]) -> str:
     """Return the statement that creates the target.
 
@@ -184,8 +167,8 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
         raise UsageError(
             f"{table.name} has no unique index on {', '.join(keys)}, the key of the source.", "Create one."
         )
-    types = base_types(session, table.name)
-    written = tuple(name for name in columns if not _is_computed(by_name[name], types[name][1]))
+    types = column_types.read(session, table.name)
+    written = tuple(name for name in columns if not _is_computed(by_name[name], types[name].is_identity))
     lost = [key for key in keys if key not in written]
     if lost:
         raise UsageError(f"{table.name} computes the key column {', '.join(lost)}.", "Name another --into.")
@@ -195,11 +178,12 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
         name=table.name,
         oid=oid,
         columns=written,
-        types=tuple(types[name][0] for name in written),
+        types=tuple(types[name].name for name in written),
         keys=keys,
         equalities=tuple(operators[key] for key in keys),
         respelled=respelled(session, table.name, keys),
-        has_identity=any(types[name][1] for name in written),
+        has_identity=any(types[name].is_identity for name in written),
+        altered=column_types.digest([types[name] for name in written]),
     )
 
 

@@ -92,17 +92,19 @@ def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
             look = changes.look(use.at_source, use.source, use.reader, use.seen, has_wal=use.has_wal)
             if not look.armed:
                 raise Unarmed
-            to, reason = decide(use.source, use.reader, use.position, look)
+            to, reason = decide(use.source, use.reader, use.position, look, use.target.altered)
             if not (reason or look.operations):
                 return None
             if reason:
                 logger.info("Comparing all rows of %s: %s.", capture.table, reason)
+            use.check_source()
             copied = _copy(use, stop, look, compare=bool(reason))
         if copied is not None:
             applied = Applied(copied)
         else:
             apply = target.apply_all if reason else target.apply_changed
             applied = apply(use.at_target, use.target, replace=replace_rows)
+        use.check_copy()
         positions.store(use.at_target, use.mark, use.position, to)
         readers.make_durable(use.at_source, capture, use.reader, look.written)
     return Batch(to, applied, reason, look.delay)
@@ -124,8 +126,15 @@ def _copy(use: Connections, stop: Stop, look: Look, *, compare: bool) -> int | N
     return None
 
 
-def decide(source: Source, reader: str, last: Position | None, look: Look) -> tuple[Position, str]:
+def decide(source: Source, reader: str, last: Position | None, look: Look, copy: str = "") -> tuple[Position, str]:
     """Return the position after this batch, and why it has to compare the whole table, if it has to.
+
+    Args:
+        source: What is carried over.
+        reader: The reader's id.
+        last: The position before; None for none.
+        look: What the snapshot shows.
+        copy: As in `Definition`.
 
     Raises:
         UsageError: The source does not know the reader any more.
@@ -143,14 +152,15 @@ def decide(source: Source, reader: str, last: Position | None, look: Look) -> tu
         keys=tuple(key.name for key in capture.keys),
         relations=look.relations,
         altered=look.altered,
-    ).to_json()
+        copy=copy,
+    )
     reason = position.reason_to_compare(
         last,
         reader=reader,
         history=look.history,
-        definition=definition,
+        definition=definition.like(last).to_json(),
         registered=look.registered,
     )
     number = 1 + max(look.registered, 0 if last is None else last.number)
-    to = Position(reader, number, look.snapshot, look.history, definition)
+    to = Position(reader, number, look.snapshot, look.history, definition.to_json())
     return to, reason or position.marks(look.operations)

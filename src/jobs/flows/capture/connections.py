@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.capture import changes, install, positions, target
+from jobs.dbaccess.capture import changes, column_types, install, positions, target
 from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.position import Position, Seen
 from jobs.dbaccess.capture.positions import Mark
@@ -15,7 +16,6 @@ from jobs.dbaccess.capture.target import Target
 from jobs.dbaccess.catalog import query_columns, tables
 from jobs.dbaccess.catalog.fitting_types import fits, shown
 from jobs.dbaccess.catalog.publications import tell_subscribers
-from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -47,6 +47,7 @@ class Connections:
         reader: The reader's id.
         position: How far it is; None before its first batch.
         has_wal: As `changes.tells_wal`.
+        altered: Another text after each ALTER TABLE of the source's columns.
     """
 
     at_source: Session
@@ -57,11 +58,28 @@ class Connections:
     reader: str
     position: Position | None
     has_wal: bool
+    altered: str
 
     @property
     def seen(self) -> Seen | None:
         """The snapshot of the position."""
         return None if self.position is None else Seen.parse(self.position.snapshot)
+
+    def check_source(self) -> None:
+        """Check, in the batch's snapshot, that the source's columns have the types that were compared with the copy's.
+
+        Raises:
+            TransientError: They were altered. The next attempt compares them again.
+        """
+        column_types.check(self.at_source, self.source.capture.table, self.source.columns, self.altered)
+
+    def check_copy(self) -> None:
+        """Check likewise, after the batch was written, and so in the lock that this needs, that the copy's columns do.
+
+        Raises:
+            TransientError: They were altered. Nothing is committed.
+        """
+        column_types.check(self.at_target, self.target.name, self.target.columns, self.target.altered)
 
     def moved(self, to: Position) -> Connections:
         """Return the same after a batch."""
@@ -93,7 +111,9 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
     lock_target(at_target, job, locks.capture_target(into))
     source = source_of(at_source, job, capture, table)
     source_name = origin(at_source, capture)
-    found = _target(at_source, at_target, table, into, source)
+    types = column_types.read(at_source, table.name)
+    columns = {name: types[name].name for name in source.columns}
+    found = _target(at_target, columns, tuple(key.name for key in capture.keys), into)
     if source_name == origin(at_target, replace(capture, table=found.name)):
         raise UsageError(f"{found.name} cannot be captured into itself.", "Name another --into.")
     _check_types(at_source, at_target, table.name, found)
@@ -112,6 +132,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
         reader=reader,
         position=position,
         has_wal=changes.tells_wal(at_source),
+        altered=column_types.digest([types[name] for name in found.columns]),
     )
 
 
@@ -151,15 +172,18 @@ def _check_money(at_source: Session, at_target: Session, found: Target) -> None:
         )
 
 
-def _target(at_source: Session, at_target: Session, table: Table, into: TableName, source: Source) -> Target:
+def _target(at_target: Session, columns: Mapping[str, str], keys: tuple[str, ...], into: TableName) -> Target:
     """Return the table that is written, which is created if it does not exist.
+
+    Args:
+        at_target: The session.
+        columns: Those to carry over, and their types.
+        keys: The source's primary key.
+        into: The table.
 
     Raises:
         UsageError: It cannot take the columns, has no schema to be created in, or was dropped meanwhile.
     """
-    keys = tuple(key.name for key in source.capture.keys)
-    types = target.base_types(at_source, table.name)
-    columns = {name: types[name][0] for name in source.columns}
     if tables.find_table(at_target, into) is None:
         if into.schema is None or not tables.schema_exists(at_target, into.schema):
             raise UsageError(f"There is no schema for the table {into}.", "Create the schema first.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pyspark.sql import SparkSession
 
 from jobs.dbaccess import locks
-from jobs.dbaccess.capture import changes, file_keys, install, positions, readers, target
+from jobs.dbaccess.capture import changes, column_types, file_keys, install, positions, readers
 from jobs.dbaccess.capture.changes import Look, Source
 from jobs.dbaccess.capture.file_keys import OWN_COLUMNS, FileBatch
 from jobs.dbaccess.capture.position import Position, Seen
@@ -129,7 +129,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former, *, sp
         )
     reader = lock_reader(at_source, capture, position, job.goal)
     server = job.source.at(at_source.server)
-    types = target.base_types(at_source, table.name)
+    types = column_types.read(at_source, table.name)
     use = FileConnections(
         spark=spark,
         job=job,
@@ -138,7 +138,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former, *, sp
         holder=stack.enter_context(server.open("snapshot")),
         worker=stack.enter_context(server.open("batch")),
         source=source,
-        types=tuple(types[key.name][0] for key in capture.keys),
+        types=tuple(types[key.name].name for key in capture.keys),
         mark=mark,
         reader=reader,
         position=position,
