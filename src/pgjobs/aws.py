@@ -41,6 +41,7 @@ class JobRuns(Protocol):
 class Objects(Protocol):
     """The methods of boto3's s3 client that are used."""
 
+    head_bucket: Call
     head_object: Call
     put_object: Call
     get_object: Call

@@ -9,13 +9,14 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from emr_runs import APPLICATION, CREATED, REGION, ROLE, Client, archive_with, console, emr, manifest_of
 
 from pgjobs.aws import Clients
 from pgjobs.cli.commands import run
 from pgjobs.cli.options import parse
 from pgjobs.errors import OK, DeployError
-from pgjobs.submit.application import BuiltFor, misfits, read_built_for, refuse_misfit
+from pgjobs.submit.application import BuiltFor, misfits, read_built_for, refuse_far_buckets, refuse_misfit
 
 MADE = BuiltFor("emr-spark-8.1.0", "x86_64", "3.11", carried=False)
 IMAGE = {"imageConfiguration": {"imageUri": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:1"}}
@@ -116,3 +117,30 @@ def test_the_architecture_that_aws_tells_is_compared(tmp_path: Path, s3: Client)
     stubber.add_response("get_application", {"application": told}, {"applicationId": APPLICATION})
     with pytest.raises(DeployError, match="--arch arm64"):
         run(submission(tmp_path, APPLICATION), lambda: Clients(client, s3), console()[0])
+
+
+@pytest.mark.parametrize("flag", ["--code", "--logs"])
+def test_a_bucket_of_another_region_is_refused_before_anything_is_uploaded(
+    tmp_path: Path, s3: Client, flag: str
+) -> None:
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="far")
+    runs = boto3.client("emr-serverless", region_name=REGION)
+    made = runs.create_application(name="jobs", type="SPARK", releaseLabel="emr-7.9.0")["applicationId"]
+    options = submission(tmp_path, made, flag, "s3://far/x")
+    with pytest.raises(DeployError, match=r"The bucket far is in us-east-1, and the application in eu-west-1: give"):
+        run(options, lambda: Clients(runs, s3), console()[0])
+    for bucket in ("far", "code-bucket"):
+        assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    assert run(submission(tmp_path, made), lambda: Clients(runs, s3), console()[0]) == OK
+
+
+def test_the_region_is_read_from_a_refusal_too() -> None:
+    """Whoever may not list a bucket is told its region in a header of the answer 403."""
+    client = boto3.client("s3", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        told = {"HTTPHeaders": {"x-amz-bucket-region": "us-east-1"}}
+        stubber.add_client_error("head_bucket", "403", http_status_code=403, response_meta=told)
+        with pytest.raises(DeployError, match="is in us-east-1"):
+            refuse_far_buckets(client, REGION, ["s3://far/code"])
+        stubber.add_client_error("head_bucket", "404", http_status_code=404)
+        refuse_far_buckets(client, REGION, ["s3://none/code"])

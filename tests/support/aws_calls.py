@@ -141,6 +141,7 @@ def _glue_call(action: str) -> Callable[[Mapping[str, Any]], list[Request]]:
 
 
 _REQUESTS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], list[Request]]] = {
+    ("s3", "HeadBucket"): lambda _: [],  # S3 tells the region whatever it decides
     ("s3", "HeadObject"): _head,
     ("s3", "GetObject"): _object("GetObject"),
     ("s3", "PutObject"): _put,

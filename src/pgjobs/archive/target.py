@@ -41,6 +41,17 @@ class BuildTarget:
         """Return the platform tag of the newest wheels that run there."""
         return f"{self.machine}-manylinux_{self.glibc[0]}_{self.glibc[1]}"
 
+    @property
+    def doubt(self) -> str:
+        """Return what to tell if the release's own image is not known to have the interpreter; otherwise nothing."""
+        pythons = find_release(self.release).pythons
+        if self.carried or self.version in pythons:
+            return ""
+        return (
+            f"The image of {self.release} has Python {' and '.join(pythons)}, and not {self.version}: the archive runs "
+            "only in a custom image that has it. Otherwise pack without --python, or with --self-contained."
+        )
+
     def summary(self) -> dict[str, str]:
         """Return what the archive is built for, for the job that runs from it."""
         spark = find_release(self.release).spark

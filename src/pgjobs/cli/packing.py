@@ -25,6 +25,8 @@ def package(options: argparse.Namespace, connect: Connect, console: Console) -> 
     del connect
     carried = options.self_contained or options.interpreter is not None
     target = target_for(options.release, options.arch, options.python, carried=carried)
+    if target.doubt:
+        console.tell(f"warning: {target.doubt}")
     extras = Extras(options.extras, options.requirements)
     own = read_project(Path())
     if not own.packages and (above := project_above(Path.cwd())):
@@ -63,17 +65,18 @@ def verify(options: argparse.Namespace, connect: Connect, console: Console) -> i
     else:  # a clone of pgjobs is a project itself
         compared = compare(options.file, own.root, own.folders, own)
     complain(compared.findings)
+    notes = [*([target.doubt] if target.doubt else []), *compared.notes]
     carried = " of its own" if target.carried else ""
     good = f"{options.file} is good for {target.release}: {target.interpreter}{carried}, {target.architecture}"
     console.answer(
-        "\n".join([good, *compared.notes]),
+        "\n".join([good, *notes]),
         {
             "file": str(options.file),
             "release": target.release,
             "architecture": target.architecture,
             "interpreter": target.interpreter,
             "self_contained": target.carried,
-            "notes": compared.notes,
+            "notes": notes,
         },
     )
     return OK

@@ -19,7 +19,7 @@ from pgjobs.local.run_local import run_local
 from pgjobs.runs.summary import value
 from pgjobs.runs.wait import wait
 from pgjobs.submit import aws_cli
-from pgjobs.submit.application import refuse_misfit
+from pgjobs.submit.application import refuse_far_buckets, refuse_misfit
 from pgjobs.submit.arguments import check_arguments
 from pgjobs.submit.extras import python_files
 from pgjobs.submit.payload import Extra, Payload
@@ -96,13 +96,16 @@ def run_here(options: argparse.Namespace, connect: Connect, console: Console) ->
 
 
 def check_application(options: argparse.Namespace, clients: Clients, payload: Payload) -> None:
-    """Refuse an archive that was built for another application, unless that is not to be checked.
+    """Refuse an archive for another application, and buckets of another region, unless that is not to be checked.
 
     Raises:
         DeployError: It does not fit.
     """
     if not options.any_application:
-        refuse_misfit(clients.runs, options.application_id, payload.manifest.content if payload.manifest else None)
+        manifest = payload.manifest.content if payload.manifest else None
+        region = refuse_misfit(clients.runs, options.application_id, manifest)
+        uris = [payload.archive.uri, payload.script_uri, *([options.logs] if options.logs else [])]
+        refuse_far_buckets(clients.objects, region, uris if region else [])
 
 
 def checked(options: argparse.Namespace, payload: Payload, console: Console) -> str:

@@ -1,15 +1,18 @@
-"""Compares an archive with the application that is to run it: release, architecture, Python."""
+"""Compares a submission with the application that is to run it: release, architecture, Python; the buckets' regions."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from pgjobs.archive.releases import RELEASES
-from pgjobs.aws import JobRuns, aws_errors
+from pgjobs.aws import JobRuns, Objects, aws_errors, split_uri
 from pgjobs.errors import AwsError, DeployError
+from pgjobs.runs.run import region_of
 
 _DEFAULT_ARCHITECTURE = "X86_64"
 """The architecture of an application that names none (the API's reference, CreateApplication)."""
@@ -50,8 +53,11 @@ def read_built_for(manifest: bytes | None) -> BuiltFor:
         ) from None
 
 
-def refuse_misfit(runs: JobRuns, application_id: str, manifest: bytes | None) -> None:
+def refuse_misfit(runs: JobRuns, application_id: str, manifest: bytes | None) -> str:
     """Read the application, and refuse an archive that was built for another one.
+
+    Returns:
+        The application's region; empty if its ARN does not say.
 
     Raises:
         AwsError: AWS refuses the call, or does not answer.
@@ -67,6 +73,42 @@ def refuse_misfit(runs: JobRuns, application_id: str, manifest: bytes | None) ->
     problems = list(misfits(built_for, application))
     if problems:
         raise DeployError(" ".join([*problems, _WAY_OUT]))
+    return region_of(str(application.get("arn", "")))
+
+
+def refuse_far_buckets(objects: Objects, region: str, uris: Iterable[str]) -> None:
+    """Refuse buckets of another region than the application's: the run would fail when it starts.
+
+    Args:
+        objects: The S3 client, which uploads into any region.
+        region: The application's.
+        uris: What the run reads its code from, and writes its logs to.
+
+    Raises:
+        AwsError: AWS does not answer.
+        DeployError: A bucket is in another region.
+    """
+    for bucket in sorted({split_uri(uri)[0] for uri in uris}):
+        with aws_errors():
+            there = _region_of_bucket(objects, bucket)
+        if there not in ("", region):
+            raise DeployError(
+                f"The bucket {bucket} is in {there}, and the application in {region}: give --code and --logs in "
+                f"buckets of {region}. {_WAY_OUT}"
+            )
+
+
+def _region_of_bucket(objects: Objects, bucket: str) -> str:
+    """Return a bucket's region; empty if S3 does not tell, as for a bucket that does not exist.
+
+    It tells also those who may not list the bucket.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+    """
+    try:
+        answer = objects.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        answer = error.response
+    return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
 
 
 def misfits(built_for: BuiltFor, application: Mapping[str, Any]) -> Iterator[str]:
