@@ -53,9 +53,9 @@ def starts_another(parent: subprocess.Popen[bytes], before: frozenset[int]) -> i
     return pid
 
 
-def was_stopped(pid: int) -> bool:
+def was_stopped(pid: int, seconds: float = 0.3) -> bool:
     """Look for a while whether a process is stopped."""
-    deadline = time.monotonic() + 0.3
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
             return True
@@ -76,7 +76,7 @@ def test_a_process_that_ran_before_is_left_alone_and_all_run_after(parent: subpr
     [older] = before = children(parent.pid)
     with throttled(parent.pid):
         newer = starts_another(parent, before)
-        assert was_stopped(newer)
+        assert was_stopped(newer, 20)  # on a busy machine, it takes a while to use more than its share
         assert not was_stopped(older)
     assert not was_stopped(newer)
 
