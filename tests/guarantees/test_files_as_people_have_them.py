@@ -172,9 +172,16 @@ def test_a_csv_that_may_be_meant_in_two_ways_is_refused_until_one_is_given(
         ("id,s\n1,x\r\n2,y\r\n", ("multiLine=false",), ["x", "y"]),
         ('id,s\r\n1,"x\ny"\r\n2,y\r\n', (), ["x\ny", "y"]),
         ('id,s\n1,"x\r\n\r"\n2,"y\r"\n', (), ["x\r\n\r", "y\r"]),
+        ('id,s\r\n1,"x\ny"\n2,"z\r\n"', (), ["x\ny", "z\n"]),
+        ("id,s\r\n1,x\n\r\n2,y\r\n", (), "end in \\n, but the first line break of one is \\r"),
+        ("id,s\r\n1,x\n\r\n2,y\r\n", ("multiLine=false",), ["x", "y"]),
+        ("id,s\r\n1,x\ny\r\n2,z\r\n", ("lineSep=\r\n",), ["x\ny", "z"]),
+        ("id,s\r\n1,x\ny\r\n2,z\r\n", ("lineSep=\r\n", "multiLine=false"), "would not read what follows them"),
+        ('"i\rd",s\n1,"x\ny"\n', (), "end in \\n, but the first line break of one is \\r"),
+        ('"i\rd",s\n1,"x\ny"\n', ("lineSep=\n",), ["x\ny"]),
     ],
 )
-def test_no_carriage_return_of_a_line_end_becomes_a_part_of_a_value(
+def test_no_line_end_becomes_a_part_of_a_value_and_none_of_a_value_ends_a_line(
     reads: Reads, refused: Refused, tmp_path: Path, text: str, options: tuple[str, ...], told: str | list[str | None]
 ) -> None:
     path = written(tmp_path / "a.csv", text)
@@ -204,6 +211,14 @@ def test_text_in_another_encoding_is_refused_until_the_encoding_is_named(
         assert reads(path, "csv", "header=true", f"encoding={encoding}") == [["größe"], ["1"]]
     path = written(tmp_path / "packed.csv", gzip.compress(b"a\n1\n"))
     assert "is not text in UTF-8. Nothing was loaded. Name its encoding" in refused(path, "csv", "header=true")
+
+
+def test_lines_of_one_column_whose_line_ends_differ_are_not_merged(
+    reads: Reads, refused: Refused, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "a.csv", "name\r\nabc\ndef\nghi\r\n")
+    assert f"Lines of the CSV files in {path} end in \\n, but the first" in refused(path, "csv", "header=true")
+    assert reads(path, "csv", "header=true", "multiLine=false")[1:] == [["abc"], ["def"], ["ghi"]]
 
 
 @pytest.mark.parametrize("multi_line", ["true", "false"])

@@ -105,6 +105,7 @@ def test_any_table_is_read_as_it_was_written_or_refused(
         ('#,"a ""b"" \\\\"\n', {"comment": "#"}, Evidence(False, True)),
         ("a\r\nb\r\n", {}, Evidence(False, False)),
         ("a\nb\r\n", {}, Evidence(True, False)),
+        ('"a\rb"\n', {}, Evidence(True, False)),
         ('1,"a"\n', {"encoding": "UTF-16"}, Evidence(True, True)),
     ],
 )

@@ -27,7 +27,7 @@ class Evidence(NamedTuple):
     """What the text of files says of how they escape quotes.
 
     Attributes:
-        line_ends_differ: Whether some lines end in a carriage return, and others do not.
+        line_ends_differ: Whether some lines end in a carriage return, and others do not, or have one elsewhere.
         matters: Whether there is a quote, and a backslash in front of a quote or of another backslash.
         against_backslash: Whether a value has a quote that is not escaped, if a backslash escapes quotes.
         against_doubled: Whether a value has one, if quotes are doubled.
@@ -78,23 +78,23 @@ def evidence(spark: SparkSession, paths: Sequence[str], options: Mapping[str, st
     lines = lines_of(spark, paths, {**options, **feeds})
     text = lines["value"]
     pair = text.contains(BACKSLASH + quote) | text.contains(BACKSLASH * 2)
-    is_return = text.endswith("\r")
+    is_return, is_within = text.endswith("\r"), text.contains("\r") & (f.instr(text, "\r") < f.length(text))
     try:
-        row = lines.agg(f.max(pair), f.max(is_return), f.min(is_return)).first() or (None, None, None)
-        pairs, returns, others = bool(row[0]), bool(row[1]), row[2] is False
-        if not pairs or not _says(lines, text.contains(quote)):
-            return Evidence(returns and others, matters=False)
+        row = lines.agg(f.max(pair), f.max(is_return), f.min(is_return), f.max(is_within)).first() or (None,) * 4
+        differ = bool(row[3] or (row[1] and row[2] is False))
+        if not row[0] or not _says(lines, text.contains(quote)):
+            return Evidence(differ, matters=False)
         separator = separator_of(options)
         is_plain = len(separator) == 1 and separator.isascii() and separator not in {quote, BACKSLASH}
         if not is_plain or given.get("comment"):
-            return Evidence(returns and others, matters=True)
+            return Evidence(differ, matters=True)
         patterns = impossible_by(quote, separator)
         against_backslash = text.contains(quote * 2) & text.rlike(patterns[0])
         against_doubled = text.contains(BACKSLASH + quote) & text.rlike(patterns[1])
         said = _says(lines, against_backslash | against_doubled, against_backslash)
     except Exception:  # noqa: BLE001 - of whatever kind: if the files cannot be read, the load will say why
         return Evidence(line_ends_differ=True, matters=True)
-    return Evidence(returns and others, True, against_backslash=said is True, against_doubled=said is False)
+    return Evidence(differ, True, against_backslash=said is True, against_doubled=said is False)
 
 
 def _says(lines: DataFrame, wanted: Column, what: Column | None = None) -> bool | None:
@@ -136,11 +136,25 @@ def read_all(df: DataFrame, malformed: str) -> Read:
     return Read(int(row[0]), int(row[1]), int(row[2]))
 
 
-def returns(df: DataFrame) -> int:
-    """Return how many values, of strings, end in a carriage return."""
-    ends = [f.count_if(df[backquoted(name)].endswith("\r")) for name in df.columns]
-    row = df.agg(*ends).first() or ()
-    return sum(map(int, row))
+class LineEnds(NamedTuple):
+    """What values, of strings, have of line ends.
+
+    Attributes:
+        returns: How many values end in a carriage return.
+        feeds: How many line feeds they have in all.
+    """
+
+    returns: int
+    feeds: int
+
+
+def line_ends_in(df: DataFrame) -> LineEnds:
+    """Return what the values of columns of strings have of line ends."""
+    columns = [df[backquoted(name)] for name in df.columns]
+    returns = [f.count_if(column.endswith("\r")) for column in columns]
+    feeds = [f.sum(f.length(column) - f.length(f.translate(column, "\n", ""))) for column in columns]
+    counted = [int(count or 0) for count in df.agg(*returns, *feeds).first() or ()]
+    return LineEnds(sum(counted[: len(columns)]), sum(counted[len(columns) :]))
 
 
 def escapes(by_backslash: Read | None, by_quote: Read | None) -> bool | None:

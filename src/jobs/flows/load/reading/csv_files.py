@@ -15,9 +15,9 @@ from jobs.flows.file_options import NO_SUCH_TEXT, PERMISSIVE, RAISE, are_headers
 from jobs.flows.load.reading.reader import Reading
 from jobs.flows.load.stage import MALFORMED
 from jobs.spark.sources import csv_bytes, csv_escapes, csv_headers
-from jobs.spark.sources.csv_escapes import BACKSLASH, Evidence, Read
+from jobs.spark.sources.csv_escapes import BACKSLASH, Evidence, LineEnds, Read
 from jobs.spark.sources.csv_headers import Header
-from jobs.spark.sources.listing import columns_of_folders, relations
+from jobs.spark.sources.listing import columns_of_folders, finds_ascii, lines_of, relations
 
 _SAYS_ESCAPE = {"escape", "chartoescapequoteescaping", "singlevariantcolumn"}
 """Options, in small letters, with which nothing is to be found out: by the last one, Spark reads no columns."""
@@ -68,36 +68,72 @@ def settled(reading: Reading) -> Reading:
     told = csv_escapes.evidence(reading.spark, reading.paths, reading.stated, quote or '"')
     is_stated = not {name.lower() for name in reading.stated}.isdisjoint(_SAYS_ESCAPE)
     escaping = reading if is_stated or len(quote) != 1 or quote == BACKSLASH else _with_escape(reading, quote, told)
-    is_detected = value_of(reading.options, "multiLine").lower() == "true" and not value_of(reading.stated, "lineSep")
-    if is_detected and told.line_ends_differ:
+    line_end = value_of(reading.stated, "lineSep")
+    if line_end not in {"", "\n"}:
+        _check_line_feeds(escaping)
+    elif not line_end and told.line_ends_differ and value_of(reading.options, "multiLine").lower() == "true":
         _check_line_ends(escaping)
     return escaping
 
 
 def _check_line_ends(reading: Reading) -> None:
-    """Check that no value without quotes ends in a carriage return: the reader can trim those alone.
+    """Check that no line end becomes a part of a value without quotes.
 
-    The reader takes the first line end of a file for all of them. So it keeps a carriage return as a part of the last
-    value if the first line ends in a line feed alone, or if a line feed stands within quotes in it.
+    The reader takes the first line end of a file for all of them, also one within quotes. If that is a line feed, it
+    keeps a carriage return as a part of the last value; it can trim those of values without quotes alone. If it begins
+    with a carriage return, it keeps some line feeds. Told that lines end in line feeds, it keeps those within quotes
+    alone.
 
     Raises:
-        LoadError: There is one.
+        LoadError: There is such a value.
     """
-    kept, trimmed = _carriage_returns(reading), _carriage_returns(reading, ignoreTrailingWhiteSpace="true")
-    if kept != trimmed:
+    kept, trimmed = _line_ends(reading), _line_ends(reading, ignoreTrailingWhiteSpace="true")
+    if not kept or not trimmed:
+        return
+    apart = _line_ends(reading, lineSep="\n") or kept
+    if kept.returns != trimmed.returns:
+        what = "end in \\r\\n, but the first line break of one is \\n, so that Spark would keep \\r as a part of each "
+        what += "last value"
+    elif kept.feeds != apart.feeds:
+        what = (
+            "end in \\n, but the first line break of one is \\r, so that Spark would keep \\n as a part of some values"
+        )
+    else:
+        return
+    raise LoadError(
+        f"Lines of the CSV files in {', '.join(reading.paths)} {what}.",
+        "Nothing was loaded. Write all line ends in one way. Or give --option lineSep=$'\\r\\n' or lineSep=$'\\n' if "
+        "other line breaks are parts of values, or --option multiLine=false if no value has line breaks.",
+    )
+
+
+def _check_line_feeds(reading: Reading) -> None:
+    """Check that all line feeds arrive as parts of values, although the user has named another line end.
+
+    Of a value without quotes, the reader may drop what follows a line feed, or begin a record with it.
+
+    Raises:
+        LoadError: One does not arrive.
+    """
+    if not finds_ascii(reading.stated):
+        return
+    lines = lines_of(reading.spark, reading.paths, {**reading.stated, "recursiveFileLookup": "true"})
+    there = csv_escapes.line_ends_in(lines.select("value")).feeds
+    read = _line_ends(reading) if there else None
+    if read and read.feeds < there:
         raise LoadError(
-            f"Lines of the CSV files in {', '.join(reading.paths)} end in \\r\\n, but the first line break of one is "
-            "\\n, so that Spark would keep \\r as a part of each last value.",
-            "Nothing was loaded. Write all line ends in one way. Or give --option lineSep=$'\\r\\n' if that first line "
-            "break is a part of a value, or --option multiLine=false if no value has line breaks.",
+            f"Values without quotes in the CSV files in {', '.join(reading.paths)} have line feeds, and --option "
+            "lineSep names another line end: Spark would not read what follows them.",
+            "Nothing was loaded. Enclose such values in quotes, and leave out --option multiLine=false. If line feeds "
+            "end the lines, leave out --option lineSep.",
         )
 
 
-def _carriage_returns(reading: Reading, **others: str) -> int | None:
-    """Return how many values end in a carriage return; None if the files cannot be read."""
+def _line_ends(reading: Reading, **others: str) -> LineEnds | None:
+    """Return what the values have of line ends; None if the files cannot be read."""
     try:
         texts = _texts(reading, MALFORMED, unescapedQuoteHandling=_KEPT, **others)
-        return csv_escapes.returns(texts.drop(MALFORMED))
+        return csv_escapes.line_ends_in(texts.drop(MALFORMED))
     except Exception:  # noqa: BLE001 - of whatever kind: if the file cannot be read at all, the load will say why
         return None
 
