@@ -33,7 +33,7 @@ PERIOD = 0.005
 SAVED = 0.01
 """Seconds of CPU that a waiting process may save up."""
 READY = b"ready\n"
-ENDS_IN = 10.0  # seconds
+ENDS_IN = 60.0  # seconds, at most
 
 
 @contextlib.contextmanager

@@ -24,12 +24,13 @@ URL = "https://secretsmanager.eu-west-1.amazonaws.com/"
 def test_a_vpc_without_an_endpoint_is_told_within_seconds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    start = time.monotonic()
-    assert main(["--secret-id", "x", "--aws-region", REGION, "--show-connection"], {}) == 1
-    assert time.monotonic() - start < ATTEMPTS * CONNECT_TIMEOUT
+    """Within how many, says the next test: here nobody is waited for."""
+    with socket.socket() as bound:  # but it does not listen
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{bound.getsockname()[1]}")
+        start = time.monotonic()
+        assert main(["--secret-id", "x", "--aws-region", REGION, "--show-connection"], {}) == 1
+        assert time.monotonic() - start < 120
     printed = capsys.readouterr().err
     assert printed.startswith("error: The secret x cannot be read: Could not connect to the endpoint URL")
     assert "com.amazonaws.eu-west-1.secretsmanager" in printed

@@ -107,10 +107,10 @@ def test_a_length_that_holds_a_newline_byte_is_no_line(length: int) -> None:
 def test_long_lines_take_time_in_proportion(length: int) -> None:
     """A search that began again at each byte of a line that is not whole yet would take hours."""
     lines = [b"x" * length + b"\n"] * (20_000_000 // length)
-    start = time.monotonic()
+    start = time.thread_time()
     blocks = BlockDeserializer().load_stream(io.BufferedReader(io.BytesIO(framed(lines)), 65536))
     assert sum(len(counted.block) for counted in blocks) == len(lines) * (length + 1)
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 60
 
 
 def test_lines_that_fit_the_buffer_come_in_one_block() -> None:
