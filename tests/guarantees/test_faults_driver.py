@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,8 +38,8 @@ def test_a_driver_that_is_killed_before_publish_loads_nothing_and_the_rerun_clea
 
 def test_a_driver_that_is_killed_in_publish_loads_nothing_and_the_rerun_clears_up(trial_of: TrialOf) -> None:
     trial = trial_of(*INTO_TABLES)
-    with trial.submit("whole", RETRYING) as job, trial.locked():
-        job.until(trial.in_publish, "publish")
+    with trial.held_in_publish() as in_publish, trial.submit("whole", RETRYING) as job:
+        job.until(in_publish, "publish")
         job.kill_driver()
     trial.assert_nothing_loaded()
     trial.assert_a_rerun_loads()
@@ -101,17 +101,19 @@ def test_of_two_drivers_with_the_same_load_id_at_once_one_loads_and_the_other_wa
 ) -> None:
     """One of them is this process."""
     trial = trial_of(*INTO_TABLES)
-    with trial.submit("whole", RETRYING) as job, ThreadPoolExecutor() as pool:
+    with ExitStack() as held, ThreadPoolExecutor() as pool:
+        in_publish = held.enter_context(trial.held_in_publish())
+        with trial.submit("whole", RETRYING) as job:
 
-        def waiting() -> int:
-            return (job.output + caplog.text).count("Another run holds the load id")
+            def waiting() -> int:
+                return (job.output + caplog.text).count("Another run holds the load id")
 
-        with trial.locked():
-            job.until(trial.in_publish, "a load that does not wait")
+            job.until(in_publish, "a load that does not wait")
             runs = [pool.submit(load.run, numbers(trial.spark), trial.database) for load in trial.loads]
             job.until(lambda: waiting() == len(INTO_TABLES), "the load that waits")
-        reports = [run.result() for run in runs]
-        assert job.status() == 0, job.output
+            held.close()
+            reports = [run.result() for run in runs]
+            assert job.status() == 0, job.output
     loaded = sum(not report.already_loaded for report in reports) + job.output.count(" rows into ")
     already = sum(report.already_loaded for report in reports) + job.output.count("already loaded: ")
     assert (loaded, already) == (len(INTO_TABLES), len(INTO_TABLES)), job.output
@@ -143,8 +145,8 @@ def test_sigterm_ends_a_load_as_ctrl_c_does_also_where_sigint_was_ignored(trial_
 
 def test_ctrl_c_in_publish_ends_the_load_with_a_line_and_nothing_left(trial_of: TrialOf) -> None:
     trial = trial_of(APPEND)
-    with trial.submit_table(ROWS) as job, trial.locked():
-        job.until(trial.in_publish, "publish")
+    with trial.held_in_publish() as in_publish, trial.submit_table(ROWS) as job:
+        job.until(in_publish, "publish")
         job.interrupt()
         assert job.status() != 0
     assert job.told == [INTERRUPTED]
@@ -204,11 +206,10 @@ def test_a_crash_of_the_server_in_publish_fails_the_load_and_leaves_nothing(
     fragile_trial: Trial, fragile: Manager
 ) -> None:
     trial = fragile_trial.of(*INTO_TABLES)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, suppress(ConnectionFailed), trial.held_in_publish() as in_publish:
         loads = [pool.submit(load.run, numbers(trial.spark), trial.database) for load in trial.loads]
-        with suppress(ConnectionFailed), trial.locked():
-            until(trial.in_publish, "publish")
-            crash(fragile)
+        until(in_publish, "publish")
+        crash(fragile)
     for load in loads:
         with pytest.raises(LoadError, match="the server crashed meanwhile"):
             load.result()

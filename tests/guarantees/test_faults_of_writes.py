@@ -61,11 +61,15 @@ class Way:
         self.scala: Any = spark.sparkContext._jsc.sc()  # noqa: SLF001 - likewise
 
     def slow(self, df: DataFrame, parts: str = ">= 0") -> DataFrame:
-        """The rows with their text. In these parts the JVM naps, until it is told to hurry."""
+        """The rows with their text. In these parts the JVM naps, until it is told to hurry.
+
+        The first batches come soon. The rest takes half a minute, in which even on a busy machine something can happen.
+        """
         self.jvm.java.lang.System.setProperty(self.key, "slow")
         late = f"id % 20 = 0 AND spark_partition_id() {parts}"
         is_slow = f"{late} AND java_method('java.lang.System', 'getProperty', '{self.key}') = 'slow'"
-        nap = "substring(java_method('java.lang.Thread', 'sleep', 20L), 1, 0)"
+        longer = f"IF(id % {ROWS // PARTS} < {ROWS // PARTS // 2}, 20L, 200L)"
+        nap = f"substring(java_method('java.lang.Thread', 'sleep', {longer}), 1, 0)"
         return df.selectExpr("id", f"concat({TEXT}, IF({is_slow}, {nap}, '')) AS v")
 
     def failing_once(self, df: DataFrame) -> DataFrame:

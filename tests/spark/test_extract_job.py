@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from extracts import Target, ids
 from pyspark.sql import SparkSession
-from submitted import SHORTEST, until
+from submitted import until
 
 from jobs.dbaccess.errors import DatabaseError, ExtractError
 from jobs.dbaccess.session import Session
@@ -62,17 +62,19 @@ def test_an_overwrite_that_fails_keeps_the_old_files(
 def test_a_snapshot_that_is_lost_in_mid_extract_fails_it_and_no_file_is_kept(
     session: Session, to_files: Target, tmp_path: Path
 ) -> None:
-    """The first parts were read before; the last ones cannot be."""
-    session.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 300) AS x FROM generate_series(1, 60000) n")
+    """The first parts were read before; the last ones cannot be. Those between wait, for Spark has two cores here."""
+    session.run("CREATE TABLE t AS SELECT n AS id, repeat('x', 300) AS x FROM generate_series(1, 8000) n")
+    session.run("SELECT pg_advisory_lock(16)")
     watching = threading.Thread(target=end_the_drivers_connection, args=(session,))
     watching.start()
     with pytest.raises((ExtractError, DatabaseError), match="snapshot of all parts is lost"):
-        to_files(parallelism=8)
+        to_files(parallelism=8, filter="id <= 2500 OR pg_advisory_xact_lock_shared(16) IS NOT NULL")
     watching.join()
     assert list((tmp_path / "out").rglob("*.parquet")) == []
 
 
 def end_the_drivers_connection(session: Session) -> None:
-    reading = "SELECT 1 FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract part . of t'"
-    until(lambda: session.run(reading), "a part", longest=SHORTEST)
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract part . of t' AND wait_event = "
+    until(lambda: session.run(f"{waiting} 'advisory'"), "a part")
     session.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract t'")
+    session.run("SELECT pg_advisory_unlock(16)")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,9 @@ RETRYING, CLUSTER = "local[2,4]", "local-cluster[2,1,1024]"
 
 ROWS = 5000
 CREATE = f"CREATE TABLE t AS SELECT n AS id, 'row ' || n AS name FROM generate_series(1, {ROWS}) n"
-SLEEPER = ["--filter", f"id < {ROWS} - 5 OR pg_sleep(0.3) IS NOT NULL", "--parallelism", "2"]
-"""Rows at the end of a part that take their time, so that something can happen in its middle."""
+LOCK = 16
+HELD_UP = ["--filter", f"id < {ROWS} - 5 OR pg_advisory_xact_lock_shared({LOCK}) IS NOT NULL", "--parallelism", "2"]
+"""The last part waits before its last rows, so that something can happen in its middle."""
 
 
 def submit_extract(arguments: list[str], master: str, database: Settings, folder: Path) -> Submitted:
@@ -34,9 +37,17 @@ def assert_each_row_once(spark: SparkSession, folder: Path) -> None:
     assert [list(row) for row in found.collect()] == [[ROWS, ROWS, ROWS * (ROWS + 1) // 2]]
 
 
-def asleep(session: Session) -> list[int]:
+@contextmanager
+def holding_up(session: Session) -> Iterator[None]:
+    """Who reads the last rows waits meanwhile."""
+    session.run("SELECT pg_advisory_lock(%s)", LOCK)
+    yield
+    session.run("SELECT pg_advisory_unlock(%s)", LOCK)
+
+
+def held_up(session: Session) -> list[int]:
     """The parts' sessions that are in their middle."""
-    query = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    query = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
     return [pid for [pid] in session.run(query)]
 
 
@@ -77,10 +88,12 @@ def test_a_task_that_fails_halfway_is_run_again_in_the_same_snapshot(
     spark: SparkSession, session: Session, database: Settings, tmp_path: Path
 ) -> None:
     session.run(CREATE)
-    with submit_extract(["--table", "t", *SLEEPER], RETRYING, database, tmp_path) as job:
-        job.until(lambda: asleep(session), "the middle of a part")
-        session.run("INSERT INTO t VALUES (0, 'too late')")
-        session.run("SELECT pg_terminate_backend(%s)", asleep(session)[0])
+    with submit_extract(["--table", "t", *HELD_UP], RETRYING, database, tmp_path) as job:
+        with holding_up(session):
+            job.until(lambda: held_up(session), "the middle of a part")
+            session.run("INSERT INTO t VALUES (0, 'too late')")
+            [part] = held_up(session)
+            assert session.run("SELECT pg_terminate_backend(%s)", part) == [[True]]
         assert job.status() == 0, job.output
     assert_each_row_once(spark, tmp_path)
     assert f"extracted {ROWS:,} rows" in job.output
@@ -90,9 +103,10 @@ def test_lost_executors_cost_no_row_and_double_none(
     spark: SparkSession, session: Session, database: Settings, tmp_path: Path
 ) -> None:
     session.run(CREATE)
-    with submit_extract(["--table", "t", *SLEEPER], CLUSTER, database, tmp_path) as job:
-        job.until(lambda: asleep(session), "the middle of a part")
-        job.kill_executors()
+    with submit_extract(["--table", "t", *HELD_UP], CLUSTER, database, tmp_path) as job:
+        with holding_up(session):
+            job.until(lambda: held_up(session), "the middle of a part")
+            job.kill_executors()
         assert job.status() == 0, job.output
     assert_each_row_once(spark, tmp_path)
 
@@ -101,8 +115,8 @@ def test_ctrl_c_ends_an_extract_with_a_line_and_keeps_no_file(
     session: Session, database: Settings, tmp_path: Path
 ) -> None:
     session.run(CREATE)
-    with submit_extract(["--table", "t", *SLEEPER], RETRYING, database, tmp_path) as job:
-        job.until(lambda: asleep(session), "the middle of a part")
+    with holding_up(session), submit_extract(["--table", "t", *HELD_UP], RETRYING, database, tmp_path) as job:
+        job.until(lambda: held_up(session), "the middle of a part")
         job.interrupt()
         assert job.status() != 0
     assert job.told == ["error: interrupted. Run it again to complete it, or to confirm that it is done."]

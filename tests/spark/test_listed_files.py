@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from pgcopies import until
 from pyspark.sql import SparkSession
+from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import LoadError
@@ -72,7 +72,8 @@ def test_parts_of_files_that_were_overwritten_are_not_reported_as_loaded(
         holder.run("BEGIN; LOCK TABLE t IN SHARE MODE")
 
         def overwrite() -> None:
-            until(lambda: session.run("SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass") != [])
+            waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
+            until(lambda: session.run(waiting), "a part")
             (folder / "1;=.txt").write_text("other\n")
             holder.run("COMMIT")
 

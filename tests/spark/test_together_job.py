@@ -227,7 +227,10 @@ def test_rows_that_are_put_aside_are_published_with_the_others(
 
 @contextmanager
 def drivers_end_while_they_copy(database: Settings, load_id: str) -> Iterator[set[str]]:
-    """Terminate the driver's session of a release when it copies a table, for each of them once. Yield their tokens."""
+    """Terminate the driver's session of a release when it copies a table, for each of them once. Yield their tokens.
+
+    The table `ended` has the tokens, too: what is copied may wait for its own.
+    """
     ended, tokens = threading.Event(), set[str]()
     copying = (
         "SELECT DISTINCT substring(query FROM 'pgjobs_(?:rows|parts)_([0-9a-f]{32})') FROM pg_stat_activity "
@@ -241,6 +244,8 @@ def drivers_end_while_they_copy(database: Settings, load_id: str) -> Iterator[se
                 new = {token for [token] in other.run(copying) if token} - tokens
                 if new:
                     other.run(drivers, f"pgjobs load {load_id}")
+                    for token in new:
+                        other.run("INSERT INTO ended VALUES (%s)", token)
                     tokens.update(new)
 
     thread = threading.Thread(target=terminate)
@@ -256,12 +261,13 @@ def test_a_driver_whose_connection_breaks_while_each_table_is_copied_goes_on(
     spark: SparkSession, shop: Session, database: Settings
 ) -> None:
     shop.run(
-        "CREATE FUNCTION slow(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.4); RETURN true; END'"
+        "CREATE TABLE ended (token text); CREATE FUNCTION waits() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN "
+        "WHILE starts_with(current_query(), 'COPY') "
+        "AND NOT EXISTS (SELECT FROM public.ended WHERE strpos(current_query(), token) > 0) "
+        "LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN true; END $$"
     )
-    shop.run(
-        "CREATE DOMAIN slow_int AS int CHECK (slow(VALUE::text)); CREATE DOMAIN slow_text AS text CHECK (slow(VALUE))"
-    )
-    shop.run("ALTER TABLE orders ALTER customer TYPE slow_int; ALTER TABLE customers ALTER name TYPE slow_text")
+    shop.run("CREATE DOMAIN waiting_int AS int CHECK (waits()); CREATE DOMAIN waiting_text AS text CHECK (waits())")
+    shop.run("ALTER TABLE orders ALTER customer TYPE waiting_int; ALTER TABLE customers ALTER name TYPE waiting_text")
     customers = rows(spark, "(1, 'new'), (2, 'new')", "id, name")
     orders = rows(spark, "(1, 1), (2, 2)", "id, customer")
     with drivers_end_while_they_copy(database, "day 1") as tables:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
@@ -16,11 +16,12 @@ from faulty_load import NEW, PARTS, ROWS, Load, disturbed, numbers, stall
 from peers import peer
 from pyspark.sql import SparkSession
 from spark_settings import spark_settings
-from submitted import CONF, SHORTEST, Submitted, submit, until
+from submitted import CONF, Submitted, submit, until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.load.ledger import LUIGIS
 from jobs.dbaccess.postgres_connectivity import connect
+from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
 from jobs.flows.report import LoadReport
 
@@ -206,10 +207,6 @@ class Trial:
         loads = len(self.loads)
         job.until(lambda: job.stalled() == loads and self.claimed_parts() == loads * (PARTS - 1), "the other parts")
 
-    def in_publish(self) -> bool:
-        """Whether all loads are about to write into their tables, which are locked."""
-        return self.waiting_for_a_table() == len(self.loads)
-
     def waiting_for_a_table(self) -> int:
         """How many of the loads' sessions are kept from a table by a lock."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'relation' AND application_name ~ %s"
@@ -217,31 +214,38 @@ class Trial:
 
     @contextmanager
     def locked(self, *tables: str) -> Iterator[None]:
-        """Nobody can write into these tables meanwhile; reading them is not hindered.
-
-        Without names, those of the loads, once they are staged: what comes before, an overwrite's look at its DELETE
-        among it, is not to wait.
-        """
+        """Nobody can write into these tables meanwhile; reading them is not hindered."""
         with connect(self.database, "locks") as session, session.transaction():
-            with self._all_staged() if not tables else nullcontext():
-                for table in tables or [load.table for load in self.loads]:
-                    session.run(f"LOCK TABLE {quote_name(table)} IN SHARE MODE")
+            _lock(session, tables)
             yield
 
     @contextmanager
-    def _all_staged(self) -> Iterator[None]:
-        """All loads are in staging. None goes on to publish meanwhile: parts cannot be claimed."""
-        held: set[str] = set()
-        with connect(self.database, "claims") as session, session.transaction():
+    def held_in_publish(self) -> Iterator[Callable[[], bool]]:
+        """Loads that begin later come no further than publish. Gives whether all are about to write into their tables.
 
-            def hold() -> bool:
-                for name in {name for [name] in session.run(_STAGING, "pgjobs_parts_")} - held:
-                    session.run(f"LOCK TABLE {quote_name(name)} IN SHARE MODE")
-                    held.add(name)
-                return len(held) == len(self.loads)
+        What comes before, an overwrite's look at its DELETE among it, is not to wait for those. So all loads wait for
+        the ledger first, which is where publish begins. Whoever asks then locks their tables, and lets them go on.
+        """
+        tables, held = [load.table for load in self.loads], False
+        with connect(self.database, "locks") as session, connect(self.database, "ledger") as ledger:
+            ledger.run("BEGIN")
+            _lock(ledger, ["table_updates"])
 
-            until(hold, "the staging of all loads", longest=SHORTEST)
-            yield
+            def in_publish() -> bool:
+                nonlocal held
+                if not held and self._kept_from("table_updates") == len(tables):
+                    session.run("BEGIN")
+                    _lock(session, tables)
+                    ledger.run("COMMIT")
+                    held = True
+                return held and self._kept_from(*tables) == len(tables)
+
+            yield in_publish
+
+    def _kept_from(self, *tables: str) -> int:
+        """How many of the loads' sessions wait for these tables."""
+        [[waiting]] = self.ask(_KEPT, _OURS, list(map(quote_name, tables)))
+        return int(waiting)
 
     # Afterwards.
 
@@ -278,7 +282,7 @@ class Trial:
 
     def assert_no_connection(self) -> None:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ %s"
-        until(lambda: self.ask(query, _OURS) == [[0]], "the end of all connections", patience=10.0)
+        until(lambda: self.ask(query, _OURS) == [[0]], "the end of all connections")
 
 
 @contextmanager
@@ -289,7 +293,16 @@ def in_batches(spark: SparkSession) -> Iterator[None]:
         yield
 
 
+def _lock(session: Session, tables: Iterable[str]) -> None:
+    for table in tables:
+        session.run(f"LOCK TABLE {quote_name(table)} IN SHARE MODE")
+
+
 _OURS = "^pgjobs load"
+_KEPT = (
+    "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted "
+    "AND datname = current_database() AND application_name ~ %s AND relation = ANY (%s::text[]::regclass[])"
+)
 _STAGING = "SELECT relname FROM pg_class WHERE starts_with(relname::text, %s) AND relkind = 'r'"
 
 TrialOf = Callable[..., Trial]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS, PARTS = 40_000, 4
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds to wait for a note, before the task fails and the test with it."""
 
 BEGIN = "Now "

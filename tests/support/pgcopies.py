@@ -13,8 +13,8 @@ from streams import HAS_SINK
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.session import Session
 
-PATIENCE = 20.0
-"""Seconds until something must have come true."""
+PATIENCE = 120.0
+"""Seconds until something must have come true: it only bounds a hang."""
 
 
 def register_for_threads(spark: SparkSession) -> None:

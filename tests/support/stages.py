@@ -18,6 +18,9 @@ from jobs.dbaccess.sql import TableName
 
 TARGET = TableName("t", "public")
 
+PATIENCE = 120.0
+"""Seconds until a test gives up waiting: it only bounds a hang."""
+
 
 def lines(*numbers: int) -> list[Counted]:
     return [Counted(f"{number}\tx\n".encode(), 1) for number in numbers]
@@ -42,7 +45,7 @@ def stuck_copy(database: Settings, names: Staging, part: int, number: int) -> It
     def blocks() -> Iterator[Counted]:
         yield from lines(*range(10))
         hangs.set()
-        go_on.wait(60)
+        go_on.wait()
         yield from lines(*range(10))
 
     def run() -> None:
@@ -56,9 +59,9 @@ def stuck_copy(database: Settings, names: Staging, part: int, number: int) -> It
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert hangs.wait(10)
+        assert hangs.wait(PATIENCE)
         yield raised
     finally:
         go_on.set()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()

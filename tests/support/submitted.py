@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,10 +20,9 @@ from libpq import environment
 from process_table import process_table
 
 from jobs.dbaccess.conninfo.settings import Settings
-from servermgr.address import free_port
 
-PATIENCE = 120.0
-"""Seconds until a test gives up waiting."""
+PATIENCE = 300.0
+"""Seconds until a test gives up waiting: it only bounds a hang."""
 
 SHORTEST, LONGEST = 0.02, 0.25
 """Seconds of a pause between two looks."""
@@ -151,7 +151,7 @@ def submit(
     launcher = str(Path(sys.executable).with_name("spark-submit"))
     flags = [
         flag
-        for name, value in {**jvm.conf(), **jvm.WARM_WORKERS, **CONF, **conf}.items()
+        for name, value in {**jvm.conf(), **jvm.WARM_WORKERS, **CONF, **_whole(conf), **conf}.items()
         for flag in ("--conf", f"{name}={value}")
     ]
     environ = {
@@ -173,31 +173,42 @@ CONF = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "4000",
     # Executors that come late would leave all the work, and what is lost with one, to the first.
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+    "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
     # Who fetches a shuffle from an executor that was killed is to notice it at once; Spark's own patience is 15 s.
     "spark.shuffle.io.maxRetries": "1",
     "spark.shuffle.io.retryWait": "200ms",
 }
 
 
+def _whole(conf: Mapping[str, str]) -> dict[str, str]:
+    """The cores of a local-cluster. The ratio above is one of the cores that are asked for, and else one of none."""
+    cluster = re.fullmatch(r"local-cluster\[(\d+),(\d+),\d+\]", conf.get("spark.master", ""))
+    return {"spark.cores.max": str(int(cluster[1]) * int(cluster[2]))} if cluster else {}
+
+
 @contextmanager
 def cluster_of_two_hosts(folder: Path) -> Iterator[str]:
     """Spark's own cluster, with two workers of one core; speculation wants another host, so they go by two names."""
-    port = free_port("127.0.0.1")
-    url = f"spark://127.0.0.1:{port}"
-    deploy, worker = "org.apache.spark.deploy", ["--cores", "1", "--memory", "1g", "--work-dir", str(folder), url]
-    commands = [
-        [f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"],
-        [f"{deploy}.worker.Worker", "--host", "127.0.0.1", "--webui-port", "0", *worker],
-        [f"{deploy}.worker.Worker", "--host", "localhost", "--webui-port", "0", *worker],
-    ]
     launcher = str(Path(pyspark.__file__).with_name("bin") / "spark-class")
     environ = {**jvm.environ(), "SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
     environ["SPARK_DAEMON_JAVA_OPTS"] = jvm.flags()
     processes = []
+
+    def start(kind: str, host: str, *more: str) -> Path:
+        """Start a daemon of Spark, and return its log."""
+        log = folder / f"{kind}-{host}.log"
+        command = [launcher, f"org.apache.spark.deploy.{kind}", "--host", host, "--webui-port", "0", *more]
+        with log.open("w") as told:
+            processes.append(subprocess.Popen(command, env=environ, cwd=folder, stderr=told))
+        return log
+
     try:
-        for command in commands:
-            processes.append(subprocess.Popen([launcher, *command], env=environ, cwd=folder, stderr=subprocess.DEVNULL))
-            until(lambda: listens(port), "Spark's master")
+        log = start("master.Master", "127.0.0.1", "--port", "0")
+        until(lambda: _STARTED.search(log.read_text()), "Spark's master")
+        [url] = set(_STARTED.findall(log.read_text()))
+        for host in ("127.0.0.1", "localhost"):
+            start("worker.Worker", host, "--cores", "1", "--memory", "1g", "--work-dir", str(folder), url)
+        until(lambda: log.read_text().count("Registering worker ") == 2, "Spark's workers")
         yield url
     finally:
         for process in processes:
@@ -209,3 +220,7 @@ def cluster_of_two_hosts(folder: Path) -> Iterator[str]:
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+_STARTED = re.compile(r"Starting Spark master at (spark://[\d.:]+)\n")
+"""It has chosen a free port itself: one that a test chose for it, somebody else could take before it is bound."""

@@ -105,7 +105,7 @@ def until_copying(database: Settings, others_than: Collection[int] = ()) -> set[
             found.update(copies_under_way(session) - set(others_than))
             return found
 
-        until(copying, "the copying of part 1", patience=30)
+        until(copying, "the copying of part 1")
     return found
 
 
@@ -119,4 +119,4 @@ def until_claimed(database: Settings, parts: int) -> None:
                 session.run(f"SELECT count(rows) >= {parts} FROM {quote_name(str(name))}")[0][0] for [name] in tables
             )
 
-        until(claimed, "the claims", patience=30)
+        until(claimed, "the claims")
