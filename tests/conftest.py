@@ -42,8 +42,8 @@ hypothesis_settings.register_profile("same", _PATIENT, derandomize=True)
 hypothesis_settings.register_profile("explore", _PATIENT, max_examples=1000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-# Tests need no rows to survive a crash of the machine. An autovacuum holds back what is new for an incremental extract,
-# takes locks, and counts as a connection: it would do so in one run of a hundred.
+# Tests need no rows to survive a crash of the machine. An autovacuum's transaction, in whichever database, holds back
+# what is new for an incremental extract; it also takes locks, and counts as a connection.
 SERVER_SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
@@ -92,6 +92,7 @@ def template(server: Settings, admin: Session) -> Iterator[str]:
     with connect(replace(server, dbname=name), "pgjobs tests") as session:
         session.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # the default from PostgreSQL 15 on
         LUIGIS.ensure(session)
+    assert _sessions_after(admin, name, patience=60.0) == []  # a clone waits five seconds for its template
     yield name
     admin.run(f"DROP DATABASE {quote_name(name)} WITH (FORCE)")
 
