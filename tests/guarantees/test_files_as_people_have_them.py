@@ -281,6 +281,23 @@ def test_half_of_an_emoji_does_not_become_a_question_mark(refused: Refused, tmp_
     assert f"{path} has half of a surrogate pair" in refused(path, "json", schema="a STRING")
 
 
+@pytest.mark.parametrize(
+    "octets",
+    [b"\xed\xa0\xbd", b"\xed\xb8\x80\xed\xa0\xbd", b"\xf0\x82\x82\xac", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80"],
+)
+def test_bytes_of_json_that_are_not_utf8_do_not_become_other_characters(
+    refused: Refused, tmp_path: Path, octets: bytes
+) -> None:
+    path = written(tmp_path / "rows.json", b'{"a": "x' + octets + b'y"}\n')
+    assert f"{path} has bytes that are not UTF-8" in refused(path, "json", schema="a STRING")
+
+
+def test_characters_of_each_length_and_both_halves_of_cesu8_are_read(reads: Reads, tmp_path: Path) -> None:
+    text = "\u00e9 \u07ff \u0800 \ud55c \ud7ff \ue000 \uffff \U00010000 \U0010ffff "
+    path = written(tmp_path / "rows.json", f'{{"a": "{text}'.encode() + b'\xed\xa0\xbd\xed\xb8\x80"}\n')
+    assert reads(path, "json", schema="a STRING")[1:] == [[f"{text}\U0001f600"]]
+
+
 def test_whole_emojis_and_escaped_backslashes_are_read(reads: Reads, tmp_path: Path) -> None:
     lines = ['{"a": "\\ud83d\\ude00\\uD83D\\uDE00"}', '{"a": "\\\\ud83d x"}', '{"a": "\\\\\\ud83d\\ude00"}']
     path = written(tmp_path / "rows.json", "\n".join(lines))

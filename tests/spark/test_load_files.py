@@ -143,6 +143,11 @@ def test_a_file_without_a_header_is_loaded_by_its_schema(load: Load, session: Se
     [
         ("id INTT, name", r"--schema 'id INTT, name' is not a list of columns: \[PARSE"),
         ("id NOSUCH", "is not a list of columns"),
+        (
+            "id INT, name VARCHAR(20)",
+            r"has columns of CHAR or VARCHAR.*Write STRING.*--column-type 'name=varchar\(20\)'",
+        ),
+        ("id INT, names ARRAY<CHAR(2)>", "has columns of CHAR or VARCHAR"),
     ],
 )
 def test_a_schema_that_cannot_be_read_is_refused(load: Load, schema: str, told: str) -> None:

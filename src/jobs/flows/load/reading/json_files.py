@@ -71,6 +71,13 @@ def check_values(reading: Reading) -> None:
             f"{found.half} has half of a surrogate pair, such as \\ud83d alone: Spark would read it as '?'.",
             "No text in UTF-8 has such a character. Replace it by \\ufffd, for example.",
         )
+    if found.not_utf8:
+        _refuse(
+            reading,
+            f"{found.not_utf8} has bytes that are not UTF-8, such as half of a surrogate pair: Spark would read other "
+            "characters.",
+            "Write the file in UTF-8, or name its encoding, such as --option encoding=UTF-16.",
+        )
 
 
 def _refuse(reading: Reading, message: str, hint: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyspark.errors import ParseException
+from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 from jobs.dbaccess.errors import UsageError
@@ -80,7 +80,7 @@ class Reading:
         """Return a reader with the schema, if any.
 
         Raises:
-            UsageError: The schema is not a list of columns.
+            UsageError: The schema is not a list of columns, or it has a type that the reader has not.
         """
         if not self.schema:
             return reader
@@ -90,4 +90,12 @@ class Reading:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(
                 f"--schema {self.schema!r} is not a list of columns: {reason}", 'Write "id INT, name STRING".'
+            ) from None
+        except AnalysisException as error:
+            if "char/varchar type" not in str(error):
+                raise
+            raise UsageError(
+                f"--schema {self.schema!r} has columns of CHAR or VARCHAR, and Spark's readers of files have none.",
+                "Write STRING. A column of the table checks the length of its values. If the load creates the table, "
+                "give --column-type 'name=varchar(20)', too.",
             ) from None
