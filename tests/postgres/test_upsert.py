@@ -131,6 +131,32 @@ def test_a_partitioned_table_is_counted_alike(session: Session) -> None:
     assert rows_of(session) == [[1, "x"], [2, "y"], [11, "x"], [12, "x"]]
 
 
+def test_keys_alone_are_counted_alike_in_a_partitioned_table(session: Session) -> None:
+    session.run("CREATE TABLE t (a int PRIMARY KEY) PARTITION BY LIST (a); CREATE TABLE other PARTITION OF t DEFAULT")
+    session.run("INSERT INTO t VALUES (1), (2), (3)")
+    keys = Move("upsert", ("a",), ("a",))
+    assert written(load(session, keys, [(1,), (2,), (9,)])) == (1, 0, 0, 2)
+    differing = replace(keys, mode="overwrite", strategy="diff")
+    assert written(load(session, differing, [(1,), (2,), (8,)])) == (1, 0, 2, 0)
+
+
+@pytest.mark.parametrize("event", ["INSERT", "UPDATE"])
+@pytest.mark.parametrize("is_partitioned", [False, True])
+def test_rows_that_a_trigger_leaves_out_are_neither_inserted_nor_updated(
+    session: Session, event: str, is_partitioned: bool
+) -> None:
+    session.run(f"CREATE TABLE t (a int PRIMARY KEY, b text) {'PARTITION BY LIST (a)' if is_partitioned else ''}")
+    if is_partitioned:
+        session.run("CREATE TABLE other PARTITION OF t DEFAULT")
+    session.run("INSERT INTO t VALUES (1, 'x'), (2, 'x'), (3, 'x')")
+    leaves_out = "BEGIN IF NEW.a IN (1, 8) THEN RETURN NULL; END IF; RETURN NEW; END"
+    session.run(f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS '{leaves_out}'")
+    session.run(f"CREATE TRIGGER g BEFORE {event} ON t FOR EACH ROW EXECUTE FUNCTION f()")
+    inserted = 1 if event == "INSERT" else 2
+    rows = [(1, "y"), (2, "y"), (3, "x"), (8, "y"), (9, "y")]
+    assert written(load(session, YES, rows)) == (inserted, 1, 1, 4 - inserted - 1)
+
+
 def test_of_a_key_that_is_staged_twice_the_first_counts_even_if_it_is_unchanged(keyed: Session) -> None:
     move = replace(YES, order=parse_order("b desc"))
     assert written(load(keyed, move, [(1, "a"), (1, "old"), (2, "a"), (2, "z")])) == (0, 1, 1, 2)

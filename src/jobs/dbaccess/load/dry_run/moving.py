@@ -30,7 +30,7 @@ def moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
         by_keys = Upsert(difference.upserting(move), target, staged, known.equalities)
         yield Step(PUBLISH, by_keys.delete_missing(), locks=written)
         skips = bool(move.values)
-        yield Step(PUBLISH, by_keys.writing(skips=skips, is_partitioned=known.is_partitioned), locks=written)
+        yield Step(PUBLISH, _writing(by_keys, known, skips=skips), locks=written)
     elif move.mode == "overwrite":
         for statement in overwrite.replacing(move, target, staged, at_once=known.at_once):
             truncates = move.strategy == TRUNCATE and not plan.is_new and statement == overwrite.deleting(move, target)
@@ -68,8 +68,11 @@ def _upserting(plan: PublishPlan, known: Known, written: tuple[Lock, ...]) -> It
     statements = Upsert(plan.move, plan.target, plan.staging.rows, known.equalities)
     at_least = f"{upsert.WORTHWHILE:.0%} of a sample of the rows are unchanged"
     for skips, condition in _choices(plan.move, at_least):
-        statement = statements.writing(skips=skips, is_partitioned=known.is_partitioned)
-        yield Step(PUBLISH, statement, locks=written, condition=condition)
+        yield Step(PUBLISH, _writing(statements, known, skips=skips), locks=written, condition=condition)
+
+
+def _writing(statements: Upsert, known: Known, *, skips: bool) -> str:
+    return statements.writing(skips=skips, is_partitioned=known.is_partitioned, takes_every_row=known.takes_every_row)
 
 
 def _choices(move: Move, at_least: str) -> list[tuple[bool, str]]:

@@ -59,6 +59,7 @@ class Known:
         types: The types of the columns of a new table; empty if the table exists.
         is_logged: Whether staging is logged: then it becomes the table that the load creates.
         is_partitioned: Whether the table is partitioned.
+        takes_every_row: Whether no trigger, rule or foreign server may leave rows out.
         at_once: Whether overwrite is one statement.
         in_slices: Whether rows are appended by several statements.
         raising: The statements that raise settings before indexes are built.
@@ -74,6 +75,7 @@ class Known:
     types: tuple[str, ...] = ()
     is_logged: bool = False
     is_partitioned: bool = False
+    takes_every_row: bool = True
     at_once: bool = False
     merges: bool = False
     marks_by_time: bool = False

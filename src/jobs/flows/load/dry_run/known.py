@@ -7,6 +7,7 @@ from dataclasses import replace
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.publications import publications_of_new
 from jobs.dbaccess.catalog.relatives import relatives
+from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.load import index_settings
 from jobs.dbaccess.load.dry_run.steps import Known
@@ -45,6 +46,7 @@ def known_of(session: Session, fitted: Fit, markers: TableName, creates_markers:
     return replace(
         known,
         is_partitioned=table.kind == tables.PARTITIONED,
+        takes_every_row=takes_every_row(session, target.name),
         at_once=at_once,
         merges=target.move.mode == "upsert" and merge.is_needed(session, target.move, target.name),
         marks_by_time=_marks_by_time(session, target),

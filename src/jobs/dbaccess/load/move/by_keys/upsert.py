@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load.move import keys
@@ -67,9 +68,19 @@ class Upsert:
             f"SELECT {_COUNTS}, (SELECT pg_catalog.count(*) FROM unchanged) FROM moved"
         )
 
-    def writing(self, *, skips: bool, is_partitioned: bool) -> str:
+    def writing(self, *, skips: bool, is_partitioned: bool, takes_every_row: bool = True) -> str:
         """Return the statement that writes the rows, all of them or those that differ from the table's."""
-        return (self.insert_changed if skips else self.insert)(_ANY if is_partitioned else _IS_NEW)
+        result = self._new_row(is_partitioned=is_partitioned, takes_every_row=takes_every_row)
+        return (self.insert_changed if skips else self.insert)(result)
+
+    def _new_row(self, *, is_partitioned: bool, takes_every_row: bool) -> str:
+        """Return what is true for rows that were inserted, of those that the statement returns."""
+        if not self.move.values:
+            return "true"  # rows that are there are neither updated nor returned
+        if not is_partitioned:
+            return _IS_NEW
+        there = f"SELECT FROM {self.target.quoted} AS t WHERE {self.same_keys('t', 'target')}"
+        return _ANY if takes_every_row else f"NOT EXISTS ({there})"
 
     def matching(self) -> str:
         """Return a query for how many rows of the target have a staged key."""
@@ -124,7 +135,8 @@ _IS_NEW = "xmax OPERATOR(pg_catalog.=) 0"
 """A row that was inserted has no xmax."""
 
 _ANY = "false"
-"""A partitioned table does not return xmax: `Upsert.matching` counts there."""
+"""A partitioned table does not return xmax: `Upsert.matching` counts there, which costs less than to look for each row.
+But if triggers leave rows out, it does not tell which."""
 
 
 def upsert(session: Session, move: Move, target: TableName, staged: TableName, rows: int) -> Written:
@@ -152,8 +164,9 @@ def upsert(session: Session, move: Move, target: TableName, staged: TableName, r
         keys.check_not_repeated(session, move, staged)
     table = tables.find_table(session, target)
     is_partitioned = table is not None and table.kind == tables.PARTITIONED
-    write = statements.writing(skips=skips, is_partitioned=is_partitioned)
-    if not is_partitioned:
+    takes_all = takes_every_row(session, target)
+    write = statements.writing(skips=skips, is_partitioned=is_partitioned, takes_every_row=takes_all)
+    if not (is_partitioned and takes_all and move.values):
         with session.users_path():
             [inserted, updated, unchanged] = session.row(3, write)
         return Written(inserted, updated, unchanged)
