@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRuns
@@ -427,6 +428,33 @@ def test_a_reject_is_not_replayed_with_what_stands_for_a_nul(session: Session) -
         find_replayed(session, T, first)
     session.run('UPDATE t_rejects SET row = row || \'{"b": "xy"}\'')
     assert find_replayed(session, T, first).rows == ({"a": "1", "b": "xy", "c": None},)
+
+
+def test_a_row_is_not_put_aside_for_a_reference_that_policies_hide(session: Session) -> None:
+    """The server's own check of a foreign key is bound by no policy."""
+    role = f"pgjobs_tenant_{uuid.uuid4().hex[:8]}"
+    session.run("CREATE TABLE other (id int PRIMARY KEY, own bool); INSERT INTO other VALUES (2, true), (4, false)")
+    session.run("ALTER TABLE other ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON other USING (own)")
+    session.run("CREATE TABLE t (a int, b int REFERENCES other, c int CHECK (c > 0))")
+    session.run(f"CREATE ROLE {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    session.run(f"GRANT CREATE ON SCHEMA public TO {role}; SET ROLE {role}")
+    try:
+        published = load(session, [[1, 2, 1], [2, 4, 1], [3, 4, -1]])
+        with pytest.raises(ConstraintViolated, match="t_b_fkey"):
+            load(session, [[4, 4, 1], [5, 5, 1]])
+    finally:
+        session.run(f"RESET ROLE; REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}")
+    assert (published.inserted, published.rejected) == (2, 1)
+    assert rejected(session) == [["check", "c", "3"]]
+    assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2]]
+
+
+@pytest.mark.parametrize("setting", ["array_nulls = off", "quote_all_identifiers = on"])
+def test_rows_are_put_aside_alike_whatever_the_roles_setting(session: Session, setting: str) -> None:
+    session.run("CREATE TABLE t (a int, b serial CHECK (b < 6), c int, CHECK (a + c > 0))")
+    session.run(f"SET {setting}")
+    assert load(session, [[1, 1], [0, 0], [2, 3]], AC).inserted == 2
+    assert rejected(session, "reason, column_name, row->>'a'") == [["check", None, "0"]]
 
 
 def test_a_table_whose_trigger_may_change_rows_puts_none_aside_for_a_constraint(session: Session) -> None:

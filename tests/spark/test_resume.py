@@ -145,7 +145,7 @@ def test_a_rerun_copies_the_part_that_failed_and_publishes(
 def test_when_publish_fails_a_rerun_only_publishes(
     spark: SparkSession, session: Session, database: Settings, source: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    session.run("CREATE TABLE t (id int, name text, eighth float)")
+    session.run("CREATE TABLE t (id int PRIMARY KEY, name text, eighth float)")
     rows = spark.read.parquet(source)
     with connect(database, "a neighbour") as neighbour, neighbour.transaction():
         neighbour.run("LOCK TABLE t IN SHARE MODE")
@@ -153,7 +153,7 @@ def test_when_publish_fails_a_rerun_only_publishes(
             load(rows, database, lock_timeout=1)
     assert f"{PARTS} of {PARTS} parts, with 300 rows, are kept in staging until" in caplog.text
     session.run("ALTER TABLE t ADD added int DEFAULT 7")
-    report = load(rows, database, mode="overwrite")  # what is staged does not depend on the mode
+    report = load(rows, database, mode="ignore", keys=["id"])  # what is staged does not depend on the mode
     assert (report.parts_kept, report.bytes_copied, report.rows_inserted) == (PARTS, 0, 300)
     assert session.run("SELECT count(*), sum(added)::int FROM t") == [[300, 2100]]
     assert load(rows, database).already_loaded

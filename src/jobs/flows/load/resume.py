@@ -94,7 +94,8 @@ def _shape(target: Target) -> str:
     """Return what the tables of staging depend on, beside the names of the columns."""
     columns = [f"{match.target.name} {match.target.type_name}" for match in target.matches]
     extras = [f"{name} {type_}, in staging only" for name, type_ in target.move.staged_only]
-    return "\n".join([f"new: {target.is_new}, becomes the table: {target.is_staging}", *columns, *extras])
+    becomes = target.is_staging or not target.is_new  # a table that exists takes the rows of any staging
+    return "\n".join([f"new: {target.is_new}, becomes the table: {becomes}", *columns, *extras])
 
 
 @contextmanager

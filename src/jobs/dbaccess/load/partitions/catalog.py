@@ -18,10 +18,12 @@ _FORMS: Mapping[str, str] = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "array_nulls": "on",
     "default_tablespace": "",
 }
-"""What the text of constants in a definition depends on, so that it means the same when it is executed; and where a
-table goes whose definition names no tablespace."""
+"""What the text of definitions depends on, so that it means the same when it is executed; whether NULL in an array that
+is sent is one; and where a table goes whose definition names no tablespace."""
 
 
 @dataclass(frozen=True)

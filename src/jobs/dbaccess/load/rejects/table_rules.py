@@ -156,11 +156,12 @@ _FOREIGN = (
     "AS p (oid, n) JOIN pg_operator o ON o.oid = p.oid JOIN pg_namespace s ON s.oid = o.oprnamespace ORDER BY p.n) "
     "FROM pg_constraint c JOIN pg_class t ON t.oid = c.confrelid JOIN pg_namespace n ON n.oid = t.relnamespace "
     "WHERE c.conrelid = to_regclass(%s) AND c.contype = 'f' "
-    "AND to_jsonb(c)->>'conenforced' IS DISTINCT FROM 'false' ORDER BY 1"
+    "AND to_jsonb(c)->>'conenforced' IS DISTINCT FROM 'false' AND NOT row_security_active(c.confrelid) ORDER BY 1"
 )
 
 
 def _foreign(session: Session, target: TableName, known: Collection[str]) -> list[ForeignKey]:
+    """Return the foreign keys, without those to tables whose policies may hide the row that a row references."""
     return [
         ForeignKey(
             sqlstate=FOREIGN_KEY,
