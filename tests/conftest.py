@@ -22,7 +22,7 @@ import pytest
 from cloud import moto_server
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from server_folder import server_folder
+from server_folder import serving, server_folder
 
 from jobs.aws import clients
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -72,7 +72,7 @@ def server() -> Iterator[Settings]:
 
     with (
         server_folder() as folder,
-        Manager("127.0.0.1", 0, folder / "data", initialize=True, settings=SERVER_SETTINGS) as manager,
+        serving(Manager("127.0.0.1", 0, folder / "data", initialize=True, settings=SERVER_SETTINGS)) as manager,
     ):
         yield resolve(Given(url=manager.url()), {}).settings
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 
 import pytest
-from server_folder import server_folder
+from server_folder import PATIENCE, serving, server_folder
 from standby import replicated
 from submitted import until
 
@@ -23,7 +23,7 @@ from servermgr.postgres import Manager
 
 def settings_for(*managers: Manager, attrs: str = "any", deadline: float = 0) -> Settings:
     servers = tuple(Server("127.0.0.1", manager.port) for manager in managers)
-    patience = Timeouts(connect_timeout=5, deadline=deadline)
+    patience = Timeouts(connect_timeout=60, deadline=deadline)
     return Settings("postgres", "postgres", servers, tls=Tls("disable"), target_session_attrs=attrs, timeouts=patience)
 
 
@@ -65,7 +65,7 @@ def test_the_attributes_choose_a_server(pair: tuple[Manager, Manager], attrs: st
 
 def test_a_promoted_standby_is_found_while_the_deadline_lasts(pair_of_its_own: tuple[Manager, Manager]) -> None:
     primary, standby = pair_of_its_own
-    settings = settings_for(primary, standby, attrs="read-write", deadline=30)
+    settings = settings_for(primary, standby, attrs="read-write", deadline=120)
     assert port_of(settings) == primary.port
     primary.stop()
     with pytest.raises(TransientError, match=r"No server answers.*is a standby, and not read-write"):
@@ -104,7 +104,7 @@ def lone() -> Iterator[Manager]:
     """A server that can be restarted."""
     with (
         server_folder(0o777) as directory,
-        Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"}) as manager,
+        serving(Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"})) as manager,
     ):
         yield manager
 
@@ -152,7 +152,7 @@ def test_a_task_adopts_no_other_extracts_snapshot_after_a_restart(lone: Manager)
         maker.run("CREATE TABLE t AS SELECT 1 AS id")
     moments = snapshots_of_sessions(settings_for(lone), 8)
     lone.stop()
-    lone.start()
+    lone.start(timeout=PATIENCE)
     with ExitStack() as opened:
         second = session_in_slot(settings_for(lone), moments, opened)
         task = opened.enter_context(connect(settings_for(lone), "task"))

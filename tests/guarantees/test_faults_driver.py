@@ -13,7 +13,7 @@ import pytest
 from faults import Cut, Trial, TrialOf, cuts_on_the_way_to
 from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, Load, numbers
 from pyspark.sql import SparkSession
-from server_folder import server_folder
+from server_folder import PATIENCE, serving, server_folder
 from submitted import CLUSTER, IN_BACKGROUND, RETRYING, until
 
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -160,7 +160,7 @@ def fragile() -> Iterator[Manager]:
     """A server that a test may stop."""
     with (
         server_folder() as directory,
-        Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"}) as manager,
+        serving(Manager("127.0.0.1", 0, directory / "data", initialize=True, settings={"fsync": "off"})) as manager,
     ):
         yield manager
 
@@ -176,7 +176,7 @@ def crash(server: Manager) -> None:
     assert server.process is not None
     server.process.send_signal(signal.SIGQUIT)
     server.wait()
-    server.start()
+    server.start(timeout=PATIENCE)
 
 
 def test_a_crash_of_the_server_while_rows_are_copied_fails_loads_into_tables_and_costs_a_new_table_no_row(

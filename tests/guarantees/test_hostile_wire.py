@@ -30,7 +30,7 @@ def way_by(database: Settings, change: Change) -> Iterator[Settings]:
     """A way to the database on which somebody alters its answers."""
     [server] = database.servers
     with peer(tampering((server.host, server.port), change)) as port:
-        once = Timeouts(connect_timeout=5, deadline=0)
+        once = Timeouts(connect_timeout=60, deadline=0)
         yield replace(database, servers=(Server("127.0.0.1", port),), tls=Tls("disable"), timeouts=once)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from publishing import load
-from server_folder import server_folder
+from server_folder import serving, server_folder
 from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
@@ -36,7 +36,7 @@ def servers() -> Iterator[tuple[Settings, Settings]]:
             Manager("127.0.0.1", 0, directory / name, initialize=True, settings=settings)
             for name in ("publisher", "subscriber")
         )
-        with publisher, subscriber:
+        with serving(publisher), serving(subscriber):
             yield way_to(publisher), way_to(subscriber)
 
 
@@ -87,7 +87,7 @@ def test_the_result_of_a_query_is_not_published(sessions: tuple[Session, Session
 def assert_replicated(here: Session, there: Session) -> None:
     """The subscriber has the same rows, and never stumbled (which PostgreSQL 14 does not count)."""
     expected = here.run("SELECT * FROM t ORDER BY a")
-    until(lambda: there.run("SELECT * FROM t ORDER BY a") == expected, "the rows at the subscriber", patience=20)
+    until(lambda: there.run("SELECT * FROM t ORDER BY a") == expected, "the rows at the subscriber")
     if there.run("SELECT to_regclass('pg_catalog.pg_stat_subscription_stats')::oid") != [[None]]:
         assert there.run("SELECT apply_error_count FROM pg_stat_subscription_stats") == [[0]]
 

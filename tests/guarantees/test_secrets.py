@@ -35,7 +35,9 @@ def locked_server() -> Iterator[Manager]:
     """A server that wants the planted password."""
     with (
         server_folder() as directory,
-        Manager("127.0.0.1", 0, directory / "data", initialize=True, auth="scram-sha-256", password=PLANTED) as manager,
+        serving(
+            Manager("127.0.0.1", 0, directory / "data", initialize=True, auth="scram-sha-256", password=PLANTED)
+        ) as manager,
     ):
         given = Given(url=manager.url())
         with connect(resolve(given, {"PGPASSWORD": PLANTED}).settings, "t") as admin:

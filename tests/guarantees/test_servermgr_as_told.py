@@ -147,7 +147,7 @@ def test_process_is_the_process_object(running: Manager) -> None:
 
 def test_ready_wait_waits_until_the_subprocess_responds(stopped: Manager) -> None:
     stopped.start(wait=False)
-    stopped.ready_wait(timeout=10.0, verbose=False)
+    stopped.ready_wait(timeout=60.0, verbose=False)
     stopped.health()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from server_folder import server_folder
+from server_folder import serving, server_folder
 
 from chaos.jobs import tables
 from chaos.judge.reader import Reader
@@ -24,7 +24,7 @@ IS_REWRITING = "SELECT 1 FROM pg_locks WHERE relation = 'shop.target'::regclass 
 def test_a_table_that_is_rewritten_as_the_reader_looks_is_not_empty_to_him() -> None:
     with (
         server_folder() as folder,
-        Manager("127.0.0.1", 0, folder / "data", initialize=True, settings={"fsync": "off"}) as manager,
+        serving(Manager("127.0.0.1", 0, folder / "data", initialize=True, settings={"fsync": "off"})) as manager,
     ):
         database = Database(manager, "postgres", binaries.find().bin / "psql")
         database.run(f"CREATE ROLE {LOADER}")

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import trustme
 from server_build import build_has_tls
-from server_folder import server_folder
+from server_folder import serving, server_folder
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, DataRejected
@@ -36,7 +36,7 @@ def sockets() -> Iterator[dict[str, Settings]]:
         owner = (directory / "data").stat()
         os.chown(directory / "data" / "server.key", owner.st_uid, owner.st_gid)
         certificate.cert_chain_pems[0].write_to_path(str(directory / "data" / "server.crt"))
-        with manager:
+        with serving(manager):
             plain = Settings("postgres", "postgres", (Server("127.0.0.1", manager.port),), tls=Tls("disable"))
             local = replace(plain, servers=(Server(str(directory), manager.port),))
             encrypted = {"tls": replace(plain, tls=Tls("require"))} if has_tls else {}

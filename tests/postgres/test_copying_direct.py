@@ -92,7 +92,7 @@ def test_a_later_attempt_does_not_wait_for_keys_of_one_that_hangs(
     def blocks() -> Iterator[Counted]:
         yield Counted(b"".join(block.block for block in lines(*range(10_000))), 10_000)
         hangs.set()
-        go_on.wait(60)
+        go_on.wait(120)
 
     def hang() -> None:
         with connect(database, "stuck") as stuck, pytest.raises(JobError):
@@ -102,7 +102,7 @@ def test_a_later_attempt_does_not_wait_for_keys_of_one_that_hangs(
     thread = threading.Thread(target=hang)
     thread.start()
     try:
-        assert hangs.wait(10)
+        assert hangs.wait(60)
         deliver(Delivery(Connector(database, "load", "x"), into.names, into), 0, 2, lines(*range(10_000)))
         assert state(session) == [[10_000, 1]]
     finally:

@@ -397,7 +397,7 @@ def test_rows_of_others_are_not_deleted(database: Settings, session: Session) ->
     assert len(rows(session, "other")) == 1
 
 
-def _until(done: Callable[[], bool], seconds: float = 20) -> None:
+def _until(done: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it did not happen in time"

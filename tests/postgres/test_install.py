@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from captures import COPY, captured, rows
+from captures import COPY, captured, rows, until_ended
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
@@ -128,6 +128,7 @@ def test_the_privileges_to_read_and_to_create_triggers_suffice(database: Setting
         session.run("UPDATE t SET a = 'b' WHERE id < 4; DELETE FROM t WHERE id = 5")
         assert captured(reader).rows_written == 3
         assert rows(session) == rows(session, COPY)
+        until_ended(session)
         manage.drop(reader, TableName("t"))
         assert session.run("SELECT 1 FROM pg_trigger WHERE tgname LIKE 'public%'") == []
     finally:
@@ -230,5 +231,5 @@ def test_a_reader_falls_asleep_only_when_all_writers_that_found_it_awake_have_en
         reader.run('LISTEN "public__t__pgjobs"')
         session.run("UPDATE t SET a = 'c' WHERE id = 2")
         start = time.monotonic()
-        reader.wait(20)
-        assert time.monotonic() - start < 10
+        reader.wait(120)
+        assert time.monotonic() - start < 100

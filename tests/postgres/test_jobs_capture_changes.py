@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from captures import COPY, rows
+from captures import COPY, rows, until_ended
 from libpq import environment
 from lineage_server import lineage_server
-from server_folder import server_folder
+from server_folder import PATIENCE, serving, server_folder
 
 from jobs.capture_changes import check_arguments, main
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -60,7 +60,7 @@ def test_a_signal_stops_it_cleanly_and_needs_no_spark(database: Settings, sessio
         session.run("UPDATE t SET a = 'b' WHERE id = 1")
         _until(lambda: _is_equal(session))
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert out.startswith(
         "stopped: public.copy of t is up to date with public.t: 1,001 rows written and 0 deleted in 2 batches"
@@ -101,7 +101,7 @@ def test_the_copy_is_equal_after_the_server_crashed_and_restarted() -> None:
     prepares = {"max_prepared_transactions": 5}
     with (
         server_folder() as folder,
-        Manager("127.0.0.1", 0, folder / "data", initialize=True, settings=prepares) as manager,
+        serving(Manager("127.0.0.1", 0, folder / "data", initialize=True, settings=prepares)) as manager,
     ):
         database = resolve(Given(url=manager.url()), {}).settings
         with connect(database, "test") as session:
@@ -120,7 +120,7 @@ def test_the_copy_is_equal_after_the_server_crashed_and_restarted() -> None:
             time.sleep(1)
             manager.stop()
             time.sleep(0.5)
-            manager.start()
+            manager.start(timeout=PATIENCE)
             time.sleep(0.5)
             ended.set()
             writer.join()
@@ -147,6 +147,7 @@ def test_status_and_drop_are_told(database: Settings, session: Session, capsys: 
     assert main([*FLAGS, "--once"], environ) == 0
     session.run("DELETE FROM t WHERE id < 4")
     capsys.readouterr()
+    until_ended(session)
     assert main(["--table", "t", "--status"], environ) == 0
     told = capsys.readouterr().out
     assert told.startswith("public.t is captured as public__t__pgjobs; recorded changes take ")
@@ -190,7 +191,7 @@ def test_a_table_that_is_dropped_ends_the_run_in_one_line_and_its_capture_can_be
 
     dropping = threading.Thread(target=drop_soon)
     dropping.start()
-    assert main([*FLAGS, "--for", "30"], environ) == 2
+    assert main([*FLAGS, "--for", "600"], environ) == 2
     dropping.join()
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert "t, its capture or its copy was dropped while this ran" in line
@@ -236,7 +237,7 @@ def _is_equal(session: Session) -> bool:
     return _is_copied(session) and rows(session) == rows(session, COPY)
 
 
-def _until(done: Callable[[], bool], seconds: float = 30) -> None:
+def _until(done: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it did not happen in time"

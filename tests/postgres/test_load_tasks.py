@@ -23,7 +23,10 @@ def test_a_tasks_session_names_its_job_and_part(session: Session, database: Sett
     seen: list[str] = []
 
     def blocks() -> Iterator[Counted]:
-        query = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+        query = (
+            "SELECT application_name FROM pg_stat_activity "
+            "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> %s"
+        )
         seen.extend(name for [name] in session.run(query, session.backend.pid))
         yield Counted(b"1\n", 1)
 

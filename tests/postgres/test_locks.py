@@ -34,7 +34,7 @@ def test_a_lock_that_was_waited_for_is_held(session: Session, database: Settings
     lock = Lock("a", "a")
     assert locks.take(other, lock)
     other.close()
-    locks.wait(session, lock, seconds=10)
+    locks.wait(session, lock, seconds=120)
     with connect(database, "third") as third:
         assert not locks.take(third, lock)
 

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from peers import peer, tls_between
 from server_build import build_has_tls
-from server_folder import server_folder
+from server_folder import serving, server_folder
 
 from jobs.dbaccess.conninfo.settings import Login, Pem, Server, Settings, StaticPassword, Timeouts, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, DatabaseError, UsageError
@@ -61,7 +61,7 @@ def logins() -> Iterator[Logins]:
         (data / "pg_hba.conf").write_text(HBA + (HBA_TLS if has_tls else ""))
         if has_tls:
             manager.settings.update(tls_settings(data))
-        with manager:
+        with serving(manager):
             logins = Logins(Server("localhost", manager.port, "127.0.0.1"), has_tls)
             make_users(logins.settings("postgres"))
             yield logins

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from captures import COPY, captured, job_of, rows
+from captures import COPY, captured, job_of, rows, until_ended
 
 from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import UsageError
@@ -57,6 +57,7 @@ def test_status_shows_what_each_reader_has_and_who_runs(database: Settings, sess
     captured(database, into="second")
     session.run("INSERT INTO t SELECT g, 'b' FROM generate_series(2, 11) g; UPDATE t SET a = 'c' WHERE id = 2")
     captured(database)
+    until_ended(session)
     status = manage.status(database, T)
     assert [(r.label.rpartition(" ")[2], r.number, r.rows, r.waiting) for r in status.readers] == [
         ("t", 2, 11, 0),
@@ -76,6 +77,7 @@ def test_changes_are_kept_until_every_reader_has_them(database: Settings, sessio
     captured(database)
     kept = "SELECT count(*) FROM public__t__pgjobs_c"
     assert session.run(kept) != [[0]]
+    until_ended(session)
     second = manage.status(database, T).readers[1]
     manage.forget(database, T, second.id)
     assert session.run(kept) == [[0]]
@@ -111,7 +113,7 @@ def test_a_drop_leaves_nothing_and_waits_for_no_reader_by_force(database: Settin
         manage.drop(database, T, force=True)
         assert session.run(LEFT) == []
         session.run("UPDATE t SET a = 'b'")
-        for _ in range(300):
+        for _ in range(2400):
             if errors:
                 break
             time.sleep(0.05)
@@ -128,7 +130,7 @@ def test_a_column_that_is_renamed_ends_the_run_and_says_what_to_do(database: Set
         _until_running(database)
         session.run("ALTER TABLE t RENAME a TO b")
         session.run("UPDATE t SET b = 'c'")
-        for _ in range(300):
+        for _ in range(2400):
             if errors:
                 break
             time.sleep(0.05)
@@ -136,7 +138,7 @@ def test_a_column_that_is_renamed_ends_the_run_and_says_what_to_do(database: Set
 
 
 def _until_running(database: Settings) -> None:
-    for _ in range(200):
+    for _ in range(2400):
         if any(r.session and r.number for r in manage.status(database, T).readers):
             return
         time.sleep(0.05)

@@ -341,7 +341,7 @@ def test_of_two_loads_that_need_the_same_partition_at_once_one_creates_it(
             other.run("CREATE TABLE t_2026_11_23 (LIKE t)")
             other.run("ALTER TABLE t ATTACH PARTITION t_2026_11_23 FOR VALUES FROM ('2026-11-23') TO ('2026-11-24')")
             other.run("INSERT INTO t VALUES ('2026-11-23', 'theirs')")
-        published = loading.result(30)
+        published = loading.result(120)
     assert published.created == ()
     expected = [["first"]] if move is REPLACE else [["first"], ["theirs"]]
     assert session.run("SELECT b FROM t WHERE a = '2026-11-23' ORDER BY 1") == expected
@@ -358,7 +358,7 @@ def test_a_load_that_waits_to_create_a_partition_has_no_lock_on_the_table_that_o
             loading = pool.submit(load, session, APPEND, [("2026-11-23", "new")])
             await_waiting(other)
             other.run("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
-        assert created(loading.result(30)) == ["t_2026_11_23"]
+        assert created(loading.result(120)) == ["t_2026_11_23"]
 
 
 def test_beside_a_default_partition_a_load_that_was_published_is_known_to_be_when_it_is_published_again(
@@ -377,7 +377,7 @@ def test_beside_a_default_partition_a_load_that_was_published_is_known_to_be_whe
 
 def await_waiting(other: Session, table: str = "t", mode: str = "ShareUpdateExclusiveLock") -> None:
     """Wait until a load waits for a table's lock, by default to keep changes out."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass AND mode = %s"
     while other.value(query, table, mode) == 0:
         assert time.monotonic() < deadline
@@ -453,7 +453,7 @@ def test_a_reader_of_the_default_partition_is_waited_for_and_readers_go_on(
         assert late.run("SELECT count(*) FROM t") == [[2]]
         assert time.monotonic() - started < 2
         reader.run("COMMIT")
-        assert created(loading.result(30)) == ["t_2026_11_23"]
+        assert created(loading.result(120)) == ["t_2026_11_23"]
 
 
 def test_a_load_that_fails_after_its_partitions_were_created_leaves_none(session: Session) -> None:
@@ -536,8 +536,8 @@ def test_what_vacuums_the_toast_of_a_partition_is_waited_for_before_readers_are(
         await_waiting(late, toast)
         with late.transaction(lock_timeout="1ms"):
             assert late.run("SELECT count(*) FROM t") == [[12]]
-        vacuuming.result(30)
-        loading.result(30)
+        vacuuming.result(120)
+        loading.result(120)
 
 
 @pytest.mark.parametrize("move", [REPLACE, APPEND], ids=lambda move: move.mode)

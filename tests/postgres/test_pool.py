@@ -36,7 +36,7 @@ def test_a_pool_replaces_a_session_that_died_while_idle(pool: SessionPool, datab
     with pool.session() as session:
         [[pid]] = session.run("SELECT pg_backend_pid()")
     with connect(database, "t") as other:
-        other.run("SELECT pg_terminate_backend(%s)", pid)
+        other.run("SELECT pg_terminate_backend(%s, 60000)", pid)
     with pool.session() as session:
         assert session.run("SELECT 1") == [[1]]
 

@@ -59,7 +59,7 @@ def pgbouncer(database: Settings, folder: Path, mode: str, **settings: object) -
     with (folder / "log").open("w") as log:
         pooler = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        until(lambda: listens(port), "pgbouncer", patience=10)
+        until(lambda: listens(port), "pgbouncer")
         yield replace(database, servers=(Server("127.0.0.1", port),), tls=Tls("disable"))
     finally:
         pooler.terminate()
@@ -75,7 +75,8 @@ def test_a_pooler_that_shares_the_servers_processes_is_refused(
         with pytest.raises(UsageError, match="is a connection pooler in transaction mode") as caught:
             connect(way, "pooled")
         assert "pool_mode = session" in caught.value.hint
-        assert session.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [[0]]
+        locks_left = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        until(lambda: session.run(locks_left) == [[0]], "the end of all locks")
 
 
 def test_a_pooler_that_gives_each_session_a_process_serves(
@@ -91,7 +92,7 @@ def test_a_pooler_that_gives_each_session_a_process_serves(
 
 
 def test_a_pool_of_one_session_is_not_taken_for_a_shared_one(database: Settings, tmp_path: Path) -> None:
-    impatient = replace(database, timeouts=replace(database.timeouts, connect_timeout=1.0, deadline=0.0))
+    impatient = replace(database, timeouts=replace(database.timeouts, connect_timeout=6.0, deadline=0.0))
     with pgbouncer(impatient, tmp_path, "session", default_pool_size=1) as way, connect(way, "one") as one:
         assert one.run("SELECT 1") == [[1]]
 

@@ -97,7 +97,7 @@ def test_while_one_table_is_locked_nothing_of_the_others_is_seen(shop: Session, 
             assert writer.run(JOINED) == [[0, 0], [0, 0]]
             # The release holds no row that a writer could wait for while he holds what it waits for.
             writer.run("SET LOCAL lock_timeout = '5s'; SELECT FROM customers FOR KEY SHARE")
-        publishing.result(30)
+        publishing.result(120)
     assert shop.run(JOINED) == [[1, 1], [1, 1]]
 
 
@@ -203,7 +203,7 @@ def test_two_releases_into_the_same_tables_do_not_deadlock(shop: Session, databa
         with connect(database, "release") as session:
             for number in range(4):
                 transaction = staged(session, f"{names} {number}", {name: rows[name] for name in names})
-                start.wait(30)
+                start.wait(120)
                 publish_together(session, transaction)  # which does not try again
 
     with ThreadPoolExecutor(2) as pool:

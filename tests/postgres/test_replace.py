@@ -629,7 +629,7 @@ def loading(session: Session) -> Iterator[list[Published]]:
 def await_lock(other: Session, table: str, mode: str = "AccessExclusiveLock") -> None:
     """Wait until the load waits for a table's lock."""
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(%s) AND mode = %s"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while other.value(waiting, table, mode) == 0:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -52,7 +52,7 @@ def data_dir(initialized: Path) -> Iterator[Path]:
             processes.shut_down(left, copy, 10)
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,9 +215,9 @@ def test_stop_without_waiting_lets_wait_see_the_end(manager: Manager) -> None:
 def test_stop_does_not_wait_for_open_connections(manager: Manager) -> None:
     manager.start()
     connection = pg8000.native.Connection("postgres", HOST, "postgres", manager.port)
-    begun = time.monotonic()
     manager.stop()
-    assert time.monotonic() - begun < 5
+    assert manager.process
+    assert manager.process.returncode == 0, "a fast shutdown, and not the immediate one that follows in vain"
     with contextlib.suppress(pg8000.native.InterfaceError):
         connection.close()
 

@@ -132,7 +132,7 @@ def test_the_snapshot_of_a_dataframe_waits_for_its_first_task(session: Session, 
 def test_who_waits_to_change_the_table_gets_it_where_nobody_reads(session: Session, database: Settings) -> None:
     open_desk(database, 60.0, grace=1.0)
     assert rows(database, ACTION) == 1
-    session.run("SET lock_timeout = '20s'")
+    session.run("SET lock_timeout = '120s'")
     session.run("TRUNCATE t")
     with (
         pytest.raises(SnapshotLost, match="somebody waited to truncate or alter the table while nothing was read"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from publishing import AB, T
-from server_folder import server_folder
+from server_folder import PATIENCE, serving, server_folder
 from stages import attempt, lines, stuck_copy, tables
 
 from jobs.dbaccess.conninfo.resolve import resolve
@@ -189,14 +189,14 @@ def crashing() -> Iterator[tuple[Settings, Callable[[], None]]]:
     """A server of its own, and a function that crashes it as `pg_ctl stop -m immediate` does, and starts it again."""
     with (
         server_folder() as folder,
-        Manager("127.0.0.1", 0, folder / "data", initialize=True, settings={"fsync": "off"}) as manager,
+        serving(Manager("127.0.0.1", 0, folder / "data", initialize=True, settings={"fsync": "off"})) as manager,
     ):
 
         def crash() -> None:
             assert manager.process is not None
             manager.process.send_signal(signal.SIGQUIT)
             manager.wait()
-            manager.start()
+            manager.start(timeout=PATIENCE)
 
         yield resolve(Given(url=manager.url()), {}).settings, crash
 

@@ -22,7 +22,7 @@ from jobs.dbaccess.network.tls import context_for
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 
-ONCE = Timeouts(connect_timeout=3, deadline=0)
+ONCE = Timeouts(connect_timeout=60, deadline=0)
 NOW = dt.datetime.now(dt.timezone.utc)
 DAY = dt.timedelta(days=1)
 

@@ -121,7 +121,7 @@ def test_of_two_runs_at_once_the_second_waits_for_the_first(session: Session, da
         assert waiting.is_alive()
         watermark.hold(session, "another")
         first.close()
-        waiting.join(10)
+        waiting.join(120)
         assert not waiting.is_alive()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server_folder import server_folder
+from server_folder import serving, server_folder
 from slow_line import Line
 
 from servermgr import address, binaries, stepdown
@@ -21,13 +21,13 @@ def replicated(line: Line | None = None) -> Iterator[tuple[Manager, Manager]]:
     """A primary and its standby, which gets the WAL on a line."""
     with (
         server_folder(0o777) as directory,
-        Manager("127.0.0.1", 0, directory / "primary", initialize=True, settings=REPLICATION) as primary,
+        serving(Manager("127.0.0.1", 0, directory / "primary", initialize=True, settings=REPLICATION)) as primary,
         (line or Line()).to((primary.host, primary.port)) as port,
     ):
         back_up(primary, directory / "standby")
         # Said here: what pg_basebackup -R writes, a server that is older than pg_basebackup does not understand.
         follows = {"primary_conninfo": address.url(primary.user, "127.0.0.1", port, "postgres")}
-        with Manager("127.0.0.1", 0, directory / "standby", settings={**REPLICATION, **follows}) as standby:
+        with serving(Manager("127.0.0.1", 0, directory / "standby", settings={**REPLICATION, **follows})) as standby:
             yield primary, standby
 
 
