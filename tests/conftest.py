@@ -22,7 +22,7 @@ import pytest
 from cloud import moto_server
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from server_folder import serving, server_folder
+from server_folder import server_folder, serving
 
 from jobs.aws import clients
 from jobs.dbaccess.conninfo.resolve import resolve

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 
 import pytest
-from server_folder import PATIENCE, serving, server_folder
+from server_folder import PATIENCE, server_folder, serving
 from standby import replicated
 from submitted import until
 

@@ -13,7 +13,7 @@ import pytest
 from faults import Cut, Trial, TrialOf, cuts_on_the_way_to
 from faulty_load import ALL, APPEND, INTO_TABLES, NEW, ROWS, Load, numbers
 from pyspark.sql import SparkSession
-from server_folder import PATIENCE, serving, server_folder
+from server_folder import PATIENCE, server_folder, serving
 from submitted import CLUSTER, IN_BACKGROUND, RETRYING, until
 
 from jobs.dbaccess.conninfo.resolve import resolve

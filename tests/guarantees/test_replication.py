@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from publishing import load
-from server_folder import serving, server_folder
+from server_folder import server_folder, serving
 from submitted import until
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from cloud import store_parameter, store_secret
 from peers import error_response, peer, ssl_request
-from server_folder import serving, server_folder
+from server_folder import server_folder, serving
 
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.secret_text import StoredPassword

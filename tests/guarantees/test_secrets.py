@@ -17,7 +17,7 @@ import loads_in_turn
 import pytest
 from cloud import store_secret
 from process_table import process_table
-from server_folder import server_folder
+from server_folder import server_folder, serving
 
 from jobs.dbaccess.conninfo.resolve import resolve
 from jobs.dbaccess.conninfo.sources import Given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from server_folder import serving, server_folder
+from server_folder import server_folder, serving
 
 from chaos.jobs import tables
 from chaos.judge.reader import Reader

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import trustme
 from server_build import build_has_tls
-from server_folder import serving, server_folder
+from server_folder import server_folder, serving
 
 from jobs.dbaccess.conninfo.settings import Server, Settings, Tls
 from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, DataRejected

@@ -18,7 +18,7 @@ import pytest
 from captures import COPY, rows, until_ended
 from libpq import environment
 from lineage_server import lineage_server
-from server_folder import PATIENCE, serving, server_folder
+from server_folder import PATIENCE, server_folder, serving
 
 from jobs.capture_changes import check_arguments, main
 from jobs.dbaccess.conninfo.resolve import resolve

@@ -13,7 +13,7 @@ import pytest
 import trustme
 from peers import peer, tls_between
 from server_build import build_has_tls
-from server_folder import serving, server_folder
+from server_folder import server_folder, serving
 
 from jobs.dbaccess.conninfo.settings import Login, Pem, Server, Settings, StaticPassword, Timeouts, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, DatabaseError, UsageError

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from publishing import AB, T
-from server_folder import PATIENCE, serving, server_folder
+from server_folder import PATIENCE, server_folder, serving
 from stages import attempt, lines, stuck_copy, tables
 
 from jobs.dbaccess.conninfo.resolve import resolve

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from server_folder import serving, server_folder
+from server_folder import server_folder, serving
 from slow_line import Line
 
 from servermgr import address, binaries, stepdown
