@@ -128,12 +128,22 @@ def test_a_new_table_that_someone_made_meanwhile_is_appended_to(session: Session
 
 def test_two_loads_that_create_a_table_at_once_leave_the_rows_of_both(session: Session, database: Settings) -> None:
     types = ("integer", "text")
-    with connect(database, "first") as first, ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load, first, Move("append", AB), [(1, "x")], types, after="SELECT pg_sleep(0.5)")
-        while not session.run("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
-            assert not loading.done()
-        assert load(session, Move("append", AB), [(2, "y")], types).inserted == 1
-        loading.result(10)
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (%s, %s)"
+    with (
+        connect(database, "first") as first,
+        connect(database, "second") as second,
+        ThreadPoolExecutor(2) as pool,
+        session.transaction(),
+    ):
+        session.run("SELECT pg_advisory_xact_lock(1)")
+        hold = "SELECT pg_advisory_xact_lock(1)"
+        loads = [pool.submit(load, first, Move("append", AB), [(1, "x")], types, after=hold)]
+        for number in (1, 2):  # the first one in its script, and the second one for the first one
+            while session.value(waiting, first.backend.pid, second.backend.pid) < number:
+                assert not any(loading.done() for loading in loads)
+            if number == 1:
+                loads.append(pool.submit(load, second, Move("append", AB), [(2, "y")], types))
+    assert [loading.result(120).inserted for loading in loads] == [1, 1]
     assert session.run("SELECT a FROM t ORDER BY a") == [[1], [2]]
 
 

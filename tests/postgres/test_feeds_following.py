@@ -158,11 +158,14 @@ def test_a_load_waits_for_another_one_and_reads_what_is_new_after_it(database: S
         with pytest.raises(TransientError, match=r"The position of public\.t is held by process"):
             load(database, Source(replace(AT, version="9")), wait=1)
         told: list[str] = []
-        waiting = threading.Thread(target=lambda: told.append(load(database, Source(replace(AT, version="9")))))
+        source = Source(replace(AT, version="9"))
+        waiting = threading.Thread(target=lambda: told.append(load(database, source, wait=120)))
         waiting.start()
+        while not session.run("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            assert waiting.is_alive()
         _store(session, replace(AT, version="8"))
         locks.release(other, locks.position(T))
-        waiting.join(20)
+        waiting.join()
     assert told == ["8 9"]
 
 

@@ -63,14 +63,31 @@ def test_a_publish_that_a_deadlock_ended_is_done_again(
     session: Session, database: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     session.run("CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t VALUES (1, 'old'), (2, 'old')")
+    session.run(
+        "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END'; "
+        "CREATE TRIGGER stop BEFORE UPDATE ON t FOR EACH ROW WHEN (NEW.b = 'ours') EXECUTE FUNCTION stop()"
+    )
     publish = publishing(database)
-    with connect(database, "other") as other, ThreadPoolExecutor(1) as pool:
-        other.run("SET deadlock_timeout = '20s'")  # so that the load is the one that the server ends
+    with (
+        connect(database, "holder") as holder,
+        connect(database, "other") as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+
+        def await_waiting(waiting: Session) -> None:
+            while not holder.run("SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s", waiting.backend.pid):
+                assert not loading.done()
+
+        holder.run("SELECT pg_advisory_lock(1)")
+        other.run("SET deadlock_timeout = '10min'")  # so that the load is the one that the server ends
         other.run("BEGIN; UPDATE t SET b = 'theirs' WHERE a = 2")
         loading = pool.submit(load, session, Move("upsert", AB, ("a",)), [(1, "ours"), (2, "ours")], publish=publish)
-        while not other.run("SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s", session.backend.pid):
-            assert not loading.done()
-        other.run("UPDATE t SET b = 'theirs' WHERE a = 1; COMMIT")
+        await_waiting(session)  # with the first row, which it has locked
+        updating = pool.submit(other.run, "UPDATE t SET b = 'theirs' WHERE a = 1; COMMIT")
+        await_waiting(other)  # before the load comes to the second row, and looks for a deadlock
+        holder.run("SELECT pg_advisory_unlock(1)")
+        updating.result()
         assert loading.result().updated == 2
     assert rows_of(session) == [[1, "ours"], [2, "ours"]]
     assert "Publishing again." in caplog.text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -97,20 +96,15 @@ def test_exists_answers_by_its_status_alone(
     assert capsys.readouterr() == ("", "")
 
 
-def test_wait_ends_when_the_load_is_recorded(ledger: Ledger, session: Session, database: Settings) -> None:
+def test_wait_ends_when_the_load_is_recorded(ledger: Ledger, session: Session) -> None:
     LUIGIS.ensure(session)
-
-    def record() -> None:
-        time.sleep(0.5)
-        with connect(database, "load") as other:
-            LUIGIS.record(other, "x", "public.t")
-
-    loading = threading.Thread(target=record)
-    loading.start()
-    start = time.monotonic()
-    assert ledger("wait", "x", "--timeout", "30") == 0
-    assert 0.4 < time.monotonic() - start < 10
-    loading.join()
+    looks = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgjobs ledger wait' AND query ~ 'table_updates'"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ledger, "wait", "x", "--timeout", "120")
+        while not session.run(looks):
+            assert not waiting.done()
+        LUIGIS.record(session, "x", "public.t")
+        assert waiting.result() == 0
 
 
 def test_wait_gives_up_and_says_so(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from looks import Looks, looking, make_slow
 from publishing import AB, T, load, rows_of
 from threads import at_once
 
@@ -234,19 +235,10 @@ def test_two_loads_and_a_writer_never_insert_a_key_twice(session: Session, datab
 
 
 def test_readers_see_the_rows_before_or_after(keyed: Session, database: Settings) -> None:
-    keyed.run(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END$$;"
-        "CREATE TRIGGER slow AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH STATEMENT EXECUTE FUNCTION slow()"
-    )
-    seen: list[list[object]] = []
-    with connect(database, "reader") as reader:
-        reader.run("SET lock_timeout = '50ms'")
-        thread = threading.Thread(target=lambda: load(keyed, TOLD, [(1, None, "D"), (2, "new", "U"), (4, "new", "I")]))
-        thread.start()
-        while thread.is_alive():
-            seen += reader.run("SELECT string_agg(a || b, ',' ORDER BY a) FROM t")
-    assert len(seen) > 1
-    assert {text for [text] in seen} <= {"1old,2old,3old", "2new,3old,4new"}
+    make_slow(keyed, "INSERT OR UPDATE OR DELETE")
+    with looking(database, "string_agg(a || b, ',' ORDER BY a)") as looks:
+        load(keyed, TOLD, [(1, None, "D"), (2, "new", "U"), (4, "new", "I")])
+    assert looks == Looks({"1old,2old,3old", "2new,3old,4new"}, waited=False)
 
 
 def test_a_row_that_others_refer_to_is_not_deleted_and_the_table_is_named(keyed: Session) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from looks import looking, make_slow
 from publishing import AB, T, counts, load, rows_of
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, TransientError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.load.move.suitable import check_target
 from jobs.dbaccess.postgres_connectivity import connect
@@ -293,23 +293,11 @@ def test_a_reader_sees_the_old_rows_or_the_new_ones_and_waits_for_truncate_alone
     session.run(
         "CREATE TABLE t (a int PRIMARY KEY, b text); INSERT INTO t SELECT n, 'old' FROM generate_series(1, 9) n"
     )
-    session.run(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$;"
-        "CREATE TRIGGER slow AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION slow()"
-    )
+    make_slow(session, "INSERT")
     move = Move("overwrite", AB, ("a",) if strategy == "diff" else (), strategy=strategy)
-    thread = threading.Thread(target=lambda: load(session, move, [(a, "new") for a in range(5, 12)]))
-    seen: set[object] = set()
-    waited = False
-    with connect(database, "reader") as reader:
-        reader.run("SET lock_timeout = '50ms'")
-        thread.start()
-        while thread.is_alive():
-            try:
-                seen.update(text for [text] in reader.run("SELECT count(*) || min(b) || max(b) FROM t"))
-            except TransientError:
-                waited = True
-    assert (seen <= {"9oldold", "7newnew"}, waited) == (True, waits)
+    with looking(database, "count(*) || min(b) || max(b)") as looks:
+        load(session, move, [(a, "new") for a in range(5, 12)])
+    assert (looks.seen - {"9oldold"}, looks.waited) == ({"7newnew"}, waits)
     assert session.run("SELECT count(*), min(b) FROM t") == [[7, "new"]]
 
 

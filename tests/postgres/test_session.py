@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -142,12 +143,22 @@ def test_a_source_that_raises_leaves_nothing_and_the_session_goes_on(session: Se
     assert session.run("SELECT count(*) FROM t") == [[0]]
 
 
-def test_an_interrupted_statement_ends_the_session(session: Session) -> None:
+def test_an_interrupted_statement_ends_the_session(session: Session, database: Settings) -> None:
     """The answer is still on its way: the next statement would take it for its own."""
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    with pytest.raises(KeyboardInterrupt):
-        session.run("SELECT pg_sleep(2)")
+    main_thread = threading.get_ident()
+    with connect(database, "holder") as holder:
+        holder.run("SELECT pg_advisory_lock(1)")
+
+        def interrupt() -> None:
+            while not holder.run("SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s", session.backend.pid):
+                pass
+            signal.pthread_kill(main_thread, signal.SIGINT)
+
+        interrupting = threading.Thread(target=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            interrupting.start()
+            session.run("SELECT pg_advisory_lock(1)")
+        interrupting.join()
     assert session.closed
     with pytest.raises(ConnectionFailed):
         session.run("SELECT 1")

@@ -251,19 +251,25 @@ def test_a_row_that_is_refused_leaves_nothing_and_the_source_free(
     source.run("SET lock_timeout = '60s'; TRUNCATE t")
 
 
+STOPS = "id < 4995 OR pg_advisory_xact_lock_shared(1) IS NOT NULL"
+"""A filter with which a part stops in the middle, while the source's session holds that lock."""
+
+STOPPED = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+
+
 def test_a_part_whose_connection_breaks_is_copied_again_in_the_same_snapshot(
     session: Session, source: Session, database: Settings, there: Settings
 ) -> None:
     """Its first attempt is ended in the middle; rows that are committed meanwhile are not seen."""
     source.run(MANY)
     source.run(FILL)
-    sleeper = "id < 4995 OR pg_sleep(0.2) IS NOT NULL"
-    asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
     with ThreadPoolExecutor(1) as pool:
-        copying = pool.submit(run, job(there, database, filter=sleeper, parallelism=2))
-        until(lambda: source.run(asleep), "the middle of a part")
+        source.run("SELECT pg_advisory_lock(1)")
+        copying = pool.submit(run, job(there, database, filter=STOPS, parallelism=2))
+        until(lambda: source.run(STOPPED), "the middle of a part")
         source.run("INSERT INTO t VALUES (0, 'too late', NULL)")
-        source.run(f"SELECT pg_terminate_backend(pid) FROM ({asleep}) AS sleeping")
+        source.run(f"SELECT pg_terminate_backend(pid) FROM ({STOPPED}) AS stopped")
+        source.run("SELECT pg_advisory_unlock(1)")
         report: LoadReport = copying.result()
     assert (report.rows_inserted, report.attempts_discarded) == (5000, 1)
     assert rows(session, "count(*), min(id), max(id)") == [[5000, 1, 5000]]
@@ -275,15 +281,16 @@ def test_a_snapshot_that_is_lost_fails_the_copy_and_leaves_nothing(
     source.run(MANY)
     source.run(FILL)
     session.run(MANY)
-    asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
     end_all = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^pgjobs copy' "
         "AND datname = current_database()"
     )
     with ThreadPoolExecutor(1) as pool:
-        copying = pool.submit(run, job(there, database, filter="id < 4995 OR pg_sleep(0.2) IS NOT NULL"))
-        until(lambda: source.run(asleep), "the middle of a part")
+        source.run("SELECT pg_advisory_lock(1)")
+        copying = pool.submit(run, job(there, database, filter=STOPS))
+        until(lambda: source.run(STOPPED), "the middle of a part")
         source.run(end_all)
+        source.run("SELECT pg_advisory_unlock(1)")
         with pytest.raises(JobError, match="snapshot of all parts is lost"):
             copying.result()
     assert rows(session) == []
