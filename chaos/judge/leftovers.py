@@ -9,7 +9,7 @@ from chaos.errors import ChaosError
 from chaos.stage.database import Database
 from chaos.stage.spark.drivers import Driver
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after a job's end until all of its processes must have ended. An executor of a killed driver is slow."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from jobs import JobError, connection, extract_dataframe, load_dataframe
@@ -29,9 +30,19 @@ def tried(action: Callable[[], Any]) -> list[str]:
     return []
 
 
+def server_and_client() -> SparkSession:
+    """Start the server on a free port: 15002 may be taken by another run of the tests.
+
+    PySpark chooses one for this variable alone, which the JVM is not to have: it would check more than a user's does.
+    """
+    SparkContext._ensure_initialized()  # noqa: SLF001 - starts the JVM
+    os.environ["SPARK_TESTING"] = "1"
+    return SparkSession.builder.remote("local[2]").getOrCreate()
+
+
 def main() -> dict[str, object]:
     """Use each function as a notebook would."""
-    spark = SparkSession.builder.remote("local[2]").getOrCreate()
+    spark = server_and_client()
     numbers = spark.range(0, 1000, 1, 3).selectExpr("CAST(id AS int) AS a", "CAST(id AS string) AS b")
     changed = numbers.where("a < 2").selectExpr("a", "'new' AS b")
     load, extract = partial(load_dataframe, settings=SETTINGS), partial(extract_dataframe, spark, settings=SETTINGS)

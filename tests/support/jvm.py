@@ -36,7 +36,11 @@ def environ(source: Mapping[str, str] = os.environ) -> dict[str, str]:
 def conf(options: str = "") -> dict[str, str]:
     """Options of all of Spark's JVMs, as its configuration."""
     options = f"{flags()} {options}".rstrip()
-    return {"spark.driver.extraJavaOptions": options, "spark.executor.extraJavaOptions": options}
+    return {
+        "spark.driver.extraJavaOptions": options,
+        "spark.executor.extraJavaOptions": options,
+        "spark.python.authenticate.socketTimeout": "120s",  # by default, Python has 15 s to fetch what it collects
+    }
 
 
 WARM_WORKERS = {"spark.python.daemon.module": "spark_daemon"}
