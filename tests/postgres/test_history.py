@@ -158,6 +158,24 @@ def test_a_row_that_comes_late_is_put_between_the_versions(table: Session) -> No
     assert versions(table) == [[1, "x", 1, 3, False], [1, "y", 3, 5, False], [1, "z", 5, None, True]]
 
 
+def test_versions_that_others_ended_when_they_began_stay_as_they_are(table: Session) -> None:
+    """They are valid at no time. Many programs write them, if the value of a day changes twice."""
+    table.run("INSERT INTO t VALUES (1, 'w', '2026-01-01Z', '2026-01-01Z', false)")
+    table.run("INSERT INTO t VALUES (1, 'x', '2026-01-02Z', NULL, true)")
+    load(table, at(5), [(1, "y")])
+    assert versions(table) == [[1, "w", 1, 1, False], [1, "x", 2, 5, False], [1, "y", 5, None, True]]
+    load(table, at(6, missing=True), [])
+    assert versions(table) == [[1, "w", 1, 1, False], [1, "x", 2, 5, False], [1, "y", 5, 6, False]]
+
+
+def test_a_version_that_a_trigger_leaves_out_is_ignored_and_not_unchanged(table: Session) -> None:
+    leaves_out = "BEGIN IF NEW.a = 1 THEN RETURN NULL; END IF; RETURN NEW; END"
+    table.run(f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS '{leaves_out}'")
+    table.run("CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()")
+    load(table, at(1), [(2, "x")])
+    assert written(load(table, at(2), [(1, "x"), (2, "x"), (3, "x")])) == (1, 0, 1, 1)
+
+
 def test_a_delete_of_what_is_not_there_is_not_remembered_as_the_docs_say(table: Session) -> None:
     load(table, at(3, missing=True, op=True), [(2, None, "D")])
     load(table, at(2), [(1, "x"), (2, "y")])

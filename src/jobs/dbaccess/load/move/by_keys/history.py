@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
+from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.catalog.unique_indexes import equalities
 from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
 from jobs.dbaccess.load.move import conditions, deletion, keys
@@ -122,15 +123,16 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
     _check_times(session, move, staged, time_type)
     statements = Versions(move, target, staged, equalities(session, target, move.keys), time_type=time_type)
     time = move.history.as_of or session.value(_NOW)  # the lock is ours: no later load is there
+    takes_all = takes_every_row(session, target)
     with session.users_path():
-        return _execute(session, statements, statements.values(time), rows)
+        return _execute(session, statements, statements.values(time), rows, takes_all=takes_all)
 
 
 _NOW = """SELECT to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.USOF')"""
 """Each DateStyle reads it. Some write abbreviations of time zones, which are those of several (IST)."""
 
 
-def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows: int) -> Written:
+def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows: int, *, takes_all: bool) -> Written:
     move = statements.move
     if move.changes.delete_when is not None:
         session.ask(statements.judge())
@@ -144,11 +146,12 @@ def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows
     deleted = session.ask(statements.delete_old()).count or 0
     updated = session.ask(statements.update_changed()).count or 0
     inserted = session.ask(statements.insert_new()).count or 0
+    left_out = 0 if takes_all else session.ask(statements.count_missing()).rows[0][0]
     session.ask(DROP)
     if move.changes.delete_when is not None:
         session.ask(statements.forget())
-    unchanged = max(0, told - inserted - corrected)
-    return Written(inserted, updated, unchanged, deleted, rows - inserted - updated - unchanged)
+    unchanged = max(0, told - inserted - corrected - left_out)
+    return Written(inserted, updated, unchanged, deleted, rows - inserted - updated - unchanged - left_out)
 
 
 def _check_times(session: Session, move: Move, staged: TableName, time_type: str) -> None:

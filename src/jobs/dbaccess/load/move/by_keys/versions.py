@@ -55,11 +55,13 @@ class Versions(Merge):
         What is told are the rows of the data, and the keys that it lacks. What is known are the begins and ends of the
         table's versions of these keys. Of both, what is told counts. What is equal to the one before is left out.
         Names of our own begin with pgjobs: the table may have a column `weight`.
+
+        Versions that others have ended when they began are valid at no time: they stay as they are.
         """
         keys, columns = self._keys, quote_names(self.move.columns)
         known = ", ".join(f"target.{quote_name(name)}" for name in self.move.columns)
         of_told = f"EXISTS (SELECT FROM told WHERE {self.same_keys('target', 'told')})"
-        versions = f"FROM {self.target.quoted} AS target WHERE {of_told}"
+        versions = f"FROM {self.target.quoted} AS target WHERE {of_told} AND {self._lasts}"
         order = f"PARTITION BY {keys} ORDER BY pgjobs_from"
         return (
             f"INSERT INTO {VERSIONS} WITH told AS MATERIALIZED ({self._told}), known AS ("
@@ -85,7 +87,7 @@ class Versions(Merge):
     def delete_old(self) -> str:
         """Return the statement that deletes versions that are none any more."""
         return (
-            f"DELETE FROM {self.target.quoted} AS target WHERE EXISTS (SELECT FROM {VERSIONS} AS v "
+            f"DELETE FROM {self.target.quoted} AS target WHERE {self._lasts} AND EXISTS (SELECT FROM {VERSIONS} AS v "
             f"WHERE {self.same_keys('target', 'v')}) AND NOT EXISTS (SELECT FROM {VERSIONS} AS v WHERE {self._same})"
         )
 
@@ -103,10 +105,11 @@ class Versions(Merge):
     def insert_new(self) -> str:
         """Return the statement that inserts versions."""
         columns = quote_names(self._table_columns)
-        return (
-            f"INSERT INTO {self.target.quoted} ({columns}) SELECT {columns} FROM {VERSIONS} AS v "
-            f"WHERE v.{_IS_VERSION} AND NOT EXISTS (SELECT FROM {self.target.quoted} AS target WHERE {self._same})"
-        )
+        return f"INSERT INTO {self.target.quoted} ({columns}) SELECT {columns} {self._missing}"
+
+    def count_missing(self) -> str:
+        """Return a query for how many versions the table lacks: after `insert_new`, those that a trigger left out."""
+        return f"SELECT pg_catalog.count(*) {self._missing}"
 
     def count_told(self) -> str:
         """Return a query for how many rows of the data say what is valid, and not that nothing is."""
@@ -166,6 +169,15 @@ class Versions(Merge):
             f"target.{self._from} OPERATOR(pg_catalog.<=) {time} "
             f"AND (target.{self._to} IS NULL OR target.{self._to} OPERATOR(pg_catalog.>) {time})"
         )
+
+    @property
+    def _missing(self) -> str:
+        there = f"SELECT FROM {self.target.quoted} AS target WHERE {self._same}"
+        return f"FROM {VERSIONS} AS v WHERE v.{_IS_VERSION} AND NOT EXISTS ({there})"
+
+    @property
+    def _lasts(self) -> str:
+        return f"(target.{self._from} OPERATOR(pg_catalog.<) target.{self._to}) IS NOT FALSE"
 
     @property
     def _is_open(self) -> str:
