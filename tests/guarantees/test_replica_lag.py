@@ -21,7 +21,6 @@ from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
 from jobs.flows.load.dataframe import load_dataframe
-from jobs.flows.load.pace.wal_limits import ReplicaLag
 from servermgr.postgres import Manager
 
 ROWS = 600_000
@@ -58,6 +57,12 @@ def lag_is_0(session: Session) -> bool:
     return bool(seen.standbys) and seen.standbys[0].replayed == seen.written
 
 
+def pause_replay(standby: Session) -> None:
+    """Have the standby replay nothing more. It may replay some until it has noticed."""
+    standby.run("SELECT pg_wal_replay_pause()")
+    until(lambda: standby.run("SELECT pg_get_wal_replay_pause_state()") == [["paused"]], "the pause")
+
+
 def load(spark: SparkSession, primary: Settings, max_replica_lag: float, publish: str = "auto") -> None:
     """Staged rows are published in slices. By parts, all WAL is that of copies."""
     df = spark.range(0, ROWS, 1, 16 if publish == "parts" else 4).selectExpr("id", "repeat('x', 80) AS word")
@@ -74,7 +79,7 @@ def test_a_table_is_not_copied_into_itself_from_a_standby_unless_somebody_has_st
     until(lambda: there.run("SELECT id FROM t") == [[1]], "the standby's replay")
     with pytest.raises(UsageError, match="into itself"):
         copy_table("t", source=pair[1], settings=pair[0])
-    there.run("SELECT pg_wal_replay_pause()")
+    pause_replay(there)
     try:
         assert copy_table("t", source=pair[1], settings=pair[0]).rows_inserted == 1
     finally:
@@ -85,7 +90,7 @@ def test_a_load_waits_while_the_replay_is_paused(
     spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
 ) -> None:
     here, there = sessions
-    there.run("SELECT pg_wal_replay_pause()")
+    pause_replay(there)
     before = wal.read(here).written
     loading = threading.Thread(target=load, args=(spark, pair[0], 2.0))
     loading.start()
@@ -95,7 +100,7 @@ def test_a_load_waits_while_the_replay_is_paused(
         assert wal.read(here).written < before + 10_000_000
     finally:
         there.run("SELECT pg_wal_replay_resume()")
-        loading.join(60)
+        loading.join()
     assert here.run("SELECT count(*), sum(id) FROM t") == [[ROWS, ROWS * (ROWS - 1) // 2]]
 
 
@@ -103,28 +108,30 @@ def test_a_load_waits_while_the_replay_is_paused(
 def test_a_standby_that_gets_the_wal_slowly_stays_within_the_lag(
     spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session], publish: str
 ) -> None:
-    """Without a limit, it falls more than 6 s behind. A line, unlike a process, is as slow on a busy machine."""
+    """Without a limit, it falls more than 6 s behind. A line, unlike a process, is as slow on a busy machine.
+
+    The lag is the time that the line takes for what is not replayed: in a time that a process of the standby stands
+    still, nothing is written.
+    """
     here, _ = sessions
     with LINE.slowed(BYTES_PER_SECOND), watched(pair[0]) as lags:
         load(spark, pair[0], ALLOWED, publish)
         until(lambda: lag_is_0(here), "the standby's replay")
-    assert 0.5 < max(lags) < ALLOWED
+    assert 0 < max(lags) < ALLOWED
     assert here.run("SELECT count(*) FROM t") == [[ROWS]]
 
 
 @contextmanager
 def watched(primary: Settings) -> Iterator[list[float]]:
-    """Yield the lags that another session measures meanwhile."""
+    """Yield the lags that another session sees meanwhile, in seconds of the line."""
     done = threading.Event()
     lags: list[float] = []
 
     def watch() -> None:
-        measured = ReplicaLag(ALLOWED)
         with connect(primary, "watch") as session:
             while not done.wait(0.05):
                 seen = wal.read(session)
-                measured.see(time.monotonic(), seen)
-                lags.extend(map(measured.lag, seen.standbys))
+                lags.extend((seen.written - standby.replayed) / BYTES_PER_SECOND for standby in seen.standbys)
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,20 +39,27 @@ FAST = {"fsync": "off", "shared_buffers": "1MB"}
 def running() -> Iterator[Manager]:
     """A server that runs, for what does not change it."""
     with server_folder() as parent:
-        port = socket.create_server((HOST, 0))
-        chosen = port.getsockname()[1]
-        port.close()
-        with Manager(
-            HOST, chosen, str(parent / "data"), True, "", process_name="seed", settings=FAST, max_connections=7
-        ) as manager:
+        data = str(parent / "data")
+        chosen = port_that_nobody_is_given()
+        manager = Manager(HOST, chosen, data, True, "", process_name="seed", settings=FAST, max_connections=7)
+        shutil.copytree(data, parent / "copy")
+        with manager:
             yield manager
+
+
+def port_that_nobody_is_given() -> int:
+    """A free port, below those that the system gives to connections while the server starts."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.create_server((HOST, port)):
+            return port
+    raise AssertionError
 
 
 @pytest.fixture
 def stopped(running: Manager) -> Iterator[Manager]:
     """A server of its own, which is not started; its data directory is a copy of what initdb made."""
     with server_folder() as parent:
-        shutil.copytree(running.db_dir, parent / "data", ignore=shutil.ignore_patterns("postmaster.*", "server.*"))
+        shutil.copytree(running.db_dir.parent / "copy", parent / "data")
         manager = Manager(HOST, 0, str(parent / "data"), settings=FAST)
         yield manager
         manager.stop()
@@ -88,8 +98,9 @@ def test_manager_has_the_signature() -> None:
 
 def test_manager_takes_process_name_and_other_keyword_arguments(running: Manager) -> None:
     assert running.process
-    children = subprocess.run(["/bin/ps", "-eo", "ppid,args"], check=True, capture_output=True, text=True).stdout
-    assert f"{running.process.pid} postgres: seed: checkpointer" in " ".join(children.split())
+    ps, named = ["/bin/ps", "-eo", "ppid,args"], f"{running.process.pid} postgres: seed: checkpointer"
+    while named not in " ".join(subprocess.run(ps, check=True, capture_output=True, text=True).stdout.split()):
+        time.sleep(0.1)  # a process of the server gives itself its name
     assert running.process_name == "seed"
     assert running.settings["max_connections"] == 7
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from captures import COPY, captured, job_of, rows
@@ -293,9 +294,12 @@ def test_the_copy_is_equal_after_sessions_wrote_at_the_same_time(database: Setti
         target=lambda: reports.append(run(job_of(database, filter="n IS DISTINCT FROM 3", seconds=None), stop))
     )
     reader.start()
-    writers = [threading.Thread(target=_write, args=(database, seed)) for seed in range(4)]
+    enough = threading.Event()
+    writers = [threading.Thread(target=_write, args=(database, seed, enough)) for seed in range(4)]
     for writer in writers:
         writer.start()
+    _until(lambda: session.run("SELECT number > 5 FROM pgjobs_captures") == [[True]])
+    enough.set()
     for writer in writers:
         writer.join()
     expected = rows(session, condition="n IS DISTINCT FROM 3")
@@ -306,11 +310,10 @@ def test_the_copy_is_equal_after_sessions_wrote_at_the_same_time(database: Setti
     assert expected
 
 
-def _write(database: Settings, seed: int) -> None:
-    dice = random.Random(seed)  # noqa: S311 - not for secrets
+def _write(database: Settings, seed: int, enough: threading.Event) -> None:
+    dice, transactions = random.Random(seed), count()  # noqa: S311 - not for secrets
     with connect(database, "writer") as session:
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
+        while next(transactions) < 60 or not enough.is_set():
             with suppress(DatabaseError, _RolledBack), session.transaction():  # deadlocks are part of it
                 for _ in range(dice.randint(1, 4)):
                     session.run(_change(dice))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -503,14 +503,23 @@ def test_while_the_table_is_locked_no_row_is_read_and_no_index_is_built(session:
 def test_readers_who_poll_throughout_see_old_rows_or_new_ones(session: Session, database: Settings) -> None:
     """Also those who name the partition itself."""
     session.run(TENS + "UPDATE t SET b = '0'; CREATE INDEX ON t (a)")
-    with polling(database, "t"), polling(database, "high"), polling(database, "t", prepared=True):
+    with (
+        polling(database, "t") as of_table,
+        polling(database, "high") as of_partition,
+        polling(database, "t", prepared=True) as prepared,
+    ):
         for value in range(1, 9):
             load(session, REPLACE, [(a, value) for a in range(10, 20)])
+            for look in (of_table, of_partition, prepared):
+                look()
 
 
 @contextmanager
-def polling(database: Settings, table: str, *, prepared: bool = False) -> Iterator[None]:
-    """While the block runs, a reader sees ten rows in a partition, all of one load, which is never an earlier one."""
+def polling(database: Settings, table: str, *, prepared: bool = False) -> Iterator[Callable[[], None]]:
+    """While the block runs, a reader sees ten rows in a partition, all of one load, which is never an earlier one.
+
+    Gives a function that waits until he has looked once more, from beginning to end.
+    """
     query = f"SELECT count(*), min(b::int), max(b::int) FROM {table} WHERE a >= 10"
     ended, seen = threading.Event(), []
 
@@ -520,34 +529,41 @@ def polling(database: Settings, table: str, *, prepared: bool = False) -> Iterat
             while not ended.is_set():
                 seen.extend(reader.run("EXECUTE polled" if prepared else query))
 
+    def look() -> None:
+        looks = len(seen)
+        while len(seen) < looks + 2:  # the second one began after this
+            assert reader.is_alive()
+            time.sleep(0.002)
+
     reader = threading.Thread(target=poll)
     reader.start()
     try:
-        yield
+        look()
+        yield look
     finally:
         ended.set()
-        reader.join(30)
+        reader.join()
     assert {(count, first == last) for count, first, last in seen} == {(10, True)}
     assert [first for _, first, _ in seen] == sorted(first for _, first, _ in seen)
-    assert len({first for _, first, _ in seen}) > 1
+    assert {first for _, first, _ in seen} == set(range(9))
 
 
 def test_while_a_reader_keeps_the_table_others_can_read_it_and_then_it_is_replaced(
     session: Session, database: Settings
 ) -> None:
-    session.run(f"{TENS} SET idle_in_transaction_session_timeout = 100")
+    session.run(TENS)
     with (
         connect(database, "reader") as reader,
         connect(database, "other") as other,
-        loading(session) as loaded,
+        loading(session, "SET idle_in_transaction_session_timeout = 100") as begin,
         reader.transaction(),
     ):
         reader.run("SELECT FROM t")
+        loaded = begin()
         await_lock(other, "t")
-        started = time.monotonic()
+        other.run("SET lock_timeout = '60s'")
         assert other.run("SELECT count(*) FROM t") == [[20]]
-        assert time.monotonic() - started < LOCK_WAIT + 2
-        assert not loaded
+        assert not loaded.done()
     assert rows_of(session) == [*OLD[:10], [12, "new"]]
 
 
@@ -573,13 +589,16 @@ def test_a_sequence_that_the_partition_gets_while_the_swap_is_tried_is_not_dropp
 
 def test_a_reader_of_a_partition_who_goes_on_to_the_table_is_not_ended(session: Session, database: Settings) -> None:
     session.run(TENS)
+    by_default = session.value("SELECT boot_val::int FROM pg_settings WHERE name = 'deadlock_timeout'")
+    assert by_default / 1000 > LOCK_WAIT, "so a load gives up before the server looks for a deadlock"
     with (
         connect(database, "reader") as reader,
         connect(database, "other") as other,
-        loading(session),
-        reader.transaction(),
+        loading(session) as begin,
+        reader.transaction(deadlock_timeout="10min"),
     ):
         reader.run("SELECT FROM high")
+        begin()
         await_lock(other, "high")
         assert reader.run("SELECT count(*) FROM t") == [[20]]
     assert rows_of(session) == [*OLD[:10], [12, "new"]]
@@ -591,10 +610,11 @@ def test_what_vacuums_a_partition_is_waited_for_and_readers_go_on(session: Sessi
     with (
         connect(database, "vacuum") as vacuum,
         connect(database, "other") as other,
-        loading(session),
+        loading(session) as begin,
         vacuum.transaction(),
     ):
         vacuum.run("LOCK TABLE high IN SHARE UPDATE EXCLUSIVE MODE")
+        begin()
         await_lock(other, "high", "ShareUpdateExclusiveLock")
         time.sleep(2 * LOCK_WAIT)
         assert other.run("SELECT count(*) FROM pg_locks WHERE NOT granted") == [[1]]
@@ -614,16 +634,17 @@ def test_a_lock_that_is_not_granted_in_time_is_told_with_who_has_it(session: Ses
 
 
 @contextmanager
-def loading(session: Session) -> Iterator[list[Published]]:
-    """A load that begins when the block enters its reader's transaction, and has to end after it."""
-    done: list[Published] = []
-    begin = threading.Timer(0.3, lambda: done.append(load(session, REPLACE, [(12, "new")])))
-    begin.start()
-    try:
-        yield done
-    finally:
-        begin.join(60)
-    assert len(done) == 1
+def loading(session: Session, before_publish: str = "SELECT 1") -> Iterator[Callable[[], Future[Published]]]:
+    """Gives a function that begins a load, which has to end after the block."""
+    begun: list[Future[Published]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def begin() -> Future[Published]:
+            begun.append(pool.submit(load, session, REPLACE, [(12, "new")], meanwhile=run(session, before_publish)))
+            return begun[0]
+
+        yield begin
+    assert begun[0].result().inserted == 1
 
 
 def await_lock(other: Session, table: str, mode: str = "AccessExclusiveLock") -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from faults import Cut, cuts_on_the_way_to
 from publishing import AB, T, counts, load, rows_of
+from submitted import until
 
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
@@ -106,22 +110,31 @@ def test_a_quote_that_is_not_closed_is_told_with_its_flag() -> None:
         scripts.parse("SELECT 'a", None)
 
 
+STOP = "SELECT pg_advisory_xact_lock(1)"
+"""A script waits here for the end of `stopping`."""
+
+
+@contextmanager
+def stopping(database: Settings) -> Iterator[Callable[[Session], bool]]:
+    """Scripts stop while the block runs. Gives whether a session waits, for that or for another lock."""
+    with connect(database, "stopping") as holder:
+        holder.run("SELECT pg_advisory_lock(1)")
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s"
+        yield lambda session: bool(holder.run(waiting, session.backend.pid))
+
+
 def test_locks_and_settings_that_a_script_gives_up_change_nothing(table: Session, database: Settings) -> None:
     """Another load that takes the staging tables for leftovers meets the locks of publish."""
     gives_up = (
         "SELECT pg_advisory_unlock_all(); DISCARD PLANS; SET LOCAL search_path = nowhere; SET LOCAL DateStyle = 'SQL'"
     )
-    swept: list[list[str]] = []
-
-    def sweep() -> None:
-        with connect(database, "sweeper") as sweeper:
-            swept.append(leftovers.sweep(sweeper))
-
-    sweeper = threading.Timer(0.2, sweep)
-    sweeper.start()
-    load(table, APPEND, NEW, before=f"{gives_up}; SELECT pg_sleep(0.6)", after=gives_up)
-    sweeper.join()
-    assert len(swept) == 1
+    with connect(database, "sweeper") as sweeper, ThreadPoolExecutor(2) as pool, stopping(database) as waits:
+        loading = pool.submit(load, table, APPEND, NEW, before=f"{gives_up}; {STOP}", after=gives_up)
+        until(lambda: waits(table) or loading.done(), "the script")
+        sweeping = pool.submit(leftovers.sweep, sweeper)
+        until(lambda: waits(sweeper) or sweeping.done(), "the sweep")
+    loading.result()
+    sweeping.result()
     assert rows_of(table) == [*OLD, *map(list, NEW)]
 
 
@@ -193,20 +206,14 @@ def test_an_overwrite_does_not_deadlock_with_a_writer_who_waits_for_its_script(
     table: Session, database: Settings
 ) -> None:
     """A writer who comes between the script and the move would wait for a row, and hold the table."""
-    errors: list[BaseException] = []
-
-    def write() -> None:
-        try:
-            with connect(database, "writer") as writer:
-                writer.change("UPDATE t SET b = 'written' WHERE a = 1")
-        except BaseException as error:  # noqa: BLE001 - told by the assertion below
-            errors.append(error)
-
-    thread = threading.Thread(target=write)
-    threading.Timer(0.2, thread.start).start()
-    load(table, OVERWRITE, NEW, before="UPDATE t SET b = 'locked' WHERE a = 1; SELECT pg_sleep(0.6)")
-    thread.join()
-    assert errors == []
+    locking = f"UPDATE t SET b = 'locked' WHERE a = 1; {STOP}"
+    with connect(database, "writer") as writer, ThreadPoolExecutor(2) as pool, stopping(database) as waits:
+        loading = pool.submit(load, table, OVERWRITE, NEW, before=locking)
+        until(lambda: waits(table) or loading.done(), "the script")
+        writing = pool.submit(writer.change, "UPDATE t SET b = 'written' WHERE a = 1")
+        until(lambda: waits(writer) or writing.done(), "the writer")
+    loading.result()
+    writing.result()
     assert rows_of(table) == [list(row) for row in NEW]
 
 

@@ -52,8 +52,11 @@ def test_a_pause_is_no_idleness_for_which_the_server_ends_a_session(session: Ses
         def wait(self) -> None:
             time.sleep(0.2)
 
-    session.run("CREATE TABLE t (a int, b text); SET idle_in_transaction_session_timeout = 100")
-    assert load(session, APPEND, ROWS[:1], pace=Slow()).inserted == 1
+    def be_impatient() -> None:
+        session.run("SET idle_in_transaction_session_timeout = 100")
+
+    session.run("CREATE TABLE t (a int, b text)")
+    assert load(session, APPEND, ROWS[:1], pace=Slow(), meanwhile=be_impatient).inserted == 1
 
 
 def test_a_slice_reads_its_own_pages_only(session: Session) -> None:

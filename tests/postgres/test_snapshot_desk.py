@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -96,10 +97,27 @@ def test_a_snapshot_that_idled_out_is_reported_and_the_next_one_is_new(session: 
 
 @pytest.mark.usefixtures("table")
 def test_the_shortest_read_keeps_a_snapshot_from_idling_out(session: Session, database: Settings) -> None:
-    open_desk(database, 2.0)
-    for _ in range(4):
-        assert rows(database, ACTION) == 1
-        session.run("SELECT pg_sleep(1)")
+    time, over = [0.0], threading.Event()
+    held = Desk(KEY, "SELECT 1 FROM t", "t", 2.0, now=lambda: time[0])
+    with connect(database, "desk") as holder, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            while not over.is_set():
+                held.wanted(holder)
+
+        def is_quiet() -> bool:
+            query = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND application_name ~ '^pgjobs snapshot - '"
+            return bool(session.run(query, holder.backend.pid))
+
+        held.take(holder)
+        serving = pool.submit(serve)
+        try:
+            for time[0] in (0.0, 1.0, 2.0, 3.0):
+                assert rows(database, ACTION) == 1
+                assert until(is_quiet)
+        finally:
+            over.set()
+        serving.result()
 
 
 def holds(session: Session) -> bool:
