@@ -25,7 +25,7 @@ from jobs.dbaccess.sql import quote_name
 from jobs.pgcopy.options import Options
 
 DEEP = "[" * 100_000
-ONCE = Timeouts(connect_timeout=1, deadline=0)
+ONCE = Timeouts(connect_timeout=60, deadline=0)
 
 
 def test_a_name_with_bytes_that_are_not_utf8_is_refused() -> None:

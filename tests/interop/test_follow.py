@@ -53,7 +53,7 @@ def check_copies(session: Session, database: Settings) -> None:
     capture_changes("products", "ours", settings=database, columns=["name", "amount"], filter="amount > 0")
     expected = session.run("SELECT id, name, amount FROM public.products WHERE amount > 0 ORDER BY id")
     assert copy(session, "ours") == expected
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while copy(session, "theirs") != expected and time.monotonic() < deadline:
         time.sleep(0.2)
     assert copy(session, "theirs") == expected
