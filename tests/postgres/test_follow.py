@@ -298,10 +298,12 @@ def test_the_copy_is_equal_after_sessions_wrote_at_the_same_time(database: Setti
     writers = [threading.Thread(target=_write, args=(database, seed, enough)) for seed in range(4)]
     for writer in writers:
         writer.start()
-    _until(lambda: session.run("SELECT number > 5 FROM pgjobs_captures") == [[True]])
-    enough.set()
-    for writer in writers:
-        writer.join()
+    try:
+        _until(lambda: session.run("SELECT number > 5 FROM pgjobs_captures") == [[True]])
+    finally:
+        enough.set()
+        for writer in writers:
+            writer.join()
     expected = rows(session, condition="n IS DISTINCT FROM 3")
     _until(lambda: rows(session, COPY) == expected)
     stop.request()
