@@ -56,6 +56,33 @@ def test_a_stream_whose_checkpoint_was_lost_discards_no_batch_for_an_earlier_one
     assert session.run("SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_'") == []
 
 
+@pytest.mark.skipif(not HAS_SINK, reason="pgcopy writes streams from Spark 4.1 on")
+def test_a_checkpoint_that_was_lost_after_a_single_batch_is_told(
+    spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE events (id int); INSERT INTO events VALUES (1)")
+    run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
+    session.run("INSERT INTO events VALUES (2)")
+    for _ in range(2):
+        with pytest.raises(Exception, match=r"Batch 0 of the stream 'copying' .*another checkpoint.*another streamId"):
+            run_to_the_end(source(spark, options), options, tmp_path / "another")
+    run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
+    assert ids(session) == [1, 2]
+    assert session.run("SELECT relname FROM pg_class WHERE relname ~ '^pgjobs_'") == []
+
+
+@pytest.mark.skipif(not HAS_SINK, reason="pgcopy writes streams from Spark 4.1 on")
+def test_a_new_checkpoint_goes_on_where_no_batch_was_published_or_its_marker_was_removed(
+    spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
+) -> None:
+    session.run("CREATE TABLE events (id int); INSERT INTO events VALUES (1)")
+    run_to_the_end(source(spark, options), options, tmp_path / "checkpoint")
+    LUIGIS.forget(session, "copying/0")
+    session.run("INSERT INTO events VALUES (2)")
+    run_to_the_end(source(spark, options), options, tmp_path / "another")
+    assert ids(session) == [1, 1, 2]
+
+
 def test_a_stream_that_was_aborted_leaves_nothing_when_it_goes_on(
     spark: SparkSession, session: Session, options: dict[str, str], tmp_path: Path
 ) -> None:

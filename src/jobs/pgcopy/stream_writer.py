@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+from pyspark import TaskContext
 from pyspark.sql.datasource import DataSourceStreamArrowWriter, DataSourceStreamWriter, WriterCommitMessage
 from pyspark.sql.types import StructType
 
 from jobs.dbaccess.errors import LoadError
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.kept import leftovers
+from jobs.dbaccess.session import Session
 from jobs.pgcopy.writer import Destination, Stage, Staged
+
+_QUERY_ID = "sql.streaming.queryId"
+"""The local property in which Spark tells tasks the id of their query: it is in the checkpoint, and stays the same."""
+
+
+_ANOTHER = "Start with that checkpoint. For another one, which begins anew, give another streamId."
 
 
 class StreamWriter(DataSourceStreamArrowWriter):
@@ -37,7 +45,9 @@ class StreamWriter(DataSourceStreamArrowWriter):
         """On an executor: copy a part."""
         if self.stage is None:
             return WriterCommitMessage()
-        return self.stage.copy(self.destination, iterator)
+        context = TaskContext.get()
+        query = context.getLocalProperty(_QUERY_ID) if context else None
+        return self.stage.copy(self.destination, iterator, query or "")
 
 
 class StreamCommitter(DataSourceStreamWriter):
@@ -61,10 +71,13 @@ class StreamCommitter(DataSourceStreamWriter):
         stage = _stage_of(messages)
         if stage is None:
             raise LoadError("Spark committed a batch without any message.", "Nothing was written. Start again.")
-        self._refuse_earlier(batchId)
+        query = next((message.query for message in messages if isinstance(message, Staged)), "")
+        with self.destination.driver.connect() as session:
+            self._refuse_earlier(session, batchId)
+            self._refuse_another(session, batchId, query)
         stage.publish(self.destination, f"{self.stream}/{batchId}", messages, analyzed=False)
 
-    def _refuse_earlier(self, number: int) -> None:
+    def _refuse_earlier(self, session: Session, number: int) -> None:
         """Refuse a batch after which another one has been published.
 
         After a restart, Spark repeats at most the last batch. An earlier number comes from another checkpoint: that
@@ -73,13 +86,30 @@ class StreamCommitter(DataSourceStreamWriter):
         Raises:
             LoadError: The following batch has been published.
         """
-        with self.destination.driver.connect() as session:
-            if self.destination.ledger.exists(session, f"{self.stream}/{number + 1}"):
-                raise LoadError(
-                    f"This is batch {number} of the stream {self.stream!r}, and batch {number + 1} has been published: "
-                    "the checkpoint is not the one that the stream had before.",
-                    "Start with that checkpoint. For another one, which begins anew, give another streamId.",
-                )
+        if self.destination.ledger.exists(session, f"{self.stream}/{number + 1}"):
+            raise LoadError(
+                f"This is batch {number} of the stream {self.stream!r}, and batch {number + 1} has been published: "
+                "the checkpoint is not the one that the stream had before.",
+                _ANOTHER,
+            )
+
+    def _refuse_another(self, session: Session, number: int, query: str) -> None:
+        """Refuse a batch that has been published from another checkpoint. Otherwise, note the query of this one.
+
+        Raises:
+            LoadError: A batch of this number has been published by a query of another id.
+        """
+        ledger, note = self.destination.ledger, f"{self.stream}/checkpoint"
+        known, own = ledger.recorded_target(session, note), f"checkpoint {query}"
+        if not query or known == own:
+            return
+        if known and ledger.exists(session, f"{self.stream}/{number}"):
+            raise LoadError(
+                f"Batch {number} of the stream {self.stream!r} has been published from another checkpoint.", _ANOTHER
+            )
+        with session.transaction():
+            ledger.forget(session, note)
+            ledger.record(session, note, own)
 
     def abort(self, messages: Sequence[WriterCommitMessage | None], batchId: int) -> None:  # noqa: ARG002, N803 - Spark's
         """Leave nothing behind."""

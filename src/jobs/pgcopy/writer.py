@@ -100,13 +100,19 @@ class Stage:
     names: Staging
     target: Target
 
-    def copy(self, destination: Destination, batches: Iterator[pa.RecordBatch]) -> Staged:
-        """On an executor: copy a part, whatever other attempts do. Return the message for the driver."""
+    def copy(self, destination: Destination, batches: Iterator[pa.RecordBatch], query: str = "") -> Staged:
+        """On an executor: copy a part, whatever other attempts do. Return the message for the driver.
+
+        Args:
+            destination: The destination of the write.
+            batches: The rows.
+            query: The id of the stream's query; empty for other writes.
+        """
         delivery = Delivery(destination.connector, self.names)
         matches = self.target.matches
         loaded = (with_nulls(batch, destination.null_values) for batch in batches)
         lines = (Counted(encode_arrow.lines(batch, matches), batch.num_rows) for batch in loaded)
-        return Staged(self, deliver_task(delivery, lines))
+        return Staged(self, deliver_task(delivery, lines), query)
 
     def publish(
         self,
@@ -164,11 +170,13 @@ class Staged(WriterCommitMessage):
     Args:
         stage: The staging tables of the part.
         receipt: The receipt of the attempt.
+        query: The id of the stream's query, which its checkpoint has; empty for other writes.
     """
 
-    def __init__(self, stage: Stage, receipt: Receipt) -> None:
+    def __init__(self, stage: Stage, receipt: Receipt, query: str = "") -> None:
         self.stage = stage
         self.receipt = receipt
+        self.query = query
 
 
 class BatchWriter(DataSourceArrowWriter):
