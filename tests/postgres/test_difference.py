@@ -83,6 +83,43 @@ def test_a_table_of_keys_alone_is_compared(session: Session) -> None:
     assert rows_of(session) == [[2, 0], [3, 0]]
 
 
+def test_a_key_that_is_written_otherwise_is_so_in_the_table(session: Session) -> None:
+    session.run("CREATE TABLE t (a numeric PRIMARY KEY, b text, c int DEFAULT 7)")
+    session.run("INSERT INTO t VALUES (1.0, 'x', 1), (2.0, 'x', 2), (3.0, 'x', 3)")
+    rows = [("1.00", "x"), ("2.00", "y"), ("3.0", "x")]
+    assert written(load(session, DIFF, rows)) == (0, 2, 1, 0)
+    assert session.run("SELECT a::text, b, c FROM t ORDER BY a") == [
+        ["1.00", "x", 1],
+        ["2.00", "y", 2],
+        ["3.0", "x", 3],
+    ]
+    assert written(load(session, DIFF, rows)) == (0, 0, 3, 0)
+    load(session, replace(DIFF, columns=("a",)), [("1.000",), ("3.0",)])
+    assert session.run("SELECT a::text FROM t ORDER BY a") == [["1.000"], ["3.0"]]
+
+
+def test_a_key_of_a_collation_that_takes_different_texts_for_equal_is_as_the_data_has_it(session: Session) -> None:
+    if not session.run("SELECT 1 FROM pg_collation WHERE collprovider = 'i'"):
+        pytest.skip("this server was built without ICU")
+    session.run("CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    session.run("CREATE TABLE t (a text COLLATE alike PRIMARY KEY, b text); INSERT INTO t VALUES ('Ada', 'x')")
+    assert written(load(session, DIFF, [("ADA", "x")])) == (0, 1, 0, 0)
+    assert rows_of(session) == [["ADA", "x"]]
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_a_key_that_is_written_otherwise_changes_no_other_table(session: Session, action: str) -> None:
+    session.run("CREATE TABLE t (a numeric PRIMARY KEY, b text); INSERT INTO t VALUES (1.0, 'x')")
+    session.run(f"CREATE TABLE child (a numeric REFERENCES t ON UPDATE {action}); INSERT INTO child VALUES (1.0)")
+    assert written(load(session, DIFF, [("1.0", "y")])) == (0, 1, 0, 0)
+    with pytest.raises(LoadError, match=r"A key of public\.t is written otherwise .* rows of child would be changed"):
+        load(session, DIFF, [("1.00", "z")])
+    assert session.run("SELECT a::text FROM child") == [["1.0"]]
+    session.run("ALTER TABLE child DROP CONSTRAINT child_a_fkey, ADD FOREIGN KEY (a) REFERENCES t")
+    assert written(load(session, DIFF, [("1.00", "z")])) == (0, 1, 0, 0)
+    assert session.run("SELECT t.a::text, child.a::text FROM t JOIN child USING (a)") == [["1.00", "1.0"]]
+
+
 @pytest.mark.parametrize("rows", [[(1, "old"), (1, "new")], [(None, "x")]])
 def test_data_without_distinct_keys_is_refused_and_nothing_is_deleted(session: Session, rows: list[object]) -> None:
     session.run("CREATE TABLE t (a int UNIQUE, b text); INSERT INTO t VALUES (1, 'old'), (2, 'old')")

@@ -43,16 +43,19 @@ def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[
 def respelled(session: Session, table: TableName, keys: Sequence[str]) -> tuple[str, ...]:
     """Return those of some columns whose values may be equal and differ: 1.0 and 1.00, or two spellings of a citext.
 
-    The others have types whose B-tree says that equal values are the same bytes, by its support function 4.
+    The others have types whose B-tree says that equal values are the same bytes, by its support function 4, and no
+    collation that takes different texts for equal.
     https://www.postgresql.org/docs/current/btree.html#BTREE-SUPPORT-FUNCS
     """
     same = session.run(
         "SELECT a.attname FROM pg_index i "
-        "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, opclass) "
+        "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[], i.indcollation::oid[]) "
+        "AS k (attnum, opclass, ordered_by) LEFT JOIN pg_collation l ON l.oid = k.ordered_by "
         "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_opclass c ON c.oid = k.opclass "
         "JOIN pg_amproc p ON p.amprocfamily = c.opcfamily AND p.amproclefttype = c.opcintype "
         "AND p.amprocrighttype = c.opcintype AND p.amprocnum = 4 "
-        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND a.attname = ANY (%s::text[])",
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND a.attname = ANY (%s::text[]) "
+        "AND l.collisdeterministic IS NOT FALSE",
         table.quoted,
         list(keys),
     )

@@ -27,9 +27,9 @@ def moving(plan: PublishPlan, known: Known) -> Iterator[Step]:
         yield keeping_writers_out(plan, known)
     written = for_writing(plan, known)
     if move.strategy == "diff":
-        by_keys = Upsert(difference.upserting(move), target, staged, known.equalities)
+        by_keys = Upsert(difference.upserting(move, known.respelled), target, staged, known.equalities)
         yield Step(PUBLISH, by_keys.delete_missing(), locks=written)
-        skips = bool(move.values)
+        skips = bool(by_keys.move.values)
         yield Step(PUBLISH, _writing(by_keys, known, skips=skips), locks=written)
     elif move.mode == "overwrite":
         for statement in overwrite.replacing(move, target, staged, at_once=known.at_once):

@@ -67,6 +67,7 @@ class Known:
         marks_by_time: Whether the column of --soft-delete stores a time.
         time_type: In a history, the type of the times from which versions are valid.
         equalities: For each key column, the operator by which the table's unique index compares it.
+        respelled: Those of the key columns whose values may be equal and differ.
         default: The DEFAULT partition of the table, if it has one.
     """
 
@@ -81,6 +82,7 @@ class Known:
     marks_by_time: bool = False
     time_type: str = "pg_catalog.timestamptz"
     equalities: Mapping[str, str] = field(default_factory=dict)
+    respelled: tuple[str, ...] = ()
     in_slices: bool = False
     raising: tuple[str, ...] = ()
     relatives: Relatives = field(default_factory=Relatives)

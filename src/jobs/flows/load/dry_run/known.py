@@ -8,7 +8,7 @@ from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.publications import publications_of_new
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.row_triggers import takes_every_row
-from jobs.dbaccess.catalog.unique_indexes import equalities
+from jobs.dbaccess.catalog.unique_indexes import equalities, respelled
 from jobs.dbaccess.load import index_settings
 from jobs.dbaccess.load.dry_run.steps import Known
 from jobs.dbaccess.load.move import overwrite
@@ -51,6 +51,7 @@ def known_of(session: Session, fitted: Fit, markers: TableName, creates_markers:
         merges=target.move.mode == "upsert" and merge.is_needed(session, target.move, target.name),
         marks_by_time=_marks_by_time(session, target),
         equalities={**assumed, **equalities(session, target.name, target.move.keys)},
+        respelled=respelled(session, target.name, target.move.keys),
         relatives=relatives(session, target.name),
         default=_default_of(session, target.name),
     )

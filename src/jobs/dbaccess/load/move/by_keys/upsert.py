@@ -10,7 +10,7 @@ Two values are equal if their stored bytes are: 1.0 and 1.00 differ, as do two s
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
@@ -94,6 +94,14 @@ class Upsert:
         return (
             f"DELETE FROM {self.target.quoted} AS t "
             f"WHERE NOT EXISTS (SELECT FROM {self.staged.quoted} AS s WHERE {self._same_keys})"
+        )
+
+    def respelled(self, keys: Sequence[str]) -> str:
+        """Return a query for a row of the target whose key is staged, with other bytes in some of its columns."""
+        before, after = (", ".join(f"{table}.{quote_name(key)}" for key in keys) for table in "ts")
+        return (
+            f"SELECT 1 FROM {self.staged.quoted} AS s JOIN {self._target} "
+            f"WHERE NOT pg_catalog.record_image_eq(ROW({before}), ROW({after})) LIMIT 1"
         )
 
     def sample(self, percent: float) -> str:
