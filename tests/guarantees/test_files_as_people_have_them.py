@@ -259,6 +259,7 @@ JSON_LINES = [
     ("with NaN", '{"a": NaN}{"a": 2}\n', "of a line", ()),
     ("read as one value", '{"a": 1}\n{"a": 2}\n', "of the file, with multiLine=true", ("multiLine=true",)),
     ("torn", '{"a": 1}\n{"a": 2', "is malformed", ()),
+    ("in Latin-1", '{"a": 1}{"a": 2}\n', "of a line", ("encoding=ISO-8859-1", "lineSep=\n")),
     ("an array over lines", '[\n{"a": 1},\n{"a": 2}\n]\n', "of a line", ()),
 ]
 

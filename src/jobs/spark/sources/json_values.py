@@ -16,7 +16,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as f
 
 from jobs.spark.sources.csv_bytes import BOM
-from jobs.spark.sources.listing import lines_of
+from jobs.spark.sources.listing import finds_ascii, lines_of
 
 _BROKEN = "pgjobs_broken"
 
@@ -60,11 +60,13 @@ def misread(spark: SparkSession, paths: Sequence[str], options: Mapping[str, str
         options: The options of the reader, as given.
     """
     given = {name.lower(): value for name, value in options.items()}
-    if given.get("encoding", given.get("charset", "UTF-8")).upper().replace("-", "") != "UTF8":
-        return Misread()  # the reader of text knows no other encoding
+    if not finds_ascii(options):
+        return Misread()
     multi_line = given.get("multiline", "").lower() == "true"
     lines = lines_of(spark, paths, options, whole=multi_line)
     value = lines["value"]
+    if given.get("encoding", given.get("charset", "UTF-8")).upper().replace("-", "") != "UTF8":
+        value = f.decode(value.cast("binary"), "ISO-8859-1")  # what is looked for is ASCII
     if multi_line:  # for lines, Hadoop leaves it out
         value = f.when(value.startswith(BOM), f.substring(value, 2, _LONGEST)).otherwise(value)
     half = value.contains("\\u") & value.rlike(_HALF)
