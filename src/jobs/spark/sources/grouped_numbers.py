@@ -54,7 +54,9 @@ def may_be_in(
     group, point = map(_of, marks)
     before = f"[{''.join(map(_of, quotes))}][-+\\d{group}{point}]*" if quotes else ""
     lines = lines_of(spark, paths, {**options, "recursiveFileLookup": "true"})
-    return not lines.where(lines["value"].rlike(f"{before}\\d{group}\\d")).limit(1).isEmpty()
+    between = f"\\d{group}\\d"
+    is_there = lines["value"].rlike(between)  # sooner told than what stands before it, which each quote may begin
+    return not lines.where(is_there & lines["value"].rlike(before + between)).limit(1).isEmpty()
 
 
 def misread(df: DataFrame, schema: t.StructType, marks: tuple[str, str], *, is_given: bool) -> tuple[str, str] | None:
