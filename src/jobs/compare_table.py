@@ -46,7 +46,7 @@ examples:
     spark-submit compare_table.py --source s3://bucket/orders/day=2026-11-20/ --table sales.orders --keys id \\
       --filter "day = '2026-11-20'" --service shop
 
-  A table of Spark's catalogues, also of Iceberg or Delta, with what was loaded from it:
+  A table of Spark's catalogs, also of Iceberg or Delta, with what was loaded from it:
     spark-submit compare_table.py --source-table lake.sales.orders --table sales.orders --keys id --service shop
 
   A table of one server with its copy on another, one key in a hundred, with the differences in files:
@@ -101,14 +101,14 @@ def build_parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--source-table",
         metavar="NAME",
-        help="[catalog.]database.table: a table or view of Spark's catalogues, also of Iceberg or Delta; with "
+        help="[catalog.]database.table: a table or view of Spark's catalogs, also of Iceberg or Delta; with "
         "--source-url, [schema.]table: its name there, by default that of --table",
     )
     source.add_argument(
         "--source-version",
         metavar="N",
         default="",
-        help="of a table of the catalogues: this snapshot of Iceberg, or version of Delta; default: the current one",
+        help="of a table of the catalogs: this snapshot of Iceberg, or version of Delta; default: the current one",
     )
     source.add_argument("--format", choices=FORMATS, help="of files; default: parquet")
     source.add_argument("--option", action="append", default=[], metavar="K=V", help="an option of Spark's reader")

@@ -48,7 +48,7 @@ a manifest, in TOML; the names are those of load_table.py's flags:
 
     [[tables]]
     table = "sales.prices"
-    source-table = "lake.sales.prices"        # of Spark's catalogues
+    source-table = "lake.sales.prices"        # of Spark's catalogs
     mode = "overwrite"
 
 examples:

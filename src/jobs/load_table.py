@@ -1,4 +1,4 @@
-"""Load files, or a table of Spark's catalogues, into a PostgreSQL table: all rows or none, and once for a load id."""
+"""Load files, or a table of Spark's catalogs, into a PostgreSQL table: all rows or none, and once for a load id."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ examples:
       --select "SELECT id, CAST(fare AS decimal(8,2)) AS price FROM source" \\
       --table trips --database-url postgresql://me@localhost/demo
 
-  A table of a catalogue, also of Iceberg or Delta, as it is when the load begins:
+  A table of a catalog, also of Iceberg or Delta, as it is when the load begins:
     spark-submit load_table.py --source-table lake.sales.orders --select "SELECT * FROM source WHERE year = 2026" \\
       --table sales.orders --mode overwrite --load-id orders/2026-11-20 --service shop
 

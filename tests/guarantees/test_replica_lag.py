@@ -142,7 +142,7 @@ def watched(primary: Settings) -> Iterator[list[float]]:
         thread.join()
 
 
-def test_who_may_not_see_the_standbys_is_told_the_right(
+def test_who_may_not_see_the_standbys_is_told_the_privilege(
     spark: SparkSession, pair: tuple[Settings, Settings], sessions: tuple[Session, Session]
 ) -> None:
     here, _ = sessions

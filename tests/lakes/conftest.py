@@ -1,4 +1,4 @@
-"""A Spark with Iceberg's own JAR. Its catalogue `lake` is a folder, and `memory` has views, too."""
+"""A Spark with Iceberg's own JAR. Its catalog `lake` is a folder, and `memory` has views, too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_setting_of_spark_stays() -> None:
-    """Iceberg's own procedures leave settings: catalogues, in which they find the files to rewrite."""
+    """Iceberg's own procedures leave settings: catalogs, in which they find the files to rewrite."""
 
 
 @pytest.fixture(scope="session")

@@ -201,9 +201,9 @@ def test_a_name_may_have_dots_and_quotes_in_backquotes(spark: SparkSession, load
 
 
 @pytest.mark.parametrize("name", ["lake.db.nothing", "lake.nothing.t", "lake.db.t.nothing"])
-def test_a_table_that_is_not_there_is_told_with_the_catalogues(table: SparkSession, name: str) -> None:
+def test_a_table_that_is_not_there_is_told_with_the_catalogs(table: SparkSession, name: str) -> None:
     with pytest.raises(
-        UsageError, match=rf"finds no table {name}\. The catalogues of this session are lake, memory, spark_catalog"
+        UsageError, match=rf"finds no table {name}\. The catalogs of this session are lake, memory, spark_catalog"
     ):
         read(table, CatalogTable(name))
 

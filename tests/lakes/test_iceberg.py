@@ -277,7 +277,7 @@ def test_what_is_not_the_table_itself_is_refused(lake: SparkSession, database: S
         load_what_changed(job, CatalogTable(f"{NAME}.{part}"), lambda: lake)
 
 
-def test_databases_may_be_nested_without_the_name_of_the_catalogue(
+def test_databases_may_be_nested_without_the_name_of_the_catalog(
     lake: SparkSession, database: Settings, session: Session
 ) -> None:
     lake.sql("CREATE TABLE lake.a.b.t USING iceberg AS SELECT 1 AS id")

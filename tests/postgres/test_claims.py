@@ -147,7 +147,7 @@ def test_claims_of_a_table_that_was_replaced_or_emptied_are_refused(session: Ses
     claims.check_kept(session, claims.parts(session))
     session.run("DELETE FROM t")
     session.run("VACUUM t")
-    with pytest.raises(UsageError, match=r"were in public\.t, and the table is empty now"):
+    with pytest.raises(UsageError, match=r"was in public\.t, and the table is empty now"):
         claims.check_kept(session, claims.parts(session))
     session.run("ALTER TABLE t RENAME TO old; CREATE TABLE t (a int)")
     with pytest.raises(UsageError, match="another one has its name now"):
@@ -168,7 +168,7 @@ def test_claims_of_a_table_that_was_emptied_and_filled_again_are_refused(
     assert list(claims.parts(session)) == [0]
     session.run("TRUNCATE t; INSERT INTO t VALUES (7), (8)")
     for looked in (claims, open_claims(session, LUIGIS.located(session), "x", T, INPUT)):
-        with pytest.raises(UsageError, match=r"1 parts of the load 'x' .* emptied by TRUNCATE") as refused:
+        with pytest.raises(UsageError, match=r"1 part of the load 'x' .* emptied by TRUNCATE") as refused:
             looked.parts(session)
     session.run(refused.value.hint[refused.value.hint.index("UPDATE") :].partition(" WHERE")[0])
     assert list(claims.parts(session)) == [0]

@@ -94,7 +94,7 @@ def test_rows_that_a_trigger_moves_out_of_the_slice_afterwards_are_told(session:
         "$$BEGIN UPDATE t SET a = 99 WHERE a = NEW.a AND NEW.a = 3; RETURN NULL; END$$;"
         "CREATE TRIGGER away AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION away()"
     )
-    with pytest.raises(LoadError, match="1 rows are there, and not the 2 that were inserted"):
+    with pytest.raises(LoadError, match="1 row is there, and not the 2 that were inserted"):
         load(session, MIDDLE, NEW)
     assert rows_of(session) == OLD
 

@@ -321,7 +321,7 @@ def test_rows_whose_required_key_is_null_are_put_aside_at_once(
     with caplog.at_level(logging.INFO):
         assert load(session, [[None, 1, 1], [None, 2, 2], [None, 3, 3], [1, 1, 1]], move).rejected == 3
     assert [record.message for record in caplog.records if "put aside" in record.message] == [
-        "3 rows violate a constraint of public.t: they are put aside."
+        "3 rows violate a constraint of public.t: put aside."
     ]
 
 

@@ -74,7 +74,7 @@ def role(session: Session, database: Settings) -> Iterator[Settings]:
     session.run(f"DROP ROLE {quote_name(name)}")
 
 
-def test_each_right_that_is_missing_is_named_in_one_run(session: Session, role: Settings) -> None:
+def test_each_privilege_that_is_missing_is_named_in_one_run(session: Session, role: Settings) -> None:
     session.run("CREATE SCHEMA sales")
     session.run("CREATE TABLE sales.orders (id int PRIMARY KEY)")
     user = quote_name(role.user)
@@ -248,7 +248,7 @@ def test_places_in_s3_are_examined_also_if_the_database_is_out_of_reach(database
     assert "'/not/s3' is not a place in S3" in found[-1].found
 
 
-def test_columns_that_are_granted_singly_are_no_missing_right(session: Session, role: Settings) -> None:
+def test_columns_that_are_granted_singly_are_no_missing_privilege(session: Session, role: Settings) -> None:
     session.run("CREATE TABLE t (a int, b text)")
     session.run(f"GRANT INSERT (a, b) ON t TO {quote_name(role.user)}")
     privileges = {finding.found: finding.state for finding in findings(role, "t") if finding.check == "privileges"}
@@ -267,7 +267,7 @@ def test_every_mode_has_its_privileges() -> None:
     assert set(OF_MODE) >= set(MODES)
 
 
-def test_the_rights_of_an_upsert_depend_on_whether_it_deletes() -> None:
+def test_the_privileges_of_an_upsert_depend_on_whether_it_deletes() -> None:
     options = parse(["--table", "t", "--mode", "upsert", "--keys", "a", "--delete-missing"])
     assert "DELETE" in OF_MODE[_wanted(options, Planning(options, {})).mode]
 

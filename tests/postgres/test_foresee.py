@@ -75,7 +75,7 @@ def test_a_plan_tells_which_partitions_are_replaced_and_created(session: Session
     assert session.run(FINGERPRINT) == before
     with pytest.raises(LoadError, match="1 different keys have no value"):
         plan_of_keys(asked, [["12"], [None]])
-    with pytest.raises(LoadError, match=r"DEFAULT partition of public\.t, has 1 rows"):
+    with pytest.raises(LoadError, match=r"DEFAULT partition of public\.t, has 1 row"):
         session.run("CREATE TABLE other PARTITION OF t DEFAULT; INSERT INTO t VALUES (25, '')")
         plan_of_keys(asked, [["21"]])
 
@@ -187,7 +187,7 @@ def test_connections_are_those_that_copy_at_once(session: Session, database: Set
     assert plan(replace(job(database), copying=Copying(3)), parts=9).connections.at_once == 3
 
 
-def test_rights_that_are_missing_are_named_with_their_grants(
+def test_privileges_that_are_missing_are_named_with_their_grants(
     session: Session, database: Settings, loader: Settings
 ) -> None:
     session.run("CREATE TABLE t (a int, b text)")

@@ -243,9 +243,9 @@ def test_more_versions_than_allowed_are_not_ended(table: Session) -> None:
 @pytest.mark.parametrize(
     ("move", "rows", "reason"),
     [
-        (at(1), [(1, "x"), (1, "y")], r"1 keys \(a\) occur more than once"),
-        (BY_COLUMN, [(1, "x", "U", "2026-01-01"), (1, "y", "U", "2026-01-01")], r"1 keys \(a, day\) occur more than"),
-        (BY_COLUMN, [(1, "x", "U", None)], "1 rows have NULL in 'day'"),
+        (at(1), [(1, "x"), (1, "y")], r"1 key \(a\) occurs more than once"),
+        (BY_COLUMN, [(1, "x", "U", "2026-01-01"), (1, "y", "U", "2026-01-01")], r"1 key \(a, day\) occurs more than"),
+        (BY_COLUMN, [(1, "x", "U", None)], "1 row has NULL in 'day'"),
         (at(1), [(None, "x")], "NULL in a key"),
     ],
 )
@@ -283,7 +283,7 @@ def test_a_table_that_can_hold_no_history_is_refused_before_anything_is_copied(
 def test_versions_that_are_current_and_have_an_end_are_refused(table: Session, end: str) -> None:
     """Other programs end a version like this that did not end: none would be current after a load."""
     table.run(f"INSERT INTO t VALUES (1, 'x', '2026-01-01', '{end}', true)")
-    with pytest.raises(LoadError, match=r"1 versions of public\.t are current .* have an end") as caught:
+    with pytest.raises(LoadError, match=r"1 version of public\.t is current .* has an end") as caught:
         load(table, at(5), [(1, "x")])
     table.run(caught.value.hint)
     load(table, at(5), [(1, "y")])
@@ -331,7 +331,7 @@ def test_what_keeps_a_key_from_two_current_versions_may_be_written_differently(t
 def test_two_rows_of_a_key_at_times_that_the_table_stores_as_one_are_refused(table: Session, type_: str) -> None:
     table.run(f"ALTER TABLE t ALTER valid_from TYPE {type_}, ALTER valid_to TYPE {type_}")
     rows = [(1, name, "U", f"2026-01-01T01:00:00.{digit}Z") for name, digit in (("x", 1), ("y", 2))]
-    with pytest.raises(LoadError, match=r"1 keys \(a, day\) occur more than once"):
+    with pytest.raises(LoadError, match=r"1 key \(a, day\) occurs more than once"):
         load(table, BY_COLUMN, rows)
     for row in rows:  # one after the other, the last one counts
         load(table, BY_COLUMN, [row])

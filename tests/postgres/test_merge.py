@@ -87,7 +87,7 @@ def test_of_the_changes_of_a_key_the_last_one_counts(keyed: Session) -> None:
 
 
 def test_changes_without_a_last_one_are_refused_unless_they_are_equal(keyed: Session) -> None:
-    with pytest.raises(LoadError, match=r"For 1 keys \(a\), the data has several last rows that differ"):
+    with pytest.raises(LoadError, match=r"For 1 key \(a\), the data has several last rows that differ"):
         load(keyed, LAST, [(1, "x", "U", 2), (1, None, "D", 2), (2, "y", "U", 1)])
     assert rows_of(keyed) == OLD
     load(keyed, LAST, [(1, "x", "U", 2), (1, "x", "U", 2), (1, "w", "U", 1)])
@@ -95,7 +95,7 @@ def test_changes_without_a_last_one_are_refused_unless_they_are_equal(keyed: Ses
 
 
 def test_a_key_twice_in_the_data_is_an_error(keyed: Session) -> None:
-    with pytest.raises(LoadError, match=r"1 keys \(a\) occur more than once in the data, in 2 rows"):
+    with pytest.raises(LoadError, match=r"1 key \(a\) occurs more than once in the data, in 2 rows"):
         load(keyed, TOLD, [(1, "x", "U"), (1, None, "D")])
     assert rows_of(keyed) == OLD
 
@@ -317,7 +317,7 @@ def test_a_table_whose_rows_cannot_be_found_is_refused_before_anything_is_copied
         check_target(session, T, TOLD)
 
 
-def test_policies_and_missing_rights_are_told_before_anything_is_copied(keyed: Session) -> None:
+def test_policies_and_missing_privileges_are_told_before_anything_is_copied(keyed: Session) -> None:
     keyed.run("CREATE ROLE bound; GRANT SELECT, INSERT, UPDATE ON t TO bound; GRANT ALL ON SCHEMA public TO bound")
     try:
         keyed.run("SET ROLE bound")

@@ -180,13 +180,13 @@ def test_the_rows_of_a_new_table_with_keys_are_written_once(session: Session) ->
 @pytest.mark.parametrize("order", ["", "b desc"])
 def test_a_null_in_a_key_of_a_new_table_is_told_too(session: Session, order: str) -> None:
     move = replace(UPSERT, order=parse_order(order) if order else ())
-    with pytest.raises(LoadError, match=r"1 rows have NULL in a key \(a\)"):
+    with pytest.raises(LoadError, match=r"1 row has NULL in a key \(a\)"):
         load(session, move, [(1, "x"), (None, "y")], ("integer", "text"))
     assert session.run("SELECT to_regclass('t')") == [[None]]
 
 
 def test_a_key_twice_in_the_data_of_a_new_table_is_told_too(session: Session) -> None:
-    with pytest.raises(LoadError, match=r"1 keys .* occur more than once"):
+    with pytest.raises(LoadError, match=r"1 key .* occurs more than once"):
         load(session, UPSERT, [(1, "x"), (1, "y")], ("integer", "text"))
     assert session.run("SELECT to_regclass('t')") == [[None]]
 

@@ -186,7 +186,7 @@ def test_a_trigger_that_deletes_new_rows_is_told_and_nothing_changes(session: Se
         "'BEGIN DELETE FROM t WHERE a = OLD.a + 2; RETURN NULL; END';"
         "CREATE TRIGGER along AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION f()"
     )
-    with pytest.raises(LoadError, match="1 rows are there, and not the 2 that were inserted"):
+    with pytest.raises(LoadError, match="1 row is there, and not the 2 that were inserted"):
         load(session, OVERWRITE, NEW)
     assert rows_of(session) == [[1, "old"], [2, "old"]]
 
@@ -199,7 +199,7 @@ def test_a_trigger_on_insert_that_changes_what_the_table_holds_is_told(session: 
         PLAIN + f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {does}; RETURN NULL; END';"
         "CREATE TRIGGER after AFTER INSERT ON t EXECUTE FUNCTION f()"
     )
-    with pytest.raises(LoadError, match="rows are there, and not the 2 that were inserted"):
+    with pytest.raises(LoadError, match="there, and not the 2 that were inserted"):
         load(session, OVERWRITE, NEW)
     assert rows_of(session) == [[1, "old"], [2, "old"]]
 
@@ -212,7 +212,7 @@ def test_a_view_is_overwritten_in_what_it_shows(session: Session) -> None:
 
 def test_rows_that_a_view_would_not_show_are_told_for_the_next_overwrite_would_leave_them(session: Session) -> None:
     session.run(PLAIN + "ALTER TABLE t RENAME TO base; CREATE VIEW t AS SELECT * FROM base WHERE a < 3")
-    with pytest.raises(LoadError, match="1 rows are there, and not the 2 that were inserted"):
+    with pytest.raises(LoadError, match="1 row is there, and not the 2 that were inserted"):
         load(session, OVERWRITE, NEW)
     assert rows_of(session) == [[1, "old"], [2, "old"]]
 

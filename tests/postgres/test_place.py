@@ -427,7 +427,7 @@ def test_a_default_partition_is_told_if_it_has_rows_of_a_new_one_and_else_takes_
 ) -> None:
     session.run(DAYS + "CREATE TABLE other PARTITION OF t DEFAULT; INSERT INTO t VALUES ('2026-11-23', 'stray')")
     for move in (REPLACE, APPEND):
-        with pytest.raises(LoadError, match=r"other, the DEFAULT partition of public.t, has 1 rows that belong to new"):
+        with pytest.raises(LoadError, match=r"other, the DEFAULT partition of public.t, has 1 row that belongs to new"):
             load(session, move, [("2026-11-23", "x")])
     assert left(session) == []
     session.run("DELETE FROM other")

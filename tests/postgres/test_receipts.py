@@ -102,7 +102,7 @@ def test_a_crash_that_took_what_was_to_be_deleted_fails_the_load(session: Sessio
     attempt(session, names, Receipt(0, 1), [1])
     session.run(f"TRUNCATE {names.rows.quoted}")
     accepted = attempt(session, names, Receipt(0, 2), [1, 2])
-    with pytest.raises(LoadError, match=r"1 rows were to be deleted from staging, .* but 0 were: the server crashed"):
+    with pytest.raises(LoadError, match=r"1 row was to be deleted from staging, .* but 0 were: the server crashed"):
         published(session, names, move, accepted)
     assert session.run("SELECT a FROM t") == []
 

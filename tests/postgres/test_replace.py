@@ -258,7 +258,7 @@ IN_THE_WAY: dict[str, tuple[str, str]] = {
     ),
     "rows of the DEFAULT partition": (
         "DROP TABLE high; CREATE TABLE other PARTITION OF t DEFAULT; INSERT INTO t VALUES (15, 'stray')",
-        r"other, the DEFAULT partition of public\.t, has 1 rows that belong to new partitions: public\.t_10",
+        r"other, the DEFAULT partition of public\.t, has 1 row that belongs to new partitions: public\.t_10",
     ),
     "a partition that is not regular": (
         "DROP TABLE high; CREATE TABLE high PARTITION OF t FOR VALUES FROM (13) TO (14)",

@@ -158,7 +158,7 @@ def reader(session: Session, database: Settings) -> Iterator[Settings]:
 
 
 @pytest.mark.usefixtures("tables")
-def test_a_right_to_read_is_all_it_takes_whatever_the_roles_transactions_are(
+def test_a_privilege_to_read_is_all_it_takes_whatever_the_roles_transactions_are(
     session: Session, database: Settings, reader: Settings
 ) -> None:
     session.run("ALTER TABLE t ADD secret int")

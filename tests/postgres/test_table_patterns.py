@@ -62,7 +62,7 @@ def test_a_name_alone_is_the_table_that_the_search_path_finds(session: Session) 
     assert {name for name, each in found(session).items() if each.visible and name.endswith(".t")} == {"public.t"}
 
 
-def test_the_right_to_read_a_table_is_that_to_read_all_of_its_columns(session: Session) -> None:
+def test_the_privilege_to_read_a_table_is_that_to_read_all_of_its_columns(session: Session) -> None:
     role = f"pgjobs_reader_{session.backend.pid}"
     session.run(
         "CREATE TABLE whole (a int, b int); CREATE TABLE one (a int, b int); CREATE TABLE every_one (a int, b int)"

@@ -1,4 +1,4 @@
-"""What the catalogue says of a table."""
+"""What the catalog says of a table."""
 
 from __future__ import annotations
 

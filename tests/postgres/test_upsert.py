@@ -167,7 +167,7 @@ def test_of_a_key_that_is_staged_twice_the_first_counts_even_if_it_is_unchanged(
 def test_a_key_twice_in_the_data_is_an_error_though_one_of_its_rows_is_unchanged(
     keyed: Session, rows: list[tuple[int, str]]
 ) -> None:
-    with pytest.raises(LoadError, match=r"1 keys \(a\) occur more than once in the data, in 2 rows"):
+    with pytest.raises(LoadError, match=r"1 key \(a\) occurs more than once in the data, in 2 rows"):
         load(keyed, YES, rows)
     assert rows_of(keyed)[0] == [1, "old"]
 

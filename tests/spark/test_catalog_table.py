@@ -1,4 +1,4 @@
-"""Loads of what Spark's catalogues hold: tables and views by name, read once, and refused with a way out."""
+"""Loads of what Spark's catalogs hold: tables and views by name, read once, and refused with a way out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Load = Callable[..., LoadReport]
 
 @pytest.fixture
 def catalog(spark: SparkSession) -> Iterator[SparkSession]:
-    """A database of Spark's catalogue, `shop`, which is dropped with its tables."""
+    """A database of Spark's catalog, `shop`, which is dropped with its tables."""
     spark.sql("CREATE DATABASE shop")
     yield spark
     spark.sql("DROP DATABASE shop CASCADE")
@@ -57,7 +57,7 @@ def rows(session: Session, table: str = "t") -> list[list[object]]:
 def test_a_partitioned_table_and_a_view_are_loaded_by_their_names(
     catalog: SparkSession, load_of: Load, session: Session
 ) -> None:
-    """The values of a partition are those of the catalogue, also where a folder's text differs from the number."""
+    """The values of a partition are those of the catalog, also where a folder's text differs from the number."""
     catalog.sql("CREATE TABLE shop.orders (id int, name string, code int) USING parquet PARTITIONED BY (code)")
     catalog.sql("INSERT INTO shop.orders VALUES (1, 'a', 7), (2, 'b', 8)")
     catalog.sql("CREATE VIEW shop.of_seven AS SELECT id, code FROM shop.orders WHERE code = 7")
@@ -77,15 +77,15 @@ def test_a_partitioned_table_and_a_view_are_loaded_by_their_names(
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("shop.nothing", r"finds no table shop\.nothing\. The catalogues of this session are .*spark_catalog"),
+        ("shop.nothing", r"finds no table shop\.nothing\. The catalogs of this session are .*spark_catalog"),
         ("nowhere.t", r"finds no table nowhere\.t"),
         ("spark_catalog.shop.nothing", r"finds no table spark_catalog\.shop\.nothing"),
-        ("lake.shop.t", r"no catalogue lake for lake\.shop\.t\. The catalogues of this session are .*docs/lakes\.md"),
-        ("broken.shop.t", r"The catalogue broken needs org\.no\.Catalog, which Spark does not have\. Submit with"),
+        ("lake.shop.t", r"no catalog lake for lake\.shop\.t\. The catalogs of this session are .*docs/lakes\.md"),
+        ("broken.shop.t", r"The catalog broken needs org\.no\.Catalog, which Spark does not have\. Submit with"),
         ("shop.t; DROP TABLE x", r"finds no table shop\.t; DROP TABLE x"),
     ],
 )
-def test_a_table_that_is_not_there_is_told_with_the_catalogues_that_are(
+def test_a_table_that_is_not_there_is_told_with_the_catalogs_that_are(
     catalog: SparkSession, name: str, told: str
 ) -> None:
     broken = spark_settings(catalog, {"spark.sql.catalog.broken": "org.no.Catalog"})
@@ -182,4 +182,4 @@ def test_the_jobs_take_a_table_and_say_what_they_read(
     assert load_release(["--manifest", str(manifest)], environ) == 0
     assert rows(session, "other") == [[1, "a"], [2, "b"]]
     assert load_table(["--source-table", "shop.none", "--table", "t"], environ) == 2
-    assert "error: Spark finds no table shop.none. The catalogues of this session" in capsys.readouterr().err
+    assert "error: Spark finds no table shop.none. The catalogs of this session" in capsys.readouterr().err

@@ -375,7 +375,7 @@ def test_without_parallelism_half_of_the_free_connections_are_used_and_that_is_t
         load_dataframe(numbers(spark, 100, parts=8), table="t", settings=database)
     for other in taken:
         other.close()
-    assert "Copying 8 parts over 1 connections at once: the server has" in caplog.text
+    assert "Copying 8 parts over 1 connection at once: the server has" in caplog.text
     assert session.run("SELECT count(*) FROM t") == [[100]]
 
 

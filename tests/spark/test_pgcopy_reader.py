@@ -30,7 +30,7 @@ def reader(spark: SparkSession, session: Session, database: Settings, tmp_path: 
     end_sidecars(session)
 
 
-def test_a_table_comes_with_the_catalogues_names_and_types(reader: DataFrameReader, session: Session) -> None:
+def test_a_table_comes_with_the_catalogs_names_and_types(reader: DataFrameReader, session: Session) -> None:
     session.run('CREATE TABLE t (id int PRIMARY KEY, "Weird, Name" text, price numeric(8,2))')
     session.run("INSERT INTO t SELECT n, 'row ' || n, n / 4.0 FROM generate_series(1, 1000) n")
     df = reader.option("table", "t").option("parallelism", "3").load()
@@ -175,7 +175,7 @@ def test_a_table_of_sparks_catalog_is_refused_with_what_sql_has_in_its_place(spa
         spark.sql("CREATE TABLE c USING pgcopy OPTIONS (table 't')")
 
 
-def test_a_schema_that_is_not_the_catalogues_is_refused(reader: DataFrameReader, session: Session) -> None:
+def test_a_schema_that_is_not_the_catalogs_is_refused(reader: DataFrameReader, session: Session) -> None:
     session.run("CREATE TABLE t (id int)")
     with pytest.raises(Exception, match=r"t has the columns struct<id:int>, and not struct<id:string>"):
         reader.option("table", "t").schema("id string").load().collect()

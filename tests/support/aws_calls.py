@@ -118,8 +118,8 @@ def _log(action: str) -> Callable[[Mapping[str, Any]], list[Request]]:
     return requests
 
 
-def _catalogue(p: Mapping[str, Any]) -> list[str]:
-    """The catalogue, and what is in it: each of them is asked for.
+def _catalog(p: Mapping[str, Any]) -> list[str]:
+    """The catalog, and what is in it: each of them is asked for.
 
     https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
     """
@@ -135,7 +135,7 @@ def _glue_call(action: str) -> Callable[[Mapping[str, Any]], list[Request]]:
             "GetTables": [f"{prefix}table/{database}/any"],
             "GetUserDefinedFunctions": [f"{prefix}userDefinedFunction/{database}/any"],
         }.get(action, [f"{prefix}table/{database}/{p['TableName']}"] if "TableName" in p else [])
-        return [Request(f"glue:{action}", resource) for resource in [*_catalogue(p), *inside]]
+        return [Request(f"glue:{action}", resource) for resource in [*_catalog(p), *inside]]
 
     return requests
 

@@ -65,7 +65,7 @@ OF_EXTRACTS = [
     *kms("lake", "GenerateDataKey", "Decrypt"),
 ]
 
-# Spark's catalogue in Glue, for SELECT ... FROM lake.orders.
+# Spark's catalog in Glue, for SELECT ... FROM lake.orders.
 IN_LAKE = {"DatabaseName": "lake", "TableName": "orders"}
 OF_GLUE = [
     *(Call("glue", "GetDatabase", {"Name": name}) for name in ("default", "lake")),

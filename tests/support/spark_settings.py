@@ -34,4 +34,4 @@ def settings_that_are_set(spark: SparkSession) -> dict[str, str]:
 
 
 _ICEBERGS = re.compile(r"spark\.sql\.catalog\.default_(cache_)?iceberg\b")
-"""Catalogues that Iceberg sets itself, when it first reads a table."""
+"""Catalogs that Iceberg sets itself, when it first reads a table."""

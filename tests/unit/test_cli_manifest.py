@@ -209,7 +209,7 @@ def test_flags_that_the_manifest_treats_apart_are_those_of_a_load() -> None:
     assert all(hasattr(RELEASE, name.replace("-", "_")) for name in OF_RELEASE)
 
 
-def test_a_table_of_sparks_catalogues_may_be_read_among_files_of_one_format() -> None:
+def test_a_table_of_sparks_catalogs_may_be_read_among_files_of_one_format() -> None:
     shared = {"format": "csv", "option": {"header": True}, "tables": [{"table": "a", "source": "x"}]}
     of_files, of_lake = entries(
         {**shared, "tables": [{"table": "a", "source": "x"}, {"table": "b", "source-table": "lake.db.b"}]}

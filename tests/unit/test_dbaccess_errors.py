@@ -201,7 +201,7 @@ def test_all_that_the_module_defines_is_exported() -> None:
         for name, value in vars(errors).items()
         if not name.startswith("_") and (getattr(value, "__module__", "") == errors.__name__ or isinstance(value, str))
     }
-    assert set(errors.__all__) == defined | {"JobError", "UsageError"}
+    assert set(errors.__all__) == defined | {"JobError", "UsageError", "plural"}
 
 
 @pytest.mark.parametrize(

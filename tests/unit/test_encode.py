@@ -91,7 +91,7 @@ def test_what_cannot_be_copied_is_refused_with_row_and_column(value: object, col
 
 @pytest.mark.parametrize("row", [(), (1, 2), "a", b"a"])
 def test_a_row_of_another_length_is_refused(row: tuple[object, ...]) -> None:
-    with pytest.raises(UsageError, match=r"Row 3 has .* for 1 columns"):
+    with pytest.raises(UsageError, match=r"Row 3 has .* for 1 column"):
         RowEncoder([TEXT]).line(row, 3)
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from jobs.dbaccess.errors import plural
 from jobs.dbaccess.load.verify import Verified
-from jobs.flows.report import LoadReport, SourceTable, Stopwatch, plural
+from jobs.flows.report import LoadReport, SourceTable, Stopwatch
 
 DONE = LoadReport(
     load_id="orders/1",
@@ -120,7 +121,7 @@ def test_one_has_no_s() -> None:
     assert (plural(1, "part"), plural(1200, "part")) == ("1 part", "1,200 parts")
 
 
-def test_the_summary_names_a_table_of_sparks_catalogues_and_its_version() -> None:
+def test_the_summary_names_a_table_of_sparks_catalogs_and_its_version() -> None:
     of_iceberg = SourceTable("lake.db.t", "iceberg", "798150000853375807", ("s3://bucket/db/t",))
     assert "\n  read: lake.db.t, snapshot 798150000853375807" in replace(DONE, source_table=of_iceberg).summary()
     of_delta = SourceTable("db.t", "delta", "12")

@@ -101,7 +101,7 @@ def test_an_application_has_what_is_asked_for_and_costs_nothing_while_it_waits_b
     assert set(application(InitialDrivers="1", InitialExecutors="1")["initialCapacity"]) == {"Driver", "Executor"}
 
 
-def test_glues_catalogue_and_iceberg_are_configured_on_request() -> None:
+def test_glues_catalog_and_iceberg_are_configured_on_request() -> None:
     [glue] = application(GlueDatabase="lake")["runtimeConfiguration"]
     assert glue["properties"]["spark.sql.catalogImplementation"] == "hive"
     assert not [key for key in glue["properties"] if "catalog.glue" in key or key == "spark.jars"]

@@ -1,4 +1,4 @@
-"""Names of tables in Spark's catalogues."""
+"""Names of tables in Spark's catalogs."""
 
 from __future__ import annotations
 

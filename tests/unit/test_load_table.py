@@ -85,7 +85,7 @@ def test_flags_of_columns_and_text_reach_the_load() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--source-table", "t"], "'t' is not a table of Spark's catalogues"),
+        (["--source-table", "t"], "'t' is not a table of Spark's catalogs"),
         (["--source-table", "db.t", "--source-version", "today"], "'today' is not a version of a table"),
         (["--source-table", "db.t", "--format", "csv"], "--format: for files, and not for --source-table"),
         (["--source-table", "db.t", "--option", "header=true"], "--option: for files, and not for --source-table"),
@@ -101,7 +101,7 @@ def test_flags_that_do_not_go_with_a_source_are_refused_before_a_run(arguments: 
         check_arguments([*arguments, "--table", "t"])
 
 
-def test_a_table_of_sparks_catalogues_takes_the_place_of_files() -> None:
+def test_a_table_of_sparks_catalogs_takes_the_place_of_files() -> None:
     arguments = ["--source-table", "lake.db.t", "--source-version", "7", "--select", "SELECT 1 FROM source"]
     check_arguments([*arguments, "--table", "t"])
     assert source_of(parse([*arguments, "--table", "t"])) == CatalogTable("lake.db.t", "7", "SELECT 1 FROM source")

@@ -1,4 +1,4 @@
-"""Names of tables of Spark's catalogues."""
+"""Names of tables of Spark's catalogs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_name_has_parts_of_which_each_is_taken_as_written(name: str, parts: tu
 
 @pytest.mark.parametrize("name", ["", "t", "db.", ".t", "db..t", "`db.t`", "db.`t", "db.t`", "db.``", "db.`a`b"])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=r"is not a table of Spark's catalogues.* Write database\.table"):
+    with pytest.raises(UsageError, match=r"is not a table of Spark's catalogs.* Write database\.table"):
         parts_of(name)
 
 

@@ -63,11 +63,11 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_source_table(what: argparse._ActionsContainer, group: argparse._ActionsContainer) -> None:
-    """Add the flags of a table of Spark's catalogues: its name to what excludes other sources, and its version."""
+    """Add the flags of a table of Spark's catalogs: its name to what excludes other sources, and its version."""
     what.add_argument(
         "--source-table",
         metavar="[CATALOG.]DATABASE.TABLE",
-        help="in place of files: a table or view of Spark's catalogues, also of Iceberg or Delta",
+        help="in place of files: a table or view of Spark's catalogs, also of Iceberg or Delta",
     )
     group.add_argument(
         "--source-version",

@@ -59,7 +59,7 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def source_of(options: argparse.Namespace) -> Source:
-    """Return what is to be read: files, or a table of Spark's catalogues."""
+    """Return what is to be read: files, or a table of Spark's catalogs."""
     from jobs.flows.load.files import Files
 
     select = options.select or ""

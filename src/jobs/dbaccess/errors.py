@@ -53,9 +53,9 @@ from typing import Any
 from scramp import ScramException
 
 from jobs.dbaccess import pep249, sqlstates
-from jobs.errors import JobError, UsageError
+from jobs.errors import JobError, UsageError, plural
 
-__all__ = [  # JobError and UsageError are defined elsewhere, and exported by name
+__all__ = [  # JobError, UsageError and plural are defined elsewhere, and exported by name
     "AuthenticationFailed",
     "ConnectionFailed",
     "ConstraintViolated",
@@ -74,6 +74,7 @@ __all__ = [  # JobError and UsageError are defined elsewhere, and exported by na
     "driver_errors_translated",
     "from_server",
     "kind_of",
+    "plural",
 ]
 
 

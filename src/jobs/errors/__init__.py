@@ -1,4 +1,4 @@
-"""The root of the error tree. It is below `dbaccess` and `aws`, which do not import each other.
+"""The root of the error tree, and how messages count. It is below `dbaccess` and `aws`, which do not import each other.
 
 `jobs.dbaccess.errors` shows the whole tree.
 """
@@ -25,3 +25,14 @@ class JobError(Exception):
 
 class UsageError(JobError):
     """Flags, settings or data are wrong. Nothing was done."""
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return a count with its noun: "1 part", "2 parts".
+
+    Args:
+        count: The count.
+        noun: The noun; with a verb, if one follows: "row was".
+        nouns: Its plural, unless that is the noun with an s: "rows were".
+    """
+    return f"{count:,} " + (noun if count == 1 else nouns or f"{noun}s")

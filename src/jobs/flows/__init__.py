@@ -9,6 +9,6 @@
 4. `query` runs SQL once, and `capture` carries the changes of a table to a copy or into files.
 
 `report` contains what a run prints. `file_options` are the options of Spark's readers and writers, `source_tables` are
-the names of tables of Spark's catalogues, `sql_file` reads SQL from a file, and `spark_connect` does by `pgcopy` what
+the names of tables of Spark's catalogs, `sql_file` reads SQL from a file, and `spark_connect` does by `pgcopy` what
 the clients of Spark Connect cannot do themselves.
 """

@@ -16,12 +16,12 @@ from jobs.dbaccess.catalog.kinds import SPATIAL
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import UsageError, plural
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.dataframe import extracting, reading_snapshot
 from jobs.flows.extract.plan import Wanted, find_source
-from jobs.flows.report import SourceTable, Stopwatch, plural
+from jobs.flows.report import SourceTable, Stopwatch
 from jobs.spark import comparing, key_buckets
 from jobs.spark.comparing import Compared, Sums
 from jobs.spark.key_buckets import Key
@@ -71,7 +71,7 @@ class CompareReport:
     Attributes:
         keys: The number of keys that differ, by difference: missing, extra, different, repeated.
         seconds: Of the whole comparison, as total.
-        source_table: The table of Spark's catalogues that was read, if it is one.
+        source_table: The table of Spark's catalogs that was read, if it is one.
     """
 
     table: str

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import UsageError, plural
 from jobs.dbaccess.load.verify import Verified
 from jobs.dbaccess.query.execute import Done
 from jobs.dbaccess.sql import quote_literal
@@ -35,7 +35,7 @@ class LoadedColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table or view of Spark's catalogues that was read.
+    """A table or view of Spark's catalogs that was read.
 
     Attributes:
         name: As it was given.
@@ -86,7 +86,7 @@ class LoadReport:
         source_state: Of a source that the table follows by its changes: the state that the table has.
         nothing_new: Whether the table had it already, so that there was nothing to load.
         rejected_by: The load id under which they are there: with --replay, that of the load that rejected them first.
-        source_table: The table of Spark's catalogues that was read, by --source-table.
+        source_table: The table of Spark's catalogs that was read, by --source-table.
     """
 
     load_id: str
@@ -254,8 +254,3 @@ _UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 def phases_of(seconds: Mapping[str, float]) -> str:
     """Return how long each phase took, without the total."""
     return ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items() if name != "total")
-
-
-def plural(count: int, noun: str, nouns: str = "") -> str:
-    """Return a count with its noun: "1 part", "2 parts"; `nouns` is an irregular plural."""
-    return f"{count:,} " + (noun if count == 1 else nouns or f"{noun}s")

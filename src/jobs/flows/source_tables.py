@@ -1,4 +1,4 @@
-"""Tables of Spark's catalogues, as a user names them. Nothing here needs Spark."""
+"""Tables of Spark's catalogs, as a user names them. Nothing here needs Spark."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def parts_of(name: str) -> tuple[str, ...]:
     found = list(_PART.finditer(name))
     if len(found) < 2 or ".".join(match.group() for match in found) != name:  # noqa: PLR2004 - database and table
         raise UsageError(
-            f"{name!r} is not a table of Spark's catalogues.",
+            f"{name!r} is not a table of Spark's catalogs.",
             "Write database.table or catalog.database.table, and `a.b` in backquotes for a name with a dot.",
         )
     return tuple(match[2] if match[1] is None else match[1].replace("``", "`") for match in found)

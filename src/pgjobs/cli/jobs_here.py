@@ -20,7 +20,7 @@ from pgjobs.console import Console
 from pgjobs.errors import DeployError
 
 WITHOUT_SPARK = ("query", "capture", "ledger", "doctor")
-"""Commands that start no Spark, unless they read or write files, or read a table of its catalogues."""
+"""Commands that start no Spark, unless they read or write files, or read a table of its catalogs."""
 
 COPY = "copy"
 """The command that starts none unless there is a query for it. It needs PySpark all the same, and no Java then."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.publications import tell_subscribers
 from jobs.dbaccess.catalog.row_triggers import takes_every_row
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, LoadError, plural
 from jobs.dbaccess.load import index_settings, staging, verify
 from jobs.dbaccess.load.copying import receipts
 from jobs.dbaccess.load.copying.parts import Tally
@@ -229,8 +229,8 @@ def _check_counts(session: Session, plan: PublishPlan, published: Published) -> 
     may_leave_out = plan.move.may_leave_out or plan.move.mode == "upsert"
     if not may_leave_out and takes_every_row(session, plan.target):
         raise LoadError(
-            f"{published.staged.rows} rows were staged, and the server counted {published.inserted} that it "
-            f"inserted, though nothing in {plan.target} leaves rows out.",
+            f"{plural(published.staged.rows, 'row was', 'rows were')} staged, and the server counted "
+            f"{published.inserted:,} that it inserted, though nothing in {plan.target} leaves rows out.",
             "Nothing was loaded. Check any proxy between this job and the server, and run the load again.",
         )
 

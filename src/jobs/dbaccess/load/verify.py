@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import Table
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.row_text import Form, RowText, Sum, measure
 from jobs.dbaccess.local_settings import local_settings
@@ -196,7 +196,7 @@ def _failed(
     expected, intended = verification.expected, verification.row.intended
     where = target if staging_is_right else f"the staging of {target}"
     if expected.rows != stored.rows:
-        what = f"{intended} {expected.rows:,} rows, and {where} contains {stored.rows:,}"
+        what = f"{intended} {plural(expected.rows, 'row')}, and {where} contains {stored.rows:,}"
     else:
         what = f"the {stored.rows:,} rows of {where} do not have the values that {intended}"
     return VerificationFailed(f"The load was not published: {what}.", _MENDING[staging_is_right])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.catalog.publications import publications_of
-from jobs.dbaccess.errors import ExtractError, TransientError, UsageError
+from jobs.dbaccess.errors import ExtractError, TransientError, UsageError, plural
 from jobs.dbaccess.query import script
 from jobs.dbaccess.query.script import Statement
 from jobs.dbaccess.session import Answer, ResultColumn, Session
@@ -82,8 +82,8 @@ def find(session: Session, name: str) -> Pending | None:
         raise ExtractError(f"{table} has no comment of ours.", "Was it changed? Drop it if it is not needed.") from None
     if pending.rows != rows:
         raise ExtractError(
-            f"The result of an earlier run is lost: {table} has {rows} of {pending.rows} rows, because the server "
-            "crashed, or somebody changed it.",
+            f"The result of an earlier run is lost: {table} has {rows:,} of {plural(pending.rows, 'row')}, because "
+            "the server crashed, or somebody changed it.",
             f"What the statements changed is done. Drop it: DROP TABLE {table.quoted};",
         )
     return pending

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.dbaccess.catalog import query_columns, tables
 from jobs.dbaccess.catalog.tables import Column
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.dbaccess.rows.decode import RowDecoder
 from jobs.dbaccess.rows.encode import RowEncoder, blocks
 from jobs.dbaccess.session import Session
@@ -61,7 +61,9 @@ def copy_rows(
     with session.in_transaction(**_IN_SETTINGS), session.users_path():  # domains' checks are the user's
         copied = session.copy_in(statement, meter)
     if copied != meter.rows:
-        raise LoadError(f"{meter.rows} rows were sent to {name}, but the server counted {copied}.")
+        raise LoadError(
+            f"{plural(meter.rows, 'row was', 'rows were')} sent to {name}, but the server counted {copied:,}."
+        )
     return copied
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from jobs.dbaccess.catalog.tables import Column
 from jobs.dbaccess.copy_text import ARRAY_ESCAPES, COPY_ESCAPES, NULL
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import UsageError, plural
 from jobs.dbaccess.sql import is_text
 
 _ESCAPES = str.maketrans(dict(COPY_ESCAPES))
@@ -57,7 +57,9 @@ class RowEncoder:
         """
         if isinstance(row, (str, bytes)) or len(row) != len(self._columns):
             count = "one text" if isinstance(row, (str, bytes)) else f"{len(row)} values"
-            raise UsageError(f"Row {number} has {count} for {len(self._columns)} columns.", "Nothing was copied.")
+            raise UsageError(
+                f"Row {number} has {count} for {plural(len(self._columns), 'column')}.", "Nothing was copied."
+            )
         fields = [self._field(value, column, number) for value, column in zip(row, self._columns)]
         return "\t".join(fields) + "\n"
 

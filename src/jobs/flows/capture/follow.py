@@ -20,7 +20,7 @@ from jobs.dbaccess.capture import changes, readers
 from jobs.dbaccess.capture.changes import Source
 from jobs.dbaccess.capture.position import Position, Seen
 from jobs.dbaccess.capture.positions import Mark
-from jobs.dbaccess.errors import DatabaseError, UsageError
+from jobs.dbaccess.errors import DatabaseError, UsageError, plural
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
 from jobs.dbaccess.sqlstates import UNDEFINED_COLUMN, UNDEFINED_TABLE
@@ -231,10 +231,10 @@ class _Follower(Generic[U]):
             self._logged = now
             report = self._report
             logger.info(
-                "%s: %s batches, %s rows written, %s deleted so far; at the source's snapshot %s.",
+                "%s: %s, %s written, %s deleted so far; at the source's snapshot %s.",
                 report.target,
-                f"{report.batches:,}",
-                f"{report.rows_written:,}",
+                plural(report.batches, "batch", "batches"),
+                plural(report.rows_written, "row"),
                 f"{report.rows_deleted:,}",
                 report.position,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from jobs.flows.report import plural
+from jobs.dbaccess.errors import plural
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,6 @@ class CaptureReport:
         compared = f", {self.compared:,} of them compared all rows" if self.compared else ""
         return (
             f"{'stopped: ' if self.stopped else ''}{self.target} is up to date with {self.table}: "
-            f"{self.rows_written:,} rows written and {self.rows_deleted:,} deleted in {batches}{compared}, "
+            f"{plural(self.rows_written, 'row')} written and {self.rows_deleted:,} deleted in {batches}{compared}, "
             f"in {self.seconds:.1f} s; channel {self.channel}"
         )

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from jobs.dbaccess.catalog.capacity import capacity
 from jobs.dbaccess.catalog.health import Health, Replication, health, replication
-from jobs.dbaccess.errors import ConnectionFailed, DatabaseError
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, plural
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import quote_name
 from jobs.flows.doctor.finding import FAULT, OK, SKIPPED, WARNING, Finding, judged
-from jobs.flows.report import plural, readable_size
+from jobs.flows.report import readable_size
 
 OLDEST = 140000
 """server_version_num of the oldest PostgreSQL that is tested (docs/versions.md)."""

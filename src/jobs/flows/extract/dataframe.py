@@ -14,14 +14,13 @@ from jobs.copyformat import decode_spark
 from jobs.copyformat.read_types import ExtractColumn
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ExtractError, JobError
+from jobs.dbaccess.errors import ExtractError, JobError, plural
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract import over_connect
 from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, hold_source, plan_extract
-from jobs.flows.report import plural
 from jobs.flows.spark_connect import is_remote
 from jobs.spark.tasks.extract_tasks import Fetching, Tally, fetch, new_tally
 from jobs.spark.tasks.workers import workers_have_arrow

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.dbaccess.catalog.tables import Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError, plural
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.watermark import Watermark
 from jobs.dbaccess.session import Session
@@ -24,7 +24,7 @@ from jobs.flows.extract.incremental import with_ordinal
 from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, hold_source, plan_extract
 from jobs.flows.extract.watermark_runs import Turn
 from jobs.flows.file_options import PARSED, to_write, value_of
-from jobs.flows.report import Stopwatch, figures, phases_of, plural
+from jobs.flows.report import Stopwatch, figures, phases_of
 from jobs.spark import hadoop_files
 from jobs.spark.deleted_keys import Deletes, with_operations
 from jobs.spark.file_text import for_text_files, refusal

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.copyformat.read_types import ExtractColumn
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, ExtractError, UsageError, plural
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.snapshot import Snapshot
 from jobs.dbaccess.sql import TableName
@@ -21,7 +21,7 @@ from jobs.flows.extract.job import ExtractReport, FilesJob, write
 from jobs.flows.extract.table_folders import folder_of
 from jobs.flows.extract.tables_plan import PlannedTable, WantedTables, plan_tables, refuse
 from jobs.flows.file_options import PARSED
-from jobs.flows.report import Stopwatch, figures, phases_of, plural, readable_size
+from jobs.flows.report import Stopwatch, figures, phases_of, readable_size
 from jobs.flows.spark_connect import is_remote
 from jobs.spark import hadoop_files
 

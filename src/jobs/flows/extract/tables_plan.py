@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.dbaccess.connector import Connector
-from jobs.dbaccess.errors import TransientError, UsageError
+from jobs.dbaccess.errors import TransientError, UsageError, plural
 from jobs.dbaccess.extract import snapshot, table_patterns
 from jobs.dbaccess.extract.selection import Selection
 from jobs.dbaccess.extract.snapshot import Snapshot
@@ -14,7 +14,6 @@ from jobs.dbaccess.extract.table_patterns import Relation, TablePattern
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.extract.plan import ExtractPlan, Wanted, find_source, plan_extract
-from jobs.flows.report import plural
 
 
 @dataclass(frozen=True)

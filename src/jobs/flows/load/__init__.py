@@ -1,6 +1,6 @@
 """A load on the driver: prepare, copy, publish, analyze, once for a load id.
 
-`dataframe` takes the arguments of a program. `sources` reads `files`, by `reading`, or a table of Spark's catalogues
+`dataframe` takes the arguments of a program. `sources` reads `files`, by `reading`, or a table of Spark's catalogs
 (`catalog_table`). Both `run` a `job`. To `prepare` one, `targets` determines the table and its columns, some of which
 the user has `defined`; `schema` is about those that an existing table lacks. Then `run` chooses among the `ways`:
 

@@ -1,4 +1,4 @@
-"""A table or view of Spark's catalogues as a load reads it: of Iceberg and Delta, one version from begin to end."""
+"""A table or view of Spark's catalogs as a load reads it: of Iceberg and Delta, one version from begin to end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CATALOG = re.compile(r"spark\.sql\.catalog\.([^.]+)")
 _SESSIONS_OWN = "spark_catalog"
 
 _NOT_FOUND = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
-"""In the error classes of Spark for a table, a database or a catalogue that is not there."""
+"""In the error classes of Spark for a table, a database or a catalog that is not there."""
 
 _NO_CLASS = re.compile(r"Cannot find catalog plugin class for catalog '?([^':]+)'?: ([\w$]+(?:\.[\w$]+)*)")
 _NO_SOURCE = re.compile(r"[Ff]ailed to find (?:the )?data source: (\w+(?:\.\w+)*)")
@@ -99,7 +99,7 @@ def translated(spark: SparkSession, parts: tuple[str, ...], error: Exception) ->
     name, message = ".".join(parts), _messages(error)
     lacking = _NO_CLASS.search(message)
     if lacking:
-        return UsageError(f"The catalogue {lacking[1]} needs {lacking[2]}, which Spark does not have.", _JARS)
+        return UsageError(f"The catalog {lacking[1]} needs {lacking[2]}, which Spark does not have.", _JARS)
     lacking = _NO_SOURCE.search(message)
     if lacking:
         return UsageError(f"{name} is a table of {lacking[1]}, which Spark cannot read here.", _JARS)
@@ -111,14 +111,14 @@ def translated(spark: SparkSession, parts: tuple[str, ...], error: Exception) ->
     if missing and not missing.endswith(".".join(map(backquoted, parts[-2:]))):
         return UsageError(f"{name} reads {missing}, which Spark does not find.", "Repair the view, or name a table.")
     catalogs = catalogs_of(spark)
-    known = f"The catalogues of this session are {', '.join(catalogs)}"
-    if len(parts) > 2 and parts[0] not in catalogs:  # noqa: PLR2004 - a database and a table name no catalogue
-        return UsageError(f"There is no catalogue {parts[0]} for {name}.", f"{known}. docs/lakes.md has settings.")
+    known = f"The catalogs of this session are {', '.join(catalogs)}"
+    if len(parts) > 2 and parts[0] not in catalogs:  # noqa: PLR2004 - a database and a table name no catalog
+        return UsageError(f"There is no catalog {parts[0]} for {name}.", f"{known}. docs/lakes.md has settings.")
     return UsageError(f"Spark finds no table {name}.", f"{known}. Check the database and the name.")
 
 
 def catalogs_of(spark: SparkSession) -> list[str]:
-    """Return the names of the catalogues that are configured. Spark itself lists those only that were used."""
+    """Return the names of the catalogs that are configured. Spark itself lists those only that were used."""
     # PySpark 3.5 has no public way to all settings.
     lines = str(spark._jsparkSession.conf().getAll().mkString("\n")).split("\n")  # noqa: SLF001 - see above
     matches = (_CATALOG.fullmatch(line.partition(" -> ")[0]) for line in lines)

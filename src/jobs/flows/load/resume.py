@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from jobs.dbaccess.errors import JobError
+from jobs.dbaccess.errors import JobError, plural
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.copying import claims
 from jobs.dbaccess.load.copying.claims import Size
@@ -21,7 +21,6 @@ from jobs.dbaccess.session import Session
 from jobs.flows.load.publish import Driver
 from jobs.flows.load.stage import Encoded, RowsMayDiffer
 from jobs.flows.load.targets.target import Target
-from jobs.flows.report import plural
 from jobs.spark.plans.fingerprint import fingerprint, short_hash
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What a load reads: files, or a table of Spark's catalogues. Both give rows, as a query over them may."""
+"""What a load reads: files, or a table of Spark's catalogs. Both give rows, as a query over them may."""
 
 from __future__ import annotations
 

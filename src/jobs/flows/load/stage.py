@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 
 from jobs.copyformat import encode_spark
 from jobs.dbaccess.catalog.capacity import capacity
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, plural
 from jobs.dbaccess.load.copying.parts import Counted
 from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.session import Session
@@ -180,9 +180,9 @@ def choose_connections(session: Session, parts: int) -> int:
     chosen = server.share()
     if chosen < parts:
         logger.info(
-            "Copying %d parts over %d connections at once: the server has %d of %d free. (--parallelism)",
-            parts,
-            chosen,
+            "Copying %s over %s at once: the server has %d of %d free. (--parallelism)",
+            plural(parts, "part"),
+            plural(chosen, "connection"),
             server.free,
             server.allowed,
         )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 
-from jobs.dbaccess.errors import ConstraintViolated, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, LoadError, plural
 from jobs.dbaccess.load.copying.direct import Direct
 from jobs.dbaccess.load.copying.receipts import Receipt
 from jobs.dbaccess.load.move import overwrite
@@ -34,7 +34,7 @@ from jobs.flows.load.publish import Driver, publish_once, staging_tables
 from jobs.flows.load.resume import open_staging, staging_stays
 from jobs.flows.load.stage import Copying, Encoded, RowsMayDiffer, copy, encode
 from jobs.flows.load.targets.target import Target
-from jobs.flows.report import Stopwatch, plural
+from jobs.flows.report import Stopwatch
 from jobs.spark.plans.listed_files import overwritten
 from jobs.spark.tasks.load_tasks import Delivery
 

@@ -15,7 +15,7 @@ from jobs.dbaccess import backends, locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, DatabaseError, TransientError, UsageError, plural
 from jobs.dbaccess.load.ledger import LUIGIS, Ledger, check_id
 from jobs.dbaccess.locks import Lock
 from jobs.dbaccess.query import result, script
@@ -26,7 +26,7 @@ from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
 from jobs.flows.file_options import Output
 from jobs.flows.query.report import QueryReport
-from jobs.flows.report import Stopwatch, plural
+from jobs.flows.report import Stopwatch
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

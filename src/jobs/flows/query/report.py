@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from jobs.dbaccess.errors import plural
 from jobs.dbaccess.query.execute import Done, Table
-from jobs.flows.report import plural, statements
+from jobs.flows.report import statements
 
 
 @dataclass(frozen=True)

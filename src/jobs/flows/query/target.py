@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import SparkSession
 
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ExtractError, UsageError
+from jobs.dbaccess.errors import ExtractError, UsageError, plural
 from jobs.dbaccess.query.result import Pending
 from jobs.flows.extract.job import FilesJob, run
 from jobs.flows.extract.plan import Wanted
@@ -49,7 +49,8 @@ def write(pending: Pending, output: Output, settings: Settings, start_spark: Cal
     report = run(job, start_spark)
     if report.rows != pending.rows:
         raise ExtractError(
-            f"{report.rows} of {pending.rows} rows were written to {output.path}.", "Run it again with this load id."
+            f"{report.rows:,} of {plural(pending.rows, 'row')} were written to {output.path}.",
+            "Run it again with this load id.",
         )
 
 
@@ -66,7 +67,7 @@ def keep_one_write(pending: Pending, output: Output) -> None:
     complete = next((write for write, files in writes.items() if _rows(spark, files, output) == pending.rows), None)
     if complete is None:
         raise ExtractError(
-            f"Several runs wrote to {output.path}, and none of them all of its {pending.rows} rows.",
+            f"Several runs wrote to {output.path}, and none of them all of its {plural(pending.rows, 'row')}.",
             "Run it again with this load id.",
         )
     for write, files in writes.items():

@@ -18,7 +18,7 @@ from jobs.dbaccess.catalog.same_table import is_same
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.connector import Connector
 from jobs.dbaccess.conninfo.settings import Settings
-from jobs.dbaccess.errors import ConnectionFailed, LoadError, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, LoadError, UsageError, plural
 from jobs.dbaccess.extract import snapshot
 from jobs.dbaccess.extract.selection import select
 from jobs.dbaccess.extract.snapshot import Snapshot
@@ -40,7 +40,7 @@ from jobs.flows.load.publish import Driver, analyze, publish_once, staging_table
 from jobs.flows.load.run import report_of
 from jobs.flows.load.targets.settle import find_table
 from jobs.flows.load.targets.target import Target
-from jobs.flows.report import LoadedColumn, Stopwatch, plural
+from jobs.flows.report import LoadedColumn, Stopwatch
 from jobs.flows.table_copy.copied_columns import CopiedColumn, check_money, is_written_alike, matched
 from jobs.flows.table_copy.crossing import Crossing
 from jobs.flows.table_copy.line_hashes import LineHashes, row_text

@@ -157,7 +157,7 @@ def _not_default(spark: SparkSession, names: Sequence[str]) -> Iterator[str]:
     conf = spark._jsparkSession.sessionState().conf().clone()  # noqa: SLF001 - see above
     for name in names:
         entry = entries.getConfigEntry(name)
-        if entry is None:  # such as those of a catalogue
+        if entry is None:  # such as those of a catalog
             yield name
             continue
         text, value = conf.getConfString(name), conf.getConf(entry)

@@ -1,4 +1,4 @@
-"""What a query's plan says of the tables of Spark's catalogues that it reads: where they are, and which version.
+"""What a query's plan says of the tables of Spark's catalogs that it reads: where they are, and which version.
 
 Iceberg and Delta keep versions of a table. A DataFrame of either reads, each time that it is computed, what is current
 then, unless it is told which version to read. (Iceberg for Spark 4.1 settles that when the DataFrame is made.)
@@ -40,7 +40,7 @@ def version_of(df: DataFrame, name: Sequence[str]) -> Version:
 
     Args:
         df: All rows of the table.
-        name: The parts of its name, with or without the catalogue.
+        name: The parts of its name, with or without the catalog.
     """
     # PySpark shows plans as text only.
     node = df._jdf.queryExecution().analyzed()  # noqa: SLF001 - see above

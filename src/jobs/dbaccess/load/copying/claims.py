@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from jobs.dbaccess.catalog import storage, tables
 from jobs.dbaccess.catalog.own_tables import OwnTable
 from jobs.dbaccess.catalog.unique_indexes import has_unique_index
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.dbaccess.load.copying import direct
 from jobs.dbaccess.load.kept import leftovers
 from jobs.dbaccess.load.ledger import Ledger
@@ -106,7 +106,8 @@ class Claims:
         """Check that a table has the files that it had."""
         if not storage.are_kept(before, files):
             raise UsageError(
-                f"{count} parts of the load {self.load_id!r} were copied into {self.target}, and since then "
+                f"{plural(count, 'part')} of the load {self.load_id!r} {'was' if count == 1 else 'were'} copied into "
+                f"{self.target}, and since then "
                 f"{storage.REPLACED}: their rows may be gone.",
                 f"If the rows are still there, run: UPDATE {self.table.quoted} SET storage = NULL WHERE load_id = "
                 f"'...'. Else delete what is left of them, and then their claims: {self._deletion}.",
@@ -120,7 +121,9 @@ class Claims:
         """
         if any(size.rows for size in before.values()) and not session.value(_BYTES, self.relation, self.relation):
             raise UsageError(
-                f"{len(before)} parts of the load {self.load_id!r} were in {self.target}, and the table is empty now.",
+                f"{plural(len(before), 'part')} of the load {self.load_id!r} "
+                f"{'was' if len(before) == 1 else 'were'} in "
+                f"{self.target}, and the table is empty now.",
                 f"To load all of it, delete its claims first: {self._deletion}. Or give another load id.",
             )
 
@@ -137,8 +140,8 @@ class Claims:
             differing.insert(0, "the table (another one has its name now)")
         if differing:
             raise UsageError(
-                f"{count} parts of the load {self.load_id!r} are in {target}, and this run would not copy the same "
-                f"parts: what differs is {', '.join(differing)}.",
+                f"{plural(count, 'part')} of the load {self.load_id!r} {'is' if count == 1 else 'are'} in {target}, "
+                f"and this run would not copy the same parts: what differs is {', '.join(differing)}.",
                 "Run it as before, with the same files. Or delete its rows from the table and its claims from "
                 f"{self.table}: {self._deletion}. Or give another load id.",
             )

@@ -22,7 +22,7 @@ from typing import Protocol
 from jobs.dbaccess import backends
 from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.catalog.tables import PARTITIONED, Table
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.dbaccess.load import encoded_types, staging
 from jobs.dbaccess.load.copying.parts import COPY_SETTINGS, Counted, Meter, Tally, tally
 from jobs.dbaccess.load.definitions.alterations import SCHEMA_MODE, STRICT
@@ -196,7 +196,9 @@ def copy_part(session: Session, direct: Direct, part: int, attempt: int, blocks:
         session.end_deferral()
         encoded_types.check(session, direct.target, direct.names.encoded_for)
         if copied != meter.rows:
-            raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
+            raise LoadError(
+                f"Part {part}: {plural(meter.rows, 'row was', 'rows were')} sent, but the server counted {copied:,}."
+            )
         if not direct.record.write(session, part, meter.rows, meter.bytes):
             raise Superseded
         _claim(session, direct.names, part, attempt, meter)

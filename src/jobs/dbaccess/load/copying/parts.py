@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, DataRejected, JobError, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, DataRejected, JobError, LoadError, plural
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.network.copy_in import Block
 from jobs.dbaccess.session import Session
@@ -95,7 +95,9 @@ def copy_part(
         with session.users_path():  # domains' checks are the user's
             copied = session.copy_in(staging.copy_statement, meter)
         if copied != meter.rows:
-            raise LoadError(f"Part {part}: {meter.rows} rows were sent, but the server counted {copied}.")
+            raise LoadError(
+                f"Part {part}: {plural(meter.rows, 'row was', 'rows were')} sent, but the server counted {copied:,}."
+            )
         session.run(
             f"UPDATE {staging.parts.quoted} SET rows = %s, bytes = %s, hashes = %s WHERE part = %s AND attempt = %s",
             *(meter.rows, meter.bytes, meter.hashes, part, attempt),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, plural
 from jobs.dbaccess.load.copying.parts import Refused, Tally, refused_row
 from jobs.dbaccess.load.staging import Staging
 from jobs.dbaccess.session import Session
@@ -132,8 +132,8 @@ def _delete(session: Session, staging: Staging, others: Sequence[Receipt], rows:
         )
     if deleted != rows:
         raise LoadError(
-            f"{rows} rows were to be deleted from staging, of attempts that Spark did not accept, but {deleted} were: "
-            "the server crashed meanwhile.",
+            f"{plural(rows, 'row was', 'rows were')} to be deleted from staging, of attempts that Spark did not "
+            f"accept, but {deleted:,} were: the server crashed meanwhile.",
             "Nothing was loaded. Run the load again.",
         )
 
@@ -147,6 +147,6 @@ def check_all_there(session: Session, staging: Staging, rows: int) -> None:
     present = session.value(f"SELECT count(*) FROM {staging.rows.quoted}")
     if present != rows:
         raise LoadError(
-            f"{rows} rows were staged, but {present} are left: the server crashed meanwhile.",
+            f"{plural(rows, 'row was', 'rows were')} staged, but {present:,} are left: the server crashed meanwhile.",
             "Nothing was loaded. Run the load again.",
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import UsageError, plural
 from jobs.dbaccess.load.copying.claims import Size
 from jobs.dbaccess.load.copying.direct import PARTS
 from jobs.dbaccess.load.kept import leftovers
@@ -118,7 +118,7 @@ def dropping(load_id: str) -> str:
 def what_stays(note: Note, size: Size) -> str:
     """Return what a failed load says of what it keeps."""
     return (
-        f"{size.parts} of {note.parts} parts, with {size.rows:,} rows, are kept in staging until {note.date}. Run it "
-        f"again with --keep-staging, the same input and the load id {note.load_id!r} to copy the rest. To drop them: "
-        f"{dropping(note.load_id)}."
+        f"{size.parts:,} of {plural(note.parts, 'part')}, with {plural(size.rows, 'row')}, are kept in staging "
+        f"until {note.date}. Run it again with --keep-staging, the same input and the load id {note.load_id!r} to copy "
+        f"the rest. To drop them: {dropping(note.load_id)}."
     )

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobs.dbaccess.errors import UsageError
+from jobs.dbaccess.errors import UsageError, plural
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.copying.claims import Size
 from jobs.dbaccess.load.copying.receipts import Receipt
@@ -139,8 +139,8 @@ def _check_same(kept: Note | None, ours: Note, count: int) -> None:
             differing.insert(0, f"the table ({kept.target})")
     if differing:
         raise UsageError(
-            f"{count} parts of the load {ours.load_id!r} are kept in staging, and this run would not copy the same "
-            f"parts: what differs is {', '.join(differing)}.",
+            f"{plural(count, 'part')} of the load {ours.load_id!r} {'is' if count == 1 else 'are'} kept in staging, "
+            f"and this run would not copy the same parts: what differs is {', '.join(differing)}.",
             "Run it as before, with the same files. Or drop what is kept, and all parts are copied: "
             f"{dropping(ours.load_id)}. A run without --keep-staging does so, too.",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog.relatives import relatives
 from jobs.dbaccess.catalog.tables import PARTITIONED
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, plural
 from jobs.dbaccess.load.move import conditions, deletion
 from jobs.dbaccess.load.move.deletion import AFTER_DELETE, Deletion
 from jobs.dbaccess.load.move.modes import TRUNCATE, Move, Written
@@ -180,7 +180,8 @@ def check_count(session: Session, move: Move, target: TableName, inserted: int) 
         [[present]] = session.ask(f"SELECT pg_catalog.count(*) FROM {target.quoted}{where}").rows
     if present != inserted:
         raise LoadError(
-            f"Overwriting {target} failed: {present} rows are there, and not the {inserted} that were inserted.",
+            f"Overwriting {target} failed: {plural(present, 'row is', 'rows are')} there, and not the {inserted:,} "
+            "that were inserted.",
             "Triggers or rules keep, add or delete rows, or a view does not show rows that it accepts. "
             "Nothing was changed. Use another mode, or change these.",
         )

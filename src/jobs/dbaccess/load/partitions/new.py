@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, plural
 from jobs.dbaccess.load.partitions.catalog import Partition
 from jobs.dbaccess.load.partitions.missing import naming
 from jobs.dbaccess.load.partitions.missing.key import Wanted
@@ -121,7 +121,8 @@ def check_default(session: Session, target: TableName, wanted: Sequence[Wanted])
     [[count]] = session.run(f"SELECT count(*) FROM {default[0].quoted} WHERE {conditions}")
     if count:
         raise LoadError(
-            f"{default[0]}, the DEFAULT partition of {target}, has {count:,} rows that belong to new partitions: "
+            f"{default[0]}, the DEFAULT partition of {target}, has "
+            f"{plural(count, 'row that belongs', 'rows that belong')} to new partitions: "
             f"{', '.join(str(one.name) for one in wanted[:_NAMED])}{' ...' if wanted[_NAMED:] else ''}.",
             "Nothing was loaded. Move these rows first: detach the DEFAULT partition, load, insert its rows into the "
             "table, and attach it again.",

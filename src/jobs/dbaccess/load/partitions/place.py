@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.errors import LoadError, plural
 from jobs.dbaccess.load.partitions import attempts, new, staged
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, partitions_of
 from jobs.dbaccess.load.partitions.missing.find import find
@@ -84,8 +84,9 @@ def _stray(session: Session, staging: Staging, target: TableName, rows: int) -> 
     if len(columns) == len(names):  # no expression
         name = staged.stray(staging).quoted
         distinct = session.value(f"SELECT count(*) FROM (SELECT DISTINCT {quote_names(columns)} FROM {name}) AS keys")
-        keys = f", with {distinct:,} different values of ({', '.join(columns)}),"
+        keys = f", with {plural(distinct, 'different value')} of ({', '.join(columns)}),"
     return LoadError(
-        f"{rows:,} rows{keys} belong to no partition of {target}, or to its DEFAULT partition, which is not replaced.",
+        f"{plural(rows, 'row')}{keys} {'belongs' if rows == 1 else 'belong'} to no partition of {target}, or to its "
+        "DEFAULT partition, which is not replaced.",
         f"Nothing was loaded. First, CREATE TABLE .. PARTITION OF {target} for them, or leave them out with --select.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from jobs.dbaccess.errors import ConstraintViolated, LoadError
+from jobs.dbaccess.errors import ConstraintViolated, LoadError, plural
 from jobs.dbaccess.load import index_settings
 from jobs.dbaccess.load.partitions import rebuild, staged, suitability
 from jobs.dbaccess.load.partitions.catalog import DEFAULT, Partition, exact_forms, partitions_of
@@ -91,7 +91,7 @@ def _filled(
     present = sum(count for _, count in filled)
     if present != rows:
         raise LoadError(
-            f"{rows} rows were staged, but {present} are left: the server crashed meanwhile.",
+            f"{plural(rows, 'row was', 'rows were')} staged, but {present:,} are left: the server crashed meanwhile.",
             "Nothing was loaded. Run the load again.",
         )
     stray = sum(count for table, count in filled if table.bound == DEFAULT)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.dbaccess.catalog.row_triggers import INSERT, UPDATE, may_change_rows
-from jobs.dbaccess.errors import ConstraintViolated
+from jobs.dbaccess.errors import ConstraintViolated, plural
 from jobs.dbaccess.load.move.modes import Written
 from jobs.dbaccess.load.partitions.catalog import exact_forms
 from jobs.dbaccess.load.rejects.constraints import Checked, put_aside
@@ -93,7 +93,11 @@ class _Left:
         with exact_forms(self._session):
             removed = put_aside(self._session, self._checked)
         if removed:
-            logger.info("%d rows violate a constraint of %s: they are put aside.", removed, self._checked.target)
+            logger.info(
+                "%s a constraint of %s: put aside.",
+                plural(removed, "row violates", "rows violate"),
+                self._checked.target,
+            )
             after = self._measured()
             self.rows -= removed
             self.lost = Sum(self.lost.rows + removed, self.lost.hashes + before.hashes - after.hashes)

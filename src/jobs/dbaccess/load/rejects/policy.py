@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.dbaccess.load.copying.direct import PARTS
 from jobs.dbaccess.load.move.modes import Move
 
@@ -63,7 +63,8 @@ class Policy:
         """
         if self.max_errors is not None and rejected > self.max_errors:
             raise TooManyRejects(
-                f"At least {rejected:,} rows were rejected, and --max-errors allows {self.max_errors:,}{summary}.",
+                f"At least {plural(rejected, 'row was', 'rows were')} rejected, and --max-errors allows "
+                f"{self.max_errors:,}{summary}.",
                 "Nothing was loaded. Correct the data, or allow more.",
             )
 

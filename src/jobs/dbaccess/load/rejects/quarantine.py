@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobs.dbaccess.copy_text import parse_line
-from jobs.dbaccess.errors import DatabaseError, LoadError
+from jobs.dbaccess.errors import DatabaseError, LoadError, plural
 from jobs.dbaccess.load.copying.parts import COPY_SETTINGS, Counted
 from jobs.dbaccess.load.rejects.aside import Aside
 from jobs.dbaccess.load.rejects.blocks import BlockSize, Lines, gathered
@@ -124,7 +124,9 @@ class _Sender:
                 raise
             return error
         if copied != rows:
-            raise LoadError(f"Part {self._part}: {rows} rows were sent, but the server counted {copied}.")
+            raise LoadError(
+                f"Part {self._part}: {plural(rows, 'row was', 'rows were')} sent, but the server counted {copied:,}."
+            )
         self.rows += rows
         self.bytes += len(lines)
         self.size.count(len(lines), 0)

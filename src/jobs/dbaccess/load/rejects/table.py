@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.dbaccess import locks
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.dbaccess.load.rejects.places import Seeking
 from jobs.dbaccess.load.rejects.policy import FAILS, Policy
 from jobs.dbaccess.load.rejects.reasons import ENCODING, NUL, UNPARSABLE
@@ -134,7 +134,8 @@ def check_count(session: Session, staged: TableName, expected: int) -> None:
     present = count(session, staged)
     if present != expected:
         raise LoadError(
-            f"{expected} rows were rejected, but {present} of them are left: the server crashed meanwhile.",
+            f"{plural(expected, 'row was', 'rows were')} rejected, but {present:,} of them are left: the server "
+            "crashed meanwhile.",
             "Nothing was loaded. Run the load again.",
         )
 
@@ -191,8 +192,8 @@ def publish(
     )
     if written != rejected:
         raise LoadError(
-            f"{rejected} rows were rejected, and {written} of them stored in {rejects_table(target)}: a trigger or "
-            "rule of it leaves rows out.",
+            f"{plural(rejected, 'row was', 'rows were')} rejected, and {written:,} of them stored in "
+            f"{rejects_table(target)}: a trigger or rule of it leaves rows out.",
             "Nothing was loaded. Remove it.",
         )
     return rejected

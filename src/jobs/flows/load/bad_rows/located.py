@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from jobs.copyformat.text.parsed_text import ParsedText
 from jobs.copyformat.write_types import is_string
-from jobs.dbaccess.errors import ConstraintViolated
+from jobs.dbaccess.errors import ConstraintViolated, plural
 from jobs.dbaccess.load import verify
 from jobs.dbaccess.load.publish_plan import PublishPlan
 from jobs.dbaccess.load.rejects import search
@@ -53,7 +53,9 @@ def with_places(source: Source, plan: PublishPlan, wanted: PlacesWanted) -> Publ
     sought = plan.rejecting.seeking
     if sought is None:
         return plan
-    logger.info("Reading the source again, to find where %d rows come from.", len(wanted.misfits))
+    logger.info(
+        "Reading the source again, to find where %s.", plural(len(wanted.misfits), "row comes from", "rows come from")
+    )
     found = _places(source, sought, wanted)
     hashes = {place.file for place in found.values() if place.file is not None} - plan.rejecting.files.keys()
     files = {**plan.rejecting.files, **file_names(source.df, hashes)}

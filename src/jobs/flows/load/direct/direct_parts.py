@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.publications import tell_subscribers
 from jobs.dbaccess.catalog.tables import Table
-from jobs.dbaccess.errors import ConnectionFailed, JobError, LoadError, UsageError
+from jobs.dbaccess.errors import ConnectionFailed, JobError, LoadError, UsageError, plural
 from jobs.dbaccess.load import staging
 from jobs.dbaccess.load.copying import direct
 from jobs.dbaccess.load.copying.claims import Claims, Size, end_earlier_runs, open_claims
@@ -28,7 +28,7 @@ from jobs.flows.load.direct.one_part import commits_allowed
 from jobs.flows.load.publish import RECONNECTIONS, Driver
 from jobs.flows.load.stage import Encoded
 from jobs.flows.load.targets.target import Target
-from jobs.flows.report import Stopwatch, plural
+from jobs.flows.report import Stopwatch
 from jobs.spark.plans.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)

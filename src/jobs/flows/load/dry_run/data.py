@@ -43,7 +43,7 @@ class Rows:
     """The rows of a DataFrame, which the load would encode.
 
     Attributes:
-        table: The table of Spark's catalogues that they are of, if it is one.
+        table: The table of Spark's catalogs that they are of, if it is one.
     """
 
     df: DataFrame

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pyspark.sql.types import StructType
 
 from jobs.dbaccess.catalog.tables import Table
+from jobs.dbaccess.errors import plural
 from jobs.dbaccess.session import Session
 from jobs.flows.load.dry_run.plan import PlannedColumn
 from jobs.flows.load.job import LoadJob
 from jobs.flows.load.targets.settle import find_table, settle_target
 from jobs.flows.load.targets.target import Target
-from jobs.flows.report import plural
 
 
 @dataclass(frozen=True)

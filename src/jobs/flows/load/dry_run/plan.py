@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
+from jobs.dbaccess.errors import plural
 from jobs.dbaccess.load.dry_run.steps import COPY, PUBLISH, Step
-from jobs.flows.report import SourceTable, plural
+from jobs.flows.report import SourceTable
 
 STAGED, ONE_PART = "staged", "one part"
 """How rows become visible, as in the report of the load."""
@@ -55,7 +56,7 @@ class LoadPlan:
         parts: How many parts are copied, each in a transaction of its own.
         publish: "staged", or "one part" if the only part is copied straight into the table, in one transaction.
         steps: The statements, in their order.
-        source_table: The table of Spark's catalogues that would be read, if it is one.
+        source_table: The table of Spark's catalogs that would be read, if it is one.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""The full name of a table in Spark's catalogues, in its SQL."""
+"""The full name of a table in Spark's catalogs, in its SQL."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _PLAIN = re.compile(r"[^`.]+")
 
 @dataclass(frozen=True)
 class LakeTable:
-    """A table of a catalogue.
+    """A table of a catalog.
 
     Attributes:
-        parts: The catalogue, the database (or several, one in the other), and the table.
+        parts: The catalog, the database (or several, one in the other), and the table.
     """
 
     parts: tuple[str, ...]
 
     @property
     def catalog(self) -> str:
-        """The catalogue, quoted for Spark's SQL."""
+        """The catalog, quoted for Spark's SQL."""
         return backquoted(self.parts[0])
 
     @property

@@ -85,7 +85,7 @@ def _lake(spark: SparkSession, source: CatalogTable) -> tuple[Feed, SourceTable]
 
 
 def _in_full(spark: SparkSession, parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the parts of a name with the catalogue."""
+    """Return the parts of a name with the catalog."""
     has_catalog = parts[0] in catalog_table.catalogs_of(spark)  # databases may be nested, too
     return parts if has_catalog else (str(spark.catalog.currentCatalog()), *parts)
 

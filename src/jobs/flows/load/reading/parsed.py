@@ -10,13 +10,12 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from jobs.copyformat.encode_spark import backquoted
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.flows.file_options import DROPMALFORMED, FAILFAST, PERMISSIVE, value_of
 from jobs.flows.load.reading import csv_files, json_files
 from jobs.flows.load.reading.file_errors import MARK
 from jobs.flows.load.reading.reader import Reading, Rows
 from jobs.flows.load.stage import MALFORMED
-from jobs.flows.report import plural
 from jobs.spark.sources import csv_bytes, csv_escapes, grouped_numbers, listing
 
 _MOST = 2**31 - 1

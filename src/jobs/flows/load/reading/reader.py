@@ -20,7 +20,7 @@ class Rows:
 
     Attributes:
         malformed: The number of records of files that Spark could not read: they are left out, or NULL in part.
-        table: The table of Spark's catalogues that they are of, if it is one.
+        table: The table of Spark's catalogs that they are of, if it is one.
     """
 
     df: DataFrame

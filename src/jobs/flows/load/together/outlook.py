@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
+from jobs.dbaccess.errors import plural
 from jobs.dbaccess.load.dry_run.outline_together import outline_together
 from jobs.dbaccess.load.dry_run.steps import PUBLISH, Step
 from jobs.dbaccess.load.ledger import Ledger
@@ -18,7 +19,7 @@ from jobs.flows.load.dry_run.plan import LOCKS, LoadPlan, locks_of, printable, s
 from jobs.flows.load.stage import MALFORMED
 from jobs.flows.load.together.job import Member, Release
 from jobs.flows.load.together.stages import named
-from jobs.flows.report import SourceTable, plural
+from jobs.flows.report import SourceTable
 from jobs.spark.null_values import with_nulls
 
 

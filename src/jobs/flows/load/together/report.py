@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from jobs.dbaccess.errors import plural
 from jobs.dbaccess.sql import TableName
-from jobs.flows.report import LoadReport, phases_of, plural
+from jobs.flows.report import LoadReport, phases_of
 
 
 @dataclass(frozen=True)

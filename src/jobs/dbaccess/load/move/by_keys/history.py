@@ -10,7 +10,7 @@ from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.row_triggers import takes_every_row
 from jobs.dbaccess.catalog.unique_indexes import equalities
-from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError
+from jobs.dbaccess.errors import DatabaseError, LoadError, TransientError, UsageError, plural
 from jobs.dbaccess.load.move import conditions, deletion, keys
 from jobs.dbaccess.load.move.by_keys import merge
 from jobs.dbaccess.load.move.by_keys.versions import DROP, Versions
@@ -97,8 +97,9 @@ def _check_ends(session: Session, move: Move, target: TableName) -> None:
     ended = session.value(f"SELECT count(*) FROM {target.quoted} WHERE {mark} AND {end} IS NOT NULL")
     if ended:
         raise LoadError(
-            f"{ended:,} versions of {target} are current ({move.history.is_current}), and have an end "
-            f"({move.history.valid_to}). A history has NULL as the end of a version that did not end.",
+            f"{plural(ended, 'version')} of {target} {'is' if ended == 1 else 'are'} current "
+            f"({move.history.is_current}), and {'has' if ended == 1 else 'have'} an end ({move.history.valid_to}). "
+            "A history has NULL as the end of a version that did not end.",
             f"UPDATE {target.quoted} SET {end} = NULL WHERE {mark};",
         )
 
@@ -165,7 +166,8 @@ def _check_times(session: Session, move: Move, staged: TableName, time_type: str
         missing = session.value(f"SELECT count(*) FROM {staged.quoted} WHERE {quote_name(as_of)} IS NULL")
         if missing:
             raise LoadError(
-                f"{missing} rows have NULL in {as_of!r}, the time from which they are valid (--as-of).",
+                f"{plural(missing, 'row has', 'rows have')} NULL in {as_of!r}, the time from which they are valid "
+                "(--as-of).",
                 "Leave such rows out with --select.",
             )
     if move.changes.order_by:

@@ -15,7 +15,7 @@ from jobs.dbaccess import table_locks
 from jobs.dbaccess.catalog import tables
 from jobs.dbaccess.catalog.tables import PARTITIONED
 from jobs.dbaccess.catalog.unique_indexes import equalities, has_unique_index
-from jobs.dbaccess.errors import LoadError, UsageError
+from jobs.dbaccess.errors import LoadError, UsageError, plural
 from jobs.dbaccess.load.move import conditions, deletion, keys
 from jobs.dbaccess.load.move.by_keys import upsert
 from jobs.dbaccess.load.move.by_keys.merge_statements import Merge
@@ -170,7 +170,8 @@ def _check_unambiguous(session: Session, statements: Merge) -> None:
         [[repeated]] = session.ask(statements.count_ambiguous()).rows
     if repeated:
         raise LoadError(
-            f"{repeated} keys of the data ({', '.join(statements.move.keys)}) are those of several rows of "
+            f"{plural(repeated, 'key')} of the data ({', '.join(statements.move.keys)}) "
+            f"{'is that' if repeated == 1 else 'are those'} of several rows of "
             f"{statements.target}.",
             "Nothing was loaded. Delete the surplus rows, or give --keys that identify a row.",
         )
