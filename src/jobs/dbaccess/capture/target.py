@@ -165,7 +165,8 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
         )
     if table.kind not in ("r", "p") or not has_unique_index(session, table.name, keys):
         raise UsageError(
-            f"{table.name} has no unique index on {', '.join(keys)}, the key of the source.", "Create one."
+            f"{table.name} has no unique index on {', '.join(keys)}, the key of the source, or a deferrable one.",
+            "Create one that is not deferrable.",
         )
     types = column_types.read(session, table.name)
     written = tuple(name for name in columns if not _is_computed(by_name[name], types[name].is_identity))

@@ -9,15 +9,45 @@ from jobs.dbaccess.sql import TableName, quote_name
 
 
 def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) -> bool:
-    """Return whether ON CONFLICT can use these keys: a unique index on exactly them, neither partial nor deferrable."""
-    indexes = session.run(
-        "SELECT array_agg(a.attname::text) FROM pg_index i "
-        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) "
-        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate "
-        "AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY i.indexrelid",
+    """Return whether ON CONFLICT can use these keys: a unique index on exactly them, neither partial nor deferrable.
+
+    A deferrable constraint on them spoils it beside another unique index, too: ON CONFLICT would use both, and fails.
+    """
+    of_keys = _immediate_by_columns(session, table, keys)
+    return bool(of_keys) and all(of_keys.values())
+
+
+def deferrable_constraint(session: Session, table: TableName, keys: Sequence[str] = ()) -> str:
+    """Return the name of a deferrable constraint on which ON CONFLICT fails; empty if there is none.
+
+    Args:
+        session: A session.
+        table: The table, which exists.
+        keys: Those that ON CONFLICT names. If it names none, a constraint of any columns, or of a partition, matters.
+    """
+    if keys:
+        of_keys = _immediate_by_columns(session, table, keys)
+        return next((name for name, is_immediate in of_keys.items() if not is_immediate), "")
+    name = session.value(
+        "SELECT min(conname::text) FROM pg_constraint WHERE condeferrable AND contype IN ('p', 'u', 'x') "
+        "AND (conrelid = to_regclass(%s) OR conrelid IN (SELECT relid FROM pg_partition_tree(to_regclass(%s))))",
+        table.quoted,
         table.quoted,
     )
-    return any(sorted(columns) == sorted(keys) for [columns] in indexes)
+    return str(name or "")
+
+
+def _immediate_by_columns(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, bool]:
+    """Return the unique indexes on exactly these columns, by name, and whether they are checked at once."""
+    indexes = session.run(
+        "SELECT c.relname, i.indimmediate, array_agg(a.attname::text) "
+        "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid "
+        "AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY c.oid, c.relname, i.indimmediate ORDER BY c.relname",
+        table.quoted,
+    )
+    return {name: is_immediate for name, is_immediate, columns in indexes if sorted(columns) == sorted(keys)}
 
 
 def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:

@@ -5,26 +5,52 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from jobs.dbaccess.catalog import tables
-from jobs.dbaccess.catalog.unique_indexes import has_unique_index
-from jobs.dbaccess.errors import LoadError
+from jobs.dbaccess.catalog.unique_indexes import deferrable_constraint, has_unique_index
+from jobs.dbaccess.errors import LoadError, plural
 from jobs.dbaccess.load.move.modes import Move
 from jobs.dbaccess.local_settings import local_settings
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 
 
+def check_on_conflict(session: Session, move: Move, target: TableName) -> None:
+    """Check that the table has what the mode's ON CONFLICT needs, if it has one. Without keys, it uses all constraints.
+
+    Raises:
+        LoadError: It lacks a unique index, or has a deferrable constraint.
+    """
+    if move.keys:
+        check_unique_index(session, move, target)
+    elif move.mode == "ignore" and (deferrable := deferrable_constraint(session, target)):
+        raise _is_deferrable(target, deferrable, "Or give --keys on which there is another unique index.")
+
+
 def check_unique_index(session: Session, move: Move, target: TableName) -> None:
-    """Check that the table has a unique index on the keys, which ON CONFLICT needs.
+    """Check that the table has a unique index on the keys, which ON CONFLICT needs, and no deferrable one.
 
     Raises:
         LoadError: It has none. The hint says how to create one, or what to do where PostgreSQL makes none.
     """
+    if deferrable := deferrable_constraint(session, target, move.keys):
+        raise _is_deferrable(target, deferrable, f"Or give {_instead(move)}, which takes it as it is.")
     if not has_unique_index(session, target, move.keys):
         create = f"Create one: CREATE UNIQUE INDEX ON {target.quoted} ({quote_names(move.keys)});"
         raise LoadError(
             f"{target} has no unique index on exactly ({', '.join(move.keys)}), which {move.mode} needs.",
             no_unique_index(session, move, target) or create,
         )
+
+
+def _is_deferrable(target: TableName, constraint: str, otherwise: str) -> LoadError:
+    return LoadError(
+        f"The constraint {constraint} of {target} is DEFERRABLE, and PostgreSQL ignores or updates no row because of "
+        "such a one (ON CONFLICT).",
+        f"Drop it, and add it without DEFERRABLE. {otherwise}",
+    )
+
+
+def _instead(move: Move) -> str:
+    return "--mode upsert" if move.mode == "ignore" else "--mode upsert --delete-missing"
 
 
 def no_unique_index(session: Session, move: Move, target: TableName) -> str:
@@ -44,8 +70,7 @@ def no_unique_index(session: Session, move: Move, target: TableName) -> str:
         remedy += f"{target.quoted} ({quote_names([*move.keys, *named])}); "
     if move.keeps_history:
         return f"PostgreSQL makes {why}. {remedy}Or load into a table that is not partitioned."
-    instead = "--mode upsert" if move.mode == "ignore" else "--mode upsert --delete-missing"
-    return f"PostgreSQL makes {why}. {remedy}Or give {instead}, which needs none."
+    return f"PostgreSQL makes {why}. {remedy}Or give {_instead(move)}, which needs none."
 
 
 def check_not_null(session: Session, move: Move, target: TableName, staged: TableName) -> None:
@@ -59,7 +84,8 @@ def check_not_null(session: Session, move: Move, target: TableName, staged: Tabl
         missing = session.value(_missing_keys(staged, nullable))
         if missing:
             raise LoadError(
-                f"{missing} rows have NULL in a key ({', '.join(nullable)}), which matches no row.",
+                f"{plural(missing, 'row has', 'rows have')} NULL in a key ({', '.join(nullable)}), which matches no "
+                "row.",
                 "Leave such rows out with --select.",
             )
 
@@ -89,7 +115,8 @@ def check_not_repeated(session: Session, move: Move, staged: TableName, time: Se
     [keys, rows] = session.row(2, _repeated_keys(staged, names))
     if keys:
         raise LoadError(
-            f"{keys} keys ({', '.join(move.row_keys)}) occur more than once in the data, in {rows} rows.",
+            f"{plural(keys, 'key')} ({', '.join(move.row_keys)}) {'occurs' if keys == 1 else 'occur'} more than "
+            f"once in the data, in {rows:,} rows.",
             "Leave surplus rows out with --select; a time counts as the table stores it."
             if time
             else "Give --dedupe-order 'column desc' to keep the first of each.",
@@ -114,8 +141,8 @@ def check_last_is_known(session: Session, move: Move, staged: TableName) -> None
         )
     if unclear:
         raise LoadError(
-            f"For {unclear} keys ({', '.join(move.keys)}), the data has several last rows that differ, in the order of "
-            f"{', '.join(move.changes.order_by)}.",
+            f"For {plural(unclear, 'key')} ({', '.join(move.keys)}), the data has several last rows that differ, in "
+            f"the order of {', '.join(move.changes.order_by)}.",
             "Give --order-by more columns, in the order of their weight.",
         )
 

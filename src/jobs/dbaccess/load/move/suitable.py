@@ -17,7 +17,8 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
 
     Raises:
         UsageError: A condition is none.
-        LoadError: A unique index on the keys is missing; or rows would be left, or other tables' rows would be changed.
+        LoadError: A unique index on the keys is missing, or deferrable; or rows would be left, or other tables' rows
+            would be changed.
     """
     if move.keeps_history:
         with session.transaction():
@@ -25,8 +26,8 @@ def check_target(session: Session, target: TableName, move: Move) -> None:
     elif move.mode == "upsert" and merge.is_needed(session, move, target):
         with session.transaction():
             merge.check(session, move, target)
-    elif move.keys:
-        keys.check_unique_index(session, move, target)
+    else:
+        keys.check_on_conflict(session, move, target)
     if move.strategy == "diff":
         difference.check(session, target)
     if move.replaces_partitions:
