@@ -17,7 +17,9 @@ from pg8000 import dbapi
 from jobs.dbaccess.conninfo.settings import Server, Settings, Timeouts, Tls
 from jobs.dbaccess.errors import AuthenticationFailed, ConnectionFailed, DatabaseError, TransientError
 from jobs.dbaccess.network import sockets
-from jobs.dbaccess.postgres_connectivity import Clock, connect
+from jobs.dbaccess.postgres_connectivity import Clock, connect, connect_pinned
+from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import quote_name
 
 ONCE = Timeouts(connect_timeout=60, deadline=0)
 
@@ -199,3 +201,19 @@ def test_connecting_adds_at_most_5_ms_to_the_drivers_own_time(database: Settings
             break
         ours_ms, drivers_ms = min(ours_ms, milliseconds(ours)), min(drivers_ms, milliseconds(drivers))
     assert ours_ms - drivers_ms < 5
+
+
+def test_a_jobs_session_is_not_ended_for_being_idle_unless_its_settings_say_so(
+    database: Settings, session: Session
+) -> None:
+    limits = ("idle_session_timeout", "idle_in_transaction_session_timeout")
+    for name in limits:
+        session.run(f"ALTER DATABASE {quote_name(database.dbname)} SET {name} = '100ms'")
+    with connect_pinned(database, "t") as ours:
+        time.sleep(0.3)
+        with ours.transaction():
+            time.sleep(0.3)
+            assert ours.run("SELECT 1") == [[1]]
+    stated = replace(database, startup=((limits[0], "7s"),))
+    with connect_pinned(stated, "t") as ours:
+        assert [ours.value(f"SHOW {name}") for name in limits] == ["7s", "0"]

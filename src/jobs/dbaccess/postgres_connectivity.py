@@ -102,16 +102,28 @@ def connect(settings: Settings, application_name: str, clock: Clock = Clock()) -
 def connect_pinned(settings: Settings, application_name: str) -> Session:
     """Open a session for our own statements: none of them can call what others have created on the user's search_path.
 
+    It may be idle for as long as it likes, in a transaction or not, unless the settings state a limit: a driver's
+    session is idle while parts are copied, and a task's transaction while Spark computes the first rows.
+
     Raises:
         DatabaseError: As for `connect`.
     """
     session = connect(settings, application_name)
     try:
         session.pin()
+        session.run(_NO_IDLE_LIMITS, [name for name in _IDLE_LIMITS if name not in dict(settings.startup)])
     except BaseException:
         session.close()
         raise
     return session
+
+
+_IDLE_LIMITS = ("idle_session_timeout", "idle_in_transaction_session_timeout")
+
+_NO_IDLE_LIMITS = (
+    "SELECT set_config(name, '0', false) FROM unnest(%s::text[]) AS name WHERE current_setting(name, true) <> '0'"
+)
+"""Of those that the server has: before version 14, it has no limit for idle sessions."""
 
 
 def _first_that_serves(settings: Settings, application_name: str) -> Session:

@@ -36,7 +36,7 @@ class Health:
     publications: tuple[str, ...]
 
 
-LIMITS = ("statement_timeout", "transaction_timeout", "idle_session_timeout")
+LIMITS = ("statement_timeout", "transaction_timeout")
 """Settings that end what takes long. Some versions do not have all of them."""
 
 

@@ -24,8 +24,6 @@ FAR = 1_000_000_000
 _ENDS = {
     "statement_timeout": "a COPY or a publish that takes longer fails",
     "transaction_timeout": "a part or a publish that takes longer fails",
-    "idle_session_timeout": "a driver's session is idle while its parts are copied",
-    "idle_in_transaction_session_timeout": "a task's transaction is idle while Spark computes its first rows",
 }
 """A setting -> what it ends."""
 
