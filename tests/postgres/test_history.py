@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Optional
 
@@ -343,6 +344,20 @@ def test_the_time_of_a_load_is_right_in_each_datestyle_and_time_zone(table: Sess
         table.run(statement)
     load(table, replace(at(1), history=History()), [(1, "x")])
     assert table.value("SELECT abs(extract(epoch FROM clock_timestamp() - valid_from)) < 600 FROM t")
+
+
+def test_a_load_in_the_hour_that_comes_again_is_refused_where_no_time_zone_is_stored(
+    table: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table.run("SET TimeZone = 'Europe/Berlin'")
+    table.run("ALTER TABLE t ALTER valid_from TYPE timestamp, ALTER valid_to TYPE timestamp")
+    now = replace(at(1), history=History())
+    for hour, refused in (("01:59:59+02", False), ("02:30:00+02", True), ("02:30:00+01", False), ("02:30:00+02", True)):
+        monkeypatch.setattr(history, "_NOW", f"SELECT '2026-10-25T{hour}'")
+        with pytest.raises(LoadError, match="comes again within the hour") if refused else nullcontext():
+            load(table, now, [(1, hour)])
+    table.run("DELETE FROM t; ALTER TABLE t ALTER valid_from TYPE timestamptz, ALTER valid_to TYPE timestamptz")
+    assert load(table, now, [(1, "x")]).inserted == 1
 
 
 def test_what_is_no_time_is_a_usage_error(session: Session) -> None:

@@ -123,7 +123,7 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
     keys.check_not_null(session, move, target, staged)
     _check_times(session, move, staged, time_type)
     statements = Versions(move, target, staged, equalities(session, target, move.keys), time_type=time_type)
-    time = move.history.as_of or session.value(_NOW)  # the lock is ours: no later load is there
+    time = move.history.as_of or _now(session, time_type)  # the lock is ours: no later load is there
     takes_all = takes_every_row(session, target)
     with session.users_path():
         return _execute(session, statements, statements.values(time), rows, takes_all=takes_all)
@@ -131,6 +131,23 @@ def keep(session: Session, move: Move, target: TableName, staged: TableName, row
 
 _NOW = """SELECT to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.USOF')"""
 """Each DateStyle reads it. Some write abbreviations of time zones, which are those of several (IST)."""
+
+
+def _now(session: Session, time_type: str) -> str:
+    """Return the time of the load.
+
+    Raises:
+        LoadError: Without its time zone, it would be later than times that are yet to come.
+    """
+    now = str(session.value(_NOW))
+    comes_again = "SELECT %s::timestamptz <> %s::timestamptz::timestamp::timestamptz"
+    is_local = "timestamp" in time_type and not time_type.endswith(("timestamptz", "with time zone"))
+    if is_local and session.value(comes_again, now, now):
+        raise LoadError(
+            f"The time {now} comes again within the hour, as daylight saving ends, and the table stores no time zone.",
+            "Load when the hour is over, give --as-of, or ALTER the times of the history to timestamptz.",
+        )
+    return now
 
 
 def _execute(session: Session, statements: Versions, time: tuple[str, ...], rows: int, *, takes_all: bool) -> Written:
