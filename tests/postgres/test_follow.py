@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import count
 
@@ -19,6 +19,7 @@ from jobs.dbaccess.conninfo.settings import Settings
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.postgres_connectivity import connect
 from jobs.dbaccess.session import Session
+from jobs.dbaccess.sql import quote_name
 from jobs.flows.capture.job import Stop
 from jobs.flows.capture.report import CaptureReport
 from jobs.flows.capture.table import run
@@ -166,6 +167,29 @@ def test_a_key_whose_collation_takes_different_texts_for_equal_is_refused(databa
         captured(database)
 
 
+def test_a_copy_whose_key_takes_different_texts_for_equal_is_refused(database: Settings, session: Session) -> None:
+    """Of two rows of the source, it would have one."""
+    if not session.run("SELECT 1 FROM pg_collation WHERE collprovider = 'i'"):
+        pytest.skip("this server was built without ICU")
+    session.run("CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    session.run(f'CREATE TABLE t (a text PRIMARY KEY); CREATE TABLE "{COPY}" (a text COLLATE alike PRIMARY KEY)')
+    with pytest.raises(UsageError, match="the collation of a is not deterministic"):
+        captured(database)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "refused"),
+    [("numeric", True), ("timestamptz", True), ("interval", True), ("int", False), ("uuid", False), ("date", False)],
+)
+def test_a_copy_whose_key_is_a_text_is_refused_if_a_key_has_several(
+    database: Settings, session: Session, type_name: str, refused: bool
+) -> None:
+    """1.0 and 1.00 are one key of a numeric: the copy would have a row for each."""
+    session.run(f'CREATE TABLE t (a {type_name} PRIMARY KEY); CREATE TABLE "{COPY}" (a text PRIMARY KEY)')
+    with pytest.raises(UsageError, match="several rows for a key") if refused else nullcontext():
+        captured(database)
+
+
 def test_nulls_in_arrays_are_carried_over_whatever_array_nulls_is(database: Settings, session: Session) -> None:
     session.run("CREATE TABLE t (id int PRIMARY KEY, a text[]); INSERT INTO t VALUES (1, '{a,NULL}')")
     other = replace(database, startup=(("array_nulls", "off"),))
@@ -243,10 +267,11 @@ def test_a_change_meanwhile_after_which_the_copy_would_differ_ends_the_run(
         'ALTER TABLE "{}" RENAME a TO x; ALTER TABLE "{}" RENAME c TO a; ALTER TABLE "{}" RENAME x TO c',
         'ALTER TABLE "{}" ALTER b TYPE int; ALTER TABLE "{}" ALTER b TYPE numeric',
         'ALTER TABLE "{}" DROP c, ADD c text',
+        'TRUNCATE "{}"',
     ],
 )
 @pytest.mark.parametrize("meanwhile", [True, False])
-def test_a_copy_whose_columns_were_altered_and_take_the_values_again_becomes_equal(
+def test_a_copy_that_was_altered_or_emptied_and_takes_the_values_becomes_equal(
     database: Settings, session: Session, change: str, meanwhile: bool
 ) -> None:
     session.run(f"{T}; ALTER TABLE t ADD c text DEFAULT 'c'; UPDATE t SET b = b + 0.5")
@@ -261,6 +286,25 @@ def test_a_copy_whose_columns_were_altered_and_take_the_values_again_becomes_equ
         captured(database)
     columns = "SELECT id, a, b, c FROM {} ORDER BY 1"
     assert session.run(columns.format("t")) == session.run(columns.format(f'"{COPY}"'))
+
+
+def test_a_copy_of_which_policies_hide_rows_is_refused(database: Settings, session: Session) -> None:
+    """A row that the source deletes would stay in it."""
+    session.run(T)
+    role = f"{database.dbname}_writer"
+    session.run(f"CREATE ROLE {quote_name(role)} LOGIN; GRANT CREATE ON SCHEMA public TO {quote_name(role)}")
+    try:
+        into = replace(database, user=role)
+        captured(database, into_settings=into)
+        session.run(f'ALTER TABLE "{COPY}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY')
+        session.run("DELETE FROM t WHERE id < 9")
+        with pytest.raises(UsageError, match="may hide rows of"):
+            captured(database, into_settings=into)
+        session.run(f'ALTER TABLE "{COPY}" DISABLE ROW LEVEL SECURITY')
+        captured(database, into_settings=into)
+        assert rows(session) == rows(session, COPY)
+    finally:
+        session.run(f"DROP OWNED BY {quote_name(role)} CASCADE; DROP ROLE {quote_name(role)}")
 
 
 def test_many_keys_of_one_statement_are_carried_over(database: Settings, session: Session) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jobs.dbaccess.capture.position import Definition, Position, Seen, marks, reason_to_compare
 from jobs.dbaccess.errors import ExtractError
 
-HERE = Position("reader", 5, "10:20:", "server/1", "{}")
+FILES = Definition("channel", ("id",), "", ("id",), (1,))
+HERE = Position("reader", 5, "10:20:", "server/1", FILES.to_json())
 
 
 def test_later_changes_are_of_transactions_that_had_not_ended() -> None:
@@ -34,7 +36,11 @@ def test_what_is_no_snapshot_is_refused(text: str) -> None:
         (HERE, 0, ""),
         (None, 0, "the first run"),
         (replace(HERE, history="server/2"), 5, "the server is another one, or was promoted"),
-        (replace(HERE, definition="[]"), 5, "the table, its partitions, the columns or the filter were altered"),
+        (
+            replace(HERE, definition=replace(FILES, relations=(1, 2)).to_json()),
+            5,
+            "the table, its copy, partitions, the columns or the filter were altered",
+        ),
         (replace(HERE, reader="forgotten"), 0, "the source did not know this reader any more"),
         (HERE, 6, "the target is older than what the source still has"),
     ],
@@ -43,7 +49,7 @@ def test_the_whole_table_is_compared_if_changes_alone_would_not_do(
     position: Position | None, registered: int, reason: str
 ) -> None:
     assert reason == reason_to_compare(
-        position, reader="reader", history="server/1", definition="{}", registered=registered
+        position, reader="reader", history="server/1", definition=FILES, registered=registered
     )
 
 
@@ -52,9 +58,28 @@ def test_marks_among_the_changes_say_why_all_rows_are_compared() -> None:
     assert marks(["I", "T"]) == "the table was truncated"
 
 
-def test_a_position_of_version_0_2_does_not_compare_the_table_only_because_it_lacks_the_copy() -> None:
-    definition = Definition("channel", ("id",), '"copy": ', ("id",), (1,), "altered", copy="digest")
-    without = replace(definition, copy="").to_json()
-    assert definition.like(replace(HERE, definition=without)).to_json() == without
-    assert definition.like(replace(HERE, definition=definition.to_json())) == definition
-    assert definition.like(None) == definition
+DEFINITION = Definition("channel", ("id",), '"copy": ', ("id",), (1,), "altered", "digest", '{"7": 8}')
+
+
+@pytest.mark.parametrize(
+    ("changes", "follows"),
+    [
+        ({}, True),
+        ({"stored": '{"7": 8, "9": 9}'}, True),
+        ({"stored": '{"7": 9}'}, False),
+        ({"copy": "other"}, False),
+        ({"filter": ""}, False),
+    ],
+)
+def test_an_altered_or_emptied_copy_is_compared_and_a_new_partition_of_it_is_none_of_that(
+    changes: dict[str, Any], follows: bool
+) -> None:
+    assert replace(DEFINITION, **changes).follows(DEFINITION.to_json()) == follows
+
+
+def test_a_position_of_version_0_2_does_not_say_how_the_copy_was_and_is_followed() -> None:
+    files = replace(DEFINITION, copy="", stored="")
+    assert '"stored"' not in files.to_json()
+    assert DEFINITION.follows(files.to_json())
+    assert files.follows(files.to_json())
+    assert not DEFINITION.follows(replace(files, keys=("other",)).to_json())

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
+from jobs.dbaccess.catalog import storage
 from jobs.dbaccess.errors import ExtractError
 
 _SNAPSHOT = re.compile(r"(\d+):(\d+):((?:\d+(?:,\d+)*)?)")
@@ -64,7 +65,8 @@ class Definition:
         relations: The oids of the table and its partitions. The rows of one that was attached or detached come and go
             without a change.
         altered: As in `changes.Look`. Such an ALTER TABLE changes values without a change.
-        copy: As in `target.Target`, whose values an ALTER TABLE changes, too; empty for files.
+        copy: The state of the copy's columns, whose values an ALTER TABLE changes, too; empty for files.
+        stored: The files of the copy, as of `storage.files_of`: TRUNCATE makes new ones; empty for files.
     """
 
     channel: str
@@ -74,16 +76,30 @@ class Definition:
     relations: tuple[int, ...]
     altered: str = ""
     copy: str = ""
+    stored: str = ""
 
     def to_json(self) -> str:
         """Return it as text."""
+        stated = asdict(self)
         return json.dumps(
-            {name: value for name, value in asdict(self).items() if name != "copy" or value}, sort_keys=True
+            {name: stated[name] for name in stated if name not in _OF_COPY or stated[name]}, sort_keys=True
         )
 
-    def like(self, last: Position | None) -> Definition:
-        """Return the definition as the version of pgjobs states it that has written a position: 0.2 has no `copy`."""
-        return self if last is None or '"copy": ' in last.definition else replace(self, copy="")
+    def follows(self, last: str) -> bool:
+        """Return whether changes alone lead from what another definition has carried over to this one.
+
+        Args:
+            last: The other one, as JSON. That of version 0.2 does not say in which state the copy was.
+        """
+        before = json.loads(last)
+        now = json.loads(self.to_json())
+        if "copy" in before and not storage.are_kept(before.pop("stored", "{}"), now.pop("stored")):
+            return False
+        return bool(before == {name: now[name] for name in now if "copy" in before or name not in _OF_COPY})
+
+
+_OF_COPY = ("copy", "stored")
+"""What a definition for files lacks."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,9 @@ class Position:
     definition: str
 
 
-def reason_to_compare(position: Position | None, *, reader: str, history: str, definition: str, registered: int) -> str:
+def reason_to_compare(
+    position: Position | None, *, reader: str, history: str, definition: Definition, registered: int
+) -> str:
     """Return why changes alone do not lead from a position to the present; empty if they do.
 
     Args:
@@ -120,7 +138,9 @@ def reason_to_compare(position: Position | None, *, reader: str, history: str, d
     reasons = {
         "the source did not know this reader any more": position.reader != reader,
         "the server is another one, or was promoted": position.history != history,
-        "the table, its partitions, the columns or the filter were altered": position.definition != definition,
+        "the table, its copy, partitions, the columns or the filter were altered": not definition.follows(
+            position.definition
+        ),
         "the target is older than what the source still has": registered > position.number,
     }
     return ", and ".join(reason for reason, applies in reasons.items() if applies)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from jobs.dbaccess import table_locks
 from jobs.dbaccess.capture import column_types
+from jobs.dbaccess.catalog import storage
 from jobs.dbaccess.catalog.tables import Column, Table
 from jobs.dbaccess.catalog.unique_indexes import equalities, has_unique_index, respelled
-from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, UsageError
+from jobs.dbaccess.errors import ConstraintViolated, DatabaseError, TransientError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName, quote_name, quote_names
 from jobs.dbaccess.sqlstates import UNIQUE_VIOLATION
@@ -42,6 +43,7 @@ class Target:
         respelled: Those of the keys whose values may be equal and differ, as 1.0 and 1.00: they are updated, too.
         has_identity: Whether the INSERT needs OVERRIDING SYSTEM VALUE, for an identity column.
         altered: Another text after each ALTER TABLE of the columns.
+        stored: Its files, as of `storage.files_of`.
     """
 
     name: TableName
@@ -53,6 +55,7 @@ class Target:
     respelled: tuple[str, ...]
     has_identity: bool
     altered: str
+    stored: str
 
     def create_batch(self) -> str:
         """Return the statement that creates the temporary table of a batch."""
@@ -168,6 +171,7 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
             f"{table.name} has no unique index on {', '.join(keys)}, the key of the source, or a deferrable one.",
             "Create one that is not deferrable.",
         )
+    _check_sees_all(session, table.name)
     types = column_types.read(session, table.name)
     written = tuple(name for name in columns if not _is_computed(by_name[name], types[name].is_identity))
     lost = [key for key in keys if key not in written]
@@ -185,11 +189,33 @@ def describe(session: Session, table: Table, columns: Mapping[str, str], keys: t
         respelled=respelled(session, table.name, keys),
         has_identity=any(types[name].is_identity for name in written),
         altered=column_types.digest([types[name] for name in written]),
+        stored=storage.files_of(session, oid),
     )
 
 
 def _is_computed(column: Column, is_identity: bool) -> bool:
     return column.generated and not is_identity
+
+
+def check_unaltered(session: Session, target: Target) -> None:
+    """Check, in the transaction that has written the table, that it is as it was described.
+
+    Raises:
+        TransientError: Its columns were altered, or it was emptied. It has to be described, and compared, again.
+        UsageError: Policies may hide rows of it, which would stay although the source has deleted them.
+    """
+    column_types.check(session, target.name, target.columns, target.altered)
+    if not storage.are_kept(target.stored, storage.files_of(session, target.oid)):
+        raise TransientError(f"{target.name} changed while this ran: {storage.REPLACED}.")
+    _check_sees_all(session, target.name)
+
+
+def _check_sees_all(session: Session, name: TableName) -> None:
+    if session.value("SELECT row_security_active(to_regclass(%s)::oid)", name.quoted):
+        raise UsageError(
+            f"Policies of row-level security may hide rows of {name} from this user: they would not be deleted.",
+            f"ALTER TABLE {name.quoted} DISABLE ROW LEVEL SECURITY, or use its owner or a role with BYPASSRLS.",
+        )
 
 
 def begin_batches(session: Session, target: Target) -> None:

@@ -12,6 +12,9 @@ _WIDER = {"int2": ("int4", "int8", "numeric"), "int4": ("int8", "numeric"), "int
 TEXTS = ("text", "varchar")
 """Types that take any text as it is, if they have no length."""
 
+OF_ZONE = ("timestamptz", "timetz")
+"""Types whose text depends on the session's time zone."""
+
 _OF_LENGTH = ("varchar", "bpchar", "varbit")
 """Types whose modifier is a length, and that hold shorter values."""
 

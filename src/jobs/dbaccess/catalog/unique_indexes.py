@@ -92,6 +92,20 @@ def respelled(session: Session, table: TableName, keys: Sequence[str]) -> tuple[
     return tuple(key for key in keys if [key] not in same)
 
 
+def taken_for_equal(session: Session, table: TableName, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return those of some columns of which a unique index takes different texts for equal, by its collation."""
+    found = session.run(
+        "SELECT DISTINCT a.attname FROM pg_index i "
+        "CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indcollation::oid[]) AS k (attnum, coll) "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum JOIN pg_collation l ON l.oid = k.coll "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND a.attname = ANY (%s::text[]) "
+        "AND NOT l.collisdeterministic ORDER BY 1",
+        table.quoted,
+        list(keys),
+    )
+    return tuple(name for [name] in found)
+
+
 _EQUALITY_OF_CLASS = (
     "JOIN pg_amop m ON m.amopfamily = c.opcfamily "
     "AND m.amoplefttype = c.opcintype AND m.amoprighttype = c.opcintype AND m.amopstrategy = 3 "

@@ -10,7 +10,7 @@ from jobs.dbaccess.capture import changes, install, position, positions, readers
 from jobs.dbaccess.capture.changes import Look, Source
 from jobs.dbaccess.capture.objects import Capture
 from jobs.dbaccess.capture.position import Definition, Position
-from jobs.dbaccess.capture.target import SETTINGS, Applied
+from jobs.dbaccess.capture.target import SETTINGS, Applied, Target
 from jobs.dbaccess.errors import DatabaseError, UsageError
 from jobs.dbaccess.session import Session
 from jobs.flows.capture.connections import Connections
@@ -92,7 +92,7 @@ def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
             look = changes.look(use.at_source, use.source, use.reader, use.seen, has_wal=use.has_wal)
             if not look.armed:
                 raise Unarmed
-            to, reason = decide(use.source, use.reader, use.position, look, use.target.altered)
+            to, reason = decide(use.source, use.reader, use.position, look, use.target)
             if not (reason or look.operations):
                 return None
             if reason:
@@ -104,7 +104,7 @@ def _carry(use: Connections, stop: Stop, *, replace_rows: bool) -> Batch | None:
         else:
             apply = target.apply_all if reason else target.apply_changed
             applied = apply(use.at_target, use.target, replace=replace_rows)
-        use.check_copy()
+        target.check_unaltered(use.at_target, use.target)
         positions.store(use.at_target, use.mark, use.position, to)
         readers.make_durable(use.at_source, capture, use.reader, look.written)
     return Batch(to, applied, reason, look.delay)
@@ -126,7 +126,9 @@ def _copy(use: Connections, stop: Stop, look: Look, *, compare: bool) -> int | N
     return None
 
 
-def decide(source: Source, reader: str, last: Position | None, look: Look, copy: str = "") -> tuple[Position, str]:
+def decide(
+    source: Source, reader: str, last: Position | None, look: Look, copy: Target | None = None
+) -> tuple[Position, str]:
     """Return the position after this batch, and why it has to compare the whole table, if it has to.
 
     Args:
@@ -134,7 +136,7 @@ def decide(source: Source, reader: str, last: Position | None, look: Look, copy:
         reader: The reader's id.
         last: The position before; None for none.
         look: What the snapshot shows.
-        copy: As in `Definition`.
+        copy: What is written; None for files.
 
     Raises:
         UsageError: The source does not know the reader any more.
@@ -152,13 +154,14 @@ def decide(source: Source, reader: str, last: Position | None, look: Look, copy:
         keys=tuple(key.name for key in capture.keys),
         relations=look.relations,
         altered=look.altered,
-        copy=copy,
+        copy="" if copy is None else copy.altered,
+        stored="" if copy is None else copy.stored,
     )
     reason = position.reason_to_compare(
         last,
         reader=reader,
         history=look.history,
-        definition=definition.like(last).to_json(),
+        definition=definition,
         registered=look.registered,
     )
     number = 1 + max(look.registered, 0 if last is None else last.number)

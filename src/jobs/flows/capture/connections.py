@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -14,8 +14,9 @@ from jobs.dbaccess.capture.position import Position, Seen
 from jobs.dbaccess.capture.positions import Mark
 from jobs.dbaccess.capture.target import Target
 from jobs.dbaccess.catalog import query_columns, tables
-from jobs.dbaccess.catalog.fitting_types import fits, shown
+from jobs.dbaccess.catalog.fitting_types import OF_ZONE, fits, shown
 from jobs.dbaccess.catalog.publications import tell_subscribers
+from jobs.dbaccess.catalog.unique_indexes import respelled, taken_for_equal
 from jobs.dbaccess.errors import UsageError
 from jobs.dbaccess.session import Session
 from jobs.dbaccess.sql import TableName
@@ -73,14 +74,6 @@ class Connections:
         """
         column_types.check(self.at_source, self.source.capture.table, self.source.columns, self.altered)
 
-    def check_copy(self) -> None:
-        """Check likewise, after the batch was written, and so in the lock that this needs, that the copy's columns do.
-
-        Raises:
-            TransientError: They were altered. Nothing is committed.
-        """
-        column_types.check(self.at_target, self.target.name, self.target.columns, self.target.altered)
-
     def moved(self, to: Position) -> Connections:
         """Return the same after a batch."""
         return replace(self, position=to)
@@ -117,6 +110,7 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
     if source_name == origin(at_target, replace(capture, table=found.name)):
         raise UsageError(f"{found.name} cannot be captured into itself.", "Name another --into.")
     _check_types(at_source, at_target, table.name, found)
+    _check_collations(at_target, found)
     _check_money(at_source, at_target, found)
     mark = Mark(str(found.name), found.oid, source_name)
     position = positions.find(at_target, mark.name, mark.oid, mark.source)
@@ -139,20 +133,45 @@ def connect(job: CaptureJob, stack: ExitStack, stop: Stop, former: Former) -> Co
 def _check_types(at_source: Session, at_target: Session, table: TableName, found: Target) -> None:
     """Refuse columns that would change values: their text is read as another type, without an error.
 
+    Refuse also keys of which one value has several texts, for each of which the copy would have a row.
+
     Raises:
         UsageError: There are some. The message lists them.
     """
     source = query_columns.describe_table(at_source, table)
     copy = query_columns.describe_table(at_target, found.name)
-    changed = [
-        f"{name} is {shown(source[name])} at the source and {shown(copy[name])} in the copy"
-        for name in found.columns
-        if not fits(source[name], copy[name])
-    ]
+
+    def told(names: Iterable[str]) -> str:
+        return "; ".join(
+            f"{name} is {shown(source[name])} at the source and {shown(copy[name])} in the copy" for name in names
+        )
+
+    changed = [name for name in found.columns if not fits(source[name], copy[name])]
     if changed:
         raise UsageError(
-            f"{found.name} does not take all values of the source as they are: {'; '.join(changed)}.",
+            f"{found.name} does not take all values of the source as they are: {told(changed)}.",
             "Give these columns the types of the source (ALTER TABLE), or leave them out (--columns).",
+        )
+    converted = [key for key in found.keys if copy[key].scalar.base != source[key].scalar.base]
+    equal_texts = respelled(at_source, table, converted)
+    ambiguous = [key for key in converted if key in equal_texts or source[key].scalar.base in OF_ZONE]
+    if ambiguous:
+        raise UsageError(
+            f"{found.name} would have several rows for a key of which one value has several texts: {told(ambiguous)}.",
+            "Give the key of the copy the type of the source.",
+        )
+
+
+def _check_collations(at_target: Session, found: Target) -> None:
+    """Refuse keys of the copy that take texts for equal that are two keys of the source.
+
+    Raises:
+        UsageError: There are some.
+    """
+    if alike := taken_for_equal(at_target, found.name, found.keys):
+        raise UsageError(
+            f"{found.name} takes different keys for equal: the collation of {', '.join(alike)} is not deterministic.",
+            "Give the key of the copy the collation of the source.",
         )
 
 

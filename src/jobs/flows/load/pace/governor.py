@@ -30,8 +30,8 @@ SHORTEST_LAG = 1.0
 LOG_PERIOD = 10.0
 """Seconds between two lines in the log that say what a step waits for."""
 
-LONGEST_LOOK = 30.0
-"""Seconds for a look at the server. Its statements take milliseconds, unless the disk is slow to store the WAL."""
+LONGEST_LOOK = 60.0
+"""Seconds for a look at the server. Its statements take milliseconds, unless the disk stalls that is to store WAL."""
 
 logger = logging.getLogger(__name__)
 
