@@ -68,3 +68,16 @@ def test_a_server_that_never_answers_ends_the_load(database: Settings, monkeypat
     monkeypatch.setattr(wal, "read", read_in_vain)
     with governor_on(line, database) as governor, pytest.raises(ConnectionFailed, match=r"not answered for 0\.2 s"):
         governor.may_start(0)
+
+
+def test_a_session_that_was_ended_is_replaced(
+    database: Settings, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    with governor_on(Line(), database) as governor:
+        assert governor.may_start(0)
+        session.run(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE '%governor%' "
+            "AND datname = current_database()"
+        )
+        assert governor.may_start(0)
+    assert "terminating connection" in caplog.text
