@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -149,6 +150,8 @@ def fits(spark_type: t.DataType, column: Column) -> bool:
     """
     if is_string(spark_type) or isinstance(spark_type, t.NullType):
         return True
+    if not _keeps_fields(innermost(spark_type), column.type_name):
+        return False
     if isinstance(spark_type, t.ArrayType):
         inner = innermost(spark_type)
         known = column_type(inner) is not None
@@ -156,6 +159,25 @@ def fits(spark_type: t.DataType, column: Column) -> bool:
             return known
         return bool(column.element) and known and _fits(inner, column.element, column.element_category)
     return _fits(spark_type, column.base_type, column.category)
+
+
+def _keeps_fields(spark_type: t.DataType, type_name: str) -> bool:
+    """Return whether a column stores all fields of an interval: `interval year` drops the months without a word.
+
+    One that ends with days or hours keeps months, too.
+    """
+    ends = _ENDS.fullmatch(type_name)
+    if ends is None or not isinstance(spark_type, (t.YearMonthIntervalType, t.DayTimeIntervalType)):
+        return True
+    fields = _MONTHS if isinstance(spark_type, t.YearMonthIntervalType) else _TIMES
+    return fields.index(ends[1]) >= spark_type.endField if ends[1] in fields else fields is _MONTHS
+
+
+_ENDS = re.compile(r"interval (?:\w+ to )?(\w+)(?:\(\d\))?(?:\[\])*")
+"""A type of intervals that names the fields that it stores, as `format_type` writes it."""
+
+_MONTHS, _TIMES = ("year", "month"), ("day", "hour", "minute", "second")
+"""The fields of Spark's two types of intervals, in the order of their numbers."""
 
 
 def _fits(spark_type: t.DataType, base_type: str, category: str) -> bool:
