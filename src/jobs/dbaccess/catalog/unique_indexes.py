@@ -12,6 +12,8 @@ def has_unique_index(session: Session, table: TableName, keys: Sequence[str]) ->
     """Return whether ON CONFLICT can use these keys: a unique index on exactly them, neither partial nor deferrable.
 
     A deferrable constraint on them spoils it beside another unique index, too: ON CONFLICT would use both, and fails.
+    An index does not count if it keeps apart what its column takes for equal: rows that are compared outside of the
+    index would be other ones than those in conflict.
     """
     of_keys = _immediate_by_columns(session, table, keys)
     return bool(of_keys) and all(of_keys.values())
@@ -44,10 +46,19 @@ def _immediate_by_columns(session: Session, table: TableName, keys: Sequence[str
         "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
         "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) "
         "WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid "
-        "AND i.indpred IS NULL AND i.indexprs IS NULL GROUP BY c.oid, c.relname, i.indimmediate ORDER BY c.relname",
+        f"AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT EXISTS ({_KEPT_APART}) "
+        "GROUP BY c.oid, c.relname, i.indimmediate ORDER BY c.relname",
         table.quoted,
     )
     return {name: is_immediate for name, is_immediate, columns in indexes if sorted(columns) == sorted(keys)}
+
+
+_KEPT_APART = (
+    "SELECT FROM unnest(i.indkey::int2[], i.indcollation::oid[]) AS k (attnum, coll) "
+    "JOIN pg_attribute b ON b.attrelid = i.indrelid AND b.attnum = k.attnum AND b.attcollation <> k.coll "
+    "JOIN pg_collation l ON l.oid = b.attcollation WHERE NOT l.collisdeterministic"
+)
+"""The columns of an index i with another collation than theirs, which takes different texts for equal."""
 
 
 def equalities(session: Session, table: TableName, keys: Sequence[str]) -> dict[str, str]:
