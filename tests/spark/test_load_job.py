@@ -320,7 +320,10 @@ def test_a_mode_that_is_not_there_is_refused(spark: SparkSession, database: Sett
 
 
 class Census(threading.Thread):
-    """Counts the connections of tasks, until it is stopped."""
+    """Counts the connections of tasks that are in a transaction, until it is stopped.
+
+    A process of the server is there for a moment after its task has closed the connection and the next one has begun.
+    """
 
     def __init__(self, database: Settings) -> None:
         super().__init__()
@@ -337,7 +340,10 @@ class Census(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgjobs load part %'"
+        query = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'pgjobs load part %' AND xact_start IS NOT NULL"
+        )
         with connect(self._database, "census") as session:
             while not self.over.wait(0.005):
                 self.most = max(self.most, session.run(query)[0][0])
