@@ -107,7 +107,7 @@ def test_a_dataframe_that_cannot_be_made_leaves_no_connection(
     with pytest.raises(UsageError, match="There is no table nosuch"):
         extract_dataframe(spark, table="nosuch", settings=database)
     held = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^pgjobs extract' AND datname = %s"
-    assert session.run(held, database.dbname) == [[0]]
+    until(lambda: session.run(held, database.dbname) == [[0]], "the end of its connections")
 
 
 SOURCES = {
