@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from chaos.jobs.tables import BECOME_LOADER, CUT, SOURCE_ROWS, fill
-from chaos.plan.flows import FOLLOW, WRITES
+from chaos.plan.flows import CAPTURE, FOLLOW, WRITES
 from chaos.plan.trial import Trial
+
+
+def _rewriting(version_type: str) -> str:
+    return (
+        "UPDATE target SET version = 2, text = md5(id || ' ' || 2) || repeat('x', 200); "
+        f"ALTER TABLE target ALTER version TYPE {version_type}; SELECT pg_sleep(1.5)"
+    )
+
 
 # What other sessions do to a table while it is read. Each is one transaction that takes a while.
 _OF_READS = {
@@ -14,10 +22,7 @@ _OF_READS = {
         f"{fill(2, 'target_new')}; ALTER TABLE target RENAME TO target_old; "
         "ALTER TABLE target_new RENAME TO target; SELECT pg_sleep(1.5)"
     ),
-    "rewrite": (
-        "UPDATE target SET version = 2, text = md5(id || ' ' || 2) || repeat('x', 200); "
-        "ALTER TABLE target ALTER version TYPE bigint; SELECT pg_sleep(1.5)"
-    ),
+    "rewrite": _rewriting("bigint"),
     "write meanwhile": "UPDATE target SET version = 2 WHERE id % 3 = 0; SELECT pg_sleep(1.5)",
     "attach partition": (
         "CREATE TABLE target_more (LIKE target INCLUDING ALL); "
@@ -43,6 +48,9 @@ _OF_WRITES = {
     ),
 }
 
+_OF_CAPTURES = {**_OF_READS, "rewrite": _rewriting("smallint")}
+"""A copy of integers is refused for a source of bigint, and takes what is smallint."""
+
 _BELIEVED = (
     "DO $$ BEGIN IF to_regclass('public.pgjobs_positions') IS NOT NULL THEN "
     "UPDATE public.pgjobs_positions SET storage = NULL; END IF; END $$"
@@ -61,4 +69,5 @@ def meanwhile(trial: Trial) -> str:
     if trial.flow in WRITES:
         believed = f"; {_BELIEVED}" if (trial.flow, trial.fault) == (FOLLOW, "rewrite") else ""
         return f"{BECOME_LOADER}; BEGIN; {_OF_WRITES[trial.fault]}{believed}; COMMIT"
-    return f"{BECOME_LOADER}; SET lock_timeout = '{_GIVES_UP}s'; BEGIN; {_OF_READS[trial.fault]}; COMMIT"
+    by_fault = _OF_CAPTURES if trial.flow == CAPTURE else _OF_READS
+    return f"{BECOME_LOADER}; SET lock_timeout = '{_GIVES_UP}s'; BEGIN; {by_fault[trial.fault]}; COMMIT"
